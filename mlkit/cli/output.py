@@ -1,0 +1,115 @@
+"""What commands share: the ``--json`` flag, the open project, tables and progress bars."""
+
+import functools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from mlkit.project import Project
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _remember(ctx: click.Context, _param: click.Parameter, value: bool) -> bool:  # noqa: FBT001
+    ctx.meta["mlkit.json"] = value
+    return value
+
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, callback=_remember, help="Print one JSON document."
+)
+
+
+def with_project(command: "Callable[Concatenate[Project, P], R]") -> Callable[P, R]:
+    """Open the project that ``--project`` names and hand it to ``command`` as first argument."""
+
+    @functools.wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        from mlkit.project import open_project  # imports SQLAlchemy
+
+        ctx = click.get_current_context()
+        project = open_project(ctx.find_root().obj)
+        ctx.call_on_close(project.close)
+        return command(project, *args, **kwargs)
+
+    return run
+
+
+def emit(value: Any, *, as_json: bool, render: Callable[[Any], None]) -> None:
+    """Print ``value`` as JSON, or let ``render`` print it for a person."""
+    if as_json:
+        write_json(value)
+    else:
+        render(value)
+
+
+def write_json(value: Any) -> None:
+    """Print one JSON document: dataclasses, structs, times and paths included; NaN becomes null."""
+    import msgspec
+
+    encoded = msgspec.json.encode(value, enc_hook=str)
+    click.echo(msgspec.json.format(encoded, indent=2).decode())
+
+
+def print_table(
+    headers: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = ""
+) -> None:
+    """Print a table; columns whose cells are all numbers are aligned to the right."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    cells = [[cell(value) for value in row] for row in rows]
+    numeric = [
+        all(isinstance(row[i], int | float) or row[i] is None for row in cells)
+        for i in range(len(headers))
+    ]
+    table = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left")
+    for header, right in zip(headers, numeric, strict=True):
+        table.add_column(header, justify="right" if right else "left", overflow="fold")
+    for row in cells:
+        table.add_row(*(Text("-" if value is None else str(value)) for value in row))
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=200)  # a pipe or a file wraps nothing
+    console.print(table)
+
+
+def cell(value: object) -> object:
+    """Return ``value`` as a table shows it: four significant digits, times to the second."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return float(f"{value:.4g}")
+    if hasattr(value, "strftime"):
+        return f"{value:%Y-%m-%d %H:%M:%SZ}"
+    return value
+
+
+@contextmanager
+def progress() -> "Iterator[Progress]":
+    """Yield a progress display on stderr; silent when stderr is not a terminal."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        SpinnerColumn,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+
+    console = Console(stderr=True)
+    columns = (
+        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(),
+    )  # fmt: skip
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as display:
+        yield display

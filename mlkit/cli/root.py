@@ -1,0 +1,109 @@
+"""The root command: loads a subcommand's file only when it is used, and prints every error."""
+
+import importlib
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mlkit import __version__
+from mlkit.errors import BusyError, CheckFailedError, MlkitError
+
+EXIT_CODES: dict[type[MlkitError], int] = {CheckFailedError: 3, BusyError: 4}
+
+# name: (module, attribute, the help that the command's own docstring starts with)
+COMMANDS = {
+    "init": ("init", "init", "Make a project in DIR."),
+    "demo": ("demo", "demo", "Play one year of real flights through the whole loop."),
+    "status": (
+        "status",
+        "status",
+        "Show models, traffic, verdicts, alerts and jobs on one screen.",
+    ),
+    "doctor": ("doctor", "doctor", "Check the machine and the project for what breaks at night."),
+    "data": ("data", "data", "Add, check and compare dataset versions."),
+    "train": ("train", "train", "Train a version of MODEL and judge it at the gate."),
+    "model": ("model", "model", "List, compare, promote and roll back model versions."),
+    "serve": ("serve", "serve", "Serve every champion over HTTP."),
+    "predict": ("predict", "predict", "Predict every row of FILE with the champion of MODEL."),
+    "actual": ("actual", "actual", "Add what really happened to the prediction log."),
+    "drift": ("drift", "drift", "Find out whether the inputs have changed."),
+    "perf": ("perf", "perf", "Find out whether the predictions have got worse."),
+    "retrain": ("retrain", "retrain", "Train MODEL on its newest rows; promote only if better."),
+    "log": ("log", "log", "Show, export and seal the prediction log."),
+    "job": ("job", "job", "List, run and schedule the jobs of this machine."),
+    "daemon": ("daemon", "daemon", "Run the jobs of this project when they are due."),
+    "alert": ("alert", "alert", "List, acknowledge and test alerts."),
+    "backup": ("backup", "backup", "Create, verify and restore backups."),
+    "token": ("token", "token", "Create, list and revoke access tokens of the server."),
+    "db": ("db", "db", "Show and upgrade the schema of the database."),
+    "completion": ("completion", "completion", "Print the completion script of a shell."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands' names and help without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
+        """Return the names in the order a newcomer meets them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import the file of one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute, _ = COMMANDS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(f"mlkit.cli.{module}"), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write the list of commands from the table above."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, _, text) in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; an error that the operator can mend becomes a message and a code."""
+        try:
+            return super().invoke(ctx)
+        except MlkitError as error:
+            report(ctx, error)
+
+
+def report(ctx: click.Context, error: MlkitError) -> None:
+    """Print ``error`` to stderr, and as the one JSON document on stdout under ``--json``."""
+    from mlkit.cli import output  # only when something is printed
+
+    click.secho("error: ", fg="red", bold=True, err=True, nl=False)
+    click.echo(str(error), err=True)
+    if ctx.meta.get("mlkit.json"):
+        output.write_json({"error": str(error), **error.details})
+    codes = [code for kind, code in EXIT_CODES.items() if isinstance(error, kind)]
+    ctx.exit(codes[0] if codes else 1)
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 done, 1 error, 2 usage, 3 a check said no, 4 busy.",
+)
+@click.option(
+    "--project",
+    type=click.Path(path_type=Path),
+    envvar="MLKIT_PROJECT",
+    help="Project folder. Default: the nearest one with an mlkit.toml, from here upward.",
+)
+@click.version_option(__version__, prog_name="mlkit")
+@click.pass_context
+def cli(ctx: click.Context, project: Path | None) -> None:
+    """Run the whole machine-learning loop of a small team on one machine.
+
+    Start with `mlkit init DIR`, or with `mlkit demo` to watch it on real data.
+    """
+    ctx.obj = project
+
+
+def main() -> None:
+    """Run the command line."""
+    os.umask(0o077)  # models, logs and keys are for their owner alone
+    cli(prog_name="mlkit")

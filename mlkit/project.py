@@ -1,0 +1,205 @@
+"""The one object that is carried everywhere: settings, database, clock and paths of a project."""
+
+import getpass
+import os
+import secrets
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy.orm import Session
+
+from mlkit import settings as settings_table
+from mlkit.errors import ConflictError, DamagedError, InvalidInputError, NotFoundError
+from mlkit.settings import Settings
+from mlkit.store import locks, schema
+from mlkit.store.blobs import BlobStore, write_durably
+from mlkit.store.engine import Database, refuse_network_file_system
+
+SETTINGS_FILE = "mlkit.toml"
+DATABASE_FILE = "ml.sqlite"
+_KEY_BYTES = 32
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project folder that is open; build it with ``open_project``."""
+
+    root: Path
+    settings: Settings
+    database: Database
+    clock_file: Path | None = None
+
+    @property
+    def data(self) -> BlobStore:
+        """Dataset versions."""
+        return BlobStore(self.root / "data", ".parquet")
+
+    @property
+    def artifacts(self) -> BlobStore:
+        """Trained models."""
+        return BlobStore(self.root / "artifacts", ".joblib")
+
+    @property
+    def references(self) -> BlobStore:
+        """What each model version's training data looked like, for the drift checks."""
+        return BlobStore(self.root / "artifacts", ".npz")
+
+    @property
+    def schemas_dir(self) -> Path:
+        """The dataset schemas that the user edits."""
+        return self.root / "schemas"
+
+    @property
+    def log_dir(self) -> Path:
+        """Sealed predictions, journals and the output of jobs."""
+        return self.root / "log"
+
+    @property
+    def journal_dir(self) -> Path:
+        """Predictions on their way into the database."""
+        return self.log_dir / "journal"
+
+    @property
+    def backups_dir(self) -> Path:
+        """Backups that the job makes."""
+        return self.root / "backups"
+
+    @property
+    def state_dir(self) -> Path:
+        """Keys and locks; for nobody else's eyes."""
+        return self.root / ".mlkit"
+
+    @property
+    def key(self) -> bytes:
+        """The secret that signs artifacts; raises DamagedError if it is gone."""
+        file = self.state_dir / "key"
+        try:
+            key = bytes.fromhex(file.read_text().strip())
+        except (FileNotFoundError, ValueError) as error:
+            raise DamagedError(
+                f"the signing key {file} is missing or damaged; without it no model is loaded: "
+                "put it back from a backup (see: mlkit backup restore)"
+            ) from error
+        return key
+
+    @property
+    def actor(self) -> str:
+        """Who acts, for the audit trail: ``MLKIT_ACTOR`` or user@host."""
+        return os.environ.get("MLKIT_ACTOR") or f"{getpass.getuser()}@{socket.gethostname()}"
+
+    def now(self) -> datetime:
+        """Return the time, aware and in UTC; the only clock of the program."""
+        if self.clock_file is not None:
+            return datetime.fromisoformat(self.clock_file.read_text().strip())
+        return datetime.now(UTC)
+
+    def read(self) -> AbstractContextManager[Session]:
+        """Open a session for reading one snapshot."""
+        return self.database.read()
+
+    def write(self) -> AbstractContextManager[Session]:
+        """Open a session that holds the write lock and commits at the end."""
+        return self.database.write()
+
+    @contextmanager
+    def lock(self, name: str, *, busy: str) -> Iterator[None]:
+        """Hold the lock ``name`` of this project; raises BusyError(busy) if another process does."""
+        with locks.exclusive(self.state_dir / "locks" / name, busy=busy):
+            yield
+
+    def close(self) -> None:
+        """Close the database connections of this process."""
+        self.database.dispose()
+
+
+def find_root(start: Path | None = None) -> Path:
+    """Return the nearest folder from ``start`` upward with ``mlkit.toml``; raises NotFoundError."""
+    start = (start or Path.cwd()).resolve()
+    for folder in (start, *start.parents):
+        if (folder / SETTINGS_FILE).is_file():
+            return folder
+    raise NotFoundError(
+        f"no {SETTINGS_FILE} in {start} or above; make a project with: mlkit init DIR "
+        "(or name one with --project DIR)"
+    )
+
+
+def open_project(
+    path: Path | None = None,
+    *,
+    options: Mapping[str, object] | None = None,
+    environment: Mapping[str, str] = os.environ,
+) -> Project:
+    """Open the project in ``path`` (default: ``MLKIT_PROJECT``, else the nearest one above here).
+
+    An older database is backed up and upgraded; a newer one is refused. Raises MlkitError.
+    """
+    named = path or (Path(environment["MLKIT_PROJECT"]) if "MLKIT_PROJECT" in environment else None)
+    if named is not None and not (named / SETTINGS_FILE).is_file():
+        raise NotFoundError(f"{named} is not a project: it has no {SETTINGS_FILE}")
+    root = named.resolve() if named is not None else find_root()
+    project = _assemble(root, options or {}, environment)
+    if project.database.is_sqlite and not (root / DATABASE_FILE).is_file():
+        raise NotFoundError(
+            f"{root / DATABASE_FILE} is missing; restore it (see: mlkit backup restore)"
+        )
+    _upgrade_if_older(project)
+    return project
+
+
+def create_project(root: Path, *, environment: Mapping[str, str] = os.environ) -> Project:
+    """Make the database, the key and the folders of a new project whose settings file is there."""
+    if (root / DATABASE_FILE).exists():
+        raise ConflictError(f"{root / DATABASE_FILE} exists already")
+    project = _assemble(root.resolve(), {}, environment)
+    for folder in (project.state_dir, project.schemas_dir, project.log_dir, project.backups_dir):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not (project.state_dir / "key").exists():
+        write_durably(project.state_dir / "key", secrets.token_hex(_KEY_BYTES).encode())
+    schema.upgrade(project.database)
+    return project
+
+
+def _assemble(root: Path, options: Mapping[str, object], environment: Mapping[str, str]) -> Project:
+    settings = settings_table.load(root / SETTINGS_FILE, environment, options)
+    url = settings.db.url or f"sqlite:///{root / DATABASE_FILE}"
+    if url.startswith("sqlite"):
+        refuse_network_file_system(root)
+    clock = environment.get("MLKIT_CLOCK")
+    if clock is not None and not Path(clock).is_file():
+        raise InvalidInputError(f"MLKIT_CLOCK names {clock}, which is not a file with a time in it")
+    return Project(
+        root=root,
+        settings=settings,
+        database=Database(url, busy_timeout_s=settings.db.busy_timeout_s),
+        clock_file=Path(clock) if clock else None,
+    )
+
+
+def _upgrade_if_older(project: Project) -> None:
+    found = schema.revision(project.database)
+    schema.refuse_newer(found)
+    if found == schema.HEAD:
+        return
+    if not project.database.is_sqlite:
+        raise ConflictError(
+            f"the database is at schema {found}, this program needs {schema.HEAD}; "
+            "back it up, then run: mlkit db upgrade"
+        )
+    upgrade_with_backup(project)
+
+
+def upgrade_with_backup(project: Project) -> None:
+    """Upgrade the database, a SQLite one after a snapshot into ``backups/``."""
+    found = schema.revision(project.database)
+    if project.database.is_sqlite and found is not None:
+        project.backups_dir.mkdir(mode=0o700, exist_ok=True)
+        stamp = project.now().strftime("%Y%m%dT%H%M%SZ")
+        schema.snapshot(
+            project.database, project.backups_dir / f"before-upgrade-from-{found}-{stamp}.sqlite"
+        )
+    schema.upgrade(project.database)

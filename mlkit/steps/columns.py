@@ -1,0 +1,35 @@
+"""What a model takes in: its columns, in order, as validated JSON that outlives the program.
+
+Holds no frame and no estimator; ``encode`` turns values into the matrix that estimators see.
+"""
+
+from typing import Literal
+
+import msgspec
+
+Kind = Literal["number", "integer", "boolean", "category", "datetime"]
+
+
+class Column(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One input column; ``categories`` are the known values of a category, most frequent first."""
+
+    name: str
+    kind: Kind
+    nullable: bool = False
+    categories: tuple[str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+
+
+class InputSchema(msgspec.Struct, frozen=True, kw_only=True):
+    """The ordered input columns and the target of a model version."""
+
+    columns: tuple[Column, ...]
+    target: str
+    task: Literal["classification", "regression"]
+    classes: tuple[str | int | float | bool, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The column names, in the order of every stored feature array."""
+        return tuple(column.name for column in self.columns)

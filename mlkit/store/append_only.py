@@ -1,0 +1,40 @@
+"""Triggers that make history append-only in the database itself, whoever holds the pen."""
+
+from sqlalchemy import Connection, text
+
+_UNCHANGEABLE = {
+    "audit_event": "OLD.seq IS NOT NULL",
+    "deployment": (
+        "OLD.ended_at IS NOT NULL OR NEW.id <> OLD.id OR NEW.model_id <> OLD.model_id "
+        "OR NEW.model_version_id <> OLD.model_version_id OR NEW.role <> OLD.role "
+        "OR NEW.started_at <> OLD.started_at OR NEW.actor <> OLD.actor OR NEW.reason <> OLD.reason"
+    ),
+}
+
+
+def protect(connection: Connection) -> None:
+    """Forbid deleting from the history tables, and changing more than a deployment's end."""
+    for table, forbidden in _UNCHANGEABLE.items():
+        make = _sqlite if connection.dialect.name == "sqlite" else _postgresql
+        for statement in make(table, forbidden):
+            connection.execute(text(statement))
+
+
+def _sqlite(table: str, condition: str) -> list[str]:
+    stop = f"SELECT RAISE(ABORT, '{table} is append-only')"
+    return [
+        f"CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} BEGIN {stop}; END",
+        f"CREATE TRIGGER {table}_no_change BEFORE UPDATE ON {table} WHEN {condition} "
+        f"BEGIN {stop}; END",
+    ]
+
+
+def _postgresql(table: str, condition: str) -> list[str]:
+    return [
+        f"CREATE FUNCTION {table}_append_only() RETURNS trigger AS $$ BEGIN "
+        f"RAISE EXCEPTION '{table} is append-only'; END $$ LANGUAGE plpgsql",
+        f"CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} FOR EACH ROW "
+        f"EXECUTE FUNCTION {table}_append_only()",
+        f"CREATE TRIGGER {table}_no_change BEFORE UPDATE ON {table} FOR EACH ROW "
+        f"WHEN ({condition}) EXECUTE FUNCTION {table}_append_only()",
+    ]

@@ -1,0 +1,120 @@
+"""Content-addressed files: the name is the sha256 of the bytes, so nothing is ever overwritten."""
+
+import hashlib
+import hmac
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+from mlkit.errors import DamagedError
+
+_CHUNK_BYTES = 1 << 20
+
+
+class BlobStore:
+    """A folder ``<root>/sha256/ab/<digest><suffix>``; a write is complete or leaves no trace."""
+
+    def __init__(self, root: Path, suffix: str) -> None:
+        self.root = root / "sha256"
+        self.suffix = suffix
+
+    def path(self, sha256: str) -> Path:
+        """Return where the bytes with this digest live, whether or not they are there."""
+        return self.root / sha256[:2] / f"{sha256}{self.suffix}"
+
+    def put(self, content: bytes) -> str:
+        """Store ``content`` durably and return its digest."""
+        sha256 = hashlib.sha256(content).hexdigest()
+        if not self.path(sha256).exists():
+            part = self.scratch()
+            part.write_bytes(content)
+            self._settle(part, sha256)
+        return sha256
+
+    def adopt(self, part: Path) -> str:
+        """Move a finished ``scratch()`` file into the store and return its digest."""
+        sha256 = file_digest(part)
+        if self.path(sha256).exists():
+            part.unlink()
+        else:
+            self._settle(part, sha256)
+        return sha256
+
+    def scratch(self) -> Path:
+        """Return a new path on the same file system to write a blob to."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        return self.root / f".{os.getpid()}-{secrets.token_hex(8)}.part"
+
+    def read(self, sha256: str) -> bytes:
+        """Return the bytes, after checking them; raises DamagedError.
+
+        They are read once and it is these bytes that are checked, so a swap in between is seen.
+        """
+        path = self.path(sha256)
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError as error:
+            raise DamagedError(
+                f"{path} is missing; restore a backup (see: mlkit backup restore)"
+            ) from error
+        if hashlib.sha256(content).hexdigest() != sha256:
+            raise DamagedError(
+                f"{path} does not have the bytes that were recorded; "
+                "restore a backup (see: mlkit backup restore)"
+            )
+        return content
+
+    def digests(self) -> Iterator[str]:
+        """Yield the digest of every blob in the store, by name."""
+        for path in sorted(self.root.glob(f"??/*{self.suffix}")):
+            yield path.name.removesuffix(self.suffix)
+
+    def leftovers(self) -> list[Path]:
+        """Return the files that a killed writer left behind."""
+        return sorted(self.root.glob(".*.part"))
+
+    def _settle(self, part: Path, sha256: str) -> None:
+        target = self.path(sha256)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        sync(part)
+        part.replace(target)
+        sync(target.parent)
+
+
+def file_digest(path: Path) -> str:
+    """Return the sha256 of a file without holding it in memory."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def sync(path: Path) -> None:
+    """Flush a file or folder to the disk, so that a power cut cannot take it back."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_durably(path: Path, content: bytes) -> None:
+    """Replace ``path`` by ``content`` in one step."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part.write_bytes(content)
+    sync(part)
+    part.replace(path)
+    sync(path.parent)
+
+
+def sign(key: bytes, *fields: str | int) -> str:
+    """Return the HMAC-SHA256 of ``fields``: origin of an artifact under one name and number."""
+    message = "\n".join(str(field) for field in fields).encode()
+    return hmac.digest(key, message, "sha256").hex()
+
+
+def verify(key: bytes, signature: str, *fields: str | int) -> bool:
+    """Tell whether ``signature`` was made by ``sign`` with the same key and fields."""
+    return hmac.compare_digest(sign(key, *fields), signature)

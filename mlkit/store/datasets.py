@@ -1,0 +1,108 @@
+"""Datasets and their versions: what the rows say; the bytes are in ``blobs``."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, ForeignKey, String, Text, UniqueConstraint, func, select
+from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
+
+from mlkit.errors import NotFoundError, unknown
+from mlkit.store.base import Base, UtcDateTime
+
+
+class Dataset(Base):
+    """A named stream of rows with one target."""
+
+    __tablename__ = "dataset"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(64), unique=True)
+    target: Mapped[str | None]
+    time_column: Mapped[str | None]
+    entity_column: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    versions: Mapped[list["DatasetVersion"]] = relationship(
+        back_populates="dataset", order_by="DatasetVersion.number"
+    )
+
+
+class DatasetVersion(Base):
+    """One immutable state of a dataset: the sha256 of its canonical Parquet file."""
+
+    __tablename__ = "dataset_version"
+    __table_args__ = (
+        UniqueConstraint("dataset_id", "number"),
+        UniqueConstraint("dataset_id", "sha256"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    dataset_id: Mapped[int] = mapped_column(ForeignKey("dataset.id"))
+    number: Mapped[int]
+    sha256: Mapped[str] = mapped_column(String(64))
+    rows: Mapped[int]
+    schema_yaml: Mapped[str] = mapped_column(Text)
+    profile: Mapped[dict[str, Any]] = mapped_column(JSON)
+    source: Mapped[str]
+    source_sha256: Mapped[str | None] = mapped_column(String(64))
+    parents: Mapped[list[str]] = mapped_column(JSON)
+    warnings: Mapped[list[str]] = mapped_column(JSON)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    dataset: Mapped[Dataset] = relationship(back_populates="versions", lazy="joined")
+
+    @property
+    def reference(self) -> str:
+        """The text a user types for it: ``name@number``."""
+        return f"{self.dataset.name}@{self.number}"
+
+
+def find(s: Session, name: str) -> Dataset | None:
+    """Return the dataset, or None."""
+    return s.scalar(select(Dataset).where(Dataset.name == name))
+
+
+def get(s: Session, name: str) -> Dataset:
+    """Return the dataset; raises NotFoundError with the names that exist."""
+    dataset = find(s, name)
+    if dataset is None:
+        raise unknown("dataset", name, list_names(s), "mlkit data list")
+    return dataset
+
+
+def list_names(s: Session) -> list[str]:
+    """Return the names of all datasets, sorted."""
+    return list(s.scalars(select(Dataset.name).order_by(Dataset.name)))
+
+
+def get_version(s: Session, name: str, number: int | None = None) -> DatasetVersion:
+    """Return version ``number`` of a dataset, the newest if None; raises NotFoundError."""
+    dataset = get(s, name)
+    versions = dataset.versions
+    if number is None and versions:
+        return versions[-1]
+    for version in versions:
+        if version.number == number:
+            return version
+    raise NotFoundError(
+        f"dataset '{name}' has no version {number if number is not None else ''}".rstrip()
+        + f"; newest: {versions[-1].number if versions else 'none'} (see: mlkit data show {name})"
+    )
+
+
+def find_by_digest(
+    s: Session, dataset: Dataset, *, sha256: str | None = None, source_sha256: str | None = None
+) -> DatasetVersion | None:
+    """Return the version with these Parquet bytes, or made from these source bytes, if any."""
+    query = select(DatasetVersion).where(DatasetVersion.dataset_id == dataset.id)
+    if sha256 is not None:
+        query = query.where(DatasetVersion.sha256 == sha256)
+    if source_sha256 is not None:
+        query = query.where(DatasetVersion.source_sha256 == source_sha256)
+    return s.scalars(query.order_by(DatasetVersion.number.desc())).first()
+
+
+def next_number(s: Session, dataset: Dataset) -> int:
+    """Return the number that the next version gets."""
+    query = select(func.max(DatasetVersion.number)).where(DatasetVersion.dataset_id == dataset.id)
+    return (s.scalar(query) or 0) + 1

@@ -1,0 +1,168 @@
+"""Open the database safely: driver, pragmas, transactions, one engine per process.
+
+SQLite from 3.7.0 to 3.51.2 can lose committed data in WAL mode when two connections write or
+checkpoint at once (https://sqlite.org/wal.html, "WAL-reset bug"); the journal mode depends on it.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.orm import Session
+
+from mlkit.errors import BusyError, DamagedError, MlkitError
+
+APPLICATION_ID = 0x6D6C6B74  # "mlkt": `file ml.sqlite` and other tools can tell whose it is
+
+_NETWORK_FILE_SYSTEMS = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "fuse.sshfs", "ceph")
+
+
+def sqlite_driver() -> ModuleType:
+    """Return the newest SQLite at hand: the pysqlite3 wheel, else the standard library's."""
+    try:
+        from pysqlite3 import dbapi2  # absent on some platforms
+    except ImportError:
+        import sqlite3 as dbapi2
+    driver: ModuleType = dbapi2
+    return driver
+
+
+def wal_is_safe(version: tuple[int, int, int]) -> bool:
+    """Tell whether SQLite ``version`` has the fix of the WAL-reset bug.
+
+    >>> wal_is_safe((3, 40, 1)), wal_is_safe((3, 50, 7)), wal_is_safe((3, 53, 0))
+    (False, True, True)
+    """
+    if version >= (3, 51, 3):
+        return True
+    backported = {(3, 44): 6, (3, 50): 7}
+    return version[2] >= backported.get(version[:2], 1 << 30)
+
+
+def refuse_network_file_system(path: Path, mounts: str | None = None) -> None:
+    """Raise MlkitError if ``path`` lies on a network file system, where SQLite's locks do not hold.
+
+    ``mounts`` is the text of ``/proc/mounts``; read from there when not given.
+    """
+    if mounts is None:
+        table = Path("/proc/mounts")
+        mounts = table.read_text() if table.exists() else ""
+    best = ("", "")
+    for line in mounts.splitlines():
+        _, point, kind, *_ = line.split()
+        inside = path.resolve().is_relative_to(point.replace("\\040", " "))
+        if inside and len(point) >= len(best[0]):
+            best = (point, kind)
+    if best[1] in _NETWORK_FILE_SYSTEMS:
+        raise MlkitError(
+            f"{path} is on a network file system ({best[1]}), where SQLite loses data; "
+            "move the project to a local disk or set db.url to a PostgreSQL database"
+        )
+
+
+class Database:
+    """One database by URL; hands out sessions that are explicit about reading or writing."""
+
+    def __init__(self, url: str, *, busy_timeout_s: float = 10.0) -> None:
+        self.url = url
+        self.is_sqlite = url.startswith("sqlite")
+        self._busy_timeout_s = busy_timeout_s
+        self._engine: Engine | None = None
+        self._pid = 0
+
+    @property
+    def engine(self) -> Engine:
+        """The engine of this process: no handle ever crosses a fork."""
+        if self._engine is None or self._pid != os.getpid():
+            self._engine = self._sqlite() if self.is_sqlite else create_engine(self.url)
+            self._pid = os.getpid()
+        return self._engine
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """Yield a session on one snapshot; what it changes is thrown away."""
+        with _errors(self.url), Session(self.engine, autoflush=False) as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """Yield a session that holds the write lock from the start and commits at the end.
+
+        A deferred transaction that turns into a writer fails at once, whatever the timeout, so
+        the lock is taken first. Never nest; never do anything slow inside.
+        """
+        with _errors(self.url), Session(self.engine, expire_on_commit=False) as session:
+            session.connection(execution_options={"mlkit_write": True})
+            yield session
+            session.commit()
+
+    def dispose(self) -> None:
+        """Close every connection of this process."""
+        if self._engine is not None and self._pid == os.getpid():
+            self._engine.dispose()
+        self._engine = None
+
+    def _sqlite(self) -> Engine:
+        driver = sqlite_driver()
+        engine = create_engine(
+            self.url, module=driver, connect_args={"timeout": self._busy_timeout_s}
+        )
+        wal = wal_is_safe(driver.sqlite_version_info)
+
+        def on_connect(connection: Any, _record: object) -> None:
+            connection.isolation_level = None  # the driver begins nothing on its own
+            cursor = connection.cursor()
+            for pragma in _pragmas(wal=wal):
+                cursor.execute(f"PRAGMA {pragma}")
+            cursor.close()
+
+        def on_begin(connection: Any) -> None:
+            write = connection.get_execution_options().get("mlkit_write", False)
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+        event.listen(engine, "connect", on_connect)
+        event.listen(engine, "begin", on_begin)
+        return engine
+
+
+def _pragmas(*, wal: bool) -> tuple[str, ...]:
+    return (
+        f"journal_mode={'WAL' if wal else 'DELETE'}",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        "trusted_schema=OFF",  # functions in views and triggers of a hostile file do not run
+        "mmap_size=0",  # a stray write into mapped pages would corrupt the file
+        "secure_delete=ON",  # erased rows leave no bytes behind
+        "journal_size_limit=67108864",
+    )
+
+
+@contextmanager
+def _errors(url: str) -> Iterator[None]:
+    """Turn the driver's errors that an operator can mend into ours."""
+    try:
+        yield
+    except OperationalError as error:
+        text = str(error.orig)
+        if "locked" in text or "busy" in text:
+            raise BusyError("the database is locked by another process; try again") from error
+        if any(word in text for word in ("readonly", "full", "unable to open", "disk I/O")):
+            raise MlkitError(f"cannot use the database: {text} ({_location(url)})") from error
+        raise
+    except DatabaseError as error:
+        text = str(error.orig)
+        if "malformed" in text or "not a database" in text:
+            raise DamagedError(
+                f"{_location(url)} is damaged: {text}; restore a backup (see: mlkit backup restore)"
+            ) from error
+        raise
+
+
+def _location(url: str) -> str:
+    """Return the database's place without user name or password."""
+    return url.rpartition("@")[2] if "@" in url else url.removeprefix("sqlite:///")

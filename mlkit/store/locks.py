@@ -1,0 +1,24 @@
+"""Locks between processes that the kernel frees when their holder dies."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mlkit.errors import BusyError
+
+
+@contextmanager
+def exclusive(file: Path, *, busy: str) -> Iterator[None]:
+    """Hold the lock on ``file``; raises BusyError with the message ``busy`` if another has it."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BusyError(busy) from error
+        yield
+    finally:
+        os.close(handle)

@@ -1,0 +1,174 @@
+"""Models, their versions, and which version serves in which role since when."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    ForeignKey,
+    Index,
+    String,
+    UniqueConstraint,
+    func,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
+
+from mlkit.errors import NotFoundError, unknown
+from mlkit.store.base import Base, UtcDateTime
+from mlkit.store.datasets import DatasetVersion
+
+
+class Model(Base):
+    """A named question that its versions answer."""
+
+    __tablename__ = "model"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(64), unique=True)
+    task: Mapped[str] = mapped_column(String(16))
+    target: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    versions: Mapped[list["ModelVersion"]] = relationship(
+        back_populates="model", order_by="ModelVersion.number"
+    )
+
+
+class ModelVersion(Base):
+    """One immutable trained model and everything needed to trust it, explain it and rebuild it."""
+
+    __tablename__ = "model_version"
+    __table_args__ = (UniqueConstraint("model_id", "number"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    model_id: Mapped[int] = mapped_column(ForeignKey("model.id"))
+    number: Mapped[int]
+    artifact_sha256: Mapped[str] = mapped_column(String(64))
+    signature: Mapped[str] = mapped_column(String(64))
+    reference_sha256: Mapped[str] = mapped_column(String(64))
+    input_schema: Mapped[dict[str, Any]] = mapped_column(JSON)
+    estimator: Mapped[str]
+    recipe: Mapped[dict[str, Any]] = mapped_column(JSON)
+    params: Mapped[dict[str, Any]] = mapped_column(JSON)
+    metrics: Mapped[dict[str, Any]] = mapped_column(JSON)
+    golden: Mapped[dict[str, Any]] = mapped_column(JSON)
+    verdict: Mapped[dict[str, Any]] = mapped_column(JSON)
+    dataset_version_id: Mapped[int] = mapped_column(ForeignKey("dataset_version.id"))
+    parent_id: Mapped[int | None] = mapped_column(ForeignKey("model_version.id"))
+    code_commit: Mapped[str | None]
+    python: Mapped[str]
+    packages: Mapped[dict[str, str]] = mapped_column(JSON)
+    seed: Mapped[int]
+    created_by: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    model: Mapped[Model] = relationship(back_populates="versions", lazy="joined")
+    dataset_version: Mapped[DatasetVersion] = relationship(lazy="joined")
+
+
+class Deployment(Base):
+    """A version in a role from ``started_at`` until ``ended_at``; rows are added, never removed."""
+
+    __tablename__ = "deployment"
+    __table_args__ = (
+        Index(
+            "uq_deployment_current_champion",
+            "model_id",
+            unique=True,
+            sqlite_where=text("role = 'champion' AND ended_at IS NULL"),
+            postgresql_where=text("role = 'champion' AND ended_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    model_id: Mapped[int] = mapped_column(ForeignKey("model.id"))
+    model_version_id: Mapped[int] = mapped_column(ForeignKey("model_version.id"))
+    role: Mapped[str] = mapped_column(String(16))
+    share: Mapped[float] = mapped_column(default=1.0)
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    action: Mapped[str] = mapped_column(String(16))
+    actor: Mapped[str]
+    reason: Mapped[str]
+    evidence: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+    version: Mapped[ModelVersion] = relationship(lazy="joined")
+
+
+def find_model(s: Session, name: str) -> Model | None:
+    """Return the model, or None."""
+    return s.scalar(select(Model).where(Model.name == name))
+
+
+def get_model(s: Session, name: str) -> Model:
+    """Return the model; raises NotFoundError with the names that exist."""
+    model = find_model(s, name)
+    if model is None:
+        names = list(s.scalars(select(Model.name).order_by(Model.name)))
+        raise unknown("model", name, names, "mlkit model list")
+    return model
+
+
+def list_models(s: Session) -> list[Model]:
+    """Return all models by name."""
+    return list(s.scalars(select(Model).order_by(Model.name)))
+
+
+def get_version(s: Session, model: Model, number: int) -> ModelVersion:
+    """Return version ``number``; raises NotFoundError with the numbers that exist."""
+    query = select(ModelVersion).where(
+        ModelVersion.model_id == model.id, ModelVersion.number == number
+    )
+    version = s.scalar(query)
+    if version is None:
+        known = ", ".join(str(v.number) for v in model.versions) or "none yet"
+        raise NotFoundError(
+            f"model '{model.name}' has no version {number}; known: {known} "
+            f"(see: mlkit model show {model.name})"
+        )
+    return version
+
+
+def next_number(s: Session, model: Model) -> int:
+    """Return the number that the next version gets."""
+    query = select(func.max(ModelVersion.number)).where(ModelVersion.model_id == model.id)
+    return (s.scalar(query) or 0) + 1
+
+
+def champion(s: Session, model: Model) -> Deployment | None:
+    """Return the deployment of the serving champion, or None before the first promotion."""
+    query = select(Deployment).where(
+        Deployment.model_id == model.id,
+        Deployment.role == "champion",
+        Deployment.ended_at.is_(None),
+    )
+    return s.scalar(query)
+
+
+def deployments(s: Session, model: Model) -> list[Deployment]:
+    """Return every deployment of the model, oldest first."""
+    query = select(Deployment).where(Deployment.model_id == model.id).order_by(Deployment.id)
+    return list(s.scalars(query))
+
+
+def deploy(s: Session, deployment: Deployment) -> None:
+    """End whatever holds the role and start ``deployment``; one transaction, so never zero or two."""
+    s.execute(
+        update(Deployment)
+        .where(
+            Deployment.model_id == deployment.model_id,
+            Deployment.role == deployment.role,
+            Deployment.ended_at.is_(None),
+        )
+        .values(ended_at=deployment.started_at)
+    )
+    s.add(deployment)
+    s.flush()
+
+
+def generation(s: Session) -> int:
+    """Return a number that changes with every deployment: what a server polls."""
+    return s.scalar(select(func.max(Deployment.id))) or 0

@@ -1,0 +1,86 @@
+"""The schema of the database and its way from one release to the next.
+
+The numbered migrations are the truth; ``metadata`` is what they add up to (a test compares).
+"""
+
+from contextlib import closing
+from pathlib import Path
+
+from sqlalchemy import inspect, text
+
+from mlkit.errors import ConflictError, MlkitError
+from mlkit.store import (  # noqa: F401  # importing a module maps its tables
+    alerts,
+    audit,
+    datasets,
+    predictions,
+    registry,
+    reports,
+    runs,
+    tokens,
+)
+from mlkit.store.base import Base
+from mlkit.store.engine import APPLICATION_ID, Database, sqlite_driver
+
+metadata = Base.metadata
+
+HEAD = "0001"
+
+
+def revision(database: Database) -> str | None:
+    """Return the migration the database is at, None for an empty one; raises ConflictError."""
+    with database.read() as s:
+        connection = s.connection()
+        tables = set(inspect(connection).get_table_names())
+        if "alembic_version" in tables:
+            found: str | None = s.scalar(text("SELECT version_num FROM alembic_version"))
+            return found
+        if tables:
+            raise ConflictError(
+                f"the database has tables of another program ({', '.join(sorted(tables)[:3])}); "
+                "name an empty one in db.url"
+            )
+    return None
+
+
+def refuse_newer(found: str | None) -> None:
+    """Raise ConflictError if ``found`` was written by a later release than this program."""
+    if found is not None and found > HEAD:
+        raise ConflictError(
+            f"the database is at schema {found}, newer than this program knows ({HEAD}); "
+            "upgrade mlkit (pip install --upgrade mlkit) or restore the backup made before"
+        )
+
+
+def upgrade(database: Database) -> None:
+    """Bring the database to ``HEAD`` in one transaction: it is at the old schema or at the new."""
+    from alembic import command  # 0.3 s, and needed only when something changed
+    from alembic.config import Config
+
+    refuse_newer(revision(database))
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
+    with database.write() as s:
+        config.attributes["connection"] = s.connection()
+        command.upgrade(config, "head")
+        if database.is_sqlite:
+            s.execute(text(f"PRAGMA application_id = {APPLICATION_ID}"))
+
+
+def snapshot(database: Database, target: Path) -> None:
+    """Write a consistent copy of a SQLite database to ``target`` while others go on writing.
+
+    Uses the online backup API: a plain copy of a live file can be corrupt.
+    """
+    if not database.is_sqlite:
+        raise MlkitError(
+            "this project's database is not SQLite; back it up with its own tools (pg_dump)"
+        )
+    driver = sqlite_driver()
+    source = database.url.removeprefix("sqlite:///")
+    with (
+        closing(driver.connect(f"file:{source}?mode=ro", uri=True)) as live,
+        closing(driver.connect(str(target))) as copy,
+    ):
+        live.backup(copy)
+        copy.execute("PRAGMA journal_mode=DELETE")
