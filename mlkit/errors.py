@@ -20,7 +20,7 @@ from typing import Any
 
 
 class MlkitError(Exception):
-    """An error that an operator can mend; ``details`` is machine-readable context for ``--json``."""
+    """An error that an operator can mend; ``details`` is what ``--json`` adds to the message."""
 
     def __init__(self, message: str, details: Mapping[str, Any] | None = None) -> None:
         super().__init__(message)

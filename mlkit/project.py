@@ -107,7 +107,7 @@ class Project:
 
     @contextmanager
     def lock(self, name: str, *, busy: str) -> Iterator[None]:
-        """Hold the lock ``name`` of this project; raises BusyError(busy) if another process does."""
+        """Hold the lock ``name`` of this project; raises BusyError(busy) if another has it."""
         with locks.exclusive(self.state_dir / "locks" / name, busy=busy):
             yield
 

@@ -271,9 +271,10 @@ def duration(text: str) -> timedelta:
     datetime.timedelta(days=1, seconds=43200)
     """
     unit = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}.get(text[-1:])
-    if unit is None or not text[:-1].isdigit() or int(text[:-1]) == 0:
+    number = text[:-1]
+    if unit is None or not (number.isascii() and number.isdigit()) or int(number) == 0:
         raise InvalidInputError(f"'{text}' is not a duration; write for example 90m, 36h, 7d or 2w")
-    return timedelta(**{unit: int(text[:-1])})
+    return timedelta(**{unit: int(number)})
 
 
 def environment_name(setting: str) -> str:
@@ -332,7 +333,7 @@ def _explain(message: str) -> str:
     leaf_names = [name.split(".")[1] for name in known] + [name.split(".")[0] for name in known]
     near = difflib.get_close_matches(wrong, leaf_names, n=1)
     hint = f"; did you mean '{near[0]}'" if near else ""
-    return f"unknown setting '{wrong}'{hint} (all settings: mlkit init writes them, or docs/settings.md)"
+    return f"unknown setting '{wrong}'{hint} (all settings: see docs/settings.md)"
 
 
 def _parse(value: str) -> object:
@@ -357,7 +358,7 @@ def _description(annotation: Any) -> str:
     raise AssertionError(f"a setting without help: {annotation}")
 
 
-_NAME = re.compile(r"^[a-z0-9][a-z0-9._-]{0,63}$")
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
 def check_name(noun: str, name: str) -> str:
@@ -365,7 +366,7 @@ def check_name(noun: str, name: str) -> str:
 
     One strict rule for every name that a client can send, so that none is ever a path.
     """
-    if not _NAME.match(name) or ".." in name:
+    if not _NAME.fullmatch(name) or ".." in name:
         raise InvalidInputError(
             f"'{name}' cannot name a {noun}: use 1 to 64 of a-z 0-9 . _ - and start with a letter "
             "or digit"

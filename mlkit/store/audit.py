@@ -57,9 +57,8 @@ def record(
 
 def first_break(s: Session) -> int | None:
     """Return the seq of the first event that does not follow from the one before, or None."""
-    previous, seq = GENESIS, 0
-    for event in s.scalars(select(AuditEvent).order_by(AuditEvent.seq)):
-        seq += 1
+    previous = GENESIS
+    for seq, event in enumerate(s.scalars(select(AuditEvent).order_by(AuditEvent.seq)), start=1):
         if event.seq != seq or event.previous != previous or event.digest() != event.hash:
             return seq
         previous = event.hash

@@ -155,7 +155,7 @@ def deployments(s: Session, model: Model) -> list[Deployment]:
 
 
 def deploy(s: Session, deployment: Deployment) -> None:
-    """End whatever holds the role and start ``deployment``; one transaction, so never zero or two."""
+    """End whatever holds the role and start ``deployment``: one act, so never zero or two."""
     s.execute(
         update(Deployment)
         .where(

@@ -1,0 +1,97 @@
+"""The engine: version gate, pragmas, immediate writers, errors an operator can mend."""
+
+import threading
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from mlkit.errors import BusyError, MlkitError
+from mlkit.project import Project
+from mlkit.store.engine import Database, refuse_network_file_system, wal_is_safe
+
+
+@pytest.mark.parametrize(
+    ("version", "safe"),
+    [
+        ((3, 7, 0), False),
+        ((3, 40, 1), False),
+        ((3, 44, 5), False),
+        ((3, 44, 6), True),
+        ((3, 46, 1), False),
+        ((3, 50, 6), False),
+        ((3, 50, 7), True),
+        ((3, 51, 2), False),
+        ((3, 51, 3), True),
+        ((3, 53, 4), True),
+        ((4, 0, 0), True),
+    ],
+)
+def test_wal_is_used_only_where_its_bug_is_fixed(version: tuple[int, int, int], safe: bool) -> None:
+    assert wal_is_safe(version) is safe
+
+
+def test_every_connection_has_the_safe_pragmas(project: Project) -> None:
+    with project.read() as s:
+        found = {
+            name: s.scalar(text(f"PRAGMA {name}"))
+            for name in ("foreign_keys", "trusted_schema", "mmap_size", "secure_delete")
+        }
+        assert s.scalar(text("PRAGMA synchronous")) == 2
+        assert s.scalar(text("PRAGMA application_id")) == 0x6D6C6B74
+    assert found == {"foreign_keys": 1, "trusted_schema": 0, "mmap_size": 0, "secure_delete": 1}
+
+
+def test_a_write_that_fails_leaves_nothing(project: Project) -> None:
+    with pytest.raises(RuntimeError), project.write() as s:
+        s.execute(text("CREATE TABLE half (done)"))
+        raise RuntimeError("power went out")
+    with project.read() as s:
+        assert s.scalar(text("SELECT count(*) FROM sqlite_master WHERE name = 'half'")) == 0
+
+
+def test_a_reader_changes_nothing(project: Project) -> None:
+    with project.read() as s:
+        s.execute(text("CREATE TABLE scratch (x)"))
+    with project.read() as s:
+        assert s.scalar(text("SELECT count(*) FROM sqlite_master WHERE name = 'scratch'")) == 0
+
+
+def test_a_second_writer_waits_and_then_says_busy(project: Project) -> None:
+    other = Database(project.database.url, busy_timeout_s=0.05)
+    with project.write(), pytest.raises(BusyError, match="locked"), other.write():
+        pass
+    other.dispose()
+
+
+def test_two_writers_take_turns(project: Project) -> None:
+    with project.write() as s:
+        s.execute(text("CREATE TABLE counter (n INTEGER)"))
+        s.execute(text("INSERT INTO counter VALUES (0)"))
+
+    def add() -> None:
+        for _ in range(25):
+            with project.write() as s:
+                n = s.scalar(text("SELECT n FROM counter")) or 0
+                s.execute(text("UPDATE counter SET n = :n"), {"n": n + 1})
+
+    threads = [threading.Thread(target=add) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with project.read() as s:
+        assert s.scalar(text("SELECT n FROM counter")) == 100
+
+
+def test_a_network_file_system_is_refused() -> None:
+    mounts = "/dev/vda / ext4 rw 0 0\nserver:/x /mnt/share nfs4 rw 0 0\n"
+    refuse_network_file_system(Path("/home"), mounts)
+    with pytest.raises(MlkitError, match="network file system"):
+        refuse_network_file_system(Path("/mnt/share/project"), mounts)
+
+
+def test_a_password_in_the_url_never_reaches_an_error_message() -> None:
+    database = Database("sqlite:////nowhere/at/all.sqlite")
+    with pytest.raises(MlkitError, match=r"/nowhere/at/all\.sqlite"), database.read() as s:
+        s.execute(text("SELECT 1"))

@@ -1,0 +1,122 @@
+"""Settings: one table, four sources, and errors that say where and how to mend."""
+
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlkit import settings
+from mlkit.errors import InvalidInputError
+
+
+def _file(tmp_path: Path, text: str) -> Path:
+    file = tmp_path / "mlkit.toml"
+    file.write_text(text)
+    return file
+
+
+def test_every_setting_has_a_default_and_a_help_text() -> None:
+    rows = list(settings.table())
+    assert len(rows) == len({row.name for row in rows})
+    assert all(row.help and row.name.count(".") == 1 for row in rows)
+
+
+def test_an_option_beats_the_environment_beats_the_file_beats_the_default(tmp_path: Path) -> None:
+    file = _file(tmp_path, "[server]\nport = 1\nworkers = 1\nmax_rows = 1\n")
+    environment = {"MLKIT_SERVER_PORT": "2", "MLKIT_SERVER_WORKERS": "2"}
+    found = settings.load(file, environment, {"server.port": 3, "server.workers": None}).server
+    assert (found.port, found.workers, found.max_rows) == (3, 2, 1)
+    assert found.host == "127.0.0.1"
+
+
+def test_lists_and_booleans_come_from_the_environment() -> None:
+    environment = {
+        "MLKIT_ALERTS_COMMAND": '["notify", "-v"]',
+        "MLKIT_RETRAIN_PROMOTE": "false",
+        "MLKIT_TRAIN_HOLDOUT": "0.3",
+    }
+    found = settings.load(None, environment)
+    assert found.alerts.command == ("notify", "-v")
+    assert found.retrain.promote is False
+    assert found.train.holdout == 0.3
+
+
+def test_a_model_may_differ_from_the_rest(tmp_path: Path) -> None:
+    found = settings.load(_file(tmp_path, '[models.churn]\ndrift_window = "3d"\n'))
+    assert found.model("churn").drift_window == "3d"
+    assert found.model("spam").drift_window is None
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[server]\nprt = 1\n", "did you mean 'port'"),
+        ("[servr]\nport = 1\n", "did you mean 'server'"),
+        ("[server]\nport = 99999\n", "server.port"),
+        ('[drift]\nwindow = "1x"\n', "drift.window"),
+        ("[server\n", "not valid TOML"),
+        ('[models.a]\ncolour = "red"\n', "unknown setting 'colour'"),
+    ],
+)
+def test_a_wrong_file_is_named_with_the_setting_and_the_rule(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    file = _file(tmp_path, text)
+    with pytest.raises(InvalidInputError) as caught:
+        settings.load(file)
+    assert said in str(caught.value)
+    assert str(file) in str(caught.value)
+
+
+def test_a_wrong_variable_is_named() -> None:
+    with pytest.raises(InvalidInputError, match="MLKIT_SERVER_PORT"):
+        settings.load(None, {"MLKIT_SERVER_PORT": "many"})
+
+
+@given(st.integers(1, 10_000), st.sampled_from("mhdw"))
+def test_a_duration_is_a_number_and_a_unit(number: int, unit: str) -> None:
+    seconds = {"m": 60, "h": 3600, "d": 86400, "w": 604800}[unit]
+    assert settings.duration(f"{number}{unit}") == timedelta(seconds=number * seconds)
+
+
+@given(st.text(max_size=8))
+def test_any_text_is_a_duration_or_a_clear_error(text: str) -> None:
+    valid = re.fullmatch(r"0*[1-9][0-9]*[mhdw]", text, re.ASCII) is not None
+    if valid:
+        assert settings.duration(text) > timedelta(0)
+    else:
+        with pytest.raises(InvalidInputError, match="is not a duration"):
+            settings.duration(text)
+
+
+@pytest.mark.parametrize("name", ["churn", "a", "0", "credit-risk.v2_eu", "x" * 64])
+def test_a_plain_name_is_accepted(name: str) -> None:
+    assert settings.check_name("model", name) == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        ".",
+        "..",
+        "a..b",
+        "../x",
+        "a/b",
+        "a\\b",
+        "A",
+        "-a",
+        "a b",
+        "%2e",
+        "x" * 65,
+        "a\n",
+        "ä",
+        "a\0",
+    ],
+)
+def test_a_name_that_could_be_a_path_is_refused(name: str) -> None:
+    with pytest.raises(InvalidInputError, match="cannot name a model"):
+        settings.check_name("model", name)
