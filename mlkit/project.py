@@ -138,17 +138,35 @@ def open_project(
 
     An older database is backed up and upgraded; a newer one is refused. Raises MlkitError.
     """
+    project = locate_project(path, options=options, environment=environment)
+    refuse_missing_database(project)
+    _upgrade_if_older(project)
+    return project
+
+
+def locate_project(
+    path: Path | None = None,
+    *,
+    options: Mapping[str, object] | None = None,
+    environment: Mapping[str, str] = os.environ,
+) -> Project:
+    """Return the project as ``open_project`` finds it, without a look at its database.
+
+    For those who must work when the database is old, damaged or gone: ``doctor``, ``db``.
+    """
     named = path or (Path(environment["MLKIT_PROJECT"]) if "MLKIT_PROJECT" in environment else None)
     if named is not None and not (named / SETTINGS_FILE).is_file():
         raise NotFoundError(f"{named} is not a project: it has no {SETTINGS_FILE}")
     root = named.resolve() if named is not None else find_root()
-    project = _assemble(root, options or {}, environment)
-    if project.database.is_sqlite and not (root / DATABASE_FILE).is_file():
+    return _assemble(root, options or {}, environment)
+
+
+def refuse_missing_database(project: Project) -> None:
+    """Raise NotFoundError if the SQLite file is gone, which opening it would make anew, empty."""
+    if project.database.is_sqlite and not Path(project.database.location).is_file():
         raise NotFoundError(
-            f"{root / DATABASE_FILE} is missing; restore it (see: mlkit backup restore)"
+            f"{project.database.location} is missing; restore it (see: mlkit backup restore)"
         )
-    _upgrade_if_older(project)
-    return project
 
 
 def create_project(root: Path, *, environment: Mapping[str, str] = os.environ) -> Project:

@@ -1,12 +1,15 @@
 """Fixtures shared by all tests: a real project, a real command line, a small real dataset."""
 
+import hashlib
 import json
+import platform
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,6 +17,19 @@ from click.testing import CliRunner, Result
 
 from mlkit.cli.root import cli as root_command
 from mlkit.project import Project, create_project
+from mlkit.store import audit, blobs
+from mlkit.store.datasets import Dataset, DatasetVersion
+from mlkit.store.datasets import get_version as get_dataset_version
+from mlkit.store.predictions import refresh_view
+from mlkit.store.registry import (
+    Deployment,
+    Model,
+    ModelVersion,
+    deploy,
+    find_model,
+    next_number,
+)
+from mlkit.store.segments import Segment
 
 
 class Cli:
@@ -92,3 +108,131 @@ def churn_csv(tmp_path: Path) -> Path:
     file = tmp_path / "churn.csv"
     make_churn().to_csv(file, index=False)
     return file
+
+
+@pytest.fixture
+def furnished(project: Project) -> Project:
+    """A project with a champion, its files and a sealed segment, made without any training."""
+    now = project.now()
+    data, artifact = project.data.put(b"rows"), project.artifacts.put(b"model")
+    reference = project.references.put(b"reference")
+    path = "log/churn/2026-01-01/1.parquet"
+    (project.root / path).parent.mkdir(parents=True)
+    (project.root / path).write_bytes(b"segment")
+    with project.write() as s:
+        dataset = Dataset(name="churn", target="churned", created_at=now)
+        rows = DatasetVersion(
+            dataset=dataset, number=1, sha256=data, rows=4, schema_yaml="", profile={},
+            source="churn.csv", parents=[], warnings=[], created_at=now,
+        )  # fmt: skip
+        model = Model(name="churn", task="classification", target="churned", created_at=now)
+        version = ModelVersion(
+            model=model, number=1, artifact_sha256=artifact,
+            signature=blobs.sign(project.key, "churn", 1, artifact), reference_sha256=reference,
+            input_schema={}, estimator="logistic", recipe={}, params={}, metrics={"log_loss": 0.5},
+            intervals={}, holdout_rows=1, warnings=[], golden={}, verdict={"accepted": True},
+            dataset_version=rows, python=platform.python_version(), packages={}, seed=0,
+            created_by="test", created_at=now,
+        )  # fmt: skip
+        s.add(version)
+        s.flush()
+        champion = Deployment(
+            model_id=model.id, model_version_id=version.id, role="champion", started_at=now,
+            action="promote", actor="test", reason="first", evidence={},
+        )  # fmt: skip
+        deploy(s, champion)
+        s.add(
+            Segment(
+                model_id=model.id,
+                day="2026-01-01",
+                path=path,
+                sha256=hashlib.sha256(b"segment").hexdigest(),
+                rows=1,
+                min_seq=1,
+                max_seq=1,
+                min_time=now,
+                max_time=now,
+                created_at=now,
+            )
+        )
+        audit.record(s, now, actor="test", action="promote", subject="churn@1", details={})
+    return project
+
+
+def register_model(
+    project: Project, name: str = "churn", *, seed: int = 0, promote: bool = True, rows: int = 300
+) -> ModelVersion:
+    """Register a small real version trained on ``make_churn(seed=seed)``, past the ladder and gate.
+
+    The model named "spend" predicts spend by regression, any other whether a customer churned.
+    """
+    import pyarrow as pa
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+    from mlkit.steps import encode, predictor
+
+    task, target = ("regression", "spend") if name == "spend" else ("classification", "churned")
+    table = pa.Table.from_pandas(make_churn(rows, seed).dropna(), preserve_index=False)
+    since = table.column("since").cast(pa.timestamp("us", "UTC"))
+    table = table.set_column(0, "since", since)
+    schema = encode.infer_schema(table, target=target, task=task)
+    columns = encode.columns_of_table(schema, table)
+    matrix = encode.matrix(schema, columns)
+    actual = table.column(target).to_pylist()
+    if task == "regression":
+        estimator = HistGradientBoostingRegressor(max_iter=5, random_state=seed)
+        estimator.fit(matrix, actual)
+    else:
+        estimator = HistGradientBoostingClassifier(max_iter=5, random_state=seed)
+        estimator.fit(matrix, [schema.classes.index(label) for label in actual])
+    made = predictor.build(schema, estimator, matrix[:50])
+    artifact = project.artifacts.put(predictor.dumps(made))
+    golden = predictor.golden_rows(made, [values[:5] for values in columns])
+    now = project.now()
+    with project.write() as s:
+        model = find_model(s, name)
+        if model is None:
+            dataset = Dataset(name=name, target=target, time_column="since", created_at=now)
+            model = Model(name=name, task=task, target=target, created_at=now)
+            s.add_all([dataset, model])
+            s.flush()
+            s.add(
+                DatasetVersion(
+                    dataset=dataset,
+                    number=1,
+                    sha256=artifact,
+                    rows=rows,
+                    schema_yaml="",
+                    profile={},
+                    source="churn.csv",
+                    parents=[],
+                    warnings=[],
+                    created_at=now,
+                )
+            )
+            s.flush()
+        number = next_number(s, model)
+        version = ModelVersion(
+            model=model, number=number, artifact_sha256=artifact,
+            signature=blobs.sign(project.key, name, number, artifact), reference_sha256=artifact,
+            input_schema=msgspec.to_builtins(schema), estimator="boosting", recipe={}, params={},
+            metrics={}, intervals={}, holdout_rows=1, warnings=[], golden=golden,
+            verdict={"accepted": True, "reason": "test"},
+            dataset_version=get_dataset_version(s, name), python=platform.python_version(),
+            packages={}, seed=seed, created_by="test", created_at=now,
+        )  # fmt: skip
+        s.add(version)
+        s.flush()
+        if promote:
+            deploy(s, Deployment(
+                model_id=model.id, model_version_id=version.id, role="champion", started_at=now,
+                action="promote", actor="test", reason="test", evidence={},
+            ))  # fmt: skip
+        refresh_view(s, model)
+    return version
+
+
+@pytest.fixture
+def register() -> Callable[..., ModelVersion]:
+    """``register_model``: a version that can be served, in a tenth of a second."""
+    return register_model

@@ -57,6 +57,14 @@ def write_json(value: Any) -> None:
     click.echo(msgspec.json.format(encoded, indent=2).decode())
 
 
+def fields(value: Any) -> dict[str, Any]:
+    """Return the fields of a struct or dataclass, as the details of an error under ``--json``."""
+    import msgspec
+
+    found: dict[str, Any] = msgspec.to_builtins(value, enc_hook=str)
+    return found
+
+
 def print_table(
     headers: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = ""
 ) -> None:

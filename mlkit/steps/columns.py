@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 Kind = Literal["number", "integer", "boolean", "category", "datetime"]
+Task = Literal["classification", "regression"]
 
 
 class Column(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -26,7 +27,7 @@ class InputSchema(msgspec.Struct, frozen=True, kw_only=True):
 
     columns: tuple[Column, ...]
     target: str
-    task: Literal["classification", "regression"]
+    task: Task
     classes: tuple[str | int | float | bool, ...] = ()
 
     @property

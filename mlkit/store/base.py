@@ -55,10 +55,19 @@ def new_id(now: datetime) -> str:
     Ids sort by the time they were made, which keeps indexes compact and lets a reader find the
     day of a prediction from its id.
     """
+    return new_ids(now, 1)[0]
+
+
+def new_ids(now: datetime, count: int) -> list[str]:
+    """Return ``count`` UUIDv7 that count up from a random one, so that they sort as listed."""
     millis = int(now.timestamp() * 1000) & ((1 << 48) - 1)
     random = int.from_bytes(os.urandom(10), "big")
-    value = millis << 80 | 0x7 << 76 | (random >> 68) << 64 | 0b10 << 62 | random & ((1 << 62) - 1)
-    return str(uuid.UUID(int=value))
+    head = f"{millis:012x}"
+    head = f"{head[:8]}-{head[8:]}-7{random >> 68:03x}"
+    first = random & ((1 << 62) - 1)
+    first = min(first, (1 << 62) - count)  # never past the last one
+    tails = [f"{(0b10 << 62) | (first + i):016x}" for i in range(count)]
+    return [f"{head}-{tail[:4]}-{tail[4:]}" for tail in tails]
 
 
 def id_time(identifier: str) -> datetime:

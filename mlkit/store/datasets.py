@@ -78,12 +78,13 @@ def list_names(s: Session) -> list[str]:
 def get_version(s: Session, name: str, number: int | None = None) -> DatasetVersion:
     """Return version ``number`` of a dataset, the newest if None; raises NotFoundError."""
     dataset = get(s, name)
+    query = select(DatasetVersion).where(DatasetVersion.dataset_id == dataset.id)
+    if number is not None:
+        query = query.where(DatasetVersion.number == number)
+    found = s.scalars(query.order_by(DatasetVersion.number.desc()).limit(1)).first()
+    if found is not None:
+        return found
     versions = dataset.versions
-    if number is None and versions:
-        return versions[-1]
-    for version in versions:
-        if version.number == number:
-            return version
     raise NotFoundError(
         f"dataset '{name}' has no version {number if number is not None else ''}".rstrip()
         + f"; newest: {versions[-1].number if versions else 'none'} (see: mlkit data show {name})"

@@ -83,6 +83,15 @@ class Database:
             self._pid = os.getpid()
         return self._engine
 
+    @property
+    def location(self) -> str:
+        """The file, or the server and database, without user name or password."""
+        return _location(self.url)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the engine behind on the way to another process, which makes its own."""
+        return {**self.__dict__, "_engine": None, "_pid": 0}
+
     @contextmanager
     def read(self) -> Iterator[Session]:
         """Yield a session on one snapshot; what it changes is thrown away."""

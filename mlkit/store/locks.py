@@ -22,3 +22,15 @@ def exclusive(file: Path, *, busy: str) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def is_held(file: Path) -> bool:
+    """Tell whether a living process holds the lock on ``file``."""
+    handle = os.open(file, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False

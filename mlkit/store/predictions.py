@@ -4,12 +4,21 @@ Keyed JSON objects cost ten times as much to read back (measured on 1 M rows x 2
 keys are never stored per row; the views ``log_<model>`` name the columns for people.
 """
 
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
 
-from sqlalchemy import ForeignKey, Index, Integer, String, Text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String, Text, delete, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from mlkit.store.base import Base, UtcDateTime
+from mlkit.store.journal import Entry
+from mlkit.store.log_view import refresh as refresh_view  # noqa: F401  # belongs to this table
+from mlkit.store.registry import ModelVersion
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_IN_LIMIT = 1000  # parameters of one statement; far below every database's limit
 
 
 class Prediction(Base):
@@ -18,7 +27,9 @@ class Prediction(Base):
     __tablename__ = "prediction"
     __table_args__ = (Index(None, "model_id", "served_at"),)
 
-    seq: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    seq: Mapped[int] = mapped_column(
+        BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True
+    )
     id: Mapped[str] = mapped_column(String(36), unique=True)
     request_id: Mapped[str] = mapped_column(String(128), index=True)
     model_id: Mapped[int] = mapped_column(ForeignKey("model.id"))
@@ -43,20 +54,205 @@ class Actual(Base):
     received_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
-class Segment(Base):
-    """A sealed Parquet file of one model's predictions of one day."""
+class Logged(NamedTuple):
+    """One row of the log as it is stored: JSON texts, not yet values."""
 
-    __tablename__ = "segment"
-    __table_args__ = (Index(None, "model_id", "day"),)
+    version_id: int
+    seq: int
+    id: str
+    request_id: str
+    role: str
+    entity: str | None
+    served_at: datetime
+    latency_us: int
+    value: str
+    probabilities: str | None
+    features: str
+    actual: str | None
+    observed_at: datetime | None
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    model_id: Mapped[int] = mapped_column(ForeignKey("model.id"))
-    day: Mapped[str] = mapped_column(String(10))
-    path: Mapped[str] = mapped_column(unique=True)
-    sha256: Mapped[str] = mapped_column(String(64))
-    rows: Mapped[int]
-    min_seq: Mapped[int]
-    max_seq: Mapped[int]
-    min_time: Mapped[datetime] = mapped_column(UtcDateTime)
-    max_time: Mapped[datetime] = mapped_column(UtcDateTime)
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+class Selection(NamedTuple):
+    """Which rows of a model's log: from ``start`` until before ``end``, of one version or all."""
+
+    model_id: int
+    start: datetime | None = None
+    end: datetime | None = None
+    version_id: int | None = None
+    with_actual: bool = False
+
+
+def add(s: Session, entries: Iterable[Entry]) -> None:
+    """Insert the rows of ``entries``; those that are there already stay as they are."""
+    rows = [row for entry in entries for row in _rows(entry)]
+    if rows:
+        s.execute(_insert(s, Prediction).on_conflict_do_nothing(index_elements=["id"]), rows)
+
+
+def unknown_versions(s: Session, entries: Iterable[Entry]) -> set[int]:
+    """Return the version ids among ``entries`` that this database does not have."""
+    wanted = {entry.version_id for entry in entries}
+    return wanted - set(s.scalars(select(ModelVersion.id).where(ModelVersion.id.in_(wanted))))
+
+
+def of_request(s: Session, request_id: str, model_id: int) -> Entry | None:
+    """Return what was answered to ``request_id``, or None."""
+    query = (
+        select(Prediction, ModelVersion.number)
+        .join(ModelVersion, ModelVersion.id == Prediction.model_version_id)
+        .where(Prediction.request_id == request_id, Prediction.model_id == model_id)
+        .order_by(Prediction.id)
+    )
+    rows = [(row, number) for row, number in s.execute(query)]
+    if not rows:
+        return None
+    first, number = rows[0]
+    probabilities = [row.probabilities for row, _ in rows if row.probabilities is not None]
+    return Entry(
+        request_id=request_id,
+        model_id=model_id,
+        version_id=first.model_version_id,
+        version=number,
+        role=first.role,
+        served_us=int((first.served_at - _EPOCH) / timedelta(microseconds=1)),
+        latency_us=first.latency_us,
+        ids=[row.id for row, _ in rows],
+        entities=[row.entity for row, _ in rows],
+        features=[row.features for row, _ in rows],
+        values=[row.value for row, _ in rows],
+        probabilities=probabilities or None,
+    )
+
+
+def versions_of(s: Session, ids: Sequence[str]) -> dict[str, int]:
+    """Return the model version id of each prediction in ``ids`` that the database holds."""
+    found: dict[str, int] = {}
+    for part in _parts(ids):
+        query = select(Prediction.id, Prediction.model_version_id).where(Prediction.id.in_(part))
+        found.update((identifier, version_id) for identifier, version_id in s.execute(query))
+    return found
+
+
+def with_actual(s: Session, ids: Sequence[str]) -> set[str]:
+    """Return which predictions in ``ids`` have an actual in the database."""
+    found: set[str] = set()
+    for part in _parts(ids):
+        query = select(Actual.prediction_id).where(Actual.prediction_id.in_(part))
+        found.update(s.scalars(query))
+    return found
+
+
+def add_actuals(s: Session, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert actuals; the first for a prediction stands."""
+    if rows:
+        statement = _insert(s, Actual).on_conflict_do_nothing(index_elements=["prediction_id"])
+        s.execute(statement, list(rows))
+
+
+def actuals_of(s: Session, ids: Sequence[str]) -> dict[str, Actual]:
+    """Return the actual of each prediction in ``ids`` that has one."""
+    found: dict[str, Actual] = {}
+    for part in _parts(ids):
+        for actual in s.scalars(select(Actual).where(Actual.prediction_id.in_(part))):
+            found[actual.prediction_id] = actual
+    return found
+
+
+def version_numbers(s: Session, model_id: int) -> dict[int, int]:
+    """Return the version id behind each version number of a model."""
+    query = select(ModelVersion.number, ModelVersion.id).where(ModelVersion.model_id == model_id)
+    return {row.number: row.id for row in s.execute(query)}
+
+
+def logged(
+    s: Session, selection: Selection, *, chunk_rows: int = 50_000
+) -> Iterator[Sequence[Logged]]:
+    """Yield the rows in ``selection``, by sequence number, in chunks."""
+    query = select(
+        Prediction.model_version_id,
+        Prediction.seq,
+        Prediction.id,
+        Prediction.request_id,
+        Prediction.role,
+        Prediction.entity,
+        Prediction.served_at,
+        Prediction.latency_us,
+        Prediction.value,
+        Prediction.probabilities,
+        Prediction.features,
+        Actual.value,
+        Actual.observed_at,
+    ).outerjoin(Actual, Actual.prediction_id == Prediction.id)
+    query = _where(query, selection)
+    if selection.with_actual:
+        query = query.where(Actual.prediction_id.is_not(None))
+    result = s.execute(query.order_by(Prediction.seq).execution_options(yield_per=chunk_rows))
+    for part in result.partitions():
+        yield [Logged(*row) for row in part]
+
+
+def newest(s: Session, model_id: int, limit: int) -> list[tuple[Prediction, Actual | None, int]]:
+    """Return the last ``limit`` rows of a model, newest first, with actual and version number."""
+    query = (
+        select(Prediction, Actual, ModelVersion.number)
+        .join(ModelVersion, ModelVersion.id == Prediction.model_version_id)
+        .outerjoin(Actual, Actual.prediction_id == Prediction.id)
+        .where(Prediction.model_id == model_id)
+        .order_by(Prediction.seq.desc())
+        .limit(limit)
+    )
+    return [(p, a, number) for p, a, number in s.execute(query)]
+
+
+def oldest(s: Session) -> dict[int, datetime]:
+    """Return when the oldest row of each model was served."""
+    query = select(Prediction.model_id, func.min(Prediction.served_at).label("at"))
+    return {row.model_id: row.at for row in s.execute(query.group_by(Prediction.model_id))}
+
+
+def remove(s: Session, selection: Selection, last_seq: int) -> int:
+    """Delete the rows of ``selection`` up to ``last_seq`` and their actuals; return how many."""
+    chosen = _where(select(Prediction.id), selection).where(Prediction.seq <= last_seq)
+    s.execute(delete(Actual).where(Actual.prediction_id.in_(chosen)))
+    result = s.execute(delete(Prediction).where(Prediction.id.in_(chosen)))
+    return int(getattr(result, "rowcount", 0))
+
+
+def _where(query: Any, selection: Selection) -> Any:
+    query = query.where(Prediction.model_id == selection.model_id)
+    if selection.start is not None:
+        query = query.where(Prediction.served_at >= selection.start)
+    if selection.end is not None:
+        query = query.where(Prediction.served_at < selection.end)
+    if selection.version_id is not None:
+        query = query.where(Prediction.model_version_id == selection.version_id)
+    return query
+
+
+def _rows(entry: Entry) -> Iterator[dict[str, Any]]:
+    served_at = _EPOCH + timedelta(microseconds=entry.served_us)
+    for i, identifier in enumerate(entry.ids):
+        yield {
+            "id": identifier,
+            "request_id": entry.request_id,
+            "model_id": entry.model_id,
+            "model_version_id": entry.version_id,
+            "role": entry.role,
+            "entity": entry.entities[i] if entry.entities is not None else None,
+            "features": entry.features[i],
+            "value": entry.values[i],
+            "probabilities": entry.probabilities[i] if entry.probabilities is not None else None,
+            "latency_us": entry.latency_us,
+            "served_at": served_at,
+        }
+
+
+def _insert(s: Session, table: type[Base]) -> Any:
+    """Return an INSERT of the dialect at hand: both know the same ON CONFLICT."""
+    dialect = sqlite if s.get_bind().dialect.name == "sqlite" else postgresql
+    return dialect.insert(table)
+
+
+def _parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    for at in range(0, len(ids), _IN_LIMIT):
+        yield ids[at : at + _IN_LIMIT]

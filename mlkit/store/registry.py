@@ -54,6 +54,9 @@ class ModelVersion(Base):
     recipe: Mapped[dict[str, Any]] = mapped_column(JSON)
     params: Mapped[dict[str, Any]] = mapped_column(JSON)
     metrics: Mapped[dict[str, Any]] = mapped_column(JSON)
+    intervals: Mapped[dict[str, Any]] = mapped_column(JSON)
+    holdout_rows: Mapped[int]
+    warnings: Mapped[list[str]] = mapped_column(JSON)
     golden: Mapped[dict[str, Any]] = mapped_column(JSON)
     verdict: Mapped[dict[str, Any]] = mapped_column(JSON)
     dataset_version_id: Mapped[int] = mapped_column(ForeignKey("dataset_version.id"))
@@ -67,6 +70,10 @@ class ModelVersion(Base):
 
     model: Mapped[Model] = relationship(back_populates="versions", lazy="joined")
     dataset_version: Mapped[DatasetVersion] = relationship(lazy="joined")
+
+    def label(self) -> str:
+        """Return what people call it, for example ``churn v3``."""
+        return f"{self.model.name} v{self.number}"
 
 
 class Deployment(Base):
@@ -132,6 +139,20 @@ def get_version(s: Session, model: Model, number: int) -> ModelVersion:
     return version
 
 
+def versions(s: Session, model: Model) -> list[ModelVersion]:
+    """Return every version of the model, oldest first."""
+    query = select(ModelVersion).where(ModelVersion.model_id == model.id)
+    return list(s.scalars(query.order_by(ModelVersion.number)))
+
+
+def lock(s: Session, model: Model) -> None:
+    """Let no other transaction deploy or number a version of ``model`` until this one ends.
+
+    A row lock where the database has them; on SQLite the write lock is held already.
+    """
+    s.execute(select(Model.id).where(Model.id == model.id).with_for_update())
+
+
 def next_number(s: Session, model: Model) -> int:
     """Return the number that the next version gets."""
     query = select(func.max(ModelVersion.number)).where(ModelVersion.model_id == model.id)
@@ -146,6 +167,13 @@ def champion(s: Session, model: Model) -> Deployment | None:
         Deployment.ended_at.is_(None),
     )
     return s.scalar(query)
+
+
+def champions(s: Session) -> list[Deployment]:
+    """Return the deployment of every champion, by model name."""
+    query = select(Deployment).join(Model, Model.id == Deployment.model_id)
+    current = query.where(Deployment.role == "champion", Deployment.ended_at.is_(None))
+    return list(s.scalars(current.order_by(Model.name)))
 
 
 def deployments(s: Session, model: Model) -> list[Deployment]:

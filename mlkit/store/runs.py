@@ -2,14 +2,20 @@
 
 from datetime import datetime
 
-from sqlalchemy import Index, String, Text, UniqueConstraint
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import Index, String, Text, UniqueConstraint, delete, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from mlkit.store.base import Base, UtcDateTime
 
+RUNNING = "running"
+
 
 class JobRun(Base):
-    """One run of one job for one due time; ``status`` is running, ok, failed, timeout or lost."""
+    """One run of one job for one due time.
+
+    ``status`` is running, ok, failed, timeout, oom (memory limit) or lost (its process vanished).
+    """
 
     __tablename__ = "job_run"
     __table_args__ = (UniqueConstraint("job", "due"), Index(None, "status"))
@@ -24,3 +30,71 @@ class JobRun(Base):
     started_at: Mapped[datetime] = mapped_column(UtcDateTime)
     heartbeat_at: Mapped[datetime] = mapped_column(UtcDateTime)
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+def claim(s: Session, job: str, due: datetime, *, runner: str, now: datetime) -> JobRun | None:
+    """Take the due time for this runner; None if another has it, by the unique row."""
+    run = JobRun(
+        job=job,
+        due=due,
+        status=RUNNING,
+        runner=runner,
+        started_at=now,
+        heartbeat_at=now,
+        summary="",
+    )
+    try:
+        with s.begin_nested():
+            s.add(run)
+    except IntegrityError:
+        return None
+    return run
+
+
+def find(s: Session, job: str, due: datetime) -> JobRun | None:
+    """Return the run of the job for that due time, or None."""
+    return s.scalar(select(JobRun).where(JobRun.job == job, JobRun.due == due))
+
+
+def running(s: Session, job: str | None = None) -> list[JobRun]:
+    """Return the runs that have not ended, of one job or of all."""
+    query = select(JobRun).where(JobRun.status == RUNNING)
+    if job is not None:
+        query = query.where(JobRun.job == job)
+    return list(s.scalars(query.order_by(JobRun.id)))
+
+
+def latest(s: Session, job: str) -> JobRun | None:
+    """Return the run of the job that was started last, or None."""
+    return s.scalars(select(JobRun).where(JobRun.job == job).order_by(JobRun.id.desc())).first()
+
+
+def history(s: Session, job: str | None = None, *, limit: int = 20) -> list[JobRun]:
+    """Return the newest runs, newest first."""
+    query = select(JobRun).order_by(JobRun.id.desc()).limit(limit)
+    return list(s.scalars(query if job is None else query.where(JobRun.job == job)))
+
+
+def beat(s: Session, run_id: int, now: datetime, *, child: str) -> None:
+    """Mark the run alive, in the process ``child``."""
+    s.execute(
+        update(JobRun)
+        .where(JobRun.id == run_id, JobRun.status == RUNNING)
+        .values(heartbeat_at=now, child=child)
+    )
+
+
+def finish(s: Session, run_id: int, status: str, summary: str, now: datetime) -> bool:
+    """End a running run and tell whether it was this call that ended it."""
+    done = s.execute(
+        update(JobRun)
+        .where(JobRun.id == run_id, JobRun.status == RUNNING)
+        .values(status=status, summary=summary, ended_at=now)
+    )
+    return int(done.rowcount) == 1  # type: ignore[attr-defined]  # an UPDATE returns a CursorResult
+
+
+def prune(s: Session, before: datetime) -> int:
+    """Delete the records of runs that ended earlier and return how many they were."""
+    done = s.execute(delete(JobRun).where(JobRun.ended_at < before))
+    return int(done.rowcount)  # type: ignore[attr-defined]  # a DELETE returns a CursorResult

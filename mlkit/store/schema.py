@@ -17,6 +17,7 @@ from mlkit.store import (  # noqa: F401  # importing a module maps its tables
     registry,
     reports,
     runs,
+    segments,
     tokens,
 )
 from mlkit.store.base import Base

@@ -1,11 +1,18 @@
 """Access tokens of the server: only a digest is kept."""
 
+import hashlib
 from datetime import datetime
+from typing import Literal, NamedTuple
 
-from sqlalchemy import String
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import String, select, update
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from mlkit.errors import NotFoundError
 from mlkit.store.base import Base, UtcDateTime
+
+PREFIX = "mlkit"
+
+Scope = Literal["predict", "read", "admin"]
 
 
 class Token(Base):
@@ -19,3 +26,59 @@ class Token(Base):
     sha256: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class Secret(NamedTuple):
+    """What is needed to check a token."""
+
+    id: str
+    scope: str
+    sha256: str
+
+
+def spell(identifier: str, secret: str) -> str:
+    """Return the text that a client sends: recognisable to secret scanners, id first.
+
+    >>> spell("ab12", "s3cr3t")
+    'mlkit_ab12_s3cr3t'
+    """
+    return f"{PREFIX}_{identifier}_{secret}"
+
+
+def id_of(text: str) -> str:
+    """Return the public part of a token, by which it is looked up; empty if it is none.
+
+    >>> id_of("mlkit_ab12_s3cr3t"), id_of("anything else")
+    ('ab12', '')
+    """
+    prefix, _, rest = text.partition("_")
+    return rest.partition("_")[0] if prefix == PREFIX else ""
+
+
+def digest(text: str) -> str:
+    """Return what is kept of a token: 256 random bits need no slow hash."""
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def active(s: Session) -> list[Secret]:
+    """Return the tokens that open the door at present."""
+    query = select(Token.id, Token.scope, Token.sha256).where(Token.revoked_at.is_(None))
+    return [Secret(*row) for row in s.execute(query)]
+
+
+def list_all(s: Session) -> list[Token]:
+    """Return every token, also revoked ones, oldest first."""
+    return list(s.scalars(select(Token).order_by(Token.created_at, Token.id)))
+
+
+def revoke(s: Session, identifier: str, at: datetime) -> Token:
+    """End a token; raises NotFoundError if no such token is active."""
+    changed = s.scalars(
+        update(Token)
+        .where(Token.id == identifier, Token.revoked_at.is_(None))
+        .values(revoked_at=at)
+        .returning(Token)
+    ).first()
+    if changed is None:
+        raise NotFoundError(f"no active token has the id '{identifier}' (see: mlkit token list)")
+    return changed

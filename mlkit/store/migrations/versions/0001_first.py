@@ -183,6 +183,9 @@ def upgrade() -> None:
         sa.Column("recipe", sa.JSON(), nullable=False),
         sa.Column("params", sa.JSON(), nullable=False),
         sa.Column("metrics", sa.JSON(), nullable=False),
+        sa.Column("intervals", sa.JSON(), nullable=False),
+        sa.Column("holdout_rows", sa.Integer(), nullable=False),
+        sa.Column("warnings", sa.JSON(), nullable=False),
         sa.Column("golden", sa.JSON(), nullable=False),
         sa.Column("verdict", sa.JSON(), nullable=False),
         sa.Column("dataset_version_id", sa.Integer(), nullable=False),
@@ -293,7 +296,12 @@ def upgrade() -> None:
 
     op.create_table(
         "prediction",
-        sa.Column("seq", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column(
+            "seq",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("request_id", sa.String(length=128), nullable=False),
         sa.Column("model_id", sa.Integer(), nullable=False),

@@ -1,0 +1,209 @@
+"""``mlkit data``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mlkit.cli import output
+
+if TYPE_CHECKING:
+    from mlkit.flows.catalog import Change, Diff, Listed, Shown
+    from mlkit.flows.ingest import Validated
+    from mlkit.flows.versioning import Added
+    from mlkit.project import Project
+
+_MOST_COLUMNS = 200
+
+file_argument = click.argument("file", type=click.Path(path_type=Path))
+
+
+@click.group()
+def data() -> None:
+    """Add, check and compare dataset versions.
+
+    A dataset is a name; each version of it is one immutable set of rows, named NAME@NUMBER.
+    """
+
+
+@data.command()
+@click.argument("name")
+@file_argument
+@click.option("--target", metavar="COL", help="The column that models of this data predict.")
+@click.option("--time", metavar="COL", help="The column with each row's time: newest rows judge.")
+@click.option("--entity", metavar="COL", help="The column that says whom or what a row is about.")
+@output.json_option
+@output.with_project
+def add(
+    project: "Project",
+    name: str,
+    file: Path,
+    *,
+    target: str | None,
+    time: str | None,
+    entity: str | None,
+    as_json: bool,
+) -> None:
+    """Add the rows of FILE (CSV, also gzipped, or Parquet) as the next version of NAME.
+
+    The first version infers rules and writes them to schemas/NAME.yaml for you to edit. Every
+    later version is checked against them; one that breaks a rule is refused with exit code 3.
+    """
+    from mlkit.flows import ingest  # imports SQLAlchemy
+
+    with output.progress() as display:
+        task = display.add_task("reading", total=None)
+        added = ingest.add(
+            project, name, file, target=target, time=time, entity=entity,
+            progress=lambda text: display.update(task, description=text),
+        )  # fmt: skip
+    output.emit(added, as_json=as_json, render=_render_added)
+
+
+@data.command("list")
+@output.json_option
+@output.with_project
+def list_(project: "Project", *, as_json: bool) -> None:
+    """List the datasets and their newest versions."""
+    from mlkit.flows import catalog  # imports SQLAlchemy
+
+    output.emit(catalog.list_datasets(project), as_json=as_json, render=_render_list)
+
+
+@data.command()
+@click.argument("reference", metavar="NAME[@V]")
+@output.json_option
+@output.with_project
+def show(project: "Project", reference: str, *, as_json: bool) -> None:
+    """Show the columns, warnings and history of a dataset; of its newest version by default."""
+    from mlkit.flows import catalog  # imports SQLAlchemy
+
+    output.emit(catalog.show(project, reference), as_json=as_json, render=_render_shown)
+
+
+@data.command()
+@click.argument("name")
+@file_argument
+@output.json_option
+@output.with_project
+def validate(project: "Project", name: str, file: Path, *, as_json: bool) -> None:
+    """Check FILE against the rules of NAME without adding it; exit code 3 if it breaks one."""
+    from mlkit.flows import ingest  # imports SQLAlchemy
+
+    output.emit(ingest.validate(project, name, file), as_json=as_json, render=_render_validated)
+
+
+@data.command()
+@click.argument("old", metavar="OLD")
+@click.argument("new", metavar="[NEW]", required=False)
+@output.json_option
+@output.with_project
+def diff(project: "Project", old: str, new: str | None, *, as_json: bool) -> None:
+    """Compare two versions: columns, rules and the distribution of each column.
+
+    `mlkit data diff churn` compares the last two versions, `churn@2` the second with the newest,
+    `churn@1 churn@3` (or `churn@1 3`) any two.
+    """
+    from mlkit.flows import catalog  # imports SQLAlchemy
+
+    output.emit(catalog.diff(project, old, new), as_json=as_json, render=_render_diff)
+
+
+def _render_added(added: "Added") -> None:
+    reference = f"{added.dataset}@{added.version}"
+    if not added.new:
+        click.echo(f"these rows are {reference} already; nothing added")
+        return
+    click.echo(f"added {reference}: {added.rows:,} rows, sha256 {added.sha256[:12]}")
+    _render_warnings(added.warnings)
+    click.echo(f"rules for later versions: schemas/{added.dataset}.yaml (edit them freely)")
+
+
+def _render_validated(validated: "Validated") -> None:
+    click.echo(f"{validated.rows:,} rows pass every rule of dataset '{validated.dataset}'")
+    _render_warnings(validated.warnings)
+
+
+def _render_warnings(warnings: tuple[str, ...]) -> None:
+    for warning in warnings:
+        click.echo(f"warning: {warning}")
+
+
+def _render_list(listed: "list[Listed]") -> None:
+    if not listed:
+        click.echo("no datasets yet (see: mlkit data add --help)")
+        return
+    output.print_table(
+        ("dataset", "version", "rows", "columns", "target", "time", "added", "source"),
+        [
+            (x.dataset, x.version, x.rows, x.columns, x.target, x.time, x.added_at, x.source)
+            for x in listed
+        ],
+    )
+
+
+def _render_shown(shown: "Shown") -> None:
+    click.echo(f"{shown.dataset}@{shown.version}: {shown.rows:,} rows from {shown.source}")
+    click.echo(f"target {shown.target or '-'}, time {shown.time or '-'}, "
+               f"entity {shown.entity or '-'}, rules in {shown.schema}")  # fmt: skip
+    _render_warnings(shown.warnings)
+    output.print_table(
+        ("column", "type", "missing", "distinct", "mean", "values"),
+        [
+            (c["name"], c["type"], c["missing"], c["distinct"], c.get("mean"), _values(c))
+            for c in shown.columns[:_MOST_COLUMNS]
+        ],
+    )
+    if len(shown.columns) > _MOST_COLUMNS:
+        click.echo(f"and {len(shown.columns) - _MOST_COLUMNS:,} more columns (see --json)")
+    output.print_table(
+        ("version", "rows", "columns", "sha256", "added", "source"),
+        [
+            (v.version, v.rows, v.columns, v.sha256[:12], v.added_at, v.source)
+            for v in shown.versions
+        ],
+    )
+
+
+def _values(column: dict[str, object]) -> str:
+    """Return the range of a column, or its most frequent values."""
+    if "minimum" in column:
+        return f"{_short(column['minimum'])} to {_short(column['maximum'])}"
+    top = column.get("top")
+    if not isinstance(top, list):
+        return "-"
+    return ", ".join(str(value) for value, _ in top[:5]) + (", ..." if len(top) > 5 else "")
+
+
+def _short(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value).removesuffix("+00:00")
+
+
+def _render_diff(found: "Diff") -> None:
+    click.echo(f"{found.old} -> {found.new}: {found.rows.old:,} -> {found.rows.new:,} rows"
+               + ("; the rows are the same" if found.same else ""))  # fmt: skip
+    for name in found.columns.added:
+        click.echo(f"new column: {name}")
+    for name in found.columns.removed:
+        click.echo(f"column gone: {name}")
+    for change in found.columns.changed:
+        click.echo(f"type of {change.column}: {change.old} -> {change.new}")
+    for change in found.rules:
+        click.echo(f"rules of {change.column}: {_rule_change(change)}")
+    if found.same:
+        return
+    click.echo(f"distributions: {found.drift.verdict}")
+    output.print_table(
+        ("column", "kind", "test", "effect", "threshold", "q value", "drifted"),
+        [
+            (f.name, f.kind, f.test, f.effect, f.threshold, f.q_value, f.drifted)
+            for f in found.drift.features
+        ],
+    )
+
+
+def _rule_change(change: "Change") -> str:
+    """Return the rules that differ, as they were and are."""
+    old, new = change.old or {}, change.new or {}
+    keys = [key for key in dict.fromkeys([*old, *new]) if old.get(key) != new.get(key)]
+    return "; ".join(f"{key} {old.get(key, '-')} -> {new.get(key, '-')}" for key in keys)

@@ -1,0 +1,39 @@
+"""``mlkit doctor``."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from mlkit.cli import output
+
+if TYPE_CHECKING:
+    from mlkit.flows.doctor import Examined
+
+_COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
+
+
+@click.command()
+@output.json_option
+@click.pass_context
+def doctor(ctx: click.Context, *, as_json: bool) -> None:
+    """Check the machine and the project for what breaks at night.
+
+    Exit code 3 if any check failed; a warning leaves it at 0.
+    """
+    from mlkit.flows import doctor as flow  # imports SQLAlchemy
+
+    with output.progress() as display:
+        task = display.add_task("checking", total=None)
+        found = flow.examine(
+            ctx.find_root().obj, progress=lambda text: display.update(task, description=text)
+        )
+    output.emit(found, as_json=as_json, render=_render)
+    ctx.exit(3 if found.level == "fail" else 0)
+
+
+def _render(examined: "Examined") -> None:
+    for line in examined.checks:
+        click.secho(f"{line.level:5}", fg=_COLOURS[line.level], nl=False)
+        click.echo(f"{line.check}: {line.found}")
+        if line.fix:
+            click.echo(f"     fix: {line.fix}")

@@ -1,0 +1,31 @@
+"""``mlkit init``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mlkit.cli import output
+
+if TYPE_CHECKING:
+    from mlkit.flows.setup import Made
+
+
+@click.command()
+@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+@output.json_option
+def init(directory: Path, *, as_json: bool) -> None:
+    """Make a project in DIR.
+
+    DIR may hold files already, your CSV for instance; none of them is changed.
+    """
+    from mlkit.flows import setup  # imports SQLAlchemy
+
+    output.emit(setup.make(directory), as_json=as_json, render=_render)
+
+
+def _render(made: "Made") -> None:
+    click.echo(f"made a project in {made.project}: {', '.join(made.files)}")
+    click.echo("next:")
+    for command in made.next:
+        click.echo(f"  {command}")

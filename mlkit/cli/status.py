@@ -1,0 +1,103 @@
+"""``mlkit status``."""
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mlkit.cli import output
+from mlkit.errors import MlkitError
+
+if TYPE_CHECKING:
+    from mlkit.flows.status import AlertLine, ModelLine, VerdictLine
+    from mlkit.project import Project
+
+
+@click.command()
+@output.json_option
+@output.with_project
+def status(project: "Project", *, as_json: bool) -> None:
+    """Show models, traffic, verdicts, alerts and jobs on one screen."""
+    import msgspec
+
+    from mlkit.flows import status as flow  # imports SQLAlchemy
+
+    screen = {**msgspec.structs.asdict(flow.look(project)), **_jobs(project)}
+    output.emit(screen, as_json=as_json, render=_render)
+
+
+def _jobs(project: "Project") -> dict[str, Any]:
+    """Return the plan of the timetable; one that cannot be read must not hide the rest."""
+    from mlkit import timetable
+
+    try:
+        return {"jobs": timetable.plan(project), "problems": []}
+    except MlkitError as error:
+        return {"jobs": [], "problems": [str(error)]}
+
+
+def _render(screen: dict[str, Any]) -> None:
+    now = screen["at"]
+    click.echo(f"{screen['project']} at {output.cell(now)}")
+    _render_models(screen["models"], now)
+    _render_alerts(screen["alerts"], now)
+    output.print_table(
+        ("job", "last", "status", "summary", "next"),
+        [
+            (j.job, _ago(j.ended_at, now), j.status, j.summary, _until(j.next, now))
+            for j in screen["jobs"]
+        ],
+    )
+    for problem in screen["problems"]:
+        click.secho(f"problem: {problem}", fg="yellow")
+
+
+def _render_models(models: "tuple[ModelLine, ...]", now: datetime) -> None:
+    if not models:
+        click.echo("\nno model yet; train one with: mlkit train MODEL --data NAME --promote")
+        return
+    output.print_table(
+        ("model", "champion", "age", "estimator", "versions", "rows 24 h", "known",
+         "drift", "performance"),
+        [
+            (m.model, f"v{m.champion}" if m.champion else None, _age(m.since, now), m.estimator,
+             m.versions, m.rows_24h, m.actuals_24h, _verdict(m.drift, now),
+             _verdict(m.performance, now))
+            for m in models
+        ],
+    )  # fmt: skip
+
+
+def _render_alerts(alerts: "tuple[AlertLine, ...]", now: datetime) -> None:
+    if not alerts:
+        click.echo("no open alerts\n")
+        return
+    output.print_table(
+        ("alert", "about", "severity", "open for", "acked", "summary"),
+        [(a.id, a.key, a.severity, _age(a.opened_at, now), a.acked, a.summary) for a in alerts],
+    )
+
+
+def _verdict(line: "VerdictLine | None", now: datetime) -> str | None:
+    return None if line is None else f"{line.verdict} ({_ago(line.at, now)})"
+
+
+def _age(since: datetime | None, now: datetime) -> str | None:
+    return None if since is None else _length(now - since)
+
+
+def _ago(moment: datetime | None, now: datetime) -> str | None:
+    return None if moment is None else f"{_length(now - moment)} ago"
+
+
+def _until(moment: datetime, now: datetime) -> str:
+    return f"{moment:%a %H:%M} (in {_length(moment - now)})"
+
+
+def _length(span: timedelta) -> str:
+    """Return a length of time in its largest unit that counts to two: 12 d, 5 h, 3 min, 20 s."""
+    seconds = max(0, int(span.total_seconds()))
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"

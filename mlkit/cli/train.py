@@ -1,0 +1,103 @@
+"""``mlkit train``."""
+
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from mlkit.cli import output
+from mlkit.errors import CheckFailedError
+
+if TYPE_CHECKING:
+    from mlkit.flows.train import Trained
+    from mlkit.project import Project
+
+
+@click.command()
+@click.argument("model")
+@click.option("--data", required=True, metavar="NAME[@V]", help="Dataset, or one version of it.")
+@click.option(
+    "--task",
+    type=click.Choice(["auto", "classification", "regression"]),
+    default="auto",
+    show_default=True,
+    help="What is predicted; auto looks at the target.",
+)
+@click.option(
+    "--estimator",
+    default="auto",
+    show_default=True,
+    metavar="NAME",
+    help="auto (the ladder), dummy, linear, logistic, ridge, boosting, forest, or your own "
+    "module:function that returns an unfitted scikit-learn estimator.",
+)
+@click.option(
+    "--tune", type=click.IntRange(0), default=0, metavar="N", help="Search parameters in N trials."
+)
+@click.option("--promote", is_flag=True, help="Make it the champion if the gate accepts it.")
+@click.option("--check", is_flag=True, help="Exit with code 3 if the gate refuses it.")
+@click.option("--reason", default="", help="Why, for the history.")
+@output.json_option
+@output.with_project
+def train(
+    project: "Project",
+    *,
+    model: str,
+    data: str,
+    task: Literal["auto", "classification", "regression"],
+    estimator: str,
+    tune: int,
+    promote: bool,
+    check: bool,
+    reason: str,
+    as_json: bool,
+) -> None:
+    """Train a version of MODEL and judge it at the gate.
+
+    The simplest sufficient model of the ladder wins: constant, linear, tuned linear, boosted
+    trees. The newest rows judge it, against the champion if there is one.
+    """
+    from mlkit.flows import train as flow  # imports scikit-learn
+
+    with output.progress() as display:
+        bar = display.add_task("training", total=None)
+        done = flow.train(
+            project,
+            model,
+            data,
+            task=task,
+            estimator=estimator,
+            tune=tune,
+            promote=promote,
+            reason=reason,
+            progress=lambda text: display.update(bar, description=text),
+        )
+    if check and not done.verdict.accepted:
+        raise CheckFailedError(f"the gate refused it: {done.verdict.reason}", output.fields(done))
+    output.emit(done, as_json=as_json, render=render)
+
+
+def render(done: "Trained") -> None:
+    """Print a trained version for a person."""
+    for warning in done.warnings:
+        click.secho(f"warning: {warning}", fg="yellow", err=True)
+    click.echo(f"{done.model} v{done.version}: {done.estimator} on {done.dataset}")
+    if done.ladder:
+        rungs = [
+            (rung["name"], rung["loss"], rung["excess"], rung["error"], rung["chosen"])
+            for rung in done.ladder
+        ]
+        headers = ("ladder", "loss", "over the best", "standard error", "chosen")
+        output.print_table(headers, rungs)
+    rows = [(name, value, *done.intervals[name]) for name, value in done.metrics.items()]
+    output.print_table(("holdout metric", "value", "low", "high"), rows)
+    word = "accepted" if done.verdict.accepted else "refused"
+    click.echo(f"gate: {word}: {done.verdict.reason}")
+    click.echo(_next_step(done))
+
+
+def _next_step(done: "Trained") -> str:
+    if done.promoted:
+        return f"promoted: v{done.version} is the champion of {done.model}"
+    if done.verdict.accepted:
+        return f"to make it the champion: mlkit model promote {done.model} {done.version}"
+    return "not promoted"

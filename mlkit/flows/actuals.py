@@ -1,0 +1,132 @@
+"""What really happened: accept actuals for predictions that this project has made."""
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from mlkit.errors import InvalidInputError
+from mlkit.flows import log_import
+from mlkit.project import Project
+from mlkit.steps.columns import InputSchema
+from mlkit.store import predictions, registry
+
+_MAX_PROBLEMS = 100
+
+
+class ActualItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The true value for one prediction; without ``observed_at`` it is taken as seen now."""
+
+    prediction_id: str
+    actual: str | int | float | bool
+    observed_at: datetime | None = None
+
+
+class Received(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a batch: the first actual of a prediction stands, later ones are counted."""
+
+    accepted: int
+    duplicates: int
+    unknown: list[str]
+
+
+def add(project: Project, items: Sequence[ActualItem]) -> Received:
+    """Store the actuals whose predictions are known; all or, if one value is unfit, none.
+
+    Raises InvalidInputError whose ``details["problems"]`` names every ``{"row", "problem"}``.
+    """
+    ids = list(dict.fromkeys(item.prediction_id for item in items))
+    schemas, settled = _look_up(project, ids)
+    now = project.now()
+    rows: dict[str, dict[str, Any]] = {}
+    problems: list[dict[str, object]] = []
+    for place, item in enumerate(items):
+        schema = schemas.get(item.prediction_id)
+        if schema is None:
+            continue
+        try:
+            value = label(schema, item.actual)
+        except InvalidInputError as error:
+            problems.append({"row": place, "column": "actual", "problem": str(error)})
+            continue
+        row = {
+            "prediction_id": item.prediction_id,
+            "value": msgspec.json.encode(value).decode(),
+            "observed_at": _aware(item.observed_at) or now,
+            "received_at": now,
+        }
+        rows.setdefault(item.prediction_id, row)
+    _refuse(problems)
+    with project.write() as s:
+        settled |= predictions.with_actual(s, list(rows))
+        new = [row for identifier, row in rows.items() if identifier not in settled]
+        predictions.add_actuals(s, new)
+    unknown = [identifier for identifier in ids if identifier not in schemas]
+    known = sum(item.prediction_id in schemas for item in items)
+    return Received(accepted=len(new), duplicates=known - len(new), unknown=unknown)
+
+
+def label(schema: InputSchema, value: str | float) -> str | float:
+    """Return ``value`` as a target of this model has it; raises InvalidInputError.
+
+    A label that the model has never seen is accepted: the world may have a new one.
+    """
+    if schema.task == "regression":
+        if isinstance(value, bool | str) or not math.isfinite(value):
+            raise InvalidInputError(f"{value!r} is not a number")
+        return float(value)
+    kinds = {type(known) for known in schema.classes}
+    if type(value) in kinds:
+        return value
+    if int in kinds and isinstance(value, float) and value.is_integer():
+        return int(value)
+    if float in kinds and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    known = ", ".join(str(known) for known in schema.classes[:10])
+    raise InvalidInputError(f"{value!r} is not a label like {known}")
+
+
+def _look_up(project: Project, ids: Sequence[str]) -> tuple[dict[str, InputSchema], set[str]]:
+    """Return the input schema behind each known id, and the sealed ids that have an actual."""
+    with project.read() as s:
+        found = predictions.versions_of(s, ids)
+    if len(found) < len(ids):
+        log_import.sync(project)  # predictions that were answered a moment ago
+        with project.read() as s:
+            found = predictions.versions_of(s, ids)
+    missing = [identifier for identifier in ids if identifier not in found]
+    settled: set[str] = set()
+    if missing:
+        from mlkit.flows import log_segments  # pyarrow, only for very late actuals
+
+        sealed = log_segments.locate(project, missing)
+        found |= {identifier: version_id for identifier, (version_id, _) in sealed.items()}
+        settled = {identifier for identifier, (_, has_actual) in sealed.items() if has_actual}
+    return _schemas(project, found), settled
+
+
+def _schemas(project: Project, version_of: Mapping[str, int]) -> dict[str, InputSchema]:
+    schemas: dict[int, InputSchema] = {}
+    with project.read() as s:
+        for version_id in set(version_of.values()):
+            version = s.get_one(registry.ModelVersion, version_id)
+            schemas[version_id] = msgspec.convert(version.input_schema, InputSchema)
+    return {identifier: schemas[version_id] for identifier, version_id in version_of.items()}
+
+
+def _aware(at: datetime | None) -> datetime | None:
+    if at is None:
+        return None
+    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
+
+
+def _refuse(problems: Sequence[Mapping[str, object]]) -> None:
+    if problems:
+        first = problems[0]
+        more = f" and {len(problems) - 1} more" if len(problems) > 1 else ""
+        raise InvalidInputError(
+            f"row {first['row']}: {first['problem']}{more}; nothing was stored",
+            {"problems": list(problems[:_MAX_PROBLEMS])},
+        )

@@ -1,0 +1,63 @@
+"""Show and upgrade the schema of a database that ``open_project`` might refuse to open."""
+
+from pathlib import Path
+
+import msgspec
+
+from mlkit.project import locate_project, refuse_missing_database, upgrade_with_backup
+from mlkit.store import schema
+from mlkit.store.engine import Database
+
+
+class SchemaState(msgspec.Struct, frozen=True):
+    """Where the database is, and its schema against that of this program."""
+
+    location: str
+    engine: str
+    revision: str | None
+    head: str
+    state: str
+
+
+def schema_state(path: Path | None) -> SchemaState:
+    """Return the state of the database of the project in ``path``, changing nothing."""
+    project = locate_project(path)
+    refuse_missing_database(project)
+    try:
+        return _state_of(project.database)
+    finally:
+        project.close()
+
+
+def upgrade_schema(path: Path | None) -> SchemaState:
+    """Bring the database to this program's schema and return its state; raises ConflictError."""
+    project = locate_project(path)
+    refuse_missing_database(project)
+    try:
+        found = schema.revision(project.database)
+        schema.refuse_newer(found)
+        if found != schema.HEAD:
+            upgrade_with_backup(project)
+        return _state_of(project.database)
+    finally:
+        project.close()
+
+
+def _state_of(database: Database) -> SchemaState:
+    revision = schema.revision(database)
+    with database.read() as s:
+        dialect = s.connection().dialect
+        version = ".".join(map(str, dialect.server_version_info or ()))
+    return SchemaState(
+        location=database.location,
+        engine=f"{dialect.name} {version}",
+        revision=revision,
+        head=schema.HEAD,
+        state=_compare(revision),
+    )
+
+
+def _compare(revision: str | None) -> str:
+    if revision == schema.HEAD:
+        return "current"
+    return "newer" if revision is not None and revision > schema.HEAD else "older"

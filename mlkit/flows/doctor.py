@@ -1,0 +1,85 @@
+"""Find what breaks at night: every check says how it went, what it saw, and how to mend it."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import msgspec
+from sqlalchemy.exc import SQLAlchemyError
+
+from mlkit.errors import MlkitError
+from mlkit.flows import doctor_files, doctor_machine, doctor_rows
+from mlkit.flows.findings import Finding, Level, fail
+from mlkit.project import Project, locate_project
+
+Check = Callable[[Project], Iterable[Finding]]
+
+# name: what it looks at; those of the second table read rows, so the database must be usable
+CHECKS: dict[str, Check] = {
+    "sqlite": doctor_machine.sqlite,
+    "disk": doctor_machine.disk,
+    "clocks": doctor_machine.clocks,
+    "permissions": doctor_files.permissions,
+    "key": doctor_files.key,
+    "leftovers": doctor_files.leftovers,
+    "journals": doctor_files.journals,
+    "database": doctor_rows.database,
+}
+ROW_CHECKS: dict[str, Check] = {
+    "clock": doctor_rows.clock,
+    "audit trail": doctor_rows.audit_trail,
+    "jobs": doctor_rows.jobs,
+    "alerts": doctor_rows.alerts,
+    "models": doctor_files.models,
+    "libraries": doctor_files.libraries,
+    "data": doctor_files.data,
+    "orphans": doctor_files.orphans,
+    "backups": doctor_files.backups,
+}
+
+
+class Checked(msgspec.Struct, frozen=True):
+    """One finding under the name of its check."""
+
+    check: str
+    level: Level
+    found: str
+    fix: str
+
+
+class Examined(msgspec.Struct, frozen=True):
+    """Everything found; ``level`` is the worst."""
+
+    project: Path
+    level: Level
+    checks: tuple[Checked, ...]
+
+
+def examine(path: Path | None, *, progress: Callable[[str], None] | None = None) -> Examined:
+    """Run every check on the project in ``path``; one that fails keeps no other from its turn.
+
+    The database is opened as it is: an old, damaged or missing one is a finding.
+    """
+    say = progress or (lambda _text: None)
+    project = locate_project(path)
+    try:
+        found = [line for name, check in CHECKS.items() for line in _run(project, name, check, say)]
+        if all(line.level != "fail" for line in found if line.check == "database"):
+            found += [
+                line
+                for name, check in ROW_CHECKS.items()
+                for line in _run(project, name, check, say)
+            ]
+    finally:
+        project.close()
+    levels = [line.level for line in found]
+    worst: Level = "fail" if "fail" in levels else "warn" if "warn" in levels else "ok"
+    return Examined(project.root, worst, tuple(found))
+
+
+def _run(project: Project, name: str, check: Check, say: Callable[[str], None]) -> list[Checked]:
+    say(name)
+    try:
+        findings = list(check(project))
+    except (MlkitError, SQLAlchemyError, OSError) as error:  # whatever a check meets is a finding
+        findings = [fail(f"{error}")]
+    return [Checked(name, finding.level, finding.found, finding.fix) for finding in findings]

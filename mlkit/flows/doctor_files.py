@@ -1,0 +1,191 @@
+"""Checks of the files: who may read them, and whether they are those that the rows name."""
+
+import os
+import platform
+import stat
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from importlib import metadata
+from pathlib import Path
+
+from sqlalchemy import select
+
+from mlkit.errors import DamagedError
+from mlkit.flows import backup
+from mlkit.flows.findings import Finding, fail, ok, warn
+from mlkit.project import SETTINGS_FILE, Project
+from mlkit.store import blobs, journal, registry
+from mlkit.store.blobs import BlobStore
+from mlkit.store.datasets import DatasetVersion
+from mlkit.store.registry import ModelVersion
+from mlkit.store.segments import Segment
+
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+_OLD_BACKUP = timedelta(days=2)
+_RESTORE = "restore a backup (mlkit backup restore)"
+
+
+def permissions(project: Project) -> Iterator[Finding]:
+    """Find what other users of the machine could read or change."""
+    secret = [project.state_dir, project.state_dir / "key", Path(project.database.location)]
+    exposed = [path for path in secret if path.exists() and path.stat().st_mode & _OTHERS]
+    loose = [
+        path
+        for path in (project.root, project.root / SETTINGS_FILE, project.root / "jobs")
+        if path.exists() and path.stat().st_mode & _OTHERS_WRITE
+    ]
+    foreign = [path for path in secret if path.exists() and path.stat().st_uid != os.geteuid()]
+    for path in exposed:
+        yield fail(f"other users may use {path}", f"chmod go= {path}")
+    for path in loose:
+        yield fail(f"other users may change {path}", f"chmod go-w {path}")
+    for path in foreign:
+        yield warn(f"{path} belongs to another user", "run mlkit as the owner of the project")
+    if not exposed and not loose and not foreign:
+        yield ok("only the owner reads the secrets and writes the project")
+
+
+def key(project: Project) -> Iterator[Finding]:
+    """Find out whether the signing key is there."""
+    yield ok(f"the signing key has {len(project.key)} bytes")
+
+
+def leftovers(project: Project) -> Iterator[Finding]:
+    """Find what killed writers left behind."""
+    parts = [*project.data.leftovers(), *project.artifacts.leftovers()]
+    parts += project.backups_dir.glob(".*.part*")
+    if parts:
+        yield warn(f"{len(parts)} unfinished files, {_size(parts)}", "mlkit job run prune")
+    else:
+        yield ok("no unfinished files")
+
+
+def journals(project: Project) -> Iterator[Finding]:
+    """Find journals that were set aside because something in them could not be read."""
+    damaged = sorted(project.journal_dir.glob(f"*{journal.DAMAGED_SUFFIX}"))
+    if damaged:
+        yield warn(
+            f"{len(damaged)} damaged journals, first {damaged[0]}; their good rows were kept",
+            "look for a failing disk, then move these files away",
+        )
+    else:
+        yield ok("no damaged journal")
+
+
+def models(project: Project) -> Iterator[Finding]:
+    """Hash every artifact and reference, and check its signature with the project's key."""
+    with project.read() as s:
+        versions = list(s.scalars(select(ModelVersion).order_by(ModelVersion.id)))
+        serving = {d.model_version_id for d in registry.champions(s)}
+    wrong = 0
+    for version in versions:
+        for found in _faults(project, version):
+            wrong += 1
+            role = ", the champion" if version.id in serving else ""
+            yield fail(f"{version.model.name} v{version.number}{role}: {found}", _RESTORE)
+    if not wrong:
+        yield ok(f"{len(versions)} versions, artifacts sound and signed")
+
+
+def libraries(project: Project) -> Iterator[Finding]:
+    """Compare the libraries of each champion with those that are installed."""
+    with project.read() as s:
+        champions = [deployment.version for deployment in registry.champions(s)]
+    skewed = 0
+    for version in champions:
+        for name, recorded in {"python": version.python, **version.packages}.items():
+            found = _installed(name)
+            if _minor(found) != _minor(recorded):
+                skewed += 1
+                yield warn(
+                    f"{version.model.name} v{version.number} was trained with {name} {recorded}, "
+                    f"{found} is installed",
+                    f"go back to {name} {recorded}, or train again: "
+                    f"mlkit retrain {version.model.name}",
+                )
+    if not skewed:
+        yield ok("champions run on the libraries they were trained with")
+
+
+def data(project: Project) -> Iterator[Finding]:
+    """Hash every dataset version and every sealed segment of the log."""
+    with project.read() as s:
+        named = {
+            v.reference: (project.data.path(v.sha256), v.sha256)
+            for v in s.scalars(select(DatasetVersion).order_by(DatasetVersion.id))
+        }
+        for segment in s.scalars(select(Segment).order_by(Segment.id)):
+            named[f"log segment {segment.path}"] = (project.root / segment.path, segment.sha256)
+    wrong = 0
+    for name, (path, digest) in named.items():
+        if not path.is_file() or blobs.file_digest(path) != digest:
+            wrong += 1
+            yield fail(f"{name}: {path} is {'changed' if path.is_file() else 'missing'}", _RESTORE)
+    if not wrong:
+        yield ok(f"{len(named)} files, all as recorded")
+
+
+def orphans(project: Project) -> Iterator[Finding]:
+    """Find files that no row names: a killed command leaves some; they only cost space."""
+    with project.read() as s:
+        named = backup.blobs_named(s, project)
+    stores = (project.data, project.artifacts, project.references)
+    found = [
+        path for store in stores for path in _paths(store)
+        if path.relative_to(project.root).as_posix() not in named
+    ]  # fmt: skip
+    if found:
+        yield warn(f"{len(found)} files that no row names, {_size(found)}", "mlkit job run prune")
+    else:
+        yield ok("every file is named by a row")
+
+
+def backups(project: Project) -> Iterator[Finding]:
+    """Judge the age of the newest backup in ``backups/``."""
+    found = backup.list_backups(project)
+    if not found:
+        with project.read() as s:
+            used = bool(registry.list_models(s))
+        said = "no backup in backups/"
+        yield warn(said, "mlkit backup create") if used else ok(f"{said}, and no model to lose")
+        return
+    age = project.now() - datetime.fromtimestamp(found[0].stat().st_mtime, UTC)
+    said = f"{len(found)} backups, the newest {age.total_seconds() / 3600:.0f} h old"
+    yield warn(said, "mlkit job run backup") if age > _OLD_BACKUP else ok(said)
+
+
+def _faults(project: Project, version: ModelVersion) -> Iterator[str]:
+    signed = (version.model.name, version.number, version.artifact_sha256)
+    if not blobs.verify(project.key, version.signature, *signed):
+        yield "its signature was not made with this project's key"
+    for store, digest in (
+        (project.artifacts, version.artifact_sha256),
+        (project.references, version.reference_sha256),
+    ):
+        try:
+            store.read(digest)
+        except DamagedError as error:
+            yield str(error)
+
+
+def _paths(store: BlobStore) -> Iterator[Path]:
+    return (store.path(digest) for digest in store.digests())
+
+
+def _installed(name: str) -> str:
+    if name == "python":
+        return platform.python_version()
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "none"
+
+
+def _minor(version: str) -> list[str]:
+    """Return major and minor: what scikit-learn promises nothing across."""
+    return version.split(".")[:2]
+
+
+def _size(paths: list[Path]) -> str:
+    return f"{sum(path.stat().st_size for path in paths) / 1e6:.1f} MB"

@@ -1,0 +1,103 @@
+"""Checks of the machine: the SQLite library, the disk, the clocks that start jobs."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from sqlalchemy import text
+
+from mlkit.flows.findings import Finding, fail, ok, warn
+from mlkit.project import Project, refuse_missing_database
+from mlkit.store import locks
+from mlkit.store.engine import sqlite_driver, wal_is_safe
+
+_GB = 1 << 30
+_UNIT_FOLDERS = (
+    Path("/etc/systemd/system"),
+    Path("/usr/local/lib/systemd/system"),
+    Path("~/.config/systemd/user"),
+)
+
+
+def sqlite(project: Project) -> Iterator[Finding]:
+    """Judge the SQLite library, and that the connection is as safe as it can make it."""
+    if not project.database.is_sqlite:
+        yield ok(f"not used; the database is {project.database.location}")
+        return
+    refuse_missing_database(project)
+    driver = sqlite_driver()
+    version = driver.sqlite_version
+    safe = wal_is_safe(driver.sqlite_version_info)
+    if safe:
+        yield ok(f"SQLite {version} has the fix of the WAL-reset bug")
+    else:
+        yield warn(
+            f"SQLite {version} can lose commits in WAL mode, so a slower rollback journal is used",
+            "install the wheel pysqlite3 (Linux x86-64), or a Python with SQLite 3.51.3 or newer",
+        )
+    wanted = {"journal_mode": "wal" if safe else "delete", "synchronous": "2", "foreign_keys": "1"}
+    with project.read() as s:
+        for name, value in wanted.items():
+            found = str(s.execute(text(f"PRAGMA {name}")).scalar())
+            if found != value:
+                yield fail(f"PRAGMA {name} is {found}, not {value}", "is the disk read-only?")
+
+
+def disk(project: Project) -> Iterator[Finding]:
+    """Judge the free space: a gigabyte, and twice the database for a backup."""
+    free = shutil.disk_usage(project.root).free
+    database = Path(project.database.location)
+    size = database.stat().st_size if project.database.is_sqlite and database.is_file() else 0
+    said = f"{free / _GB:.1f} GiB free, database {size / _GB:.2f} GiB"
+    if free < _GB // 10:
+        yield fail(said, "make room now: predictions are refused when nothing can be logged")
+    elif free < max(_GB, 2 * size):
+        yield warn(said, "make room: a backup needs as much again as the project")
+    else:
+        yield ok(said)
+
+
+def clocks(project: Project) -> Iterator[Finding]:
+    """Name what starts the jobs of this project: one clock is right."""
+    found = [name for name, ticks in _clocks(project).items() if ticks]
+    if len(found) == 1:
+        yield ok(f"{found[0]} runs the jobs")
+    elif found:
+        yield warn(
+            f"{' and '.join(found)} run the jobs; each due time still runs once",
+            "keep one of them",
+        )
+    else:
+        yield warn(
+            "nothing seen that runs the jobs",
+            "start mlkit daemon, or install mlkit job crontab or mlkit job systemd",
+        )
+
+
+def _clocks(project: Project) -> dict[str, bool]:
+    lock = project.state_dir / "locks" / "daemon"
+    return {
+        "the daemon": lock.exists() and locks.is_held(lock),
+        "cron": _in_crontab(project.root),
+        "systemd timers": _has_timers(project.root),
+    }
+
+
+def _in_crontab(root: Path) -> bool:
+    program = shutil.which("crontab")
+    if program is None:
+        return False
+    done = subprocess.run(  # noqa: S603  # fixed words, no shell
+        [program, "-l"], capture_output=True, text=True, check=False, timeout=5
+    )
+    lines = [line for line in done.stdout.splitlines() if not line.lstrip().startswith("#")]
+    return any(str(root) in line and " job run " in line for line in lines)
+
+
+def _has_timers(root: Path) -> bool:
+    for folder in _UNIT_FOLDERS:
+        for timer in folder.expanduser().glob("mlkit-*.timer"):
+            if f" of {root}\n" in timer.read_text():
+                return True
+    return False

@@ -1,0 +1,107 @@
+"""Checks of the database: sound, current, its trail unbroken, its times not in the future."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from sqlalchemy import func, select
+
+from mlkit.flows import backup
+from mlkit.flows.findings import Finding, fail, ok, warn
+from mlkit.project import Project, refuse_missing_database
+from mlkit.store import audit, processes, runs, schema
+from mlkit.store.alerts import AlertDelivery
+from mlkit.store.audit import AuditEvent
+from mlkit.store.predictions import Prediction
+from mlkit.store.runs import JobRun
+
+_SKEW = timedelta(minutes=5)
+_FAILED_ATTEMPTS = 3
+
+
+def database(project: Project) -> Iterator[Finding]:
+    """Judge the schema and let SQLite look at every page."""
+    refuse_missing_database(project)
+    found = schema.revision(project.database)
+    schema.refuse_newer(found)
+    if found != schema.HEAD:
+        yield fail(
+            f"schema {found or 'empty'}, this program needs {schema.HEAD}", "mlkit db upgrade"
+        )
+        return
+    if project.database.is_sqlite:
+        with project.read() as s:
+            damage = backup.damage(s)
+        if damage is not None:
+            yield fail(f"damaged: {damage}", "restore a backup (mlkit backup restore)")
+            return
+    yield ok(f"schema {found}, sound")
+
+
+def clock(project: Project) -> Iterator[Finding]:
+    """Find rows from the future: the clock was set back, or is wrong."""
+    now = project.now()
+    with project.read() as s:
+        columns = (AuditEvent.at, Prediction.served_at, JobRun.started_at)
+        newest = max(
+            (t for t in (s.scalar(select(func.max(c))) for c in columns) if t), default=now
+        )
+    if newest > now + _SKEW:
+        yield fail(
+            f"the newest row is of {newest:%Y-%m-%d %H:%M:%SZ}, now is {now:%Y-%m-%d %H:%M:%SZ}",
+            "set the machine's clock (timedatectl); windows of the checks end at its now",
+        )
+    else:
+        yield ok(f"{now:%Y-%m-%d %H:%M:%SZ}, no row is newer")
+
+
+def audit_trail(project: Project) -> Iterator[Finding]:
+    """Follow the hash chain from the first event to the last."""
+    with project.read() as s:
+        broken = audit.first_break(s)
+        seq, _ = backup.last_audit(s)
+    if broken is None:
+        yield ok(f"{seq} events, unbroken")
+    else:
+        yield fail(
+            f"event {broken} does not follow from the one before: rows were edited or removed",
+            "compare with a backup (mlkit backup verify) and find out who wrote to the database",
+        )
+
+
+def jobs(project: Project) -> Iterator[Finding]:
+    """Find runs whose process has vanished, and jobs whose last run did not end well."""
+    with project.read() as s:
+        lost = [run for run in runs.running(s) if processes.state(run.runner) == "gone"]
+        names = list(s.scalars(select(JobRun.job).distinct().order_by(JobRun.job)))
+        last = [run for run in (runs.latest(s, name) for name in names) if run is not None]
+    for run in lost:
+        yield warn(
+            f"{run.job}: its runner vanished after {run.heartbeat_at:%Y-%m-%d %H:%M:%SZ}",
+            f"mlkit job run {run.job}",
+        )
+    for run in last:
+        if run.status not in ("ok", runs.RUNNING):
+            yield warn(
+                f"{run.job}: last run {run.status}: {run.summary}", f"mlkit job history {run.job}"
+            )
+    if not lost and all(run.status in ("ok", runs.RUNNING) for run in last):
+        yield ok(
+            f"{len(last)} jobs ran, the last run of each ended well" if last else "none ran yet"
+        )
+
+
+def alerts(project: Project) -> Iterator[Finding]:
+    """Find messages that no sink would take."""
+    with project.read() as s:
+        stuck = s.scalars(
+            select(AlertDelivery).where(
+                AlertDelivery.delivered_at.is_(None), AlertDelivery.attempts >= _FAILED_ATTEMPTS
+            )
+        ).all()
+    for sink in sorted({delivery.sink for delivery in stuck}):
+        errors = [delivery.error for delivery in stuck if delivery.sink == sink]
+        yield warn(
+            f"{len(errors)} messages were not delivered by {sink}: {errors[-1]}", "mlkit alert test"
+        )
+    if not stuck:
+        yield ok("no message is stuck")

@@ -1,0 +1,93 @@
+"""Ask the gate about a candidate: against the champion on the same newest rows, or the dummy."""
+
+from mlkit.errors import MlkitError
+from mlkit.flows import deploy
+from mlkit.flows.candidate import Candidate
+from mlkit.flows.material import Material
+from mlkit.project import Project
+from mlkit.steps import encode, estimators, fitting, gate, metrics, predictor
+from mlkit.steps.answers import Predictions
+from mlkit.steps.columns import InputSchema
+from mlkit.steps.estimators import Recipe
+from mlkit.steps.gate import Comparison, Verdict
+from mlkit.steps.predictor import Predictor
+from mlkit.store.registry import ModelVersion
+
+
+def judge(
+    project: Project,
+    material: Material,
+    candidate: Candidate,
+    *,
+    artifact: bytes,
+    champion: ModelVersion | None,
+) -> Verdict:
+    """Return the verdict about the candidate whose bytes, read back from disk, are ``artifact``."""
+    limits = project.settings.gate
+    label = f"v{champion.number}" if champion else ""
+    checks = [
+        gate.golden(reproduced=_reproduced(project, artifact, candidate)),
+        gate.latency(candidate.latency_ms, limits.max_latency_ms),
+        gate.schema(material.schema, deploy.input_schema(champion) if champion else None, label),
+        gate.ladder(candidate.choice.explanation),
+    ]
+    comparison = None
+    if champion is not None:
+        try:
+            comparison = _against_champion(project, material, candidate, champion)
+        except MlkitError as error:
+            checks.append(gate.unanswered(label, str(error)))
+    if comparison is None and candidate.choice.name == "dummy":
+        checks.append(gate.sufficient(candidate.choice.explanation))
+        return gate.judge(checks)
+    versus_champion = comparison is not None
+    comparison = comparison or _against_dummy(project, material, candidate)
+    checks.append(gate.better(comparison, min_rows=limits.min_rows, champion=versus_champion))
+    return gate.judge(checks, comparison)
+
+
+def _reproduced(project: Project, artifact: bytes, candidate: Candidate) -> bool:
+    try:
+        with deploy.importable(project.root):
+            return predictor.reproduces(predictor.loads(artifact), candidate.golden)
+    except Exception:  # noqa: BLE001  # unpickling runs any library's code; whatever it raises is a no
+        return False
+
+
+def _against_champion(
+    project: Project, material: Material, candidate: Candidate, champion: ModelVersion
+) -> Comparison:
+    """Raise MlkitError if the champion cannot be loaded or cannot answer these rows."""
+    loaded = deploy.load_version(project, champion)
+    holdout = material.table.take(material.split.holdout)
+    matrix = encode.matrix_of_table(encode.relaxed(loaded.schema), holdout)
+    return _compare(
+        project, material, candidate, f"v{champion.number}", loaded.predictor.predict(matrix),
+        loaded.schema,
+    )  # fmt: skip
+
+
+def _against_dummy(project: Project, material: Material, candidate: Candidate) -> Comparison:
+    recipe = Recipe(material.schema, project.settings.train.seed)
+    dummy = fitting.fit("dummy", lambda: estimators.build("dummy", recipe), material.training, [])
+    answers = Predictor(material.schema, dummy).predict(material.holdout.matrix)
+    return _compare(project, material, candidate, "the dummy", answers, material.schema)
+
+
+def _compare(
+    project: Project,
+    material: Material,
+    candidate: Candidate,
+    rival: str,
+    answers: Predictions,
+    schema: InputSchema,
+) -> Comparison:
+    """Compare by the primary metric that both have: without probabilities, by wrong labels."""
+    actuals = material.holdout.actuals
+    metric, losses = candidate.metric, candidate.losses
+    if metrics.primary(answers, task=schema.task) != metric:
+        metric = "error_rate"
+        losses = metrics.losses(metric, candidate.answers, actuals)
+    others = metrics.losses(metric, answers, actuals, schema.classes)
+    interval = metrics.mean_interval(losses - others, material.resampling(project))
+    return gate.compare(rival, metric, losses, others, interval)

@@ -1,0 +1,67 @@
+"""Move what servers have journalled into the database."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from mlkit.project import Project
+from mlkit.store import journal, predictions
+from mlkit.store.journal import Entry
+
+_BATCH_ROWS = 5_000  # one write transaction; 5,000 rows hold the lock for about 50 ms
+
+
+def sync(project: Project) -> int:
+    """Bring every acknowledged prediction into the database; return how many rows were read.
+
+    A journal nobody owns any more is removed afterwards. One that a server is writing is copied
+    up to its present end and left alone: the database ignores what it has already.
+    """
+    rows = 0
+    for path in journal.files(project.journal_dir):
+        with journal.claimed(path) as ours:
+            rows += move(project, path, retire=ours)
+    return rows
+
+
+def collect(project: Project) -> int:
+    """Move the journals that nobody owns any more into the database; return how many rows."""
+    rows = 0
+    for path in journal.files(project.journal_dir):
+        with journal.claimed(path) as ours:
+            rows += move(project, path, retire=True) if ours else 0
+    return rows
+
+
+def move(project: Project, path: Path, *, retire: bool) -> int:
+    """Copy one journal into the database, then remove it if ``retire``; return its rows.
+
+    Rows of a model version that this database does not know, or bytes that no torn write
+    explains, are never thrown away: the file is renamed to ``.damaged`` and stays.
+    """
+    scan = journal.read(path)
+    strange: set[int] = set()
+    for entries in _batches(scan.entries):
+        with project.write() as s:
+            missing = predictions.unknown_versions(s, entries)
+            predictions.add(s, [e for e in entries if e.version_id not in missing])
+        strange |= missing
+    if retire and (scan.damaged or strange):
+        kept = journal.set_aside(path)
+        print(f"prediction log: {kept} is damaged; its good rows were kept", file=sys.stderr)  # noqa: T201  # the server has no other voice
+    elif retire:
+        path.unlink(missing_ok=True)
+    return sum(len(entry.ids) for entry in scan.entries)
+
+
+def _batches(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
+    batch: list[Entry] = []
+    rows = 0
+    for entry in entries:
+        batch.append(entry)
+        rows += len(entry.ids)
+        if rows >= _BATCH_ROWS:
+            yield batch
+            batch, rows = [], 0
+    if batch:
+        yield batch

@@ -1,0 +1,103 @@
+"""Sealed segments as files: write one, read one, find predictions in them."""
+
+import io
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from mlkit.errors import DamagedError
+from mlkit.project import Project
+from mlkit.store import predictions, segments
+from mlkit.store.base import id_time, new_id
+from mlkit.store.blobs import file_digest, write_durably
+from mlkit.store.predictions import Selection
+from mlkit.store.segments import Segment
+
+
+def load(project: Project, segment: Segment) -> pa.Table:
+    """Return the rows of a segment; raises DamagedError if its file is not what was sealed."""
+    file = project.root / segment.path
+    if not file.is_file():
+        raise DamagedError(f"{file} is missing; restore a backup (see: mlkit backup restore)")
+    if file_digest(file) != segment.sha256:
+        raise DamagedError(
+            f"{file} does not have the bytes that were sealed; "
+            "restore a backup (see: mlkit backup restore)"
+        )
+    return pq.read_table(file)
+
+
+def choose(table: pa.Table, selection: Selection, version: int | None) -> pa.Table:
+    """Return the rows of a segment that ``selection`` and ``version`` ask for."""
+    keep = pc.is_valid(table["_id"])
+    if selection.start is not None:
+        keep = pc.and_(keep, pc.greater_equal(table["_served_at"], _moment(selection.start)))
+    if selection.end is not None:
+        keep = pc.and_(keep, pc.less(table["_served_at"], _moment(selection.end)))
+    if version is not None:
+        keep = pc.and_(keep, pc.equal(table["_version"], version))
+    return table.filter(keep)
+
+
+def write(project: Project, model: str, day: str, table: pa.Table) -> Segment:
+    """Write ``table`` to a new file and return the row that names it; model and time are open."""
+    folder = project.log_dir / model / day
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file = folder / f"{new_id(project.now())}.parquet"
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd")
+    write_durably(file, buffer.getvalue())
+    times = pc.min_max(table["_served_at"]).as_py()
+    places = pc.min_max(table["_seq"]).as_py()
+    return Segment(
+        day=day,
+        path=str(file.relative_to(project.root)),
+        sha256=file_digest(file),
+        rows=table.num_rows,
+        min_seq=places["min"],
+        max_seq=places["max"],
+        min_time=times["min"],
+        max_time=times["max"],
+        created_at=project.now(),
+    )
+
+
+def locate(project: Project, ids: Sequence[str]) -> dict[str, tuple[int, bool]]:
+    """Return version id, and whether it has an actual, of each sealed prediction in ``ids``.
+
+    An id carries the time it was made, so only the segments of that day are opened.
+    """
+    by_day: dict[str, list[str]] = {}
+    for identifier in ids:
+        day = _day_of(identifier)
+        if day is not None:
+            by_day.setdefault(day, []).append(identifier)
+    found: dict[str, tuple[int, bool]] = {}
+    with project.read() as s:
+        for day, wanted in by_day.items():
+            for segment in segments.of_day(s, day):
+                numbers = predictions.version_numbers(s, segment.model_id)
+                for identifier, number, has in _find(load(project, segment), wanted):
+                    found[identifier] = (numbers[number], has)
+    return found
+
+
+def _day_of(prediction_id: str) -> str | None:
+    try:
+        return f"{id_time(prediction_id):%Y-%m-%d}"
+    except (ValueError, OverflowError):  # not an id of ours
+        return None
+
+
+def _find(table: pa.Table, ids: Sequence[str]) -> Iterator[tuple[str, int, bool]]:
+    """Yield id, version number and whether it has an actual of the rows with these ids."""
+    found = table.filter(pc.is_in(table["_id"], value_set=pa.array(ids, pa.string())))
+    known = pc.is_valid(found["_actual"]).to_pylist()
+    yield from zip(found["_id"].to_pylist(), found["_version"].to_pylist(), known, strict=True)
+
+
+def _moment(at: datetime) -> pa.Scalar:
+    return pa.scalar(at, pa.timestamp("us", tz="UTC"))

@@ -1,0 +1,162 @@
+"""Turn rows of the prediction log into one typed Arrow table, whichever versions wrote them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mlkit.steps.columns import InputSchema, Kind
+from mlkit.steps.encode import ARROW_TYPES
+from mlkit.store.predictions import Actual, Logged
+
+TIME = ARROW_TYPES["datetime"]
+_OWN = (
+    ("_seq", pa.int64()),
+    ("_id", pa.string()),
+    ("_request_id", pa.string()),
+    ("_version", pa.int64()),
+    ("_role", pa.string()),
+    ("_entity", pa.string()),
+    ("_served_at", TIME),
+    ("_latency_us", pa.int64()),
+)
+OWN_NAMES = (*(name for name, _ in _OWN), "_value", "_probabilities", "_actual", "_observed_at")
+_rows_decoder = msgspec.json.Decoder(list[list[Any]])
+_values_decoder = msgspec.json.Decoder(list[Any])
+
+
+def label_type(schema: InputSchema) -> Any:
+    """Return the Arrow type of the target: double for regression, else that of the classes."""
+    if schema.task == "regression":
+        return pa.float64()
+    for kind, arrow in ((bool, pa.bool_()), (int, pa.int64()), (float, pa.float64())):
+        if schema.classes and all(type(label) is kind for label in schema.classes):
+            return arrow
+    return pa.string()
+
+
+def arrow_schema(schemas: Sequence[InputSchema]) -> Any:
+    """Return the schema of a table that holds rows of versions with these input schemas.
+
+    Where two versions disagree about a column, integer and number give double, all else text.
+    """
+    kinds: dict[str, Kind] = {}
+    for schema in schemas:
+        for column in schema.columns:
+            kinds[column.name] = _common(kinds.get(column.name, column.kind), column.kind)
+    labels = {label_type(schema) for schema in schemas}
+    label = labels.pop() if len(labels) == 1 else pa.string()
+    return pa.schema(
+        [
+            *_OWN,
+            ("_value", label),
+            ("_probabilities", pa.list_(pa.float64())),
+            ("_actual", label),
+            ("_observed_at", TIME),
+            *((name, ARROW_TYPES[kind]) for name, kind in kinds.items()),
+        ]
+    )
+
+
+def build(rows: Sequence[Logged], schema: InputSchema, version: int, target: Any) -> Any:
+    """Return ``rows`` of one version as a table with the Arrow schema ``target``."""
+    own: dict[str, Sequence[Any]] = {
+        "_seq": [row.seq for row in rows],
+        "_id": [row.id for row in rows],
+        "_request_id": [row.request_id for row in rows],
+        "_version": [version] * len(rows),
+        "_role": [row.role for row in rows],
+        "_entity": [row.entity for row in rows],
+        "_served_at": [row.served_at for row in rows],
+        "_latency_us": [row.latency_us for row in rows],
+        "_value": _decode([row.value for row in rows]),
+        "_probabilities": _decode([row.probabilities for row in rows]),
+        "_actual": _decode([row.actual for row in rows]),
+        "_observed_at": [row.observed_at for row in rows],
+    }
+    features = zip(*_rows_decoder.decode(_array([row.features for row in rows])), strict=True)
+    values = own | dict(zip(schema.names, features, strict=True))
+    return pa.table([_column(values.get(f.name), f, len(rows)) for f in target], schema=target)
+
+
+def conform(table: Any, target: Any) -> Any:
+    """Return ``table`` with the columns and types of ``target``; what it lacks is null."""
+    columns = [
+        _cast(table.column(field.name), field.type)
+        if field.name in table.column_names
+        else pa.nulls(table.num_rows, field.type)
+        for field in target
+    ]
+    return pa.table(columns, schema=target)
+
+
+def without_actual(table: pa.Table) -> list[str]:
+    """Return the ids of the rows that had no actual yet when the table was written."""
+    return list(table.filter(pc.is_null(table["_actual"]))["_id"].to_pylist())
+
+
+def fill(table: pa.Table, late: Mapping[str, Actual]) -> pa.Table:
+    """Return ``table`` with the actuals that came after it was written."""
+    if not late:
+        return table
+    found = [late.get(identifier) for identifier in table["_id"].to_pylist()]
+    times = [None if actual is None else actual.observed_at for actual in found]
+    values = _decode([None if actual is None else actual.value for actual in found])
+    for name, column in (("_actual", values), ("_observed_at", times)):
+        field = table.schema.field(name)
+        both = pc.coalesce(table[name], _column(column, field, table.num_rows))
+        table = table.set_column(table.schema.get_field_index(name), field, both)
+    return table
+
+
+def join(tables: Sequence[pa.Table], schemas: Mapping[int, InputSchema]) -> pa.Table:
+    """Return all ``tables`` as one, in the order in which the rows were recorded.
+
+    Features that no version in it has (``schemas`` by version number) are left out.
+    """
+    whole = pa.concat_tables(tables)
+    seen = set(pc.unique(whole["_version"]).to_pylist()) or set(schemas)
+    used = {name for number in seen for name in schemas[number].names}
+    names = [n for n in whole.column_names if n in used or n in OWN_NAMES]
+    return whole.select(names).sort_by("_seq")
+
+
+def _common(one: Kind, other: Kind) -> Kind:
+    if one == other:
+        return one
+    return "number" if {one, other} == {"number", "integer"} else "category"
+
+
+def _column(values: Sequence[Any] | None, field: Any, rows: int) -> Any:
+    if values is None:
+        return pa.nulls(rows, field.type)
+    if pa.types.is_floating(field.type):
+        return pa.array([None if v is None else float(v) for v in values], field.type)
+    if pa.types.is_string(field.type):
+        return pa.array([_text(value) for value in values], field.type)
+    if field.name.startswith("_") or not pa.types.is_timestamp(field.type):
+        return pa.array(values, field.type)
+    return _cast(pa.array(values, pa.string()), field.type)
+
+
+def _text(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return msgspec.json.encode(value).decode()
+
+
+def _cast(column: Any, target: Any) -> Any:
+    if pa.types.is_string(column.type) and pa.types.is_timestamp(target):
+        return pc.cast(column, target)
+    return column if column.type == target else column.cast(target)
+
+
+def _decode(texts: Sequence[str | None]) -> list[Any]:
+    return _values_decoder.decode(_array(["null" if text is None else text for text in texts]))
+
+
+def _array(texts: Sequence[str]) -> str:
+    """Return the JSON array of JSON ``texts``: one call of the decoder instead of one per row."""
+    return "[" + ",".join(texts) + "]"

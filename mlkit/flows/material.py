@@ -1,0 +1,154 @@
+"""From a dataset version to what is learned from: schema, encoded rows, split, warnings."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from mlkit.errors import ConflictError, InvalidInputError
+from mlkit.flows import deploy, ingest
+from mlkit.project import Project
+from mlkit.steps import encode, split, suspicion, target
+from mlkit.steps.columns import InputSchema, Task
+from mlkit.steps.fitting import Rows
+from mlkit.steps.metrics import Resampling, block_length
+from mlkit.steps.split import Split
+from mlkit.steps.target import Wish
+from mlkit.store import datasets, registry
+from mlkit.store.datasets import DatasetVersion
+from mlkit.store.registry import Model, ModelVersion
+
+
+class Order(NamedTuple):
+    """What is to be trained on what; ``champion`` is the version to beat, if there is one."""
+
+    model: str
+    dataset: DatasetVersion
+    champion: ModelVersion | None
+    task: Wish
+    champion_deployment: int | None
+
+
+class Material(NamedTuple):
+    """Labelled rows, raw and encoded, and which of them judge."""
+
+    schema: InputSchema
+    table: pa.Table
+    columns: list[list[object]]
+    rows: Rows
+    split: Split
+    ordered: bool
+    warnings: list[str]
+
+    @property
+    def holdout(self) -> Rows:
+        """The rows that judge."""
+        return self.rows.pick(self.split.holdout)
+
+    @property
+    def training(self) -> Rows:
+        """The rows that teach."""
+        return self.rows.pick(self.split.train)
+
+    def resampling(self, project: Project) -> Resampling:
+        """Return how intervals over the holdout are made."""
+        settings = project.settings.train
+        block = block_length(len(self.split.holdout), ordered=self.ordered)
+        return Resampling(settings.bootstrap, settings.confidence, settings.seed, block)
+
+
+def order(project: Project, model: str, data: str, task: Wish) -> Order:
+    """Look up the dataset version and the champion; raises NotFoundError, ConflictError.
+
+    A model keeps its task and target for life: its clients and its actuals depend on them.
+    """
+    name, number = ingest.parse_reference(data)
+    with project.read() as s:
+        dataset = datasets.get_version(s, name, number)
+        row = registry.find_model(s, model)
+        current = registry.champion(s, row) if row else None
+    if dataset.dataset.target is None:
+        raise InvalidInputError(
+            f"dataset '{name}' has no target column; name it when the dataset is first added: "
+            "mlkit data add NAME FILE --target COLUMN"
+        )
+    return Order(
+        model=model,
+        dataset=dataset,
+        champion=current.version if current else None,
+        task=_same_task(row, dataset, task),
+        champion_deployment=current.id if current else None,
+    )
+
+
+def gather(project: Project, wanted: Order) -> Material:
+    """Read, label, encode and split the rows; raises InvalidInputError if they teach nothing."""
+    dataset = wanted.dataset.dataset
+    name = str(dataset.target)
+    table, warnings = target.keep_labelled(ingest.load_table(project, wanted.dataset.sha256), name)
+    _enough(project, len(table))
+    task = target.infer_task(table.column(name), wanted.task)
+    target.check(table.column(name), task, name)
+    schema = _schema(table, name, task, wanted)
+    columns = encode.columns_of_table(schema, table)
+    rows = Rows(
+        encode.matrix(schema, columns),
+        target.encode(table.column(name), task, schema.classes),
+        table.column(name).to_pylist(),
+    )
+    seed = project.settings.train.seed
+    warnings += suspicion.find(schema, rows.matrix, rows.target, seed=seed)
+    moments = _moments(table, dataset.time_column)
+    parts = split.hold_out(
+        len(table),
+        project.settings.train.holdout,
+        moments=moments,
+        strata=rows.target if task == "classification" else None,
+        seed=seed,
+    )
+    if len(np.unique(rows.target[parts.train])) < 2:
+        raise InvalidInputError(
+            f"the older rows, those to learn from, have one value of '{name}'; add rows"
+        )
+    return Material(schema, table, columns, rows, parts, moments is not None, warnings)
+
+
+def _same_task(row: Model | None, dataset: DatasetVersion, task: Wish) -> Wish:
+    if row is None:
+        return task
+    if row.target != dataset.dataset.target or task not in ("auto", row.task):
+        raise ConflictError(
+            f"model '{row.name}' is a {row.task} of '{row.target}', and this would be a {task} of "
+            f"'{dataset.dataset.target}'; give it a name of its own"
+        )
+    known: Task = "classification" if row.task == "classification" else "regression"
+    return known
+
+
+def _enough(project: Project, rows: int) -> None:
+    least = project.settings.train.min_rows
+    if rows < least:
+        raise InvalidInputError(
+            f"{rows} rows with a target are too few to train on, {least} are needed "
+            "(setting train.min_rows)"
+        )
+
+
+def _schema(table: pa.Table, name: str, task: Task, wanted: Order) -> InputSchema:
+    dataset = wanted.dataset.dataset
+    ignore = {column for column in (dataset.time_column, dataset.entity_column) if column}
+    like = deploy.input_schema(wanted.champion) if wanted.champion else None
+    return encode.infer_schema(table, target=name, task=task, ignore=ignore, like=like)
+
+
+def _moments(table: pa.Table, name: str | None) -> np.ndarray | None:
+    """Return a number that sorts the rows by time; a row without a time counts as the oldest."""
+    if name is None:
+        return None
+    values = table.column(name)
+    if pa.types.is_timestamp(values.type):
+        values = values.cast(pa.int64())
+    elif not (pa.types.is_integer(values.type) or pa.types.is_floating(values.type)):
+        raise InvalidInputError(f"the time column '{name}' is {values.type}, not a time or number")
+    moments = np.asarray(values.cast(pa.float64(), safe=False), dtype=float)
+    return np.where(np.isnan(moments), -np.inf, moments)

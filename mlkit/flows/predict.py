@@ -1,0 +1,131 @@
+"""Predict every row of a file, in memory that the file's size does not move, and not logged."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+import msgspec
+import pyarrow as pa
+import pyarrow.csv as pcsv
+import pyarrow.parquet as pq
+
+from mlkit.errors import ConflictError, InvalidInputError
+from mlkit.flows import deploy
+from mlkit.flows.deploy import Loaded
+from mlkit.project import Project
+from mlkit.steps import encode, frames, threads
+from mlkit.store.blobs import sync
+
+CHUNK_ROWS = 20_000
+VALUE = "prediction"
+
+Report = Callable[[int], None]
+
+
+class Predicted(msgspec.Struct, frozen=True, kw_only=True):
+    """How many rows were answered by which version, and where the answers are."""
+
+    model: str
+    version: int
+    rows: int
+    output: str
+
+
+class _Writer(Protocol):
+    """What pyarrow's CSV and Parquet writers have in common."""
+
+    def write_table(self, table: pa.Table) -> None:
+        """Append rows."""
+
+    def close(self) -> None:
+        """Finish the file."""
+
+
+def predict(
+    project: Project,
+    model: str,
+    file: Path,
+    *,
+    output: Path | None = None,
+    version: int | None = None,
+    progress: Report | None = None,
+) -> Predicted:
+    """Write the columns of ``file`` and the predictions to ``output``, as CSV to stdout if None.
+
+    The champion answers, or ``version``. The output appears complete or not at all. Raises
+    InvalidInputError that names the row and column that does not fit the model.
+    """
+    loaded = deploy.load_version(project, deploy.find_version(project, model, version))
+    rows = 0
+    with _opened(output, file) as stream, threads.fit_for(CHUNK_ROWS):
+        writer: _Writer | None = None
+        for table in _answered(loaded, file):
+            if writer is None:
+                writer = _writer(output, stream, table.schema)
+            writer.write_table(table)
+            rows += len(table)
+            if progress:
+                progress(rows)
+        if writer is not None:
+            writer.close()
+    return Predicted(
+        model=model, version=loaded.version, rows=rows, output=str(output) if output else "-"
+    )
+
+
+def _answered(loaded: Loaded, file: Path) -> Iterator[pa.Table]:
+    first_row = 1
+    for table in frames.open_batches(file, encode.arrow_types(loaded.schema), CHUNK_ROWS):
+        columns = encode.columns_of_table(loaded.schema, table, first_row=first_row)
+        yield _with_answers(loaded, table, columns)
+        first_row += len(table)
+
+
+def _with_answers(loaded: Loaded, table: pa.Table, columns: list[list[object]]) -> pa.Table:
+    answers = loaded.predictor.predict(encode.matrix(loaded.schema, columns))
+    added = {VALUE: pa.array(answers.values)}
+    if answers.probabilities is not None:
+        for place, label in enumerate(loaded.schema.classes):
+            text = str(label).lower() if isinstance(label, bool) else str(label)
+            added[f"probability_{text}"] = pa.array(answers.probabilities[:, place])
+    taken = [name for name in added if name in table.column_names]
+    if taken:
+        raise ConflictError(
+            f"the file has a column '{taken[0]}' already; rename it to keep both apart"
+        )
+    for name, values in added.items():
+        table = table.append_column(name, values)
+    return table
+
+
+def _writer(output: Path | None, stream: BinaryIO, schema: pa.Schema) -> _Writer:
+    if output is not None and output.suffix == ".parquet":
+        parquet: _Writer = pq.ParquetWriter(stream, schema)
+        return parquet
+    csv: _Writer = pcsv.CSVWriter(stream, schema)
+    return csv
+
+
+@contextmanager
+def _opened(output: Path | None, file: Path) -> Iterator[BinaryIO]:
+    """Yield a stream whose bytes become ``output`` when all of them are there."""
+    if output is None:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    if output.suffix not in (".csv", ".parquet"):
+        raise InvalidInputError(f"the output {output} must end in .csv or .parquet")
+    if output.exists() and output.samefile(file):
+        raise InvalidInputError(f"the output {output} is the input; name another file")
+    part = output.with_name(f".{output.name}.part")
+    try:
+        with part.open("wb") as stream:
+            yield stream
+        sync(part)
+        part.replace(output)
+    except FileNotFoundError as error:
+        raise InvalidInputError(f"there is no folder {output.parent}") from error
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,159 @@
+"""Check a backup to the last byte and bring it back to life in an empty folder."""
+
+import shutil
+from datetime import datetime
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import msgspec
+
+from mlkit.errors import BusyError, CheckFailedError, ConflictError, MlkitError
+from mlkit.flows import backup
+from mlkit.project import DATABASE_FILE, Project, locate_project
+from mlkit.store import archive, audit, failpoints, locks, schema
+from mlkit.store.archive import Manifest
+from mlkit.store.blobs import sync
+
+
+class Verified(msgspec.Struct, frozen=True, kw_only=True):
+    """What a sound backup holds."""
+
+    file: Path
+    mlkit: str
+    created_at: datetime
+    schema: str
+    members: int
+    size_bytes: int
+    last_prediction_seq: int
+
+
+class Restored(msgspec.Struct, frozen=True):
+    """A restored project, and where the one that stood there before is now."""
+
+    project: Path
+    kept: Path | None
+    backup: Verified
+
+
+def verify(file: Path) -> Verified:
+    """Check every digest, the database and its audit trail; raises CheckFailedError.
+
+    The backup is unpacked into a temporary folder (``TMPDIR``) for the checks of the database.
+    """
+    with TemporaryDirectory(prefix="mlkit-verify-") as room:
+        return _unpack(file, Path(room) / "project")
+
+
+def restore(file: Path, target: Path, *, replace: bool = False) -> Restored:
+    """Bring ``file`` back as the project ``target``, which appears complete or not at all.
+
+    With ``replace`` the project that is there is kept beside it. Raises ConflictError for a
+    folder that is not empty, BusyError while something works in it.
+    """
+    target = target.resolve()
+    occupied = target.exists() and (not target.is_dir() or any(target.iterdir()))
+    if occupied and not replace:
+        raise ConflictError(
+            f"{target} is not empty; name an empty folder, or keep what is there beside the "
+            "restored project with --replace"
+        )
+    if occupied:
+        refuse_busy(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f".{target.name}.", suffix=".part", dir=target.parent) as room:
+        unpacked = Path(room) / "project"
+        verified = _unpack(file, unpacked)
+        failpoints.reach("restore.unpacked")
+        kept = _name_beside(target) if occupied else None
+        _swap(unpacked, target, kept)
+    return Restored(target, kept, verified)
+
+
+def refuse_busy(root: Path) -> None:
+    """Raise BusyError if a server, daemon, job or command holds a lock of the project ``root``."""
+    files = [*root.glob(".mlkit/locks/*"), *root.glob("log/journal/*.journal")]
+    held = [file for file in files if locks.is_held(file)]
+    if held:
+        names = ", ".join(sorted({_holder(file) for file in held}))
+        raise BusyError(f"{root} is in use ({names}); stop it first, then restore")
+
+
+def _holder(file: Path) -> str:
+    return "serve" if file.suffix == ".journal" else file.name
+
+
+def _name_beside(target: Path) -> Path:
+    """Return the first free name for what ``target`` holds now."""
+    names = (target.with_name(f"{target.name}.before-restore-{n}") for n in count(1))
+    return next(name for name in names if not name.exists())
+
+
+def _swap(unpacked: Path, target: Path, kept: Path | None) -> None:
+    if kept is not None:
+        target.rename(kept)
+    failpoints.reach("restore.moved")
+    try:
+        unpacked.rename(target)
+    except OSError:
+        if kept is not None:
+            kept.rename(target)
+        raise
+    sync(target.parent)
+
+
+def _unpack(file: Path, folder: Path) -> Verified:
+    _refuse_full(file, folder.parent)
+    folder.mkdir(mode=0o700)
+    manifest = archive.read(file, folder)
+    schema.refuse_newer(manifest.schema)
+    for name in ("log", "backups", ".mlkit"):
+        (folder / name).mkdir(mode=0o700, exist_ok=True)
+    if not (folder / DATABASE_FILE).is_file():
+        raise _damaged(file, f"it holds no {DATABASE_FILE}")
+    own = {"db.url": f"sqlite:///{folder / DATABASE_FILE}"}
+    project = locate_project(folder, options=own, environment={})
+    try:
+        _check_database(project, manifest, file)
+    finally:
+        project.close()
+    return Verified(
+        file=file,
+        mlkit=manifest.mlkit,
+        created_at=manifest.created_at,
+        schema=manifest.schema,
+        members=len(manifest.members),
+        size_bytes=file.stat().st_size,
+        last_prediction_seq=manifest.last_prediction_seq,
+    )
+
+
+def _check_database(project: Project, manifest: Manifest, file: Path) -> None:
+    if schema.revision(project.database) != manifest.schema:
+        raise _damaged(file, "its database is not at the schema of its manifest")
+    with project.read() as s:
+        found = backup.damage(s)
+        if found is not None:
+            raise _damaged(file, f"its database says: {found}")
+        broken = audit.first_break(s)
+        if broken is not None:
+            raise _damaged(file, f"its audit trail breaks at event {broken}")
+        if backup.last_audit(s) != (manifest.audit_seq, manifest.audit_hash):
+            raise _damaged(file, "its audit trail does not end where the manifest says")
+        missing = backup.blobs_named(s, project).keys() - {m.name for m in manifest.members}
+        if missing:
+            raise _damaged(file, f"its database names {min(missing)}, which is not in it")
+
+
+def _refuse_full(file: Path, folder: Path) -> None:
+    needed = file.stat().st_size if file.is_file() else 0
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise MlkitError(
+            f"{folder} has {free >> 20} MiB free and the backup needs {needed >> 20}; "
+            "make room, or set TMPDIR to another disk for a verification"
+        )
+
+
+def _damaged(file: Path, what: str) -> CheckFailedError:
+    return CheckFailedError(f"the backup {file} is damaged: {what}; use another one")

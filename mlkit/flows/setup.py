@@ -1,0 +1,124 @@
+"""Make a new project folder: settings to edit, jobs to edit, an empty database and a key."""
+
+import json
+import os
+from collections.abc import Mapping
+from importlib import resources
+from importlib.resources.abc import Traversable
+from itertools import groupby
+from pathlib import Path
+
+import msgspec
+
+from mlkit import settings
+from mlkit.errors import ConflictError
+from mlkit.project import DATABASE_FILE, SETTINGS_FILE, create_project
+from mlkit.store.blobs import write_durably
+
+_HEAD = """\
+# The settings of this project. Every line below shows a default; remove the '#' in front of a
+# setting to change it. A variable such as MLKIT_SERVER_PORT overrides this file, and an option
+# of a command overrides both.
+"""
+
+_TAIL = """
+# Where new rows of a dataset come from when `mlkit retrain --data source` reads them again:
+#[datasets.NAME]
+#source = "/path/to/rows.csv"
+
+# What differs for one model from the tables above:
+#[models.NAME]
+#drift_window = "7d"
+#performance_window = "28d"
+#retrain_data = "source"
+#retrain_window = "180d"
+#retrain_on = "never"
+"""
+
+_GITIGNORE = """\
+# What mlkit writes; settings, jobs and dataset schemas are yours to keep in git.
+/.mlkit/
+/ml.sqlite*
+/data/sha256/
+/artifacts/
+/log/
+/backups/
+__pycache__/
+"""
+
+
+class Made(msgspec.Struct, frozen=True):
+    """A new project: where it is, what was written, which commands come next."""
+
+    project: Path
+    files: tuple[str, ...]
+    next: tuple[str, ...]
+
+
+def make(root: Path, *, environment: Mapping[str, str] = os.environ) -> Made:
+    """Make the project ``root``; files of the user that are there already stay as they are.
+
+    Raises ConflictError for a folder that is a project. An ``init`` that was killed half-way can
+    be run again: the database is made last.
+    """
+    _refuse_project(root)
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    wanted = {SETTINGS_FILE: settings_text(), ".gitignore": _GITIGNORE, **_job_files()}
+    written = []
+    for name, text in wanted.items():
+        if not (root / name).exists():
+            (root / name).parent.mkdir(mode=0o700, exist_ok=True)
+            write_durably(root / name, text.encode())
+            written.append(name)
+    create_project(root, environment=environment).close()
+    return Made(root.resolve(), (*written, DATABASE_FILE), _next_commands(root))
+
+
+def settings_text() -> str:
+    """Return a new ``mlkit.toml``: every setting with its help, commented out."""
+    lines = [_HEAD]
+    for section, rows in groupby(settings.table(), lambda row: row.name.partition(".")[0]):
+        lines.append(f"[{section}]")
+        for row in rows:
+            lines.append(f"# {row.help}")
+            lines.append(f"#{row.name.partition('.')[2]} = {toml_value(row.default)}")
+        lines.append("")
+    return "\n".join(lines) + _TAIL
+
+
+def toml_value(value: object) -> str:
+    """Return a default as TOML writes it.
+
+    >>> toml_value(True), toml_value(("a", "b")), toml_value("7d"), toml_value(0.1)
+    ('true', '["a", "b"]', '"7d"', '0.1')
+    """
+    return json.dumps(value)  # JSON and TOML agree on strings, lists, numbers and booleans
+
+
+def _refuse_project(root: Path) -> None:
+    if root.exists() and not root.is_dir():
+        raise ConflictError(f"{root} is a file; name a folder")
+    used = (root / SETTINGS_FILE).exists() and (root / "artifacts" / "sha256").exists()
+    if used or (root / DATABASE_FILE).exists():
+        raise ConflictError(
+            f"{root} is a project already; look at it with: mlkit --project {root} status"
+        )
+
+
+def _job_files() -> dict[str, str]:
+    folder = resources.files("mlkit") / "skeleton" / "jobs"
+    return {f"jobs/{file.name}": file.read_text() for file in _python_files(folder)}
+
+
+def _python_files(folder: Traversable) -> list[Traversable]:
+    return sorted(
+        (file for file in folder.iterdir() if file.name.endswith(".py")), key=lambda file: file.name
+    )
+
+
+def _next_commands(root: Path) -> tuple[str, ...]:
+    return (
+        f"cd {root}",
+        "mlkit data add NAME FILE.csv --target COLUMN",
+        "mlkit train NAME --data NAME --promote",
+    )

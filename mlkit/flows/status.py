@@ -1,0 +1,122 @@
+"""What one screen shows of a project: models, traffic, verdicts and open alerts, by SQL alone."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import msgspec
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from mlkit.project import Project
+from mlkit.store import registry, reports
+from mlkit.store.alerts import Alert
+from mlkit.store.predictions import Actual, Prediction
+from mlkit.store.registry import Deployment, Model
+from mlkit.store.reports import DriftReport, PerformanceReport
+
+_TRAFFIC = timedelta(days=1)
+
+
+class VerdictLine(msgspec.Struct, frozen=True):
+    """The newest report of one kind."""
+
+    verdict: str
+    summary: str
+    at: datetime
+
+
+class ModelLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One model; ``rows_24h`` are predictions of the last day, ``actuals_24h`` of these known."""
+
+    model: str
+    task: str
+    versions: int
+    champion: int | None
+    since: datetime | None
+    estimator: str | None
+    rows_24h: int
+    actuals_24h: int
+    drift: VerdictLine | None
+    performance: VerdictLine | None
+
+
+class AlertLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One matter that has not ended."""
+
+    id: int
+    key: str
+    severity: str
+    summary: str
+    opened_at: datetime
+    acked: bool
+
+
+class Look(msgspec.Struct, frozen=True, kw_only=True):
+    """The state of a project at one moment."""
+
+    project: Path
+    at: datetime
+    models: tuple[ModelLine, ...]
+    alerts: tuple[AlertLine, ...]
+
+
+def look(project: Project) -> Look:
+    """Return the state of the project now, from one snapshot of its database."""
+    now = project.now()
+    with project.read() as s:
+        ongoing = select(Alert).where(Alert.resolved_at.is_(None)).order_by(Alert.opened_at)
+        return Look(
+            project=project.root,
+            at=now,
+            models=tuple(_model_line(s, model, now) for model in registry.list_models(s)),
+            alerts=tuple(_alert_line(alert) for alert in s.scalars(ongoing)),
+        )
+
+
+def _model_line(s: Session, model: Model, now: datetime) -> ModelLine:
+    champion = registry.champion(s, model)
+    rows, actuals = _traffic(s, model, now - _TRAFFIC)
+    return ModelLine(
+        model=model.name,
+        task=model.task,
+        versions=registry.next_number(s, model) - 1,
+        champion=champion.version.number if champion else None,
+        since=champion.started_at if champion else None,
+        estimator=champion.version.estimator if champion else None,
+        rows_24h=rows,
+        actuals_24h=actuals,
+        drift=_verdict(reports.latest_drift(s, model), champion),
+        performance=_verdict(reports.latest_performance(s, model), champion),
+    )
+
+
+def _traffic(s: Session, model: Model, start: datetime) -> tuple[int, int]:
+    query = (
+        select(func.count(Prediction.seq), func.count(Actual.prediction_id))
+        .outerjoin(Actual, Actual.prediction_id == Prediction.id)
+        .where(Prediction.model_id == model.id, Prediction.served_at >= start)
+    )
+    rows, actuals = s.execute(query).one()
+    return rows, actuals
+
+
+def _verdict(
+    report: DriftReport | PerformanceReport | None, champion: Deployment | None
+) -> VerdictLine | None:
+    """Return the report unless it is about a version that serves no more."""
+    if report is None or champion is None:
+        return None
+    if report.model_version_id != champion.model_version_id:
+        return None
+    return VerdictLine(report.verdict, report.summary, report.created_at)
+
+
+def _alert_line(alert: Alert) -> AlertLine:
+    return AlertLine(
+        id=alert.id,
+        key=alert.key,
+        severity=alert.severity,
+        summary=alert.summary,
+        opened_at=alert.opened_at,
+        acked=alert.acked_at is not None,
+    )

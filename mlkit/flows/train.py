@@ -1,0 +1,232 @@
+"""Train a version of a model: material, candidate, verdict, and at the very end its row."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from sqlalchemy.orm import Session
+
+from mlkit.errors import InvalidInputError
+from mlkit.flows import candidate as candidates
+from mlkit.flows import deploy, judgement, material, provenance
+from mlkit.flows.candidate import Candidate
+from mlkit.flows.deploy import Deployed
+from mlkit.flows.material import Material, Order
+from mlkit.project import Project
+from mlkit.settings import check_name
+from mlkit.steps import estimators, predictor, reference, threads
+from mlkit.steps.gate import Verdict
+from mlkit.steps.target import Wish
+from mlkit.store import audit, blobs, failpoints, log_view, registry
+from mlkit.store.registry import Model, ModelVersion
+
+Report = Callable[[str], None]
+
+
+class Trained(msgspec.Struct, frozen=True, kw_only=True):
+    """A registered version, accepted or not."""
+
+    model: str
+    version: int
+    metrics: dict[str, float]
+    intervals: dict[str, tuple[float, float]]
+    verdict: Verdict
+    promoted: bool
+    warnings: tuple[str, ...]
+    estimator: str
+    dataset: str
+    ladder: tuple[dict[str, Any], ...]
+
+
+class _Files(msgspec.Struct, frozen=True):
+    """The files of a version, safe on disk."""
+
+    artifact: str
+    reference: str
+
+
+def train(
+    project: Project,
+    model: str,
+    data: str,
+    *,
+    task: Wish = "auto",
+    estimator: str = "auto",
+    tune: int = 0,
+    promote: bool = False,
+    reason: str = "",
+    progress: Report | None = None,
+) -> Trained:
+    """Train on the dataset ``data`` (``name`` or ``name@number``), judge, register.
+
+    A candidate that the gate refuses is registered with its verdict but never promoted here.
+    Raises MlkitError and leaves nothing behind if there is nothing to register.
+    """
+    report = progress or _silent
+    check_name("model", model)
+    wanted = material.order(project, model, data, task)
+    report(f"reading {wanted.dataset.reference}")
+    rows = material.gather(project, wanted)
+    estimators.check(estimator, rows.schema.task)
+    with threads.fit_for(len(rows.table)):
+        choice = candidates.choose(project, rows, estimator, tune, report)
+        report(f"fitting {choice.name}")
+        made = candidates.fit(project, rows, choice)
+        files = _store(project, rows, made)
+        report("asking the gate")
+        artifact = project.artifacts.read(files.artifact)
+        verdict = judgement.judge(project, rows, made, artifact=artifact, champion=wanted.champion)
+    recipe = {"estimator": estimator, "tune": tune, "task": rows.schema.task,
+              "dataset": wanted.dataset.dataset.name}  # fmt: skip
+    row = _version(project, wanted, rows, made, files, verdict, recipe)
+    number, done, warnings = _register(project, wanted, row, promote=promote, reason=reason)
+    if done is not None:
+        deploy.settle(project, done)
+    return Trained(
+        model=model,
+        version=number,
+        metrics=made.metrics,
+        intervals=made.intervals,
+        verdict=verdict,
+        promoted=done is not None,
+        warnings=tuple(warnings),
+        estimator=choice.name,
+        dataset=wanted.dataset.reference,
+        ladder=tuple(rung._asdict() for rung in choice.rungs),
+    )
+
+
+def _store(project: Project, rows: Material, made: Candidate) -> _Files:
+    try:
+        artifact = predictor.dumps(made.predictor)
+    except Exception as error:
+        # a user's estimator may hold anything
+        raise InvalidInputError(
+            f"the estimator '{made.choice.name}' cannot be saved: {error!r}"
+        ) from error
+    sha256 = project.artifacts.put(artifact)
+    failpoints.reach("train.artifact")
+    profile = project.references.put(reference.build(rows.schema, rows.table))
+    failpoints.reach("train.reference")
+    return _Files(sha256, profile)
+
+
+def _version(
+    project: Project,
+    wanted: Order,
+    rows: Material,
+    made: Candidate,
+    files: _Files,
+    verdict: Verdict,
+    recipe: dict[str, Any],
+) -> ModelVersion:
+    """Return the row, complete but for its number and what follows from it."""
+    return ModelVersion(
+        artifact_sha256=files.artifact,
+        reference_sha256=files.reference,
+        input_schema=msgspec.to_builtins(rows.schema),
+        estimator=made.choice.name,
+        recipe=recipe,
+        params=_params(made),
+        metrics=made.metrics,
+        intervals={name: list(limits) for name, limits in made.intervals.items()},
+        holdout_rows=len(made.losses),
+        warnings=list(rows.warnings),
+        golden=made.golden,
+        verdict=msgspec.to_builtins(verdict),
+        dataset_version_id=wanted.dataset.id,
+        parent_id=wanted.champion.id if wanted.champion else None,
+        code_commit=provenance.code_commit(project.root),
+        python=provenance.python(),
+        packages=provenance.packages(),
+        seed=project.settings.train.seed,
+        created_by=project.actor,
+        created_at=project.now(),
+    )
+
+
+def _register(
+    project: Project, wanted: Order, row: ModelVersion, *, promote: bool, reason: str
+) -> tuple[int, Deployed | None, list[str]]:
+    """Write the version and, if it may be, its promotion in one transaction."""
+    key = project.key
+    accepted = bool(row.verdict["accepted"])
+    with project.write() as s:
+        model = _model(s, wanted.model, row)
+        registry.lock(s, model)
+        row.number = registry.next_number(s, model)
+        row.signature = blobs.sign(key, wanted.model, row.number, row.artifact_sha256)
+        current = registry.champion(s, model)
+        judged = (current.id if current else None) == wanted.champion_deployment
+        if promote and accepted and not judged:
+            row.warnings = [
+                *row.warnings,
+                "champion_changed: another version became champion during the training, so this "
+                "one was not promoted",
+            ]
+        row.model = model
+        s.add(row)
+        s.flush()
+        log_view.refresh(s, model)
+        _audit(s, project, wanted, row)
+        failpoints.reach("train.version")
+        done = None
+        if promote and accepted and judged:
+            done = deploy.start(
+                s, project, row, action="promote", reason=reason or row.verdict["reason"],
+                evidence={"verdict": row.verdict},
+            )  # fmt: skip
+        failpoints.reach("train.promotion")
+        return row.number, done, row.warnings
+
+
+def _model(s: Session, name: str, row: ModelVersion) -> Model:
+    found = registry.find_model(s, name)
+    if found is None:
+        schema = row.input_schema
+        found = Model(
+            name=name, task=schema["task"], target=schema["target"], created_at=row.created_at
+        )
+        s.add(found)
+        s.flush()
+    return found
+
+
+def _audit(s: Session, project: Project, wanted: Order, row: ModelVersion) -> None:
+    audit.record(
+        s,
+        row.created_at,
+        actor=project.actor,
+        action="train",
+        subject=f"{wanted.model} v{row.number}",
+        details={
+            "dataset": wanted.dataset.reference,
+            "artifact": row.artifact_sha256,
+            "accepted": row.verdict["accepted"],
+            "reason": row.verdict["reason"],
+        },
+    )
+
+
+def _params(made: Candidate) -> dict[str, Any]:
+    """Return the estimator's parameters as JSON values, and the ladder that led to it."""
+    estimator = made.predictor.estimator
+    found = estimator.get_params() if hasattr(estimator, "get_params") else {}
+    return {
+        "estimator": {name: _plain(value) for name, value in found.items()},
+        "ladder": [rung._asdict() for rung in made.choice.rungs],
+        "way": made.predictor.way,
+    }
+
+
+def _plain(value: object) -> object:
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):
+        return repr(value)[:200]
+    return value
+
+
+def _silent(_message: str) -> None:
+    """Report nothing."""

@@ -1,0 +1,125 @@
+"""Turn accepted rows into a dataset version: first the file, then the row that names it."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+from sqlalchemy.orm import Session
+
+from mlkit.flows import acceptance
+from mlkit.flows.acceptance import Accepted, Roles
+from mlkit.project import Project
+from mlkit.store import audit, datasets, failpoints
+from mlkit.store.datasets import Dataset, DatasetVersion
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class Added(msgspec.Struct, frozen=True):
+    """What ``add`` did; ``new`` is false if the same rows were there already."""
+
+    dataset: str
+    version: int
+    rows: int
+    sha256: str
+    warnings: tuple[str, ...]
+    new: bool
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where the rows of a version come from."""
+
+    source: str
+    sha256: str | None = None
+    parents: tuple[str, ...] = ()
+
+
+def own_roles(dataset: Dataset) -> Roles:
+    """Return the columns that have a part to play in ``dataset``."""
+    return Roles(dataset.target, dataset.time_column, dataset.entity_column)
+
+
+def already(version: DatasetVersion) -> Added:
+    """Return the answer to rows that are ``version`` already."""
+    return Added(
+        version.dataset.name,
+        version.number,
+        version.rows,
+        version.sha256,
+        tuple(version.warnings),
+        new=False,
+    )
+
+
+def keep(project: Project, name: str, roles: Roles, *, accepted: Accepted, origin: Origin) -> Added:
+    """Store the rows, then the row that names them, then the rules for the user to edit."""
+    sha256 = _store(project, accepted.table)
+    failpoints.reach("data.stored")
+    with project.write() as s:
+        dataset = _with_roles(project, s, name, roles)
+        version = datasets.find_by_digest(s, dataset, sha256=sha256)
+        new = version is None
+        if version is None:
+            version = _add_version(project, s, dataset, accepted=accepted, origin=origin)
+            version.sha256 = sha256
+            _record(project, s, version)
+        added = msgspec.structs.replace(already(version), new=new)
+    failpoints.reach("data.recorded")
+    acceptance.write_rules(project, name, accepted.schema_yaml)
+    return added
+
+
+def _store(project: Project, table: "pa.Table") -> str:
+    from mlkit.steps import frames  # pyarrow, which `data list` does without
+
+    part = project.data.scratch()
+    try:
+        frames.write_parquet(table, part)
+        return project.data.adopt(part)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _with_roles(project: Project, s: Session, name: str, roles: Roles) -> Dataset:
+    """Return the dataset, made if it is new, with ``roles``."""
+    dataset = datasets.find(s, name)
+    if dataset is None:
+        dataset = Dataset(name=name, created_at=project.now())
+        s.add(dataset)
+    dataset.target = roles.target
+    dataset.time_column = roles.time
+    dataset.entity_column = roles.entity
+    s.flush()
+    return dataset
+
+
+def _add_version(
+    project: Project, s: Session, dataset: Dataset, *, accepted: Accepted, origin: Origin
+) -> DatasetVersion:
+    version = DatasetVersion(
+        dataset=dataset,
+        number=datasets.next_number(s, dataset),
+        rows=accepted.table.num_rows,
+        schema_yaml=accepted.schema_yaml,
+        profile={"columns": accepted.profile},
+        source=origin.source,
+        source_sha256=origin.sha256,
+        parents=list(origin.parents),
+        warnings=list(accepted.warnings),
+        created_at=project.now(),
+    )
+    s.add(version)
+    return version
+
+
+def _record(project: Project, s: Session, version: DatasetVersion) -> None:
+    audit.record(
+        s,
+        project.now(),
+        actor=project.actor,
+        action="data add",
+        subject=version.reference,
+        details={"sha256": version.sha256, "rows": version.rows, "source": version.source},
+    )

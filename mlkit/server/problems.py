@@ -1,0 +1,102 @@
+"""The one table from errors to HTTP, and the answers in the shape of RFC 9457."""
+
+import logging
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any, NamedTuple
+
+import msgspec
+
+from mlkit.errors import (
+    BusyError,
+    CheckFailedError,
+    ConflictError,
+    DamagedError,
+    InvalidInputError,
+    MlkitError,
+    NotFoundError,
+)
+
+STATUS: dict[type[MlkitError], int] = {
+    InvalidInputError: 422,
+    NotFoundError: 404,
+    ConflictError: 409,
+    DamagedError: 503,
+    CheckFailedError: 422,
+    BusyError: 503,
+    MlkitError: 500,
+}
+JSON = "application/json"
+PROBLEM = "application/problem+json"
+SAFE_HEADERS = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("Cache-Control", "no-store"),
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none'"),
+    ("Referrer-Policy", "no-referrer"),
+)
+_OWN_FIELDS = ("type", "title", "status", "detail")
+
+Headers = Sequence[tuple[str, str]]
+
+log = logging.getLogger("mlkit.server")
+
+
+class RefusedError(MlkitError):
+    """A request that HTTP itself has a number for; never leaves ``server/``."""
+
+    def __init__(self, status: int, message: str, headers: Headers = ()) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = headers
+
+
+class Reply(NamedTuple):
+    """A whole answer: status line, headers, body."""
+
+    status: str
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+def reply(body: bytes, *, status: int = 200, kind: str = JSON, headers: Headers = ()) -> Reply:
+    """Return an answer with the headers that all of them carry."""
+    return Reply(
+        _line(status),
+        [
+            ("Content-Type", kind),
+            ("Content-Length", str(len(body))),
+            *SAFE_HEADERS,
+            *headers,
+        ],
+        body,
+    )
+
+
+def problem(error: Exception) -> Reply:
+    """Return the answer to ``error``; what an operator cannot mend says nothing but 500."""
+    if isinstance(error, RefusedError):
+        return _problem(error.status, str(error), headers=error.headers)
+    for kind, status in STATUS.items():
+        if isinstance(error, kind) and kind is not MlkitError:
+            headers = [("Retry-After", "1")] if status == HTTPStatus.SERVICE_UNAVAILABLE else []
+            return _problem(status, str(error), error.details, headers)
+    log.error("a request failed", exc_info=error)
+    return _problem(500, "the server failed to answer; its log says why")
+
+
+def _problem(
+    status: int, detail: str, details: dict[str, Any] | None = None, headers: Headers = ()
+) -> Reply:
+    document: dict[str, Any] = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+    }
+    document |= {k: v for k, v in (details or {}).items() if k not in _OWN_FIELDS}
+    body = msgspec.json.encode(document, enc_hook=str)
+    return reply(body, status=status, kind=PROBLEM, headers=headers)
+
+
+def _line(status: int) -> str:
+    return f"{status} {HTTPStatus(status).phrase}"

@@ -1,0 +1,136 @@
+"""Start the server: granian with one process per worker, until SIGTERM."""
+
+import ipaddress
+import multiprocessing
+import os
+import socket
+import sys
+import threading
+import time
+from contextlib import closing
+from http.client import HTTPConnection, HTTPException
+
+from mlkit.errors import ConflictError, InvalidInputError
+from mlkit.flows import log_import
+from mlkit.project import Project
+from mlkit.server.access import refuse_open_door
+
+_GRACE_S = 15  # for requests that are being answered when SIGTERM comes
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(message)s"}},
+    "handlers": {
+        "stderr": {
+            "class": "logging.StreamHandler",
+            "formatter": "plain",
+            "stream": "ext://sys.stderr",
+        }
+    },
+    "loggers": {"_granian": {"level": "WARNING"}, "granian.access": {"level": "WARNING"}},
+    "root": {"level": "WARNING", "handlers": ["stderr"]},
+}
+
+
+def serve(
+    project: Project,
+    *,
+    host: str | None = None,
+    port: int | None = None,
+    workers: int | None = None,
+) -> None:
+    """Serve ``project`` until SIGTERM or SIGINT; prints one line to stderr once it answers.
+
+    Raises ConflictError if the port is taken, or if ``host`` is open to others without a token.
+    """
+    settings = project.settings.server
+    address = _resolve(host or settings.host)
+    refuse_open_door(project, address)
+    number = _free_port(address, settings.port if port is None else port)
+    busy = f"this project is served on port {number} already"
+    with project.lock(f"server-{number}", busy=busy):
+        log_import.collect(project)
+        _prepare_environment(project, workers or settings.workers)
+        project.close()
+        try:
+            _run(address, number, workers or settings.workers)
+        finally:
+            log_import.collect(project)
+
+
+def _run(address: str, port: int, workers: int) -> None:
+    from granian.constants import Interfaces  # only a server needs it
+    from granian.log import LogLevels
+    from granian.server import Server
+
+    multiprocessing.set_start_method("spawn", force=True)  # no handle crosses a fork
+    server = Server(
+        "mlkit.server.wsgi:build",
+        factory=True,
+        address=address,
+        port=port,
+        interface=Interfaces.WSGI,
+        workers=workers,
+        blocking_threads=1,  # more threads of one process only raise p99 (measured)
+        websockets=False,
+        respawn_failed_workers=True,
+        workers_kill_timeout=_GRACE_S,
+        log_level=LogLevels.warning,
+        log_dictconfig=_LOGGING,
+    )
+    threading.Thread(target=_announce, args=(address, port), daemon=True).start()
+    server.serve()
+
+
+def _prepare_environment(project: Project, workers: int) -> None:
+    """Tell the workers which project, and to share the cores: by default each takes them all."""
+    os.environ["MLKIT_PROJECT"] = str(project.root)
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    for variable in _THREAD_VARIABLES:
+        os.environ.setdefault(variable, str(threads))
+
+
+def _resolve(host: str) -> str:
+    """Return the address of ``host``; raises InvalidInputError."""
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        pass
+    try:
+        return str(socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][4][0])
+    except OSError as error:
+        raise InvalidInputError(f"'{host}' is no address of this machine: {error}") from error
+
+
+def _free_port(address: str, port: int) -> int:
+    """Return ``port``, or any free one if it is 0; raises ConflictError if it is taken.
+
+    Checked here because the server shares its port among processes, also with strangers.
+    """
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with closing(socket.socket(family, socket.SOCK_STREAM)) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError as error:
+            raise ConflictError(
+                f"cannot listen on {address} port {port}: {error.strerror}; "
+                "choose another with --port (0 takes any free one)"
+            ) from error
+        return int(probe.getsockname()[1])
+
+
+def _announce(address: str, port: int) -> None:
+    """Say where the server answers, as soon as it does."""
+    target = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)  # noqa: S104  # compared, not bound
+    while True:
+        try:
+            with closing(HTTPConnection(target, port, timeout=5)) as connection:
+                connection.request("GET", "/livez")
+                connection.getresponse().read()
+            break
+        except (OSError, HTTPException):
+            time.sleep(0.05)
+    shown = f"[{address}]" if ":" in address else address
+    print(f"serving on http://{shown}:{port}", file=sys.stderr, flush=True)  # noqa: T201  # a protocol

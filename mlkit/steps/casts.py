@@ -1,0 +1,216 @@
+"""From whatever a file holds to the five types that mlkit works with, and between those five.
+
+int64, double, bool, string and timestamp[us, UTC]; a time without a zone is taken as UTC.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mlkit.errors import InvalidInputError
+
+INTEGER = pa.int64()
+NUMBER = pa.float64()
+BOOLEAN = pa.bool_()
+TEXT = pa.string()
+TIME = pa.timestamp("us", tz="UTC")
+
+NAMES = {INTEGER: "integer", NUMBER: "number", BOOLEAN: "boolean", TEXT: "text", TIME: "datetime"}
+
+
+class Misfit(NamedTuple):
+    """A value that is not of the wanted type; ``row`` counts from 0."""
+
+    row: int
+    value: object
+
+
+@dataclass(frozen=True)
+class Cast:
+    """A column of the wanted type, null where the value did not fit, and the first misfits."""
+
+    column: Any
+    misfits: tuple[Misfit, ...] = ()
+    misfit_count: int = 0
+
+
+def canonical(column: Any, name: str) -> Any:
+    """Return ``column`` as one of the five types; raises InvalidInputError for a nested one.
+
+    NaN becomes null, so that there is one way to be missing; infinities stay.
+    """
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        return canonical(pc.cast(column, kind.value_type), name)
+    if pa.types.is_null(kind):
+        return column.cast(NUMBER)
+    if pa.types.is_integer(kind):
+        return _integer(column)
+    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return _without_nan(column.cast(NUMBER, safe=False))
+    if pa.types.is_boolean(kind):
+        return column
+    if _is_text(kind) or pa.types.is_time(kind):
+        return column.cast(TEXT)
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        return _utc(column)
+    raise InvalidInputError(
+        f"column '{name}' has type {kind}; mlkit takes numbers, text, booleans and times"
+    )
+
+
+def cast(column: Any, wanted: pa.DataType, *, examples: int = 5) -> Cast:
+    """Return ``column`` (one of the five types) as ``wanted``, with the values that do not fit.
+
+    Nothing is bent: 1.0 is an integer and 1.5 is not; 0 and 1 are booleans and 2 is not.
+    """
+    if column.type == wanted:
+        return Cast(column)
+    if column.null_count == len(column):
+        return Cast(pa.chunked_array([pa.nulls(len(column), wanted)]))
+    try:
+        return Cast(_at_once(column, wanted))
+    except pa.ArrowInvalid:
+        return _by_distinct_value(column, wanted, examples)
+
+
+def _at_once(column: Any, wanted: pa.DataType) -> Any:
+    """Convert by Arrow's own casts where they mean the same; raises ArrowInvalid otherwise."""
+    if column.type == INTEGER and wanted == NUMBER:
+        return column.cast(NUMBER, safe=False)
+    if column.type == TEXT and wanted in (INTEGER, NUMBER):
+        return _without_nan(column.cast(wanted)) if wanted == NUMBER else column.cast(wanted)
+    if column.type == TEXT and wanted == TIME:
+        try:
+            return _utc(column.cast(pa.timestamp("us")))
+        except pa.ArrowInvalid:
+            return column.cast(TIME)
+    raise pa.ArrowInvalid("no direct way")
+
+
+def _by_distinct_value(column: Any, wanted: pa.DataType, examples: int) -> Cast:
+    """Convert each distinct value once, in Python, and find those that do not fit."""
+    convert = _CONVERTERS[wanted]
+    encoded = column.combine_chunks().dictionary_encode()
+    encoded = encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
+    values = encoded.dictionary.to_pylist()
+    converted = [_attempt(convert, value) for value in values]
+    wrong = [value is None for value in converted]
+    codes = encoded.indices
+    result = pa.array(converted, wanted).take(codes)
+    misfits: list[Misfit] = []
+    count = 0
+    if any(wrong):
+        rows = pc.indices_nonzero(pc.fill_null(pa.array(wrong).take(codes), fill_value=False))
+        count = len(rows)
+        misfits = [Misfit(row, values[codes[row].as_py()]) for row in rows[:examples].to_pylist()]
+    return Cast(pa.chunked_array([result]), tuple(misfits), count)
+
+
+def _attempt(convert: Callable[[Any], object], value: object) -> object:
+    try:
+        return convert(value)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _to_integer(value: object) -> int:
+    if isinstance(value, float) and value.is_integer():
+        return _in_range(int(value))
+    if isinstance(value, bool | int):
+        return int(value)
+    if isinstance(value, str):
+        try:
+            return _in_range(int(_digits(value)))
+        except ValueError:
+            return _to_integer(float(_digits(value)))
+    raise ValueError(value)
+
+
+def _in_range(value: int) -> int:
+    if not -(2**63) <= value < 2**63:
+        raise OverflowError(value)
+    return value
+
+
+def _to_number(value: object) -> float:
+    number = float(_digits(value)) if isinstance(value, str) else _real(value)
+    if math.isnan(number):
+        raise ValueError(value)
+    return number
+
+
+def _real(value: object) -> float:
+    if isinstance(value, bool | int | float):
+        return float(value)
+    raise ValueError(value)
+
+
+def _digits(text: str) -> str:
+    """Return ``text`` unless Python alone would read it as a number (``1_000``)."""
+    if "_" in text:
+        raise ValueError(text)
+    return text
+
+
+def _to_boolean(value: object) -> bool:
+    known = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
+    text = str(value).strip().lower()
+    if isinstance(value, datetime) or text not in known:
+        raise ValueError(value)
+    return known[text]
+
+
+def _to_text(value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(value)
+    return str(value)
+
+
+def _to_time(value: object) -> datetime:
+    if not isinstance(value, str):
+        raise ValueError(value)  # one kind of refusal for every converter
+    moment = datetime.fromisoformat(value.strip())
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+_CONVERTERS: dict[pa.DataType, Callable[[Any], object]] = {
+    INTEGER: _to_integer,
+    NUMBER: _to_number,
+    BOOLEAN: _to_boolean,
+    TEXT: _to_text,
+    TIME: _to_time,
+}
+
+
+def _integer(column: Any) -> Any:
+    """Return int64; unsigned values from 2**63 upward make the column double."""
+    try:
+        return column.cast(INTEGER)
+    except pa.ArrowInvalid:
+        return column.cast(NUMBER, safe=False)
+
+
+def _without_nan(column: Any) -> Any:
+    if not pc.any(pc.is_nan(column)).as_py():
+        return column
+    return pc.if_else(pc.is_nan(column), pa.scalar(None, NUMBER), column)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    )
+
+
+def _utc(column: Any) -> Any:
+    if pa.types.is_date(column.type):
+        column = column.cast(pa.timestamp("s" if pa.types.is_date32(column.type) else "ms"))
+    if column.type.tz is not None:
+        return column.cast(TIME, safe=False)
+    return pc.assume_timezone(column.cast(pa.timestamp("us"), safe=False), "UTC")

@@ -1,0 +1,145 @@
+"""May this candidate serve? Each check says yes or no and why; one no refuses."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+import numpy as np
+
+from mlkit.steps.columns import InputSchema, Kind
+from mlkit.steps.metrics import Interval
+
+Outcome = Literal["pass", "fail"]
+_WIDER: frozenset[tuple[Kind, Kind]] = frozenset({("integer", "number")})
+
+
+class Check(msgspec.Struct, frozen=True, kw_only=True):
+    """One question that the gate asked."""
+
+    name: str
+    outcome: Outcome
+    detail: str
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """Candidate against another on the same rows: mean losses and their paired difference."""
+
+    rival: str
+    metric: str
+    candidate: float
+    other: float
+    difference: float
+    low: float
+    high: float
+    rows: int
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """The gate's answer; ``reason`` is the line for people."""
+
+    accepted: bool
+    reason: str
+    checks: tuple[Check, ...] = ()
+    comparison: Comparison | None = None
+
+
+def compare(
+    rival: str, metric: str, losses: np.ndarray, others: np.ndarray, interval: Interval
+) -> Comparison:
+    """Return the comparison of row losses; ``interval`` is that of ``losses - others``."""
+    return Comparison(
+        rival=rival,
+        metric=metric,
+        candidate=float(losses.mean()),
+        other=float(others.mean()),
+        difference=interval.mean,
+        low=interval.low,
+        high=interval.high,
+        rows=len(losses),
+    )
+
+
+def judge(checks: Sequence[Check], comparison: Comparison | None = None) -> Verdict:
+    """Return the verdict: the first failed check gives the reason, else the last one does."""
+    failed = [check for check in checks if check.outcome == "fail"]
+    return Verdict(
+        accepted=not failed,
+        reason=(failed[0] if failed else checks[-1]).detail,
+        checks=tuple(checks),
+        comparison=comparison,
+    )
+
+
+def golden(*, reproduced: bool) -> Check:
+    """Return the check that the artifact, read back from disk, gives the same answers."""
+    detail = "answers are the same" if reproduced else "answers differ"
+    return _check("golden", f"{detail} after a reload from disk", passed=reproduced)
+
+
+def latency(milliseconds: float, limit: float) -> Check:
+    """Return the check of the median time for one row."""
+    passed = milliseconds <= limit
+    detail = f"one row takes {milliseconds:.2g} ms, {limit:g} ms are allowed"
+    return _check("latency", detail, passed=passed)
+
+
+def schema(candidate: InputSchema, champion: InputSchema | None, label: str) -> Check:
+    """Return the check that whoever calls the champion can call the candidate unchanged."""
+    problems = [] if champion is None else _breaks(candidate, champion)
+    detail = f"clients of {label} would break: {'; '.join(problems)}" if problems else "it fits"
+    return _check("schema", detail, passed=not problems)
+
+
+def better(found: Comparison, *, min_rows: int, champion: bool) -> Check:
+    """Return the check that the whole interval of the loss difference is below zero."""
+    name = "champion" if champion else "dummy"
+    kept = f"kept {found.rival}: " if champion else ""
+    losses = f"{found.metric} {_number(found.candidate)} against {_number(found.other)}"
+    if champion and found.rows < min_rows:
+        detail = f"{kept}{found.rows} holdout rows are too few to compare, {min_rows} needed"
+        return _check(name, detail, passed=False)
+    if found.high < 0:
+        span = f"difference {found.difference:.2g} [{found.low:.2g}, {found.high:.2g}]"
+        return _check(name, f"beats {found.rival}: {losses}, {span}", passed=True)
+    why = "interval includes 0" if found.low <= 0 else "it is worse"
+    detail = f"{kept or f'not better than {found.rival}: '}{losses}, {why}"
+    return _check(name, detail, passed=False)
+
+
+def ladder(explanation: str) -> Check:
+    """Return the note why this estimator was chosen."""
+    return _check("ladder", explanation, passed=True)
+
+
+def unanswered(label: str, problem: str) -> Check:
+    """Return the note that the champion could not be asked, so the dummy stands in for it."""
+    return _check("champion", f"{label} could not answer these rows: {problem}", passed=True)
+
+
+def sufficient(explanation: str) -> Check:
+    """Return the check that nothing better than the dummy was to be found, and says so."""
+    return _check("dummy", explanation, passed=True)
+
+
+def _check(name: str, detail: str, *, passed: bool) -> Check:
+    return Check(name=name, outcome="pass" if passed else "fail", detail=detail)
+
+
+def _breaks(candidate: InputSchema, champion: InputSchema) -> list[str]:
+    known = {column.name: column for column in champion.columns}
+    problems = []
+    if candidate.task != champion.task:
+        problems.append(f"the task was {champion.task} and is now {candidate.task}")
+    for column in candidate.columns:
+        before = known.get(column.name)
+        if before is None:
+            problems.append(f"column '{column.name}' is new")
+        elif column.kind != before.kind and (before.kind, column.kind) not in _WIDER:
+            problems.append(f"column '{column.name}' was {before.kind} and is now {column.kind}")
+        elif before.nullable and not column.nullable:
+            problems.append(f"column '{column.name}' may not be null any more")
+    return problems
+
+
+def _number(value: float) -> str:
+    return f"{value:.3g}"

@@ -1,0 +1,82 @@
+"""What each column of a table looks like, in a few numbers that fit into a database row."""
+
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mlkit.steps import casts
+
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+_TOP = 10
+
+
+class ColumnProfile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One column: ``quantiles`` at 5, 25, 50, 75 and 95 %, ``top`` the most frequent values."""
+
+    name: str
+    type: str
+    missing: int
+    distinct: int
+    minimum: float | str | None = None
+    maximum: float | str | None = None
+    mean: float | None = None
+    std: float | None = None
+    quantiles: tuple[float, ...] = ()
+    top: tuple[tuple[str, int], ...] = ()
+
+
+def describe(table: pa.Table) -> list[ColumnProfile]:
+    """Return the profile of each column of a canonical table, in its order.
+
+    >>> describe(pa.table({"age": pa.array([3, 5, None])}))[0].mean
+    4.0
+    """
+    pairs = zip(table.column_names, table.columns, strict=True)
+    return [_column(name, column) for name, column in pairs]
+
+
+def _column(name: str, column: Any) -> ColumnProfile:
+    common = {
+        "name": name,
+        "type": casts.NAMES[column.type],
+        "missing": column.null_count,
+        "distinct": pc.count_distinct(column).as_py(),
+    }
+    if column.null_count == len(column):
+        return ColumnProfile(**common)
+    if column.type in (casts.INTEGER, casts.NUMBER):
+        return ColumnProfile(**common, **_number(column))
+    if column.type == casts.TIME:
+        return ColumnProfile(**common, **_time(column))
+    return ColumnProfile(**common, top=_top(column))
+
+
+def _number(column: Any) -> dict[str, Any]:
+    edges = pc.min_max(column)
+    return {
+        "minimum": edges["min"].as_py(),
+        "maximum": edges["max"].as_py(),
+        "mean": pc.mean(column).as_py(),
+        "std": pc.stddev(column).as_py(),
+        "quantiles": tuple(pc.quantile(column, q=list(QUANTILES)).to_pylist()),
+    }
+
+
+def _time(column: Any) -> dict[str, Any]:
+    edges = pc.min_max(column)
+    return {
+        "minimum": edges["min"].as_py().isoformat(),
+        "maximum": edges["max"].as_py().isoformat(),
+    }
+
+
+def _top(column: Any) -> tuple[tuple[str, int], ...]:
+    counts = pc.value_counts(column.drop_null())
+    values = counts.field("values").cast(casts.TEXT).to_pylist()
+    ranked = sorted(
+        zip(values, counts.field("counts").to_pylist(), strict=True),
+        key=lambda pair: (-pair[1], pair[0]),
+    )
+    return tuple((value[:100], count) for value, count in ranked[:_TOP])

@@ -1,0 +1,158 @@
+"""Named warnings: what is odd about a table but no reason to refuse it.
+
+Each is one line ``"<name>: <text>"``; the names are stable, so that scripts can look for them.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mlkit.steps import casts
+from mlkit.steps.profile import ColumnProfile
+
+_WIDE = 1_000  # columns
+_ENOUGH_ROWS = 50  # below, all values being different says little
+_SHOWN = 10  # warnings of one name
+_EXACT = 2.0**53  # from here on a double skips integers
+_PLAIN_NAME = re.compile(r"^[\w][\w .:/()%-]*$")
+_NAMED_ID = re.compile(r"(^|[_ .-])(id|uuid|guid|key)$|^(id|uuid)[_ .-]|[a-z]Id$")
+_NUMERIC = r"^\s*[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?\s*$"
+_LOCAL_DATE = r"^\s*\d{1,4}[./-]\d{1,2}[./-]\d{1,4}([ T].*)?$"
+
+
+def without_infinities(table: pa.Table) -> tuple[pa.Table, list[str]]:
+    """Return the table with infinite numbers as missing ones, and a warning for each column.
+
+    No estimator takes an infinity, and a drift test ranks it above everything.
+    """
+    warnings = []
+    for position, name in enumerate(table.column_names):
+        column = table.column(position)
+        if column.type != casts.NUMBER:
+            continue
+        infinite = pc.is_inf(column)
+        count = pc.sum(infinite).as_py() or 0
+        if count:
+            kept = pc.if_else(infinite, pa.scalar(None, casts.NUMBER), column)
+            table = table.set_column(position, name, kept)
+            warnings.append(f"infinite: '{name}' has {count} infinite values; kept as missing")
+    return table, warnings
+
+
+def warnings(
+    table: pa.Table, profile: Sequence[ColumnProfile], *, target: str | None, time: str | None
+) -> list[str]:
+    """Return the named warnings about a canonical table and its profile."""
+    found: list[tuple[str, str]] = []
+    for column, summary in zip(table.columns, profile, strict=True):
+        found += _of_column(column, summary, key=summary.name in (target, time))
+    found += _of_rows(table)
+    if target is not None:
+        found += _of_target(table, target)
+    return _shortened(found)
+
+
+def _of_column(column: Any, summary: ColumnProfile, *, key: bool) -> Iterator[tuple[str, str]]:
+    name, rows = summary.name, len(column)
+    if not _PLAIN_NAME.match(name):
+        yield "odd_name", f"{name!r} has characters that SQL, URLs or shells stumble over"
+    if summary.missing == rows:
+        yield "all_missing_column", f"'{name}' has no values"
+        return
+    if summary.distinct - (summary.missing > 0) == 1:
+        yield "constant_column", f"'{name}' has one value"
+    if column.type == casts.NUMBER:
+        yield from _big_integers(name, summary)
+    if not key and _identifies(column, summary):
+        yield "identifier_column", f"'{name}' differs in every row; a model learns nothing from it"
+    if column.type == casts.TEXT:
+        yield from _of_text(name, column)
+
+
+def _big_integers(name: str, summary: ColumnProfile) -> Iterator[tuple[str, str]]:
+    edges = [e for e in (summary.minimum, summary.maximum) if isinstance(e, int | float)]
+    if any(abs(edge) >= _EXACT for edge in edges):
+        limit = "2**63" if any(abs(edge) >= 2.0**63 for edge in edges) else "2**53"
+        yield "big_number", f"'{name}' has numbers beyond {limit}; kept to 16 digits, not exactly"
+
+
+def _identifies(column: Any, summary: ColumnProfile) -> bool:
+    if summary.missing or summary.distinct < len(column) or len(column) < _ENOUGH_ROWS:
+        return False
+    if column.type == casts.TEXT:
+        return True
+    if column.type != casts.INTEGER:
+        return False
+    span = int(summary.maximum or 0) - int(summary.minimum or 0)
+    return span < 2 * len(column) or bool(_NAMED_ID.search(summary.name))
+
+
+def _of_text(name: str, column: Any) -> Iterator[tuple[str, str]]:
+    values = column.drop_null()
+    numeric = pc.match_substring_regex(values, _NUMERIC)
+    count = pc.sum(numeric).as_py() or 0
+    if len(values) / 2 <= count < len(values):
+        odd = pc.indices_nonzero(
+            pc.fill_null(pc.invert(pc.match_substring_regex(column, _NUMERIC)), fill_value=False)
+        )
+        row = odd[0].as_py()
+        yield (
+            "mixed_types",
+            f"'{name}' is text because {len(odd)} of {len(values)} values are not numbers, "
+            f"first {column[row].as_py()[:40]!r} in row {row + 1}",
+        )
+    elif pc.all(pc.match_substring_regex(values, _LOCAL_DATE)).as_py() and not _is_iso(values):
+        yield (
+            "date_as_text",
+            f"'{name}' looks like dates but not like 2026-01-31T09:30:00Z; kept as text",
+        )
+
+
+def _is_iso(values: Any) -> bool:
+    try:
+        datetime.fromisoformat(values[0].as_py().strip())
+    except ValueError:
+        return False
+    return True
+
+
+def _of_rows(table: pa.Table) -> Iterator[tuple[str, str]]:
+    if table.num_columns > _WIDE:
+        yield "wide_table", f"{table.num_columns:,} columns; expect long checks and large models"
+        return
+    from pandas.util import hash_pandas_object
+
+    hashes = hash_pandas_object(table.to_pandas(), index=False)
+    repeated = int(hashes.duplicated().sum())
+    if repeated:
+        yield "duplicated_rows", f"{repeated} of {table.num_rows} rows repeat an earlier one"
+
+
+def _of_target(table: pa.Table, target: str) -> Iterator[tuple[str, str]]:
+    wanted = table.column(target)
+    if wanted.null_count:
+        yield "missing_target", f"{wanted.null_count} rows have no '{target}'"
+    if pc.count_distinct(wanted.drop_null()).as_py() == 1:
+        yield "constant_target", f"'{target}' has one value; there is nothing to learn"
+        return
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        if name != target and column.type == wanted.type and column.equals(wanted):
+            yield "target_copy", f"'{name}' equals the target '{target}' in every row"
+
+
+def _shortened(found: Sequence[tuple[str, str]]) -> list[str]:
+    """Return the warnings, at most ten of each name and the number of the rest."""
+    by_name: dict[str, list[str]] = defaultdict(list)
+    for name, text in found:
+        by_name[name].append(text)
+    lines = []
+    for name, texts in by_name.items():
+        lines += [f"{name}: {text}" for text in texts[:_SHOWN]]
+        if len(texts) > _SHOWN:
+            lines.append(f"{name}: and {len(texts) - _SHOWN:,} more columns")
+    return lines

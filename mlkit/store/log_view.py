@@ -1,0 +1,94 @@
+"""The view ``log_<model>``: the prediction log of one model with its features as named columns."""
+
+from collections.abc import Mapping
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from mlkit.store.registry import Model
+
+MAX_COLUMNS = 1500  # SQLite allows 2000 columns in a view, PostgreSQL 1664
+
+_TYPES = {
+    "number": "double precision",
+    "integer": "bigint",
+    "boolean": "boolean",
+    "datetime": "timestamp with time zone",
+}
+_OWN = ("seq", "id", "request_id", "version", "role", "entity", "served_at", "latency_us", "value",
+        "actual", "observed_at")  # fmt: skip
+
+
+def name(model: str) -> str:
+    """Return the name of the view of a model.
+
+    >>> name("churn")
+    'log_churn'
+    """
+    return f"log_{model}"
+
+
+def refresh(s: Session, model: Model) -> None:
+    """Make the view of ``model`` anew from the input schemas of all its versions.
+
+    A column that some versions lack is null in their rows; past 1500 the columns are left out.
+    """
+    s.flush()
+    s.refresh(model, ["versions"])
+    sqlite = s.get_bind().dialect.name == "sqlite"
+    view = _quoted(name(model.name))
+    columns = [
+        "p.seq", "p.id", "p.request_id", "v.number AS version", "p.role", "p.entity",
+        "p.served_at", "p.latency_us",
+        f"{_scalar('p.value', sqlite=sqlite)} AS value",
+        f"{_scalar('a.value', sqlite=sqlite)} AS actual",
+        "a.observed_at",
+    ]  # fmt: skip
+    for column, (kind, places) in list(_places(model).items())[:MAX_COLUMNS]:
+        alias = column if column not in _OWN else f"{column}_feature"
+        columns.append(f"{_feature(kind, places, sqlite=sqlite)} AS {_quoted(alias)}")
+    query = (
+        f"CREATE VIEW {view} AS SELECT {', '.join(columns)} FROM prediction p "  # noqa: S608  # quoted names and integers only
+        "JOIN model_version v ON v.id = p.model_version_id "
+        f"LEFT JOIN actual a ON a.prediction_id = p.id WHERE p.model_id = {model.id:d}"
+    )
+    s.execute(text(f"DROP VIEW IF EXISTS {view}"))
+    s.execute(text(query.replace(":", "\\:")))
+
+
+def _places(model: Model) -> dict[str, tuple[str, dict[int, int]]]:
+    """Return kind and position by version id of each column, the newest version's first."""
+    found: dict[str, tuple[str, dict[int, int]]] = {}
+    for version in reversed(model.versions):
+        for position, column in enumerate(version.input_schema["columns"]):
+            kind, places = found.setdefault(column["name"], (column["kind"], {}))
+            places[version.id] = position
+            if kind != column["kind"]:
+                found[column["name"]] = ("category", places)
+    return found
+
+
+def _feature(kind: str, places: Mapping[int, int], *, sqlite: bool) -> str:
+    versions: dict[int, list[int]] = {}
+    for version_id, position in places.items():
+        versions.setdefault(position, []).append(version_id)
+    cases = "".join(
+        f" WHEN p.model_version_id IN ({', '.join(map(str, ids))}) THEN "
+        + (f"'$[{position:d}]'" if sqlite else f"{position:d}")
+        for position, ids in versions.items()
+    )
+    if sqlite:
+        return f"json_extract(p.features, CASE{cases} END)"
+    value = f"(CAST(p.features AS json) ->> (CASE{cases} END))"
+    return f"CAST({value} AS {_TYPES[kind]})" if kind in _TYPES else value
+
+
+def _scalar(column: str, *, sqlite: bool) -> str:
+    if sqlite:
+        return f"json_extract({column}, '$')"
+    return f"(CAST({column} AS json) #>> '{{}}')"
+
+
+def _quoted(identifier: str) -> str:
+    """Return ``identifier`` as SQL reads it back unchanged, whatever characters it has."""
+    return '"' + identifier.replace("\0", "").replace('"', '""') + '"'

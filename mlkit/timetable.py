@@ -1,0 +1,182 @@
+"""What runs when: a job, its slots, and the timetable that a project keeps in its ``jobs`` folder.
+
+Nothing here runs a job (``runner``) or writes it for another clock (``units``).
+"""
+
+import importlib
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import ModuleType
+
+import msgspec
+from cronsim import CronSim, CronSimError
+
+from mlkit.errors import InvalidInputError, NotFoundError, unknown
+from mlkit.project import Project
+from mlkit.settings import check_name
+from mlkit.store import runs
+
+PACKAGE = "jobs"
+
+_NUMBERS = re.compile(r"(\*|\d+(-\d+)?)(/\d+)?(,(\*|\d+(-\d+)?)(/\d+)?)*")
+_DAY = "(MON|TUE|WED|THU|FRI|SAT|SUN)"
+_WEEKDAYS = re.compile(rf"\*|{_DAY}(-{_DAY})?(,{_DAY}(-{_DAY})?)*")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A named function of a project and the UTC times at which it is due.
+
+    ``at`` is a five-field cron expression: minute, hour, day of month, month, weekday. Weekdays
+    are names (MON-FRI) and stand alone: clocks disagree about their numbers and about a day of
+    month beside a weekday (cron reads "or", others read "and"). Raises InvalidInputError.
+    """
+
+    name: str
+    run: Callable[[Project], str]
+    at: str
+
+    def __post_init__(self) -> None:
+        check_name("job", self.name)
+        _check(self.name, self.at)
+
+    def next_after(self, moment: datetime) -> datetime:
+        """Return the first slot later than ``moment``.
+
+        >>> Job("drift", run=str, at="30 2 * * MON").next_after(datetime(2026, 1, 1, tzinfo=UTC))
+        datetime.datetime(2026, 1, 5, 2, 30, tzinfo=datetime.timezone.utc)
+        """
+        return next(CronSim(self.at, moment.astimezone(UTC)))
+
+    def last_until(self, moment: datetime) -> datetime:
+        """Return the last slot that is not later than ``moment``: what ``--due slot`` means.
+
+        >>> Job("drift", run=str, at="*/15 * * * *").last_until(datetime(2026, 1, 1, tzinfo=UTC))
+        datetime.datetime(2026, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)
+        """
+        whole = moment.astimezone(UTC).replace(microsecond=0) + timedelta(seconds=1)
+        return next(CronSim(self.at, whole, reverse=True))
+
+
+class Planned(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of the timetable with its next slot and its last run."""
+
+    job: str
+    at: str
+    next: datetime
+    due: datetime | None
+    status: str | None
+    summary: str | None
+    ended_at: datetime | None
+
+
+def load(project: Project) -> tuple[Job, ...]:
+    """Return ``TIMETABLE`` of the package ``jobs`` in the project folder.
+
+    Raises NotFoundError without the package, InvalidInputError for one that cannot be imported.
+    """
+    table = getattr(_import(project.root), "TIMETABLE", None)
+    if not isinstance(table, tuple) or not all(isinstance(job, Job) for job in table):
+        raise InvalidInputError(
+            f"{project.root / PACKAGE / '__init__.py'} must define TIMETABLE, a tuple of Job(...)"
+        )
+    names = [job.name for job in table]
+    for name in names:
+        if names.count(name) > 1:
+            raise InvalidInputError(f"two jobs are named '{name}' in the timetable; rename one")
+    return table
+
+
+def find(jobs: tuple[Job, ...], name: str) -> Job:
+    """Return the job of that name; raises NotFoundError with the names that exist."""
+    for job in jobs:
+        if job.name == name:
+            return job
+    raise unknown("job", name, [job.name for job in jobs], "mlkit job list")
+
+
+def plan(project: Project) -> tuple[Planned, ...]:
+    """Return the timetable with what is next and what was last, in its own order."""
+    jobs = load(project)
+    with project.read() as s:
+        last = {job.name: runs.latest(s, job.name) for job in jobs}
+    return tuple(_planned(job, last[job.name], project.now()) for job in jobs)
+
+
+def due_time(project: Project, job: Job, text: str | None) -> datetime:
+    """Return the due time that ``text`` means: now (None), the last ``slot``, or an ISO time."""
+    if text is None:
+        return project.now()
+    if text == "slot":
+        return job.last_until(project.now())
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InvalidInputError(
+            f"'{text}' is no due time; write 'slot' or a time such as 2026-01-31T02:30Z"
+        ) from error
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _planned(job: Job, last: runs.JobRun | None, now: datetime) -> Planned:
+    return Planned(
+        job=job.name,
+        at=job.at,
+        next=job.next_after(now),
+        due=last.due if last else None,
+        status=last.status if last else None,
+        summary=last.summary if last else None,
+        ended_at=last.ended_at if last else None,
+    )
+
+
+def _check(name: str, at: str) -> None:
+    fields = at.upper().split()
+    if len(fields) != 5:
+        raise InvalidInputError(
+            f"job '{name}': '{at}' has {len(fields)} fields; a time has five: "
+            "minute hour day-of-month month weekday"
+        )
+    *numbers, weekday = fields
+    for field in numbers:
+        if not _NUMBERS.fullmatch(field):
+            raise InvalidInputError(f"job '{name}': cannot read '{field}' in '{at}'")
+    if not _WEEKDAYS.fullmatch(weekday):
+        raise InvalidInputError(
+            f"job '{name}': cannot read the weekday '{weekday}' in '{at}'; write names such as "
+            "MON-FRI or SAT,SUN (clocks disagree about numbers)"
+        )
+    if fields[2] != "*" and weekday != "*":
+        raise InvalidInputError(
+            f"job '{name}': '{at}' names a day of month and a weekday; cron would read 'or', other "
+            "clocks 'and': use one of them, or two jobs"
+        )
+    try:
+        next(CronSim(at, datetime(2000, 1, 1, tzinfo=UTC)))
+    except (CronSimError, StopIteration) as error:
+        raise InvalidInputError(f"job '{name}': '{at}' is never due ({error})") from error
+
+
+def _import(root: Path) -> ModuleType:
+    """Import the package afresh from this project, whatever another one left behind."""
+    package = root / PACKAGE / "__init__.py"
+    if not package.is_file():
+        raise NotFoundError(
+            f"{package} is missing; copy the folder from a new project (mlkit init)"
+        )
+    for name in [name for name in sys.modules if name.partition(".")[0] == PACKAGE]:
+        del sys.modules[name]
+    sys.path[:] = [str(root), *(entry for entry in sys.path if entry != str(root))]
+    importlib.invalidate_caches()
+    try:
+        return importlib.import_module(PACKAGE)
+    except InvalidInputError:
+        raise
+    except Exception as error:  # the user's own code may raise anything; say where
+        raise InvalidInputError(
+            f"cannot import {root / PACKAGE}: {type(error).__name__}: {error}"
+        ) from error

@@ -1,0 +1,204 @@
+"""The timetable in the words of other clocks: crontab lines and systemd units.
+
+Both call ``mlkit job run``; a slot that two clocks start runs once. Nothing here is installed.
+"""
+
+import pwd
+import re
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from cronsim import CronSim
+
+from mlkit.errors import InvalidInputError
+from mlkit.project import Project
+from mlkit.timetable import Job
+
+_WEEKDAYS = ("Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_TEMPORARY = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108  # compared with, not written to
+
+_CRONTAB_HEAD = """\
+# mlkit jobs of {root}; install with: mlkit job crontab | crontab -
+# Times are UTC. Debian's and Ubuntu's cron ignores CRON_TZ: there, use this only on a machine
+# whose time zone is UTC (now: {zone}), or take `mlkit job systemd` or `mlkit daemon`.
+CRON_TZ=UTC
+"""
+
+_SERVICE = """\
+[Unit]
+Description={description}
+After=local-fs.target network.target
+
+[Service]
+Type={kind}
+ExecStart={command}
+WorkingDirectory={root}
+User={user}
+UMask=0077
+{extra}ReadWritePaths={root}
+ProtectSystem=strict
+ProtectHome=read-only
+PrivateTmp={private_tmp}
+PrivateDevices=yes
+NoNewPrivileges=yes
+CapabilityBoundingSet=
+ProtectClock=yes
+ProtectHostname=yes
+ProtectKernelTunables=yes
+ProtectKernelModules=yes
+ProtectKernelLogs=yes
+ProtectControlGroups=yes
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallErrorNumber=EPERM
+LimitCORE=0
+OOMPolicy=continue
+{install}"""
+
+_ALWAYS_ON = """\
+Restart=on-failure
+RestartSec=2
+RestartPreventExitStatus=2 4
+TimeoutStopSec={stop_s}
+"""
+
+_INSTALL = """
+[Install]
+WantedBy=multi-user.target
+"""
+
+_TIMER = """\
+[Unit]
+Description=When {description}
+
+[Timer]
+OnCalendar={calendar}
+Persistent=true
+AccuracySec=1s
+
+[Install]
+WantedBy=timers.target
+"""
+
+
+def crontab(project: Project, jobs: Sequence[Job]) -> str:
+    """Return the lines for ``crontab``; what downtime made us miss is run after a restart."""
+    zone = datetime.now().astimezone().tzname()  # the machine's own zone is the point
+    lines = [f"{job.at} {_cron_command(project, 'job', 'run', job.name, '--due', 'slot')}"
+             for job in jobs]  # fmt: skip
+    lines.append(f"@reboot {_cron_command(project, 'job', 'run', '--missed')}")
+    return _CRONTAB_HEAD.format(root=project.root, zone=zone) + "\n".join(lines) + "\n"
+
+
+def systemd(project: Project, jobs: Sequence[Job]) -> dict[str, str]:
+    """Return unit file names and texts: a service and a timer per job, the server, the daemon.
+
+    Raises InvalidInputError if a path cannot be written in a unit file.
+    """
+    for path in (str(project.root), sys.executable):
+        if re.search(r"[\s%\"'\\$;]", path):
+            raise InvalidInputError(f"unit files cannot hold the path '{path}'; move it")
+    prefix = f"mlkit-{re.sub(r'[^A-Za-z0-9_.-]', '-', project.root.name)}"
+    units = {
+        f"{prefix}-serve.service": _long_running(project, "server", "serve"),
+        f"{prefix}-daemon.service": _long_running(project, "daemon", "daemon"),
+    }
+    for job in jobs:
+        what = f"mlkit job {job.name} of {project.root}"
+        units[f"{prefix}-{job.name}.service"] = _one_shot(project, job, what)
+        units[f"{prefix}-{job.name}.timer"] = _TIMER.format(
+            description=what, calendar=calendar(job)
+        )
+    return units
+
+
+def write(units: Mapping[str, str], folder: Path) -> None:
+    """Write the unit files, readable for systemd."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in units.items():
+        file = folder / name
+        file.write_text(text)
+        file.chmod(0o644)
+
+
+def calendar(job: Job) -> str:
+    """Return the job's times as systemd.time(7) writes them.
+
+    >>> calendar(Job("drift", run=str, at="*/30 2 * * MON-WED"))
+    'Mon,Tue,Wed *-*-* 02:00,30:00 UTC'
+    """
+    times = CronSim(job.at, datetime(2000, 1, 1))  # noqa: DTZ001  # only its parsed fields are read
+    days = sorted({_WEEKDAYS[int(str(day))] for day in times.weekdays}, key=_WEEKDAYS[1:].index)
+    weekdays = "" if len(days) == 7 else ",".join(days) + " "
+    month = _field(times.months, full=12)
+    day = _field(times.days, full=31)
+    hour, minute = _field(times.hours, full=24), _field(times.minutes, full=60)
+    return f"{weekdays}*-{month}-{day} {hour}:{minute}:00 UTC"
+
+
+def _field(values: set[int], *, full: int) -> str:
+    return "*" if len(values) == full else ",".join(f"{value:02}" for value in sorted(values))
+
+
+def _words(project: Project, *words: str) -> list[str]:
+    return [sys.executable, "-m", "mlkit", "--project", str(project.root), *words]
+
+
+def _cron_command(project: Project, *words: str) -> str:
+    """Return a line for cron's shell, quiet unless it fails; cron reads % as a line break."""
+    return shlex.join(_words(project, *words)).replace("%", r"\%") + " >/dev/null"
+
+
+def _one_shot(project: Project, job: Job, what: str) -> str:
+    limits = project.settings.jobs
+    patience = int(limits.deadline_s + limits.grace_s) + 120
+    return _service(
+        project,
+        _words(project, "job", "run", job.name, "--due", "slot"),
+        description=what,
+        kind="oneshot",
+        extra=f"TimeoutStartSec={patience}\nNice=5\n",
+    )
+
+
+def _long_running(project: Project, noun: str, word: str) -> str:
+    stop_s = int(project.settings.jobs.grace_s) + 30
+    return _service(
+        project,
+        _words(project, word),
+        description=f"mlkit {noun} of {project.root}",
+        kind="exec",
+        extra=_ALWAYS_ON.format(stop_s=stop_s),
+        install=_INSTALL,
+    )
+
+
+def _service(
+    project: Project,
+    command: Sequence[str],
+    *,
+    description: str,
+    kind: str,
+    extra: str,
+    install: str = "",
+) -> str:
+    root = project.root
+    hidden = any(root.is_relative_to(folder) for folder in _TEMPORARY)
+    return _SERVICE.format(
+        description=description,
+        kind=kind,
+        command=" ".join(command),
+        root=root,
+        user=pwd.getpwuid(root.stat().st_uid).pw_name,
+        extra=extra,
+        private_tmp="no" if hidden else "yes",  # the project would not be seen
+        install=install,
+    )

@@ -1,0 +1,276 @@
+"""The doctor sees each fault, names it, and says how to mend it."""
+
+import os
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from mlkit.flows import backup, doctor, doctor_machine
+from mlkit.flows.doctor import Checked
+from mlkit.project import Project
+from mlkit.store import audit, engine, processes, runs
+from mlkit.store.alerts import Alert, AlertDelivery
+from mlkit.store.base import new_id
+from mlkit.store.runs import JobRun
+
+NOW = "2026-01-01 00:00:00.000000"
+
+
+@pytest.fixture
+def sound(furnished: Project) -> Project:
+    """The furnished project as the command line makes it: for its owner alone."""
+    for path in (furnished.root, *furnished.root.rglob("*")):
+        path.chmod(0o700 if path.is_dir() else 0o600)
+    backup.create(furnished)
+    return furnished
+
+
+def _lines(project: Project, check: str) -> list[Checked]:
+    return [line for line in doctor.examine(project.root).checks if line.check == check]
+
+
+def _only(project: Project, check: str) -> Checked:
+    (line,) = _lines(project, check)
+    return line
+
+
+def _sql(project: Project, statement: str) -> None:
+    with project.write() as s:
+        s.execute(text(statement))
+
+
+def test_a_sound_project_has_nothing_to_mend_but_a_clock_to_choose(sound: Project) -> None:
+    found = doctor.examine(sound.root)
+    assert {line.check for line in found.checks} == doctor.CHECKS.keys() | doctor.ROW_CHECKS.keys()
+    assert [line.check for line in found.checks if line.level != "ok"] == ["clocks"]
+    assert found.level == "warn"
+
+
+def _flip_artifact(project: Project) -> None:
+    (file,) = project.artifacts.root.glob("??/*.joblib")
+    file.write_bytes(b"other")
+
+
+def _lose_reference(project: Project) -> None:
+    (file,) = project.references.root.glob("??/*.npz")
+    file.unlink()
+
+
+def _other_key(project: Project) -> None:
+    (project.state_dir / "key").write_text("00" * 32)
+
+
+def _lose_data(project: Project) -> None:
+    (file,) = project.data.root.glob("??/*")
+    file.unlink()
+
+
+def _change_segment(project: Project) -> None:
+    (file,) = project.log_dir.glob("churn/*/*.parquet")
+    file.write_bytes(b"more")
+
+
+def _edit_history(project: Project) -> None:
+    _sql(project, "DROP TRIGGER audit_event_no_change")
+    _sql(project, "UPDATE audit_event SET actor = 'nobody'")
+
+
+def _forget_history(project: Project) -> None:
+    with project.write() as s:
+        audit.record(s, project.now(), actor="t", action="a", subject="x", details={})
+    _sql(project, "DROP TRIGGER audit_event_no_delete")
+    _sql(project, "DELETE FROM audit_event WHERE seq = 1")
+
+
+def _future(project: Project) -> None:
+    with project.write() as s:
+        then = project.now() + timedelta(days=1)
+        audit.record(s, then, actor="t", action="a", subject="x", details={})
+
+
+def _readable_key(project: Project) -> None:
+    (project.state_dir / "key").chmod(0o644)
+
+
+def _writable_folder(project: Project) -> None:
+    project.root.chmod(0o777)
+
+
+def _lose_key(project: Project) -> None:
+    (project.state_dir / "key").unlink()
+
+
+@pytest.mark.parametrize(
+    ("sabotage", "check", "said"),
+    [
+        (_flip_artifact, "models", "the champion: .* does not have the bytes"),
+        (_lose_reference, "models", "is missing"),
+        (_other_key, "models", "signature was not made with this project's key"),
+        (_lose_key, "key", "missing or damaged"),
+        (_lose_data, "data", "churn@1: .* is missing"),
+        (_change_segment, "data", "log segment .* is changed"),
+        (_edit_history, "audit trail", "event 1 does not follow"),
+        (_forget_history, "audit trail", "event 1 does not follow"),
+        (_future, "clock", "the newest row is of"),
+        (_readable_key, "permissions", "other users may use"),
+        (_writable_folder, "permissions", "other users may change"),
+    ],
+)
+def test_what_hurts_now_fails(
+    sound: Project, sabotage: Callable[[Project], None], check: str, said: str
+) -> None:
+    sabotage(sound)
+    found = doctor.examine(sound.root)
+    assert found.level == "fail"
+    line = next(line for line in found.checks if line.check == check)
+    assert line.level == "fail"
+    assert re.search(said, line.found)
+
+
+def _part(project: Project) -> None:
+    project.data.scratch().touch()
+
+
+def _orphan(project: Project) -> None:
+    project.artifacts.put(b"nobody's")
+
+
+def _damaged_journal(project: Project) -> None:
+    project.journal_dir.mkdir()
+    (project.journal_dir / f"{new_id(project.now())}.journal.damaged").touch()
+
+
+def _old_backup(project: Project) -> None:
+    for file in backup.list_backups(project):
+        os.utime(file, (0, 0))
+
+
+def _no_backup(project: Project) -> None:
+    for file in backup.list_backups(project):
+        file.unlink()
+
+
+def _older_library(project: Project) -> None:
+    _sql(project, """UPDATE model_version SET packages = '{"scikit-learn": "0.19.2"}'""")
+
+
+def _failed_run(project: Project) -> None:
+    with project.write() as s:
+        run = runs.claim(s, "drift", project.now(), runner=processes.identity(), now=project.now())
+        assert run is not None
+        runs.finish(s, run.id, "failed", "no such column", project.now())
+
+
+def _vanished_run(project: Project) -> None:
+    gone = processes.identity(2**22 + 1)  # above every pid of Linux
+    with project.write() as s:
+        runs.claim(s, "retrain", project.now(), runner=gone, now=project.now())
+
+
+def _stuck_message(project: Project) -> None:
+    now = project.now()
+    with project.write() as s:
+        alert = Alert(
+            key="drift:churn", kind="drift", severity="warning", summary="drift", details={},
+            opened_at=now, last_seen_at=now,
+        )  # fmt: skip
+        s.add(AlertDelivery(alert=alert, event="opened", sink="webhook", attempts=3, error="404"))
+
+
+@pytest.mark.parametrize(
+    ("sabotage", "check", "said"),
+    [
+        (_part, "leftovers", "1 unfinished files"),
+        (_orphan, "orphans", "1 files that no row names"),
+        (_damaged_journal, "journals", "1 damaged journals"),
+        (_old_backup, "backups", "1 backups, the newest"),
+        (_no_backup, "backups", "no backup"),
+        (_older_library, "libraries", "trained with scikit-learn 0.19.2"),
+        (_failed_run, "jobs", "drift: last run failed: no such column"),
+        (_vanished_run, "jobs", "retrain: its runner vanished"),
+        (_stuck_message, "alerts", "1 messages were not delivered by webhook: 404"),
+    ],
+)
+def test_what_will_hurt_one_day_warns_and_says_how_to_mend_it(
+    sound: Project, sabotage: Callable[[Project], None], check: str, said: str
+) -> None:
+    sabotage(sound)
+    line = _only(sound, check)
+    assert line.level == "warn"
+    assert said in line.found
+    assert line.fix
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("UPDATE alembic_version SET version_num = '9999'", "newer than this program"),
+        ("UPDATE alembic_version SET version_num = '0000'", "this program needs"),
+    ],
+)
+def test_rows_are_not_read_through_another_schema(
+    sound: Project, statement: str, said: str
+) -> None:
+    _sql(sound, statement)
+    found = doctor.examine(sound.root)
+    assert said in _only(sound, "database").found
+    assert not {line.check for line in found.checks} & doctor.ROW_CHECKS.keys()
+
+
+def test_a_damaged_or_missing_database_is_a_finding(sound: Project) -> None:
+    sound.close()
+    file = sound.root / "ml.sqlite"
+    file.write_bytes(b"not a database" * 1000)
+    assert "is damaged" in _only(sound, "database").found
+    file.unlink()
+    assert "is missing" in _only(sound, "database").found
+    assert not file.exists()
+
+
+def test_an_sqlite_with_the_wal_bug_is_named(
+    sound: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sound.close()
+    monkeypatch.setattr(doctor_machine, "wal_is_safe", lambda _version: False)
+    monkeypatch.setattr(engine, "wal_is_safe", lambda _version: False)
+    line = _only(sound, "sqlite")
+    assert line.level == "warn"
+    assert "rollback journal" in line.found
+
+
+def test_little_disk_warns_and_none_fails(sound: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = doctor_machine.shutil.disk_usage(sound.root)
+    for free, level in ((5 << 30, "ok"), (500 << 20, "warn"), (1 << 20, "fail")):
+        monkeypatch.setattr(
+            doctor_machine.shutil, "disk_usage", lambda _p, f=free: usage._replace(free=f)
+        )
+        assert _only(sound, "disk").level == level
+
+
+def test_two_clocks_are_one_too_many(
+    sound: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crontab = tmp_path / "crontab"
+    crontab.write_text(f"#!/bin/sh\necho '5 1 * * * mlkit --project {sound.root} job run drift'\n")
+    crontab.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert _only(sound, "clocks").found == "cron runs the jobs"
+    with sound.lock("daemon", busy=""):
+        line = _only(sound, "clocks")
+    assert line.level == "warn"
+    assert line.found.startswith("the daemon and cron run the jobs")
+
+
+def test_systemd_timers_of_this_project_are_a_clock(
+    sound: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor_machine, "_UNIT_FOLDERS", (tmp_path,))
+    for name, root in (("mine", sound.root), ("other", "/srv/other")):
+        timer = tmp_path / f"mlkit-{name}-drift.timer"
+        timer.write_text(f"[Unit]\nDescription=When mlkit job drift of {root}\n")
+        expected = "systemd timers runs the jobs"
+        assert _only(sound, "clocks").found == expected

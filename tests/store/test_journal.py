@@ -1,0 +1,201 @@
+"""The journal: what is on record stays on record, whatever kills the process or fills the disk."""
+
+import os
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mlkit.errors import BusyError
+from mlkit.store import journal
+from mlkit.store.journal import Entry, Journal
+
+NOW = datetime(2026, 5, 1, tzinfo=UTC)
+
+
+def entry(request_id: str = "r1", rows: int = 1) -> Entry:
+    return Entry(
+        request_id=request_id,
+        model_id=1,
+        version_id=2,
+        version=1,
+        role="champion",
+        served_us=1_000_000,
+        latency_us=42,
+        ids=[f"{request_id}-{i}" for i in range(rows)],
+        entities=None,
+        features=["[1]"] * rows,
+        values=["0.5"] * rows,
+        probabilities=None,
+    )
+
+
+def test_what_is_appended_is_read_back_in_order(tmp_path: Path) -> None:
+    log = Journal(tmp_path)
+    entries = [entry(f"r{i}", rows=i) for i in range(5)]
+    for one in entries:
+        log.append(one, NOW)
+    assert log.path is not None
+    assert journal.read(log.path) == (entries, False)
+
+
+def test_a_journal_belongs_to_its_writer_until_it_is_rotated(tmp_path: Path) -> None:
+    log = Journal(tmp_path)
+    log.append(entry(), NOW)
+    (path,) = journal.files(tmp_path)
+    with journal.claimed(path) as ours:
+        assert not ours
+    assert log.rotate() == path
+    with journal.claimed(path) as ours:
+        assert ours
+
+
+def test_rotation_without_a_record_makes_no_file(tmp_path: Path) -> None:
+    log = Journal(tmp_path)
+    assert log.rotate() is None
+    assert journal.files(tmp_path) == []
+
+
+def test_a_claim_on_a_file_that_is_gone_is_refused(tmp_path: Path) -> None:
+    with journal.claimed(tmp_path / "gone.journal") as ours:
+        assert not ours
+    assert journal.read(tmp_path / "gone.journal") == ([], False)
+
+
+@settings(max_examples=40)
+@given(st.data())
+def test_a_file_cut_anywhere_keeps_every_whole_record(data: st.DataObject) -> None:
+    entries = [entry(f"r{i}") for i in range(4)]
+    content = _content(entries)
+    cut = data.draw(st.integers(0, len(content)))
+    found = journal.scan(content[:cut])
+    assert found.entries == entries[: len(found.entries)]
+    assert len(found.entries) == cut * len(entries) // len(content)
+    assert not found.damaged
+
+
+@settings(max_examples=40)
+@given(st.data())
+def test_a_changed_byte_is_noticed_and_never_yields_a_false_record(data: st.DataObject) -> None:
+    entries = [entry(f"r{i}") for i in range(3)]
+    content = bytearray(_content(entries))
+    place = data.draw(st.integers(0, len(content) - 1))
+    content[place] ^= data.draw(st.integers(1, 255))
+    found = journal.scan(bytes(content))
+    assert found.entries == entries[: len(found.entries)]
+    assert len(found.entries) < len(entries)
+
+
+def test_zeros_after_a_power_cut_are_no_damage() -> None:
+    entries = [entry()]
+    assert journal.scan(_content(entries) + bytes(512)) == (entries, False)
+
+
+def test_damage_before_the_end_is_reported_and_the_file_is_kept(tmp_path: Path) -> None:
+    content = _content([entry("r1"), entry("r2")])
+    path = tmp_path / "a.journal"
+    path.write_bytes(content[: len(content) // 2] + b"\xff" * 40 + content)
+    assert journal.read(path).damaged
+    assert journal.set_aside(path).name == "a.damaged"
+    assert journal.files(tmp_path) == []
+
+
+def test_a_full_disk_refuses_the_record_and_leaves_the_earlier_ones(tmp_path: Path) -> None:
+    """RLIMIT_FSIZE fails the write half-way, as a full disk does."""
+    script = f"""
+import resource
+from pathlib import Path
+from tests_entry import entry, NOW
+from mlkit.errors import BusyError
+from mlkit.store.journal import Journal
+log = Journal(Path({str(tmp_path)!r}))
+log.append(entry("small"), NOW)
+size = log.path.stat().st_size
+resource.setrlimit(resource.RLIMIT_FSIZE, (size + 100, resource.RLIM_INFINITY))
+try:
+    log.append(entry("large", rows=1000), NOW)
+except BusyError as error:
+    print(error)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+log.append(entry("after"), NOW)
+"""
+    shim = tmp_path / "tests_entry.py"
+    shim.write_text(Path(__file__).read_text())
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=True
+    )
+    assert "cannot be written" in done.stdout
+    scans = [journal.read(path) for path in journal.files(tmp_path)]
+    assert {e.request_id for scan in scans for e in scan.entries} == {"small", "after"}
+    assert not any(scan.damaged for scan in scans)
+
+
+def test_a_write_that_fails_is_an_error_and_not_a_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = Journal(tmp_path)
+    log.append(entry("kept"), NOW)
+    write = os.write
+    monkeypatch.setattr(journal.os, "write", lambda fd, data: write(fd, data[:10]))
+    with pytest.raises(BusyError, match="try again"):
+        log.append(entry("lost"), NOW)
+    monkeypatch.undo()
+    found = [e.request_id for path in journal.files(tmp_path) for e in journal.read(path).entries]
+    assert found == ["kept"]
+
+
+def test_the_power_safe_journal_syncs_before_it_returns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    real = os.fdatasync
+    monkeypatch.setattr(journal.os, "fdatasync", lambda fd: (synced.append(fd), real(fd)))
+    Journal(tmp_path, power_safe=True).append(entry(), NOW)
+    assert len(synced) == 1
+
+
+def test_a_killed_writer_leaves_every_acknowledged_record(tmp_path: Path) -> None:
+    script = f"""
+from pathlib import Path
+from tests_entry import entry, NOW
+from mlkit.store.journal import Journal
+log = Journal(Path({str(tmp_path)!r}))
+for i in range(1_000_000):
+    log.append(entry(f"r{{i}}"), NOW)
+    print(i, flush=True)
+"""
+    (tmp_path / "tests_entry.py").write_text(Path(__file__).read_text())
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    words = [sys.executable, "-c", script]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment) as writer:
+        assert writer.stdout is not None
+        for _ in range(50):
+            writer.stdout.readline()
+        writer.send_signal(signal.SIGKILL)
+        rest = writer.stdout.read().split()
+    (path,) = journal.files(tmp_path)
+    with journal.claimed(path) as ours:
+        assert ours
+    acknowledged = int(rest[-1]) if rest else 49
+    found = journal.read(path)
+    assert len(found.entries) in (acknowledged + 1, acknowledged + 2)
+    assert not found.damaged
+
+
+def test_a_request_on_its_way_is_found_by_its_id(tmp_path: Path) -> None:
+    log = Journal(tmp_path)
+    log.append(entry("mine"), NOW)
+    log.append(entry("other"), NOW)
+    assert journal.find(tmp_path, "mine", 1) == entry("mine")
+    assert journal.find(tmp_path, "mine", 7) is None
+    assert journal.find(tmp_path, "absent", 1) is None
+
+
+def _content(entries: list[Entry]) -> bytes:
+    return b"".join(journal.frame(one) for one in entries)
