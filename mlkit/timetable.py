@@ -22,7 +22,9 @@ from mlkit.store import runs
 
 PACKAGE = "jobs"
 
-_NUMBERS = re.compile(r"(\*|\d+(-\d+)?)(/\d+)?(,(\*|\d+(-\d+)?)(/\d+)?)*")
+_TERM = r"(\d+|(\*|\d+-\d+)(/\d+)?)"
+_NUMBERS = re.compile(rf"{_TERM}(,{_TERM})*")
+_STEPPED = re.compile(r"(\d+)-(\d+)/")
 _DAY = "(MON|TUE|WED|THU|FRI|SAT|SUN)"
 _WEEKDAYS = re.compile(rf"\*|{_DAY}(-{_DAY})?(,{_DAY}(-{_DAY})?)*")
 
@@ -143,7 +145,9 @@ def _check(name: str, at: str) -> None:
         )
     *numbers, weekday = fields
     for field in numbers:
-        if not _NUMBERS.fullmatch(field):
+        stepped = (span.groups() for span in _STEPPED.finditer(field))
+        # clocks differ about 5/10, and cronsim reads 5-5/10 as 5-59/10
+        if not _NUMBERS.fullmatch(field) or any(int(a) >= int(b) for a, b in stepped):
             raise InvalidInputError(f"job '{name}': cannot read '{field}' in '{at}'")
     if not _WEEKDAYS.fullmatch(weekday):
         raise InvalidInputError(

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import platform
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,11 +17,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from mlkit.cli.root import cli as root_command
-from mlkit.project import Project, create_project
-from mlkit.store import audit, blobs
+from mlkit.project import Project, create_project, open_project
+from mlkit.store import audit, blobs, log_view
 from mlkit.store.datasets import Dataset, DatasetVersion
 from mlkit.store.datasets import get_version as get_dataset_version
-from mlkit.store.predictions import refresh_view
 from mlkit.store.registry import (
     Deployment,
     Model,
@@ -228,7 +228,7 @@ def register_model(
                 model_id=model.id, model_version_id=version.id, role="champion", started_at=now,
                 action="promote", actor="test", reason="test", evidence={},
             ))  # fmt: skip
-        refresh_view(s, model)
+        log_view.refresh(s, model)
     return version
 
 
@@ -236,3 +236,34 @@ def register_model(
 def register() -> Callable[..., ModelVersion]:
     """``register_model``: a version that can be served, in a tenth of a second."""
     return register_model
+
+
+@pytest.fixture(scope="session")
+def trained_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project folder with the dataset ``churn`` and v1 of the model ``churn``: copy, not use."""
+    from mlkit.flows import ingest, train  # slow to import, and not every test needs them
+
+    root = tmp_path_factory.mktemp("trained")
+    (root / "mlkit.toml").touch()
+    make_churn().to_csv(root / "churn.csv", index=False)
+    made = create_project(root, environment={})
+    ingest.add(made, "churn", root / "churn.csv", target="churned", time="since")
+    train.train(made, "churn", "churn", estimator="linear", promote=True, reason="first")
+    made.close()
+    return root
+
+
+@pytest.fixture
+def trained(trained_root: Path, tmp_path: Path) -> Iterator[Project]:
+    """A project whose model ``churn`` has the champion v1, a linear classifier."""
+    root = tmp_path / "trained"
+    shutil.copytree(trained_root, root)
+    made = open_project(root, environment={})
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def trained_cli(trained: Project) -> Cli:
+    """The command line of ``trained``."""
+    return Cli(trained.root)

@@ -29,7 +29,7 @@ def _numbers(first: int, last: int) -> st.SearchStrategy[tuple[str, set[int]]]:
         st.just(("*", set(range(first, last + 1)))),
         step.map(lambda n: (f"*/{n}", set(range(first, last + 1, n)))),
         pair.map(lambda p: (f"{p[0]}-{p[1]}", set(range(p[0], p[1] + 1)))),
-        st.tuples(pair, step).map(
+        st.tuples(pair.filter(lambda p: p[0] < p[1]), step).map(
             lambda t: (f"{t[0][0]}-{t[0][1]}/{t[1]}", set(range(t[0][0], t[0][1] + 1, t[1])))
         ),
         st.sets(value, min_size=1, max_size=3).map(
@@ -49,10 +49,10 @@ def _weekdays() -> st.SearchStrategy[tuple[str, set[int]]]:
 
 
 def _brute_force(start: datetime, step: timedelta, fields: list[set[int]]) -> datetime | None:
-    """Walk minute by minute until every field agrees; give up after five weeks."""
+    """Walk minute by minute until every field agrees; give up after four weeks."""
     minutes, hours, days, weekdays = fields
     moment = start
-    for _ in range(5 * 7 * 24 * 60):
+    for _ in range(4 * 7 * 24 * 60):
         if (
             moment.minute in minutes
             and moment.hour in hours
@@ -64,7 +64,7 @@ def _brute_force(start: datetime, step: timedelta, fields: list[set[int]]) -> da
     return None
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     minute=_numbers(0, 59),
     hour=_numbers(0, 23),
@@ -121,6 +121,8 @@ def test_slots_do_not_follow_a_clock_that_is_set_for_the_summer() -> None:
         ("0 0 * * * *", "has 6 fields"),
         ("@daily", "has 1 fields"),
         ("61 * * * *", "never due"),
+        ("5/10 * * * *", "cannot read '5/10'"),
+        ("0 5-5/10 * * *", "cannot read '5-5/10'"),
         ("x * * * *", "cannot read 'X'"),
         ("0 0 * * 1", "write names such as MON-FRI"),
         ("0 0 * * FRI-MON", "never due"),

@@ -6,7 +6,7 @@ read where they are installed.
 
 import importlib.util
 import zipfile
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,8 @@ FEATURES = (
     "wind_dir", "wind_speed",
 )  # fmt: skip
 _KEYS = ["origin", "time_hour"]
-_ORDER = [(TIME, "ascending"), ("carrier", "ascending"), ("flight", "ascending")]
+_ORDER = [(name, "ascending") for name in (TIME, "carrier", "flight", "origin", "dest")]
+_MOMENT = pa.timestamp("us", "UTC")
 
 
 def folder() -> Path:
@@ -78,15 +79,18 @@ def month_start(month: int) -> datetime:
     return datetime(YEAR + (month - 1) // 12, (month - 1) % 12 + 1, 1, tzinfo=UTC)
 
 
+def shifted(flights: pa.Table, by: timedelta) -> pa.Table:
+    """Return the same flights, as much later as ``by``."""
+    moments = pc.add(flights[TIME], pa.scalar(by, pa.duration("us")))
+    return flights.set_column(flights.column_names.index(TIME), TIME, moments)
+
+
 def sample(flights: pa.Table, rows: int | None, *, seed: int) -> pa.Table:
     """Return ``rows`` random flights in their order, or all if there are no more than that."""
     if rows is None or rows >= len(flights):
         return flights
     places = np.random.default_rng(seed).choice(len(flights), rows, replace=False)
     return flights.take(np.sort(places))
-
-
-_MOMENT = pa.timestamp("us", "UTC")
 
 
 def _join(flights: pa.Table, weather: pa.Table) -> pa.Table:

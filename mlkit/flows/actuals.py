@@ -14,6 +14,8 @@ from mlkit.steps.columns import InputSchema
 from mlkit.store import predictions, registry
 
 _MAX_PROBLEMS = 100
+_BATCH_ROWS = 10_000  # of one write transaction
+_WORDS = {"true": True, "false": False}
 
 
 class ActualItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -32,10 +34,11 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
     unknown: list[str]
 
 
-def add(project: Project, items: Sequence[ActualItem]) -> Received:
-    """Store the actuals whose predictions are known; all or, if one value is unfit, none.
+def add(project: Project, items: Sequence[ActualItem], *, from_text: bool = False) -> Received:
+    """Store the actuals whose predictions are known; none if one value is unfit.
 
-    Raises InvalidInputError whose ``details["problems"]`` names every ``{"row", "problem"}``.
+    ``from_text`` reads text as the target needs it: in a CSV file everything is text. Raises
+    InvalidInputError whose ``details["problems"]`` names every ``{"row", "column", "problem"}``.
     """
     ids = list(dict.fromkeys(item.prediction_id for item in items))
     schemas, settled = _look_up(project, ids)
@@ -47,7 +50,7 @@ def add(project: Project, items: Sequence[ActualItem]) -> Received:
         if schema is None:
             continue
         try:
-            value = label(schema, item.actual)
+            value = label(schema, read(schema, item.actual) if from_text else item.actual)
         except InvalidInputError as error:
             problems.append({"row": place, "column": "actual", "problem": str(error)})
             continue
@@ -59,13 +62,13 @@ def add(project: Project, items: Sequence[ActualItem]) -> Received:
         }
         rows.setdefault(item.prediction_id, row)
     _refuse(problems)
-    with project.write() as s:
-        settled |= predictions.with_actual(s, list(rows))
-        new = [row for identifier, row in rows.items() if identifier not in settled]
-        predictions.add_actuals(s, new)
+    accepted = 0
+    fresh = list(rows.values())
+    for at in range(0, len(fresh), _BATCH_ROWS):
+        accepted += _store(project, fresh[at : at + _BATCH_ROWS], settled)
     unknown = [identifier for identifier in ids if identifier not in schemas]
     known = sum(item.prediction_id in schemas for item in items)
-    return Received(accepted=len(new), duplicates=known - len(new), unknown=unknown)
+    return Received(accepted=accepted, duplicates=known - accepted, unknown=unknown)
 
 
 def label(schema: InputSchema, value: str | float) -> str | float:
@@ -86,6 +89,27 @@ def label(schema: InputSchema, value: str | float) -> str | float:
         return float(value)
     known = ", ".join(str(known) for known in schema.classes[:10])
     raise InvalidInputError(f"{value!r} is not a label like {known}")
+
+
+def read(schema: InputSchema, value: str | float) -> str | float:
+    """Return text as the number or truth value that this model's target is, if it is one."""
+    kinds = {type(known) for known in schema.classes}
+    if not isinstance(value, str) or str in kinds:
+        return value
+    if bool in kinds:
+        return _WORDS.get(value.strip().lower(), value)
+    try:
+        return float(value)
+    except ValueError:
+        return value
+
+
+def _store(project: Project, rows: Sequence[dict[str, Any]], settled: set[str]) -> int:
+    with project.write() as s:
+        known = settled | predictions.with_actual(s, [row["prediction_id"] for row in rows])
+        new = [row for row in rows if row["prediction_id"] not in known]
+        predictions.add_actuals(s, new)
+    return len(new)
 
 
 def _look_up(project: Project, ids: Sequence[str]) -> tuple[dict[str, InputSchema], set[str]]:

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from mlkit.errors import CheckFailedError, ConflictError, DamagedError
 from mlkit.project import Project
 from mlkit.steps.columns import InputSchema
-from mlkit.store import audit, blobs, registry
+from mlkit.store import audit, blobs, failpoints, registry
 from mlkit.store.registry import Deployment, ModelVersion
 
 if TYPE_CHECKING:
@@ -160,6 +160,7 @@ def start(
         subject=version.label(),
         details={"previous": done.previous, "reason": reason},
     )
+    failpoints.reach("deploy.written")
     return done
 
 

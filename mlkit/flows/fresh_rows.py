@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from mlkit.errors import ConflictError, InvalidInputError
 from mlkit.flows import ingest, logs
-from mlkit.flows.ingest import Added
+from mlkit.flows.versioning import Added
 from mlkit.project import Project
 from mlkit.settings import duration
 from mlkit.store import registry

@@ -42,8 +42,9 @@ def choose(table: pa.Table, selection: Selection, version: int | None) -> pa.Tab
     return table.filter(keep)
 
 
-def write(project: Project, model: str, day: str, table: pa.Table) -> Segment:
-    """Write ``table`` to a new file and return the row that names it; model and time are open."""
+def write(project: Project, model: str, selection: Selection, table: pa.Table) -> Segment:
+    """Write ``table``, rows of one day, to a new file and return the row that names it."""
+    day = f"{selection.start:%Y-%m-%d}"
     folder = project.log_dir / model / day
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     file = folder / f"{new_id(project.now())}.parquet"
@@ -53,6 +54,7 @@ def write(project: Project, model: str, day: str, table: pa.Table) -> Segment:
     times = pc.min_max(table["_served_at"]).as_py()
     places = pc.min_max(table["_seq"]).as_py()
     return Segment(
+        model_id=selection.model_id,
         day=day,
         path=str(file.relative_to(project.root)),
         sha256=file_digest(file),
@@ -63,6 +65,14 @@ def write(project: Project, model: str, day: str, table: pa.Table) -> Segment:
         max_time=times["max"],
         created_at=project.now(),
     )
+
+
+def ids(project: Project, segment: Segment) -> list[str]:
+    """Return the ids of the predictions in a segment; none if its file is gone."""
+    file = project.root / segment.path
+    if not file.is_file():
+        return []
+    return list(pq.read_table(file, columns=["_id"])["_id"].to_pylist())
 
 
 def locate(project: Project, ids: Sequence[str]) -> dict[str, tuple[int, bool]]:

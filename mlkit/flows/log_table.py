@@ -1,15 +1,18 @@
 """Turn rows of the prediction log into one typed Arrow table, whichever versions wrote them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
+from sqlalchemy.orm import Session
 
 from mlkit.steps.columns import InputSchema, Kind
 from mlkit.steps.encode import ARROW_TYPES
-from mlkit.store.predictions import Actual, Logged
+from mlkit.store import predictions
+from mlkit.store.predictions import Actual, Logged, Selection
+from mlkit.store.registry import Model
 
 TIME = ARROW_TYPES["datetime"]
 _OWN = (
@@ -58,6 +61,24 @@ def arrow_schema(schemas: Sequence[InputSchema]) -> Any:
             *((name, ARROW_TYPES[kind]) for name, kind in kinds.items()),
         ]
     )
+
+
+def recent(s: Session, model: Model, selection: Selection) -> Iterator[pa.Table]:
+    """Yield the rows of the log that are still in the database, in chunks, one type for all."""
+    schemas = input_schemas(model)
+    numbers = {version.id: version.number for version in model.versions}
+    target = arrow_schema(list(schemas.values()))
+    for rows in predictions.logged(s, selection):
+        tables = []
+        for found in {row.version_id for row in rows}:
+            part = [row for row in rows if row.version_id == found]
+            tables.append(build(part, schemas[found], numbers[found], target))
+        yield pa.concat_tables(tables).sort_by("_seq")
+
+
+def input_schemas(model: Model) -> dict[int, InputSchema]:
+    """Return the input schema of each version of a model, by version id."""
+    return {v.id: msgspec.convert(v.input_schema, InputSchema) for v in model.versions}
 
 
 def build(rows: Sequence[Logged], schema: InputSchema, version: int, target: Any) -> Any:
@@ -111,16 +132,19 @@ def fill(table: pa.Table, late: Mapping[str, Actual]) -> pa.Table:
     return table
 
 
-def join(tables: Sequence[pa.Table], schemas: Mapping[int, InputSchema]) -> pa.Table:
+def join(tables: Sequence[pa.Table], model: Model) -> pa.Table:
     """Return all ``tables`` as one, in the order in which the rows were recorded.
 
-    Features that no version in it has (``schemas`` by version number) are left out.
+    Features that no version in it has are left out.
     """
-    whole = pa.concat_tables(tables)
-    seen = set(pc.unique(whole["_version"]).to_pylist()) or set(schemas)
-    used = {name for number in seen for name in schemas[number].names}
-    names = [n for n in whole.column_names if n in used or n in OWN_NAMES]
-    return whole.select(names).sort_by("_seq")
+    schemas = input_schemas(model)
+    target = arrow_schema(list(schemas.values()))
+    whole = pa.concat_tables([target.empty_table(), *tables])
+    names = {version.number: schemas[version.id].names for version in model.versions}
+    seen = set(pc.unique(whole["_version"]).to_pylist()) or set(names)
+    used = {name for number in seen for name in names[number]}
+    kept = [name for name in whole.column_names if name in used or name in OWN_NAMES]
+    return whole.select(kept).sort_by("_seq")
 
 
 def _common(one: Kind, other: Kind) -> Kind:

@@ -3,15 +3,17 @@
 from datetime import datetime
 from typing import Literal
 
-import msgspec
 import pyarrow as pa
+from sqlalchemy.orm import Session
 
 from mlkit.flows import log_segments, log_table
 from mlkit.flows.log_import import sync as sync
+from mlkit.flows.log_retention import prune as prune
+from mlkit.flows.log_retention import seal as seal
 from mlkit.project import Project
-from mlkit.steps.columns import InputSchema
 from mlkit.store import predictions, registry, segments
 from mlkit.store.predictions import Selection
+from mlkit.store.segments import Segment
 
 
 def read(
@@ -35,19 +37,18 @@ def read(
         model = registry.get_model(s, model_name)
         version_id = None if version is None else registry.get_version(s, model, version).id
         selection = Selection(model.id, start, end, version_id, with_actual=actuals == "required")
-        schemas = {v.id: msgspec.convert(v.input_schema, InputSchema) for v in model.versions}
-        numbers = {v.id: v.number for v in model.versions}
-        target = log_table.arrow_schema(list(schemas.values()))
-        tables = [target.empty_table()]
-        for rows in predictions.logged(s, selection):
-            for found in {row.version_id for row in rows}:
-                part = [row for row in rows if row.version_id == found]
-                tables.append(log_table.build(part, schemas[found], numbers[found], target))
+        tables = list(log_table.recent(s, model, selection))
+        target = log_table.arrow_schema(list(log_table.input_schemas(model).values()))
         for segment in segments.overlapping(s, model.id, start, end):
-            table = log_segments.choose(log_segments.load(project, segment), selection, version)
-            late = predictions.actuals_of(s, log_table.without_actual(table))
-            table = log_table.fill(table, late)
-            if selection.with_actual:
-                table = table.filter(table["_actual"].is_valid())
-            tables.append(log_table.conform(table, target))
-    return log_table.join(tables, {numbers[i]: schema for i, schema in schemas.items()})
+            sealed = _sealed(project, s, segment, selection, version)
+            tables.append(log_table.conform(sealed, target))
+        return log_table.join(tables, model)
+
+
+def _sealed(
+    project: Project, s: Session, segment: Segment, selection: Selection, version: int | None
+) -> pa.Table:
+    """Return the rows of a segment that are asked for, with the actuals that came later."""
+    table = log_segments.choose(log_segments.load(project, segment), selection, version)
+    table = log_table.fill(table, predictions.actuals_of(s, log_table.without_actual(table)))
+    return table.filter(table["_actual"].is_valid()) if selection.with_actual else table

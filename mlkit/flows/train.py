@@ -170,14 +170,13 @@ def _register(
         s.flush()
         log_view.refresh(s, model)
         _audit(s, project, wanted, row)
-        failpoints.reach("train.version")
         done = None
         if promote and accepted and judged:
             done = deploy.start(
                 s, project, row, action="promote", reason=reason or row.verdict["reason"],
                 evidence={"verdict": row.verdict},
             )  # fmt: skip
-        failpoints.reach("train.promotion")
+        failpoints.reach("train.version")
         return row.number, done, row.warnings
 
 

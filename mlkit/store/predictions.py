@@ -14,7 +14,6 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from mlkit.store.base import Base, UtcDateTime
 from mlkit.store.journal import Entry
-from mlkit.store.log_view import refresh as refresh_view  # noqa: F401  # belongs to this table
 from mlkit.store.registry import ModelVersion
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -210,12 +209,22 @@ def oldest(s: Session) -> dict[int, datetime]:
     return {row.model_id: row.at for row in s.execute(query.group_by(Prediction.model_id))}
 
 
-def remove(s: Session, selection: Selection, last_seq: int) -> int:
-    """Delete the rows of ``selection`` up to ``last_seq`` and their actuals; return how many."""
+def remove(s: Session, selection: Selection, last_seq: int) -> tuple[int, int]:
+    """Delete the rows of ``selection`` up to ``last_seq``; return how many rows and actuals."""
     chosen = _where(select(Prediction.id), selection).where(Prediction.seq <= last_seq)
-    s.execute(delete(Actual).where(Actual.prediction_id.in_(chosen)))
-    result = s.execute(delete(Prediction).where(Prediction.id.in_(chosen)))
-    return int(getattr(result, "rowcount", 0))
+    actuals = s.execute(delete(Actual).where(Actual.prediction_id.in_(chosen)))
+    rows = s.execute(
+        delete(Prediction).where(
+            Prediction.seq.in_(chosen.with_only_columns(Prediction.seq).scalar_subquery())
+        )
+    )
+    return _count(rows), _count(actuals)
+
+
+def forget_actuals(s: Session, ids: Sequence[str]) -> None:
+    """Delete the actuals of predictions that are no longer kept."""
+    for part in _parts(ids):
+        s.execute(delete(Actual).where(Actual.prediction_id.in_(part)))
 
 
 def _where(query: Any, selection: Selection) -> Any:
@@ -245,6 +254,10 @@ def _rows(entry: Entry) -> Iterator[dict[str, Any]]:
             "latency_us": entry.latency_us,
             "served_at": served_at,
         }
+
+
+def _count(result: Any) -> int:
+    return int(result.rowcount)
 
 
 def _insert(s: Session, table: type[Base]) -> Any:

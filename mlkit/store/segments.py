@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, String, select
+from sqlalchemy import ForeignKey, Index, String, delete, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from mlkit.store.base import Base, UtcDateTime
@@ -52,3 +52,8 @@ def ended_before(s: Session, cutoff: datetime) -> list[Segment]:
 def paths(s: Session) -> set[str]:
     """Return the path of every segment, relative to the project folder."""
     return set(s.scalars(select(Segment.path)))
+
+
+def remove(s: Session, segment_id: int) -> None:
+    """Delete the row of a segment; its file goes afterwards."""
+    s.execute(delete(Segment).where(Segment.id == segment_id))

@@ -1,6 +1,5 @@
 """``mlkit backup`` and ``mlkit doctor`` as a user sees them: messages, JSON, exit codes."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ from mlkit.project import Project
 
 def test_backup_verify_and_restore(furnished: Project, cli: Any, tmp_path: Path) -> None:
     made = cli.json("backup", "create")
-    assert made["size_bytes"] == os.path.getsize(made["file"])
+    assert made["size_bytes"] == Path(made["file"]).stat().st_size
     assert "is sound" in cli("backup", "verify", made["file"]).output
     target = tmp_path / "again"
     assert f"restored {target}" in cli("backup", "restore", made["file"], "--to", target).output
@@ -22,7 +21,6 @@ def test_backup_verify_and_restore(furnished: Project, cli: Any, tmp_path: Path)
 def test_a_damaged_backup_is_exit_code_3(furnished: Project, cli: Any) -> None:
     file = Path(cli.json("backup", "create")["file"])
     content = bytearray(file.read_bytes())
-    content[-5000] ^= 1
     place = content.rfind(b"segment")
     content[place] ^= 1
     file.write_bytes(content)

@@ -15,9 +15,6 @@ from mlkit.project import Project
 from mlkit.store import audit, engine, processes, runs
 from mlkit.store.alerts import Alert, AlertDelivery
 from mlkit.store.base import new_id
-from mlkit.store.runs import JobRun
-
-NOW = "2026-01-01 00:00:00.000000"
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ def _serve(project: Project, *, hours_ago: float, known: bool) -> None:
                 value='"no"',
                 latency_us=1,
                 served_at=then,
-            )  # fmt: skip
+            )
         )
         if known:
             s.add(
@@ -53,7 +53,7 @@ def _report(project: Project, verdict: str) -> None:
                 created_at=now,
                 reference_rows=1,
                 current_rows=1,
-            )  # fmt: skip
+            )
         )
 
 
@@ -92,7 +92,7 @@ def test_only_open_alerts_are_shown(furnished: Project) -> None:
                     opened_at=now,
                     last_seen_at=now,
                     resolved_at=ended,
-                )  # fmt: skip
+                )
             )
     assert [alert.key for alert in status.look(furnished).alerts] == ["drift:churn"]
 

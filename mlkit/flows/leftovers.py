@@ -1,0 +1,48 @@
+"""Delete the files that killed processes left behind and that no row names."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from mlkit.flows import backup
+from mlkit.project import Project
+from mlkit.settings import duration
+
+_MIN_AGE = timedelta(days=1)  # a younger one may belong to someone who is still at work
+
+
+def sweep(project: Project) -> int:
+    """Delete leftover files older than a day, and old outputs of jobs; return how many.
+
+    A blob or segment that any row names is never touched.
+    """
+    now = datetime.now(UTC)  # file times are of the machine's clock, whatever the project's says
+    kept = now - duration(project.settings.jobs.keep)
+    found = [file for file in _unnamed(project) if _changed(file) < now - _MIN_AGE]
+    found += [file for file in project.log_dir.glob("jobs/*/*.log") if _changed(file) < kept]
+    for file in found:
+        file.unlink(missing_ok=True)
+    return len(found)
+
+
+def _unnamed(project: Project) -> Iterator[Path]:
+    """Yield every file of ours that no row names; files are listed before the rows are read."""
+    stores = (project.data, project.artifacts, project.references)
+    files = [store.path(digest) for store in stores for digest in store.digests()]
+    files += project.log_dir.glob("*/*/*.parquet")
+    with project.read() as s:
+        named = backup.blobs_named(s, project)
+    for file in files:
+        if file.relative_to(project.root).as_posix() not in named:
+            yield file
+    for store in stores:
+        yield from store.leftovers()
+    yield from project.log_dir.glob("*/*/.*.part")
+    yield from project.journal_dir.glob(".*.part")
+
+
+def _changed(file: Path) -> datetime:
+    try:
+        return datetime.fromtimestamp(file.stat().st_mtime, UTC)
+    except FileNotFoundError:  # someone else swept
+        return datetime.now(UTC)

@@ -1,0 +1,216 @@
+"""What a table looked like, in little space: all that a later drift check needs of it.
+
+Sorted values of a numeric column, counts of any other, missing values of both. No rule lives here.
+"""
+
+import io
+import zipfile
+from collections.abc import Mapping
+from typing import Any, Final, Literal
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mlkit.errors import DamagedError
+from mlkit.steps import casts
+from mlkit.steps.columns import InputSchema, Kind
+
+MAX_VALUES: Final = 100_000
+MAX_LABELS: Final = 254  # as many as ``encode`` tells apart
+FEW: Final = 20
+_FORMAT: Final = 1
+
+Measure = Literal["number", "label", "hour"]
+"""How a column is compared: by its sorted values, its labels, or the hour of day of its times.
+
+Numbers with at most ``FEW`` distinct values are labels: ties make a KS test blind. Calendar time
+always passes, so of a time only the hour of day can drift.
+"""
+
+_KIND_OF_TYPE: Final[Mapping[pa.DataType, Kind]] = {
+    casts.INTEGER: "integer",
+    casts.NUMBER: "number",
+    casts.BOOLEAN: "boolean",
+    casts.TEXT: "category",
+    casts.TIME: "datetime",
+}
+_TYPE_OF_MEASURE: Final[Mapping[Measure, pa.DataType]] = {
+    "number": casts.NUMBER,
+    "label": casts.TEXT,
+    "hour": casts.TIME,
+}
+
+
+class Profile(msgspec.Struct, frozen=True, kw_only=True):
+    """One column: ``present`` values of ``rows`` rows.
+
+    ``labels`` are the most frequent ones, ``counts`` theirs and, last, that of all others.
+    ``values`` are sorted: all of them, or, beyond ``MAX_VALUES``, that many order statistics at
+    even steps, which move a KS distance by at most ``1 / MAX_VALUES``.
+    """
+
+    name: str
+    measure: Measure
+    numeric: bool
+    rows: int
+    present: int
+    labels: tuple[str, ...] = ()
+    counts: np.ndarray
+    values: np.ndarray
+
+
+class Reference(msgspec.Struct, frozen=True, kw_only=True):
+    """All columns of a table of ``rows`` rows."""
+
+    rows: int
+    columns: tuple[Profile, ...]
+
+
+class _Head(msgspec.Struct, frozen=True, kw_only=True):
+    """A profile without its arrays, as it is stored."""
+
+    name: str
+    measure: Measure
+    numeric: bool
+    present: int
+    labels: tuple[str, ...]
+
+
+class _Header(msgspec.Struct, frozen=True, kw_only=True):
+    format: int
+    rows: int
+    columns: tuple[_Head, ...]
+
+
+def build(schema: InputSchema, table: pa.Table) -> bytes:
+    """Return the reference of the input columns of ``table``, as a file without any pickle."""
+    return dump(summarize(table, {column.name: column.kind for column in schema.columns}))
+
+
+def summarize(table: pa.Table, kinds: Mapping[str, Kind] | None = None) -> Reference:
+    """Return the reference of the columns named in ``kinds``; by default of all of them."""
+    wanted = kinds if kinds is not None else kinds_of(table)
+    profiles = (_profile(name, kind, table.column(name)) for name, kind in wanted.items())
+    return Reference(rows=table.num_rows, columns=tuple(profiles))
+
+
+def kinds_of(table: pa.Table) -> dict[str, Kind]:
+    """Return the kind of each column by its type, one of the five of ``casts``."""
+    types = zip(table.column_names, table.schema.types, strict=True)
+    return {name: _KIND_OF_TYPE[kind] for name, kind in types}
+
+
+def dump(reference: Reference) -> bytes:
+    """Return ``reference`` as an npz file; the same reference gives the same bytes."""
+    heads = tuple(
+        _Head(name=p.name, measure=p.measure, numeric=p.numeric, present=p.present, labels=p.labels)
+        for p in reference.columns
+    )
+    header = _Header(format=_FORMAT, rows=reference.rows, columns=heads)
+    arrays = {"header": np.frombuffer(msgspec.json.encode(header), dtype=np.uint8)}
+    for place, profile in enumerate(reference.columns):
+        arrays[f"values{place}"] = profile.values
+        arrays[f"counts{place}"] = profile.counts
+    stream = io.BytesIO()
+    np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]  # numpy's stub takes a name for allow_pickle
+    return stream.getvalue()
+
+
+def load(content: bytes) -> Reference:
+    """Return the reference that ``build`` wrote; raises DamagedError."""
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            header = msgspec.json.decode(file["header"].tobytes(), type=_Header)
+            if header.format != _FORMAT:
+                raise DamagedError(f"the reference has format {header.format}, not {_FORMAT}")
+            profiles = [_restore(file, place, header) for place in range(len(header.columns))]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise DamagedError(
+            f"the drift reference cannot be read: {error}; restore a backup "
+            "(see: mlkit backup restore)"
+        ) from error
+    return Reference(rows=header.rows, columns=tuple(profiles))
+
+
+def numbers(column: Any) -> np.ndarray:
+    """Return the values of a numeric column that are there, in row order."""
+    present = casts.cast(column, casts.NUMBER).column.drop_null()
+    values: np.ndarray = present.to_numpy().astype(float)
+    return values[~np.isnan(values)]
+
+
+def labels(column: Any, measure: Measure, *, numeric: bool = False) -> Any:
+    """Return the values of a column as text to be counted, null where there is none.
+
+    ``numeric`` columns are compared as numbers: 1, 1.0 and "1" are one label.
+    """
+    if measure == "hour":
+        hours = pc.hour(casts.cast(column, casts.TIME).column)
+        return hours.cast(casts.TEXT)
+    if numeric:
+        return casts.cast(column, casts.NUMBER).column.cast(casts.TEXT)
+    return column if column.type == casts.TEXT else column.cast(casts.TEXT)
+
+
+def _profile(name: str, kind: Kind, column: Any) -> Profile:
+    numeric = kind in ("number", "integer")
+    if numeric:
+        values = np.sort(numbers(column))
+        if len(values) and _distinct(values) > FEW:
+            return Profile(
+                name=name,
+                measure="number",
+                numeric=True,
+                rows=len(column),
+                present=len(values),
+                counts=np.zeros(0, dtype=np.int64),
+                values=_thin(values),
+            )
+    measure: Measure = "hour" if kind == "datetime" else "label"
+    return _counted(name, labels(column, measure, numeric=numeric), measure, numeric=numeric)
+
+
+def _counted(name: str, texts: Any, measure: Measure, *, numeric: bool) -> Profile:
+    present = texts.drop_null()
+    found = pc.value_counts(present)
+    pairs = zip(found.field("values").to_pylist(), found.field("counts").to_pylist(), strict=True)
+    ranked = sorted(pairs, key=lambda pair: (-pair[1], pair[0]))
+    kept = ranked[:MAX_LABELS]
+    others = len(present) - sum(count for _, count in kept)
+    return Profile(
+        name=name,
+        measure=measure,
+        numeric=numeric,
+        rows=len(texts),
+        present=len(present),
+        labels=tuple(label for label, _ in kept),
+        counts=np.array([*(count for _, count in kept), others], dtype=np.int64),
+        values=np.zeros(0),
+    )
+
+
+def _distinct(values: np.ndarray) -> int:
+    return 1 + int(np.count_nonzero(np.diff(values)))
+
+
+def _thin(values: np.ndarray) -> np.ndarray:
+    if len(values) <= MAX_VALUES:
+        return values
+    places = (np.arange(MAX_VALUES) + 0.5) * len(values) / MAX_VALUES
+    return values[places.astype(np.int64)]
+
+
+def _restore(file: Any, place: int, header: _Header) -> Profile:
+    head = header.columns[place]
+    return Profile(
+        name=head.name,
+        measure=head.measure,
+        numeric=head.numeric,
+        rows=header.rows,
+        present=head.present,
+        labels=head.labels,
+        counts=file[f"counts{place}"],
+        values=file[f"values{place}"],
+    )

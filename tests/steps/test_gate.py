@@ -1,0 +1,62 @@
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mlkit.steps import gate
+from mlkit.steps.columns import Column, InputSchema
+from mlkit.steps.metrics import Interval
+
+
+def compared(low: float, high: float, rows: Any = 100) -> Any:
+    losses, others = np.full(rows, 9.1), np.full(rows, 9.0)
+    return gate.compare("v7", "mae", losses, others, Interval((low + high) / 2, low, high))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "outcome", "detail"),
+    [
+        (-0.5, -0.1, "pass", "beats v7: mae 9.1 against 9, difference -0.3 [-0.5, -0.1]"),
+        (-0.1, 0.3, "fail", "kept v7: mae 9.1 against 9, interval includes 0"),
+        (0.1, 0.3, "fail", "kept v7: mae 9.1 against 9, it is worse"),
+    ],
+)
+def test_only_an_interval_below_zero_beats_the_champion(
+    low: float, high: float, outcome: str, detail: str
+) -> None:
+    check = gate.better(compared(low, high), min_rows=30, champion=True)
+    assert (check.outcome, check.detail) == (outcome, detail)
+
+
+def test_too_few_rows_keep_the_champion() -> None:
+    check = gate.better(compared(-2, -1, rows=12), min_rows=30, champion=True)
+    assert check.detail == "kept v7: 12 holdout rows are too few to compare, 30 needed"
+
+
+def test_one_failed_check_refuses_and_gives_the_reason() -> None:
+    good = gate.golden(reproduced=True)
+    slow = gate.latency(300.0, 250.0)
+    verdict = gate.judge([good, slow, good])
+    assert not verdict.accepted
+    assert verdict.reason == "one row takes 3e+02 ms, 250 ms are allowed"
+    assert gate.judge([good]).accepted
+
+
+def schema(*columns: Any) -> Any:
+    return InputSchema(columns=columns, target="y", task="regression")
+
+
+@pytest.mark.parametrize(
+    ("column", "problem"),
+    [
+        (Column(name="a", kind="number", nullable=True), None),
+        (Column(name="a", kind="number"), "column 'a' may not be null any more"),
+        (Column(name="a", kind="category", nullable=True), "'a' was integer and is now category"),
+        (Column(name="b", kind="integer"), "column 'b' is new"),
+    ],
+)
+def test_a_candidate_must_take_what_clients_of_the_champion_send(column: Any, problem: Any) -> None:
+    champion = schema(Column(name="a", kind="integer", nullable=True))
+    check = gate.schema(schema(column), champion, "v7")
+    assert (check.outcome == "pass") == (problem is None)
+    assert (problem or "it fits") in check.detail
