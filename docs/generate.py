@@ -170,8 +170,13 @@ def _option(option: click.Option, context: click.Context) -> str:
 
 
 def _help(command: click.Command) -> str:
-    paragraphs = (command.help or "").split("\n\n")
-    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+    return "\n\n".join(_paragraph(text) for text in (command.help or "").split("\n\n"))
+
+
+def _paragraph(text: str) -> str:
+    if text.startswith("\b"):  # click's mark of lines to be kept as they are
+        return "```" + text.removeprefix("\b") + "\n```"
+    return " ".join(text.split())
 
 
 PAGES = {"settings.md": settings_page, "schema.md": schema_page, "cli.md": cli_page}

@@ -1,7 +1,7 @@
 """A due time is run once, in a process that cannot hurt its runner, and its end is on record."""
 
-import os
-import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -315,14 +315,10 @@ def test_what_was_missed_too_long_ago_stays_missed(
 def test_kill_9_of_the_runner_takes_the_job_along_and_is_reported_as_lost(
     project: Project, jobs: dict[str, Job]
 ) -> None:
-    pid = os.posix_spawn(
-        "/proc/self/exe",
-        ["python", "-m", "mlkit", "--project", str(project.root), "job", "run", "slow"],
-        dict(os.environ),
-    )
-    note = _wait_for(lambda: _notes(project))[0]
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
+    command = [sys.executable, "-m", "mlkit", "--project", str(project.root), "job", "run", "slow"]
+    with subprocess.Popen(command) as process:
+        note = _wait_for(lambda: _notes(project))[0]
+        process.kill()
     _wait_for(lambda: _is_dead(int(note.split()[1])))
     (lost,) = runner.reap(project)
     assert lost.job == "slow"

@@ -6,6 +6,7 @@ read where they are installed.
 
 import importlib.util
 import zipfile
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -79,13 +80,22 @@ def month_start(month: int) -> datetime:
     return datetime(YEAR + (month - 1) // 12, (month - 1) % 12 + 1, 1, tzinfo=UTC)
 
 
+def month_name(month: int) -> str:
+    """Return the name of ``month`` (1 to 12).
+
+    >>> month_name(9)
+    'September'
+    """
+    return month_start(month).strftime("%B")
+
+
 def shifted(flights: pa.Table, by: timedelta) -> pa.Table:
     """Return the same flights, as much later as ``by``."""
     moments = pc.add(flights[TIME], pa.scalar(by, pa.duration("us")))
     return flights.set_column(flights.column_names.index(TIME), TIME, moments)
 
 
-def sample(flights: pa.Table, rows: int | None, *, seed: int) -> pa.Table:
+def sample(flights: pa.Table, rows: int | None, *, seed: Sequence[int]) -> pa.Table:
     """Return ``rows`` random flights in their order, or all if there are no more than that."""
     if rows is None or rows >= len(flights):
         return flights

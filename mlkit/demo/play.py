@@ -1,37 +1,140 @@
-"""Play the year: January teaches, every later month is served, measured and learned from."""
+"""Play the year: January teaches, every later month is served, judged and learned from."""
 
-import os
-import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv
 
-from mlkit.demo import flights, page
-from mlkit.demo.client import Answer, Client, asking
-from mlkit.demo.clock import Clock, shift_to
+from mlkit.demo import flights, page, traffic, upkeep
+from mlkit.demo.client import Client, asking
 from mlkit.demo.served import serving
-from mlkit.demo.story import MONTHS, Month, Requests, Story, Voice
-from mlkit.errors import ConflictError, MlkitError
-from mlkit.flows import deploy, ingest, setup, train
+from mlkit.demo.stage import MODEL, Stage, built, learn, refuse_occupied
+from mlkit.demo.story import Month, Requests, Story, Voice
+from mlkit.demo.upkeep import Upkeep
+from mlkit.errors import MlkitError
 from mlkit.flows.deploy import Loaded
-from mlkit.project import SETTINGS_FILE, Project, open_project
-from mlkit.store import registry, reports
-from mlkit.supervisor import preload
+from mlkit.steps import encode
+from mlkit.store import registry
 
-MODEL = "flights"
-MONTHS_SERVED = range(2, 13)
-SETTINGS = f"""
-# Written by `mlkit demo`: its months are played by a clock of its own, and each is judged alone.
-[models.{MODEL}]
-drift_window = "27d"
-performance_window = "27d"
-retrain_window = "27d"
-"""
+MONTHS = range(2, 13)
+REPORT = "report.html"
+SERVER_OUTPUT = "log/server.log"
+_MEANWHILE_ROWS = 100
+
+
+@dataclass(frozen=True)
+class _Cast:
+    """Who plays: two clients of the server, and v1, which stays as it was."""
+
+    traffic: Client
+    background: Client
+    frozen: Loaded
+    swaps_s: list[float] = field(default_factory=list)
+
+    def requests(self) -> Requests:
+        """Return what both clients have sent."""
+        return Requests(
+            sent=self.traffic.sent + self.background.sent,
+            failed=self.traffic.failed + self.background.failed,
+            meanwhile=self.background.sent,
+        )
+
+
+def play(root: Path, *, rows: int | None, seed: int, voice: Voice) -> Story:
+    """Make a project in ``root``, play the year on it and return what happened.
+
+    ``rows`` flights of each month are drawn with ``seed``; None takes them all. Raises MlkitError.
+    """
+    started = time.monotonic()
+    refuse_occupied(root)
+    voice.now("reading the flights of 2013", 0.0)
+    year = flights.read(flights.folder())
+    upkeep.warm_up()
+    with built(root.resolve()) as stage:
+        voice.now("training v1 on January", 0.0)
+        january = flights.shifted(flights.of_month(year, 1), stage.shift)
+        frozen = learn(stage, january)
+        voice.say(f"January: v1 learned from {len(january):,} flights")
+        voice.now("starting the server", 0.0)
+        output = stage.project.root / SERVER_OUTPUT
+        with serving(stage.project.root, stage.environment, output) as port:
+            cast = _Cast(Client(port, MODEL), Client(port, MODEL), frozen)
+            months = []
+            for month in MONTHS:
+                table = flights.sample(flights.of_month(year, month), rows, seed=(seed, month))
+                table = flights.shifted(table, stage.shift)
+                months.append(_play_month(stage, cast, table, month, voice))
+        return _tell(stage, cast, tuple(months), time.monotonic() - started)
+
+
+def _play_month(stage: Stage, cast: _Cast, table: pa.Table, month: int, voice: Voice) -> Month:
+    begun = MONTHS.index(month)
+
+    def tell(text: str, share: float) -> None:
+        voice.now(f"{text} of {flights.month_name(month)}", (begun + share) / len(MONTHS))
+
+    live = traffic.fly(
+        stage.clock, cast.traffic, table, lambda share: tell("flights", 0.6 * share)
+    )
+    tell("jobs", 0.6)
+    rows = table.select(flights.FEATURES).slice(0, _MEANWHILE_ROWS).to_pylist()
+    with asking(cast.background, rows):
+        done = upkeep.run_jobs(stage, cast.traffic, rows[0], month)
+    cast.traffic.close()  # a server may end a connection that was quiet for long
+    if done.taken_up_s is not None:
+        cast.swaps_s.append(done.taken_up_s)
+    result = _measure(cast.frozen, table, live, month, done)
+    voice.say(_line(result))
+    return result
+
+
+def _measure(
+    frozen: Loaded, table: pa.Table, live: np.ndarray, month: int, done: Upkeep
+) -> Month:
+    """Return the row of the month: both errors over the flights that were answered."""
+    answered = np.isfinite(live)
+    if not answered.any():
+        raise MlkitError(f"the server answered none of the requests of month {month}")
+    matrix = encode.matrix_of_table(frozen.schema, table)
+    then = np.array(frozen.predictor.predict(matrix).values, dtype=float)
+    took = table[flights.TARGET].to_numpy()
+    return Month(
+        month=month,
+        rows=len(table),
+        mae_live=float(np.abs(live - took)[answered].mean()),
+        mae_frozen=float(np.abs(then - took)[answered].mean()),
+        drifted=done.drifted,
+        alerts=done.alerts,
+        action=done.action,
+        version=done.version,
+        reason=done.reason,
+    )
+
+
+def _line(month: Month) -> str:
+    return (
+        f"{month.name}: error {month.mae_live:.1f} min live, {month.mae_frozen:.1f} frozen; "
+        f"{month.outcome}"
+    )
+
+
+def _tell(stage: Stage, cast: _Cast, months: tuple[Month, ...], seconds: float) -> Story:
+    """Return the story of the year, and leave its report in the project."""
+    project = stage.project
+    with project.read() as s:
+        versions = registry.get_model(s, MODEL).versions
+        count, first = len(versions), float(versions[0].metrics["mae"])
+    story = Story(
+        months=months,
+        requests=cast.requests(),
+        versions=count,
+        project=project.root,
+        report=project.root / REPORT,
+        mae_january=first,
+        slowest_swap_s=max(cast.swaps_s, default=0.0),
+        seconds=seconds,
+    )
+    story.report.write_text(page.render(story), encoding="utf-8")
+    return story

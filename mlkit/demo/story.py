@@ -6,9 +6,10 @@ from pathlib import Path
 
 import msgspec
 
+from mlkit.demo import flights
 
 class Month(msgspec.Struct, frozen=True, kw_only=True):
-    """One month: its flights, both errors in minutes, and what the loop did at its end.
+    """One month: its flights, the errors in minutes, and what the loop did at its end.
 
     ``action`` is ``none`` (no alert asked for a retraining), ``kept`` or ``promoted``;
     ``version`` is the champion afterwards.
@@ -19,6 +20,7 @@ class Month(msgspec.Struct, frozen=True, kw_only=True):
     mae_live: float
     mae_frozen: float
     drifted: tuple[str, ...]
+    alerts: tuple[str, ...]
     action: str
     version: int
     reason: str
@@ -26,19 +28,26 @@ class Month(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def name(self) -> str:
         """The month as people write it."""
-        return MONTHS[self.month - 1]
+        return flights.month_name(self.month)
+
+    @property
+    def outcome(self) -> str:
+        """What the loop did and why, in one line."""
+        if self.action == "none":
+            return f"no alert, v{self.version} stays"
+        return f"{' and '.join(self.alerts)} alert, retrained, {self.reason}"
 
 
 class Requests(msgspec.Struct, frozen=True, kw_only=True):
-    """All HTTP requests of the demo; ``while_working`` were sent during jobs and promotions."""
+    """The HTTP requests of the demo; ``meanwhile`` are those sent while jobs ran."""
 
     sent: int
     failed: int
-    while_working: int
+    meanwhile: int
 
 
 class Story(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole year."""
+    """The whole year; ``mae_january`` is what v1 reached on the end of its own month."""
 
     months: tuple[Month, ...]
     requests: Requests
@@ -46,18 +55,13 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
     project: Path
     report: Path
     mae_january: float
+    slowest_swap_s: float
     seconds: float
 
 
 @dataclass(frozen=True)
 class Voice:
-    """Where the demo says what has happened, and what it is doing (with the share that is done)."""
+    """Where the demo says what has happened, and what it does now with the share that is done."""
 
     say: Callable[[str], None]
     now: Callable[[str, float], None]
-
-
-MONTHS = (
-    "January", "February", "March", "April", "May", "June", "July", "August", "September",
-    "October", "November", "December",
-)  # fmt: skip

@@ -96,8 +96,10 @@ def check(table: pa.Table, schema: pandera.DataFrameSchema) -> Findings:
 def conform(table: pa.Table, schema: pandera.DataFrameSchema) -> pa.Table:
     """Return a table that passed ``check`` with the types and the column order of ``schema``."""
     fitting, _ = _cast(table, schema)
-    known = [name for name in schema.columns if name in fitting.column_names]
-    return fitting.select(known + [n for n in fitting.column_names if n not in schema.columns])
+    present = fitting.column_names
+    inside = set(present)
+    known = [name for name in schema.columns if name in inside]
+    return fitting.select(list(dict.fromkeys([*known, *present])))
 
 
 def _rules(column: Any, *, is_target: bool) -> Iterator[pandera.Check]:
@@ -127,26 +129,25 @@ def _bounds(column: Any) -> tuple[float, float] | None:
 
 
 def _absent(table: pa.Table, schema: pandera.DataFrameSchema) -> Iterator[Failure]:
+    present = set(table.column_names)
     for name, column in schema.columns.items():
-        if name not in table.column_names and column.required:
+        if name not in present and column.required:
             yield Failure(name, "column_present", table.num_rows)
 
 
 def _cast(table: pa.Table, schema: pandera.DataFrameSchema) -> tuple[pa.Table, list[Failure]]:
     """Return the table in the schema's types without the columns that do not fit, and these."""
+    wanted = types(schema)
+    columns = dict(zip(table.column_names, table.columns, strict=True))
     failures = []
-    for name, column in schema.columns.items():
-        wanted = arrow_type(column.dtype)
-        if wanted is None or name not in table.column_names:
-            continue
-        position = table.column_names.index(name)
-        result = casts.cast(table.column(position), wanted, examples=_EXAMPLES)
+    for name in [name for name in wanted if name in columns]:
+        result = casts.cast(columns[name], wanted[name], examples=_EXAMPLES)
         if result.misfits:
-            failures.append(_misfitting(name, wanted, result))
-            table = table.remove_column(position)
+            failures.append(_misfitting(name, wanted[name], result))
+            del columns[name]
         else:
-            table = table.set_column(position, name, result.column)
-    return table, failures
+            columns[name] = result.column
+    return pa.table(columns), failures
 
 
 def _misfitting(name: str, wanted: pa.DataType, result: casts.Cast) -> Failure:
@@ -156,7 +157,8 @@ def _misfitting(name: str, wanted: pa.DataType, result: casts.Cast) -> Failure:
 
 def _broken(table: pa.Table, schema: pandera.DataFrameSchema) -> list[Failure]:
     """Let pandera check all but presence and types."""
-    names = [name for name in schema.columns if name in table.column_names]
+    present = set(table.column_names)
+    names = [name for name in schema.columns if name in present]
     unique = [name for name in schema.unique or [] if name in names]
     rest = _schema(
         {name: _untyped(schema.columns[name]) for name in names},
@@ -211,7 +213,7 @@ def plain(value: Any) -> str | int | float | bool | None:
 def lines(failures: Sequence[Failure]) -> list[str]:
     """Return a line for each failure, at most twenty, with the first rows that break the rule."""
     shown = [
-        f"  {f.column}: {f.rule} broken in {f.count} rows{_rows(f)}" for f in failures[:_SHOWN]
+        f"  {f.column!r}: {f.rule} broken in {f.count} rows{_rows(f)}" for f in failures[:_SHOWN]
     ]
     return [*shown, f"  and {len(failures) - _SHOWN} more"] if len(failures) > _SHOWN else shown
 

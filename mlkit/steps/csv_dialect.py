@@ -9,8 +9,8 @@ import io
 import re
 import zlib
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 from mlkit.errors import InvalidInputError
@@ -23,7 +23,7 @@ _BOMS = (  # the longer one first: UTF-32's begins with UTF-16's
     (b"\x00\x00\xfe\xff", "utf-32"),
     (b"\xff\xfe", "utf-16"),
     (b"\xfe\xff", "utf-16"),
-    (b"\xef\xbb\xbf", "utf-8"),
+    (b"\xef\xbb\xbf", "utf-8-sig"),
 )
 _NOT_CSV = (
     (b"PK\x03\x04", "a zip archive or an Excel workbook; save the sheet as CSV"),
@@ -59,12 +59,16 @@ def sniff(path: Path) -> Dialect:
         if raw.startswith(magic):
             raise InvalidInputError(f"{path} is {what}")
     encoding = next((name for bom, name in _BOMS if raw.startswith(bom)), "utf-8")
-    text = _decode(path, raw, encoding)
+    text = raw.decode(encoding, errors="replace")
+    if encoding == "utf-8" and text.count("\x00") > len(text) // 4:
+        raise InvalidInputError(
+            f"{path} is binary, or UTF-16 without its byte order mark; save it as UTF-8"
+        )
     if not text.strip():
         raise InvalidInputError(f"{path} is empty")
     delimiter, rows = _split(text, whole=len(raw) < SAMPLE_BYTES)
     if not rows:
-        raise InvalidInputError(f"the first line of {path} is longer than {SAMPLE_BYTES:,} bytes")
+        raise InvalidInputError(f"the header of {path} is longer than {SAMPLE_BYTES:,} bytes")
     return Dialect(
         header=tuple(rows[0]),
         delimiter=delimiter,
@@ -78,14 +82,35 @@ def check_names(names: list[str], path: Path) -> None:
     """Raise InvalidInputError if a column of ``path`` has no name or two have the same."""
     for position, name in enumerate(names, start=1):
         if not name:
+            hint = "pandas writes its index so: use to_csv(..., index=False)"
+            if position > 1:
+                hint = "does each line end with a delimiter?"
             raise InvalidInputError(
-                f"column {position} of {path} has no name; give it one or leave it out "
-                "(pandas writes its index so: use to_csv(..., index=False))"
+                f"column {position} of {path} has no name; give it one or leave it out ({hint})"
             )
     twice = [name for name, times in Counter(names).items() if times > 1]
     if twice:
-        listed = ", ".join(f"'{name}'" for name in twice[:5])
+        listed = ", ".join(repr(name) for name in twice[:5])
         raise InvalidInputError(f"{path} has more than one column named {listed}; rename them")
+
+
+def not_text(path: Path, dialect: Dialect | None) -> InvalidInputError:
+    """Return the error for a file whose bytes are not text, with the line of the first wrong one.
+
+    Called after reading has failed: it decodes the file again, line by line.
+    """
+    if dialect is None or not dialect.encoding.startswith("utf-8"):
+        encoding = "text" if dialect is None else dialect.encoding
+        return InvalidInputError(f"{path} is not {encoding}, though it begins so; save it as UTF-8")
+    source = gzip.open(path) if dialect.compression else path.open("rb")
+    with source as stream:
+        for number, line in enumerate(stream, start=1):
+            try:
+                line.decode()
+            except UnicodeDecodeError as error:
+                wrong = f"byte 0x{line[error.start]:02x} in line {number}"
+                return InvalidInputError(f"{path} is not UTF-8: {wrong}; save it as UTF-8")
+    return InvalidInputError(f"{path} is not UTF-8; save it as UTF-8")
 
 
 def _sample(path: Path) -> tuple[bytes, str | None]:
@@ -98,18 +123,6 @@ def _sample(path: Path) -> tuple[bytes, str | None]:
             return stream.read(SAMPLE_BYTES), "gzip"
     except (OSError, EOFError, zlib.error) as error:
         raise InvalidInputError(f"{path} is damaged: {error}") from error
-
-
-def _decode(path: Path, raw: bytes, encoding: str) -> str:
-    """Return the sample as text; what a cut through a character leaves at the end is dropped."""
-    text = raw.decode(encoding, errors="replace").removeprefix("\ufeff")
-    zeros = text.count("\x00")
-    if encoding == "utf-8" and zeros > len(text) // 4:
-        raise InvalidInputError(
-            f"{path} is not text in UTF-8: a UTF-16 file without its byte order mark, or binary; "
-            "save it as UTF-8"
-        )
-    return text
 
 
 def _split(text: str, *, whole: bool) -> tuple[str, list[list[str]]]:
@@ -128,13 +141,17 @@ def _split(text: str, *, whole: bool) -> tuple[str, list[list[str]]]:
 
 
 def _rows(text: str, delimiter: str, *, whole: bool) -> list[list[str]]:
+    """Return the first rows of the sample, without one that its end or an overlong value cuts."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    try:
-        rows = [row for row in islice(reader, _SAMPLE_ROWS) if row]
-        complete = whole or next(reader, None) is not None
-    except csv.Error:
-        return []
-    return rows if complete else rows[:-1]
+    rows: list[list[str]] = []
+    with suppress(csv.Error):
+        for row in reader:
+            if len(rows) == _SAMPLE_ROWS:
+                return rows
+            if row:
+                rows.append(row)
+        return rows if whole else rows[:-1]
+    return rows
 
 
 def _decimal_point(delimiter: str, rows: list[list[str]]) -> str:

@@ -3,9 +3,10 @@
 What the values mean, and whether they are right, is decided in ``checks``.
 """
 
-from collections.abc import Iterator, Mapping
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,6 +16,8 @@ import pyarrow.parquet as pq
 from mlkit.errors import InvalidInputError
 from mlkit.steps import casts, csv_dialect
 from mlkit.steps.csv_dialect import Dialect
+
+T = TypeVar("T")
 
 BLOCK_BYTES = 8 << 20  # also the longest row
 _SHOWN = 5
@@ -149,28 +152,26 @@ def _with_decimal_points(
     """Return the columns that are numbers by ``types`` but still text with a decimal point."""
     if dialect.decimal_point == ".":
         return table
-    for position, name in enumerate(table.column_names):
-        if types.get(name) == casts.NUMBER:
-            column = pc.replace_substring(table.column(position), dialect.decimal_point, ".")
-            table = table.set_column(position, name, column)
-    return table
+    columns = dict(zip(table.column_names, table.columns, strict=True))
+    for name in [name for name in columns if types.get(name) == casts.NUMBER]:
+        columns[name] = pc.replace_substring(columns[name], dialect.decimal_point, ".")
+    return pa.table(columns)
 
 
 def _typed(
     table: pa.Table, types: Mapping[str, pa.DataType], path: Path, *, first_row: int
 ) -> pa.Table:
-    for position, name in enumerate(table.column_names):
-        if name not in types:
-            continue
-        result = casts.cast(table.column(position), types[name])
+    columns = dict(zip(table.column_names, table.columns, strict=True))
+    for name in [name for name in columns if name in types]:
+        result = casts.cast(columns[name], types[name])
         if result.misfits:
             row, value = result.misfits[0]
             raise InvalidInputError(
-                f"{path}, row {first_row + row + 1}, column '{name}': {value!r} is not "
+                f"{path}, row {first_row + row + 1}, column {name!r}: {value!r} is not "
                 f"{casts.NAMES[types[name]]} ({result.misfit_count} such values nearby)"
             )
-        table = table.set_column(position, name, result.column)
-    return table
+        columns[name] = result.column
+    return pa.table(columns)
 
 
 def _canonical(table: pa.Table, path: Path, *, empty: bool = False) -> pa.Table:
@@ -179,22 +180,22 @@ def _canonical(table: pa.Table, path: Path, *, empty: bool = False) -> pa.Table:
         raise InvalidInputError(f"{path} has a header but no rows")
     columns = {}
     for name, column in zip(table.column_names, table.columns, strict=True):
-        if pa.types.is_binary(column.type):
-            raise _not_text(path, name, column)
         columns[name] = casts.canonical(column, name)
+        _check_column(path, name, columns[name])
     return pa.table(columns)
 
 
-def _not_text(path: Path, name: str, column: Any) -> InvalidInputError:
-    for row, value in enumerate(column.to_pylist(), start=1):
-        try:
-            (value or b"").decode()
-        except UnicodeDecodeError as error:
-            return InvalidInputError(
-                f"{path} is not UTF-8: byte 0x{error.object[error.start]:02x} in row {row}, "
-                f"column '{name}'; save it as UTF-8"
-            )
-    return InvalidInputError(f"column '{name}' of {path} holds bytes; mlkit takes text and numbers")
+def _check_column(path: Path, name: str, column: Any) -> None:
+    if not name.isprintable():
+        raise InvalidInputError(f"{path}: column name {name!r} has control characters; rename it")
+    if column.type != casts.TEXT:
+        return
+    zeros = pc.indices_nonzero(pc.fill_null(pc.match_substring(column, "\x00"), fill_value=False))
+    if len(zeros):
+        raise InvalidInputError(
+            f"{path}: column {name!r} has a NUL character in row {zeros[0].as_py() + 1}; "
+            "no database takes it as text, take it out"
+        )
 
 
 def _options(
@@ -215,9 +216,8 @@ def _options(
 
 
 def _stream(path: Path, dialect: Dialect) -> Any:
+    """Return the file as UTF-8; decoding it here finds bytes that are not what they should be."""
     stream = pa.input_stream(str(path), compression=dialect.compression)
-    if dialect.encoding == "utf-8":
-        return stream
     return pa.transcoding_input_stream(stream, dialect.encoding, "utf-8")
 
 
@@ -225,22 +225,22 @@ def _parquet(path: Path) -> pq.ParquetFile:
     return _reading(path, lambda: pq.ParquetFile(path))
 
 
-def _iterate(path: Path, batches: Any, dialect: Dialect | None) -> Iterator[Any]:
+def _iterate(path: Path, batches: Iterable[Any], dialect: Dialect | None) -> Iterator[Any]:
     iterator = iter(batches)
     while (batch := _reading(path, lambda: next(iterator, None), dialect)) is not None:
         yield batch
 
 
-def _reading(path: Path, action: Any, dialect: Dialect | None = None) -> Any:
+def _reading(path: Path, action: Callable[[], T], dialect: Dialect | None = None) -> T:
     """Run ``action``; what Arrow says about the file becomes an error that an operator can mend."""
     try:
         return action()
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError, UnicodeError) as error:
+    except UnicodeError as error:
+        raise csv_dialect.not_text(path, dialect) from error
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError, EOFError, zlib.error) as error:
         text = " ".join(str(error).split())
+        if "Empty CSV" in text:
+            raise InvalidInputError(f"{path} has a header but no rows") from error
         if "straddl" in text:
             text = f"a row is longer than {BLOCK_BYTES:,} bytes; is a quote left open?"
-        elif (
-            dialect is not None and dialect.encoding != "utf-8" and isinstance(error, UnicodeError)
-        ):
-            text = f"it is not {dialect.encoding} although its byte order mark says so"
         raise InvalidInputError(f"cannot read {path}: {text[:300]}") from error

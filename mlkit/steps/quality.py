@@ -31,17 +31,14 @@ def without_infinities(table: pa.Table) -> tuple[pa.Table, list[str]]:
     No estimator takes an infinity, and a drift test ranks it above everything.
     """
     warnings = []
-    for position, name in enumerate(table.column_names):
-        column = table.column(position)
-        if column.type != casts.NUMBER:
-            continue
-        infinite = pc.is_inf(column)
-        count = pc.sum(infinite).as_py() or 0
+    columns = dict(zip(table.column_names, table.columns, strict=True))
+    for name, column in columns.items():
+        infinite = pc.is_inf(column) if column.type == casts.NUMBER else None
+        count = 0 if infinite is None else pc.sum(infinite).as_py() or 0
         if count:
-            kept = pc.if_else(infinite, pa.scalar(None, casts.NUMBER), column)
-            table = table.set_column(position, name, kept)
-            warnings.append(f"infinite: '{name}' has {count} infinite values; kept as missing")
-    return table, warnings
+            columns[name] = pc.if_else(infinite, pa.scalar(None, casts.NUMBER), column)
+            warnings.append(f"infinite: {name!r} has {count} infinite values; kept as missing")
+    return pa.table(columns), warnings
 
 
 def warnings(
@@ -62,14 +59,14 @@ def _of_column(column: Any, summary: ColumnProfile, *, key: bool) -> Iterator[tu
     if not _PLAIN_NAME.match(name):
         yield "odd_name", f"{name!r} has characters that SQL, URLs or shells stumble over"
     if summary.missing == rows:
-        yield "all_missing_column", f"'{name}' has no values"
+        yield "all_missing_column", f"{name!r} has no values"
         return
     if summary.distinct - (summary.missing > 0) == 1:
-        yield "constant_column", f"'{name}' has one value"
+        yield "constant_column", f"{name!r} has one value"
     if column.type == casts.NUMBER:
         yield from _big_integers(name, summary)
     if not key and _identifies(column, summary):
-        yield "identifier_column", f"'{name}' differs in every row; a model learns nothing from it"
+        yield "identifier_column", f"{name!r} differs in every row; a model learns nothing from it"
     if column.type == casts.TEXT:
         yield from _of_text(name, column)
 
@@ -78,7 +75,7 @@ def _big_integers(name: str, summary: ColumnProfile) -> Iterator[tuple[str, str]
     edges = [e for e in (summary.minimum, summary.maximum) if isinstance(e, int | float)]
     if any(abs(edge) >= _EXACT for edge in edges):
         limit = "2**63" if any(abs(edge) >= 2.0**63 for edge in edges) else "2**53"
-        yield "big_number", f"'{name}' has numbers beyond {limit}; kept to 16 digits, not exactly"
+        yield "big_number", f"{name!r} has numbers beyond {limit}; kept to 16 digits, not exactly"
 
 
 def _identifies(column: Any, summary: ColumnProfile) -> bool:
@@ -103,13 +100,13 @@ def _of_text(name: str, column: Any) -> Iterator[tuple[str, str]]:
         row = odd[0].as_py()
         yield (
             "mixed_types",
-            f"'{name}' is text because {len(odd)} of {len(values)} values are not numbers, "
+            f"{name!r} is text because {len(odd)} of {len(values)} values are not numbers, "
             f"first {column[row].as_py()[:40]!r} in row {row + 1}",
         )
     elif pc.all(pc.match_substring_regex(values, _LOCAL_DATE)).as_py() and not _is_iso(values):
         yield (
             "date_as_text",
-            f"'{name}' looks like dates but not like 2026-01-31T09:30:00Z; kept as text",
+            f"{name!r} looks like dates but not like 2026-01-31T09:30:00Z; kept as text",
         )
 
 
@@ -136,13 +133,13 @@ def _of_rows(table: pa.Table) -> Iterator[tuple[str, str]]:
 def _of_target(table: pa.Table, target: str) -> Iterator[tuple[str, str]]:
     wanted = table.column(target)
     if wanted.null_count:
-        yield "missing_target", f"{wanted.null_count} rows have no '{target}'"
+        yield "missing_target", f"{wanted.null_count} rows have no {target!r}"
     if pc.count_distinct(wanted.drop_null()).as_py() == 1:
-        yield "constant_target", f"'{target}' has one value; there is nothing to learn"
+        yield "constant_target", f"{target!r} has one value; there is nothing to learn"
         return
     for name, column in zip(table.column_names, table.columns, strict=True):
         if name != target and column.type == wanted.type and column.equals(wanted):
-            yield "target_copy", f"'{name}' equals the target '{target}' in every row"
+            yield "target_copy", f"{name!r} equals the target {target!r} in every row"
 
 
 def _shortened(found: Sequence[tuple[str, str]]) -> list[str]:
