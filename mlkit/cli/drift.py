@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mlkit.steps.drift import DriftResult
 
 _FOUND = 3
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.group()
@@ -25,16 +26,28 @@ def drift() -> None:
 
 
 @drift.command()
-@click.argument("ref", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.argument("cur", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("ref", type=_FILE)
+@click.argument("cur", type=_FILE)
+@click.option(
+    "--time",
+    metavar="COL",
+    help="Column of times: CUR is taken in its order, and rows that resemble their neighbours "
+    "count for less. It is not compared itself.",
+)
+@click.option("--min-rows", type=click.IntRange(1), help="Fewest rows of CUR for a verdict.")
 @output.json_option
 @click.pass_context
-def compare(ctx: click.Context, ref: Path, cur: Path, *, as_json: bool) -> None:
-    """Compare two files, CSV or Parquet; needs no project."""
-    from mlkit.steps import drift as rules
-    from mlkit.steps import frames
+def compare(
+    ctx: click.Context, ref: Path, cur: Path, *, time: str | None, min_rows: int | None,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Compare two files, CSV or Parquet; needs no project.
 
-    found = rules.compare_tables(frames.read_table(ref), frames.read_table(cur), rules.DriftRule())
+    The rules are the defaults of the settings drift.*, or what MLKIT_DRIFT_* say.
+    """
+    from mlkit.flows import comparison
+
+    found = comparison.compare_files(ref, cur, time=time, min_rows=min_rows)
     output.emit(found, as_json=as_json, render=_render)
     ctx.exit(_FOUND if found.verdict == "drift" else 0)
 
@@ -46,9 +59,10 @@ def compare(ctx: click.Context, ref: Path, cur: Path, *, as_json: bool) -> None:
 @output.with_project
 def check(project: "Project", *, model: str, window: str | None, as_json: bool) -> None:
     """Compare what MODEL was asked lately with what it was trained on."""
-    from mlkit.flows import monitor
+    from mlkit.flows import alerting, monitor
 
     found = monitor.check_drift(project, model, window=window)
+    alerting.deliver(project)
     output.emit(found, as_json=as_json, render=_render)
     click.get_current_context().exit(_FOUND if found.verdict == "drift" else 0)
 

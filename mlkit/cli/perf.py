@@ -28,9 +28,10 @@ def perf() -> None:
 @output.with_project
 def check(project: "Project", *, model: str, window: str | None, as_json: bool) -> None:
     """Compare the answers of MODEL with what really happened."""
-    from mlkit.flows import monitor
+    from mlkit.flows import alerting, monitor
 
     found = monitor.check_performance(project, model, window=window)
+    alerting.deliver(project)
     output.emit(found, as_json=as_json, render=_render)
     click.get_current_context().exit(_DEGRADED if found.verdict == "degraded" else 0)
 

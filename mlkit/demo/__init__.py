@@ -1,1 +1,1 @@
-"""``mlkit demo``: one year of real flights through the whole loop, with its table and its report."""
+"""``mlkit demo``: a year of real flights through the whole loop, told in a table and a page."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from mlkit.demo import flights, page, traffic, upkeep
+from mlkit.demo import flights, page, report, traffic, upkeep
 from mlkit.demo.client import Client, asking
 from mlkit.demo.served import serving
 from mlkit.demo.stage import MODEL, Stage, built, learn, refuse_occupied
@@ -75,9 +75,7 @@ def _play_month(stage: Stage, cast: _Cast, table: pa.Table, month: int, voice: V
     def tell(text: str, share: float) -> None:
         voice.now(f"{text} of {flights.month_name(month)}", (begun + share) / len(MONTHS))
 
-    live = traffic.fly(
-        stage.clock, cast.traffic, table, lambda share: tell("flights", 0.6 * share)
-    )
+    live = traffic.fly(stage.clock, cast.traffic, table, lambda share: tell("flights", 0.6 * share))
     tell("jobs", 0.6)
     rows = table.select(flights.FEATURES).slice(0, _MEANWHILE_ROWS).to_pylist()
     with asking(cast.background, rows):
@@ -86,13 +84,11 @@ def _play_month(stage: Stage, cast: _Cast, table: pa.Table, month: int, voice: V
     if done.taken_up_s is not None:
         cast.swaps_s.append(done.taken_up_s)
     result = _measure(cast.frozen, table, live, month, done)
-    voice.say(_line(result))
+    voice.say(report.line(result))
     return result
 
 
-def _measure(
-    frozen: Loaded, table: pa.Table, live: np.ndarray, month: int, done: Upkeep
-) -> Month:
+def _measure(frozen: Loaded, table: pa.Table, live: np.ndarray, month: int, done: Upkeep) -> Month:
     """Return the row of the month: both errors over the flights that were answered."""
     answered = np.isfinite(live)
     if not answered.any():
@@ -110,13 +106,6 @@ def _measure(
         action=done.action,
         version=done.version,
         reason=done.reason,
-    )
-
-
-def _line(month: Month) -> str:
-    return (
-        f"{month.name}: error {month.mae_live:.1f} min live, {month.mae_frozen:.1f} frozen; "
-        f"{month.outcome}"
     )
 
 

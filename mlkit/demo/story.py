@@ -8,6 +8,7 @@ import msgspec
 
 from mlkit.demo import flights
 
+
 class Month(msgspec.Struct, frozen=True, kw_only=True):
     """One month: its flights, the errors in minutes, and what the loop did at its end.
 

@@ -11,6 +11,7 @@ import msgspec
 from sqlalchemy.orm import Session
 
 from mlkit.errors import BusyError, ConflictError
+from mlkit.flows import messages, sinks
 from mlkit.project import Project
 from mlkit.settings import Alerts
 from mlkit.store import alerts, audit
@@ -60,7 +61,7 @@ class Outcome(msgspec.Struct, frozen=True):
     """How a test message fared."""
 
     sink: str
-    ok: bool
+    delivered: bool
     error: str | None = None
 
 
@@ -96,8 +97,8 @@ def resolve(project: Project, key: str, reason: str) -> bool:
         if not alerts.ongoing(s, key=key):
             return False  # the usual case takes no write lock
     with project.write() as s:
-        found = alerts.ongoing(s, key=key)
-        return any([resolve_in(s, project, alert, reason) for alert in found])
+        ended = [resolve_in(s, project, alert, reason) for alert in alerts.ongoing(s, key=key)]
+    return any(ended)
 
 
 def resolve_model(project: Project, model: str, kinds: Collection[str], reason: str) -> int:
@@ -111,7 +112,7 @@ def open_in(s: Session, settings: Alerts, new: Alert) -> bool:
     """Open or update an alert in a transaction that is under way."""
     opened = alerts.open_or_update(s, new)
     if opened:
-        alerts.enqueue(s, new.id, "firing", sink_names(settings))
+        alerts.enqueue(s, new.id, "firing", sinks.configured(settings))
     return opened
 
 
@@ -119,12 +120,12 @@ def resolve_in(s: Session, project: Project, alert: Alert, reason: str) -> bool:
     """End an alert in a transaction that is under way."""
     ended = alerts.resolve(s, alert, reason, project.now())
     if ended:
-        alerts.enqueue(s, alert.id, "resolved", sink_names(project.settings.alerts))
+        alerts.enqueue(s, alert.id, "resolved", sinks.configured(project.settings.alerts))
     return ended
 
 
 def ack(project: Project, alert_id: int) -> AlertLine:
-    """Note that somebody has seen the alert; raises NotFoundError, ConflictError if it has ended."""
+    """Record that the actor takes care of the alert; raises NotFoundError, ConflictError."""
     now = project.now()
     with project.write() as s:
         alert = alerts.get(s, alert_id)
@@ -145,20 +146,10 @@ def ongoing(project: Project, *, model: str | None = None) -> list[AlertLine]:
         return [_line(alert) for alert in alerts.ongoing(s, model=model)]
 
 
-def newest(project: Project, *, model: str | None = None, limit: int = 100) -> list[AlertLine]:
+def newest(project: Project, limit: int) -> list[AlertLine]:
     """Return the newest alerts, ended ones too, newest first."""
     with project.read() as s:
-        return [_line(alert) for alert in alerts.newest(s, model=model, limit=limit)]
-
-
-def sink_names(settings: Alerts) -> tuple[str, ...]:
-    """Return where messages go by these settings: always the log, then what is set."""
-    chosen = {
-        "command": bool(settings.command),
-        "webhook": bool(settings.webhook_url),
-        "mail": bool(settings.smtp_host),
-    }
-    return ("log", *(name for name, wanted in chosen.items() if wanted))
+        return [_line(alert) for alert in alerts.newest(s, limit)]
 
 
 def deliver(project: Project) -> Delivered:
@@ -176,14 +167,10 @@ def deliver(project: Project) -> Delivered:
 
 def test(project: Project) -> list[Outcome]:
     """Send a test message to every sink that is set, and return how each fared."""
-    from mlkit.flows import sinks  # smtplib and ssl
-
     settings = project.settings.alerts
-    message = sinks.test_message(project.root.name, project.now())
-    return [
-        Outcome(name, (error := sinks.send(name, settings, message)) is None, error)
-        for name in sink_names(settings)
-    ]
+    message = messages.trial(project.root.name, project.now())
+    outcomes = {name: sinks.send(name, message, settings) for name in sinks.configured(settings)}
+    return [Outcome(name, error is None, error) for name, error in outcomes.items()]
 
 
 def _deliver(project: Project) -> Delivered:
@@ -202,10 +189,9 @@ def _deliver(project: Project) -> Delivered:
 
 
 def _send(project: Project, delivery: AlertDelivery) -> bool:
-    from mlkit.flows import sinks  # smtplib and ssl, when there is something to send
-
-    message = sinks.message_of(delivery, project.root.name)
-    error = sinks.send(delivery.sink, project.settings.alerts, message)
+    error = sinks.send(
+        delivery.sink, messages.about(delivery, project.root.name), project.settings.alerts
+    )
     with project.write() as s:
         at = project.now() if error is None else None
         alerts.record_attempt(s, delivery.id, delivered_at=at, error=error)

@@ -211,8 +211,8 @@ def _changes(
 
 
 def _drift(project: Project, first: DatasetVersion, second: DatasetVersion) -> Any:
-    from mlkit.steps import drift  # numpy and scipy, which the list does without
+    from mlkit.steps import drift  # scipy, which the list does without
 
     rule = drift.DriftRule.from_settings(project.settings.drift)
-    tables = [ingest.load_table(project, version.sha256) for version in (first, second)]
-    return drift.compare_tables(*tables, rule)
+    old, new = (ingest.load_table(project, version.sha256) for version in (first, second))
+    return drift.compare_tables(old, new, rule)

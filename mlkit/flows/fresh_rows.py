@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mlkit.errors import ConflictError, InvalidInputError
 from mlkit.flows import ingest, logs
@@ -84,9 +85,11 @@ def _from_log(project: Project, champion: ModelVersion) -> Fresh:
 def as_dataset(logged: pa.Table, dataset: Dataset, like: pa.Schema) -> pa.Table:
     """Return logged rows with the columns and types of a dataset: features, roles and target.
 
-    The time of a row is when it was asked for. Raises ConflictError if the dataset's time is no
-    point in time.
+    The time of a row is when it was asked for; a row without an entity is an entity of its own.
+    Raises ConflictError if the dataset's time is no point in time.
     """
+    entity = pc.coalesce(logged.column("_entity"), logged.column("_id"))
+    logged = logged.set_column(logged.schema.get_field_index("_entity"), "_entity", entity)
     sources = {dataset.target: "_actual", dataset.entity_column: "_entity"}
     if dataset.time_column is not None:
         if not pa.types.is_timestamp(like.field(dataset.time_column).type):

@@ -1,37 +1,44 @@
 """Watch a champion: what it was asked against its training data, its answers against the truth.
 
-Each check writes one report row, and raises or ends one alert.
+A check writes one report row, and in the same transaction opens, updates or ends one alert.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 import numpy as np
 import pyarrow as pa
+from sqlalchemy.orm import Session
 
 from mlkit import settings
 from mlkit.flows import alerting, deploy, logs
 from mlkit.project import Project
 from mlkit.steps import drift, metrics, performance, reference
 from mlkit.steps.answers import Predictions
-from mlkit.steps.drift import DriftResult, DriftRule, FeatureDrift, Rows
+from mlkit.steps.drift import DriftRule, FeatureDrift, Rows
 from mlkit.steps.metrics import Resampling
+from mlkit.steps.performance import Holdout, Performance, PerformanceRule
+from mlkit.store import alerts
+from mlkit.store.alerts import Alert
 from mlkit.store.registry import ModelVersion
 from mlkit.store.reports import DriftReport, PerformanceReport
 
+_KINDS = {DriftReport: "drift", PerformanceReport: "performance"}
+_BAD = ("drift", "degraded")
+
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):
-    """The stretch of the log that was judged."""
+    """The stretch of the log that was judged, both ends included."""
 
     start: datetime
     end: datetime
 
 
 class DriftChecked(msgspec.Struct, frozen=True, kw_only=True):
-    """The verdict of one drift check."""
+    """The verdict of one drift check; ``drifted`` names the features, the worst first."""
 
-    verdict: str
+    verdict: drift.Verdict
     model: str
     version: int
     window: Window
@@ -43,9 +50,13 @@ class DriftChecked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PerformanceChecked(msgspec.Struct, frozen=True, kw_only=True):
-    """The verdict of one performance check; ``reference`` is the holdout's value."""
+    """The verdict of one performance check.
 
-    verdict: str
+    ``reference`` is the holdout's value, ``limit`` what ``low`` may reach, ``coverage`` the share
+    of the window's predictions that have an actual.
+    """
+
+    verdict: performance.Verdict
     model: str
     version: int
     window: Window
@@ -61,10 +72,13 @@ class PerformanceChecked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check_drift(project: Project, model: str, *, window: str | None = None) -> DriftChecked:
-    """Compare the champion's recent requests with its training data and record the verdict."""
+    """Compare the champion's recent requests with its training data and record the verdict.
+
+    Raises ConflictError if ``model`` has no champion.
+    """
     version = deploy.find_version(project, model)
-    chosen = window or project.settings.model(model).drift_window or project.settings.drift.window
-    stretch = _window(project, chosen)
+    own = project.settings.model(model).drift_window
+    stretch = _window(project, window or own or project.settings.drift.window)
     asked = _rows(project, version, stretch)
     known = reference.load(project.references.read(version.reference_sha256))
     rule = DriftRule.from_settings(project.settings.drift, ordered=True)
@@ -80,30 +94,31 @@ def check_drift(project: Project, model: str, *, window: str | None = None) -> D
         drifted=result.drifted,
         summary=f"v{version.number} {result.summary}",
     )
-    _record_drift(project, version, checked, result)
-    _announce(project, checked, is_bad=result.verdict == "drift", kind="drift")
+    report = DriftReport(
+        **_common(project, version, checked),
+        reference_rows=result.rows.reference,
+        current_rows=result.rows.current,
+    )
+    _record(project, report, checked)
     return checked
 
 
 def check_performance(
     project: Project, model: str, *, window: str | None = None
 ) -> PerformanceChecked:
-    """Compare the champion's loss on rows with an actual with its holdout's; record the verdict."""
+    """Compare the champion's loss on rows with an actual with its holdout's; record the verdict.
+
+    Raises ConflictError if ``model`` has no champion.
+    """
     version = deploy.find_version(project, model)
     own = project.settings.model(model).performance_window
     stretch = _window(project, window or own or project.settings.performance.window)
     answered = _rows(project, version, stretch)
     known = answered.filter(answered["_actual"].is_valid())
-    metric = next(iter(version.metrics))
-    result = performance.judge(
-        _losses(version, metric, known),
-        float(version.metrics[metric]),
-        performance.PerformanceRule(
-            min_rows=project.settings.performance.min_rows,
-            tolerance=project.settings.performance.tolerance,
-        ),
-        _resampling(project, known.num_rows),
-    )
+    metric, losses = _losses(version, known)
+    holdout = _holdout(version, metric)
+    rule = PerformanceRule.from_settings(project.settings.performance)
+    result = performance.judge(losses, holdout, rule, _resampling(project, known.num_rows))
     checked = PerformanceChecked(
         verdict=result.verdict,
         model=model,
@@ -113,14 +128,16 @@ def check_performance(
         value=result.value,
         low=result.low,
         high=result.high,
-        reference=float(version.metrics[metric]),
+        reference=holdout.value,
         limit=result.limit,
         rows=known.num_rows,
         coverage=known.num_rows / answered.num_rows if answered.num_rows else 0.0,
-        summary=_performance_summary(version, metric, result, known.num_rows),
+        summary=f"v{version.number} {_in_words(result, metric, holdout, known.num_rows)}",
     )
-    _record_performance(project, version, checked)
-    _announce(project, checked, is_bad=result.verdict == "degraded", kind="performance")
+    report = PerformanceReport(
+        **_common(project, version, checked), rows=checked.rows, coverage=checked.coverage
+    )
+    _record(project, report, checked)
     return checked
 
 
@@ -131,29 +148,38 @@ def _window(project: Project, length: str) -> Window:
 
 def _rows(project: Project, version: ModelVersion, stretch: Window) -> pa.Table:
     """Return the rows of this version alone, so that a deployment is no drift."""
-    rows = logs.read(
+    after = stretch.end + timedelta(microseconds=1)
+    return logs.read(
         project,
         version.model.name,
         start=stretch.start,
-        end=stretch.end,
+        end=after,
         version=version.number,
     )
-    for column in deploy.input_schema(version).columns:
-        if column.name not in rows.column_names:
-            rows = rows.append_column(column.name, pa.nulls(rows.num_rows, pa.string()))
-    return rows
 
 
-def _losses(version: ModelVersion, metric: str, rows: pa.Table) -> np.ndarray:
+def _losses(version: ModelVersion, rows: pa.Table) -> tuple[str, np.ndarray]:
+    """Return the metric that the version is judged by, and the loss of each row."""
     schema = deploy.input_schema(version)
     given = rows["_probabilities"].to_pylist()
-    probabilities = None
-    if given and all(row is not None for row in given):
-        probabilities = np.array(given, dtype=float)
-    answers = Predictions(values=rows["_value"].to_pylist(), probabilities=probabilities)
+    told = "log_loss" in version.metrics and all(row is not None for row in given)
+    answers = Predictions(
+        values=rows["_value"].to_pylist(),
+        probabilities=np.array(given, dtype=float) if told else None,
+    )
+    metric = metrics.primary(answers, task=schema.task)
     if not rows.num_rows:
-        return np.zeros(0)
-    return metrics.losses(metric, answers, rows["_actual"].to_pylist(), schema.classes)
+        return metric, np.zeros(0)
+    actuals = rows["_actual"].to_pylist()
+    return metric, metrics.losses(metric, answers, actuals, schema.classes)
+
+
+def _holdout(version: ModelVersion, metric: str) -> Holdout:
+    found, limits = version.metrics, version.intervals
+    if metric in found:
+        return Holdout(found[metric], limits.get(metric, (0.0, found[metric]))[1])
+    accuracy = found["accuracy"]
+    return Holdout(1 - accuracy, 1 - limits.get("accuracy", (accuracy, 1.0))[0])
 
 
 def _resampling(project: Project, rows: int) -> Resampling:
@@ -166,38 +192,14 @@ def _resampling(project: Project, rows: int) -> Resampling:
     )
 
 
-def _performance_summary(
-    version: ModelVersion, metric: str, result: performance.Performance, rows: int
-) -> str:
+def _in_words(result: Performance, metric: str, holdout: Holdout, rows: int) -> str:
     if result.value is None:
-        return f"v{version.number} insufficient_data: no row with an actual"
-    return (
-        f"v{version.number} {result.verdict}: {metric} {result.value:.4g} "
-        f"[{result.low:.4g}, {result.high:.4g}] on {rows} rows, "
-        f"holdout {float(version.metrics[metric]):.4g}"
+        return "insufficient data: no prediction in the window has an actual"
+    measured = (
+        f"{metric} {result.value:.4g} [{result.low:.4g}, {result.high:.4g}] on {rows} rows, "
+        f"{holdout.value:.4g} on the holdout"
     )
-
-
-def _record_drift(
-    project: Project, version: ModelVersion, checked: DriftChecked, result: DriftResult
-) -> None:
-    row = DriftReport(
-        **_common(project, version, checked),
-        reference_rows=result.rows.reference,
-        current_rows=result.rows.current,
-    )
-    with project.write() as s:
-        s.add(row)
-
-
-def _record_performance(
-    project: Project, version: ModelVersion, checked: PerformanceChecked
-) -> None:
-    row = PerformanceReport(
-        **_common(project, version, checked), rows=checked.rows, coverage=checked.coverage
-    )
-    with project.write() as s:
-        s.add(row)
+    return f"{result.verdict.replace('_', ' ')}: {measured}"
 
 
 def _common(
@@ -215,20 +217,33 @@ def _common(
     }
 
 
-def _announce(
-    project: Project, checked: DriftChecked | PerformanceChecked, *, is_bad: bool, kind: str
+def _record(
+    project: Project,
+    report: DriftReport | PerformanceReport,
+    checked: DriftChecked | PerformanceChecked,
 ) -> None:
-    """Raise the alert, or end it; too little data says nothing about an ongoing one."""
-    key = f"{kind}:{checked.model}"
-    if is_bad:
-        alerting.raise_alert(
-            project,
+    with project.write() as s:
+        s.add(report)
+        _announce(s, project, _KINDS[type(report)], checked)
+
+
+def _announce(
+    s: Session, project: Project, kind: str, checked: DriftChecked | PerformanceChecked
+) -> None:
+    """Open the alert, or end it; too little data says nothing about an ongoing one."""
+    key, now = f"{kind}:{checked.model}", project.now()
+    if checked.verdict in _BAD:
+        new = Alert(
             key=key,
             kind=kind,
             severity="warning",
             model=checked.model,
             summary=f"{checked.model} {checked.summary}",
             details={"version": checked.version, "verdict": checked.verdict},
+            opened_at=now,
+            last_seen_at=now,
         )
+        alerting.open_in(s, project.settings.alerts, new)
     elif checked.verdict == "ok":
-        alerting.resolve(project, key, checked.summary)
+        for alert in alerts.ongoing(s, key=key):
+            alerting.resolve_in(s, project, alert, checked.summary)

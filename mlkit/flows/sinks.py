@@ -1,29 +1,40 @@
 """Where a message about an alert can go: the log, a command, a webhook, a mailbox.
 
-Each sink raises OSError, or one of its library's errors, when a message did not arrive. No secret
-is ever part of an error text.
+What is sent, when, and how often it is tried is decided in ``alerting``.
 """
 
 import hmac
+import ipaddress
 import logging
+import os
+import signal
 import smtplib
+import ssl
 import subprocess
+import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from email.message import EmailMessage
 from http.client import HTTPException
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 import msgspec
 
+from mlkit.flows.messages import Message
 from mlkit.settings import Alerts
 
-log = logging.getLogger("mlkit.alerts")
-
-Message = Mapping[str, Any]
-FAILURES: Final = (OSError, subprocess.SubprocessError, HTTPException, smtplib.SMTPException)
+_log = logging.getLogger("mlkit.alerts")
+_FAILURES: Final = (
+    OSError,
+    ValueError,  # a malformed URL or address
+    HTTPException,
+    smtplib.SMTPException,
+    subprocess.SubprocessError,
+)
+_SMTPS_PORT: Final = 465
+_SHOWN: Final = 300
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -34,52 +45,56 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 def configured(settings: Alerts) -> tuple[str, ...]:
-    """Return the names of the sinks that the settings describe; the log is always one."""
+    """Return where messages go by these settings: always the log, then what is set."""
     chosen = {
-        "log": True,
         "command": bool(settings.command),
         "webhook": bool(settings.webhook_url),
-        "mail": bool(settings.smtp_host and settings.mail_to),
+        "mail": bool(settings.smtp_host),
     }
-    return tuple(name for name, is_on in chosen.items() if is_on)
+    return ("log", *(name for name, is_on in chosen.items() if is_on))
 
 
-def send(sink: str, message: Message, settings: Alerts) -> None:
-    """Deliver ``message`` by one sink; raises one of ``FAILURES``."""
-    _SINKS[sink](message, settings)
+def send(sink: str, message: Message, settings: Alerts) -> str | None:
+    """Send ``message`` and return None, or what went wrong in one line without any secret."""
+    try:
+        _SINKS[sink](message, settings)
+    except _FAILURES as error:
+        return _plain(_without_secrets(_explain(error), settings))[:_SHOWN]
+    return None
 
 
-def explain(error: Exception) -> str:
-    """Return what went wrong in one line without what was sent."""
-    if isinstance(error, subprocess.CalledProcessError):
-        return f"the command ended with exit code {error.returncode}"
-    if isinstance(error, subprocess.TimeoutExpired):
-        return f"the command did not end within {error.timeout:g} s"
-    if isinstance(error, urllib.error.HTTPError):
-        return f"the webhook answered {error.code}"
-    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no detail'}"
+def _to_log(message: Message, _settings: Alerts) -> None:
+    _log.warning("%s", _plain(message.text))
 
 
-def _log(message: Message, _settings: Alerts) -> None:
-    log.warning("alert %s: %s", message["status"], message["summary"])
+def _to_command(message: Message, settings: Alerts) -> None:
+    """Run the command with the message on its standard input; a group of its own can be killed."""
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as said:
+        given.write(msgspec.json.encode(message))
+        given.seek(0)
+        with subprocess.Popen(  # noqa: S603  # an argv list from the settings, never a shell
+            settings.command,
+            stdin=given,
+            stdout=subprocess.DEVNULL,
+            stderr=said,
+            start_new_session=True,
+        ) as process:
+            try:
+                code = process.wait(settings.timeout_s)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                raise
+        if code:
+            said.seek(0)
+            text = said.read(_SHOWN).decode(errors="replace")
+            raise subprocess.SubprocessError(f"the command ended with exit code {code}: {text}")
 
 
-def _command(message: Message, settings: Alerts) -> None:
-    subprocess.run(  # noqa: S603  # an argv list from the settings file, never a shell
-        list(settings.command),
-        input=msgspec.json.encode(message),
-        timeout=settings.timeout_s,
-        check=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-
-
-def _webhook(message: Message, settings: Alerts) -> None:
+def _to_webhook(message: Message, settings: Alerts) -> None:
     if urlsplit(settings.webhook_url).scheme not in ("http", "https"):
-        raise OSError("alerts.webhook_url is not an http or https URL")
+        raise ValueError("alerts.webhook_url is not an http or https URL")
     body = msgspec.json.encode(message)
-    headers = {"Content-Type": "application/json"}
+    headers = {"Content-Type": "application/json", "User-Agent": "mlkit"}
     if settings.webhook_secret:
         digest = hmac.digest(settings.webhook_secret.encode(), body, "sha256").hex()
         headers["X-Mlkit-Signature"] = f"sha256={digest}"
@@ -89,23 +104,73 @@ def _webhook(message: Message, settings: Alerts) -> None:
         return
 
 
-def _mail(message: Message, settings: Alerts) -> None:
+def _to_mail(message: Message, settings: Alerts) -> None:
+    if not settings.mail_to:
+        raise ValueError("alerts.mail_to names nobody")
     mail = EmailMessage()
-    mail["Subject"] = f"[mlkit] {message['status']}: {message['summary']}"[:200].replace("\n", " ")
+    mail["Subject"] = _plain(f"[mlkit] {message.text}")[:200]
     mail["From"] = settings.mail_from or settings.mail_to[0]
     mail["To"] = ", ".join(settings.mail_to)
     mail.set_content(msgspec.json.format(msgspec.json.encode(message), indent=2).decode())
-    with smtplib.SMTP(settings.smtp_host, settings.smtp_port, timeout=settings.timeout_s) as server:
-        if settings.smtp_starttls:
-            server.starttls()
+    with _mail_server(settings) as server:
         if settings.smtp_user:
             server.login(settings.smtp_user, settings.smtp_password)
         server.send_message(mail)
 
 
+def _mail_server(settings: Alerts) -> smtplib.SMTP:
+    """Return a connection whose certificate is checked; plain text only as far as loopback."""
+    host, port, timeout = settings.smtp_host, settings.smtp_port, settings.timeout_s
+    if port == _SMTPS_PORT:
+        return smtplib.SMTP_SSL(host, port, timeout=timeout, context=ssl.create_default_context())
+    if settings.smtp_user and not settings.smtp_starttls and not _is_loopback(host):
+        raise ValueError(f"no password is sent to {host} in plain text; set alerts.smtp_starttls")
+    server = smtplib.SMTP(host, port, timeout=timeout)
+    if settings.smtp_starttls:
+        server.starttls(context=ssl.create_default_context())
+    return server
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _explain(error: Exception) -> str:
+    if isinstance(error, subprocess.TimeoutExpired):
+        return f"the command did not end within {error.timeout:g} s"
+    if isinstance(error, urllib.error.HTTPError):
+        return f"the webhook answered {error.code}" + (
+            "; redirects are not followed" if 300 <= error.code < 400 else ""
+        )
+    if isinstance(error, urllib.error.URLError):
+        return f"cannot reach the webhook: {error.reason}"
+    return str(error) or type(error).__name__
+
+
+def _without_secrets(text: str, settings: Alerts) -> str:
+    """Return ``text`` without the secrets of the settings; the path of a webhook URL is one."""
+    url = urlsplit(settings.webhook_url)
+    user_info, _, _ = url.netloc.rpartition("@")
+    secrets = {
+        settings.webhook_url, settings.webhook_secret, settings.smtp_password, url.path.strip("/"),
+        url.query, *user_info.split(":"),
+    }  # fmt: skip
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return text
+
+
+def _plain(text: str) -> str:
+    """Return ``text`` on one line without control characters: it may quote a user's data."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
 _SINKS: Final[Mapping[str, Callable[[Message, Alerts], None]]] = {
-    "log": _log,
-    "command": _command,
-    "webhook": _webhook,
-    "mail": _mail,
+    "log": _to_log,
+    "command": _to_command,
+    "webhook": _to_webhook,
+    "mail": _to_mail,
 }

@@ -56,4 +56,5 @@ def _autocorrelations(centred: np.ndarray) -> np.ndarray:
     size = 1 << (2 * rows - 1).bit_length()
     power = np.abs(np.fft.rfft(blocks, size, axis=1)) ** 2
     sums: np.ndarray = np.fft.irfft(power.mean(axis=0), size)[:rows]
-    return sums / sums[0] if sums[0] > 0 else np.eye(1, rows)[0]
+    correlations: np.ndarray = sums / sums[0] if sums[0] > 0 else np.eye(1, rows)[0]
+    return correlations

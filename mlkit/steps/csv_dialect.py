@@ -12,6 +12,7 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from mlkit.errors import InvalidInputError
 
@@ -43,7 +44,7 @@ class Dialect:
     header: tuple[str, ...]
     delimiter: str = ","
     decimal_point: str = "."
-    encoding: str = "utf-8"
+    encoding: str = "utf-8-sig"  # UTF-8 with or without its mark
     compression: str | None = None
 
     @property
@@ -58,9 +59,9 @@ def sniff(path: Path) -> Dialect:
     for magic, what in _NOT_CSV:
         if raw.startswith(magic):
             raise InvalidInputError(f"{path} is {what}")
-    encoding = next((name for bom, name in _BOMS if raw.startswith(bom)), "utf-8")
+    encoding = next((name for bom, name in _BOMS if raw.startswith(bom)), "utf-8-sig")
     text = raw.decode(encoding, errors="replace")
-    if encoding == "utf-8" and text.count("\x00") > len(text) // 4:
+    if encoding == "utf-8-sig" and text.count("\x00") > len(text) // 4:
         raise InvalidInputError(
             f"{path} is binary, or UTF-16 without its byte order mark; save it as UTF-8"
         )
@@ -102,8 +103,7 @@ def not_text(path: Path, dialect: Dialect | None) -> InvalidInputError:
     if dialect is None or not dialect.encoding.startswith("utf-8"):
         encoding = "text" if dialect is None else dialect.encoding
         return InvalidInputError(f"{path} is not {encoding}, though it begins so; save it as UTF-8")
-    source = gzip.open(path) if dialect.compression else path.open("rb")
-    with source as stream:
+    with _open(path, compressed=dialect.compression is not None) as stream:
         for number, line in enumerate(stream, start=1):
             try:
                 line.decode()
@@ -111,6 +111,10 @@ def not_text(path: Path, dialect: Dialect | None) -> InvalidInputError:
                 wrong = f"byte 0x{line[error.start]:02x} in line {number}"
                 return InvalidInputError(f"{path} is not UTF-8: {wrong}; save it as UTF-8")
     return InvalidInputError(f"{path} is not UTF-8; save it as UTF-8")
+
+
+def _open(path: Path, *, compressed: bool) -> gzip.GzipFile | BinaryIO:
+    return gzip.open(path) if compressed else path.open("rb")
 
 
 def _sample(path: Path) -> tuple[bytes, str | None]:

@@ -138,7 +138,8 @@ def numbers(column: Any) -> np.ndarray:
     """Return the values of a numeric column that are there, in row order."""
     present = casts.cast(column, casts.NUMBER).column.drop_null()
     values: np.ndarray = present.to_numpy().astype(float)
-    return values[~np.isnan(values)]
+    known: np.ndarray = values[~np.isnan(values)]
+    return known
 
 
 def labels(column: Any, measure: Measure, *, numeric: bool = False) -> Any:

@@ -124,10 +124,9 @@ def ongoing(
     return list(s.scalars(query.order_by(Alert.id)))
 
 
-def newest(s: Session, *, model: str | None = None, limit: int) -> list[Alert]:
+def newest(s: Session, limit: int) -> list[Alert]:
     """Return the newest alerts, ended ones too, newest first."""
-    query = select(Alert) if model is None else select(Alert).where(Alert.model == model)
-    return list(s.scalars(query.order_by(Alert.id.desc()).limit(limit)))
+    return list(s.scalars(select(Alert).order_by(Alert.id.desc()).limit(limit)))
 
 
 def enqueue(s: Session, alert_id: int, event: Event, sinks: Iterable[str]) -> None:
@@ -168,69 +167,3 @@ def _update_ongoing(s: Session, new: Alert) -> bool:
         )
     )
     return int(done.rowcount) == 1  # type: ignore[attr-defined]  # an UPDATE returns a CursorResult
-
-
-def ongoing(
-    s: Session, *, model: str | None = None, kinds: Collection[str] | None = None
-) -> list[Alert]:
-    """Return the alerts that have not ended, oldest first; of one model and some kinds if named."""
-    query = select(Alert).where(Alert.resolved_at.is_(None)).order_by(Alert.id)
-    if model is not None:
-        query = query.where(Alert.model == model)
-    if kinds is not None:
-        query = query.where(Alert.kind.in_(kinds))
-    return list(s.scalars(query))
-
-
-def newest(s: Session, limit: int) -> list[Alert]:
-    """Return the newest alerts, ended ones included."""
-    return list(s.scalars(select(Alert).order_by(Alert.id.desc()).limit(limit)))
-
-
-def touch(s: Session, alert: Alert) -> tuple[Alert, bool]:
-    """Add ``alert``, or bring the ongoing one with its key up to date; True if it is new."""
-    known = s.scalar(select(Alert).where(Alert.key == alert.key, Alert.resolved_at.is_(None)))
-    if known is None:
-        s.add(alert)
-        s.flush()
-        return alert, True
-    known.summary, known.details, known.severity = alert.summary, alert.details, alert.severity
-    known.last_seen_at = alert.last_seen_at
-    known.times_seen += 1
-    return known, False
-
-
-def end(s: Session, alert: Alert, now: datetime) -> bool:
-    """Mark ``alert`` as resolved; False if somebody else did meanwhile."""
-    done = s.execute(
-        update(Alert)
-        .where(Alert.id == alert.id, Alert.resolved_at.is_(None))
-        .values(resolved_at=now)
-    )
-    return bool(done.rowcount)
-
-
-def queue(s: Session, alert: Alert, event: str, sinks: Iterable[str]) -> None:
-    """Write one delivery to each sink into the outbox."""
-    s.add_all(AlertDelivery(alert_id=alert.id, event=event, sink=sink) for sink in sinks)
-
-
-def pending(s: Session, most_attempts: int) -> list[AlertDelivery]:
-    """Return the deliveries still to be made, oldest first."""
-    query = select(AlertDelivery).where(
-        AlertDelivery.delivered_at.is_(None), AlertDelivery.attempts < most_attempts
-    )
-    return list(s.scalars(query.order_by(AlertDelivery.id)))
-
-
-def settle(s: Session, delivery_id: int, now: datetime, error: str | None) -> None:
-    """Record one attempt: delivered if there was no ``error``."""
-    s.execute(
-        update(AlertDelivery)
-        .where(AlertDelivery.id == delivery_id)
-        .values(
-            attempts=AlertDelivery.attempts + 1,
-            delivered_at=None if error else now,
-            error=error,
-        )
-    )

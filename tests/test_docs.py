@@ -1,0 +1,232 @@
+"""Every command on every page works: pages are run from top to bottom, as a reader would."""
+
+import importlib
+import importlib.util
+import json
+import os
+import re
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import click
+import pytest
+
+from mlkit.cli.root import COMMANDS
+from mlkit.project import Project
+
+ROOT = Path(__file__).parents[1]
+WARM = Path(__file__).with_name("warm.py")
+EXAMPLES = ROOT / "examples"
+SHARED = ("customers.csv", "week.csv", "week.json")  # what own_csv/make_csv.py writes
+PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("examples/**/*.md")])
+ALONE = ("docs/guide.md", "examples/own_csv/README.md", "examples/custom_estimator/README.md",
+         "examples/cron_only/README.md")  # fmt: skip
+COLD = "examples/own_csv/README.md"  # run with the program as it is installed
+IN_A_PROJECT = ("docs/operations.md", "docs/security.md")
+ELSEWHERE = re.compile(r"pip install|mlkit demo")  # .ci/run and the tests of the demo run these
+
+
+def _commands(page: Path) -> list[str]:
+    """Return the commands of the ``console`` blocks: ``$ `` starts one, ``> `` goes on."""
+    blocks = re.findall(r"^```console\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+    found: list[str] = []
+    for line in "".join(blocks).splitlines():
+        if line.startswith("$ "):
+            found.append(line[2:])
+        elif line.startswith("> "):
+            found[-1] += "\n" + line[2:]
+    return found
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _stand_ins(folder: Path, program: str | None) -> None:
+    """Put programs into ``folder`` that only write down what would change this machine."""
+    folder.mkdir()
+    programs = {
+        "sudo": f'#!/bin/sh\necho "sudo $*" >> {folder}/asked\n',
+        "crontab": f'#!/bin/sh\n[ "$1" = -l ] && exit 1\ncat > {folder}/crontab-installed\n',
+    }
+    if program is not None:
+        programs["mlkit"] = program
+    for name, text in programs.items():
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755)
+
+
+@pytest.fixture(scope="session")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The text of a program ``mlkit`` that has its imports behind it."""
+    address = tmp_path_factory.mktemp("warm") / "socket"
+    server = subprocess.Popen([sys.executable, WARM, address])
+    while not address.exists():
+        assert server.poll() is None
+        time.sleep(0.05)
+    yield _load(WARM).client(str(address), str(Path(sys.executable).with_name("mlkit")))
+    server.kill()
+    server.wait()
+
+
+def _run(page: Path, folder: Path, *, program: str | None = None) -> str:
+    """Run the commands of a page in ``folder`` in one shell; the first that fails ends it."""
+    port = str(_free_port())
+    script = "set -eu -o pipefail\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n"
+    for command in _commands(page):
+        script += f"echo {shlex.quote('$ ' + command)}\n{command}\n".replace(":8000", f":{port}")
+    _stand_ins(folder.parent / "stand-ins", program)
+    path = [str(folder.parent / "stand-ins"), str(Path(sys.executable).parent), os.environ["PATH"]]
+    environment = {
+        "PATH": ":".join(path),
+        "HOME": str(folder.parent),
+        "MLKIT_SERVER_PORT": port,
+        "LANG": "C.UTF-8",
+    }
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=folder, env=environment, capture_output=True, text=True,
+        timeout=240, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, f"{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+    return done.stdout
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Path:
+    """A folder with the files that the pages speak of."""
+    folder = tmp_path / "room"
+    folder.mkdir()
+    for name in SHARED:
+        shutil.copy(EXAMPLES / "own_csv" / name, folder)
+    return folder
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_a_page_that_starts_from_nothing_runs_from_top_to_bottom(
+    name: str, room: Path, warm: str
+) -> None:
+    for file in (ROOT / name).parent.glob("*.py"):
+        shutil.copy(file, room)
+    _run(ROOT / name, room, program=None if name == COLD else warm)
+    shop = room / "shop"
+    assert (shop / "ml.sqlite").is_file()
+    if name == "docs/guide.md":
+        _check_guide(room)
+    if name == "examples/cron_only/README.md":
+        _check_cron_only(room)
+
+
+def _check_guide(room: Path) -> None:
+    """After the walk: a rollback behind, a clock installed, and the restored project the same."""
+    asked = (room.parent / "stand-ins" / "asked").read_text()
+    assert "systemctl enable --now mlkit-shop-serve.service" in asked
+    assert "job run retrain" in (room.parent / "stand-ins" / "crontab-installed").read_text()
+    for project in ("shop", "shop-again"):
+        told = _mlkit(room / project, "model", "history", "churn")
+        actions = [entry["action"] for entry in told["history"]]
+        assert actions.count("rollback") == 1, told
+
+
+def _check_cron_only(room: Path) -> None:
+    shown = _mlkit(room / "shop", "model", "show", "churn")
+    assert {version["version"] for version in shown["versions"]} == {1, 2}
+    assert "job run drift" not in (room.parent / "stand-ins" / "crontab-installed").read_text()
+
+
+def _mlkit(project: Path, *words: str) -> dict[str, list[dict[str, object]]]:
+    command = [sys.executable, "-m", "mlkit", "--project", str(project), *words, "--json"]
+    found: dict[str, list[dict[str, object]]] = json.loads(subprocess.check_output(command))
+    return found
+
+
+@pytest.fixture
+def at_work(trained: Project) -> Path:
+    """A project with a bad champion after a good one, and the jobs of a new project."""
+    from mlkit.flows import deploy, train  # slow to import
+
+    train.train(trained, "churn", "churn", estimator="dummy")
+    deploy.promote(trained, "churn", 2, reason="to be taken back", force=True)
+    trained.close()
+    shutil.copytree(ROOT / "jobs", trained.root / "jobs")
+    return trained.root
+
+
+@pytest.mark.parametrize("name", IN_A_PROJECT)
+def test_a_page_for_a_project_at_work_runs_from_top_to_bottom(
+    name: str, at_work: Path, warm: str
+) -> None:
+    _run(ROOT / name, at_work, program=warm)
+
+
+def test_the_commands_of_every_page_are_run_by_some_test() -> None:
+    for page in PAGES:
+        name = page.relative_to(ROOT).as_posix()
+        if name not in ALONE and name not in IN_A_PROJECT:
+            assert all(ELSEWHERE.search(command) for command in _commands(page)), name
+
+
+def test_the_guide_walks_the_whole_way() -> None:
+    text = "\n".join(_commands(ROOT / "docs" / "guide.md"))
+    way = ("init", "data add", "train", "serve", "curl -s http://127.0.0.1:8000/predict",
+           "curl -s http://127.0.0.1:8000/actuals", "drift check", "perf check", "retrain",
+           "model rollback", "job crontab", "job systemd", "backup create",
+           "backup restore")  # fmt: skip
+    places = [text.index(step) for step in way]
+    assert places == sorted(places)
+
+
+def _command_of(words: list[str]) -> tuple[click.Command, list[str]]:
+    """Return the command that ``words`` name and the words that are left."""
+    assert words[0] in COMMANDS, words
+    module, attribute, _ = COMMANDS[words[0]]
+    command = getattr(importlib.import_module(f"mlkit.cli.{module}"), attribute)
+    rest = words[1:]
+    while isinstance(command, click.Group) and rest:
+        assert rest[0] in command.commands, words
+        command, rest = command.commands[rest[0]], rest[1:]
+    return command, rest
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_mention_of_a_command_names_one_with_these_options(page: Path) -> None:
+    for mention in re.findall(r"`mlkit ([a-z][^`]*)`", page.read_text()):
+        words = mention.split()
+        if not words[0].isalpha():
+            continue
+        command, rest = _command_of(words)
+        known = {name for param in command.params for name in (*param.opts, *param.secondary_opts)}
+        assert {word for word in rest if word.startswith("-")} <= known, mention
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
+        assert target.startswith("https://") or (page.parent / target).exists(), target
+
+
+def _load(file: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_generated_pages_are_what_the_program_says_today() -> None:
+    assert _load(ROOT / "docs" / "generate.py").stale() == []
+
+
+def test_the_files_of_the_examples_are_what_their_script_writes(tmp_path: Path) -> None:
+    _load(EXAMPLES / "own_csv" / "make_csv.py").main(tmp_path)
+    for name in SHARED:
+        assert (tmp_path / name).read_bytes() == (EXAMPLES / "own_csv" / name).read_bytes()
