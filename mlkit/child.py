@@ -12,6 +12,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -52,6 +53,7 @@ def main(order: Order, reply: Connection) -> None:
     os.setsid()
     _die_with_runner()
     _redirect(order.output)
+    signal.signal(signal.SIGTERM, _leave)
     os.environ.update({**order.environment, "MLKIT_ACTOR": f"job:{order.job}"})
     _limit(order.project.settings.jobs.memory_mb)
     reply.send_bytes(msgspec.json.encode(_run(order)))
@@ -103,6 +105,11 @@ def _follow_runner() -> None:
         os.killpg(0, signal.SIGKILL)
 
 
+def _leave(*_: object) -> None:
+    """Let the job clean up, and leave in its output where it was when its time was over."""
+    raise SystemExit("told to stop")
+
+
 def _redirect(output: Path) -> None:
     output.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -116,7 +123,9 @@ def _redirect(output: Path) -> None:
 
 def _limit(memory_mb: int) -> None:
     os.nice(_NICENESS)
-    Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE)
+    with suppress(OSError):  # some containers forbid it
+        Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE)
     if memory_mb:
-        limit = memory_mb << 20
-        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        limit = memory_mb << 20 if hard == resource.RLIM_INFINITY else min(memory_mb << 20, hard)
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))

@@ -5,7 +5,8 @@ Every clock (daemon, cron, systemd, a person) ends here, so two of them do no ha
 
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -63,24 +64,20 @@ def run_one(
         report = _execute(project, run, stop)
     finally:
         ended = _finish(project, run, report)
-    _announce(project, ended)
+        _announce(project, ended)
     return _result(project, ended, ran=True)
 
 
 def run_missed(
     project: Project, jobs: Sequence[Job], *, stop: Connection | None = None
-) -> list[RunResult]:
+) -> Iterator[RunResult]:
     """Run, one after another, each job's last slot that no clock ran, if it is not too old.
 
     Slots older than ``jobs.catch_up`` stay missed; of several missed slots only the last is run.
     """
-    results = []
     for job in missed(project, jobs):
-        try:
-            results.append(run_one(project, job, job.last_until(project.now()), stop=stop))
-        except BusyError:
-            continue  # another clock was faster and is at it
-    return results
+        with suppress(BusyError):  # another clock was faster and is at it
+            yield run_one(project, job, job.last_until(project.now()), stop=stop)
 
 
 def missed(project: Project, jobs: Sequence[Job]) -> list[Job]:
@@ -108,6 +105,8 @@ def reap(project: Project) -> list[JobRun]:
                 lost.append(run)
     for run in lost:
         _raise_alert(project, run.job, LOST, "its runner vanished (killed, or the machine went)")
+    if lost:
+        alerting.deliver(project)
     return lost
 
 

@@ -3,7 +3,7 @@
 Nothing here runs a job (``runner``) or writes it for another clock (``units``).
 """
 
-import importlib
+import importlib.util
 import re
 import sys
 from collections.abc import Callable
@@ -174,13 +174,27 @@ def _import(root: Path) -> ModuleType:
         )
     for name in [name for name in sys.modules if name.partition(".")[0] == PACKAGE]:
         del sys.modules[name]
-    sys.path[:] = [str(root), *(entry for entry in sys.path if entry != str(root))]
+    if str(root) not in sys.path:
+        sys.path.append(str(root))  # last: a file of the user's must not pose as a library
     importlib.invalidate_caches()
     try:
-        return importlib.import_module(PACKAGE)
+        return _execute(package)
     except InvalidInputError:
         raise
     except Exception as error:  # the user's own code may raise anything; say where
         raise InvalidInputError(
             f"cannot import {root / PACKAGE}: {type(error).__name__}: {error}"
         ) from error
+
+
+def _execute(package: Path) -> ModuleType:
+    """Run the package's own file; a package of that name elsewhere on the path is none of ours."""
+    spec = importlib.util.spec_from_file_location(
+        PACKAGE, package, submodule_search_locations=[str(package.parent)]
+    )
+    if spec is None or spec.loader is None:
+        raise InvalidInputError(f"{package} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[PACKAGE] = module
+    spec.loader.exec_module(module)
+    return module

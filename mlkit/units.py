@@ -41,8 +41,9 @@ UMask=0077
 {extra}ReadWritePaths={root}
 ProtectSystem=strict
 ProtectHome=read-only
-PrivateTmp={private_tmp}
+{temporary}
 PrivateDevices=yes
+PrivateMounts=yes
 NoNewPrivileges=yes
 CapabilityBoundingSet=
 ProtectClock=yes
@@ -199,6 +200,7 @@ def _service(
         root=root,
         user=pwd.getpwuid(root.stat().st_uid).pw_name,
         extra=extra,
-        private_tmp="no" if hidden else "yes",  # the project would not be seen
+        # a private /tmp would hide a project that lies there
+        temporary="ReadWritePaths=/tmp /var/tmp" if hidden else "PrivateTmp=yes",
         install=install,
     )

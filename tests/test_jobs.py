@@ -18,7 +18,7 @@ def _warm() -> None:
 
 def test_all_jobs_run_well_in_the_order_of_the_timetable(trained: Project) -> None:
     (trained.root / "jobs").symlink_to(SHIPPED)
-    results = runner.run_missed(trained, timetable.load(trained)[:4])
+    results = list(runner.run_missed(trained, timetable.load(trained)[:4]))
     said = {result.job: result.summary for result in results}
     assert [result.status for result in results] == ["ok"] * 4, said
     assert said["drift"].startswith("churn: v1 ")

@@ -294,9 +294,9 @@ def test_what_was_missed_runs_once_in_the_order_of_the_timetable(
     project: Project, jobs: dict[str, Job]
 ) -> None:
     chosen = [jobs["good"], jobs["who"]]
-    results = runner.run_missed(project, chosen)
+    results = list(runner.run_missed(project, chosen))
     assert [(result.job, result.status) for result in results] == [("good", "ok"), ("who", "ok")]
-    assert runner.run_missed(project, chosen) == []
+    assert list(runner.run_missed(project, chosen)) == []
 
 
 def test_what_was_missed_too_long_ago_stays_missed(
@@ -306,7 +306,7 @@ def test_what_was_missed_too_long_ago_stays_missed(
     clock = tmp_path / "clock"
     clock.write_text("2026-01-03T00:00:00+00:00")
     late = Project(project.root, project.settings, project.database, clock_file=clock)
-    assert runner.run_missed(late, [yearly]) == []
+    assert list(runner.run_missed(late, [yearly])) == []
     clock.write_text("2026-01-01T23:00:00+00:00")
     (result,) = runner.run_missed(late, [yearly])
     assert result.due == datetime(2026, 1, 1, 1, tzinfo=UTC)

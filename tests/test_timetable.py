@@ -1,5 +1,6 @@
 """Slots are what the expression says, bad expressions and folders are refused with the reason."""
 
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -169,6 +170,20 @@ def test_each_project_has_its_own_timetable(project: Project, tmp_path: Path) ->
     assert [job.name for job in timetable.load(other)] == ["two"]
     assert [job.name for job in timetable.load(project)] == ["one"]
     other.close()
+
+
+def test_a_job_file_may_use_the_users_modules_but_these_replace_no_library(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (project.root / "own_rules.py").write_text("WORD = 'ours'")
+    (project.root / "colorsys.py").write_text("1 / 0")
+    head = "import colorsys\nfrom own_rules import WORD\nfrom jobs.deep import at\n"
+    _write(project, head + TABLE.format(word="drift").replace('"0 3 * * *"', "at"))
+    (project.root / "jobs" / "deep.py").write_text("at = '1 2 3 * *'")
+    (job,) = timetable.load(project)
+    assert job.at == "1 2 3 * *"
+    assert sys.modules["own_rules"].WORD == "ours"
 
 
 @pytest.mark.parametrize(

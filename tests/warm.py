@@ -9,7 +9,7 @@ import os
 import socket
 import sys
 
-COLD = ("serve", "daemon", "job")
+COLD = ("serve", "daemon", "run")
 
 CLIENT = """\
 #!{python} -SE

@@ -115,7 +115,7 @@ def _run(project: "Project", name: str | None, due: str | None) -> "list[RunResu
 
     jobs = timetable.load(project)
     if name is None:
-        results = runner.run_missed(project, jobs)
+        results = list(runner.run_missed(project, jobs))
     else:
         found = timetable.find(jobs, name)
         results = [runner.run_one(project, found, timetable.due_time(project, found, due))]
@@ -140,7 +140,7 @@ def _render_results(results: "RunResult | list[RunResult]") -> None:
     listed = results if isinstance(results, list) else [results]
     for result in listed:
         before = "" if result.ran else f"was run already for {output.cell(result.due)}: "
-        click.echo(f"{result.job} {before}{result.status}: {result.summary}")
+        click.echo(f"{result.job} {before}{result.status}: {result.summary}".removesuffix(": "))
     if not listed:
         click.echo("nothing was missed")
 

@@ -9,7 +9,8 @@ from mlkit.cli import output
 from mlkit.errors import MlkitError
 
 if TYPE_CHECKING:
-    from mlkit.flows.status import AlertLine, ModelLine, VerdictLine
+    from mlkit.flows.alerting import AlertLine
+    from mlkit.flows.status import ModelLine, VerdictLine
     from mlkit.project import Project
 
 
@@ -73,8 +74,8 @@ def _render_alerts(alerts: "tuple[AlertLine, ...]", now: datetime) -> None:
         click.echo("no open alerts\n")
         return
     output.print_table(
-        ("alert", "about", "severity", "open for", "acked", "summary"),
-        [(a.id, a.key, a.severity, _age(a.opened_at, now), a.acked, a.summary) for a in alerts],
+        ("alert", "about", "severity", "status", "since", "summary"),
+        [(a.id, a.key, a.severity, a.status, _ago(a.opened_at, now), a.summary) for a in alerts],
     )
 
 

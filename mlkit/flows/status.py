@@ -7,9 +7,10 @@ import msgspec
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from mlkit.flows import alerting
+from mlkit.flows.alerting import AlertLine
 from mlkit.project import Project
 from mlkit.store import registry, reports
-from mlkit.store.alerts import Alert
 from mlkit.store.predictions import Actual, Prediction
 from mlkit.store.registry import Deployment, Model
 from mlkit.store.reports import DriftReport, PerformanceReport
@@ -40,17 +41,6 @@ class ModelLine(msgspec.Struct, frozen=True, kw_only=True):
     performance: VerdictLine | None
 
 
-class AlertLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One matter that has not ended."""
-
-    id: int
-    key: str
-    severity: str
-    summary: str
-    opened_at: datetime
-    acked: bool
-
-
 class Look(msgspec.Struct, frozen=True, kw_only=True):
     """The state of a project at one moment."""
 
@@ -61,16 +51,13 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def look(project: Project) -> Look:
-    """Return the state of the project now, from one snapshot of its database."""
+    """Return the state of the project now."""
     now = project.now()
     with project.read() as s:
-        ongoing = select(Alert).where(Alert.resolved_at.is_(None)).order_by(Alert.opened_at)
-        return Look(
-            project=project.root,
-            at=now,
-            models=tuple(_model_line(s, model, now) for model in registry.list_models(s)),
-            alerts=tuple(_alert_line(alert) for alert in s.scalars(ongoing)),
-        )
+        models = tuple(_model_line(s, model, now) for model in registry.list_models(s))
+    return Look(
+        project=project.root, at=now, models=models, alerts=tuple(alerting.ongoing(project))
+    )
 
 
 def _model_line(s: Session, model: Model, now: datetime) -> ModelLine:
@@ -109,14 +96,3 @@ def _verdict(
     if report.model_version_id != champion.model_version_id:
         return None
     return VerdictLine(report.verdict, report.summary, report.created_at)
-
-
-def _alert_line(alert: Alert) -> AlertLine:
-    return AlertLine(
-        id=alert.id,
-        key=alert.key,
-        severity=alert.severity,
-        summary=alert.summary,
-        opened_at=alert.opened_at,
-        acked=alert.acked_at is not None,
-    )

@@ -3,16 +3,19 @@
 Looks at the first megabyte only; reading the rows is ``frames``' business.
 """
 
+import codecs
 import csv
 import gzip
 import io
 import re
 import zlib
 from collections import Counter
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from tempfile import NamedTemporaryFile
+from typing import IO, BinaryIO
 
 from mlkit.errors import InvalidInputError
 
@@ -24,7 +27,7 @@ _BOMS = (  # the longer one first: UTF-32's begins with UTF-16's
     (b"\x00\x00\xfe\xff", "utf-32"),
     (b"\xff\xfe", "utf-16"),
     (b"\xfe\xff", "utf-16"),
-    (b"\xef\xbb\xbf", "utf-8-sig"),
+    (b"\xef\xbb\xbf", "utf-8"),
 )
 _NOT_CSV = (
     (b"PK\x03\x04", "a zip archive or an Excel workbook; save the sheet as CSV"),
@@ -44,7 +47,7 @@ class Dialect:
     header: tuple[str, ...]
     delimiter: str = ","
     decimal_point: str = "."
-    encoding: str = "utf-8-sig"  # UTF-8 with or without its mark
+    encoding: str = "utf-8"
     compression: str | None = None
 
     @property
@@ -59,9 +62,9 @@ def sniff(path: Path) -> Dialect:
     for magic, what in _NOT_CSV:
         if raw.startswith(magic):
             raise InvalidInputError(f"{path} is {what}")
-    encoding = next((name for bom, name in _BOMS if raw.startswith(bom)), "utf-8-sig")
-    text = raw.decode(encoding, errors="replace")
-    if encoding == "utf-8-sig" and text.count("\x00") > len(text) // 4:
+    encoding = next((name for bom, name in _BOMS if raw.startswith(bom)), "utf-8")
+    text = raw.decode(encoding, errors="replace").removeprefix("\ufeff")
+    if encoding == "utf-8" and text.count("\x00") > len(text) // 4:
         raise InvalidInputError(
             f"{path} is binary, or UTF-16 without its byte order mark; save it as UTF-8"
         )
@@ -95,22 +98,44 @@ def check_names(names: list[str], path: Path) -> None:
         raise InvalidInputError(f"{path} has more than one column named {listed}; rename them")
 
 
-def not_text(path: Path, dialect: Dialect | None) -> InvalidInputError:
-    """Return the error for a file whose bytes are not text, with the line of the first wrong one.
+@contextmanager
+def as_utf8(path: Path, dialect: Dialect) -> Iterator[Path]:
+    """Yield a file with the same rows in UTF-8: ``path`` itself, or a copy that lives as long.
 
-    Called after reading has failed: it decodes the file again, line by line.
+    Raises InvalidInputError with the line of the first byte that is not what it should be. Done
+    before reading, because Arrow would call a decoder from threads that may outlive the reader,
+    and one that asks for Python while it shuts down aborts the process.
     """
-    if dialect is None or not dialect.encoding.startswith("utf-8"):
-        encoding = "text" if dialect is None else dialect.encoding
-        return InvalidInputError(f"{path} is not {encoding}, though it begins so; save it as UTF-8")
-    with _open(path, compressed=dialect.compression is not None) as stream:
-        for number, line in enumerate(stream, start=1):
-            try:
-                line.decode()
-            except UnicodeDecodeError as error:
-                wrong = f"byte 0x{line[error.start]:02x} in line {number}"
-                return InvalidInputError(f"{path} is not UTF-8: {wrong}; save it as UTF-8")
-    return InvalidInputError(f"{path} is not UTF-8; save it as UTF-8")
+    if dialect.encoding == "utf-8":
+        _recode(path, dialect, None)
+        yield path
+        return
+    with NamedTemporaryFile(suffix=".csv") as copy:
+        _recode(path, dialect, copy)
+        copy.flush()
+        yield Path(copy.name)
+
+
+def _recode(path: Path, dialect: Dialect, copy: IO[bytes] | None) -> None:
+    """Decode all of ``path``, into ``copy`` if there is one."""
+    decoder = codecs.getincrementaldecoder(dialect.encoding)()
+    lines = 1
+    try:
+        with _open(path, compressed=dialect.compression is not None) as stream:
+            while chunk := stream.read(SAMPLE_BYTES):
+                text = decoder.decode(chunk)
+                lines += text.count("\n")
+                if copy is not None:
+                    copy.write(text.encode())
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError as error:
+        lines += error.object[: error.start].count(b"\n")
+        name, wrong = dialect.encoding.upper(), error.object[error.start]
+        raise InvalidInputError(
+            f"{path} is not {name}: byte 0x{wrong:02x} in line {lines}; save it as UTF-8"
+        ) from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise InvalidInputError(f"{path} is damaged: {error}") from error
 
 
 def _open(path: Path, *, compressed: bool) -> gzip.GzipFile | BinaryIO:

@@ -41,8 +41,8 @@ def ks(
     """Return the largest distance between two empirical distribution functions, and its p value.
 
     The distance is bit-equal to ``scipy.stats.ks_2samp``. The p value is Kolmogorov's asymptotic
-    one at Vrbik's (2018) correction for small samples, within 1e-3 of scipy's ``method="asymp"``
-    from 50 effective rows; it is conservative with ties. ``rows`` are the effective sizes of the
+    one with Vrbik's (2018) correction for small samples, within 1e-3 of scipy's
+    ``method="asymp"`` from 50 effective rows; it is conservative with ties. ``rows`` are the effective sizes of the
     two samples where they are not their lengths.
 
     >>> ks(np.array([1.0, 2.0, 3.0, 4.0]), np.array([3.0, 4.0, 5.0, 6.0])).distance
@@ -132,6 +132,7 @@ def _largest_gap(first: np.ndarray, second: np.ndarray, points: np.ndarray) -> f
 
 def _kolmogorov(distance: float, rows: float) -> float:
     """Return the probability of a larger distance by chance in ``rows`` effective rows."""
+    rows = max(1, round(rows))  # as scipy does
     root = np.sqrt(rows)
     scaled = root * distance
     corrected = scaled + 1 / (6 * root) + (scaled - 1) / (4 * rows)

@@ -185,7 +185,7 @@ def _tests(profile: Profile, column: Any, rule: DriftRule) -> Iterator[FeatureDr
         if present and profile.present:
             yield _labels(profile, texts.drop_null(), rule)
     missing = len(column) - present
-    if len(column) and (missing or profile.present < profile.rows):
+    if profile.rows and len(column) and (missing or profile.present < profile.rows):
         yield _missing(profile, column, missing, rule)
 
 

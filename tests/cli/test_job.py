@@ -1,7 +1,9 @@
 """``mlkit job``: list, run, history, crontab, systemd, and their exit codes."""
 
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from mlkit import supervisor
 from mlkit.project import Project
 
 JOBS = """
+import time
 from mlkit.timetable import Job
 
 def good(project):
@@ -20,7 +23,15 @@ def good(project):
 def bad(project):
     raise ValueError("no such column")
 
-TIMETABLE = (Job("good", run=good, at="0 3 * * *"), Job("bad", run=bad, at="30 4 1 * *"))
+def slow(project):
+    (project.root / "notes").open("a").write("x")
+    try:
+        time.sleep(60)
+    finally:
+        (project.root / "notes").open("a").write("y")
+
+TIMETABLE = (Job("good", run=good, at="0 3 * * *"), Job("bad", run=bad, at="30 4 1 * *"),
+             Job("slow", run=slow, at="0 0 1 1 *"))
 """
 
 
@@ -39,7 +50,7 @@ def with_jobs(project: Project, cli: Any) -> Any:
 def test_list_shows_the_timetable_and_what_happened_last(with_jobs: Any) -> None:
     assert "never" not in with_jobs("job", "list").stdout
     with_jobs("job", "run", "good")
-    good, bad = with_jobs.json("job", "list")
+    good, bad, _ = with_jobs.json("job", "list")
     assert (good["job"], good["at"], good["status"]) == ("good", "0 3 * * *", "ok")
     assert (bad["job"], bad["status"], bad["due"]) == ("bad", None, None)
     assert "all quiet" in with_jobs("job", "list").stdout
@@ -74,6 +85,20 @@ def test_a_failed_run_is_exit_code_1_and_says_where_its_output_is(with_jobs: Any
     assert "ValueError: no such column" in with_jobs("job", "run", "bad", code=1).stderr
 
 
+def test_sigterm_stops_the_job_and_the_record_says_so(with_jobs: Any) -> None:
+    command = [sys.executable, "-m", "mlkit", "--project", str(with_jobs.root), "job", "run"]
+    notes = with_jobs.root / "notes"
+    with subprocess.Popen([*command, "slow"]) as process:
+        while not notes.exists() and process.poll() is None:
+            time.sleep(0.02)
+        process.terminate()
+    assert process.returncode == 128 + signal.SIGTERM
+    (run,) = with_jobs.json("job", "history")
+    assert (run["status"], run["summary"]) == ("failed", "the runner was interrupted")
+    assert notes.read_text() == "xy"  # it was given the time to clean up
+    assert "time.sleep(60)" in Path(run["output"]).read_text()
+
+
 def test_missed_slots_are_run_once(with_jobs: Any) -> None:
     (run,) = with_jobs.json("job", "run", "--missed")  # bad was due up to a month ago
     assert (run["job"], run["status"]) == ("good", "ok")
@@ -88,8 +113,8 @@ def test_what_to_run_must_be_said_in_one_way(with_jobs: Any, words: tuple[str, .
 
 
 def test_unknown_jobs_and_times_are_errors_with_a_way_out(with_jobs: Any) -> None:
-    assert "known: good, bad" in with_jobs("job", "run", "god", code=1).stderr
-    assert "known: good, bad" in with_jobs("job", "history", "god", code=1).stderr
+    assert "known: good, bad, slow" in with_jobs("job", "run", "god", code=1).stderr
+    assert "known: good, bad, slow" in with_jobs("job", "history", "god", code=1).stderr
     assert "is no due time" in with_jobs("job", "run", "good", "--due", "noon", code=1).stderr
 
 
@@ -110,5 +135,5 @@ def test_crontab_and_systemd_print_what_to_install(with_jobs: Any, tmp_path: Pat
     units = with_jobs.json("job", "systemd")
     assert units["mlkit-project-good.timer"] in with_jobs("job", "systemd").stdout
     said = with_jobs("job", "systemd", "--out", tmp_path / "units").stdout
-    assert "systemctl enable --now mlkit-project-good.timer mlkit-project-bad.timer" in said
+    assert "systemctl enable --now mlkit-project-good.timer mlkit-project-bad.timer " in said
     assert {file.name: file.read_text() for file in (tmp_path / "units").iterdir()} == units

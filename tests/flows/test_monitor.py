@@ -1,0 +1,247 @@
+"""Watching a champion: its verdicts, its reports and its alerts."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import numpy as np
+import pandas as pd
+import pytest
+from sqlalchemy import select
+
+from mlkit.errors import ConflictError, DamagedError, InvalidInputError, NotFoundError
+from mlkit.flows import actuals, alerting, deploy, monitor
+from mlkit.flows.actuals import ActualItem
+from mlkit.project import Project
+from mlkit.settings import ModelSettings
+from mlkit.steps import encode
+from mlkit.store import predictions, registry, reports
+from mlkit.store.alerts import AlertDelivery
+from mlkit.store.base import new_ids
+from mlkit.store.journal import Entry
+from mlkit.store.reports import DriftReport
+
+Frames = Callable[..., pd.DataFrame]
+EPOCH = pd.Timestamp("1970-01-01", tz="UTC")
+
+
+def serve(
+    project: Project,
+    frame: pd.DataFrame,
+    *,
+    age: timedelta = timedelta(hours=12),
+    known: float = 1.0,
+) -> None:
+    """Log the champion's answers to ``frame``, 10 s apart; tell the truth about a share of them."""
+    loaded = deploy.load_version(project, deploy.find_version(project, "churn"))
+    rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    columns = encode.columns_of_rows(loaded.schema, rows)
+    answers = loaded.predictor.predict(encode.matrix(loaded.schema, columns))
+    assert answers.probabilities is not None
+    start = project.now() - age
+    entries = []
+    for place, features in enumerate(zip(*columns, strict=True)):
+        at = start + timedelta(seconds=10 * place)
+        own_id, identifier = new_ids(at, 2)
+        entries.append(
+            Entry(
+                request_id=own_id, model_id=loaded.model_id, version_id=loaded.version_id,
+                version=loaded.version, role="champion", latency_us=100,
+                served_us=int((at - EPOCH) / timedelta(microseconds=1)), ids=[identifier],
+                entities=[None], features=[msgspec.json.encode(features).decode()],
+                values=[msgspec.json.encode(answers.values[place]).decode()],
+                probabilities=[msgspec.json.encode(answers.probabilities[place].tolist()).decode()],
+            )
+        )  # fmt: skip
+    with project.write() as s:
+        predictions.add(s, entries)
+    truths = zip(entries, frame["churned"].tolist(), strict=True)
+    items = [ActualItem(entry.ids[0], truth) for entry, truth in truths]
+    actuals.add(project, items[: round(known * len(items))])
+
+
+def flip(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.assign(churned=frame["churned"].map({"yes": "no", "no": "yes"}))
+
+
+def keys(project: Project) -> list[str]:
+    return [alert.key for alert in alerting.ongoing(project)]
+
+
+def test_requests_like_the_training_data_are_ok_and_leave_one_report(
+    trained: Project, churn: Frames
+) -> None:
+    serve(trained, churn(rows=300, seed=5))
+    checked = monitor.check_drift(trained, "churn")
+    assert (checked.verdict, checked.version, checked.drifted) == ("ok", 1, ())
+    assert (checked.rows.reference, checked.rows.current) == (400, 300)
+    assert keys(trained) == []
+    with trained.read() as s:
+        report = reports.latest_drift(s, registry.get_model(s, "churn"))
+    assert report is not None
+    assert (report.verdict, report.reference_rows, report.current_rows) == ("ok", 400, 300)
+    assert report.summary == checked.summary
+    assert report.details == msgspec.to_builtins(checked)
+    assert report.window_end - report.window_start == timedelta(days=1)
+
+
+def test_older_and_poorer_customers_are_drift_and_open_one_alert(
+    trained: Project, churn: Frames
+) -> None:
+    frame = churn(rows=300, seed=5)
+    serve(trained, frame.assign(age=frame["age"] + 25, spend=np.nan))
+    checked = monitor.check_drift(trained, "churn")
+    assert checked.verdict == "drift"
+    assert set(checked.drifted) == {"age", "missing(spend)"}
+    monitor.check_drift(trained, "churn")
+    (alert,) = alerting.ongoing(trained)
+    assert (alert.key, alert.kind, alert.model, alert.times_seen) == (
+        "drift:churn", "drift", "churn", 2,
+    )  # fmt: skip
+    assert alert.summary.startswith("churn v1 drift in missing(spend) (0.")
+    with trained.read() as s:
+        assert len(s.scalars(select(DriftReport)).all()) == 2
+        assert len(s.scalars(select(AlertDelivery)).all()) == 1
+
+
+def test_the_alert_ends_when_the_drift_does(trained: Project, churn: Frames) -> None:
+    frame = churn(rows=300, seed=5)
+    serve(trained, frame.assign(age=frame["age"] + 25), age=timedelta(days=4))
+    assert monitor.check_drift(trained, "churn", window="7d").verdict == "drift"
+    serve(trained, churn(rows=300, seed=6))
+    assert monitor.check_drift(trained, "churn", window="1d").verdict == "ok"
+    (alert,) = alerting.newest(trained, 10)
+    assert (alert.status, alert.resolution) == (
+        "resolved", "v1 ok: no drift in 5 tests on 300 rows",
+    )  # fmt: skip
+
+
+def test_too_few_rows_say_nothing_about_an_open_alert(trained: Project, churn: Frames) -> None:
+    frame = churn(rows=300, seed=5)
+    serve(trained, frame.assign(age=frame["age"] + 25), age=timedelta(days=4))
+    monitor.check_drift(trained, "churn", window="7d")
+    serve(trained, churn(rows=50, seed=6))
+    assert monitor.check_drift(trained, "churn").verdict == "insufficient_data"
+    assert keys(trained) == ["drift:churn"]
+
+
+def test_no_traffic_is_insufficient_data(trained: Project) -> None:
+    assert monitor.check_drift(trained, "churn").verdict == "insufficient_data"
+    checked = monitor.check_performance(trained, "churn")
+    assert (checked.verdict, checked.value, checked.coverage) == ("insufficient_data", None, 0.0)
+
+
+def test_the_window_is_the_models_own_unless_one_is_named(trained: Project, churn: Frames) -> None:
+    serve(trained, churn(rows=300, seed=5), age=timedelta(days=2))
+    assert monitor.check_drift(trained, "churn").rows.current == 0
+    assert monitor.check_drift(trained, "churn", window="3d").rows.current == 300
+    own = {"churn": ModelSettings(drift_window="4d", performance_window="1h")}
+    project = with_settings(trained, models=own)
+    assert monitor.check_drift(project, "churn").rows.current == 300
+    assert monitor.check_performance(project, "churn").rows == 0
+
+
+def test_the_last_moment_of_the_window_counts(
+    trained: Project, churn: Frames, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moment = trained.now()
+    monkeypatch.setattr(Project, "now", lambda _: moment)
+    serve(trained, churn(rows=1), age=timedelta(0))
+    assert monitor.check_drift(trained, "churn").rows.current == 1
+
+
+def test_answers_as_good_as_on_the_holdout_are_ok(trained: Project, churn: Frames) -> None:
+    serve(trained, churn(rows=300, seed=5), known=0.5)
+    checked = monitor.check_performance(trained, "churn")
+    assert (checked.verdict, checked.metric, checked.rows) == ("ok", "log_loss", 150)
+    assert checked.coverage == 0.5
+    assert checked.value is not None
+    assert checked.low is not None
+    assert checked.low < checked.value < checked.limit
+    with trained.read() as s:
+        model = registry.get_model(s, "churn")
+        report = reports.latest_performance(s, model)
+        assert checked.reference == registry.get_version(s, model, 1).metrics["log_loss"]
+    assert report is not None
+    assert (report.verdict, report.rows, report.coverage) == ("ok", 150, 0.5)
+
+
+def test_a_world_turned_round_is_degraded_until_it_turns_back(
+    trained: Project, churn: Frames
+) -> None:
+    serve(trained, flip(churn(rows=300, seed=5)), age=timedelta(days=4))
+    checked = monitor.check_performance(trained, "churn")
+    assert checked.verdict == "degraded"
+    assert checked.low is not None
+    assert checked.low > checked.limit >= 1.1 * checked.reference
+    assert keys(trained) == ["performance:churn"]
+    serve(trained, churn(rows=300, seed=6))
+    assert monitor.check_performance(trained, "churn", window="1d").verdict == "ok"
+    assert keys(trained) == []
+
+
+def test_a_model_without_probabilities_is_judged_by_its_error_rate(
+    trained: Project, churn: Frames
+) -> None:
+    serve(trained, flip(churn(rows=300, seed=5)))
+    with trained.write() as s:
+        for row in s.scalars(select(predictions.Prediction)):
+            row.probabilities = None
+    checked = monitor.check_performance(trained, "churn")
+    assert (checked.verdict, checked.metric) == ("degraded", "error_rate")
+    assert 0 < checked.reference < 0.5
+
+
+def test_only_the_champions_rows_are_judged(trained: Project, churn: Frames) -> None:
+    serve(trained, flip(churn(rows=300, seed=5)))
+    with trained.write() as s:
+        model = registry.get_model(s, "churn")
+        old = registry.get_version(s, model, 1)
+        names = [a.key for a in registry.ModelVersion.__mapper__.column_attrs if a.key != "id"]
+        copy = registry.ModelVersion(**{name: getattr(old, name) for name in names})
+        copy.number = 2
+        s.add(copy)
+    deploy.promote(trained, "churn", 2, reason="test", force=True)
+    checked = monitor.check_performance(trained, "churn")
+    assert (checked.version, checked.rows, checked.verdict) == (2, 0, "insufficient_data")
+
+
+def test_a_promotion_ends_the_alerts_about_the_old_champion(
+    trained: Project, churn: Frames
+) -> None:
+    serve(trained, flip(churn(rows=300, seed=5)))
+    monitor.check_performance(trained, "churn")
+    assert alerting.resolve_model(trained, "churn", ("drift", "performance"), "v2 took over") == 1
+    assert keys(trained) == []
+
+
+def test_errors_say_what_to_do(trained: Project, project: Project) -> None:
+    with pytest.raises(NotFoundError, match="no model named 'nosuch'; known: churn"):
+        monitor.check_drift(trained, "nosuch")
+    with pytest.raises(InvalidInputError, match="'1 day' is not a duration"):
+        monitor.check_performance(trained, "churn", window="1 day")
+
+
+def test_a_model_without_a_champion_is_not_judged(
+    project: Project, register: Callable[..., Any]
+) -> None:
+    register(project, promote=False)
+    with pytest.raises(ConflictError, match="no champion"):
+        monitor.check_drift(project, "churn")
+
+
+def test_a_damaged_reference_is_reported_and_leaves_no_report(
+    trained: Project, churn: Frames
+) -> None:
+    version = deploy.find_version(trained, "churn")
+    trained.references.path(version.reference_sha256).write_bytes(b"damaged")
+    with pytest.raises(DamagedError):
+        monitor.check_drift(trained, "churn")
+    with trained.read() as s:
+        assert reports.latest_drift(s, registry.get_model(s, "churn")) is None
+
+
+def with_settings(project: Project, **changes: Any) -> Project:
+    settings = msgspec.structs.replace(project.settings, **changes)
+    return Project(project.root, settings, project.database, project.clock_file)

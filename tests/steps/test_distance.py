@@ -1,0 +1,99 @@
+"""The statistics are scipy's; only the import of scipy.stats is saved."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from mlkit.steps import distance
+
+TIGHT = 1e-12
+numbers = st.lists(st.integers(-20, 20) | st.floats(-1e9, 1e9), min_size=2, max_size=60)
+counts = st.lists(st.tuples(st.integers(0, 500), st.integers(0, 500)), min_size=2, max_size=12)
+
+
+@settings(max_examples=50, deadline=None)
+@given(numbers, numbers)
+def test_the_distance_is_that_of_scipy_for_any_values_and_ties(
+    first: list[float], second: list[float]
+) -> None:
+    mine = distance.ks(np.sort(np.array(first, float)), np.array(second, float))
+    theirs = stats.ks_2samp(first, second, method="asymp")
+    assert mine.distance == pytest.approx(theirs.statistic, abs=TIGHT)
+
+
+@pytest.mark.parametrize(("rows", "other"), [(100, 100), (50, 5_000), (20_000, 300)])
+def test_the_p_value_is_scipys_asymptotic_one_to_a_thousandth(rows: int, other: int) -> None:
+    rng = np.random.default_rng(rows)
+    for shift in (0.0, 0.05, 0.1, 0.2, 0.4):
+        first, second = rng.normal(size=rows), rng.normal(shift, size=other)
+        theirs = stats.ks_2samp(first, second, method="asymp").pvalue
+        assert distance.ks(np.sort(first), second).p_value == pytest.approx(theirs, abs=1e-3)
+
+
+def test_infinities_are_values_like_others() -> None:
+    found = distance.ks(np.array([-np.inf, 0.0, 1.0, np.inf]), np.array([np.inf, np.inf]))
+    assert found.distance == 0.75
+
+
+def test_fewer_effective_rows_make_the_same_distance_less_significant() -> None:
+    rng = np.random.default_rng(0)
+    first, second = np.sort(rng.normal(size=500)), rng.normal(0.3, size=500)
+    assert distance.ks(first, second).p_value < 1e-3
+    assert distance.ks(first, second, rows=(50.0, 50.0)).p_value > 0.05
+
+
+def test_the_smallest_detectable_distance_has_the_p_value_alpha() -> None:
+    least = distance.ks_detectable(0.05, 400, 250)
+    first = np.arange(400) / 400
+    assert distance.ks(first, first[:250] + 10, rows=(400, 250)).p_value < 0.05
+    below, above = (distance._kolmogorov(least * f, 400 * 250 / 650) for f in (0.99, 1.01))
+    assert below > 0.05 > above
+
+
+@settings(max_examples=50, deadline=None)
+@given(counts)
+def test_chi_squared_is_that_of_scipy(pairs: list[tuple[int, int]]) -> None:
+    first, second = np.array(pairs).T
+    seen = np.array([first, second])[:, first + second > 0]
+    if not first.sum() or not second.sum():
+        return
+    theirs = stats.chi2_contingency(seen, correction=False)
+    mine = distance.chi2(first, second)
+    assert mine.statistic == pytest.approx(theirs.statistic, rel=TIGHT, abs=TIGHT)
+    assert mine.p_value == pytest.approx(theirs.pvalue, rel=1e-9, abs=TIGHT)
+    assert mine.variation == pytest.approx(
+        np.abs(first / first.sum() - second / second.sum()).sum() / 2, abs=TIGHT
+    )
+
+
+def test_two_proportions_are_chi_squared_of_the_two_by_two_table() -> None:
+    found = distance.two_proportion((30, 400), (45, 300))
+    theirs = stats.chi2_contingency([[30, 370], [45, 255]], correction=False)
+    assert found.z**2 == pytest.approx(theirs.statistic, rel=TIGHT)
+    assert found.p_value == pytest.approx(theirs.pvalue, rel=1e-9)
+    assert found.change == pytest.approx(0.075)
+
+
+def test_equal_shares_of_nothing_or_of_everything_are_no_change() -> None:
+    assert distance.two_proportion((0, 10), (0, 20)).p_value == 1.0
+    assert distance.two_proportion((10, 10), (20, 20)).change == 0.0
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=40))
+def test_q_values_are_those_of_scipy(p_values: list[float]) -> None:
+    mine = distance.false_discovery(np.array(p_values))
+    assert mine == pytest.approx(stats.false_discovery_control(p_values), abs=TIGHT)
+
+
+def test_the_drift_check_does_without_scipy_stats() -> None:
+    code = "import sys, mlkit.steps.drift, mlkit.flows.monitor; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = done.stdout.split()
+    assert "scipy.special" in loaded
+    assert not {"scipy.stats", "sklearn", "pandas"} & set(loaded)

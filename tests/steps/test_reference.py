@@ -1,0 +1,99 @@
+import io
+import zipfile
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from scipy import stats
+
+from mlkit.errors import DamagedError
+from mlkit.steps import distance, reference
+from mlkit.steps.columns import Column, InputSchema
+
+
+def mixed(rows: int = 300) -> pa.Table:
+    rng = np.random.default_rng(0)
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    spend = [None if i % 10 == 0 else float(v) for i, v in enumerate(rng.gamma(2, 10, rows))]
+    return pa.table(
+        {
+            "spend": pa.array(spend, pa.float64()),
+            "rooms": pa.array(rng.integers(1, 6, rows), pa.int64()),
+            "plan": pa.array(rng.choice(["a", "b", "naïve, \n"], rows), pa.string()),
+            "active": pa.array(rng.random(rows) < 0.3, pa.bool_()),
+            "since": pa.array(
+                [start + timedelta(hours=i) for i in range(rows)], pa.timestamp("us", "UTC")
+            ),
+        }
+    )
+
+
+def test_a_reference_survives_storage() -> None:
+    made = reference.summarize(mixed())
+    read = reference.load(reference.dump(made))
+    assert read.rows == 300
+    for before, after in zip(made.columns, read.columns, strict=True):
+        assert (before.name, before.measure, before.present, before.labels) == (
+            after.name, after.measure, after.present, after.labels,
+        )  # fmt: skip
+        np.testing.assert_array_equal(before.values, after.values)
+        np.testing.assert_array_equal(before.counts, after.counts)
+
+
+def test_each_kind_of_column_is_kept_as_it_will_be_compared() -> None:
+    kept = {profile.name: profile for profile in reference.summarize(mixed()).columns}
+    assert {name: profile.measure for name, profile in kept.items()} == {
+        "spend": "number", "rooms": "label", "plan": "label", "active": "label", "since": "hour",
+    }  # fmt: skip
+    assert kept["spend"].present == 270
+    assert (np.diff(kept["spend"].values) >= 0).all()
+    assert set(kept["rooms"].labels) == {"1", "2", "3", "4", "5"}
+    assert kept["rooms"].counts[:-1].sum() == 300
+    assert len(kept["since"].labels) == 24
+
+
+def test_only_the_input_columns_are_kept() -> None:
+    schema = InputSchema(
+        columns=(Column(name="rooms", kind="integer"),), target="plan", task="classification"
+    )
+    read = reference.load(reference.build(schema, mixed()))
+    assert [profile.name for profile in read.columns] == ["rooms"]
+
+
+def test_the_same_rows_give_the_same_bytes() -> None:
+    first, second = (reference.dump(reference.summarize(mixed())) for _ in range(2))
+    assert first == second
+
+
+def test_a_long_column_is_thinned_within_the_stated_error() -> None:
+    rng = np.random.default_rng(3)
+    values = rng.lognormal(0, 2, 350_000)
+    (thin,) = reference.summarize(pa.table({"x": values})).columns
+    assert (len(thin.values), thin.present) == (reference.MAX_VALUES, 350_000)
+    current = rng.lognormal(0.1, 2, 2_000)
+    exact = stats.ks_2samp(values, current, method="asymp").statistic
+    assert abs(distance.ks(thin.values, current).distance - exact) <= 1 / reference.MAX_VALUES
+
+
+def test_labels_beyond_the_limit_are_counted_together() -> None:
+    names = [f"id{i % 400}" for i in range(1_000)]
+    (profile,) = reference.summarize(pa.table({"x": names})).columns
+    assert len(profile.labels) == reference.MAX_LABELS
+    assert profile.counts.sum() == 1_000
+
+
+@pytest.mark.parametrize("damage", [b"", b"not a zip", None])
+def test_damage_is_recognised(damage: bytes | None) -> None:
+    content = reference.dump(reference.summarize(mixed()))
+    broken = content[: len(content) // 2] if damage is None else damage
+    with pytest.raises(DamagedError):
+        reference.load(broken)
+
+
+def test_a_file_with_a_pickle_in_it_is_refused() -> None:
+    stream = io.BytesIO()
+    np.savez(stream, header=np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    assert zipfile.is_zipfile(stream)
+    with pytest.raises(DamagedError):
+        reference.load(stream.getvalue())
