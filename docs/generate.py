@@ -66,6 +66,40 @@ def _named_sections() -> Iterator[str]:
         yield from (f"## {title}", "", f"{text[:1].upper()}{text[1:]} Settings: {names}.", "")
 
 
+_QUERIES = """\
+## Questions to begin with
+
+What was asked and answered, and what really happened (for the model `churn`):
+
+```sql
+SELECT served_at, version, age, plan, value, actual FROM log_churn ORDER BY served_at DESC LIMIT 10;
+```
+
+Who put which version into service, when and why:
+
+```sql
+SELECT model.name, model_version.number, action, started_at, ended_at, actor, reason
+FROM deployment JOIN model_version ON model_version.id = model_version_id
+JOIN model ON model.id = deployment.model_id ORDER BY deployment.id;
+```
+
+How the verdicts went:
+
+```sql
+SELECT window_end, verdict, summary FROM drift_report ORDER BY id;
+SELECT window_end, verdict, rows, coverage, summary FROM performance_report ORDER BY id;
+```
+
+How good each version was on its holdout, and what the gate said:
+
+```sql
+SELECT model.name, number, estimator, metrics ->> '$.log_loss' AS log_loss,
+       verdict ->> '$.reason' AS reason
+FROM model_version JOIN model ON model.id = model_id ORDER BY model_version.id;
+```
+"""
+
+
 def schema_page() -> str:
     """Return every table with its columns, keys and indexes."""
     lines = [
@@ -84,7 +118,7 @@ def schema_page() -> str:
     classes = {m.class_.__tablename__: m.class_ for m in Base.registry.mappers}
     for table in sorted(metadata.tables.values(), key=lambda table: table.name):
         lines += _table(table, classes[table.name].__doc__ or "")
-    return "\n".join(lines)
+    return "\n".join([*lines, _QUERIES])
 
 
 def _table(table: Table, doc: str) -> Iterator[str]:

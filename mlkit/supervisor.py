@@ -99,13 +99,18 @@ def _report(process: ForkServerProcess, receiver: Connection) -> Report:
 
 def _end(process: ForkServerProcess, grace_s: float) -> None:
     """End the process and all of its group: ask, wait, force."""
-    if not wait([process.sentinel], 0):
+    if not _has_ended(process):
         _signal(process, signal.SIGTERM)
         wait([process.sentinel], grace_s)
         _signal(process, signal.SIGKILL)  # the children of a process that ended may live on
     with _LOCK:
         process.join()
     process.close()
+
+
+def _has_ended(process: ForkServerProcess) -> bool:
+    with _LOCK:
+        return process.exitcode is not None
 
 
 def _signal(process: ForkServerProcess, number: signal.Signals) -> None:
@@ -115,5 +120,6 @@ def _signal(process: ForkServerProcess, number: signal.Signals) -> None:
     try:
         os.killpg(pid, number)
     except ProcessLookupError:  # nobody is left, or it has no group of its own yet
-        if not wait([process.sentinel], 0):
-            os.kill(pid, number)
+        if not _has_ended(process):
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)

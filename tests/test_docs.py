@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,6 +22,7 @@ import pytest
 
 from mlkit.cli.root import COMMANDS
 from mlkit.project import Project
+from mlkit.store.engine import sqlite_driver
 
 ROOT = Path(__file__).parents[1]
 WARM = Path(__file__).with_name("warm.py")
@@ -213,6 +215,16 @@ def test_every_mention_of_a_command_names_one_with_these_options(page: Path) -> 
 def test_every_link_leads_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
         assert target.startswith("https://") or (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_query_finds_rows_in_the_example_database(page: Path) -> None:
+    blocks = re.findall(r"^```sql\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+    queries = [query for block in blocks for query in block.split(";") if query.strip()]
+    file = f"file:{ROOT / 'ml.sqlite.example'}?mode=ro"
+    with closing(sqlite_driver().connect(file, uri=True)) as connection:
+        for query in queries:
+            assert connection.execute(query).fetchall(), query
 
 
 def _load(file: Path) -> ModuleType:

@@ -83,11 +83,20 @@ def print_table(
     for header, right in zip(headers, numeric, strict=True):
         table.add_column(header, justify="right" if right else "left", overflow="fold")
     for row in cells:
-        table.add_row(*(Text("-" if value is None else str(value)) for value in row))
+        table.add_row(*(Text("-" if value is None else printable(str(value))) for value in row))
     console = Console()
     if not console.is_terminal:
         console = Console(width=200)  # a pipe or a file wraps nothing
     console.print(table)
+
+
+def printable(text: str) -> str:
+    """Return ``text`` without what steers a terminal: data may come from anyone.
+
+    >>> printable("red \\x1b[31m")
+    'red \ufffd[31m'
+    """
+    return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
 
 
 def cell(value: object) -> object:

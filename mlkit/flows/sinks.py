@@ -7,6 +7,7 @@ import hmac
 import ipaddress
 import logging
 import os
+import re
 import signal
 import smtplib
 import ssl
@@ -35,6 +36,7 @@ _FAILURES: Final = (
 )
 _SMTPS_PORT: Final = 465
 _SHOWN: Final = 300
+_URL_MARKS: Final = re.compile(r"[/?&=#@:]+")
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -151,13 +153,9 @@ def _explain(error: Exception) -> str:
 
 
 def _without_secrets(text: str, settings: Alerts) -> str:
-    """Return ``text`` without the secrets of the settings; the path of a webhook URL is one."""
-    url = urlsplit(settings.webhook_url)
-    user_info, _, _ = url.netloc.rpartition("@")
-    secrets = {
-        settings.webhook_url, settings.webhook_secret, settings.smtp_password, url.path.strip("/"),
-        url.query, *user_info.split(":"),
-    }  # fmt: skip
+    """Return ``text`` without the secrets of the settings; any part of a webhook URL may be one."""
+    parts = [part for part in _URL_MARKS.split(settings.webhook_url)[1:] if len(part) > 3]
+    secrets = {settings.webhook_url, settings.webhook_secret, settings.smtp_password, *parts}
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         text = text.replace(secret, "***")
     return text

@@ -1,5 +1,6 @@
 """Watching a champion: its verdicts, its reports and its alerts."""
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -16,7 +17,7 @@ from mlkit.flows.actuals import ActualItem
 from mlkit.project import Project
 from mlkit.settings import ModelSettings
 from mlkit.steps import encode
-from mlkit.store import predictions, registry, reports
+from mlkit.store import blobs, predictions, registry, reports
 from mlkit.store.alerts import AlertDelivery
 from mlkit.store.base import new_ids
 from mlkit.store.journal import Entry
@@ -82,7 +83,7 @@ def test_requests_like_the_training_data_are_ok_and_leave_one_report(
     assert report is not None
     assert (report.verdict, report.reference_rows, report.current_rows) == ("ok", 400, 300)
     assert report.summary == checked.summary
-    assert report.details == msgspec.to_builtins(checked)
+    assert report.details == json.loads(msgspec.json.encode(checked))
     assert report.window_end - report.window_start == timedelta(days=1)
 
 
@@ -201,6 +202,7 @@ def test_only_the_champions_rows_are_judged(trained: Project, churn: Frames) -> 
         names = [a.key for a in registry.ModelVersion.__mapper__.column_attrs if a.key != "id"]
         copy = registry.ModelVersion(**{name: getattr(old, name) for name in names})
         copy.number = 2
+        copy.signature = blobs.sign(trained.key, "churn", 2, copy.artifact_sha256)
         s.add(copy)
     deploy.promote(trained, "churn", 2, reason="test", force=True)
     checked = monitor.check_performance(trained, "churn")

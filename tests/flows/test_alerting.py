@@ -1,0 +1,447 @@
+"""One alert per matter, and its messages to real sinks: a process, an HTTP and a mail server."""
+
+import hmac
+import json
+import logging
+import socketserver
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from email import message_from_bytes
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from sqlalchemy import select
+
+from mlkit.errors import ConflictError, NotFoundError
+from mlkit.flows import alerting, sinks
+from mlkit.flows.alerting import Delivered
+from mlkit.flows.messages import trial
+from mlkit.project import Project
+from mlkit.settings import Alerts
+from mlkit.store import audit
+from mlkit.store.alerts import Alert, AlertDelivery
+
+ALERT: dict[str, Any] = {
+    "kind": "drift", "severity": "warning", "model": "churn", "summary": "age moved",
+    "details": {"version": 7},
+}  # fmt: skip
+
+
+def with_alerts(project: Project, **settings: Any) -> Project:
+    changed = msgspec.structs.replace(project.settings, alerts=Alerts(**settings))
+    return Project(project.root, changed, project.database, project.clock_file)
+
+
+def deliveries(project: Project) -> list[AlertDelivery]:
+    with project.read() as s:
+        return list(s.scalars(select(AlertDelivery).order_by(AlertDelivery.id)))
+
+
+class Hook:
+    """A web server that keeps what it is sent and answers with the next status."""
+
+    def __init__(self) -> None:
+        self.answers: list[int] = []
+        self.bodies: list[bytes] = []
+        self.headers: list[dict[str, str]] = []
+        self.paths: list[str] = []
+        hook = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                hook.paths.append(self.path)
+                hook.headers.append(dict(self.headers))
+                hook.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+                self.send_response(hook.answers.pop(0) if hook.answers else 200)
+                self.send_header("Location", "/elsewhere")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            do_GET = do_POST  # a followed redirect would arrive as this  # noqa: N815
+
+            def log_message(self, *_args: object) -> None:
+                pass
+
+        self.server = HTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/hooks/s3cret-path"
+
+
+@contextmanager
+def serving(server: socketserver.BaseServer) -> Iterator[None]:
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@pytest.fixture
+def hook() -> Iterator[Hook]:
+    made = Hook()
+    with serving(made.server):
+        yield made
+
+
+class Mailbox(socketserver.TCPServer):
+    """The part of SMTP that a client needs; keeps the commands and the letters."""
+
+    allow_reuse_address = True
+
+    def __init__(self) -> None:
+        self.commands: list[str] = []
+        self.letters: list[bytes] = []
+        super().__init__(("127.0.0.1", 0), _Smtp)
+
+    @property
+    def port(self) -> int:
+        return int(self.server_address[1])
+
+
+class _Smtp(socketserver.StreamRequestHandler):
+    def handle(self) -> None:
+        box = self.server
+        assert isinstance(box, Mailbox)
+        self._say("220 box")
+        while line := self.rfile.readline().decode().strip():
+            box.commands.append(line)
+            word = line.split()[0].upper()
+            if word == "EHLO":
+                self._say("250-box\r\n250 AUTH PLAIN")
+            elif word == "AUTH":
+                self._say(
+                    "235 welcome" if "AHdhcmRlbgBodW50ZXIy" in line else "535 go away hunter3"
+                )
+            elif word == "DATA":
+                self._say("354 go on")
+                lines = iter(self.rfile.readline, b".\r\n")
+                box.letters.append(b"".join(lines))
+                self._say("250 taken")
+            elif word == "QUIT":
+                self._say("221 bye")
+                return
+            else:
+                self._say("250 fine")
+
+    def _say(self, text: str) -> None:
+        self.wfile.write(f"{text}\r\n".encode())
+
+
+@pytest.fixture
+def mailbox() -> Iterator[Mailbox]:
+    box = Mailbox()
+    with serving(box):
+        yield box
+
+
+# --- one row per matter
+
+
+def test_a_matter_that_goes_on_is_one_alert_and_one_message(project: Project) -> None:
+    assert alerting.raise_alert(project, key="drift:churn", **ALERT)
+    again = {**ALERT, "summary": "age moved further", "severity": "critical"}
+    assert not alerting.raise_alert(project, key="drift:churn", **again)
+    (line,) = alerting.ongoing(project)
+    assert (line.times_seen, line.summary, line.severity, line.status) == (
+        2, "age moved further", "critical", "open",
+    )  # fmt: skip
+    assert [d.sink for d in deliveries(project)] == ["log"]
+
+
+def test_a_matter_that_comes_back_is_a_new_alert(project: Project) -> None:
+    alerting.raise_alert(project, key="drift:churn", **ALERT)
+    assert alerting.resolve(project, "drift:churn", "gone")
+    assert not alerting.resolve(project, "drift:churn", "gone again")
+    assert alerting.raise_alert(project, key="drift:churn", **ALERT)
+    newest, oldest = alerting.newest(project, 10)
+    assert (oldest.status, oldest.resolution) == ("resolved", "gone")
+    assert (newest.status, newest.resolution) == ("open", None)
+    assert [d.event for d in deliveries(project)] == ["firing", "resolved", "firing"]
+
+
+def test_different_matters_are_different_alerts(project: Project) -> None:
+    alerting.raise_alert(project, key="drift:churn", **ALERT)
+    alerting.raise_alert(project, key="drift:spend", **{**ALERT, "model": "spend"})
+    alerting.raise_alert(project, key="job:drift", **{**ALERT, "kind": "job", "model": None})
+    assert alerting.resolve_model(project, "churn", ("drift", "performance"), "v8") == 1
+    assert [line.key for line in alerting.ongoing(project)] == ["drift:spend", "job:drift"]
+    assert [line.key for line in alerting.ongoing(project, model="spend")] == ["drift:spend"]
+
+
+def test_many_processes_that_see_the_same_matter_open_it_once(project: Project) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    def report(_: int) -> bool:
+        return alerting.raise_alert(project, key="drift:churn", **ALERT)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(report, range(16))) == 1
+    assert [line.times_seen for line in alerting.ongoing(project)] == [16]
+    assert len(deliveries(project)) == 1
+
+
+def test_an_acknowledgement_says_who_and_stays_on_record(project: Project) -> None:
+    alerting.raise_alert(project, key="drift:churn", **ALERT)
+    line = alerting.ack(project, 1)
+    assert (line.status, line.acked_by) == ("acked", project.actor)
+    assert line.acked_at is not None
+    assert alerting.ack(project, 1).acked_at == line.acked_at  # the first one stands
+    with project.read() as s:
+        (event,) = s.scalars(select(audit.AuditEvent)).all()
+    assert (event.action, event.subject) == ("ack", "drift:churn")
+
+
+def test_only_an_ongoing_alert_can_be_acknowledged(project: Project) -> None:
+    with pytest.raises(NotFoundError, match="no alert has the number 9"):
+        alerting.ack(project, 9)
+    alerting.raise_alert(project, key="drift:churn", **ALERT)
+    alerting.resolve(project, "drift:churn", "the drift is gone")
+    with pytest.raises(ConflictError, match=r"alert 1 .* has ended: the drift is gone"):
+        alerting.ack(project, 1)
+
+
+# --- sinks
+
+
+def test_the_log_gets_every_alert(project: Project, caplog: pytest.LogCaptureFixture) -> None:
+    alerting.raise_alert(project, key="drift:churn", **ALERT)
+    assert alerting.deliver(project) == Delivered(1, 0)
+    assert alerting.deliver(project) == Delivered(0, 0)
+    assert [record.getMessage() for record in caplog.records] == ["firing: age moved"]
+
+
+def test_the_webhook_gets_a_signed_body(project: Project, hook: Hook) -> None:
+    project = with_alerts(project, webhook_url=hook.url, webhook_secret="k3y")
+    alerting.raise_alert(project, key="drift:churn", **ALERT)
+    alerting.resolve(project, "drift:churn", "v8 took over")
+    assert alerting.deliver(project) == Delivered(4, 0)
+    first, second = (json.loads(body) for body in hook.bodies)
+    assert first == {
+        "event": "drift.detected", "id": "2", "dedupe_key": "drift:churn", "status": "firing",
+        "severity": "warning", "model": "churn", "version": 7, "project": project.root.name,
+        "at": first["at"], "summary": "age moved", "details": {"version": 7},
+        "text": "firing: age moved",
+    }  # fmt: skip
+    assert first["at"].endswith("Z")
+    assert (second["event"], second["status"]) == ("drift.resolved", "resolved")
+    assert second["summary"] == "drift:churn ended: v8 took over"
+    digest = hmac.digest(b"k3y", hook.bodies[0], "sha256").hex()
+    assert hook.headers[0]["X-Mlkit-Signature"] == f"sha256={digest}"
+    assert hook.headers[0]["Content-Type"] == "application/json"
+
+
+def test_a_redirect_is_a_failure_and_not_followed(project: Project, hook: Hook) -> None:
+    project = with_alerts(project, webhook_url=hook.url)
+    hook.answers = [302]
+    log, webhook = alerting.test(project)
+    assert (log.delivered, webhook.delivered) == (True, False)
+    assert webhook.error == "the webhook answered 302; redirects are not followed"
+    assert hook.paths == ["/hooks/s3cret-path"]
+
+
+def test_what_fails_is_recorded_and_sent_by_a_later_call(project: Project, hook: Hook) -> None:
+    project = with_alerts(project, webhook_url=hook.url)
+    hook.answers = [500, 500]
+    alerting.raise_alert(project, key="drift:churn", **ALERT)
+    alerting.raise_alert(project, key="drift:spend", **ALERT)
+    assert alerting.deliver(project) == Delivered(2, 2)
+    assert len(hook.bodies) == 1  # a sink that is down is asked once
+    first, second = alerting.ongoing(project)
+    assert [(u.sink, u.attempts, u.error) for u in first.undelivered] == [
+        ("webhook", 1, "the webhook answered 500")
+    ]
+    assert second.undelivered == ()
+    alerting.deliver(project)
+    assert alerting.deliver(project) == Delivered(2, 0)
+    ids = [json.loads(body)["id"] for body in hook.bodies]
+    assert ids == ["2", "2", "2", "4"]  # the same id each time it is tried, and in order
+    assert alerting.ongoing(project)[0].undelivered == ()
+
+
+def test_a_message_is_given_up_after_many_attempts(
+    project: Project, hook: Hook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alerting, "MAX_ATTEMPTS", 2)
+    project = with_alerts(project, webhook_url=hook.url)
+    hook.answers = [500] * 9
+    alerting.raise_alert(project, key="drift:churn", **ALERT)
+    for _ in range(4):
+        alerting.deliver(project)
+    assert len(hook.bodies) == 2
+    assert alerting.ongoing(project)[0].undelivered[0].attempts == 2
+
+
+def test_two_deliveries_at_once_send_each_message_once(project: Project, hook: Hook) -> None:
+    project = with_alerts(project, webhook_url=hook.url)
+    alerting.raise_alert(project, key="drift:churn", **ALERT)
+    with project.lock("deliver", busy="here"):
+        assert alerting.deliver(project) == Delivered(0, 0)
+    assert alerting.deliver(project) == Delivered(2, 0)
+    assert len(hook.bodies) == 1
+
+
+def test_the_command_gets_the_alert_on_its_standard_input(project: Project, tmp_path: Path) -> None:
+    target = tmp_path / "got; $(touch hacked).json"
+    code = "import sys; open(sys.argv[1], 'w').write(sys.stdin.read())"
+    project = with_alerts(project, command=(sys.executable, "-c", code, str(target)))
+    alerting.raise_alert(project, key="drift:churn", **ALERT)
+    assert alerting.deliver(project) == Delivered(2, 0)
+    assert json.loads(target.read_text())["summary"] == "age moved"
+
+
+@pytest.mark.parametrize(
+    ("command", "error"),
+    [
+        (("/nonexistent/notify",), "[Errno 2] No such file or directory: '/nonexistent/notify'"),
+        (("sh", "-c", "echo no such room >&2; exit 7"),
+         "the command ended with exit code 7: no such room "),
+    ],
+)  # fmt: skip
+def test_a_command_that_fails_is_reported(
+    project: Project, command: tuple[str, ...], error: str
+) -> None:
+    outcome = alerting.test(with_alerts(project, command=command))[1]
+    assert (outcome.sink, outcome.delivered, outcome.error) == ("command", False, error)
+
+
+def test_a_command_that_hangs_is_killed_with_its_children(project: Project, tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    script = f"sleep 60 & echo $! > {pid_file}; wait"
+    project = with_alerts(project, command=("sh", "-c", script), timeout_s=0.3)
+    outcome = alerting.test(project)[1]
+    assert outcome.error == "the command did not end within 0.3 s"
+    child = int(pid_file.read_text())
+    deadline = time.monotonic() + 5
+    while _lives(child) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not _lives(child)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_mail_reaches_every_recipient(project: Project, mailbox: Mailbox) -> None:
+    project = with_alerts(
+        project, smtp_host="127.0.0.1", smtp_port=mailbox.port, smtp_starttls=False,
+        smtp_user="warden", smtp_password="hunter2", mail_from="mlkit@example.org",
+        mail_to=("a@example.org", "b@example.org"),
+    )  # fmt: skip
+    summary = "Größe moved\r\nBcc: evil@example.org"
+    alerting.raise_alert(project, key="drift:churn", **{**ALERT, "summary": summary})
+    assert alerting.deliver(project) == Delivered(2, 0)
+    letter = message_from_bytes(mailbox.letters[0])
+    assert letter["Bcc"] is None
+    assert (letter["From"], letter["To"]) == ("mlkit@example.org", "a@example.org, b@example.org")
+    body = letter.get_payload(decode=True)
+    assert isinstance(body, bytes)
+    assert json.loads(body)["summary"] == summary
+    assert [c for c in mailbox.commands if c.startswith("rcpt")] == [
+        "rcpt TO:<a@example.org>", "rcpt TO:<b@example.org>",
+    ]  # fmt: skip
+
+
+def test_mail_is_not_sent_where_encryption_was_asked_for_and_not_offered(
+    project: Project, mailbox: Mailbox
+) -> None:
+    project = with_alerts(
+        project, smtp_host="127.0.0.1", smtp_port=mailbox.port, mail_to=("a@example.org",)
+    )
+    outcome = alerting.test(project)[1]
+    assert outcome.error == "STARTTLS extension not supported by server."
+    assert mailbox.letters == []
+
+
+def test_no_password_crosses_a_network_in_plain_text(project: Project) -> None:
+    project = with_alerts(
+        project, smtp_host="mail.example.org", smtp_starttls=False, smtp_user="warden",
+        smtp_password="hunter2", mail_to=("a@example.org",),
+    )  # fmt: skip
+    outcome = alerting.test(project)[1]
+    assert outcome.error is not None
+    assert outcome.error.startswith("no password is sent to mail.example.org in plain text")
+
+
+@pytest.mark.parametrize(
+    ("settings", "error"),
+    [
+        ({"webhook_url": "file:///etc/passwd"}, "alerts.webhook_url is not an http or https URL"),
+        ({"webhook_url": "http://127.0.0.1:9/x"}, "cannot reach the webhook: "),
+        ({"webhook_url": "http://[bad"}, "Invalid IPv6 URL"),
+        ({"smtp_host": "127.0.0.1", "smtp_port": 9}, "alerts.mail_to names nobody"),
+        ({"smtp_host": "127.0.0.1", "smtp_port": 9, "mail_to": ("a@b.c",)}, "[Errno 111] "),
+    ],
+)
+def test_a_wrong_setting_is_an_outcome_and_no_crash(
+    project: Project, settings: dict[str, Any], error: str
+) -> None:
+    outcome = alerting.test(with_alerts(project, **settings))[1]
+    assert outcome.error is not None
+    assert outcome.error.startswith(error)
+
+
+def test_no_secret_is_in_any_error_or_log(
+    project: Project, mailbox: Mailbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    project = with_alerts(
+        project, webhook_url="http://usr1:pw4ss@127.0.0.1:no/s3cret-path?token=t0ken",
+        webhook_secret="k3y", smtp_host="127.0.0.1", smtp_port=mailbox.port, smtp_starttls=False,
+        smtp_user="warden", smtp_password="hunter3", mail_to=("a@example.org",),
+        command=("sh", "-c", "echo the key is k3y >&2; exit 1"),
+    )  # fmt: skip
+    alerting.raise_alert(project, key="drift:churn", **ALERT)
+    assert alerting.deliver(project) == Delivered(1, 3)
+    said = [outcome.error or "" for outcome in alerting.test(project)]
+    said += [delivery.error or "" for delivery in deliveries(project)] + [caplog.text]
+    for secret in ("s3cret-path", "t0ken", "k3y", "hunter3", "pw4ss"):
+        assert not [text for text in said if secret in text]
+    assert any("535" in text for text in said)
+
+
+def test_a_slow_receiver_does_not_hold_the_database(project: Project, tmp_path: Path) -> None:
+    project = with_alerts(project, command=("sleep", "0.5"))
+    alerting.raise_alert(project, key="drift:churn", **ALERT)
+    thread = threading.Thread(target=alerting.deliver, args=(project,))
+    thread.start()
+    begun = time.monotonic()
+    with project.write() as s:
+        s.add(Alert(key="k", kind="k", severity="warning", summary="", details={},
+                    opened_at=project.now(), last_seen_at=project.now()))  # fmt: skip
+    assert time.monotonic() - begun < 0.4
+    thread.join()
+
+
+@hypothesis_settings(max_examples=25, deadline=None)
+@given(st.text(max_size=80))
+def test_a_subject_never_holds_a_control_character(text: str) -> None:
+    plain = sinks._plain(text)
+    assert plain.isprintable()
+    assert len(plain) == len(text)
+
+
+def test_messages_have_one_shape() -> None:
+    from datetime import UTC, datetime
+
+    made = trial("shop", datetime(2026, 1, 2, tzinfo=UTC) + timedelta(hours=3))
+    assert json.loads(msgspec.json.encode(made)) == {
+        "event": "test", "id": "test", "dedupe_key": None, "status": "test", "severity": "info",
+        "model": None, "version": None, "project": "shop", "at": "2026-01-02T03:00:00Z",
+        "summary": "a test message from shop; nothing is wrong", "details": {},
+        "text": "test: a test message from shop; nothing is wrong",
+    }  # fmt: skip
