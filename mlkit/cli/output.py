@@ -91,11 +91,7 @@ def print_table(
 
 
 def printable(text: str) -> str:
-    """Return ``text`` without what steers a terminal: data may come from anyone.
-
-    >>> printable("red \\x1b[31m")
-    'red \ufffd[31m'
-    """
+    """Return ``text`` without what steers a terminal: data may come from anyone."""
     return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
 
 

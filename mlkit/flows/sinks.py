@@ -115,22 +115,21 @@ def _to_mail(message: Message, settings: Alerts) -> None:
     mail["To"] = ", ".join(settings.mail_to)
     mail.set_content(msgspec.json.format(msgspec.json.encode(message), indent=2).decode())
     with _mail_server(settings) as server:
+        if settings.smtp_starttls and settings.smtp_port != _SMTPS_PORT:
+            server.starttls(context=ssl.create_default_context())
         if settings.smtp_user:
             server.login(settings.smtp_user, settings.smtp_password)
         server.send_message(mail)
 
 
 def _mail_server(settings: Alerts) -> smtplib.SMTP:
-    """Return a connection whose certificate is checked; plain text only as far as loopback."""
+    """Connect, under TLS at the port for it; no password goes further in plain text than here."""
     host, port, timeout = settings.smtp_host, settings.smtp_port, settings.timeout_s
     if port == _SMTPS_PORT:
         return smtplib.SMTP_SSL(host, port, timeout=timeout, context=ssl.create_default_context())
     if settings.smtp_user and not settings.smtp_starttls and not _is_loopback(host):
         raise ValueError(f"no password is sent to {host} in plain text; set alerts.smtp_starttls")
-    server = smtplib.SMTP(host, port, timeout=timeout)
-    if settings.smtp_starttls:
-        server.starttls(context=ssl.create_default_context())
-    return server
+    return smtplib.SMTP(host, port, timeout=timeout)
 
 
 def _is_loopback(host: str) -> bool:

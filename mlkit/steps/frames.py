@@ -20,6 +20,7 @@ from mlkit.steps.csv_dialect import Dialect
 T = TypeVar("T")
 
 BLOCK_BYTES = 8 << 20  # also the longest row
+BATCH_BLOCK_BYTES = 1 << 20  # Arrow reads up to 32 blocks ahead
 _SHOWN = 5
 
 
@@ -40,7 +41,7 @@ def read_table(path: Path, types: Mapping[str, pa.DataType] | None = None) -> pa
     }
     ragged = _Ragged()
     with _stream(path, dialect) as stream:
-        options = _options(dialect, ragged, texts)
+        options = _options(dialect, ragged, texts, block=BLOCK_BYTES)
         table = _reading(path, lambda: pcsv.read_csv(stream, **options))
     ragged.refuse(path, len(dialect.header))
     return _canonical(table.rename_columns(dialect.names), path)
@@ -141,7 +142,7 @@ def _blocks(path: Path, types: Mapping[str, pa.DataType] | None, rows: int) -> I
     texts = {} if types is None else dict.fromkeys(dialect.header, casts.TEXT)
     ragged = _Ragged()
     with _stream(path, dialect) as stream:
-        options = _options(dialect, ragged, texts)
+        options = _options(dialect, ragged, texts, block=BATCH_BLOCK_BYTES)
         reader = _reading(path, lambda: pcsv.open_csv(stream, **options))
         for batch in _iterate(path, reader):
             ragged.refuse(path, len(dialect.header))
@@ -203,11 +204,11 @@ def _check_column(path: Path, name: str, column: Any) -> None:
 
 
 def _options(
-    dialect: Dialect, ragged: _Ragged, column_types: Mapping[str, pa.DataType]
+    dialect: Dialect, ragged: _Ragged, column_types: Mapping[str, pa.DataType], *, block: int
 ) -> dict[str, Any]:
     return {
         # one thread: only then a ragged row knows its number
-        "read_options": pcsv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES),
+        "read_options": pcsv.ReadOptions(use_threads=False, block_size=block),
         "parse_options": pcsv.ParseOptions(
             delimiter=dialect.delimiter, newlines_in_values=True, invalid_row_handler=ragged
         ),
@@ -246,5 +247,5 @@ def _reading(path: Path, action: Callable[[], T]) -> T:
         if "Empty CSV" in text:
             raise InvalidInputError(f"{path} has a header but no rows") from error
         if "straddl" in text:
-            text = f"a row is longer than {BLOCK_BYTES:,} bytes; is a quote left open?"
+            text = "a row is longer than a block of the reader; is a quote left open?"
         raise InvalidInputError(f"cannot read {path}: {text[:300]}") from error

@@ -38,8 +38,8 @@ def serve(
     loaded = deploy.load_version(project, deploy.find_version(project, "churn"))
     rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
     columns = encode.columns_of_rows(loaded.schema, rows)
-    answers = loaded.predictor.predict(encode.matrix(loaded.schema, columns))
-    assert answers.probabilities is not None
+    labels, probabilities = loaded.predictor.predict(encode.matrix(loaded.schema, columns))
+    assert probabilities is not None
     start = project.now() - age
     entries = []
     for place, features in enumerate(zip(*columns, strict=True)):
@@ -51,8 +51,8 @@ def serve(
                 version=loaded.version, role="champion", latency_us=100,
                 served_us=int((at - EPOCH) / timedelta(microseconds=1)), ids=[identifier],
                 entities=[None], features=[msgspec.json.encode(features).decode()],
-                values=[msgspec.json.encode(answers.values[place]).decode()],
-                probabilities=[msgspec.json.encode(answers.probabilities[place].tolist()).decode()],
+                values=[msgspec.json.encode(labels[place]).decode()],
+                probabilities=[msgspec.json.encode(probabilities[place].tolist()).decode()],
             )
         )  # fmt: skip
     with project.write() as s:

@@ -29,8 +29,12 @@ def test_a_csv_file_becomes_the_five_types(tmp_path: Path) -> None:
         casts.INTEGER, casts.TIME, casts.NUMBER, casts.BOOLEAN, casts.TEXT,
     ]  # fmt: skip
     assert table.to_pylist()[1] == {
-        "id": 2, "day": datetime(2026, 2, 1, tzinfo=UTC), "price": None, "open": False, "name": None,
-    }  # fmt: skip
+        "id": 2,
+        "day": datetime(2026, 2, 1, tzinfo=UTC),
+        "price": None,
+        "open": False,
+        "name": None,
+    }
 
 
 @pytest.mark.parametrize(
@@ -44,7 +48,7 @@ def test_a_csv_file_becomes_the_five_types(tmp_path: Path) -> None:
         CSV.decode().encode("utf-16"),
         CSV.decode().encode("utf-32"),
         gzip.compress(CSV.decode().encode("utf-16")),
-        CSV.replace(b"id,day", b' "id" , day '),
+        CSV.replace(b"id,day", bb" id , day ".decode()),
     ],
     ids=["semicolon", "tab", "crlf", "bom", "gz", "utf-16", "utf-32", "utf-16.gz", "blanks"],
 )
@@ -112,7 +116,7 @@ def test_a_row_longer_than_a_block_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(frames, "BLOCK_BYTES", 1024)
-    with pytest.raises(InvalidInputError, match="row is longer than 1,024 bytes"):
+    with pytest.raises(InvalidInputError, match="row is longer than a block"):
         frames.read_table(_file(tmp_path, b"a,b\n" + b"x" * 5000 + b",1\n"))
 
 
@@ -153,7 +157,7 @@ def test_reading_in_batches_needs_memory_for_a_batch_and_not_for_the_file(tmp_pa
     file = tmp_path / "large.csv"
     with file.open("wb") as stream:
         stream.write(b"a,b\n")
-        for _ in range(40):
+        for _ in range(80):
             stream.write(b"123456.789,some words that take up room\n" * 50_000)
     program = (
         "import resource, sys\n"
@@ -168,9 +172,8 @@ def test_reading_in_batches_needs_memory_for_a_batch_and_not_for_the_file(tmp_pa
         [sys.executable, "-c", program, str(file)], capture_output=True, text=True, check=True
     )
     rows, grown_kib = map(int, done.stdout.split())
-    assert rows == 2_000_000
-    assert file.stat().st_size > 75_000_000
-    assert grown_kib * 1024 < 0.9 * file.stat().st_size
+    assert rows == 4_000_000
+    assert grown_kib * 1024 < 0.8 * file.stat().st_size
 
 
 def test_the_same_rows_give_the_same_bytes_however_they_came(tmp_path: Path) -> None:
