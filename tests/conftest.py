@@ -267,3 +267,44 @@ def trained(trained_root: Path, tmp_path: Path) -> Iterator[Project]:
 def trained_cli(trained: Project) -> Cli:
     """The command line of ``trained``."""
     return Cli(trained.root)
+
+
+def answer_rows(
+    project: Project,
+    frame: pd.DataFrame,
+    *,
+    age: timedelta = timedelta(hours=12),
+    known: float = 1.0,
+) -> None:
+    """Log the champion's answers to ``frame``, 10 s apart; tell the truth about a share of them."""
+    loaded = deploy.load_version(project, deploy.find_version(project, "churn"))
+    rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    columns = encode.columns_of_rows(loaded.schema, rows)
+    labels, probabilities = loaded.predictor.predict(encode.matrix(loaded.schema, columns))
+    assert probabilities is not None
+    start = project.now() - age
+    entries = []
+    for place, features in enumerate(zip(*columns, strict=True)):
+        at = start + timedelta(seconds=10 * place)
+        own_id, identifier = new_ids(at, 2)
+        entries.append(
+            Entry(
+                request_id=own_id, model_id=loaded.model_id, version_id=loaded.version_id,
+                version=loaded.version, role="champion", latency_us=100,
+                served_us=int((at - _EPOCH) / timedelta(microseconds=1)), ids=[identifier],
+                entities=[None], features=[msgspec.json.encode(features).decode()],
+                values=[msgspec.json.encode(labels[place]).decode()],
+                probabilities=[msgspec.json.encode(probabilities[place].tolist()).decode()],
+            )
+        )  # fmt: skip
+    with project.write() as s:
+        predictions.add(s, entries)
+    truths = zip(entries, frame["churned"].tolist(), strict=True)
+    items = [ActualItem(entry.ids[0], truth) for entry, truth in truths]
+    actuals.add(project, items[: round(known * len(items))])
+
+
+@pytest.fixture
+def answer() -> Callable[..., None]:
+    """``answer_rows``: predictions on record, and their actuals, without a server."""
+    return answer_rows

@@ -123,7 +123,7 @@ def _to_mail(message: Message, settings: Alerts) -> None:
 
 
 def _mail_server(settings: Alerts) -> smtplib.SMTP:
-    """Connect, under TLS at the port for it; no password goes further in plain text than here."""
+    """Connect, under TLS at the port for it; no password leaves this machine in plain text."""
     host, port, timeout = settings.smtp_host, settings.smtp_port, settings.timeout_s
     if port == _SMTPS_PORT:
         return smtplib.SMTP_SSL(host, port, timeout=timeout, context=ssl.create_default_context())

@@ -176,8 +176,8 @@ def scan(content: bytes) -> Scan:
     while at + _FRAME.size <= len(content):
         length, checksum = _FRAME.unpack_from(content, at)
         payload = content[at + _FRAME.size : at + _FRAME.size + length]
-        if len(payload) < length and length <= _MAX_PAYLOAD:
-            return Scan(entries, damaged=False)
+        if len(payload) < length:
+            return Scan(entries, damaged=length > _MAX_PAYLOAD)
         if not length or zlib.crc32(payload) != checksum:
             return Scan(entries, damaged=any(content[at:]))
         try:

@@ -1,14 +1,17 @@
 """One alert per matter, and its messages to real sinks: a process, an HTTP and a mail server."""
 
+import contextlib
 import hmac
 import json
 import logging
+import shutil
 import socketserver
+import ssl
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from email import message_from_bytes
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -76,7 +79,7 @@ class Hook:
         self.url = f"http://127.0.0.1:{self.server.server_port}/hooks/s3cret-path"
 
 
-@contextmanager
+@contextlib.contextmanager
 def serving(server: socketserver.BaseServer) -> Iterator[None]:
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
@@ -103,6 +106,7 @@ class Mailbox(socketserver.TCPServer):
     def __init__(self) -> None:
         self.commands: list[str] = []
         self.letters: list[bytes] = []
+        self.tls: ssl.SSLContext | None = None
         super().__init__(("127.0.0.1", 0), _Smtp)
 
     @property
@@ -119,7 +123,13 @@ class _Smtp(socketserver.StreamRequestHandler):
             box.commands.append(line)
             word = line.split()[0].upper()
             if word == "EHLO":
-                self._say("250-box\r\n250 AUTH PLAIN")
+                self._say(f"250-box\r\n{'250-STARTTLS' if box.tls else '250-HELP'}\r\n250 AUTH PLAIN")
+            elif word == "STARTTLS":
+                assert box.tls is not None
+                self._say("220 go on")
+                with contextlib.suppress(ssl.SSLError):
+                    box.tls.wrap_socket(self.connection, server_side=True).close()
+                return
             elif word == "AUTH":
                 self._say(
                     "235 welcome" if "AHdhcmRlbgBodW50ZXIy" in line else "535 go away hunter3"
@@ -365,6 +375,28 @@ def test_mail_is_not_sent_where_encryption_was_asked_for_and_not_offered(
     outcome = alerting.test(project)[1]
     assert outcome.error == "STARTTLS extension not supported by server."
     assert mailbox.letters == []
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
+def test_mail_is_not_sent_to_a_server_whose_certificate_nobody_vouches_for(
+    project: Project, mailbox: Mailbox, tmp_path: Path
+) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+         "-subj", "/CN=localhost", "-keyout", str(key), "-out", str(certificate)],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    mailbox.tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    mailbox.tls.load_cert_chain(certificate, key)
+    project = with_alerts(
+        project, smtp_host="localhost", smtp_port=mailbox.port, smtp_user="warden",
+        smtp_password="hunter2", mail_to=("a@example.org",),
+    )  # fmt: skip
+    outcome = alerting.test(project)[1]
+    assert outcome.error is not None
+    assert "CERTIFICATE_VERIFY_FAILED" in outcome.error
+    assert not [command for command in mailbox.commands if command.startswith("AUTH")]
 
 
 def test_no_password_crosses_a_network_in_plain_text(project: Project) -> None:

@@ -24,42 +24,7 @@ from mlkit.store.journal import Entry
 from mlkit.store.reports import DriftReport
 
 Frames = Callable[..., pd.DataFrame]
-EPOCH = pd.Timestamp("1970-01-01", tz="UTC")
-
-
-def serve(
-    project: Project,
-    frame: pd.DataFrame,
-    *,
-    age: timedelta = timedelta(hours=12),
-    known: float = 1.0,
-) -> None:
-    """Log the champion's answers to ``frame``, 10 s apart; tell the truth about a share of them."""
-    loaded = deploy.load_version(project, deploy.find_version(project, "churn"))
-    rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
-    columns = encode.columns_of_rows(loaded.schema, rows)
-    labels, probabilities = loaded.predictor.predict(encode.matrix(loaded.schema, columns))
-    assert probabilities is not None
-    start = project.now() - age
-    entries = []
-    for place, features in enumerate(zip(*columns, strict=True)):
-        at = start + timedelta(seconds=10 * place)
-        own_id, identifier = new_ids(at, 2)
-        entries.append(
-            Entry(
-                request_id=own_id, model_id=loaded.model_id, version_id=loaded.version_id,
-                version=loaded.version, role="champion", latency_us=100,
-                served_us=int((at - EPOCH) / timedelta(microseconds=1)), ids=[identifier],
-                entities=[None], features=[msgspec.json.encode(features).decode()],
-                values=[msgspec.json.encode(labels[place]).decode()],
-                probabilities=[msgspec.json.encode(probabilities[place].tolist()).decode()],
-            )
-        )  # fmt: skip
-    with project.write() as s:
-        predictions.add(s, entries)
-    truths = zip(entries, frame["churned"].tolist(), strict=True)
-    items = [ActualItem(entry.ids[0], truth) for entry, truth in truths]
-    actuals.add(project, items[: round(known * len(items))])
+Answer = Callable[..., None]
 
 
 def flip(frame: pd.DataFrame) -> pd.DataFrame:
@@ -71,9 +36,9 @@ def keys(project: Project) -> list[str]:
 
 
 def test_requests_like_the_training_data_are_ok_and_leave_one_report(
-    trained: Project, churn: Frames
+    trained: Project, churn: Frames, answer: Answer
 ) -> None:
-    serve(trained, churn(rows=300, seed=5))
+    answer(trained, churn(rows=300, seed=5))
     checked = monitor.check_drift(trained, "churn")
     assert (checked.verdict, checked.version, checked.drifted) == ("ok", 1, ())
     assert (checked.rows.reference, checked.rows.current) == (400, 300)
@@ -88,10 +53,10 @@ def test_requests_like_the_training_data_are_ok_and_leave_one_report(
 
 
 def test_older_and_poorer_customers_are_drift_and_open_one_alert(
-    trained: Project, churn: Frames
+    trained: Project, churn: Frames, answer: Answer
 ) -> None:
     frame = churn(rows=300, seed=5)
-    serve(trained, frame.assign(age=frame["age"] + 25, spend=np.nan))
+    answer(trained, frame.assign(age=frame["age"] + 25, spend=np.nan))
     checked = monitor.check_drift(trained, "churn")
     assert checked.verdict == "drift"
     assert set(checked.drifted) == {"age", "missing(spend)"}
@@ -106,11 +71,11 @@ def test_older_and_poorer_customers_are_drift_and_open_one_alert(
         assert len(s.scalars(select(AlertDelivery)).all()) == 1
 
 
-def test_the_alert_ends_when_the_drift_does(trained: Project, churn: Frames) -> None:
+def test_the_alert_ends_when_the_drift_does(trained: Project, churn: Frames, answer: Answer) -> None:
     frame = churn(rows=300, seed=5)
-    serve(trained, frame.assign(age=frame["age"] + 25), age=timedelta(days=4))
+    answer(trained, frame.assign(age=frame["age"] + 25), age=timedelta(days=4))
     assert monitor.check_drift(trained, "churn", window="7d").verdict == "drift"
-    serve(trained, churn(rows=300, seed=6))
+    answer(trained, churn(rows=300, seed=6))
     assert monitor.check_drift(trained, "churn", window="1d").verdict == "ok"
     (alert,) = alerting.newest(trained, 10)
     assert (alert.status, alert.resolution) == (
@@ -118,11 +83,11 @@ def test_the_alert_ends_when_the_drift_does(trained: Project, churn: Frames) -> 
     )  # fmt: skip
 
 
-def test_too_few_rows_say_nothing_about_an_open_alert(trained: Project, churn: Frames) -> None:
+def test_too_few_rows_say_nothing_about_an_open_alert(trained: Project, churn: Frames, answer: Answer) -> None:
     frame = churn(rows=300, seed=5)
-    serve(trained, frame.assign(age=frame["age"] + 25), age=timedelta(days=4))
+    answer(trained, frame.assign(age=frame["age"] + 25), age=timedelta(days=4))
     monitor.check_drift(trained, "churn", window="7d")
-    serve(trained, churn(rows=50, seed=6))
+    answer(trained, churn(rows=50, seed=6))
     assert monitor.check_drift(trained, "churn").verdict == "insufficient_data"
     assert keys(trained) == ["drift:churn"]
 
@@ -133,8 +98,8 @@ def test_no_traffic_is_insufficient_data(trained: Project) -> None:
     assert (checked.verdict, checked.value, checked.coverage) == ("insufficient_data", None, 0.0)
 
 
-def test_the_window_is_the_models_own_unless_one_is_named(trained: Project, churn: Frames) -> None:
-    serve(trained, churn(rows=300, seed=5), age=timedelta(days=2))
+def test_the_window_is_the_models_own_unless_one_is_named(trained: Project, churn: Frames, answer: Answer) -> None:
+    answer(trained, churn(rows=300, seed=5), age=timedelta(days=2))
     assert monitor.check_drift(trained, "churn").rows.current == 0
     assert monitor.check_drift(trained, "churn", window="3d").rows.current == 300
     own = {"churn": ModelSettings(drift_window="4d", performance_window="1h")}
@@ -144,16 +109,16 @@ def test_the_window_is_the_models_own_unless_one_is_named(trained: Project, chur
 
 
 def test_the_last_moment_of_the_window_counts(
-    trained: Project, churn: Frames, monkeypatch: pytest.MonkeyPatch
+    trained: Project, churn: Frames, answer: Answer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moment = trained.now()
     monkeypatch.setattr(Project, "now", lambda _: moment)
-    serve(trained, churn(rows=1), age=timedelta(0))
+    answer(trained, churn(rows=1), age=timedelta(0))
     assert monitor.check_drift(trained, "churn").rows.current == 1
 
 
-def test_answers_as_good_as_on_the_holdout_are_ok(trained: Project, churn: Frames) -> None:
-    serve(trained, churn(rows=300, seed=5), known=0.5)
+def test_answers_as_good_as_on_the_holdout_are_ok(trained: Project, churn: Frames, answer: Answer) -> None:
+    answer(trained, churn(rows=300, seed=5), known=0.5)
     checked = monitor.check_performance(trained, "churn")
     assert (checked.verdict, checked.metric, checked.rows) == ("ok", "log_loss", 150)
     assert checked.coverage == 0.5
@@ -169,23 +134,23 @@ def test_answers_as_good_as_on_the_holdout_are_ok(trained: Project, churn: Frame
 
 
 def test_a_world_turned_round_is_degraded_until_it_turns_back(
-    trained: Project, churn: Frames
+    trained: Project, churn: Frames, answer: Answer
 ) -> None:
-    serve(trained, flip(churn(rows=300, seed=5)), age=timedelta(days=4))
+    answer(trained, flip(churn(rows=300, seed=5)), age=timedelta(days=4))
     checked = monitor.check_performance(trained, "churn")
     assert checked.verdict == "degraded"
     assert checked.low is not None
     assert checked.low > checked.limit >= 1.1 * checked.reference
     assert keys(trained) == ["performance:churn"]
-    serve(trained, churn(rows=300, seed=6))
+    answer(trained, churn(rows=300, seed=6))
     assert monitor.check_performance(trained, "churn", window="1d").verdict == "ok"
     assert keys(trained) == []
 
 
 def test_a_model_without_probabilities_is_judged_by_its_error_rate(
-    trained: Project, churn: Frames
+    trained: Project, churn: Frames, answer: Answer
 ) -> None:
-    serve(trained, flip(churn(rows=300, seed=5)))
+    answer(trained, flip(churn(rows=300, seed=5)))
     with trained.write() as s:
         for row in s.scalars(select(predictions.Prediction)):
             row.probabilities = None
@@ -194,8 +159,8 @@ def test_a_model_without_probabilities_is_judged_by_its_error_rate(
     assert 0 < checked.reference < 0.5
 
 
-def test_only_the_champions_rows_are_judged(trained: Project, churn: Frames) -> None:
-    serve(trained, flip(churn(rows=300, seed=5)))
+def test_only_the_champions_rows_are_judged(trained: Project, churn: Frames, answer: Answer) -> None:
+    answer(trained, flip(churn(rows=300, seed=5)))
     with trained.write() as s:
         model = registry.get_model(s, "churn")
         old = registry.get_version(s, model, 1)
@@ -210,9 +175,9 @@ def test_only_the_champions_rows_are_judged(trained: Project, churn: Frames) -> 
 
 
 def test_a_promotion_ends_the_alerts_about_the_old_champion(
-    trained: Project, churn: Frames
+    trained: Project, churn: Frames, answer: Answer
 ) -> None:
-    serve(trained, flip(churn(rows=300, seed=5)))
+    answer(trained, flip(churn(rows=300, seed=5)))
     monitor.check_performance(trained, "churn")
     assert alerting.resolve_model(trained, "churn", ("drift", "performance"), "v2 took over") == 1
     assert keys(trained) == []
@@ -234,7 +199,7 @@ def test_a_model_without_a_champion_is_not_judged(
 
 
 def test_a_damaged_reference_is_reported_and_leaves_no_report(
-    trained: Project, churn: Frames
+    trained: Project, churn: Frames, answer: Answer
 ) -> None:
     version = deploy.find_version(trained, "churn")
     trained.references.path(version.reference_sha256).write_bytes(b"damaged")
