@@ -25,7 +25,6 @@ from mlkit.flows import (
     deploy,
     ingest,
     log_import,
-    log_retention,
     monitor,
     predict,
     restore,
@@ -62,11 +61,11 @@ class Watch:
     def stage(self, name: str, rows: int | None = None) -> Iterator[Stage]:
         """Time what is inside; the stage may be given rows and a note meanwhile."""
         stage = Stage(name, 0.0, rows)
+        print(f"{name} ...", file=sys.stderr)
         begun = time.perf_counter()
         yield stage
         stage.seconds = time.perf_counter() - begun
         self.stages.append(stage)
-        print(line(stage), file=sys.stderr)
 
 
 def line(stage: Stage) -> str:
@@ -172,7 +171,6 @@ def _keep(watch: Watch, project: Project, room: Path) -> None:
         "backup create": lambda: backup.create(project, copy),
         "backup verify": lambda: restore.verify(copy),
         "backup restore": lambda: restore.restore(copy, room / "again"),
-        "log seal (all of it)": lambda: log_retention.seal(project, older_than="1m"),
     }
     for name, act in acts.items():
         with watch.stage(name):

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -277,6 +278,12 @@ def answer_rows(
     known: float = 1.0,
 ) -> None:
     """Log the champion's answers to ``frame``, 10 s apart; tell the truth about a share of them."""
+    from mlkit.flows import actuals, deploy
+    from mlkit.steps import encode
+    from mlkit.store import predictions
+    from mlkit.store.base import new_ids
+    from mlkit.store.journal import Entry
+
     loaded = deploy.load_version(project, deploy.find_version(project, "churn"))
     rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
     columns = encode.columns_of_rows(loaded.schema, rows)
@@ -291,7 +298,7 @@ def answer_rows(
             Entry(
                 request_id=own_id, model_id=loaded.model_id, version_id=loaded.version_id,
                 version=loaded.version, role="champion", latency_us=100,
-                served_us=int((at - _EPOCH) / timedelta(microseconds=1)), ids=[identifier],
+                served_us=int(at.timestamp() * 1e6), ids=[identifier],
                 entities=[None], features=[msgspec.json.encode(features).decode()],
                 values=[msgspec.json.encode(labels[place]).decode()],
                 probabilities=[msgspec.json.encode(probabilities[place].tolist()).decode()],
@@ -300,7 +307,7 @@ def answer_rows(
     with project.write() as s:
         predictions.add(s, entries)
     truths = zip(entries, frame["churned"].tolist(), strict=True)
-    items = [ActualItem(entry.ids[0], truth) for entry, truth in truths]
+    items = [actuals.ActualItem(entry.ids[0], truth) for entry, truth in truths]
     actuals.add(project, items[: round(known * len(items))])
 
 

@@ -67,6 +67,10 @@ def _render(found: "list[AlertLine]") -> None:
     headers = ("id", "status", "severity", "since", "seen", "summary")
     rows = [(a.id, a.status, a.severity, a.opened_at, a.times_seen, a.summary) for a in found]
     output.print_table(headers, rows)
+    for line in found:
+        for lost in line.undelivered:
+            tried = f"{lost.attempts} attempts: {lost.error}"
+            click.echo(f"alert {line.id} was not delivered to {lost.sink}, {tried}", err=True)
 
 
 def _render_outcomes(outcomes: "list[Outcome]") -> None:

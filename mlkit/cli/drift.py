@@ -10,7 +10,7 @@ from mlkit.cli import output
 if TYPE_CHECKING:
     from mlkit.flows.monitor import DriftChecked
     from mlkit.project import Project
-    from mlkit.steps.drift import DriftResult
+    from mlkit.steps.drift import DriftResult, FeatureDrift
 
 _FOUND = 3
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -73,7 +73,7 @@ def _render(found: "DriftResult | DriftChecked") -> None:
             f.name, f.kind, f.test, f.statistic, f.p_value, f.q_value, f.effect, f.threshold,
             f.drifted,
         )
-        for f in found.features
+        for f in sorted(found.features, key=_worst_first)
     ]  # fmt: skip
     headers = (
         "feature", "kind", "test", "statistic", "p", "q", "effect", "threshold", "drifted",
@@ -82,3 +82,7 @@ def _render(found: "DriftResult | DriftChecked") -> None:
     for warning in found.warnings:
         click.echo(f"warning: {warning}", err=True)
     click.echo(f"{found.summary} (reference: {found.rows.reference} rows)")
+
+
+def _worst_first(feature: "FeatureDrift") -> tuple[bool, float]:
+    return not feature.drifted, -feature.effect / (feature.threshold or 1.0)

@@ -22,9 +22,10 @@ YEAR = 2013
 TARGET = "air_time"  # minutes between wheels up and wheels down
 TIME = "scheduled"
 
+_WEATHER = ("temp", "wind_dir", "wind_speed", "pressure", "visib")
 FEATURES = (
     "origin", "dest", "carrier", "distance", "hour", "minute", "sched_arr_time", "dep_delay",
-    "wind_dir", "wind_speed",
+    *_WEATHER,
 )  # fmt: skip
 _KEYS = ["origin", "time_hour"]
 _ORDER = [(name, "ascending") for name in (TIME, "carrier", "flight", "origin", "dest")]
@@ -106,7 +107,7 @@ def sample(flights: pa.Table, rows: int | None, *, seed: Sequence[int]) -> pa.Ta
 def _join(flights: pa.Table, weather: pa.Table) -> pa.Table:
     arrived = flights.filter(pc.is_valid(flights[TARGET]))
     arrived = arrived.append_column(TIME, _wall_clock(arrived))
-    joined = arrived.join(weather.select([*_KEYS, "wind_dir", "wind_speed"]), keys=_KEYS)
+    joined = arrived.join(weather.select([*_KEYS, *_WEATHER]), keys=_KEYS)
     return joined.sort_by(_ORDER).select([TIME, *FEATURES, TARGET]).combine_chunks()
 
 

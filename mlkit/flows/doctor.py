@@ -20,7 +20,6 @@ CHECKS: dict[str, Check] = {
     "clocks": doctor_machine.clocks,
     "permissions": doctor_files.permissions,
     "key": doctor_files.key,
-    "leftovers": doctor_files.leftovers,
     "journals": doctor_files.journals,
     "database": doctor_rows.database,
 }
@@ -32,7 +31,7 @@ ROW_CHECKS: dict[str, Check] = {
     "models": doctor_files.models,
     "libraries": doctor_files.libraries,
     "data": doctor_files.data,
-    "orphans": doctor_files.orphans,
+    "leftovers": doctor_files.unneeded,
     "backups": doctor_files.backups,
 }
 

@@ -11,54 +11,30 @@ from pathlib import Path
 from sqlalchemy import select
 
 from mlkit.errors import DamagedError
-from mlkit.flows import backup
+from mlkit.flows import backup, leftovers
 from mlkit.flows.findings import Finding, fail, ok, warn
 from mlkit.project import SETTINGS_FILE, Project
 from mlkit.store import blobs, journal, registry
-from mlkit.store.blobs import BlobStore
 from mlkit.store.datasets import DatasetVersion
 from mlkit.store.registry import ModelVersion
 from mlkit.store.segments import Segment
 
-_OTHERS = stat.S_IRWXG | stat.S_IRWXO
-_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _OLD_BACKUP = timedelta(days=2)
 _RESTORE = "restore a backup (mlkit backup restore)"
 
 
 def permissions(project: Project) -> Iterator[Finding]:
     """Find what other users of the machine could read or change."""
-    secret = [project.state_dir, project.state_dir / "key", Path(project.database.location)]
-    exposed = [path for path in secret if path.exists() and path.stat().st_mode & _OTHERS]
-    loose = [
-        path
-        for path in (project.root, project.root / SETTINGS_FILE, project.root / "jobs")
-        if path.exists() and path.stat().st_mode & _OTHERS_WRITE
-    ]
-    foreign = [path for path in secret if path.exists() and path.stat().st_uid != os.geteuid()]
-    for path in exposed:
-        yield fail(f"other users may use {path}", f"chmod go= {path}")
-    for path in loose:
-        yield fail(f"other users may change {path}", f"chmod go-w {path}")
-    for path in foreign:
-        yield warn(f"{path} belongs to another user", "run mlkit as the owner of the project")
-    if not exposed and not loose and not foreign:
-        yield ok("only the owner reads the secrets and writes the project")
+    secret = (project.state_dir, project.state_dir / "key", Path(project.database.location))
+    ours = (project.root, project.root / SETTINGS_FILE, project.root / "jobs")
+    found = [line for path in secret if path.exists() for line in _exposure(path)]
+    found += [line for path in ours if path.exists() for line in _looseness(path)]
+    yield from found or [ok("only the owner reads the secrets and writes the project")]
 
 
 def key(project: Project) -> Iterator[Finding]:
     """Find out whether the signing key is there."""
     yield ok(f"the signing key has {len(project.key)} bytes")
-
-
-def leftovers(project: Project) -> Iterator[Finding]:
-    """Find what killed writers left behind."""
-    parts = [*project.data.leftovers(), *project.artifacts.leftovers()]
-    parts += project.backups_dir.glob(".*.part*")
-    if parts:
-        yield warn(f"{len(parts)} unfinished files, {_size(parts)}", "mlkit job run prune")
-    else:
-        yield ok("no unfinished files")
 
 
 def journals(project: Project) -> Iterator[Finding]:
@@ -126,17 +102,14 @@ def data(project: Project) -> Iterator[Finding]:
         yield ok(f"{len(named)} files, all as recorded")
 
 
-def orphans(project: Project) -> Iterator[Finding]:
-    """Find files that no row names: a killed command leaves some; they only cost space."""
-    with project.read() as s:
-        named = backup.blobs_named(s, project)
-    stores = (project.data, project.artifacts, project.references)
-    found = [
-        path for store in stores for path in _paths(store)
-        if path.relative_to(project.root).as_posix() not in named
-    ]  # fmt: skip
+def unneeded(project: Project) -> Iterator[Finding]:
+    """Find files that no row names: killed commands leave some; they only cost space."""
+    found = leftovers.find(project)
     if found:
-        yield warn(f"{len(found)} files that no row names, {_size(found)}", "mlkit job run prune")
+        yield warn(
+            f"{len(found)} files that nothing needs, {_size(found)}",
+            "mlkit job run prune (it deletes those that are a day old)",
+        )
     else:
         yield ok("every file is named by a row")
 
@@ -155,6 +128,21 @@ def backups(project: Project) -> Iterator[Finding]:
     yield warn(said, "mlkit job run backup") if age > _OLD_BACKUP else ok(said)
 
 
+def _exposure(path: Path) -> Iterator[Finding]:
+    if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        yield fail(f"other users may use {path}", f"chmod go= {path}")
+    if path.stat().st_uid != os.geteuid():
+        yield warn(f"{path} belongs to another user", "run mlkit as the owner of the project")
+
+
+def _looseness(path: Path) -> Iterator[Finding]:
+    mode = path.stat().st_mode
+    if mode & stat.S_IWOTH:
+        yield fail(f"all users may change {path}", f"chmod go-w {path}")
+    elif mode & stat.S_IWGRP:
+        yield warn(f"the group may change {path}, and so what mlkit runs", f"chmod g-w {path}")
+
+
 def _faults(project: Project, version: ModelVersion) -> Iterator[str]:
     signed = (version.model.name, version.number, version.artifact_sha256)
     if not blobs.verify(project.key, version.signature, *signed):
@@ -167,10 +155,6 @@ def _faults(project: Project, version: ModelVersion) -> Iterator[str]:
             store.read(digest)
         except DamagedError as error:
             yield str(error)
-
-
-def _paths(store: BlobStore) -> Iterator[Path]:
-    return (store.path(digest) for digest in store.digests())
 
 
 def _installed(name: str) -> str:

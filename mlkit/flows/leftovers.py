@@ -1,6 +1,5 @@
 """Delete the files that killed processes left behind and that no row names."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,27 +17,30 @@ def sweep(project: Project) -> int:
     """
     now = datetime.now(UTC)  # file times are of the machine's clock, whatever the project's says
     kept = now - duration(project.settings.jobs.keep)
-    found = [file for file in _unnamed(project) if _changed(file) < now - _MIN_AGE]
+    found = [file for file in find(project) if _changed(file) < now - _MIN_AGE]
     found += [file for file in project.log_dir.glob("jobs/*/*.log") if _changed(file) < kept]
     for file in found:
         file.unlink(missing_ok=True)
     return len(found)
 
 
-def _unnamed(project: Project) -> Iterator[Path]:
-    """Yield every file of ours that no row names; files are listed before the rows are read."""
+def find(project: Project) -> list[Path]:
+    """Return every file of ours that no row names; files are listed before the rows are read."""
     stores = (project.data, project.artifacts, project.references)
-    files = [store.path(digest) for store in stores for digest in store.digests()]
-    files += project.log_dir.glob("*/*/*.parquet")
+    files = {store.path(digest) for store in stores for digest in store.digests()}
+    files |= set(project.log_dir.glob("*/*/*.parquet"))
     with project.read() as s:
         named = backup.blobs_named(s, project)
-    for file in files:
-        if file.relative_to(project.root).as_posix() not in named:
-            yield file
+    unnamed = {file for file in files if file.relative_to(project.root).as_posix() not in named}
     for store in stores:
-        yield from store.leftovers()
-    yield from project.log_dir.glob("*/*/.*.part")
-    yield from project.journal_dir.glob(".*.part")
+        unnamed |= set(store.leftovers())
+    for folder, pattern in (
+        (project.log_dir, "*/*/.*.part"),
+        (project.journal_dir, ".*.part"),
+        (project.backups_dir, ".*.part*"),
+    ):
+        unnamed |= set(folder.glob(pattern))
+    return sorted(unnamed)
 
 
 def _changed(file: Path) -> datetime:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 from collections.abc import Mapping
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -118,7 +119,7 @@ def _python_files(folder: Traversable) -> list[Traversable]:
 
 def _next_commands(root: Path) -> tuple[str, ...]:
     return (
-        f"cd {root}",
+        f"cd {shlex.quote(str(root))}",
         "mlkit data add NAME FILE.csv --target COLUMN",
         "mlkit train NAME --data NAME --promote",
     )

@@ -3,7 +3,9 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +14,132 @@ from click.testing import CliRunner, Result
 from scipy import stats
 
 from mlkit.cli.root import cli as root_command
-from tests_cli import Cli
+from mlkit.project import Project
 
 Frames = Callable[..., pd.DataFrame]
+
+
+def compare(*args: object, code: int = 0) -> Result:
+    """Run `mlkit drift compare` where there is no project."""
+    words = ["drift", "compare", *map(str, args)]
+    result = CliRunner().invoke(root_command, words, prog_name="mlkit")
+    assert result.exit_code == code, result.output
+    return result
+
+
+@pytest.fixture
+def files(tmp_path: Path, churn: Frames) -> tuple[Path, Path, Path]:
+    """A reference, rows like it, and rows that are older."""
+    reference, same, older = (tmp_path / name for name in ("ref.csv", "same.parquet", "older.csv"))
+    churn(rows=1_500, seed=1).to_csv(reference, index=False)
+    churn(rows=600, seed=2).to_parquet(same)
+    frame = churn(rows=600, seed=3)
+    frame.assign(age=frame["age"] + 15).to_csv(older, index=False, sep=";")
+    return reference, same, older
+
+
+def test_two_files_are_compared_without_a_project(files: tuple[Path, Path, Path]) -> None:
+    reference, same, _ = files
+    found = json.loads(compare(reference, same, "--json").stdout)
+    assert (found["verdict"], found["rows"]) == ("ok", {"reference": 1500, "current": 600})
+    assert {
+        "name", "kind", "test", "statistic", "p_value", "q_value", "effect", "threshold", "drifted",
+    } <= set(found["features"][0])  # fmt: skip
+
+
+def test_drift_ends_with_code_3_and_scipys_statistics(files: tuple[Path, Path, Path]) -> None:
+    reference, _, older = files
+    found = json.loads(compare(reference, older, "--json", code=3).stdout)
+    features = {feature["name"]: feature for feature in found["features"]}
+    assert found["verdict"] == "drift"
+    assert [name for name, feature in features.items() if feature["drifted"]] == ["age"]
+    first, second = pd.read_csv(reference), pd.read_csv(older, sep=";")
+    theirs = stats.ks_2samp(first["age"], second["age"], method="asymp")
+    assert features["age"]["statistic"] == pytest.approx(theirs.statistic, abs=1e-12)
+    shares = [frame["plan"].value_counts().sort_index() for frame in (first, second)]
+    theirs = stats.chi2_contingency(np.array(shares), correction=False)
+    assert features["plan"]["statistic"] == pytest.approx(theirs.statistic, rel=1e-12)
+
+
+def test_a_person_sees_a_table_with_the_worst_first(files: tuple[Path, Path, Path]) -> None:
+    reference, _, older = files
+    lines = compare(reference, older, code=3).stdout.splitlines()
+    assert lines[1].split()[:3] == ["feature", "kind", "test"]
+    assert lines[3].split()[0] == "age"
+    assert lines[-1].startswith("drift in age (")
+
+
+def test_too_few_rows_say_so_and_the_limit_can_be_chosen(
+    files: tuple[Path, Path, Path], tmp_path: Path
+) -> None:
+    few = tmp_path / "few.csv"
+    pd.read_csv(files[0]).head(60).to_csv(few, index=False)
+    assert json.loads(compare(files[0], few, "--json").stdout)["verdict"] == "insufficient_data"
+    judged = json.loads(compare(files[0], few, "--min-rows", 50, "--json").stdout)
+    assert judged["verdict"] == "ok"
+    assert "insufficient data: 60 rows" in compare(files[0], few).stdout
+
+
+def test_a_time_column_orders_the_rows_and_is_not_compared(files: tuple[Path, Path, Path]) -> None:
+    found = json.loads(compare(*files[:2], "--time", "since", "--json").stdout)
+    assert "since" not in {feature["name"] for feature in found["features"]}
+    refused = compare(*files[:2], "--time", "nosuch", code=1)
+    assert "has no column 'nosuch'; it has: since, age, plan" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "is empty"),
+        ("age,plan\n", "has a header but no rows"),
+        ("other\n1\n", "the two tables have no column in common"),
+        ("age,age\n1,2\n", "age"),
+    ],
+)
+def test_a_useless_file_is_an_error_with_its_cause(
+    files: tuple[Path, Path, Path], tmp_path: Path, content: str, message: str
+) -> None:
+    broken = tmp_path / "broken.csv"
+    broken.write_text(content)
+    assert message in compare(files[0], broken, code=1).stderr
+    assert "error" in json.loads(compare(files[0], broken, "--json", code=1).stdout)
+
+
+def test_a_real_process_needs_neither_project_nor_scikit_learn(
+    files: tuple[Path, Path, Path], tmp_path: Path
+) -> None:
+    words = [sys.executable, "-X", "importtime", "-m", "mlkit", "drift", "compare", "--json"]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("MLKIT_")}
+    done = subprocess.run(
+        [*words, *map(str, files[:2])], capture_output=True, text=True, check=False, cwd=tmp_path,
+        env={**environment, "MLKIT_DRIFT_MIN_ROWS": "601"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["verdict"] == "insufficient_data"  # by the environment's limit
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert not {"scipy.stats", "sklearn", "sqlalchemy", "pandas"} & loaded
+
+
+def test_check_ends_with_code_3_and_tells_the_log(
+    trained_cli: Any, trained: Project, churn: Frames, answer: Callable[..., None],
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    frame = churn(rows=300, seed=5)
+    answer(trained, frame.assign(age=frame["age"] + 25))
+    found = trained_cli.json("drift", "check", "churn", code=3)
+    assert (found["verdict"], found["model"], found["version"]) == ("drift", "churn", 1)
+    assert (found["drifted"], found["rows"]) == (["age"], {"reference": 400, "current": 300})
+    assert [r.getMessage()[:31] for r in caplog.records] == ["firing: churn v1 drift in age ("]
+    assert "drift in age" in trained_cli("drift", "check", "churn", code=3).stdout
+    assert len(caplog.records) == 1
+
+
+def test_check_of_an_older_window_and_of_wrong_names(
+    trained_cli: Any, trained: Project, churn: Frames, answer: Callable[..., None]
+) -> None:
+    answer(trained, churn(rows=300, seed=5), age=timedelta(days=3))
+    assert trained_cli.json("drift", "check", "churn")["verdict"] == "insufficient_data"
+    assert trained_cli.json("drift", "check", "churn", "--window", "4d")["verdict"] == "ok"
+    refused = trained_cli("drift", "check", "churn", "--window", "4x", code=1)
+    assert "'4x' is not a duration" in refused.stderr
+    assert "known: churn" in trained_cli("drift", "check", "nosuch", code=1).stderr

@@ -123,7 +123,9 @@ class _Smtp(socketserver.StreamRequestHandler):
             box.commands.append(line)
             word = line.split()[0].upper()
             if word == "EHLO":
-                self._say(f"250-box\r\n{'250-STARTTLS' if box.tls else '250-HELP'}\r\n250 AUTH PLAIN")
+                self._say(
+                    f"250-box\r\n{'250-STARTTLS' if box.tls else '250-HELP'}\r\n250 AUTH PLAIN"
+                )
             elif word == "STARTTLS":
                 assert box.tls is not None
                 self._say("220 go on")

@@ -97,6 +97,10 @@ def _writable_folder(project: Project) -> None:
     project.root.chmod(0o777)
 
 
+def _shared_folder(project: Project) -> None:
+    project.root.chmod(0o770)
+
+
 def _lose_key(project: Project) -> None:
     (project.state_dir / "key").unlink()
 
@@ -114,7 +118,7 @@ def _lose_key(project: Project) -> None:
         (_forget_history, "audit trail", "event 1 does not follow"),
         (_future, "clock", "the newest row is of"),
         (_readable_key, "permissions", "other users may use"),
-        (_writable_folder, "permissions", "other users may change"),
+        (_writable_folder, "permissions", "all users may change"),
     ],
 )
 def test_what_hurts_now_fails(
@@ -181,8 +185,9 @@ def _stuck_message(project: Project) -> None:
 @pytest.mark.parametrize(
     ("sabotage", "check", "said"),
     [
-        (_part, "leftovers", "1 unfinished files"),
-        (_orphan, "orphans", "1 files that no row names"),
+        (_shared_folder, "permissions", "the group may change"),
+        (_part, "leftovers", "1 files that nothing needs"),
+        (_orphan, "leftovers", "1 files that nothing needs"),
         (_damaged_journal, "journals", "1 damaged journals"),
         (_old_backup, "backups", "1 backups, the newest"),
         (_no_backup, "backups", "no backup"),

@@ -12,15 +12,11 @@ import pytest
 from sqlalchemy import select
 
 from mlkit.errors import ConflictError, DamagedError, InvalidInputError, NotFoundError
-from mlkit.flows import actuals, alerting, deploy, monitor
-from mlkit.flows.actuals import ActualItem
+from mlkit.flows import alerting, deploy, monitor
 from mlkit.project import Project
 from mlkit.settings import ModelSettings
-from mlkit.steps import encode
 from mlkit.store import blobs, predictions, registry, reports
 from mlkit.store.alerts import AlertDelivery
-from mlkit.store.base import new_ids
-from mlkit.store.journal import Entry
 from mlkit.store.reports import DriftReport
 
 Frames = Callable[..., pd.DataFrame]
@@ -71,7 +67,9 @@ def test_older_and_poorer_customers_are_drift_and_open_one_alert(
         assert len(s.scalars(select(AlertDelivery)).all()) == 1
 
 
-def test_the_alert_ends_when_the_drift_does(trained: Project, churn: Frames, answer: Answer) -> None:
+def test_the_alert_ends_when_the_drift_does(
+    trained: Project, churn: Frames, answer: Answer
+) -> None:
     frame = churn(rows=300, seed=5)
     answer(trained, frame.assign(age=frame["age"] + 25), age=timedelta(days=4))
     assert monitor.check_drift(trained, "churn", window="7d").verdict == "drift"
@@ -83,7 +81,9 @@ def test_the_alert_ends_when_the_drift_does(trained: Project, churn: Frames, ans
     )  # fmt: skip
 
 
-def test_too_few_rows_say_nothing_about_an_open_alert(trained: Project, churn: Frames, answer: Answer) -> None:
+def test_too_few_rows_say_nothing_about_an_open_alert(
+    trained: Project, churn: Frames, answer: Answer
+) -> None:
     frame = churn(rows=300, seed=5)
     answer(trained, frame.assign(age=frame["age"] + 25), age=timedelta(days=4))
     monitor.check_drift(trained, "churn", window="7d")
@@ -98,7 +98,9 @@ def test_no_traffic_is_insufficient_data(trained: Project) -> None:
     assert (checked.verdict, checked.value, checked.coverage) == ("insufficient_data", None, 0.0)
 
 
-def test_the_window_is_the_models_own_unless_one_is_named(trained: Project, churn: Frames, answer: Answer) -> None:
+def test_the_window_is_the_models_own_unless_one_is_named(
+    trained: Project, churn: Frames, answer: Answer
+) -> None:
     answer(trained, churn(rows=300, seed=5), age=timedelta(days=2))
     assert monitor.check_drift(trained, "churn").rows.current == 0
     assert monitor.check_drift(trained, "churn", window="3d").rows.current == 300
@@ -117,7 +119,9 @@ def test_the_last_moment_of_the_window_counts(
     assert monitor.check_drift(trained, "churn").rows.current == 1
 
 
-def test_answers_as_good_as_on_the_holdout_are_ok(trained: Project, churn: Frames, answer: Answer) -> None:
+def test_answers_as_good_as_on_the_holdout_are_ok(
+    trained: Project, churn: Frames, answer: Answer
+) -> None:
     answer(trained, churn(rows=300, seed=5), known=0.5)
     checked = monitor.check_performance(trained, "churn")
     assert (checked.verdict, checked.metric, checked.rows) == ("ok", "log_loss", 150)
@@ -159,7 +163,9 @@ def test_a_model_without_probabilities_is_judged_by_its_error_rate(
     assert 0 < checked.reference < 0.5
 
 
-def test_only_the_champions_rows_are_judged(trained: Project, churn: Frames, answer: Answer) -> None:
+def test_only_the_champions_rows_are_judged(
+    trained: Project, churn: Frames, answer: Answer
+) -> None:
     answer(trained, flip(churn(rows=300, seed=5)))
     with trained.write() as s:
         model = registry.get_model(s, "churn")

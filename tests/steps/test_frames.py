@@ -48,7 +48,7 @@ def test_a_csv_file_becomes_the_five_types(tmp_path: Path) -> None:
         CSV.decode().encode("utf-16"),
         CSV.decode().encode("utf-32"),
         gzip.compress(CSV.decode().encode("utf-16")),
-        CSV.replace(b"id,day", bb" id , day ".decode()),
+        CSV.replace(b"id,day", b" id , day "),
     ],
     ids=["semicolon", "tab", "crlf", "bom", "gz", "utf-16", "utf-32", "utf-16.gz", "blanks"],
 )
