@@ -29,7 +29,7 @@ WARM = Path(__file__).with_name("warm.py")
 EXAMPLES = ROOT / "examples"
 SHARED = ("customers.csv", "week.csv", "week.json")  # what own_csv/make_csv.py writes
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("examples/**/*.md")])
-ALONE = ("docs/guide.md", "examples/own_csv/README.md", "examples/custom_estimator/README.md",
+ALONE = ("examples/README.md", "docs/guide.md", "examples/own_csv/README.md", "examples/custom_estimator/README.md",
          "examples/cron_only/README.md")  # fmt: skip
 COLD = "examples/own_csv/README.md"  # run with the program as it is installed
 IN_A_PROJECT = ("docs/operations.md", "docs/security.md")
@@ -111,6 +111,7 @@ def room(tmp_path: Path) -> Path:
     folder.mkdir()
     for name in SHARED:
         shutil.copy(EXAMPLES / "own_csv" / name, folder)
+    shutil.copy(ROOT / "ml.sqlite.example", folder)
     return folder
 
 

@@ -42,8 +42,8 @@ def ks(
 
     The distance is bit-equal to ``scipy.stats.ks_2samp``. The p value is Kolmogorov's asymptotic
     one with Vrbik's (2018) correction for small samples, within 1e-3 of scipy's
-    ``method="asymp"`` from 50 effective rows; it is conservative with ties. ``rows`` are the effective sizes of the
-    two samples where they are not their lengths.
+    ``method="asymp"`` from 50 effective rows; it is conservative with ties. ``rows`` are the
+    effective sizes of the two samples where they are not their lengths.
 
     >>> ks(np.array([1.0, 2.0, 3.0, 4.0]), np.array([3.0, 4.0, 5.0, 6.0])).distance
     0.5

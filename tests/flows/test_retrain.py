@@ -10,49 +10,20 @@ import pandas as pd
 import pytest
 
 from mlkit.errors import BusyError, CheckFailedError, ConflictError, InvalidInputError
-from mlkit.flows import actuals, alerting, deploy, fresh_rows, ingest, logs, models, retrain
-from mlkit.flows.actuals import ActualItem
+from mlkit.flows import alerting, deploy, fresh_rows, ingest, logs, models, retrain
 from mlkit.project import Project
 from mlkit.settings import DatasetSettings, ModelSettings, Retrain
 from mlkit.steps import frames
-from mlkit.store import datasets, failpoints, predictions
-from mlkit.store.base import new_ids
-from mlkit.store.journal import Entry
+from mlkit.store import datasets, failpoints
 
 Frames = Callable[..., pd.DataFrame]
-EPOCH = pd.Timestamp("1970-01-01", tz="UTC")
+Answer = Callable[..., None]
 
 
 def _flip(frame: pd.DataFrame) -> pd.DataFrame:
     """A world in which every customer does the opposite: what was learned is now wrong."""
     turned = frame["churned"].map({"yes": "no", "no": "yes"})
     return frame.assign(churned=turned)
-
-
-def _serve(project: Project, frame: pd.DataFrame, *, age: timedelta = timedelta(days=1)) -> None:
-    """Log the rows of ``frame`` as answered ``age`` ago, a minute apart, with their actuals."""
-    version = deploy.find_version(project, "churn")
-    names = [column["name"] for column in version.input_schema["columns"]]
-    start = project.now() - age
-    entries = []
-    for place, row in enumerate(frame.to_dict("records")):
-        at = start + timedelta(minutes=place)
-        own_id, identifier = new_ids(at, 2)
-        values = [None if pd.isna(row[name]) else row[name] for name in names]
-        entries.append(
-            Entry(
-                request_id=own_id, model_id=version.model_id, version_id=version.id,
-                version=version.number, role="champion", latency_us=100,
-                served_us=int((at - EPOCH) / timedelta(microseconds=1)), ids=[identifier],
-                entities=[None], features=[msgspec.json.encode(values).decode()],
-                values=['"no"'], probabilities=["[0.5,0.5]"],
-            )
-        )  # fmt: skip
-    with project.write() as s:
-        predictions.add(s, entries)
-    labels = frame["churned"].tolist()
-    items = [ActualItem(e.ids[0], label) for e, label in zip(entries, labels, strict=True)]
-    assert actuals.add(project, items).accepted == len(frame)
 
 
 def _with(project: Project, **changes: Any) -> Project:
@@ -65,9 +36,9 @@ def _versions(project: Project) -> int:
 
 
 def test_a_changed_world_in_the_log_promotes_a_better_version(
-    trained: Project, churn: Frames
+    trained: Project, churn: Frames, answer: Answer
 ) -> None:
-    _serve(trained, _flip(churn(rows=400, seed=1)))
+    answer(trained, _flip(churn(rows=400, seed=1)))
     said: list[str] = []
     done = retrain.retrain(trained, "churn", reason="the world turned", progress=said.append)
     assert (done.version, done.promoted, done.new) == (2, True, True)
@@ -80,10 +51,10 @@ def test_a_changed_world_in_the_log_promotes_a_better_version(
 
 
 def test_the_dataset_version_from_the_log_says_where_it_comes_from(
-    trained: Project, churn: Frames
+    trained: Project, churn: Frames, answer: Answer
 ) -> None:
     frame = churn(rows=60, seed=1)
-    _serve(trained, frame)
+    answer(trained, frame)
     retrain.retrain(trained, "churn")
     with trained.read() as s:
         made = datasets.get_version(s, "churn", 2)
@@ -95,25 +66,29 @@ def test_the_dataset_version_from_the_log_says_where_it_comes_from(
     assert rows["churned"].to_pylist() == frame["churned"].tolist()
     moments = rows["since"].to_pylist()
     assert moments == sorted(moments)
-    assert moments[0] > trained.now() - timedelta(days=1, minutes=1)
+    assert moments[0] > trained.now() - timedelta(hours=12, minutes=1)
 
 
-def test_a_row_without_an_entity_is_an_entity_of_its_own(trained: Project, churn: Frames) -> None:
+def test_a_row_without_an_entity_is_an_entity_of_its_own(
+    trained: Project, churn: Frames, answer: Answer
+) -> None:
     frame = churn(rows=100).assign(customer=[f"c{n}" for n in range(100)])
     file = trained.root / "customers.csv"
     frame.to_csv(file, index=False)
     with trained.write() as s:
         datasets.get(s, "churn").entity_column = "customer"
         dataset = datasets.get(s, "churn")
-    _serve(trained, frame)
+    answer(trained, frame)
     logged = logs.read(trained, "churn", actuals="required")
     like = frames.read_table(file).schema
     made = fresh_rows.as_dataset(logged, dataset, like)
     assert made["customer"].to_pylist() == logged["_id"].to_pylist()
 
 
-def test_more_of_the_same_keeps_the_champion_and_says_why(trained: Project, churn: Frames) -> None:
-    _serve(trained, churn(rows=200, seed=2))
+def test_more_of_the_same_keeps_the_champion_and_says_why(
+    trained: Project, churn: Frames, answer: Answer
+) -> None:
+    answer(trained, churn(rows=200, seed=2))
     done = retrain.retrain(trained, "churn")
     assert (done.version, done.promoted) == (2, False)
     assert done.summary.startswith("kept v1")
@@ -122,14 +97,16 @@ def test_more_of_the_same_keeps_the_champion_and_says_why(trained: Project, chur
         retrain.require_accepted(done)
 
 
-def test_without_new_rows_nothing_is_trained(trained: Project, churn: Frames) -> None:
+def test_without_new_rows_nothing_is_trained(
+    trained: Project, churn: Frames, answer: Answer
+) -> None:
     none = retrain.retrain(trained, "churn")
     assert (none.version, none.new, none.promoted) == (None, False, False)
     assert none.summary == (
         "kept v1: the log of the last 90d has 0 rows with an actual, 50 are needed"
     )
     retrain.require_accepted(none)
-    _serve(trained, churn(rows=100, seed=3))
+    answer(trained, churn(rows=100, seed=3))
     assert retrain.retrain(trained, "churn").version == 2
     again = retrain.retrain(trained, "churn")
     assert again.version is None
@@ -138,12 +115,12 @@ def test_without_new_rows_nothing_is_trained(trained: Project, churn: Frames) ->
 
 
 def test_rows_that_only_grew_old_are_nothing_new(
-    trained: Project, churn: Frames, tmp_path: Path
+    trained: Project, churn: Frames, answer: Answer, tmp_path: Path
 ) -> None:
-    _serve(trained, churn(rows=100, seed=3))
+    answer(trained, churn(rows=100, seed=3), age=timedelta(days=1))
     assert retrain.retrain(trained, "churn").version == 2
     clock = tmp_path / "clock"
-    later = trained.now() - timedelta(days=1) + timedelta(days=90, minutes=29, seconds=30)
+    later = trained.now() - timedelta(days=1) + timedelta(days=90, seconds=295)
     clock.write_text(later.isoformat())
     aged = Project(trained.root, trained.settings, trained.database, clock)
     done = retrain.retrain(aged, "churn")
@@ -151,9 +128,9 @@ def test_rows_that_only_grew_old_are_nothing_new(
 
 
 def test_a_retraining_that_was_killed_is_made_up_for(
-    trained: Project, churn: Frames, monkeypatch: pytest.MonkeyPatch
+    trained: Project, churn: Frames, answer: Answer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _serve(trained, churn(rows=100, seed=3))
+    answer(trained, churn(rows=100, seed=3))
 
     def killed(name: str) -> None:
         if name == "train.artifact":
@@ -186,9 +163,9 @@ def test_the_source_is_read_again_and_an_unchanged_one_says_so(
 
 
 def test_a_version_that_is_accepted_is_not_promoted_if_the_settings_say_so(
-    trained: Project, churn: Frames
+    trained: Project, churn: Frames, answer: Answer
 ) -> None:
-    _serve(trained, _flip(churn(rows=400, seed=1)))
+    answer(trained, _flip(churn(rows=400, seed=1)))
     careful = _with(trained, retrain=Retrain(promote=False))
     done = retrain.retrain(careful, "churn")
     assert (done.verdict["accepted"], done.promoted) == (True, False)
@@ -207,11 +184,11 @@ def test_what_cannot_be_retrained_says_what_to_do(trained: Project, churn: Frame
 
 
 def test_rows_that_break_the_rules_are_refused_without_a_trace(
-    trained: Project, churn: Frames
+    trained: Project, churn: Frames, answer: Answer
 ) -> None:
     rules = trained.schemas_dir / "churn.yaml"
     frame = churn(rows=80, seed=5)
-    _serve(trained, frame.assign(plan="enterprise"))
+    answer(trained, frame.assign(plan="enterprise"))
     with pytest.raises(CheckFailedError, match="plan"):
         retrain.retrain(trained, "churn")
     assert rules.is_file()
@@ -253,9 +230,11 @@ def test_the_setting_of_a_model_wins_over_the_setting_of_all(trained: Project) -
     assert retrain.retrain_if_due(always, "churn").startswith("kept v1: the log of the last 90d")
 
 
-def test_a_promotion_ends_the_alerts_that_asked_for_it(trained: Project, churn: Frames) -> None:
+def test_a_promotion_ends_the_alerts_that_asked_for_it(
+    trained: Project, churn: Frames, answer: Answer
+) -> None:
     _alert(trained, "drift")
-    _serve(trained, _flip(churn(rows=400, seed=1)))
+    answer(trained, _flip(churn(rows=400, seed=1)))
     assert retrain.retrain_if_due(trained, "churn").startswith("promoted v2")
     assert alerting.ongoing(trained) == []
     assert deploy.history(trained, "churn")[0].reason == "drift was seen"
