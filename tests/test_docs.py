@@ -29,8 +29,13 @@ WARM = Path(__file__).with_name("warm.py")
 EXAMPLES = ROOT / "examples"
 SHARED = ("customers.csv", "week.csv", "week.json")  # what own_csv/make_csv.py writes
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("examples/**/*.md")])
-ALONE = ("examples/README.md", "docs/guide.md", "examples/own_csv/README.md", "examples/custom_estimator/README.md",
-         "examples/cron_only/README.md")  # fmt: skip
+ALONE = (
+    "docs/guide.md",
+    "examples/README.md",
+    "examples/own_csv/README.md",
+    "examples/custom_estimator/README.md",
+    "examples/cron_only/README.md",
+)
 COLD = "examples/own_csv/README.md"  # run with the program as it is installed
 IN_A_PROJECT = ("docs/operations.md", "docs/security.md")
 ELSEWHERE = re.compile(r"pip install|mlkit demo")  # .ci/run and the tests of the demo run these

@@ -3,10 +3,12 @@
 Equal to scipy.stats, whose import alone takes a second; no rule and no threshold here.
 """
 
-from typing import NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 from scipy import special
+
+_SIDES: Final[tuple[Literal["left", "right"], ...]] = ("left", "right")
 
 
 class Ks(NamedTuple):
@@ -50,10 +52,7 @@ def ks(
     """
     ordered = np.sort(current)
     n, m = len(reference_sorted), len(ordered)
-    difference = max(
-        _largest_gap(reference_sorted, ordered, reference_sorted),
-        _largest_gap(reference_sorted, ordered, ordered),
-    )
+    difference = max(_largest_gap(reference_sorted, ordered, side) for side in _SIDES)
     first, second = rows if rows is not None else (n, m)
     return Ks(difference, _kolmogorov(difference, first * second / (first + second)))
 
@@ -123,10 +122,13 @@ def false_discovery(p_values: np.ndarray) -> np.ndarray:
     return np.clip(adjusted, 0, 1)
 
 
-def _largest_gap(first: np.ndarray, second: np.ndarray, points: np.ndarray) -> float:
-    """Return the largest distance of the two functions at ``points``."""
-    below_first = np.searchsorted(first, points, side="right") / len(first)
-    below_second = np.searchsorted(second, points, side="right") / len(second)
+def _largest_gap(first: np.ndarray, second: np.ndarray, side: Literal["left", "right"]) -> float:
+    """Return the largest distance of the two functions at, or just before, the steps of ``first``.
+
+    Between two of its steps only the other function grows, so nowhere else is it larger.
+    """
+    below_first = np.searchsorted(first, first, side=side) / len(first)
+    below_second = np.searchsorted(second, first, side=side) / len(second)
     return float(np.abs(below_first - below_second).max())
 
 

@@ -61,7 +61,7 @@ def _of_column(column: Any, summary: ColumnProfile, *, key: bool) -> Iterator[tu
     if summary.missing == rows:
         yield "all_missing_column", f"{name!r} has no values"
         return
-    if summary.distinct - (summary.missing > 0) == 1:
+    if summary.distinct == 1:
         yield "constant_column", f"{name!r} has one value"
     if column.type == casts.NUMBER:
         yield from _big_integers(name, summary)
