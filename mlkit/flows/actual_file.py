@@ -35,7 +35,7 @@ def _items(file: Path, table: Any, *, first_row: int) -> list[ActualItem]:
     names = [name for name in (*_REQUIRED, "observed_at") if name in table.column_names]
     for name in _REQUIRED:
         if table[name].null_count:
-            row = first_row + table[name].is_null().index(True).as_py() + 1  # noqa: FBT003
+            row = first_row + table[name].is_null().index(True).as_py() + 1
             raise InvalidInputError(f"{file}, row {row}: '{name}' is missing; nothing was stored")
     rows = zip(*(table[name].to_pylist() for name in names), strict=True)
     return [ActualItem(*row) for row in rows]

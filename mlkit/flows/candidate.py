@@ -122,8 +122,16 @@ def _load(project: Project, path: str, recipe: Recipe) -> fitting.Make:
     if not callable(function):
         raise InvalidInputError(f"'{path}' is not a function that returns an estimator")
     if inspect.signature(function).parameters and not inspect.isclass(function):
-        return lambda: function(recipe.schema)
-    return lambda: estimators.expanded(recipe, function())
+        return lambda: _estimator(path, function(recipe.schema))
+    return lambda: estimators.expanded(recipe, _estimator(path, function()))
+
+
+def _estimator(path: str, made: Any) -> Any:
+    if not (hasattr(made, "fit") and hasattr(made, "predict")):
+        raise InvalidInputError(
+            f"the estimator '{path}' is a {type(made).__name__}, which has no fit and predict"
+        )
+    return made
 
 
 def _golden(material: Material, made: Predictor) -> dict[str, Any]:

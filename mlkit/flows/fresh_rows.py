@@ -44,9 +44,7 @@ def _silent(_message: str) -> None:
     """Report nothing."""
 
 
-def _from_source(
-    project: Project, champion: ModelVersion, report: Callable[[str], None]
-) -> Fresh:
+def _from_source(project: Project, champion: ModelVersion, report: Callable[[str], None]) -> Fresh:
     name = champion.dataset_version.dataset.name
     settings = project.settings.datasets.get(name)
     if settings is None or not settings.source:
@@ -98,7 +96,8 @@ def as_dataset(logged: pa.Table, dataset: Dataset, like: pa.Schema) -> pa.Table:
                 "points in time, so the log cannot fill it; retrain with --data source"
             )
         sources[dataset.time_column] = "_served_at"
-    names = [name for name in like.names if sources.get(name, name) in logged.column_names]
+    present = set(logged.column_names)
+    names = [name for name in like.names if sources.get(name, name) in present]
     columns = [_cast(logged.column(sources.get(name, name)), like.field(name)) for name in names]
     return pa.table(dict(zip(names, columns, strict=True)))
 

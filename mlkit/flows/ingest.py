@@ -147,10 +147,12 @@ def _same_source(project: Project, name: str, roles: Roles, origin: Origin) -> A
         version = datasets.find_by_digest(s, dataset, source_sha256=origin.sha256)
         if version is None:
             return None
-        if roles == versioning.own_roles(dataset):
-            return versioning.already(version)
-        sha256 = version.sha256
-    table = load_table(project, sha256)
+        own = versioning.own_roles(dataset)
+        found, sha256 = versioning.already(version), version.sha256
     rules = acceptance.read_rules(project, name)
+    if roles == own:
+        acceptance.write_rules(project, name, str(rules.text))
+        return found
+    table = load_table(project, sha256)
     accepted = acceptance.accept(name, table, roles=roles, rules=rules)
     return versioning.keep(project, name, roles, accepted=accepted, origin=origin)

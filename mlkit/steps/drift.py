@@ -118,7 +118,8 @@ def compare_tables(first: pa.Table, second: pa.Table, rule: DriftRule) -> DriftR
     Raises InvalidInputError if they have none in common.
     """
     kinds = reference.kinds_of(first)
-    common = {name: kind for name, kind in kinds.items() if name in second.column_names}
+    present = set(second.column_names)
+    common = {name: kind for name, kind in kinds.items() if name in present}
     if not common:
         raise InvalidInputError("the two tables have no column in common")
     gone = [name for name in kinds if name not in common]

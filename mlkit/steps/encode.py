@@ -81,8 +81,9 @@ def columns_of_table(
     """Return the same as ``columns_of_rows`` for an Arrow table; NaN and infinity are missing."""
     problems: list[dict[str, object]] = []
     columns: list[list[object]] = []
+    present = set(table.column_names)
     for column in schema.columns:
-        if column.name not in table.column_names:
+        if column.name not in present:
             problems.append({"row": first_row, "column": column.name, "problem": "missing"})
             continue
         try:

@@ -2,6 +2,7 @@ import gzip
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -75,7 +76,7 @@ NAMED = {
 }  # fmt: skip
 
 FINE = {
-    "nan": _column("x", "3.5").replace(b",3.5\n", b",NaN\n", 5),
+    "nan": _column("x", "3.5").replace(b",3.5\n", b",NaN\n", 5).replace(b",3.5\n", b",4.5\n", 9),
     "byte order mark": b"\xef\xbb\xbf" + TEXT.encode(),
     "utf-16": TEXT.encode("utf-16"),
     "crlf": TEXT.replace("\n", "\r\n").encode(),
@@ -100,7 +101,7 @@ def _traces(root: Path) -> set[str]:
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_poisoned_input_is_refused_with_its_cause_and_leaves_no_trace(
-    cli, project: Project, tmp_path: Path, case: str
+    cli: Any, project: Project, tmp_path: Path, case: str
 ) -> None:
     content, code, cause = REFUSED[case]
     before = _traces(project.root)
@@ -118,7 +119,7 @@ def test_poisoned_input_is_refused_with_its_cause_and_leaves_no_trace(
 
 
 @pytest.mark.parametrize("case", NAMED)
-def test_odd_input_is_kept_with_a_named_warning(cli, tmp_path: Path, case: str) -> None:
+def test_odd_input_is_kept_with_a_named_warning(cli: Any, tmp_path: Path, case: str) -> None:
     content, name = NAMED[case]
     words = ("data", "add", "churn", _write(tmp_path, content), "--target", "churned")
     added = cli.json(*words, "--time", "since")
@@ -128,19 +129,19 @@ def test_odd_input_is_kept_with_a_named_warning(cli, tmp_path: Path, case: str) 
 
 
 @pytest.mark.parametrize("case", FINE)
-def test_harmless_input_is_just_added(cli, tmp_path: Path, case: str) -> None:
+def test_harmless_input_is_just_added(cli: Any, tmp_path: Path, case: str) -> None:
     words = ("data", "add", "churn", _write(tmp_path, FINE[case]), "--target", "churned")
     assert cli.json(*words, "--time", "since")["warnings"] == []
 
 
-def test_ten_thousand_columns_are_named_and_kept(cli, tmp_path: Path) -> None:
+def test_ten_thousand_columns_are_named_and_kept(cli: Any, tmp_path: Path) -> None:
     file = _write(tmp_path, _wide(20, 10_000))
     added = cli.json("data", "add", "wide", file, "--target", "churned")
     assert [w for w in added["warnings"] if w.startswith("wide_table: 10,001 columns")]
     assert "and 9,801 more columns" in cli("data", "show", "wide").stdout
 
 
-def test_parquet_is_read_whatever_its_types_are(cli, tmp_path: Path) -> None:
+def test_parquet_is_read_whatever_its_types_are(cli: Any, tmp_path: Path) -> None:
     file = tmp_path / "rows.parquet"
     table = pa.table({
         "plan": pa.array(["a", "b"] * 60).dictionary_encode(),
@@ -155,7 +156,7 @@ def test_parquet_is_read_whatever_its_types_are(cli, tmp_path: Path) -> None:
 
 
 def test_a_refusal_lists_every_failing_column_rule_and_example_rows(
-    cli, tmp_path: Path, churn: Churn, churn_csv: Path
+    cli: Any, tmp_path: Path, churn: Churn, churn_csv: Path
 ) -> None:
     added = cli.json("data", "add", "churn", churn_csv, "--target", "churned", "--time", "since")
     assert set(added) == {"dataset", "version", "rows", "sha256", "warnings", "new"}
@@ -179,7 +180,7 @@ def test_a_refusal_lists_every_failing_column_rule_and_example_rows(
 
 
 def test_validate_says_yes_or_no_and_adds_nothing(
-    cli, tmp_path: Path, churn: Churn, churn_csv: Path
+    cli: Any, tmp_path: Path, churn: Churn, churn_csv: Path
 ) -> None:
     cli("data", "add", "churn", churn_csv, "--target", "churned")
     good, bad = tmp_path / "good.csv", tmp_path / "bad.csv"
@@ -196,7 +197,7 @@ def test_validate_says_yes_or_no_and_adds_nothing(
 
 
 def test_a_person_reads_what_was_added_and_that_the_same_bytes_are_there_already(
-    cli, churn_csv: Path
+    cli: Any, churn_csv: Path
 ) -> None:
     words = ("data", "add", "churn", churn_csv, "--target", "churned", "--time", "since")
     first = cli(*words).stdout
@@ -207,7 +208,7 @@ def test_a_person_reads_what_was_added_and_that_the_same_bytes_are_there_already
 
 
 def test_list_show_and_diff_are_readable(
-    cli, tmp_path: Path, churn: Churn, churn_csv: Path
+    cli: Any, tmp_path: Path, churn: Churn, churn_csv: Path
 ) -> None:
     assert "no datasets yet" in cli("data", "list").stdout
     cli("data", "add", "churn", churn_csv, "--target", "churned", "--time", "since")
@@ -227,7 +228,7 @@ def test_list_show_and_diff_are_readable(
     assert "no version 9" in cli("data", "diff", "churn@9", code=1).stderr
 
 
-def test_values_that_steer_a_terminal_are_shown_without_effect(cli, tmp_path: Path) -> None:
+def test_values_that_steer_a_terminal_are_shown_without_effect(cli: Any, tmp_path: Path) -> None:
     content = TEXT.replace(",a,", ",\x1b[31mred,").encode()
     cli("data", "add", "churn", _write(tmp_path, content))
     assert "\x1b" not in cli("data", "show", "churn").stdout
@@ -235,7 +236,7 @@ def test_values_that_steer_a_terminal_are_shown_without_effect(cli, tmp_path: Pa
 
 @pytest.mark.parametrize("moment", ["data.stored", "data.recorded"])
 def test_a_killed_add_leaves_nothing_half_made(
-    cli, project: Project, churn_csv: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+    cli: Any, project: Project, churn_csv: Path, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
     words = ("data", "add", "churn", churn_csv, "--target", "churned", "--time", "since")
     monkeypatch.setenv("MLKIT_FAILPOINT", moment)
@@ -249,7 +250,7 @@ def test_a_killed_add_leaves_nothing_half_made(
     assert len(cli.json("data", "show", "churn")["versions"]) == 1
 
 
-def test_the_process_ends_with_the_code_and_one_document(cli, churn_csv: Path) -> None:
+def test_the_process_ends_with_the_code_and_one_document(cli: Any, churn_csv: Path) -> None:
     done = cli.process("data", "add", "churn", churn_csv, "--json")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("{")

@@ -25,7 +25,8 @@ def _model(s: Session) -> tuple[Model, list[ModelVersion]]:
     versions = [
         ModelVersion(
             model=model, number=number, artifact_sha256="", signature="", reference_sha256="",
-            input_schema={}, estimator="dummy", recipe={}, params={}, metrics={}, intervals={}, warnings=[], holdout_rows=0, golden={},
+            input_schema={}, estimator="dummy", recipe={}, params={}, metrics={}, intervals={},
+            warnings=[], holdout_rows=0, golden={},
             verdict={}, dataset_version=data, python="3", packages={}, seed=0, created_by="me",
             created_at=NOW,
         )
