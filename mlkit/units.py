@@ -21,7 +21,7 @@ _WEEKDAYS = ("Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _TEMPORARY = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108  # compared with, not written to
 
 _CRONTAB_HEAD = """\
-# mlkit jobs of {root}; install with: mlkit job crontab | crontab -
+# mlkit jobs of {root}; install with: mlkit job crontab --install
 # Times are UTC. Debian's and Ubuntu's cron ignores CRON_TZ: there, use this only on a machine
 # whose time zone is UTC (now: {zone}), or take `mlkit job systemd` or `mlkit daemon`.
 CRON_TZ=UTC

@@ -77,14 +77,24 @@ def history(project: "Project", *, name: str | None, limit: int, as_json: bool) 
 
 
 @job.command()
+@click.option("--install", is_flag=True, help="Put them into your crontab; its other lines stay.")
 @output.json_option
 @output.with_project
-def crontab(project: "Project", *, as_json: bool) -> None:
-    """Print the timetable as lines for `crontab`."""
+def crontab(project: "Project", *, install: bool, as_json: bool) -> None:
+    """Print the timetable as lines for `crontab`, or install them.
+
+    Installing again replaces the lines of this project.
+    """
+    from mlkit import crontab as user_crontab
     from mlkit import timetable, units
 
     lines = units.crontab(project, timetable.load(project))
-    output.emit({"crontab": lines}, as_json=as_json, render=lambda _: click.echo(lines, nl=False))
+    if install:
+        user_crontab.install(project.root, lines)
+    document = {"crontab": lines, "installed": install}
+    output.emit(
+        document, as_json=as_json, render=lambda _: _render_crontab(lines, installed=install)
+    )
 
 
 @job.command()
@@ -150,6 +160,12 @@ def _render_history(results: "list[RunResult]") -> None:
         ("job", "due", "started", "seconds", "status", "summary"),
         [(r.job, r.due, r.started_at, r.duration_s, r.status, r.summary) for r in results],
     )
+
+
+def _render_crontab(lines: str, *, installed: bool) -> None:
+    if installed:
+        click.echo("your crontab now runs:", err=True)
+    click.echo(lines, nl=False)
 
 
 def _render_units(rendered: dict[str, str], out: Path | None) -> None:

@@ -71,7 +71,7 @@ def clocks(project: Project) -> Iterator[Finding]:
     else:
         yield warn(
             "nothing seen that runs the jobs",
-            "start mlkit daemon, or install mlkit job crontab or mlkit job systemd",
+            "choose one: mlkit job crontab --install, mlkit job systemd, or mlkit daemon",
         )
 
 

@@ -137,3 +137,20 @@ def test_crontab_and_systemd_print_what_to_install(with_jobs: Any, tmp_path: Pat
     said = with_jobs("job", "systemd", "--out", tmp_path / "units").stdout
     assert "systemctl enable --now mlkit-project-good.timer mlkit-project-bad.timer " in said
     assert {file.name: file.read_text() for file in (tmp_path / "units").iterdir()} == units
+
+
+def test_crontab_can_be_installed_beside_the_users_own_lines(
+    with_jobs: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = tmp_path / "kept"
+    kept.write_text("@daily me\n")
+    program = tmp_path / "crontab"
+    program.write_text(f'#!/bin/sh\n[ "$1" = -l ] && exec cat {kept}\ncat > {kept}\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    done = with_jobs("job", "crontab", "--install")
+    assert "your crontab now runs:" in done.stderr
+    assert kept.read_text().startswith("@daily me\n")
+    assert done.stdout.rstrip() in kept.read_text()
+    assert with_jobs.json("job", "crontab", "--install")["installed"] is True
+    assert kept.read_text().count("job run good") == 1

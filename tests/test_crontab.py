@@ -1,0 +1,82 @@
+"""Putting a project's lines into the user's crontab leaves every other line alone."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlkit import crontab
+from mlkit.errors import MlkitError
+
+LINES = "CRON_TZ=UTC\n5 1 * * * job\n"
+ROOT = Path("/srv/shop")
+OTHERS = st.lists(st.text(st.characters(codec="ascii", categories=["L", "N", "P", "Zs"])))
+
+
+@given(OTHERS)
+def test_all_other_lines_stay_as_they_are_and_ours_come_last_and_once(others: list[str]) -> None:
+    first = crontab.merge("\n".join(others), ROOT, "0 0 * * * old\n")
+    again = crontab.merge(first, ROOT, LINES)
+    assert again.splitlines() == [
+        *"\n".join(others).splitlines(),
+        "# >>> mlkit /srv/shop",
+        *LINES.splitlines(),
+        "# <<< mlkit /srv/shop",
+    ]
+    assert again.endswith("\n")
+
+
+def test_two_projects_have_a_block_each_that_can_be_replaced_alone() -> None:
+    both = crontab.merge(crontab.merge("@daily me\n", ROOT, LINES), Path("/srv/shop-2"), LINES)
+    assert crontab.merge(both, ROOT, "").splitlines() == [
+        "@daily me",
+        "# >>> mlkit /srv/shop-2",
+        *LINES.splitlines(),
+        "# <<< mlkit /srv/shop-2",
+        "# >>> mlkit /srv/shop",
+        "",
+        "# <<< mlkit /srv/shop",
+    ]
+
+
+@pytest.fixture
+def cron(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A ``crontab`` command that keeps the user's crontab in the file returned."""
+    kept = tmp_path / "kept"
+    program = tmp_path / "crontab"
+    program.write_text(
+        "#!/bin/sh\n"
+        f'if [ "$1" = -l ]; then cat {kept} 2>/dev/null || '
+        '{ echo "no crontab for me" >&2; exit 1; }\n'
+        f"elif [ -f {tmp_path}/broken ]; then echo 'bad minute' >&2; exit 1\n"
+        f"else cat > {kept}; fi\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    return kept
+
+
+def test_installing_twice_replaces_the_lines_and_keeps_the_users_own(cron: Path) -> None:
+    crontab.install(ROOT, LINES)
+    assert "5 1 * * * job" in cron.read_text()
+    cron.write_text("@daily me\n" + cron.read_text())
+    crontab.install(ROOT, LINES.replace("5 1", "6 2"))
+    text = cron.read_text()
+    assert text.startswith("@daily me\n")
+    assert text.count("job") == 1
+    assert "6 2 * * * job" in text
+
+
+def test_what_cron_refuses_is_an_error_and_changes_nothing(cron: Path) -> None:
+    cron.write_text("@daily me\n")
+    (cron.parent / "broken").touch()
+    with pytest.raises(MlkitError, match="cron refused the crontab: bad minute"):
+        crontab.install(ROOT, LINES)
+    assert cron.read_text() == "@daily me\n"
+
+
+def test_a_machine_without_cron_is_told_what_to_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(MlkitError, match="no crontab command; install cron, or take"):
+        crontab.install(ROOT, LINES)
