@@ -71,6 +71,8 @@ def create(
 
 def rotate(project: Project) -> str:
     """Write a backup into ``backups/``, delete all but the newest ``backup.keep``, say so."""
+    if not project.database.is_sqlite:
+        return "left to the tools of the database, which is not SQLite"
     created = create(project)
     old = list_backups(project)[project.settings.backup.keep :]
     for file in old:

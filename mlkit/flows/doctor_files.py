@@ -116,6 +116,9 @@ def unneeded(project: Project) -> Iterator[Finding]:
 
 def backups(project: Project) -> Iterator[Finding]:
     """Judge the age of the newest backup in ``backups/``."""
+    if not project.database.is_sqlite:
+        yield ok("left to the tools of the database, which is not SQLite")
+        return
     found = backup.list_backups(project)
     if not found:
         with project.read() as s:

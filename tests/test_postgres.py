@@ -1,0 +1,140 @@
+"""The loop on a real PostgreSQL: the same code, the same rows, the same promises."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from sqlalchemy import create_engine, text
+
+from mlkit.flows import (
+    backup,
+    deploy,
+    doctor,
+    ingest,
+    log_retention,
+    logs,
+    monitor,
+    retrain,
+    status,
+    train,
+)
+from mlkit.project import Project, create_project
+from mlkit.store import audit, registry
+
+PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+ACCOUNT = "postgres" if os.getuid() == 0 else None  # the server refuses to run as root
+
+pytestmark = pytest.mark.skipif(not PROGRAMS, reason="this machine has no PostgreSQL")
+
+
+def _program(name: str, *words: object) -> None:
+    command = [str(PROGRAMS[-1] / name), *map(str, words)]
+    subprocess.run(command, user=ACCOUNT, cwd="/", check=True, stdout=subprocess.DEVNULL)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL, without a database's name, of a server that lives as long as these tests."""
+    folder = Path("/tmp") / f"mlkit-postgres-{os.getpid()}"  # noqa: S108  # socket paths are short
+    folder.mkdir(mode=0o700)
+    if ACCOUNT:
+        shutil.chown(folder, ACCOUNT)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    _program("initdb", "-D", folder / "data", "-A", "trust", "-U", "mlkit", "--no-sync")
+    options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
+    _program("pg_ctl", "-D", folder / "data", "-o", options, "-l", folder / "log", "-w", "start")
+    yield f"postgresql+psycopg://mlkit@127.0.0.1:{port}"
+    _program("pg_ctl", "-D", folder / "data", "-m", "immediate", "stop")
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def shop(server: str, tmp_path: Path) -> Iterator[Project]:
+    """A new project whose database is on the server."""
+    name = f"shop{time.monotonic_ns()}"
+    root = create_engine(f"{server}/postgres", isolation_level="AUTOCOMMIT")
+    with root.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    root.dispose()
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    (folder / "mlkit.toml").write_text(f'[db]\nurl = "{server}/{name}"\n')
+    shutil.copytree(Path(__file__).parents[1] / "jobs", folder / "jobs")
+    made = create_project(folder, environment={})
+    yield made
+    made.close()
+
+
+def _learn(shop: Project, frame: pd.DataFrame) -> None:
+    file = shop.root / "churn.csv"
+    frame.to_csv(file, index=False)
+    ingest.add(shop, "churn", file, target="churned", time="since")
+    done = train.train(shop, "churn", "churn", estimator="linear", promote=True)
+    assert done.promoted
+
+
+def test_the_loop_goes_round(
+    shop: Project, churn: Callable[..., pd.DataFrame], answer: Callable[..., None]
+) -> None:
+    _learn(shop, churn())
+    odd = churn(rows=600, seed=3).drop(columns="since")
+    odd["age"] += 30
+    answer(shop, odd)
+    drift = monitor.check_drift(shop, "churn")
+    assert [feature.name for feature in drift.features if feature.drifted] == ["age"]
+    assert monitor.check_performance(shop, "churn").rows == 600
+    done = retrain.retrain(shop, "churn", reason="moved")
+    assert done.version == 2
+    if not done.promoted:
+        deploy.promote(shop, "churn", 2, force=True)
+    deploy.rollback(shop, "churn", reason="a test")
+    newest, *_ = deploy.history(shop, "churn")
+    assert (newest.version, newest.action) == (1, "rollback")
+    before = logs.read(shop, "churn").to_pylist()
+    assert log_retention.seal(shop, older_than="1h").rows > 0
+    assert logs.read(shop, "churn").to_pylist() == before
+    assert "not SQLite" in backup.rotate(shop)
+    assert [line for line in doctor.examine(shop.root).checks if line.level == "fail"] == []
+    assert status.look(shop).models[0].champion == 1
+    with shop.read() as s:
+        assert audit.first_break(s) is None
+
+
+def test_promotions_at_once_never_leave_none_or_two_champions(
+    shop: Project, churn: Callable[..., pd.DataFrame]
+) -> None:
+    _learn(shop, churn())
+    for _ in range(2):
+        train.train(shop, "churn", "churn", estimator="linear")
+
+    def promote(number: int) -> None:
+        deploy.promote(shop, "churn", 1 + number % 3, force=True)
+
+    with ThreadPoolExecutor(4) as pool:
+        outcomes = [pool.submit(promote, number) for number in range(12)]
+    assert any(outcome.exception() is None for outcome in outcomes)
+    with shop.read() as s:
+        assert len(registry.champions(s)) == 1
+        assert audit.first_break(s) is None
+
+
+def test_two_clocks_that_start_a_slot_together_run_it_once(shop: Project) -> None:
+    words = [sys.executable, "-m", "mlkit", "--project", str(shop.root), "job"]
+    run = [*words, "run", "prune", "--due", "2026-01-04T03:45:00Z", "--json"]
+    both = [subprocess.Popen(run, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    results: list[Any] = [json.loads(process.communicate()[0]) for process in both]
+    assert sorted(result["ran"] for result in results) == [False, True]
+    listed = json.loads(subprocess.check_output([*words, "history", "--json"]))
+    assert [row["status"] for row in listed] == ["ok"]
