@@ -14,7 +14,7 @@ import click
 import msgspec
 from sqlalchemy import CheckConstraint, Column, Index, Table, UniqueConstraint
 
-from mlkit import settings
+from mlkit import settings, settings_sources
 from mlkit.cli.root import COMMANDS, cli
 from mlkit.flows.setup import toml_value
 from mlkit.store.base import Base
@@ -39,7 +39,7 @@ def settings_page() -> str:
         lines += [f"## [{section}]", "", "| setting | default | meaning | variable |"]
         lines += ["|---|---|---|---|"]
         for row in rows:
-            variable = settings.environment_name(row.name)
+            variable = settings_sources.environment_name(row.name)
             default = toml_value(row.default)
             lines.append(f"| `{row.name}` | `{default}` | {row.help} | `{variable}` |")
         lines.append("")

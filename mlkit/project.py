@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session
 
-from mlkit import settings as settings_table
+from mlkit import settings_sources
 from mlkit.errors import ConflictError, DamagedError, InvalidInputError, NotFoundError
 from mlkit.settings import Settings
 from mlkit.store import locks, schema
@@ -183,7 +183,7 @@ def create_project(root: Path, *, environment: Mapping[str, str] = os.environ) -
 
 
 def _assemble(root: Path, options: Mapping[str, object], environment: Mapping[str, str]) -> Project:
-    settings = settings_table.load(root / SETTINGS_FILE, environment, options)
+    settings = settings_sources.load(root / SETTINGS_FILE, environment, options)
     url = settings.db.url or f"sqlite:///{root / DATABASE_FILE}"
     if url.startswith("sqlite"):
         refuse_network_file_system(root)

@@ -1,22 +1,16 @@
-"""Every setting: one typed table, read from default < ``mlkit.toml`` < ``MLKIT_*`` < option.
+"""Every setting: one typed table of names, defaults and helps.
 
 ``docs/settings.md`` is generated from this file; nothing else knows a default.
 """
 
-import difflib
-import json
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta, Struct
 
 from mlkit.errors import InvalidInputError
-
-ENV_PREFIX = "MLKIT_"
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 Positive = Annotated[int, Meta(ge=1)]
@@ -277,98 +271,8 @@ def duration(text: str) -> timedelta:
     return timedelta(**{unit: int(number)})
 
 
-def environment_name(setting: str) -> str:
-    """Return the variable that sets ``setting``.
-
-    >>> environment_name("server.port")
-    'MLKIT_SERVER_PORT'
-    """
-    return ENV_PREFIX + setting.replace(".", "_").upper()
-
-
-def load(
-    file: Path | None = None,
-    environment: Mapping[str, str] | None = None,
-    options: Mapping[str, object] | None = None,
-) -> Settings:
-    """Merge defaults, ``file``, ``environment`` and ``options`` (dotted names) into settings.
-
-    Raises InvalidInputError that names the file or variable, the setting and the rule it breaks.
-    """
-    tree: dict[str, Any] = {} if file is None else _read(file)
-    _convert(tree, str(file))
-    names = {environment_name(setting.name): setting.name for setting in table()}
-    for variable, text in (environment or {}).items():
-        if variable in names:
-            _put(tree, names[variable], _parse(text))
-            _convert(tree, f"environment variable {variable}")
-    for name, value in (options or {}).items():
-        if value is not None:
-            _put(tree, name, value)
-    return _convert(tree, "options")
-
-
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        tree = msgspec.toml.decode(file.read_bytes())
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidInputError(f"{file} is not valid TOML: {error}") from error
-    return dict(tree)
-
-
-def _convert(tree: dict[str, Any], origin: str) -> Settings:
-    try:
-        return msgspec.convert(tree, Settings, strict=False)
-    except msgspec.ValidationError as error:
-        raise InvalidInputError(f"{origin}: {_explain(str(error))}") from error
-
-
-def _explain(message: str) -> str:
-    text = message.replace("`$.", "`").replace(" - at `$`", "")
-    text = text[:1].lower() + text[1:]
-    if "unknown field" not in text:
-        return text
-    wrong = text.split("`")[1]
-    known = [s.name for s in table()]
-    leaf_names = [name.split(".")[1] for name in known] + [name.split(".")[0] for name in known]
-    near = difflib.get_close_matches(wrong, leaf_names, n=1)
-    hint = f"; did you mean '{near[0]}'" if near else ""
-    return f"unknown setting '{wrong}'{hint} (all settings: see docs/settings.md)"
-
-
-def _parse(value: str) -> object:
-    """Return a list for ``["a", "b"]``, the text itself for anything else."""
-    if value.startswith("["):
-        try:
-            return json.loads(value)
-        except ValueError:
-            return value
-    return value
-
-
-def _put(tree: dict[str, Any], name: str, value: object) -> None:
-    section, _, key = name.partition(".")
-    tree[section] = {**tree.get(section, {}), key: value}
-
-
 def _description(annotation: Any) -> str:
     for meta in getattr(annotation, "__metadata__", ()):
         if meta.description:
             return str(meta.description)
     raise AssertionError(f"a setting without help: {annotation}")
-
-
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-
-
-def check_name(noun: str, name: str) -> str:
-    """Return ``name`` if it may name a ``noun``; raises InvalidInputError.
-
-    One strict rule for every name that a client can send, so that none is ever a path.
-    """
-    if not _NAME.fullmatch(name) or ".." in name:
-        raise InvalidInputError(
-            f"'{name}' cannot name a {noun}: use 1 to 64 of a-z 0-9 . _ - and start with a letter "
-            "or digit"
-        )
-    return name

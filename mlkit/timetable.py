@@ -15,9 +15,9 @@ from types import ModuleType
 import msgspec
 from cronsim import CronSim, CronSimError
 
+from mlkit import names
 from mlkit.errors import InvalidInputError, NotFoundError, unknown
 from mlkit.project import Project
-from mlkit.settings import check_name
 from mlkit.store import runs
 
 PACKAGE = "jobs"
@@ -43,7 +43,7 @@ class Job:
     at: str
 
     def __post_init__(self) -> None:
-        check_name("job", self.name)
+        names.check("job", self.name)
         _check(self.name, self.at)
 
     def next_after(self, moment: datetime) -> datetime:
@@ -86,9 +86,9 @@ def load(project: Project) -> tuple[Job, ...]:
         raise InvalidInputError(
             f"{project.root / PACKAGE / '__init__.py'} must define TIMETABLE, a tuple of Job(...)"
         )
-    names = [job.name for job in table]
-    for name in names:
-        if names.count(name) > 1:
+    listed = [job.name for job in table]
+    for name in listed:
+        if listed.count(name) > 1:
             raise InvalidInputError(f"two jobs are named '{name}' in the timetable; rename one")
     return table
 

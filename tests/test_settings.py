@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlkit import settings
+from mlkit import names, settings, settings_sources
 from mlkit.errors import InvalidInputError
 
 
@@ -27,7 +27,9 @@ def test_every_setting_has_a_default_and_a_help_text() -> None:
 def test_an_option_beats_the_environment_beats_the_file_beats_the_default(tmp_path: Path) -> None:
     file = _file(tmp_path, "[server]\nport = 1\nworkers = 1\nmax_rows = 1\n")
     environment = {"MLKIT_SERVER_PORT": "2", "MLKIT_SERVER_WORKERS": "2"}
-    found = settings.load(file, environment, {"server.port": 3, "server.workers": None}).server
+    found = settings_sources.load(
+        file, environment, {"server.port": 3, "server.workers": None}
+    ).server
     assert (found.port, found.workers, found.max_rows) == (3, 2, 1)
     assert found.host == "127.0.0.1"
 
@@ -38,14 +40,14 @@ def test_lists_and_booleans_come_from_the_environment() -> None:
         "MLKIT_RETRAIN_PROMOTE": "false",
         "MLKIT_TRAIN_HOLDOUT": "0.3",
     }
-    found = settings.load(None, environment)
+    found = settings_sources.load(None, environment)
     assert found.alerts.command == ("notify", "-v")
     assert found.retrain.promote is False
     assert found.train.holdout == 0.3
 
 
 def test_a_model_may_differ_from_the_rest(tmp_path: Path) -> None:
-    found = settings.load(_file(tmp_path, '[models.churn]\ndrift_window = "3d"\n'))
+    found = settings_sources.load(_file(tmp_path, '[models.churn]\ndrift_window = "3d"\n'))
     assert found.model("churn").drift_window == "3d"
     assert found.model("spam").drift_window is None
 
@@ -66,14 +68,14 @@ def test_a_wrong_file_is_named_with_the_setting_and_the_rule(
 ) -> None:
     file = _file(tmp_path, text)
     with pytest.raises(InvalidInputError) as caught:
-        settings.load(file)
+        settings_sources.load(file)
     assert said in str(caught.value)
     assert str(file) in str(caught.value)
 
 
 def test_a_wrong_variable_is_named() -> None:
     with pytest.raises(InvalidInputError, match="MLKIT_SERVER_PORT"):
-        settings.load(None, {"MLKIT_SERVER_PORT": "many"})
+        settings_sources.load(None, {"MLKIT_SERVER_PORT": "many"})
 
 
 @given(st.integers(1, 10_000), st.sampled_from("mhdw"))
@@ -94,7 +96,7 @@ def test_any_text_is_a_duration_or_a_clear_error(text: str) -> None:
 
 @pytest.mark.parametrize("name", ["churn", "a", "0", "credit-risk.v2_eu", "x" * 64])
 def test_a_plain_name_is_accepted(name: str) -> None:
-    assert settings.check_name("model", name) == name
+    assert names.check("model", name) == name
 
 
 @pytest.mark.parametrize(
@@ -119,4 +121,4 @@ def test_a_plain_name_is_accepted(name: str) -> None:
 )
 def test_a_name_that_could_be_a_path_is_refused(name: str) -> None:
     with pytest.raises(InvalidInputError, match="cannot name a model"):
-        settings.check_name("model", name)
+        names.check("model", name)

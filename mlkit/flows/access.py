@@ -6,8 +6,8 @@ from datetime import datetime
 import msgspec
 from sqlalchemy.orm import Session
 
+from mlkit import names
 from mlkit.project import Project
-from mlkit.settings import check_name
 from mlkit.store import audit, tokens
 from mlkit.store.tokens import Scope, Token
 
@@ -36,7 +36,7 @@ class TokenInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 def create(project: Project, name: str, *, scope: Scope = "predict") -> Created:
     """Make a token; only its digest is stored."""
-    check_name("token", name)
+    names.check("token", name)
     identifier = secrets.token_hex(_ID_BYTES)
     text = tokens.spell(identifier, secrets.token_urlsafe(_SECRET_BYTES))
     now = project.now()

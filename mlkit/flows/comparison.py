@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from mlkit import settings
+from mlkit import settings_sources
 from mlkit.errors import InvalidInputError
 from mlkit.steps import drift, frames
 from mlkit.steps.drift import DriftResult, DriftRule
@@ -19,7 +19,7 @@ def compare_files(
     With a ``time`` column the rows of ``current`` are compared in its order. Raises
     InvalidInputError.
     """
-    chosen = settings.load(None, os.environ, {"drift.min_rows": min_rows}).drift
+    chosen = settings_sources.load(None, os.environ, {"drift.min_rows": min_rows}).drift
     first, second = frames.read_table(reference), frames.read_table(current)
     if time is not None:
         _require(first, time, reference)

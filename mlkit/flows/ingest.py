@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from mlkit import names
 from mlkit.errors import CheckFailedError, ConflictError, InvalidInputError
 from mlkit.flows import acceptance, versioning
 from mlkit.flows.acceptance import Roles
 from mlkit.flows.versioning import Added, Origin
 from mlkit.project import Project
-from mlkit.settings import check_name
 from mlkit.store import blobs, datasets
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def add(
     The first version writes the rules (``schemas/NAME.yaml``), every later one is checked against
     them. Raises CheckFailedError with every failure, and leaves no trace then.
     """
-    check_name("dataset", name)
+    names.check("dataset", name)
     say = progress or _silent
     with _alone(project, name):
         roles = _roles(project, name, Roles(target, time, entity))
@@ -110,7 +110,7 @@ def parse_reference(text: str) -> tuple[str, int | None]:
     name, at, number = text.partition("@")
     if at and not (number.isascii() and number.isdigit() and int(number) > 0):
         raise InvalidInputError(f"'{text}' names no version; write for example {name or 'NAME'}@1")
-    return check_name("dataset", name), int(number) if at else None
+    return names.check("dataset", name), int(number) if at else None
 
 
 def _silent(_message: str) -> None:

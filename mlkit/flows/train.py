@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from sqlalchemy.orm import Session
 
+from mlkit import names
 from mlkit.errors import InvalidInputError
 from mlkit.flows import candidate as candidates
 from mlkit.flows import deploy, judgement, material, provenance
@@ -14,7 +15,6 @@ from mlkit.flows.candidate import Candidate
 from mlkit.flows.deploy import Deployed
 from mlkit.flows.material import Material, Order
 from mlkit.project import Project
-from mlkit.settings import check_name
 from mlkit.steps import estimators, predictor, reference, threads
 from mlkit.steps.gate import Verdict
 from mlkit.steps.target import Wish
@@ -64,7 +64,7 @@ def train(
     Raises MlkitError and leaves nothing behind if there is nothing to register.
     """
     report = progress or _silent
-    check_name("model", model)
+    names.check("model", model)
     wanted = material.order(project, model, data, task)
     report(f"reading {wanted.dataset.reference}")
     rows = material.gather(project, wanted)

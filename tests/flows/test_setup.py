@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mlkit import settings
+from mlkit import settings, settings_sources
 from mlkit.errors import ConflictError
 from mlkit.flows import setup
 from mlkit.project import open_project
@@ -26,7 +26,7 @@ def test_the_new_settings_file_changes_nothing_whether_commented_or_not(tmp_path
     for number, content in enumerate((text, uncommented)):
         file = tmp_path / f"{number}.toml"
         file.write_text(content)
-        assert settings.load(file) == settings.Settings()
+        assert settings_sources.load(file) == settings.Settings()
 
 
 def test_a_new_project_opens_and_holds_the_jobs(tmp_path: Path) -> None:
