@@ -70,7 +70,7 @@ def _explain(message: str) -> str:
     leaf_names = [name.split(".")[1] for name in known] + [name.split(".")[0] for name in known]
     near = difflib.get_close_matches(wrong, leaf_names, n=1)
     hint = f"; did you mean '{near[0]}'" if near else ""
-    return f"unknown setting '{wrong}'{hint} (all settings: see docs/settings.md)"
+    return f"unknown setting '{wrong}'{hint} (a new mlkit.toml lists all settings, commented out)"
 
 
 def _parse(value: str) -> object:
