@@ -1,0 +1,131 @@
+"""A real server: granian in a process of its own, asked over HTTP."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from http.client import HTTPConnection, HTTPResponse
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+ROW = {"age": 30, "plan": "free", "spend": 12.5, "active": False}
+_SAYS = re.compile(r"serving on http://[^ ]+:(\d+)")
+
+
+class Reply(NamedTuple):
+    """What came back, its body decoded if it is JSON."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: Any
+
+
+class Server:
+    """``mlkit serve`` for the project in ``root``, as a leader of its own process group."""
+
+    def __init__(
+        self, root: Path, *words: str, environment: Mapping[str, str] = os.environ
+    ) -> None:
+        self.root = root
+        command = [sys.executable, "-m", "mlkit", "--project", str(root), "serve", "--port", "0"]
+        self.process = subprocess.Popen(
+            [*command, *words], stderr=subprocess.PIPE, text=True, env=dict(environment),
+            start_new_session=True,
+        )  # fmt: skip
+        assert self.process.stderr is not None
+        said = ""
+        while (found := _SAYS.search(said)) is None:
+            line = self.process.stderr.readline()
+            assert line, f"the server ended: {said}"
+            said += line
+        self.port = int(found[1])
+
+    def connect(self, timeout: float = 20.0) -> HTTPConnection:
+        """Return a connection that stays open from request to request."""
+        return HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        token: str = "",
+        kind: str = "application/json",
+        **headers: str,
+    ) -> Reply:
+        """Send one request on a connection of its own; anything but bytes goes as JSON."""
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        if token:
+            sent["Authorization"] = f"Bearer {token}"
+        if body is not None:
+            sent["Content-Type"] = kind
+            body = body if isinstance(body, bytes) else json.dumps(body).encode()
+        connection = self.connect()
+        try:
+            connection.request(method, path, body, sent)
+            return _reply(connection.getresponse())
+        finally:
+            connection.close()
+
+    def predict(self, *rows: Any, model: str = "churn", **fields: Any) -> Reply:
+        """Ask for predictions."""
+        return self.ask("POST", f"/predict/{model}", {"rows": rows or [ROW], **fields})
+
+    def kill(self) -> None:
+        """End every process of the server at once, as a power cut would."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.communicate()
+
+    def stop(self) -> tuple[int, str]:
+        """Ask it to end; return its exit code and what it said since it answered."""
+        if self.process.poll() is None:
+            self.process.terminate()
+        said = self.process.communicate(timeout=30)[1]
+        return self.process.returncode, said
+
+
+def _reply(response: HTTPResponse) -> Reply:
+    body: Any = response.read()
+    if "json" in response.headers.get("Content-Type", ""):
+        body = json.loads(body)
+    return Reply(response.status, response.headers, body)
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Server]]:
+    """Start servers that end with the test."""
+    started: list[Server] = []
+
+    def start(root: Path, *words: str, **options: Any) -> Server:
+        started.append(Server(root, *words, **options))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def start() -> Callable[..., Server]:
+    """Start a server that the caller ends."""
+    return Server
+
+
+@pytest.fixture(scope="module")
+def server(trained_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server with the champion churn v1, shared by the tests of a file."""
+    root = tmp_path_factory.mktemp("served") / "project"
+    shutil.copytree(trained_root, root)
+    (root / "mlkit.toml").write_text("[server]\nmax_body_bytes = 60000\nmax_rows = 300\n")
+    started = Server(root, "--workers", "1")
+    yield started
+    code, said = started.stop()
+    assert code == 0, said
+    assert "Traceback" not in said
