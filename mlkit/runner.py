@@ -19,7 +19,7 @@ from mlkit.errors import BusyError
 from mlkit.flows import alerting
 from mlkit.project import Project
 from mlkit.settings import duration
-from mlkit.store import processes, runs
+from mlkit.store import failpoints, processes, runs
 from mlkit.store.runs import JobRun
 from mlkit.supervisor import Heartbeat
 from mlkit.timetable import Job
@@ -59,6 +59,7 @@ def run_one(
     run, ran = _claim(project, job.name, due)
     if not ran:
         return _result(project, run, ran=False)
+    failpoints.reach("job.claimed")
     report = Report(FAILED, "the runner was interrupted")
     try:
         report = _execute(project, run, stop)

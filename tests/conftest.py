@@ -3,9 +3,11 @@
 import hashlib
 import json
 import platform
+import runpy
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -31,6 +33,8 @@ from mlkit.store.registry import (
     next_number,
 )
 from mlkit.store.segments import Segment
+
+WARM = Path(__file__).with_name("warm.py")
 
 
 class Cli:
@@ -97,7 +101,7 @@ def make_churn(rows: int = 400, seed: int = 0) -> pd.DataFrame:
     return frame
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def churn() -> Callable[..., pd.DataFrame]:
     """``make_churn``, for tests that want other rows or seeds."""
     return make_churn
@@ -311,7 +315,22 @@ def answer_rows(
     actuals.add(project, items[: round(known * len(items))])
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def answer() -> Callable[..., None]:
     """``answer_rows``: predictions on record, and their actuals, without a server."""
     return answer_rows
+
+
+@pytest.fixture(scope="session")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The text of a program ``mlkit`` that has its imports behind it."""
+    address = tmp_path_factory.mktemp("warm") / "socket"
+    server = subprocess.Popen([sys.executable, WARM, address])
+    while not address.exists():
+        assert server.poll() is None
+        time.sleep(0.05)
+    yield runpy.run_path(str(WARM))["client"](
+        str(address), str(Path(sys.executable).with_name("mlkit"))
+    )
+    server.kill()
+    server.wait()

@@ -10,8 +10,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from types import ModuleType
@@ -25,7 +23,6 @@ from mlkit.project import Project
 from mlkit.store.engine import sqlite_driver
 
 ROOT = Path(__file__).parents[1]
-WARM = Path(__file__).with_name("warm.py")
 EXAMPLES = ROOT / "examples"
 SHARED = ("customers.csv", "week.csv", "week.json")  # what own_csv/make_csv.py writes
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("examples/**/*.md")])
@@ -72,19 +69,6 @@ def _stand_ins(folder: Path, program: str | None) -> None:
     for name, text in programs.items():
         (folder / name).write_text(text)
         (folder / name).chmod(0o755)
-
-
-@pytest.fixture(scope="session")
-def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The text of a program ``mlkit`` that has its imports behind it."""
-    address = tmp_path_factory.mktemp("warm") / "socket"
-    server = subprocess.Popen([sys.executable, WARM, address])
-    while not address.exists():
-        assert server.poll() is None
-        time.sleep(0.05)
-    yield _load(WARM).client(str(address), str(Path(sys.executable).with_name("mlkit")))
-    server.kill()
-    server.wait()
 
 
 def _run(page: Path, folder: Path, *, program: str | None = None) -> str:

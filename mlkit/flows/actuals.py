@@ -11,7 +11,7 @@ from mlkit.errors import InvalidInputError
 from mlkit.flows import log_import
 from mlkit.project import Project
 from mlkit.steps.columns import InputSchema
-from mlkit.store import predictions, registry
+from mlkit.store import failpoints, predictions, registry
 
 _MAX_PROBLEMS = 100
 _BATCH_ROWS = 10_000  # of one write transaction
@@ -109,6 +109,7 @@ def _store(project: Project, rows: Sequence[dict[str, Any]], settled: set[str]) 
         known = settled | predictions.with_actual(s, [row["prediction_id"] for row in rows])
         new = [row for row in rows if row["prediction_id"] not in known]
         predictions.add_actuals(s, new)
+        failpoints.reach("actuals.written")
     return len(new)
 
 

@@ -168,6 +168,7 @@ def settle(project: Project, done: Deployed) -> None:
     """Resolve the alerts about the champion that was replaced."""
     from mlkit.flows import alerting
 
+    failpoints.reach("deploy.committed")
     alerting.resolve_model(
         project,
         done.model,

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mlkit.project import Project
-from mlkit.store import journal, predictions
+from mlkit.store import failpoints, journal, predictions
 from mlkit.store.journal import Entry
 
 _BATCH_ROWS = 5_000  # one write transaction; 5,000 rows hold the lock for about 50 ms
@@ -46,6 +46,7 @@ def move(project: Project, path: Path, *, retire: bool) -> int:
             missing = predictions.unknown_versions(s, entries)
             predictions.add(s, [e for e in entries if e.version_id not in missing])
         strange |= missing
+    failpoints.reach("journal.moved")
     if retire and (scan.damaged or strange):
         kept = journal.set_aside(path)
         print(f"prediction log: {kept} is damaged; its good rows were kept", file=sys.stderr)  # noqa: T201  # the server has no other voice

@@ -19,7 +19,7 @@ from mlkit.steps.answers import Predictions
 from mlkit.steps.drift import DriftRule, FeatureDrift, Rows
 from mlkit.steps.metrics import Resampling
 from mlkit.steps.performance import Holdout, Performance, PerformanceRule
-from mlkit.store import alerts
+from mlkit.store import alerts, failpoints
 from mlkit.store.alerts import Alert
 from mlkit.store.registry import ModelVersion
 from mlkit.store.reports import DriftReport, PerformanceReport
@@ -225,6 +225,7 @@ def _record(
     with project.write() as s:
         s.add(report)
         _announce(s, project, _KINDS[type(report)], checked)
+        failpoints.reach("report.written")
 
 
 def _announce(

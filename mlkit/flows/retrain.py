@@ -9,7 +9,7 @@ from mlkit.errors import CheckFailedError, ConflictError
 from mlkit.flows import fresh_rows
 from mlkit.flows.fresh_rows import Fresh
 from mlkit.project import Project
-from mlkit.store import alerts, registry
+from mlkit.store import alerts, failpoints, registry
 from mlkit.store.registry import ModelVersion
 
 Report = Callable[[str], None]
@@ -54,6 +54,7 @@ def retrain(
         fresh = fresh_rows.gather(project, champion, _data(project, model, data), progress)
         if fresh.dataset is None:
             return _unchanged(model, champion, fresh)
+        failpoints.reach("retrain.data")
         return _train(project, champion, fresh, reason, progress)
 
 

@@ -1,0 +1,188 @@
+"""kill -9 at every named moment: nothing half-made, nothing lost, and the next command works."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from mlkit.flows import backup, deploy, doctor, ingest, logs, train
+from mlkit.project import Project, open_project
+from mlkit.store import audit, failpoints, journal, predictions, registry
+from mlkit.store.journal import Journal
+
+SOURCE = Path(__file__).parents[1] / "mlkit"
+KILLED = 256 - signal.SIGKILL  # as the warm program passes it on
+OLD = timedelta(days=60)
+ROWS = 300
+
+
+class Case(NamedTuple):
+    """A command that reaches the moment; ``then`` is its exit code when it is run again."""
+
+    words: str
+    then: int = 0
+    code: int = KILLED
+
+
+RETRAIN = Case("retrain churn --reason test")
+CASES = {
+    "data.stored": Case("data add churn fresh.csv"),
+    "data.recorded": Case("data add other fresh.csv --target churned"),
+    "train.artifact": Case("train churn --data churn --estimator linear"),
+    "train.reference": Case("train churn --data churn --estimator linear"),
+    "train.version": Case("train churn --data churn --estimator linear"),
+    "deploy.written": Case("model promote churn 2 --force"),
+    "deploy.committed": Case("model promote churn 2 --force", then=1),
+    "retrain.data": RETRAIN,
+    "journal.moved": Case("log show churn"),
+    "actuals.written": Case("actual add actuals.csv"),
+    "report.written": Case("drift check churn --window 90d", then=3),
+    "seal.file": Case("log seal --older-than 1h"),
+    "prune.row": Case("job run prune", code=1),
+    "job.claimed": Case("job run backup", code=-signal.SIGKILL),
+    "backup.snapshot": Case("backup create"),
+    "backup.written": Case("backup create"),
+    "restore.unpacked": Case("backup restore before.mlkit.tar --to . --replace"),
+    "restore.moved": Case("backup restore before.mlkit.tar --to . --replace"),
+}
+
+
+@pytest.fixture(scope="session")
+def at_work(
+    trained_root: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    churn: Callable[..., Any],
+    answer: Callable[..., None],
+) -> Path:
+    """A project with two versions, old answered rows, an orphaned journal and a backup."""
+    root = tmp_path_factory.mktemp("at-work") / "project"
+    shutil.copytree(trained_root, root)
+    shutil.copytree(SOURCE.parent / "jobs", root / "jobs")
+    project = open_project(root, environment={})
+    frame = churn(rows=ROWS, seed=5).drop(columns="since")
+    frame["age"] += 20
+    answer(project, frame, age=OLD, known=0.9)
+    train.train(project, "churn", "churn", estimator="dummy")
+    churn(rows=500, seed=7).to_csv(root / "fresh.csv", index=False)
+    unknown = logs.read(project, "churn")["_id"].to_pylist()[-20:]
+    lines = [f"{identifier},yes" for identifier in unknown]
+    (root / "actuals.csv").write_text("\n".join(["prediction_id,actual", *lines]))
+    backup.create(project, root / "before.mlkit.tar")
+    _leave_a_journal(project)
+    project.close()
+    for path in (root, *root.rglob("*")):
+        path.chmod(0o700 if path.is_dir() else 0o600)
+    return root
+
+
+def _leave_a_journal(project: Project) -> None:
+    """Put ten answers like the last ones into a journal that nobody owns any more."""
+    with project.read() as s:
+        model = registry.get_model(s, "churn")
+        rows = [row for row, _, _ in predictions.newest(s, model.id, 10)]
+    log = Journal(project.journal_dir)
+    now = project.now()
+    for row in rows:
+        identifier = f"{row.id[:-4]}{int(row.id[-4:], 16) ^ 0xFFFF:04x}"
+        log.append(_entry(row, identifier, model.id), now)
+    log.rotate()
+
+
+def _entry(row: Any, identifier: str, model_id: int) -> journal.Entry:
+    return journal.Entry(
+        request_id=identifier, model_id=model_id, version_id=row.model_version_id, version=1,
+        role="champion", served_us=int(row.served_at.timestamp() * 1e6), latency_us=1,
+        ids=[identifier], entities=None, features=[row.features], values=[row.value],
+        probabilities=[row.probabilities],
+    )  # fmt: skip
+
+
+def test_every_moment_in_the_program_has_a_case() -> None:
+    calls = [
+        name
+        for file in SOURCE.rglob("*.py")
+        for name in re.findall(r'failpoints\.reach\("([^"]+)"\)', file.read_text())
+    ]
+    assert sorted(calls) == sorted(CASES)
+
+
+@pytest.mark.parametrize("moment", CASES)
+def test_a_kill_leaves_nothing_half_made_and_the_next_command_works(
+    moment: str, at_work: Path, tmp_path: Path, warm: str
+) -> None:
+    root = tmp_path / "project"
+    shutil.copytree(at_work, root)
+    case = CASES[moment]
+    before = _ids(shutil.copytree(at_work, tmp_path / "before"))
+    killed = _run(tmp_path, warm, root, case, {failpoints.VARIABLE: moment})
+    assert killed.returncode == case.code, killed.stderr
+    if moment.startswith("restore"):
+        root = _whole_of(tmp_path)
+    kept = _ids(root)
+    if moment != "prune.row":  # which deletes
+        assert kept == before
+    assert _champions_after(root) == 1
+    again = _run(tmp_path, warm, tmp_path / "project", case, {})
+    assert again.returncode == case.then, again.stderr
+    assert "Traceback" not in killed.stderr + again.stderr
+    assert _champions_after(tmp_path / "project") == 1
+
+
+def _run(
+    tmp_path: Path, warm: str, root: Path, case: Case, extra: dict[str, str]
+) -> subprocess.CompletedProcess[str]:
+    program = tmp_path / "mlkit"
+    program.write_text(warm)
+    program.chmod(0o755)
+    folder = root if root.is_dir() else tmp_path
+    words = [str(tmp_path / "before.mlkit.tar") if word == "before.mlkit.tar" else
+             str(root) if word == "." else word for word in case.words.split()]  # fmt: skip
+    if (root / "before.mlkit.tar").is_file():
+        shutil.copy(root / "before.mlkit.tar", tmp_path)
+    environment = {**os.environ, "MLKIT_LOG_KEEP": "1d", "MLKIT_LOG_SEAL_AFTER": "1d", **extra}
+    command = [str(program), *(() if "restore" in words else ("--project", str(root))), *words]
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def _whole_of(folder: Path) -> Path:
+    """Return the project that is whole after a killed restore: the old one, or it put aside."""
+    (found,) = [path.parent for path in folder.glob("project*/ml.sqlite")]
+    return found
+
+
+def _ids(root: Path) -> list[str]:
+    project = open_project(root, environment={})
+    found: list[str] = sorted(logs.read(project, "churn")["_id"].to_pylist())
+    project.close()
+    assert len(found) == len(set(found))
+    return found
+
+
+def _champions_after(root: Path) -> int:
+    """Check that every row has its file and history is unbroken; return how many champions."""
+    project = open_project(root, environment={})
+    try:
+        with project.read() as s:
+            versions = registry.versions(s, registry.get_model(s, "churn"))
+            champions = len(registry.champions(s))
+            datasets_named = {version.dataset_version.sha256 for version in versions}
+            assert audit.first_break(s) is None
+        for version in versions:
+            deploy.load_version(project, version)
+            project.references.read(version.reference_sha256)
+        for sha256 in datasets_named:
+            ingest.load_table(project, sha256)
+        found = doctor.examine(root).checks
+        assert [line for line in found if line.level == "fail"] == []
+        return champions
+    finally:
+        project.close()
