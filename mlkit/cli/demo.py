@@ -1,6 +1,8 @@
 """``mlkit demo``."""
 
+import shutil
 import sys
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,9 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from mlkit.demo.story import Story, Voice
+
+_LINE = 100  # characters that are read with ease
+_INTERRUPTED = 130  # as shells say: 128 and the number of SIGINT
 
 
 @click.command()
@@ -31,7 +36,11 @@ if TYPE_CHECKING:
     help="Flights drawn from each month.",
 )
 @click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the draw."
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Seed of the draw.",
 )
 @click.option("--full", is_flag=True, help="All flights instead: about 27,000 a month.")
 @output.json_option
@@ -44,11 +53,15 @@ def demo(folder: Path, *, rows: int, seed: int, full: bool, as_json: bool) -> No
     beside that of the frozen first version. Takes about a minute and leaves a project to look
     around in.
     """
-    from mlkit.demo import play  # imports pandas, scikit-learn and the flights
+    try:
+        from mlkit.demo import play  # imports pandas, scikit-learn and pyarrow
 
-    with output.progress() as display:
-        voice = _voice(display)
-        story = play.play(folder, rows=None if full else rows, seed=seed, voice=voice)
+        with output.progress() as display:
+            voice = _voice(display)
+            story = play.play(folder, rows=None if full else rows, seed=seed, voice=voice)
+    except KeyboardInterrupt:
+        click.echo(f"stopped; what there is of the project is in {folder}", err=True)
+        raise click.exceptions.Exit(_INTERRUPTED) from None
     output.emit(story, as_json=as_json, render=render)
 
 
@@ -59,17 +72,24 @@ def render(story: "Story") -> None:
     output.print_table(report.HEADERS, report.rows(story))
     picture = chart.draw(story.months)
     click.echo(picture if _knows(picture) else chart.plain(picture))
-    click.echo(f"\n{report.conclusion(story)}\n\n{report.closing(story)}")
+    click.echo(f"\n{_wrapped(report.conclusion(story))}\n\n{report.closing(story)}")
 
 
 def _voice(display: "Progress") -> "Voice":
     from mlkit.demo.story import Voice
 
-    bar = display.add_task("", total=1.0)
+    bar, console = display.add_task("", total=1.0), display.console
+    piped = not console.is_terminal  # a file wraps nothing
     return Voice(
-        say=lambda text: display.console.print(text, markup=False, highlight=False),
+        say=lambda text: console.print(text, markup=False, highlight=False, soft_wrap=piped),
         now=lambda text, share: display.update(bar, description=text, completed=share),
     )
+
+
+def _wrapped(text: str) -> str:
+    """Break lines at words where a terminal would break them anywhere."""
+    width = min(shutil.get_terminal_size().columns, _LINE)
+    return "\n".join(textwrap.fill(line, width) for line in text.splitlines())
 
 
 def _knows(text: str) -> bool:

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
+from mlkit.demo import axis
 from mlkit.demo.story import Month
 
-_LEVELS = 10
+_MOST_LEVELS = 12
 _WIDTH = 6  # characters per month
 LIVE, FROZEN, BOTH = "●", "○", "◉"
 _PLAIN = str.maketrans("●○◉┤│└─", "*ox||+-")
@@ -13,15 +14,17 @@ _PLAIN = str.maketrans("●○◉┤│└─", "*ox||+-")
 def draw(months: Sequence[Month]) -> str:
     """Return the chart: ● the live champion, ○ the frozen v1, ◉ both in one place."""
     top = max(max(month.mae_live, month.mae_frozen) for month in months)
-    step = top / _LEVELS
-    lines = ["minutes"]
-    for level in range(_LEVELS, 0, -1):
-        cells = "".join(_cell(month, level, step).center(_WIDTH) for month in months)
-        lines.append(f"{level * step:6.1f} ┤{cells.rstrip()}")
+    marks = axis.ticks(top, most=_MOST_LEVELS)
+    labels = [f"{mark:g}" for mark in marks]
+    margin = 2 + max(map(len, labels))
+    lines = ["minutes wrong, on average"]
+    for level in range(len(marks) - 1, 0, -1):
+        cells = "".join(_cell(month, level, marks[1]).center(_WIDTH) for month in months)
+        lines.append(f"{labels[level]:>{margin}} ┤{cells.rstrip()}")
+    lines.append(f"{labels[0]:>{margin}} └{'─' * _WIDTH * len(months)}")
     names = "".join(month.name[:3].center(_WIDTH) for month in months)
-    lines += [f"{0:6.1f} └{'─' * _WIDTH * len(months)}", f"{'':8}{names.rstrip()}"]
-    lines.append(f"{'':8}{LIVE} live, mended by the loop   {FROZEN} frozen v1   {BOTH} both")
-    return "\n".join(lines)
+    legend = f"{LIVE} live, mended by the loop   {FROZEN} frozen v1   {BOTH} both"
+    return "\n".join([*lines, f"{'':{margin + 2}}{names.rstrip()}", f"{'':{margin + 2}}{legend}"])
 
 
 def plain(text: str) -> str:
@@ -42,4 +45,4 @@ def _cell(month: Month, level: int, step: float) -> str:
 
 def _level(value: float, step: float) -> int:
     """Return the level whose line is nearest, at least the lowest."""
-    return max(1, round(value / step)) if step else 1
+    return max(1, round(value / step))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mlkit.demo import flights
 
-_LAST_JOBS = timedelta(hours=12)  # of the last morning; all of the year is over by then
+_LAST_JOBS = timedelta(hours=3)  # into the new year; all that is played is over by then
 
 
 class Clock:
@@ -20,6 +20,10 @@ class Clock:
         part.write_text(moment.isoformat())
         part.replace(self.file)
 
+    def remove(self) -> None:
+        """Let it be now again."""
+        self.file.unlink(missing_ok=True)
+
 
 def shift_to(now: datetime) -> timedelta:
     """Return how many whole days the year must move for its end to be just over at ``now``.
@@ -27,5 +31,7 @@ def shift_to(now: datetime) -> timedelta:
     >>> from datetime import UTC
     >>> shift_to(datetime(2014, 1, 3, 12, 0, tzinfo=UTC))
     datetime.timedelta(days=2)
+    >>> shift_to(datetime(2014, 1, 3, 2, 0, tzinfo=UTC))
+    datetime.timedelta(days=1)
     """
     return timedelta(days=(now - flights.month_start(13) - _LAST_JOBS).days)

@@ -64,12 +64,13 @@ def read(source: Path) -> pa.Table:
 
 def of_month(flights: pa.Table, month: int) -> pa.Table:
     """Return the flights scheduled in ``month`` (1 to 12) of the year."""
-    start, end = month_start(month), month_start(month + 1)
-    inside = pc.and_(
-        pc.greater_equal(flights[TIME], pa.scalar(start, _MOMENT)),
-        pc.less(flights[TIME], pa.scalar(end, _MOMENT)),
-    )
-    return flights.filter(inside)
+    return split(split(flights, month_start(month))[1], month_start(month + 1))[0]
+
+
+def split(flights: pa.Table, moment: datetime) -> tuple[pa.Table, pa.Table]:
+    """Return the flights scheduled before ``moment``, and the others."""
+    before = pc.less(flights[TIME], pa.scalar(moment, _MOMENT))
+    return flights.filter(before), flights.filter(pc.invert(before))
 
 
 def month_start(month: int) -> datetime:

@@ -1,16 +1,26 @@
 """Play the year: January teaches, every later month is served, judged and learned from."""
 
 import time
+from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from mlkit.demo import flights, page, report, traffic, upkeep
-from mlkit.demo.client import Client, asking
+from mlkit.demo.client import Client
 from mlkit.demo.served import serving
-from mlkit.demo.stage import MODEL, Stage, built, learn, refuse_occupied
+from mlkit.demo.stage import (
+    LAST_MONTH,
+    LAST_WEEK,
+    MODEL,
+    Stage,
+    built,
+    learn,
+    refuse_occupied,
+)
 from mlkit.demo.story import Month, Requests, Story, Voice
 from mlkit.demo.upkeep import Upkeep
 from mlkit.errors import MlkitError
@@ -18,7 +28,7 @@ from mlkit.flows.deploy import Loaded
 from mlkit.steps import encode
 from mlkit.store import registry
 
-MONTHS = range(2, 13)
+MONTHS = range(2, LAST_MONTH + 1)
 REPORT = "report.html"
 SERVER_OUTPUT = "log/server.log"
 _MEANWHILE_ROWS = 100
@@ -52,20 +62,25 @@ def play(root: Path, *, rows: int | None, seed: int, voice: Voice) -> Story:
     voice.now("reading the flights of 2013", 0.0)
     year = flights.read(flights.folder())
     upkeep.warm_up()
-    with built(root.resolve()) as stage:
+    with upkeep.quiet_alerts(), built(root.resolve()) as stage:
         voice.now("training v1 on January", 0.0)
         january = flights.shifted(flights.of_month(year, 1), stage.shift)
         frozen = learn(stage, january)
         voice.say(f"January: v1 learned from {len(january):,} flights")
         voice.now("starting the server", 0.0)
         output = stage.project.root / SERVER_OUTPUT
-        with serving(stage.project.root, stage.environment, output) as port:
-            cast = _Cast(Client(port, MODEL), Client(port, MODEL), frozen)
+        with (
+            serving(stage.project.root, stage.environment, output) as port,
+            closing(Client(port, MODEL)) as asker,  # a server waits for connections that are open
+            closing(Client(port, MODEL)) as background,
+        ):
+            cast = _Cast(asker, background, frozen)
             months = []
             for month in MONTHS:
                 table = flights.sample(flights.of_month(year, month), rows, seed=(seed, month))
                 table = flights.shifted(table, stage.shift)
                 months.append(_play_month(stage, cast, table, month, voice))
+            _look_back(stage, voice)
         return _tell(stage, cast, tuple(months), time.monotonic() - started)
 
 
@@ -75,17 +90,36 @@ def _play_month(stage: Stage, cast: _Cast, table: pa.Table, month: int, voice: V
     def tell(text: str, share: float) -> None:
         voice.now(f"{text} of {flights.month_name(month)}", (begun + share) / len(MONTHS))
 
-    live = traffic.fly(stage.clock, cast.traffic, table, lambda share: tell("flights", 0.6 * share))
+    def fly(part: pa.Table) -> np.ndarray:
+        return traffic.fly(
+            stage.clock, cast.traffic, part, lambda share: tell("flights", 0.6 * share)
+        )
+
+    judged = stage.upkeep_at(month)
+    before, later = flights.split(table, judged)
+    live = fly(before)
     tell("jobs", 0.6)
-    rows = table.select(flights.FEATURES).slice(0, _MEANWHILE_ROWS).to_pylist()
-    with asking(cast.background, rows):
-        done = upkeep.run_jobs(stage, cast.traffic, rows[0], month)
+    done = _keep_up(stage, cast, before, judged)
+    result = _measure(cast.frozen, table, np.concatenate([live, fly(later)]), month, done)
+    voice.say(report.line(result))
+    return result
+
+
+def _keep_up(stage: Stage, cast: _Cast, asked: pa.Table, after: datetime) -> Upkeep:
+    """Run the jobs of a month and remember how fast a promotion was."""
+    rows = asked.select(flights.FEATURES).slice(0, _MEANWHILE_ROWS).to_pylist()
+    done = upkeep.run_jobs(stage, cast.traffic, background=cast.background, rows=rows, after=after)
     cast.traffic.close()  # a server may end a connection that was quiet for long
     if done.taken_up_s is not None:
         cast.swaps_s.append(done.taken_up_s)
-    result = _measure(cast.frozen, table, live, month, done)
-    voice.say(report.line(result))
-    return result
+    return done
+
+
+def _look_back(stage: Stage, voice: Voice) -> None:
+    """Judge the last week, which the last champion has served."""
+    voice.now("checks of the last week", 1.0)
+    checked = upkeep.run_checks(stage, stage.month_start(LAST_MONTH + 1))
+    voice.say("\n  ".join([f"The last {LAST_WEEK.days} days, after that:", *checked]))
 
 
 def _measure(frozen: Loaded, table: pa.Table, live: np.ndarray, month: int, done: Upkeep) -> Month:

@@ -32,6 +32,7 @@ def serving(root: Path, environment: Mapping[str, str], output: Path) -> Iterato
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=stream,
+            start_new_session=True,  # Ctrl-C is for the demo, which ends the server in order
         )
     try:
         yield _wait(process, output)

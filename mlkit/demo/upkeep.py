@@ -1,12 +1,18 @@
 """What the loop does at the end of a month: its jobs, run as cron and the daemon run them."""
 
+import logging
+import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from multiprocessing.forkserver import ensure_running
 from typing import Any, NamedTuple
 
 from mlkit import runner, supervisor, timetable
-from mlkit.demo.client import Client
+from mlkit.demo.client import Client, asking
 from mlkit.demo.stage import MODEL, Stage
+from mlkit.demo.story import Action, Raised
 from mlkit.errors import MlkitError
 from mlkit.flows import retrain
 from mlkit.project import Project
@@ -18,65 +24,118 @@ _PRELOAD = (
 )  # fmt: skip
 _TAKE_UP_S = 15.0
 _POLL_S = 0.05
+_CONNECTIONS = 12
 
 
 class Upkeep(NamedTuple):
     """What was found and done; ``taken_up_s`` is how long the server went on with the old one."""
 
-    alerts: tuple[str, ...]
+    alerts: tuple[Raised, ...]
     drifted: tuple[str, ...]
-    action: str
+    action: Action
     reason: str
     version: int
     taken_up_s: float | None
 
 
 def warm_up() -> None:
-    """Import what the jobs need once, so that each of their processes starts in milliseconds."""
+    """Import what the jobs need once, so that each of their processes starts in milliseconds.
+
+    Done beside the demo by the process that they are forked from; Ctrl-C is not for that one.
+    """
     supervisor.preload(_PRELOAD)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        ensure_running()
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
-def run_jobs(stage: Stage, client: Client, row: Mapping[str, Any], month: int) -> Upkeep:
-    """Run the checks and the retraining of ``month`` in their slots of the timetable.
+@contextmanager
+def quiet_alerts() -> Iterator[None]:
+    """Keep the alerts from being logged as well: the demo tells of them itself."""
+    log, silence = logging.getLogger("mlkit.alerts"), logging.NullHandler()
+    log.addHandler(silence)
+    try:
+        yield
+    finally:
+        log.removeHandler(silence)
 
-    After a promotion, wait until the server answers ``row`` with the new champion. Raises
-    MlkitError if a job fails or the server does not take up the new version.
+
+def run_jobs(
+    stage: Stage,
+    client: Client,
+    *,
+    background: Client,
+    rows: Sequence[Mapping[str, Any]],
+    after: datetime,
+) -> Upkeep:
+    """Run the checks and the retraining in their first slots of the timetable ``after`` a time.
+
+    While the retraining goes on, ``background`` goes on asking for ``rows``; after a promotion,
+    until the server answers with the new champion. Raises MlkitError if a job fails or the server
+    does not take up the new version.
     """
     project = stage.project
     before = _champion(project)
-    for name in _CHECKS:
-        _run(stage, name, month)
+    run_checks(stage, after)
     raised = _alerts(project)
-    said = _run(stage, "retrain", month).removeprefix(f"{MODEL}: ")
-    after = _champion(project)
+    with asking(background, rows):
+        said = _run(stage, "retrain", after)
+        champion = _champion(project)
+        taken_up_s = None if champion == before else _await(client, rows[0], champion)
+    action: Action = "promoted" if champion != before else "kept" if raised else "none"
     return Upkeep(
         alerts=raised,
         drifted=_drifted(project),
-        action="promoted" if after != before else "kept" if raised else "none",
-        reason=said if raised else "no alert",
-        version=after,
-        taken_up_s=None if after == before else _await(client, row, after),
+        action=action,
+        reason=_reason(said, f"{action} v{champion}: ") if raised else "no alert",
+        version=champion,
+        taken_up_s=taken_up_s,
     )
 
 
-def _run(stage: Stage, name: str, month: int) -> str:
+def run_checks(stage: Stage, after: datetime) -> tuple[str, ...]:
+    """Run the drift and the performance job in their slots; return what each says."""
+    return tuple(_run(stage, name, after) for name in _CHECKS)
+
+
+def _reason(said: str, decision: str) -> str:
+    """Return why, without the decision: job and gate each put it first.
+
+    >>> _reason("kept v4: kept v4: mae 9 against 8, it is worse", "kept v4: ")
+    'mae 9 against 8, it is worse'
+    """
+    while said.startswith(decision):
+        said = said.removeprefix(decision)
+    return said
+
+
+def _run(stage: Stage, name: str, after: datetime) -> str:
+    """Run a job in its slot; return what it says of the one model there is."""
     project = stage.project
     job = timetable.find(timetable.load(project), name)
-    due = job.next_after(stage.month_start(month + 1))
+    due = job.next_after(after)
     stage.clock.set(due)
     result = runner.run_one(project, job, due)
     if result.status != "ok":
         raise MlkitError(f"the job {name} {result.status}: {result.summary}; see {result.output}")
-    return result.summary
+    return result.summary.removeprefix(f"{MODEL}: ")
 
 
 def _await(client: Client, row: Mapping[str, Any], version: int) -> float:
-    start = time.monotonic()
+    """Return after how long every worker answered with ``version``: many connections find all."""
+    start, seen = time.monotonic(), 0
     while (waited := time.monotonic() - start) < _TAKE_UP_S:
         answer = client.predict([row])
+        client.close()
         if answer is not None and answer.version == version:
-            return waited
-        time.sleep(_POLL_S)
+            seen += 1
+            if seen == _CONNECTIONS:
+                return waited
+        else:
+            seen = 0
+            time.sleep(_POLL_S)
     raise MlkitError(f"the server has not taken up v{version} within {_TAKE_UP_S:g} s")
 
 
@@ -88,9 +147,11 @@ def _champion(project: Project) -> int:
     return deployment.version.number
 
 
-def _alerts(project: Project) -> tuple[str, ...]:
+def _alerts(project: Project) -> tuple[Raised, ...]:
     with project.read() as s:
-        return tuple(a.kind for a in alerts.ongoing(s, model=MODEL, kinds=retrain.CAUSES))
+        open_ones = alerts.ongoing(s, model=MODEL, kinds=retrain.CAUSES)
+        found = [Raised(a.kind, a.summary.removeprefix(f"{MODEL} ")) for a in open_ones]
+    return tuple(sorted(found, key=lambda alert: alert.kind))
 
 
 def _drifted(project: Project) -> tuple[str, ...]:
