@@ -84,7 +84,9 @@ def _print_rows(rows: Any) -> None:
 
 
 def _features(features: dict[str, Any]) -> str:
-    return " ".join(f"{name}={output.cell(value)}" for name, value in features.items())
+    return " ".join(
+        f"{name}={'-' if value is None else output.cell(value)}" for name, value in features.items()
+    )
 
 
 def _print_exported(done: Any) -> None:

@@ -89,7 +89,7 @@ def run_jobs(
         alerts=raised,
         drifted=_drifted(project),
         action=action,
-        reason=_reason(said, f"{action} v{champion}: ") if raised else "no alert",
+        reason=said.removeprefix(f"{action} v{champion}: ") if raised else "no alert",
         version=champion,
         taken_up_s=taken_up_s,
     )
@@ -98,17 +98,6 @@ def run_jobs(
 def run_checks(stage: Stage, after: datetime) -> tuple[str, ...]:
     """Run the drift and the performance job in their slots; return what each says."""
     return tuple(_run(stage, name, after) for name in _CHECKS)
-
-
-def _reason(said: str, decision: str) -> str:
-    """Return why, without the decision: job and gate each put it first.
-
-    >>> _reason("kept v4: kept v4: mae 9 against 8, it is worse", "kept v4: ")
-    'mae 9 against 8, it is worse'
-    """
-    while said.startswith(decision):
-        said = said.removeprefix(decision)
-    return said
 
 
 def _run(stage: Stage, name: str, after: datetime) -> str:

@@ -161,11 +161,9 @@ def _train(
 
 
 def _summary(champion: ModelVersion, trained: Any, verdict: dict[str, Any]) -> str:
+    kept = f"kept v{champion.number}: "
     if trained.promoted:
         return f"promoted v{trained.version}: {verdict['reason']}"
     if verdict["accepted"]:
-        return (
-            f"kept v{champion.number}: v{trained.version} was accepted, but not promoted "
-            f"({verdict['reason']})"
-        )
-    return f"kept v{champion.number}: {verdict['reason']}"
+        return f"{kept}v{trained.version} was accepted, but not promoted ({verdict['reason']})"
+    return kept + verdict["reason"].removeprefix(kept)

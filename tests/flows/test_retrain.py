@@ -91,7 +91,7 @@ def test_more_of_the_same_keeps_the_champion_and_says_why(
     answer(trained, churn(rows=200, seed=2))
     done = retrain.retrain(trained, "churn")
     assert (done.version, done.promoted) == (2, False)
-    assert done.summary.startswith("kept v1")
+    assert done.summary.startswith("kept v1: log_loss")
     assert deploy.find_version(trained, "churn").number == 1
     with pytest.raises(CheckFailedError, match="kept v1"):
         retrain.require_accepted(done)
