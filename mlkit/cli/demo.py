@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from mlkit.demo.story import Story, Voice
 
 _LINE = 100  # characters that are read with ease
-_INTERRUPTED = 130  # as shells say: 128 and the number of SIGINT
 
 
 @click.command()
@@ -60,8 +59,8 @@ def demo(folder: Path, *, rows: int, seed: int, full: bool, as_json: bool) -> No
             voice = _voice(display)
             story = play.play(folder, rows=None if full else rows, seed=seed, voice=voice)
     except KeyboardInterrupt:
-        click.echo(f"stopped; what there is of the project is in {folder}", err=True)
-        raise click.exceptions.Exit(_INTERRUPTED) from None
+        click.echo(f"what there is of the project is in {folder}", err=True)
+        raise
     output.emit(story, as_json=as_json, render=render)
 
 

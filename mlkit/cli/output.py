@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from mlkit.project import Project
 
+_UNLIMITED = 10_000  # characters
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -85,9 +87,13 @@ def print_table(
     for row in cells:
         table.add_row(*(Text("-" if value is None else printable(str(value))) for value in row))
     console = Console()
-    if not console.is_terminal:
-        console = Console(width=200)  # a pipe or a file wraps nothing
-    console.print(table)
+    if console.is_terminal:
+        console.print(table)
+        return
+    unwrapped = Console(width=_UNLIMITED)  # who reads a pipe or a file looks for whole lines
+    with unwrapped.capture() as printed:
+        unwrapped.print(table)
+    click.echo("\n".join(line.rstrip() for line in printed.get().splitlines()))
 
 
 def printable(text: str) -> str:

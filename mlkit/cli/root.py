@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from mlkit import __version__
 from mlkit.errors import BusyError, CheckFailedError, MlkitError
 
 EXIT_CODES: dict[type[MlkitError], int] = {CheckFailedError: 3, BusyError: 4}
+
+_INTERRUPTED = 128 + signal.SIGINT  # what shells expect of a program that Ctrl-C ended
 
 # name: (module, attribute, the help that the command's own docstring starts with)
 COMMANDS = {
@@ -68,6 +71,9 @@ class LazyGroup(click.Group):
             return super().invoke(ctx)
         except MlkitError as error:
             report(ctx, error)
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            ctx.exit(_INTERRUPTED)
 
 
 def report(ctx: click.Context, error: MlkitError) -> None:

@@ -162,8 +162,9 @@ def _train(
 
 def _summary(champion: ModelVersion, trained: Any, verdict: dict[str, Any]) -> str:
     kept = f"kept v{champion.number}: "
+    reason: str = verdict["reason"]
     if trained.promoted:
-        return f"promoted v{trained.version}: {verdict['reason']}"
+        return f"promoted v{trained.version}: {reason}"
     if verdict["accepted"]:
-        return f"{kept}v{trained.version} was accepted, but not promoted ({verdict['reason']})"
-    return kept + verdict["reason"].removeprefix(kept)
+        return f"{kept}v{trained.version} was accepted, but not promoted ({reason})"
+    return kept + reason.removeprefix(kept)

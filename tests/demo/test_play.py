@@ -121,7 +121,7 @@ def test_ctrl_c_ends_it_with_130_and_leaves_no_process_behind(tmp_path: Path) ->
     os.killpg(demo.pid, signal.SIGINT)  # as a terminal does: to the whole group
     stdout, stderr = demo.communicate(timeout=PATIENCE_S)
     assert (demo.returncode, stdout) == (130, "")
-    assert stderr.endswith(f"stopped; what there is of the project is in {root}\n")
+    assert stderr.endswith(f"what there is of the project is in {root}\ninterrupted\n")
     assert "Traceback" not in stderr
     deadline = time.monotonic() + 10
     while (left := _marked(str(root))) and time.monotonic() < deadline:
