@@ -88,4 +88,4 @@ def test_an_interrupted_demo_ends_with_130_and_says_what_is_left(
     done = _demo("--dir", str(tmp_path))
     assert (done.exit_code, len(unplayed)) == (130, 1)
     assert done.stdout == ""
-    assert f"stopped; what there is of the project is in {tmp_path}" in done.stderr
+    assert f"what there is of the project is in {tmp_path}" in done.stderr
