@@ -165,7 +165,8 @@ def _job(project: Project, name: str, act: Callable[[], str]) -> None:
     summary = act()
     if run is not None:
         with project.write() as s:
-            runs.finish(s, run.id, "ok", summary, now + timedelta(seconds=2))
+            end = now + timedelta(seconds=2)
+            runs.finish(s, run.id, "ok", summary, end, duration_s=2.0)
     alerting.deliver(project)
 
 

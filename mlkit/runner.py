@@ -5,6 +5,7 @@ Every clock (daemon, cron, systemd, a person) ends here, so two of them do no ha
 
 import functools
 import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -61,10 +62,11 @@ def run_one(
         return _result(project, run, ran=False)
     failpoints.reach("job.claimed")
     report = Report(FAILED, "the runner was interrupted")
+    began = time.monotonic()
     try:
         report = _execute(project, run, stop)
     finally:
-        ended = _finish(project, run, report)
+        ended = _finish(project, run, report, duration_s=time.monotonic() - began)
         _announce(project, ended)
     return _result(project, ended, ran=True)
 
@@ -173,9 +175,9 @@ def _beat(project: Project, run_id: int, pid: int) -> None:
         return  # the next beat says the same; a busy database ends no run
 
 
-def _finish(project: Project, run: JobRun, report: Report) -> JobRun:
+def _finish(project: Project, run: JobRun, report: Report, *, duration_s: float) -> JobRun:
     with project.write() as s:
-        runs.finish(s, run.id, report.status, report.summary, project.now())
+        runs.finish(s, run.id, report.status, report.summary, project.now(), duration_s=duration_s)
     with project.read() as s:
         return s.get_one(JobRun, run.id)
 
@@ -209,6 +211,6 @@ def _result(project: Project, run: JobRun, *, ran: bool) -> RunResult:
         ran=ran,
         started_at=run.started_at,
         ended_at=run.ended_at,
-        duration_s=(run.ended_at - run.started_at).total_seconds() if run.ended_at else None,
+        duration_s=run.duration_s,
         output=output_file(project, run.job, run.due),
     )

@@ -216,7 +216,11 @@ def test_the_child_leads_its_own_session_and_acts_as_the_job(
     clock = tmp_path / "clock"
     clock.write_text("2013-02-01T00:00:00+00:00")
     replay = Project(project.root, project.settings, project.database, clock_file=clock)
-    assert runner.run_one(replay, jobs["who"], SLOT).summary == "job:who True 2013"
+    result = runner.run_one(replay, jobs["who"], SLOT)
+    assert result.summary == "job:who True 2013"
+    assert result.started_at == result.ended_at  # this clock stands still
+    assert result.duration_s is not None
+    assert result.duration_s > 0
 
 
 def test_a_job_that_is_still_running_is_not_started_beside_itself(
@@ -270,8 +274,9 @@ def test_a_run_whose_runner_has_vanished_is_lost_and_reported_and_the_next_one_w
 ) -> None:
     gone = processes.identity().rsplit(" ", 1)[0] + " 1"
     _claim(project, runner_=gone, child=None, beat=project.now())
-    (lost,) = runner.reap(project)
-    assert (lost.job, runner.history(project, "good", limit=1)[0].status) == ("good", "lost")
+    (reaped,) = runner.reap(project)
+    (lost,) = runner.history(project, "good", limit=1)
+    assert (reaped.job, lost.status, lost.duration_s) == ("good", "lost", None)
     assert _open_alerts(project) == ["job:good"]
     assert runner.reap(project) == []
     assert runner.run_one(project, jobs["good"], SLOT + timedelta(days=1)).status == "ok"

@@ -15,6 +15,7 @@ class JobRun(Base):
     """One run of one job for one due time.
 
     ``status`` is running, ok, failed, timeout, oom (memory limit) or lost (its process vanished).
+    ``duration_s`` is measured by a clock nobody sets; a lost run has none.
     """
 
     __tablename__ = "job_run"
@@ -30,6 +31,7 @@ class JobRun(Base):
     started_at: Mapped[datetime] = mapped_column(UtcDateTime)
     heartbeat_at: Mapped[datetime] = mapped_column(UtcDateTime)
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    duration_s: Mapped[float | None]
 
 
 def claim(s: Session, job: str, due: datetime, *, runner: str, now: datetime) -> JobRun | None:
@@ -84,12 +86,20 @@ def beat(s: Session, run_id: int, now: datetime, *, child: str) -> None:
     )
 
 
-def finish(s: Session, run_id: int, status: str, summary: str, now: datetime) -> bool:
+def finish(
+    s: Session,
+    run_id: int,
+    status: str,
+    summary: str,
+    now: datetime,
+    *,
+    duration_s: float | None = None,
+) -> bool:
     """End a running run and tell whether it was this call that ended it."""
     done = s.execute(
         update(JobRun)
         .where(JobRun.id == run_id, JobRun.status == RUNNING)
-        .values(status=status, summary=summary, ended_at=now)
+        .values(status=status, summary=summary, ended_at=now, duration_s=duration_s)
     )
     return int(done.rowcount) == 1  # type: ignore[attr-defined]  # an UPDATE returns a CursorResult
 
