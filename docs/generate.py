@@ -6,6 +6,7 @@ if a page is not what the program says today.
 
 import importlib
 import sys
+import textwrap
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
@@ -208,8 +209,8 @@ def _help(command: click.Command) -> str:
 
 
 def _paragraph(text: str) -> str:
-    if text.startswith("\b"):  # click's mark of lines to be kept as they are
-        return "```" + text.removeprefix("\b") + "\n```"
+    if "\b" in text:  # click's mark of lines to be kept as they are
+        return "```" + textwrap.dedent(text.partition("\b")[2]) + "\n```"
     return " ".join(text.split())
 
 

@@ -130,6 +130,7 @@ def _check_guide(room: Path) -> None:
     """After the walk: a rollback behind, a clock installed, and the restored project the same."""
     asked = (room.parent / "stand-ins" / "asked").read_text()
     assert "systemctl enable --now mlkit-shop-serve.service" in asked
+    assert "mlkit-shop-drift.timer mlkit-shop-performance.timer mlkit-shop-retrain.timer" in asked
     assert "job run retrain" in (room.parent / "stand-ins" / "crontab-installed").read_text()
     for project in ("shop", "shop-again"):
         told = _mlkit(room / project, "model", "history", "churn")

@@ -112,7 +112,7 @@ def diff(project: "Project", old: str, new: str | None, *, as_json: bool) -> Non
 def _render_added(added: "Added") -> None:
     reference = f"{added.dataset}@{added.version}"
     if not added.new:
-        click.echo(f"these rows are {reference} already; nothing added")
+        click.echo(f"these rows are {reference} already; no new version")
         return
     click.echo(f"added {reference}: {added.rows:,} rows, sha256 {added.sha256[:12]}")
     _render_warnings(added.warnings)

@@ -1,5 +1,6 @@
 """The root command: loads a subcommand's file only when it is used, and prints every error."""
 
+import errno
 import importlib
 import os
 import signal
@@ -71,9 +72,19 @@ class LazyGroup(click.Group):
             return super().invoke(ctx)
         except MlkitError as error:
             report(ctx, error)
+        except OSError as error:
+            if error.errno == errno.EPIPE or error.strerror is None:
+                raise  # click ends quietly when the reader of a pipe has gone
+            report(ctx, MlkitError(_explain(error)))
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
             ctx.exit(_INTERRUPTED)
+
+
+def _explain(error: OSError) -> str:
+    """Say which file the system would not read or write, and why."""
+    where = "" if error.filename is None else f"{error.filename}: "
+    return f"{where}{error.strerror}; check the path, its permissions and the free space"
 
 
 def report(ctx: click.Context, error: MlkitError) -> None:

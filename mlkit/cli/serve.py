@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 )
 @with_project
 def serve(project: "Project", host: str | None, port: int | None, workers: int | None) -> None:
-    r"""Serve every champion over HTTP.
+    """Serve every champion over HTTP.
 
     \b
     POST /predict/MODEL  {"rows": [{"column": value, ...}]}
@@ -31,7 +31,7 @@ def serve(project: "Project", host: str | None, port: int | None, workers: int |
 
     Promotions and rollbacks reach it within a second. Ends on SIGTERM, after the requests in hand.
     Any address but loopback needs a token (see: mlkit token create).
-    """
+    """  # noqa: D301  # click's mark of lines to be kept is a backspace, not its spelling
     from mlkit.server.run import serve as run  # imports granian
 
     run(project, host=host, port=port, workers=workers)

@@ -80,7 +80,10 @@ def render(done: "Trained") -> None:
     """Print a trained version for a person."""
     for warning in done.warnings:
         click.secho(f"warning: {warning}", fg="yellow", err=True)
-    click.echo(f"{done.model} v{done.version}: {done.estimator} on {done.dataset}")
+    click.echo(
+        f"{done.model} v{done.version}: {done.estimator}, a {done.task} of '{done.target}', "
+        f"on {done.dataset}"
+    )
     if done.ladder:
         rungs = [
             (rung["name"], rung["loss"], rung["excess"], rung["error"], rung["chosen"])

@@ -66,6 +66,11 @@ def choose(project: Project, material: Material, wish: str, tune: int, report: R
         return Choice(wish, _make(wish, recipe, params), params, explanation, [])
     rungs = ladder.climb(recipe, rows, folds, tune=tune, progress=report)
     best = next(rung for rung in rungs if rung.chosen)
+    if best.name == "dummy":
+        material.warnings.append(
+            "constant: no model of the ladder beats a constant, so this version answers every row "
+            "alike; look for better columns, more rows or another --task"
+        )
     make = _make(best.name, recipe, best.params)
     return Choice(best.name, make, best.params, ladder.explain(rungs), rungs)
 

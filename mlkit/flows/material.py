@@ -69,8 +69,8 @@ def order(project: Project, model: str, data: str, task: Wish) -> Order:
         current = registry.champion(s, row) if row else None
     if dataset.dataset.target is None:
         raise InvalidInputError(
-            f"dataset '{name}' has no target column; name it when the dataset is first added: "
-            "mlkit data add NAME FILE --target COLUMN"
+            f"dataset '{name}' has no target column; name it by adding its file again: "
+            f"mlkit data add {name} FILE --target COLUMN"
         )
     return Order(
         model=model,
@@ -117,8 +117,9 @@ def _same_task(row: Model | None, dataset: DatasetVersion, task: Wish) -> Wish:
     if row is None:
         return task
     if row.target != dataset.dataset.target or task not in ("auto", row.task):
+        wish = "model" if task == "auto" else task
         raise ConflictError(
-            f"model '{row.name}' is a {row.task} of '{row.target}', and this would be a {task} of "
+            f"model '{row.name}' is a {row.task} of '{row.target}', and this would be a {wish} of "
             f"'{dataset.dataset.target}'; give it a name of its own"
         )
     known: Task = "classification" if row.task == "classification" else "regression"

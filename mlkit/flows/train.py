@@ -16,6 +16,7 @@ from mlkit.flows.deploy import Deployed
 from mlkit.flows.material import Material, Order
 from mlkit.project import Project
 from mlkit.steps import estimators, predictor, reference, threads
+from mlkit.steps.columns import Task
 from mlkit.steps.gate import Verdict
 from mlkit.steps.target import Wish
 from mlkit.store import audit, blobs, failpoints, log_view, registry
@@ -35,6 +36,8 @@ class Trained(msgspec.Struct, frozen=True, kw_only=True):
     promoted: bool
     warnings: tuple[str, ...]
     estimator: str
+    task: Task
+    target: str
     dataset: str
     ladder: tuple[dict[str, Any], ...]
 
@@ -92,6 +95,8 @@ def train(
         promoted=done is not None,
         warnings=tuple(warnings),
         estimator=choice.name,
+        task=rows.schema.task,
+        target=rows.schema.target,
         dataset=wanted.dataset.reference,
         ladder=tuple(rung._asdict() for rung in choice.rungs),
     )

@@ -56,5 +56,5 @@ def _too_large(max_bytes: int) -> RefusedError:
 
 def _explain(message: str) -> str:
     """Return msgspec's sentence in the manner of our own."""
-    text = message.replace("`$.", "`").replace(" - at `$`", "")
+    text = message.replace("`$.", "`").replace(" - at `$`", " - at the top of the body")
     return text[:1].lower() + text[1:]

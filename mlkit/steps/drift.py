@@ -56,7 +56,8 @@ class FeatureDrift(msgspec.Struct, frozen=True, kw_only=True):
 
     ``effect`` is the KS distance, the total variation or the change of the missing share.
     ``p_value`` counts correlated rows as ``effective_rows``; ``detectable`` is the smallest
-    effect that could have been told from chance. ``drifted`` is null with too few rows.
+    effect that could have been told from chance. ``drifted`` is null if nothing can be said: with
+    too few rows, or where that smallest effect is above the threshold and nothing was found.
     """
 
     name: str
@@ -98,9 +99,13 @@ class DriftResult(msgspec.Struct, frozen=True, kw_only=True):
     def summary(self) -> str:
         """The verdict in one line."""
         if self.verdict == "insufficient_data":
-            return f"insufficient data: {self.rows.current} rows"
+            worth = max((feature.effective_rows for feature in self.features), default=0.0)
+            less = f", worth {worth:.0f} independent ones" if 0 < worth < self.rows.current else ""
+            return f"insufficient data: {self.rows.current} rows{less}"
         if self.verdict == "ok":
-            return f"ok: no drift in {len(self.features)} tests on {self.rows.current} rows"
+            judged = [feature for feature in self.features if feature.drifted is not None]
+            of_all = f" of {len(self.features)}" if len(judged) < len(self.features) else ""
+            return f"ok: no drift in {len(judged)}{of_all} tests on {self.rows.current} rows"
         effects = {feature.name: feature.effect for feature in self.features}
         named = ", ".join(f"{name} ({effects[name]:.2g})" for name in self.drifted[:3])
         more = f" and {len(self.drifted) - 3} more" if len(self.drifted) > 3 else ""
@@ -136,7 +141,8 @@ def compare(reference: Reference, current: pa.Table, rule: DriftRule) -> DriftRe
     """Return the verdict on ``current``, whose columns are found by the reference's names.
 
     A feature has drifted if its effect reaches the threshold **and** its q value (Benjamini and
-    Hochberg over all tests) is at most ``alpha``. Below ``min_rows`` rows nothing is judged.
+    Hochberg over all tests) is at most ``alpha``. Below ``min_rows`` rows nothing is judged, and
+    "no drift" is not said of a feature whose rows could not have shown any.
     """
     features: list[FeatureDrift] = []
     warnings: list[str] = []
@@ -147,7 +153,7 @@ def compare(reference: Reference, current: pa.Table, rule: DriftRule) -> DriftRe
     enough = current.num_rows >= rule.min_rows
     judged = _judge(features, rule) if enough else tuple(features)
     return DriftResult(
-        verdict=_verdict(judged, enough=enough),
+        verdict=_verdict(judged),
         features=judged,
         rows=Rows(reference.rows, current.num_rows),
         warnings=(*warnings, *(_blind(judged) if enough else ())),
@@ -158,18 +164,25 @@ def _judge(features: Sequence[FeatureDrift], rule: DriftRule) -> tuple[FeatureDr
     adjusted = false_discovery(np.array([feature.p_value for feature in features]))
     return tuple(
         msgspec.structs.replace(
-            feature,
-            q_value=float(q),
-            drifted=bool(q <= rule.alpha and feature.effect >= feature.threshold),
+            feature, q_value=float(q), drifted=_has_drifted(feature, float(q), rule)
         )
         for feature, q in zip(features, adjusted, strict=True)
     )
 
 
-def _verdict(features: Sequence[FeatureDrift], *, enough: bool) -> Verdict:
-    if not enough:
-        return "insufficient_data"
-    return "drift" if any(feature.drifted for feature in features) else "ok"
+def _has_drifted(feature: FeatureDrift, q_value: float, rule: DriftRule) -> bool | None:
+    if q_value <= rule.alpha and feature.effect >= feature.threshold:
+        return True
+    return None if _is_blind(feature) else False
+
+
+def _is_blind(feature: FeatureDrift) -> bool:
+    return feature.detectable is not None and feature.detectable > feature.threshold
+
+
+def _verdict(features: Sequence[FeatureDrift]) -> Verdict:
+    found = {feature.drifted for feature in features}
+    return "drift" if True in found else "ok" if False in found else "insufficient_data"
 
 
 def _tests(profile: Profile, column: Any, rule: DriftRule) -> Iterator[FeatureDrift]:
@@ -273,9 +286,9 @@ def _type_warnings(profile: Profile, column: Any) -> Iterator[str]:
 def _blind(features: Sequence[FeatureDrift]) -> Iterator[str]:
     """Say where a change that matters could not have been told from chance."""
     for feature in features:
-        if feature.detectable is not None and feature.detectable > feature.threshold:
+        if feature.drifted is None:
             yield (
                 f"blind: '{feature.name}' is judged on {feature.effective_rows:.0f} effective "
-                f"rows, which show no distance below {feature.detectable:.2f}; "
-                "a longer window would"
+                f"rows, which show no distance below {feature.detectable:.2f}, so the verdict "
+                "leaves it out; compare more rows or another window"
             )

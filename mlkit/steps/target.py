@@ -46,8 +46,9 @@ def keep_labelled(table: pa.Table, target: str) -> Labelled:
 def infer_task(values: pa.ChunkedArray, wish: Wish) -> Task:
     """Return ``wish``, or what the target looks like.
 
-    Text and true/false are classes, and so are whole numbers with at most ten different values;
-    other numbers are a regression. Raises InvalidInputError if the wish cannot be fulfilled.
+    Text and true/false are classes, and so are whole numbers with at most ten different values,
+    also if they are written 0.0 and 1.0, as they are once a value is missing. Other numbers are a
+    regression. Raises InvalidInputError if the wish cannot be fulfilled.
     """
     found = values.type
     numeric = pa.types.is_integer(found) or pa.types.is_floating(found)
@@ -57,8 +58,13 @@ def infer_task(values: pa.ChunkedArray, wish: Wish) -> Task:
         raise InvalidInputError("the target is a time; predict a number or a class instead")
     if wish != "auto":
         return wish
-    few = pa.types.is_integer(found) and pc.count_distinct(values).as_py() <= _MAX_INTEGER_CLASSES
-    return "classification" if few or not numeric else "regression"
+    return "regression" if numeric and not _are_codes(values) else "classification"
+
+
+def _are_codes(values: pa.ChunkedArray) -> bool:
+    distinct = pc.unique(values)
+    whole = pa.types.is_integer(values.type) or pc.all(pc.equal(distinct, pc.floor(distinct)))
+    return len(distinct) <= _MAX_INTEGER_CLASSES and bool(whole)
 
 
 def encode(values: pa.ChunkedArray, task: Task, classes: tuple[object, ...]) -> np.ndarray:

@@ -85,7 +85,10 @@ def read(file: Path, target: Path | None = None) -> Manifest:
         with tarfile.open(file, "r:") as tar:
             manifest = _manifest(tar, file)
             _refuse_unsafe(manifest, file)
-            _compare(tar, manifest, file, target)
+            try:
+                _compare(tar, manifest, file, target)
+            except tarfile.TarError as error:
+                raise _damaged(file, str(error)) from error
             return manifest
     except tarfile.TarError as error:
         raise InvalidInputError(f"{file} is not a backup of mlkit: {error}") from error

@@ -203,7 +203,7 @@ def test_a_person_reads_what_was_added_and_that_the_same_bytes_are_there_already
     first = cli(*words).stdout
     assert "added churn@1: 400 rows" in first
     assert "schemas/churn.yaml" in first
-    assert "these rows are churn@1 already; nothing added" in cli(*words).stdout
+    assert "these rows are churn@1 already; no new version" in cli(*words).stdout
     assert cli.json(*words)["new"] is False
 
 

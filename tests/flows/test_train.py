@@ -105,6 +105,7 @@ def test_the_dummy_wins_where_there_is_nothing_to_learn_and_says_so(project: Pro
     done = train.train(project, "m", "data", promote=True)
     assert (done.estimator, done.promoted) == ("dummy", True)
     assert "dummy" in done.verdict.reason
+    assert any(warning.startswith("constant: ") for warning in done.warnings)
 
 
 def test_a_chosen_estimator_that_is_no_better_than_the_dummy_is_refused(project: Project) -> None:

@@ -67,8 +67,18 @@ def test_a_large_effect_that_chance_explains_is_no_drift() -> None:
     rule = DriftRule(min_rows=10)
     result = drift.compare_tables(make(2_000, 1), make(12, 5, shift=0.3), rule)
     assert feature(result, "x").effect > feature(result, "x").threshold
-    assert result.verdict == "ok"
+    assert feature(result, "x").drifted is None
+    assert result.verdict == "ok"  # of the columns that could have shown something
     assert any(w.startswith("blind: 'x' is judged on 12 ") for w in result.warnings)
+
+
+def test_a_step_amid_the_window_is_not_called_no_drift() -> None:
+    rule = DriftRule(ordered=True)
+    halves = [make(3_000, 2).select(["x"]), make(3_000, 3, shift=2.0).select(["x"])]
+    result = drift.compare_tables(make(70_000, 1).select(["x"]), pa.concat_tables(halves), rule)
+    assert feature(result, "x").drifted is None
+    assert result.verdict == "insufficient_data"
+    assert result.summary.startswith("insufficient data: 6000 rows, worth ")
 
 
 @pytest.mark.parametrize("rows", [0, 1, 199])

@@ -21,6 +21,8 @@ def chunked(values: Any) -> Any:
         ([0, 1, 2], "classification"),
         (list(range(50)), "regression"),
         ([0.5, 1.5], "regression"),
+        ([0.0, 1.0, 1.0], "classification"),
+        ([float(i) for i in range(50)], "regression"),
     ],
 )
 def test_the_task_is_what_the_target_looks_like(values: Any, task: str) -> None:
