@@ -35,7 +35,7 @@ from mlkit.flows import (
 )
 from mlkit.flows.actuals import ActualItem
 from mlkit.project import Project, open_project
-from mlkit.server.service import Service
+from mlkit.server.app import SERVICE, create_app
 from mlkit.store import audit, base, log_view, registry, runs, schema
 from mlkit.store.engine import Database, sqlite_driver
 
@@ -138,15 +138,15 @@ def _as_json(row: dict[str, str]) -> dict[str, Any]:
 def _day(project: Project, clock: Path, day: int, rows: list[dict[str, str]]) -> None:
     """Serve ``rows`` at noon; learn the end of most, and let the jobs look, in the evening."""
     _set(clock, day, 12)
-    service = Service(project)
-    service.refresh()
+    app = create_app(project)
     request = {
         "request_id": f"day-{day}",
         "rows": [_as_json(row) for row in rows],
         "entity_ids": [f"customer-{day}-{number}" for number in range(len(rows))],
     }
-    answer = json.loads(service.scorer.predict("churn", json.dumps(request).encode()))
-    service.stop()
+    answer = app.test_client().post("/predict/churn", json=request).json
+    app.extensions[SERVICE].stop()
+    log_import.collect(project)
     _set(clock, day, 20)
     known = zip(answer["predictions"][:-10], rows, strict=False)
     actuals.add(

@@ -53,6 +53,28 @@ class Server(_Section, frozen=True):
         Annotated[float, Meta(gt=0)],
         Meta(description="how often a worker looks for a promotion or rollback"),
     ] = 0.25
+    load_s: Annotated[
+        Annotated[float, Meta(gt=0)],
+        Meta(description="a version that takes longer to load does not take over"),
+    ] = 20.0
+    lazy: Annotated[
+        bool, Meta(description="load a model when it is first asked for, not at the start")
+    ] = False
+    memory_mb: Annotated[
+        Count,
+        Meta(
+            description="artifacts (MB on disk) that a worker keeps loaded, those used last; the "
+            "others are loaded when asked for; 0: all of them"
+        ),
+    ] = 0
+    threads: Annotated[
+        Positive,
+        Meta(description="requests that a worker has in hand at most, slow senders included"),
+    ] = 256
+    default_model: Annotated[
+        str,
+        Meta(description="model behind /invocations; empty: the only one that has a champion"),
+    ] = ""
 
 
 class Log(_Section, frozen=True):
@@ -65,9 +87,16 @@ class Log(_Section, frozen=True):
             "off: nothing is logged"
         ),
     ] = "process"
+    on_full: Annotated[
+        Literal["refuse", "drop"],
+        Meta(
+            description="when the log cannot be written (disk full): refuse answers 503, drop "
+            "answers without a record and counts it"
+        ),
+    ] = "refuse"
     import_s: Annotated[
         Annotated[float, Meta(gt=0)],
-        Meta(description="how often a worker moves its journal into the database"),
+        Meta(description="how often the journal moves into the database"),
     ] = 0.5
     seal_after: Annotated[
         Duration, Meta(description="age at which rows move from the database to Parquet segments")

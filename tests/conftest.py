@@ -303,9 +303,8 @@ def answer_rows(
                 request_id=own_id, model_id=loaded.model_id, version_id=loaded.version_id,
                 version=loaded.version, role="champion", latency_us=100,
                 served_us=int(at.timestamp() * 1e6), ids=[identifier],
-                entities=[None], features=[msgspec.json.encode(features).decode()],
-                values=[msgspec.json.encode(labels[place]).decode()],
-                probabilities=[msgspec.json.encode(probabilities[place].tolist()).decode()],
+                entities=[None], features=[features], values=[labels[place]],
+                probabilities=[probabilities[place].tolist()],
             )
         )  # fmt: skip
     with project.write() as s:

@@ -1,16 +1,16 @@
 """The champions that this process serves: loaded beside the old ones, checked, then swapped."""
 
 import logging
+import threading
 import time
 from collections.abc import Mapping
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
 
-import msgspec
-
-from mlkit.errors import BusyError, MlkitError, unknown
+from mlkit.errors import BusyError, MlkitError, NotFoundError, unknown
 from mlkit.flows import alerting, deploy
-from mlkit.flows.deploy import Loaded
 from mlkit.project import Project
-from mlkit.steps.columns import InputSchema
+from mlkit.server.held import Held
 from mlkit.store import registry
 from mlkit.store.registry import ModelVersion
 
@@ -20,27 +20,31 @@ _KEPT = 2  # versions of a model in memory: the champion and the one before, for
 log = logging.getLogger("mlkit.server")
 
 
-class Held(msgspec.Struct, frozen=True):
-    """A loaded version, and the class names under which its probabilities are answered."""
-
-    loaded: Loaded
-    labels: tuple[str, ...]
-
-
 class Holder:
-    """Keep one champion of each model ready; ``refresh`` is called by one thread only."""
+    """Keep the champion of each model ready; ``refresh`` is called by one thread only."""
 
     def __init__(self, project: Project) -> None:
         self._project = project
-        self._generation = -1
+        self._settings = project.settings.server
+        self._lazy = self._settings.lazy or self._settings.memory_mb > 0
         self._retry_at = float("inf")
+        self._loading = threading.RLock()  # one load at a time, whoever asks for it
+        self._pending: dict[int, Future[Held]] = {}
         self._cache: dict[int, Held] = {}
+        self._champions: Mapping[str, ModelVersion] = {}
         self._serving: Mapping[str, Held] = {}
         self._problems: Mapping[str, str] = {}
+        self._used: dict[str, float] = {}
+        self.generation = -1
+
+    @property
+    def champions(self) -> Mapping[str, ModelVersion]:
+        """The version that should answer for each model."""
+        return self._champions
 
     @property
     def serving(self) -> Mapping[str, Held]:
-        """What answers at present, by model name."""
+        """What is loaded and answers at present, by model name."""
         return self._serving
 
     @property
@@ -49,35 +53,77 @@ class Holder:
         return self._problems
 
     def get(self, model: str) -> Held:
-        """Return what serves ``model``; raises NotFoundError with the names that are served.
+        """Return what serves ``model``, loaded now if it is not; raises NotFoundError.
 
         Raises BusyError if it has a champion of which no version could be loaded.
         """
         held = self._serving.get(model)
-        if held is not None:
-            return held
-        if model in self._problems:
-            raise BusyError(f"model '{model}' is not ready: {self._problems[model]}")
-        raise unknown("model", model[:100], sorted(self._serving), "mlkit model list")
+        if held is None:
+            held = self._load_on_demand(model)
+        self._used[model] = time.monotonic()
+        return held
+
+    def knows(self, model: str) -> bool:
+        """Tell whether ``model`` can be asked; raises NotFoundError if it has no champion."""
+        if model not in self._champions:
+            raise unknown("model", model[:100], sorted(self._champions), "mlkit model list")
+        return model in self._serving or model not in self._problems
+
+    def only(self) -> str:
+        """Return the model that answers where a request names none; raises NotFoundError."""
+        chosen = self._settings.default_model
+        if chosen:
+            return chosen
+        names = sorted(self._champions)
+        if len(names) != 1:
+            raise NotFoundError(
+                f"which model is asked? known: {', '.join(names) or 'none yet'}; use "
+                "/models/MODEL/invocations, or set server.default_model"
+            )
+        return names[0]
 
     def refresh(self) -> None:
         """Follow promotions and rollbacks since the last call; a failed load changes nothing."""
         with self._project.read() as s:
             generation = registry.generation(s)
-            if generation == self._generation and time.monotonic() < self._retry_at:
+            if generation == self.generation and time.monotonic() < self._retry_at:
                 return
-            versions = [deployment.version for deployment in registry.champions(s)]
+            champions = {d.version.model.name: d.version for d in registry.champions(s)}
+        with self._loading:
+            self._follow(champions)
+        self.generation = generation
+        self._retry_at = time.monotonic() + _RETRY_S if self._problems else float("inf")
+
+    def _follow(self, champions: Mapping[str, ModelVersion]) -> None:
         serving: dict[str, Held] = {}
         problems: dict[str, str] = {}
-        for version in versions:
-            name = version.model.name
+        for name, version in champions.items():
+            if self._lazy and name not in self._serving and name not in self._problems:
+                continue
             held = self._load(version, problems)
             if held is not None:
                 serving[name] = held
-        self._serving, self._problems = serving, problems
-        self._generation = generation
-        self._retry_at = time.monotonic() + _RETRY_S if problems else float("inf")
+        self._champions, self._serving, self._problems = champions, serving, problems
         self._forget()
+
+    def _load_on_demand(self, model: str) -> Held:
+        with self._loading:
+            held = self._serving.get(model)
+            version = self._champions.get(model)
+            if held is not None:  # another thread has loaded it meanwhile
+                return held
+            if version is None:
+                raise unknown("model", model[:100], sorted(self._champions), "mlkit model list")
+            problems = dict(self._problems)
+            if model not in problems:
+                held = self._load(version, problems)
+            if held is None:
+                self._problems, self._retry_at = problems, time.monotonic() + _RETRY_S
+                raise BusyError(f"model '{model}' is not ready: {problems[model]}")
+            self._used[model] = time.monotonic()
+            self._serving = {**self._serving, model: held}
+            self._forget()
+            return held
 
     def _load(self, version: ModelVersion, problems: dict[str, str]) -> Held | None:
         """Return the version, or what served before if it cannot be loaded."""
@@ -96,16 +142,45 @@ class Holder:
         return held
 
     def _hold(self, version: ModelVersion) -> Held:
-        loaded = deploy.load_version(self._project, version)
-        return Held(loaded, label_names(loaded.schema))
+        """Load a version in a thread of its own: whatever hangs in there holds up nothing else."""
+        future = self._pending.pop(version.id, None)
+        if future is None:
+            future = Future()
+            arguments = (future, self._project, version)
+            threading.Thread(target=_load_into, args=arguments, daemon=True).start()
+        try:
+            return future.result(self._settings.load_s)
+        except FutureTimeoutError as error:
+            self._pending[version.id] = future  # asked again later, never loaded twice at a time
+            raise BusyError(
+                f"loading takes longer than {self._settings.load_s:g} s (server.load_s)"
+            ) from error
 
     def _forget(self) -> None:
-        """Drop all but the last few versions of each model from memory."""
+        """Drop old versions from memory, and what was used longest ago beyond the budget."""
         seen: dict[str, int] = {}
         for version_id, held in reversed(list(self._cache.items())):
             count = seen[held.loaded.model] = seen.get(held.loaded.model, 0) + 1
             if count > _KEPT:
                 del self._cache[version_id]
+        budget = self._settings.memory_mb * 1_000_000
+        while budget and sum(held.size_bytes for held in self._cache.values()) > budget:
+            if not self._drop_one():
+                return
+
+    def _drop_one(self) -> bool:
+        """Unload the version that is needed least; tell whether there was one to spare."""
+        answering = {held.loaded.version_id for held in self._serving.values()}
+        spare = [version_id for version_id in self._cache if version_id not in answering]
+        if spare:
+            del self._cache[spare[0]]
+            return True
+        if len(self._serving) < 2:
+            return False
+        oldest = min(self._serving, key=lambda name: self._used.get(name, 0.0))
+        self._cache.pop(self._serving[oldest].loaded.version_id, None)
+        self._serving = {name: held for name, held in self._serving.items() if name != oldest}
+        return True
 
     def _report(self, model: str, problem: str) -> None:
         if self._problems.get(model) == problem:
@@ -133,9 +208,11 @@ class Holder:
             log.exception("the alert about model %s was not resolved", model)
 
 
-def label_names(schema: InputSchema) -> tuple[str, ...]:
-    """Return the classes as JSON keys: text as it is, anything else as JSON writes it."""
-    return tuple(
-        label if isinstance(label, str) else msgspec.json.encode(label).decode()
-        for label in schema.classes
-    )
+def _load_into(future: "Future[Held]", project: Project, version: ModelVersion) -> None:
+    started = time.perf_counter()
+    try:
+        size = project.artifacts.path(version.artifact_sha256).stat().st_size
+        loaded = deploy.load_version(project, version)
+        future.set_result(Held(loaded, load_s=time.perf_counter() - started, size_bytes=size))
+    except BaseException as error:  # noqa: BLE001  # raised again in the thread that waits
+        future.set_exception(error)

@@ -1,8 +1,10 @@
 """The one table from errors to HTTP, and the answers in the shape of RFC 9457."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import msgspec
@@ -50,6 +52,15 @@ class RefusedError(MlkitError):
         self.headers = headers
 
 
+class Fault(NamedTuple):
+    """Why a request was not answered, in no protocol's words yet."""
+
+    status: int
+    detail: str
+    details: Mapping[str, Any] = MappingProxyType({})
+    headers: Headers = ()
+
+
 class Reply(NamedTuple):
     """A whole answer: status line, headers, body."""
 
@@ -72,31 +83,36 @@ def reply(body: bytes, *, status: int = 200, kind: str = JSON, headers: Headers 
     )
 
 
-def problem(error: Exception) -> Reply:
-    """Return the answer to ``error``; what an operator cannot mend says nothing but 500."""
+def fault(error: Exception) -> Fault:
+    """Return what went wrong for a client; what an operator cannot mend says nothing but 500."""
     if isinstance(error, RefusedError):
-        return _problem(error.status, str(error), headers=error.headers)
+        return Fault(error.status, str(error), {}, error.headers)
     for kind, status in STATUS.items():
         if isinstance(error, kind) and kind is not MlkitError:
             headers = [("Retry-After", "1")] if status == HTTPStatus.SERVICE_UNAVAILABLE else []
-            return _problem(status, str(error), error.details, headers)
+            return Fault(status, str(error), error.details, headers)
     log.error("a request failed", exc_info=error)
-    return _problem(500, "the server failed to answer; its log says why")
+    return Fault(500, "the server failed to answer; its log says why")
 
 
-def _problem(
-    status: int, detail: str, details: dict[str, Any] | None = None, headers: Headers = ()
-) -> Reply:
-    document: dict[str, Any] = {
+def problem(error: Exception) -> Reply:
+    """Return the answer to ``error``."""
+    return document(fault(error))
+
+
+def document(found: Fault) -> Reply:
+    """Return the answer to a fault as RFC 9457 wants it."""
+    content: dict[str, Any] = {
         "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
-        "status": status,
-        "detail": detail,
+        "title": HTTPStatus(found.status).phrase,
+        "status": found.status,
+        "detail": found.detail,
     }
-    document |= {k: v for k, v in (details or {}).items() if k not in _OWN_FIELDS}
-    body = msgspec.json.encode(document, enc_hook=str)
-    return reply(body, status=status, kind=PROBLEM, headers=headers)
+    content |= {k: v for k, v in found.details.items() if k not in _OWN_FIELDS}
+    body = msgspec.json.encode(content, enc_hook=str)
+    return reply(body, status=found.status, kind=PROBLEM, headers=found.headers)
 
 
+@cache
 def _line(status: int) -> str:
     return f"{status} {HTTPStatus(status).phrase}"

@@ -1,48 +1,45 @@
-"""The prediction log of one worker: journal before the reply, database in the background."""
+"""The prediction log of one worker: every answer is in the journal before it leaves."""
 
-import logging
 import threading
 from datetime import datetime
 
-from mlkit.flows import log_import
+from mlkit.errors import BusyError
 from mlkit.project import Project
 from mlkit.store.journal import Entry, Journal
 
-log = logging.getLogger("mlkit.server")
-
 
 class Recorder:
-    """Put every answer on record, as ``log.durability`` asks."""
+    """Put every answer on record, as ``log.durability`` and ``log.on_full`` ask."""
 
     def __init__(self, project: Project) -> None:
-        self._project = project
         settings = project.settings.log
         self._off = settings.durability == "off"
+        self._may_drop = settings.on_full == "drop"
+        self._import_s = settings.import_s
         self._journal = Journal(project.journal_dir, power_safe=settings.durability == "power")
         self._stop = threading.Event()
-        self._trouble = ""
+        self.dropped = 0
 
     def record(self, entry: Entry, now: datetime) -> None:
-        """Return when no death of a process can lose ``entry``; raises BusyError."""
-        if not self._off:
+        """Return when no death of a process can lose ``entry``.
+
+        Raises BusyError if the disk does not take it, unless the settings say to count and go on.
+        """
+        if self._off:
+            return
+        try:
             self._journal.append(entry, now)
+        except BusyError:
+            if not self._may_drop:
+                raise
+            self.dropped += len(entry.ids)
 
     def run(self) -> None:
-        """Move the journal into the database every ``log.import_s`` until ``stop``."""
-        while not self._stop.wait(self._project.settings.log.import_s):
-            self.flush()
+        """Hand the journal on for import every ``log.import_s`` until ``stop``."""
+        while not self._stop.wait(self._import_s):
+            self._journal.rotate()
 
     def stop(self) -> None:
-        """Let ``run`` return; what is left is imported by whoever comes next."""
+        """Let ``run`` return, and hand on what there is."""
         self._stop.set()
-
-    def flush(self) -> None:
-        """Close the present journal and move it, and any that was left over, to the database."""
-        try:
-            self._journal.rotate()
-            log_import.collect(self._project)
-            self._trouble = ""
-        except Exception as error:  # noqa: BLE001  # the thread outlives a full disk or a lock
-            if str(error) != self._trouble:  # say it once, not twice a second
-                log.error("predictions stay in the journal for now: %s", error)
-            self._trouble = str(error)
+        self._journal.rotate()

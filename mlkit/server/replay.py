@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from mlkit.project import Project
+from mlkit.server.query import Answers
 from mlkit.store import journal, predictions
 from mlkit.store.journal import Entry
 
-_MEMORY_BYTES = 16_000_000
+_MOST_ROWS = 20_000  # about 10 MB
 _SLOTS = 1 << 20
 
 
@@ -22,8 +23,8 @@ class Replay:
     def __init__(self, project: Project) -> None:
         self._project = project
         self._mutex = threading.Lock()
-        self._recent: OrderedDict[tuple[int, str], bytes] = OrderedDict()
-        self._bytes = 0
+        self._recent: OrderedDict[tuple[int, str], Answers] = OrderedDict()
+        self._rows = 0
         self._handle = -1
 
     @contextmanager
@@ -39,8 +40,8 @@ class Replay:
             finally:
                 fcntl.lockf(self._handle, fcntl.LOCK_UN, 1, slot)
 
-    def recent(self, model_id: int, request_id: str) -> bytes | None:
-        """Return the reply if this process gave it a while ago."""
+    def recent(self, model_id: int, request_id: str) -> Answers | None:
+        """Return the answers if this process gave them a while ago."""
         return self._recent.get((model_id, request_id))
 
     def recorded(self, model_id: int, request_id: str) -> Entry | None:
@@ -54,13 +55,14 @@ class Replay:
         with self._project.read() as s:
             return predictions.of_request(s, request_id, model_id)
 
-    def remember(self, model_id: int, request_id: str, reply: bytes) -> None:
-        """Keep ``reply`` for a while; the oldest go when there are too many bytes."""
-        self._recent[(model_id, request_id)] = reply
-        self._bytes += len(reply)
-        while self._bytes > _MEMORY_BYTES:
-            _, dropped = self._recent.popitem(last=False)
-            self._bytes -= len(dropped)
+    def remember(self, model_id: int, request_id: str, answers: Answers) -> None:
+        """Keep ``answers`` for a while; the oldest go when there are too many rows."""
+        with self._mutex:
+            self._recent[(model_id, request_id)] = answers
+            self._rows += len(answers.ids)
+            while self._rows > _MOST_ROWS:
+                _, dropped = self._recent.popitem(last=False)
+                self._rows -= len(dropped.ids)
 
     def _open(self) -> int:
         file = self._project.state_dir / "locks" / "requests"

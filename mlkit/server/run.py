@@ -5,15 +5,14 @@ import multiprocessing
 import os
 import socket
 import sys
-import threading
-import time
 from contextlib import closing
 from http.client import HTTPConnection, HTTPException
 
-from mlkit.errors import ConflictError, InvalidInputError
-from mlkit.flows import log_import
+from mlkit.errors import ConflictError, InvalidInputError, MlkitError
 from mlkit.project import Project
+from mlkit.server import preload
 from mlkit.server.access import refuse_open_door
+from mlkit.server.housekeeper import Housekeeper
 
 _GRACE_S = 15  # for requests that are being answered when SIGTERM comes
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -28,7 +27,7 @@ _LOGGING = {
             "stream": "ext://sys.stderr",
         }
     },
-    "loggers": {"_granian": {"level": "WARNING"}, "granian.access": {"level": "WARNING"}},
+    "loggers": {"_granian": {"level": "ERROR"}, "granian.access": {"level": "WARNING"}},
     "root": {"level": "WARNING", "handlers": ["stderr"]},
 }
 
@@ -50,21 +49,23 @@ def serve(
     number = _free_port(address, settings.port if port is None else port)
     busy = f"this project is served on port {number} already"
     with project.lock(f"server-{number}", busy=busy):
-        log_import.collect(project)
         _prepare_environment(project, workers or settings.workers)
         project.close()
+        preload.load()
+        housekeeper = Housekeeper(project, lambda: _announced(address, number))
+        housekeeper.start()
         try:
-            _run(address, number, workers or settings.workers)
+            _run(address, number, workers or settings.workers, settings.threads)
         finally:
-            log_import.collect(project)
+            housekeeper.stop()
 
 
-def _run(address: str, port: int, workers: int) -> None:
+def _run(address: str, port: int, workers: int, threads: int) -> None:
     from granian.constants import Interfaces  # only a server needs it
     from granian.log import LogLevels
     from granian.server import Server
 
-    multiprocessing.set_start_method("spawn", force=True)  # no handle crosses a fork
+    multiprocessing.set_start_method("fork", force=True)  # nothing is open and no thread runs yet
     server = Server(
         "mlkit.server.wsgi:build",
         factory=True,
@@ -72,15 +73,19 @@ def _run(address: str, port: int, workers: int) -> None:
         port=port,
         interface=Interfaces.WSGI,
         workers=workers,
-        blocking_threads=1,  # more threads of one process only raise p99 (measured)
+        blocking_threads=threads,  # made as needed: a slow sender holds up nobody but itself
         websockets=False,
         respawn_failed_workers=True,
         workers_kill_timeout=_GRACE_S,
-        log_level=LogLevels.warning,
+        log_level=LogLevels.error,
         log_dictconfig=_LOGGING,
     )
-    threading.Thread(target=_announce, args=(address, port), daemon=True).start()
     server.serve()
+    if not server.interrupt_signal:
+        raise MlkitError(
+            "the workers die as soon as they are started; what they said is above (see: mlkit "
+            "doctor)"
+        )
 
 
 def _prepare_environment(project: Project, workers: int) -> None:
@@ -121,16 +126,15 @@ def _free_port(address: str, port: int) -> int:
         return int(probe.getsockname()[1])
 
 
-def _announce(address: str, port: int) -> None:
-    """Say where the server answers, as soon as it does."""
+def _announced(address: str, port: int) -> bool:
+    """Say where the server answers, if it does by now; tell whether that was said."""
     target = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)  # noqa: S104  # compared, not bound
-    while True:
-        try:
-            with closing(HTTPConnection(target, port, timeout=5)) as connection:
-                connection.request("GET", "/livez")
-                connection.getresponse().read()
-            break
-        except (OSError, HTTPException):
-            time.sleep(0.05)
+    try:
+        with closing(HTTPConnection(target, port, timeout=5)) as connection:
+            connection.request("GET", "/livez")
+            connection.getresponse().read()
+    except (OSError, HTTPException):
+        return False
     shown = f"[{address}]" if ":" in address else address
     print(f"serving on http://{shown}:{port}", file=sys.stderr, flush=True)  # noqa: T201  # a protocol
+    return True

@@ -2,6 +2,7 @@
 
 import html
 import threading
+import time
 from collections.abc import Callable
 from datetime import datetime
 
@@ -11,11 +12,14 @@ from mlkit import __version__
 from mlkit.errors import MlkitError
 from mlkit.flows import actuals
 from mlkit.project import Project
-from mlkit.server import problems, wire
+from mlkit.server import openapi, problems, wire
 from mlkit.server.access import Guard
 from mlkit.server.holder import Holder
 from mlkit.server.problems import RefusedError, Reply
+from mlkit.server.protocols import kserve
+from mlkit.server.query import Message
 from mlkit.server.recorder import Recorder
+from mlkit.server.routes import Target
 from mlkit.server.scoring import Scorer
 from mlkit.server.wire import Environ
 
@@ -46,36 +50,50 @@ class Service:
         self.holder = Holder(project)
         self.guard = Guard(project)
         self.recorder = Recorder(project)
-        self.scorer = Scorer(project, self.holder, self.recorder)
+        self.scorer = Scorer(project, self.recorder)
+        self._max_rows = project.settings.server.max_rows
+        self._max_bytes = project.settings.server.max_body_bytes
         self._since = project.now()
         self._database_trouble = ""
         self._stop = threading.Event()
 
     def start(self) -> None:
-        """Follow promotions, tokens and the journal from now on."""
-        threading.Thread(target=self._follow, name="mlkit-follow", daemon=True).start()
-        threading.Thread(target=self.recorder.run, name="mlkit-journal", daemon=True).start()
+        """Follow promotions and tokens, and hand on the journal, from now on.
+
+        Tokens have a thread of their own: a model that takes long to load must not keep a revoked
+        one alive.
+        """
+        for name, run in (
+            ("mlkit-tokens", lambda: self._follow(self.guard.refresh)),
+            ("mlkit-models", lambda: self._follow(self.holder.refresh)),
+            ("mlkit-journal", self.recorder.run),
+        ):
+            threading.Thread(target=run, name=name, daemon=True).start()
 
     def stop(self) -> None:
-        """End the threads and bring what is in the journal into the database."""
+        """End the threads; what is in the journal is ready to be imported."""
         self._stop.set()
         self.recorder.stop()
-        self.recorder.flush()
 
     def refresh(self) -> None:
         """Look once for promotions, rollbacks and tokens."""
-        try:
-            self.guard.refresh()
-            self.holder.refresh()
-            self._database_trouble = ""
-        except MlkitError as error:  # what is loaded goes on answering; /readyz tells of it
-            self._database_trouble = str(error)
+        self._look(self.guard.refresh)
+        self._look(self.holder.refresh)
 
-    def predict(self, environ: Environ, model: str) -> Reply:
-        """Answer ``POST /predict/<model>``."""
-        return self._answer(
-            environ, "predict", lambda: self.scorer.predict(model, self._body(environ))
-        )
+    def score(self, environ: Environ, target: Target) -> Reply:
+        """Answer a request for predictions."""
+        started = time.perf_counter_ns()
+        wire_ = target.wire
+        try:
+            self.guard.check(environ, "predict")
+            held = self.holder.get(target.model or self.holder.only())
+            body = wire.read_body(environ, max_bytes=self._max_bytes, kinds=wire_.KINDS)
+            query = wire_.decode(
+                held.reader, Message(body, wire.media_type(environ), environ, self._max_rows)
+            )
+            return wire_.reply(self.scorer.answer(held, query, started), query)
+        except Exception as error:  # noqa: BLE001  # the boundary: every error becomes an answer
+            return wire_.refuse(problems.fault(error))
 
     def actuals(self, environ: Environ) -> Reply:
         """Answer ``POST /actuals``."""
@@ -90,13 +108,34 @@ class Service:
         trouble = dict(self.holder.problems)
         if self._database_trouble:
             trouble["database"] = self._database_trouble
-        serving = {name: held.loaded.version for name, held in self.holder.serving.items()}
-        silent = not serving or set(self.holder.problems) - set(serving)
-        if not serving and not trouble:
+        answering = {name: version.number for name, version in self.holder.champions.items()}
+        answering |= {name: held.loaded.version for name, held in self.holder.serving.items()}
+        silent = set(self.holder.problems) - set(self.holder.serving)
+        if not answering and not trouble:
             trouble["models"] = "no model has a champion (see: mlkit model promote)"
-        status = "not ready" if silent else "degraded" if trouble else "ready"
-        document = Readiness(status=status, models=serving, problems=trouble, since=self._since)
-        return problems.reply(msgspec.json.encode(document), status=503 if silent else 200)
+        ready = bool(answering) and not silent
+        status = "not ready" if not ready else "degraded" if trouble else "ready"
+        models = {name: number for name, number in answering.items() if name not in silent}
+        document = Readiness(status=status, models=models, problems=trouble, since=self._since)
+        return problems.reply(msgspec.json.encode(document), status=200 if ready else 503)
+
+    def version(self, environ: Environ) -> Reply:
+        """Answer ``GET /version``, as MLflow's server does."""
+        kind = "text/plain; charset=utf-8"
+        return self._answer(environ, "read", __version__.encode, kind=kind)
+
+    def openapi(self, environ: Environ) -> Reply:
+        """Answer ``GET /openapi.json``: what is served here, for programs."""
+        return self._answer(environ, "read", self._openapi)
+
+    def kserve_model(self, environ: Environ, model: str) -> Reply:
+        """Answer ``GET /v1/models/<model>``."""
+        try:
+            self.guard.check(environ, "predict")
+            ready = self.holder.knows(model)
+            return kserve.status(model, ready=ready)
+        except Exception as error:  # noqa: BLE001  # the boundary: every error becomes an answer
+            return kserve.refuse(problems.fault(error))
 
     def page(self, environ: Environ) -> Reply:
         """Answer ``GET /``: what is served here, for a person with a browser."""
@@ -112,7 +151,7 @@ class Service:
             return problems.problem(error)
 
     def _body(self, environ: Environ) -> bytes:
-        return wire.read_body(environ, max_bytes=self.project.settings.server.max_body_bytes)
+        return wire.read_body(environ, max_bytes=self._max_bytes)
 
     def _add_actuals(self, environ: Environ) -> bytes:
         items = wire.decode(_actuals_decoder, self._body(environ)).items
@@ -120,6 +159,21 @@ class Service:
         if len(items) > limit:
             raise RefusedError(413, f"{len(items)} items are more than {limit} (server.max_rows)")
         return msgspec.json.encode(actuals.add(self.project, items))
+
+    def _openapi(self) -> bytes:
+        champions = self.holder.champions
+        try:
+            default: str | None = self.holder.only()
+        except MlkitError:
+            default = None
+        document = openapi.document(
+            [openapi.describe(champions[name]) for name in sorted(champions)],
+            max_rows=self._max_rows,
+            max_body_bytes=self._max_bytes,
+            version=__version__,
+            default=default,
+        )
+        return msgspec.json.encode(document)
 
     def _page(self) -> bytes:
         rows = "".join(
@@ -135,6 +189,13 @@ class Service:
         )
         return text.encode()
 
-    def _follow(self) -> None:
+    def _follow(self, refresh: Callable[[], None]) -> None:
         while not self._stop.wait(self.project.settings.server.reload_s):
-            self.refresh()
+            self._look(refresh)
+
+    def _look(self, refresh: Callable[[], None]) -> None:
+        try:
+            refresh()
+            self._database_trouble = ""
+        except MlkitError as error:  # what is loaded goes on answering; /readyz tells of it
+            self._database_trouble = str(error)

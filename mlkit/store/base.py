@@ -8,6 +8,7 @@ from sqlalchemy import DateTime, Dialect, MetaData
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator
 
+_VARIANT = 0b10 << 62  # of RFC 9562
 _NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -62,11 +63,10 @@ def new_ids(now: datetime, count: int) -> list[str]:
     """Return ``count`` UUIDv7 that count up from a random one, so that they sort as listed."""
     millis = int(now.timestamp() * 1000) & ((1 << 48) - 1)
     random = int.from_bytes(os.urandom(10), "big")
-    head = f"{millis:012x}"
-    head = f"{head[:8]}-{head[8:]}-7{random >> 68:03x}"
-    first = random & ((1 << 62) - 1)
-    first = min(first, (1 << 62) - count)  # never past the last one
-    tails = [f"{(0b10 << 62) | (first + i):016x}" for i in range(count)]
+    first = min(random & ((1 << 62) - 1), (1 << 62) - count)  # never past the last one
+    head = f"{millis:012x}7{random >> 68:03x}"
+    head = f"{head[:8]}-{head[8:12]}-{head[12:]}"
+    tails = [f"{number:016x}" for number in range(first | _VARIANT, (first | _VARIANT) + count)]
     return [f"{head}-{tail[:4]}-{tail[4:]}" for tail in tails]
 
 

@@ -35,6 +35,12 @@ def state(identity_: str) -> Literal["alive", "gone", "elsewhere"]:
     return "alive" if same_boot and _start(int(pid)) == start else "gone"
 
 
+def rename(name: str) -> None:
+    """Let ``ps`` and ``top`` call this process ``name`` (at most 15 bytes), where it may."""
+    with suppress(OSError):
+        (_PROC / "self/comm").write_text(name)
+
+
 def kill_group(identity_: str) -> None:
     """Kill the process and its group at once, if it is still the one that ``identity_`` names."""
     if state(identity_) == "alive":

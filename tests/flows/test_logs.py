@@ -43,9 +43,9 @@ def record(
         latency_us=100,
         ids=ids,
         entities=["c1"] * rows,
-        features=[msgspec.json.encode([features[name] for name in names]).decode()] * rows,
-        values=["3.5" if regression else '"yes"'] * rows,
-        probabilities=None if regression else ["[0.25,0.75]"] * rows,
+        features=[tuple(features[name] for name in names)] * rows,
+        values=[3.5 if regression else "yes"] * rows,
+        probabilities=None if regression else [[0.25, 0.75]] * rows,
     )
     log.append(entry, at)
     return ids

@@ -78,6 +78,16 @@ class Server:
         """Ask for predictions."""
         return self.ask("POST", f"/predict/{model}", {"rows": rows or [ROW], **fields})
 
+    def workers(self) -> list[int]:
+        """Return the processes that answer."""
+        try:
+            tasks = Path(f"/proc/{self.process.pid}/task")
+            found = [pid for file in tasks.glob("*/children") for pid in file.read_text().split()]
+            names = {int(pid): Path(f"/proc/{pid}/comm").read_text().strip() for pid in found}
+        except (FileNotFoundError, ProcessLookupError):  # it is ending just now
+            return []
+        return [pid for pid, name in names.items() if name == "mlkit-worker"]
+
     def kill(self) -> None:
         """End every process of the server at once, as a power cut would."""
         os.killpg(self.process.pid, signal.SIGKILL)
@@ -87,6 +97,9 @@ class Server:
         """Ask it to end; return its exit code and what it said since it answered."""
         if self.process.poll() is None:
             self.process.terminate()
+        assert self.process.stderr is not None
+        if self.process.stderr.closed:  # killed
+            return self.process.returncode, ""
         said = self.process.communicate(timeout=30)[1]
         return self.process.returncode, said
 

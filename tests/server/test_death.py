@@ -72,14 +72,6 @@ def _logged(root: Path) -> list[str]:
     return found
 
 
-def _workers(server: Any) -> list[int]:
-    """Return the processes that answer: they are called what granian calls them."""
-    tasks = Path(f"/proc/{server.process.pid}/task")
-    children = [pid for file in tasks.glob("*/children") for pid in file.read_text().split()]
-    commands = {int(pid): Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children}
-    return [pid for pid, command in commands.items() if b"spawn_main" in command]
-
-
 def test_kill_9_of_everything_loses_no_answer_that_a_client_has(
     trained: Project, serve: Callable[..., Any]
 ) -> None:
@@ -103,12 +95,12 @@ def test_a_worker_that_is_killed_is_replaced_and_loses_nothing(
     server = serve(trained.root, "--workers", "2")
     crowd = Crowd(server)
     crowd.wait_for(50)
-    before = _workers(server)
+    before = server.workers()
     assert len(before) == 2
     os.kill(before[0], signal.SIGKILL)
     crowd.wait_for(50)
     end = time.monotonic() + 20
-    while len(set(_workers(server)) - {before[0]}) < 2:
+    while len(set(server.workers()) - {before[0]}) < 2:
         assert time.monotonic() < end
         time.sleep(0.05)
     told = crowd.leave()
@@ -137,35 +129,13 @@ def test_workers_do_not_outlive_a_main_process_that_was_killed(
     trained: Project, serve: Callable[..., Any]
 ) -> None:
     server = serve(trained.root, "--workers", "2")
-    workers = _workers(server)
+    workers = server.workers()
     os.kill(server.process.pid, signal.SIGKILL)
     server.process.communicate()
     end = time.monotonic() + 10
     while any(Path(f"/proc/{pid}").exists() for pid in workers):
         assert time.monotonic() < end
         time.sleep(0.05)
-
-
-def test_without_room_for_the_log_nothing_is_answered_and_then_it_goes_on(
-    trained: Project, serve: Callable[..., Any]
-) -> None:
-    server = serve(trained.root, "--workers", "1")
-    assert server.predict(ROW).status == 200
-    journal = trained.journal_dir
-    aside = journal.with_name("aside")
-    journal.rename(aside)
-    journal.touch()  # no file can be made in there now
-    end = time.monotonic() + 15
-    while (refused := server.predict(ROW)).status == 200:
-        assert time.monotonic() < end
-        time.sleep(0.1)
-    assert (refused.status, refused.headers["Retry-After"]) == (503, "1")
-    journal.unlink()
-    aside.rename(journal)
-    while (answered := server.predict(ROW)).status != 200:
-        assert time.monotonic() < end
-        time.sleep(0.1)
-    assert answered.body["predictions"][0]["id"] in _logged(trained.root)
 
 
 def test_a_project_is_served_once_on_a_port(trained_cli: Any, serve: Callable[..., Any]) -> None:

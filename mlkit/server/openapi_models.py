@@ -1,0 +1,275 @@
+"""One model's rows, requests and answers as JSON Schema, each with an example that works."""
+
+import csv
+import io
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from mlkit.server.openapi_parts import Doc, ref, strict
+from mlkit.steps.answers import Label
+from mlkit.steps.columns import Column, InputSchema, Kind
+from mlkit.steps.values import INT64_MAX, INT64_MIN
+
+_TYPES: Final[Mapping[Kind, Doc]] = {
+    "number": {"type": "number", "format": "double"},
+    "integer": {"type": "integer", "format": "int64", "minimum": INT64_MIN, "maximum": INT64_MAX},
+    "boolean": {"type": "boolean"},
+    "category": {"type": "string"},
+    "datetime": {"type": "string", "format": "date-time"},
+}
+_DATATYPES: Final[Mapping[Kind, str]] = {
+    "number": "FP64",
+    "integer": "INT64",
+    "boolean": "BOOL",
+    "category": "BYTES",
+    "datetime": "BYTES",
+}
+_SAMPLES: Final[Mapping[Kind, object]] = {
+    "number": 0.5,
+    "integer": 1,
+    "boolean": True,
+    "category": "unknown",
+    "datetime": "2026-01-01T00:00:00Z",
+}
+
+
+class Described(msgspec.Struct, frozen=True, kw_only=True):
+    """A model that is served; ``labels`` are its classes as JSON keys, ``example`` is one row."""
+
+    name: str
+    version: int
+    schema: InputSchema
+    labels: tuple[str, ...]
+    example: dict[str, Any]
+
+
+def example(schema: InputSchema, golden: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row that the model takes: the first golden one, or one made up from ``schema``."""
+    columns = golden.get("columns") or []
+    if len(columns) == len(schema.columns) and all(columns):
+        return {name: values[0] for name, values in zip(schema.names, columns, strict=True)}
+    return {column.name: _sample(column) for column in schema.columns}
+
+
+def schemas(model: Described, max_rows: int) -> Doc:
+    """Return the components of ``model``, named ``MODEL.Row`` and so on."""
+    some = {"minItems": 1, "maxItems": max_rows}
+    rows = {"type": "array", "items": ref(f"{model.name}.Row"), **some}
+    lists = {"type": "array", "items": ref(f"{model.name}.List"), **some}
+    plain = {
+        "type": "array",
+        "items": {"anyOf": [_value(model.schema), _probabilities(model)]}
+        if model.labels
+        else _value(model.schema),
+    }
+    found = {
+        "Row": _row(model.schema),
+        "List": _list(model.schema),
+        "Request": _request(rows),
+        "Answer": _answer(model),
+        "Predictions": strict({"predictions": plain}),
+        "Instances": _instances(model.schema, {"anyOf": [rows, lists]}),
+        "MlflowRequest": _mlflow(model.schema, rows, lists, max_rows),
+    }
+    return {f"{model.name}.{name}": schema for name, schema in found.items()}
+
+
+def native_examples(model: Described) -> Doc:
+    """Return bodies of ``/predict/<model>``."""
+    return {
+        "rows": {"rows": [model.example]},
+        "entities": {"rows": [model.example], "entity_ids": ["customer-1"]},
+    }
+
+
+def mlflow_examples(model: Described) -> Doc:
+    """Return bodies of ``/invocations``, one for each form of JSON."""
+    names, values = list(model.example), list(model.example.values())
+    columns = {name: [value] for name, value in model.example.items()}
+    return {
+        "dataframe_split": {"dataframe_split": {"columns": names, "data": [values]}},
+        "dataframe_records": {"dataframe_records": [model.example]},
+        "instances": {"instances": [model.example]},
+        "inputs": {"inputs": columns},
+    }
+
+
+def csv_example(model: Described) -> str:
+    """Return a body of ``/invocations`` as CSV."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(model.example)
+    writer.writerow(model.example.values())
+    return text.getvalue()
+
+
+def kserve_examples(model: Described) -> Doc:
+    """Return bodies of ``/v1/models/<model>:predict``."""
+    return {
+        "objects": {"instances": [model.example]},
+        "lists": {"instances": [list(model.example.values())]},
+    }
+
+
+def v2_examples(model: Described) -> Doc:
+    """Return bodies of ``/v2/models/<model>/infer``: a tensor for each column."""
+    return {
+        "columns": {
+            "inputs": [
+                {
+                    "name": column.name,
+                    "shape": [1],
+                    "datatype": _DATATYPES[column.kind],
+                    "data": [_present(model.example[column.name], column)],
+                }
+                for column in model.schema.columns
+            ]
+        }
+    }
+
+
+def _present(value: object, column: Column) -> object:
+    return _sample(column) if value is None else value
+
+
+def _sample(column: Column) -> object:
+    if column.categories:
+        return column.categories[0]
+    if column.minimum is not None:
+        return int(column.minimum) if column.kind == "integer" else column.minimum
+    return _SAMPLES[column.kind]
+
+
+def _row(schema: InputSchema) -> Doc:
+    return {
+        "type": "object",
+        "description": "Every column must be there; others are ignored.",
+        "properties": {column.name: _column(column) for column in schema.columns},
+        "required": list(schema.names),
+    }
+
+
+def _list(schema: InputSchema) -> Doc:
+    width = len(schema.columns)
+    return {
+        "type": "array",
+        "description": f"The values of a row in this order: {', '.join(schema.names)}.",
+        "prefixItems": [_column(column) for column in schema.columns],
+        "minItems": width,
+        "maxItems": width,
+    }
+
+
+def _column(column: Column) -> Doc:
+    kind = dict(_TYPES[column.kind])
+    if column.nullable:
+        kind["type"] = [kind["type"], "null"]
+    text = _seen(column)
+    return {**kind, "description": text} if text else kind
+
+
+def _seen(column: Column) -> str:
+    """Say what the model has learned from; other values are taken too."""
+    if column.categories:
+        more = ", ..." if len(column.categories) > 10 else ""
+        return f"Known values: {', '.join(column.categories[:10])}{more}."
+    if column.minimum is not None and column.maximum is not None:
+        return f"Seen in training: {column.minimum:g} to {column.maximum:g}."
+    return ""
+
+
+def _value(schema: InputSchema) -> Doc:
+    if schema.task == "regression":
+        return {"type": "number"}
+    return {"enum": list[Label](schema.classes)}
+
+
+def _probabilities(model: Described) -> Doc:
+    share = {"type": "number", "minimum": 0, "maximum": 1}
+    return strict(dict.fromkeys(model.labels, share))
+
+
+def _request(rows: Doc) -> Doc:
+    entity = {"type": ["string", "integer", "null"]}
+    return strict(
+        {
+            "rows": rows,
+            "entity_ids": {
+                "type": ["array", "null"],
+                "items": entity,
+                "description": "Whom each row is about: as many as there are rows.",
+            },
+            "request_id": {
+                "type": ["string", "null"],
+                "minLength": 1,
+                "maxLength": 128,
+                "description": "The same id gets the same answer and is logged once.",
+            },
+        },
+        required=["rows"],
+    )
+
+
+def _answer(model: Described) -> Doc:
+    text: Doc = {"type": "string"}
+    row = {"id": text, "value": _value(model.schema)}
+    if model.labels:
+        row["probabilities"] = _probabilities(model)
+    return strict(
+        {
+            "request_id": text,
+            "model": {"const": model.name},
+            "version": {"type": "integer", "minimum": 1},
+            "role": text,
+            "predictions": {"type": "array", "items": strict(row)},
+        }
+    )
+
+
+def _instances(schema: InputSchema, rows: Doc) -> Doc:
+    return strict({"instances": rows, "parameters": _params(schema)}, required=["instances"])
+
+
+def _mlflow(schema: InputSchema, rows: Doc, lists: Doc, max_rows: int) -> Doc:
+    split = strict(
+        {
+            "columns": {"const": list(schema.names), "description": "In any order."},
+            "data": lists,
+            "index": {"type": ["array", "null"], "description": "Ignored."},
+        },
+        required=["columns", "data"],
+    )
+    columns = {
+        column.name: {
+            "type": "array",
+            "items": _column(column),
+            "minItems": 1,
+            "maxItems": max_rows,
+        }
+        for column in schema.columns
+    }
+    by_column = {
+        "type": "object",
+        "description": "A list for each column, all of one length.",
+        "properties": columns,
+        "required": list(schema.names),
+    }
+    forms: dict[str, Doc] = {
+        "dataframe_split": split,
+        "dataframe_records": rows,
+        "instances": {"anyOf": [rows, lists]},
+        "inputs": {"anyOf": [by_column, lists]},
+    }
+    params = _params(schema)
+    return {
+        "oneOf": [
+            strict({name: form, "params": params}, required=[name]) for name, form in forms.items()
+        ]
+    }
+
+
+def _params(schema: InputSchema) -> Doc:
+    asked: Doc = {"const": False} if schema.task == "regression" else {"type": "boolean"}
+    return {"anyOf": [strict({"probabilities": asked}, required=[]), {"type": "null"}]}

@@ -1,0 +1,139 @@
+"""The pieces of an OpenAPI document that are the same for every model: operations and errors."""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, NamedTuple
+
+from mlkit.server.problems import JSON, PROBLEM
+
+Doc = dict[str, Any]
+
+NATIVE, MLFLOW, PLAIN = "Problem", "MlflowError", "Error"  # the three documents of an error
+PREDICTION_ERRORS = (400, 401, 403, 404, 413, 415, 422, 429, 503)
+READ_ERRORS = (401, 403, 429)
+MODEL_ERRORS = (*READ_ERRORS, 404)
+_ERROR_KINDS = {NATIVE: PROBLEM, MLFLOW: JSON, PLAIN: JSON}
+_REASONS = {
+    400: "The body is not valid JSON or CSV.",
+    401: "A token is needed, or this one is unknown, expired or revoked.",
+    403: "The token does not allow this, or the Host or Origin header is not one of this server.",
+    404: "No such model or version is served.",
+    413: "The body has too many bytes or too many rows.",
+    415: "The body has another media type or encoding than those listed.",
+    422: "The body has another shape, or values do not fit the model: each is named.",
+    429: "Too many requests, or too many wrong tokens.",
+    503: "Not ready, or the prediction log cannot be written; try again.",
+}
+_HEADERS = {
+    401: {"WWW-Authenticate": "Which kind of token is wanted."},
+    429: {"Retry-After": "Seconds to wait."},
+    503: {"Retry-After": "Seconds to wait."},
+}
+
+
+class Answer(NamedTuple):
+    """What an operation answers when all is well."""
+
+    text: str
+    schema: Doc
+    kind: str = JSON
+    statuses: Sequence[int] = (200,)
+
+
+def ref(name: str) -> Doc:
+    """Return a reference to the schema ``name``."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def strict(properties: Mapping[str, Doc], required: Sequence[str] | None = None) -> Doc:
+    """Return an object with ``properties`` and no others; all are required, or those named."""
+    return {
+        "type": "object",
+        "properties": dict(properties),
+        "required": list(properties if required is None else required),
+        "additionalProperties": False,
+    }
+
+
+def media(schema: Doc, examples: Mapping[str, Any]) -> Doc:
+    """Return a body's schema with an example for each form it can have."""
+    named = {name: {"value": value} for name, value in examples.items()}
+    return {"schema": schema, "examples": named}
+
+
+def operation(
+    name: str,
+    *,
+    tag: str,
+    summary: str,
+    answer: Answer,
+    errors: Sequence[int] = READ_ERRORS,
+    error: str = NATIVE,
+    body: Mapping[str, Doc] | None = None,
+    public: bool = False,
+) -> Doc:
+    """Return one operation with every status that it can answer."""
+    content = {answer.kind: {"schema": answer.schema}}
+    responses: Doc = {
+        str(status): {"description": answer.text if status == 200 else _REASONS[status]}
+        | {"content": content}
+        for status in answer.statuses
+    }
+    for status in () if public else errors:
+        responses[str(status)] = {"$ref": f"#/components/responses/{error}{status}"}
+    made: Doc = {"operationId": name, "tags": [tag], "summary": summary, "responses": responses}
+    if body is not None:
+        made["requestBody"] = {"required": True, "content": dict(body)}
+    if public:
+        made["security"] = []
+    return made
+
+
+def get(name: str, tag: str, summary: str, answer: Answer, **options: Any) -> Doc:
+    """Return a path that answers GET alone."""
+    return {"get": operation(name, tag=tag, summary=summary, answer=answer, **options)}
+
+
+def error_responses() -> Doc:
+    """Return the answer to each error in each protocol's words."""
+    return {
+        f"{schema}{status}": {
+            "description": f"{HTTPStatus(status).phrase}. {reason}",
+            "headers": _headers(status),
+            "content": {kind: {"schema": ref(schema)}},
+        }
+        for schema, kind in _ERROR_KINDS.items()
+        for status, reason in _REASONS.items()
+    }
+
+
+def error_schemas() -> Doc:
+    """Return the three documents of an error; each may have more members, such as ``problems``."""
+    text: Doc = {"type": "string"}
+    problems = {
+        "type": "array",
+        "description": "Every bad value, rows counted from 0.",
+        "items": strict({"row": {"type": "integer"}, "column": text, "problem": text}),
+    }
+    return {
+        NATIVE: _open(
+            {"type": text, "title": text, "status": {"type": "integer"}, "detail": text}, problems
+        ),
+        MLFLOW: _open({"error_code": text, "message": text}, problems),
+        PLAIN: _open({"error": text}, problems),
+    }
+
+
+def _open(properties: Mapping[str, Doc], problems: Doc) -> Doc:
+    return {
+        "type": "object",
+        "properties": {**properties, "problems": problems},
+        "required": list(properties),
+    }
+
+
+def _headers(status: int) -> Doc:
+    return {
+        name: {"description": text, "schema": {"type": "string"}}
+        for name, text in _HEADERS.get(status, {}).items()
+    }

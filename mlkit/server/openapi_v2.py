@@ -1,0 +1,124 @@
+"""The part of ``/openapi.json`` that describes the Open Inference Protocol."""
+
+from mlkit.server import openapi_models as models
+from mlkit.server.openapi_models import Described
+from mlkit.server.openapi_parts import (
+    MODEL_ERRORS,
+    PLAIN,
+    PREDICTION_ERRORS,
+    Answer,
+    Doc,
+    get,
+    media,
+    operation,
+    ref,
+    strict,
+)
+from mlkit.server.problems import JSON
+
+_TEXT: Doc = {"type": "string"}
+_BOOLEAN: Doc = {"type": "boolean"}
+
+
+def paths() -> Doc:
+    """Return the routes that are the same whatever is served."""
+    live = Answer("The process answers.", strict({"live": _BOOLEAN}))
+    ready = Answer("Every model answers.", strict({"ready": _BOOLEAN}), statuses=(200, 503))
+    about = strict(
+        {"name": _TEXT, "version": _TEXT, "extensions": {"type": "array", "items": _TEXT}}
+    )
+    return {
+        "/v2": get("v2", "v2", "About this server", Answer("It.", about), error=PLAIN),
+        "/v2/health/live": get("v2_live", "v2", "Does it answer?", live, public=True),
+        "/v2/health/ready": get("v2_ready", "v2", "Do all models answer?", ready, public=True),
+    }
+
+
+def model_paths(model: Described) -> Doc:
+    """Return the routes of ``model``, with and without its version."""
+    name = model.name
+    versioned = f"/v2/models/{name}/versions/{model.version}"
+    return {
+        **_model_paths(model, f"/v2/models/{name}", name),
+        **_model_paths(model, versioned, f"{name}_{model.version}"),
+    }
+
+
+def schemas() -> Doc:
+    """Return the schemas of requests, answers and metadata."""
+    shape: Doc = {"type": "array", "items": {"type": "integer"}}
+    parameters: Doc = {"type": "object"}
+    described = strict({"name": _TEXT, "datatype": _TEXT, "shape": shape})
+    tensor = strict(
+        {
+            "name": _TEXT,
+            "shape": shape,
+            "datatype": _TEXT,
+            "parameters": parameters,
+            "data": {"type": "array"},
+        },
+        required=["name", "shape", "datatype", "data"],
+    )
+    output = strict({"name": _TEXT, "parameters": parameters}, required=["name"])
+    described_list: Doc = {"type": "array", "items": described}
+    return {
+        "InferRequest": strict(
+            {
+                "id": _TEXT,
+                "parameters": parameters,
+                "inputs": {"type": "array", "items": tensor, "minItems": 1},
+                "outputs": {"type": "array", "items": output},
+            },
+            required=["inputs"],
+        ),
+        "InferAnswer": strict(
+            {
+                "model_name": _TEXT,
+                "model_version": _TEXT,
+                "id": _TEXT,
+                "parameters": parameters,
+                "outputs": {"type": "array", "items": tensor},
+            },
+            required=["model_name", "outputs"],
+        ),
+        "Metadata": strict(
+            {
+                "name": _TEXT,
+                "versions": {"type": "array", "items": _TEXT},
+                "platform": _TEXT,
+                "inputs": described_list,
+                "outputs": described_list,
+            }
+        ),
+    }
+
+
+def _model_paths(model: Described, base: str, suffix: str) -> Doc:
+    ready = Answer("It does.", strict({"name": _TEXT, "ready": _BOOLEAN}), statuses=(200, 503))
+    about = Answer("Its tensors.", ref("Metadata"))
+    return {
+        base: get(
+            f"v2_{suffix}", "v2", f"About {model.name}", about, errors=MODEL_ERRORS, error=PLAIN
+        ),
+        f"{base}/ready": get(
+            f"v2_ready_{suffix}",
+            "v2",
+            f"Does {model.name} answer?",
+            ready,
+            errors=MODEL_ERRORS,
+            error=PLAIN,
+        ),
+        f"{base}/infer": {"post": _infer(model, f"v2_infer_{suffix}")},
+    }
+
+
+def _infer(model: Described, name: str) -> Doc:
+    return operation(
+        name,
+        tag="v2",
+        summary=f"Predict {model.schema.target} as the Open Inference Protocol asks",
+        answer=Answer("A tensor for each output.", ref("InferAnswer")),
+        errors=PREDICTION_ERRORS,
+        error=PLAIN,
+        body={JSON: media(ref("InferRequest"), models.v2_examples(model))},
+    )

@@ -1,0 +1,1 @@
+"""The wire protocols: each turns a body into a query and answers into a reply."""

@@ -1,0 +1,109 @@
+"""The scoring protocol of ``mlflow models serve``, which SageMaker's ``/invocations`` shares.
+
+https://mlflow.org/docs/latest/ml/deployment/deploy-model-locally/
+"""
+
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from mlkit.errors import InvalidInputError
+from mlkit.server import problems, wire
+from mlkit.server.problems import Fault, RefusedError, Reply
+from mlkit.server.protocols import csv_rows, instances
+from mlkit.server.protocols.instances import Params
+from mlkit.server.query import Answers, Message, Query
+from mlkit.steps.rows import Reader, Rows
+
+CSV = "text/csv"
+KINDS: tuple[str, ...] = (problems.JSON, CSV)
+ERROR_CODES = {  # MLflow's words; a status that it never sends has the nearest one
+    400: "BAD_REQUEST",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "RESOURCE_DOES_NOT_EXIST",
+    409: "RESOURCE_CONFLICT",
+    413: "BAD_REQUEST",
+    415: "BAD_REQUEST",
+    422: "INVALID_PARAMETER_VALUE",
+    429: "REQUEST_LIMIT_EXCEEDED",
+    503: "TEMPORARILY_UNAVAILABLE",
+}
+
+
+class Split(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A frame as ``DataFrame.to_dict(orient="split")`` writes it; the index says nothing here."""
+
+    columns: list[str]
+    data: list[list[Any]]
+    index: list[Any] | None = None
+
+
+class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of ``POST /invocations`` as JSON: exactly one field besides ``params``."""
+
+    dataframe_split: Split | UnsetType = UNSET
+    dataframe_records: list[dict[str, Any]] | UnsetType = UNSET
+    instances: Any = UNSET
+    inputs: Any = UNSET
+    params: Params | None = None
+
+
+_FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
+_decoder = msgspec.json.Decoder(Request)
+
+
+def decode(reader: Reader, message: Message) -> Query:
+    """Return the rows of a body; raises RefusedError 400, 413 or 415, or InvalidInputError."""
+    _refuse_other_charsets(message)
+    if message.kind == CSV:
+        return instances.query(reader, csv_rows.read(reader, message.body, message.max_rows), None)
+    request = wire.decode(_decoder, message.body)
+    return instances.query(reader, _read(reader, request, message.max_rows), request.params)
+
+
+def reply(answers: Answers, query: Query) -> Reply:
+    """Return the answer to a request: nothing but a prediction for each row."""
+    return problems.reply(
+        msgspec.json.encode({"predictions": instances.predictions(answers, query)})
+    )
+
+
+def refuse(fault: Fault) -> Reply:
+    """Return the answer to a request that failed, as an MLflow client reads it."""
+    content = {
+        **fault.details,
+        "error_code": ERROR_CODES.get(fault.status, "INTERNAL_ERROR"),
+        "message": fault.detail,
+    }
+    body = msgspec.json.encode(content, enc_hook=str)
+    return problems.reply(body, status=fault.status, headers=fault.headers)
+
+
+def _read(reader: Reader, request: Request, max_rows: int) -> Rows:
+    sent = [form for form in _FORMS if getattr(request, form) is not UNSET]
+    if len(sent) != 1:
+        raise InvalidInputError(
+            f"the body must have exactly one of {', '.join(_FORMS)}; "
+            f"it has {' and '.join(sent) or 'none'}"
+        )
+    split, records = request.dataframe_split, request.dataframe_records
+    if isinstance(split, Split):
+        wire.refuse_many(len(split.data), max_rows)
+        return reader.lists(split.columns, split.data)
+    if isinstance(records, list):
+        wire.refuse_many(len(records), max_rows)
+        return reader.objects(records)
+    return instances.read(reader, sent[0], getattr(request, sent[0]), max_rows)
+
+
+def _refuse_other_charsets(message: Message) -> None:
+    """Raise RefusedError 415 if the Content-Type names another encoding than UTF-8."""
+    parameters = str(message.headers.get("CONTENT_TYPE") or "").lower().split(";")[1:]
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip() == "charset" and value.strip(' "') not in ("utf-8", "utf8"):
+            raise RefusedError(
+                415, f"the body must be UTF-8; the header Content-Type says {value.strip()[:32]}"
+            )

@@ -1,0 +1,49 @@
+"""What every wire protocol asks for and gets: the one shape between protocols and models."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mlkit.server.wire import Environ
+from mlkit.steps.answers import Label
+from mlkit.steps.rows import Rows
+
+
+class Message(NamedTuple):
+    """A request's body, its media type (lower case, no parameters) and its headers (PEP 3333)."""
+
+    body: bytes
+    kind: str
+    headers: Environ
+    max_rows: int = 10_000
+
+
+class Query(NamedTuple):
+    """Rows to be answered.
+
+    ``matrix`` is what the estimator sees of them, if the protocol has it at hand already.
+    """
+
+    rows: Rows
+    entity_ids: list[str | int | None] | None = None
+    request_id: str | None = None
+    matrix: np.ndarray | None = None
+    options: Any = None  # what the protocol wants to know again when it encodes the answer
+
+
+class Answers(NamedTuple):
+    """What was answered, now or when the same request came the first time.
+
+    ``labels`` are the class names as JSON keys in the order of the probabilities, ``classes`` the
+    classes as values; both are empty for a regression.
+    """
+
+    request_id: str
+    model: str
+    version: int
+    role: str
+    ids: list[str]
+    values: list[Label]
+    probabilities: list[list[float]] | None
+    labels: tuple[str, ...]
+    classes: tuple[Label, ...]

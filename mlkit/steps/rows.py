@@ -1,0 +1,118 @@
+"""Rows as clients send them to rows of canonical values, checked against one input schema.
+
+Compiled once per model version: a body that is right costs one typed decode and no look at single
+values; only a body that is wrong is read again, value by value, to name all that is wrong with it.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Final
+
+import msgspec
+import numpy as np
+
+from mlkit.errors import InvalidInputError
+from mlkit.steps import encode
+from mlkit.steps.columns import Column, InputSchema
+from mlkit.steps.values import INT64_MAX, INT64_MIN
+
+Rows = list[tuple[object, ...]]
+
+_PLAIN: Final = frozenset({"number", "integer", "boolean"})  # what numpy turns into floats itself
+_TYPES: Final[Mapping[str, Any]] = {
+    "number": float,
+    "integer": Annotated[int, msgspec.Meta(ge=INT64_MIN, le=INT64_MAX)],
+    "boolean": bool,
+    "category": str,
+    "datetime": str,
+}
+_tuple = msgspec.structs.astuple
+
+
+class Reader:
+    """Read rows for one schema, whichever way they come."""
+
+    def __init__(self, schema: InputSchema) -> None:
+        self.schema = schema
+        self.names = schema.names
+        self.row_type = _row_type(schema)
+        self.plain = all(column.kind in _PLAIN for column in schema.columns)
+        self._texts = [
+            place for place, column in enumerate(schema.columns) if column.kind not in _PLAIN
+        ]
+        moments = [column for column in schema.columns if column.kind == "datetime"]
+        self._moments = msgspec.structs.replace(schema, columns=tuple(moments))
+        self._moment_places = [schema.columns.index(column) for column in moments]
+
+    def objects(self, rows: Sequence[Mapping[str, object]]) -> Rows:
+        """Return rows that come as objects; unknown columns are ignored.
+
+        Raises InvalidInputError whose ``details["problems"]`` names every bad value.
+        """
+        return _transposed(encode.columns_of_rows(self.schema, rows))
+
+    def lists(self, names: Sequence[str], rows: Sequence[Sequence[object]]) -> Rows:
+        """Return rows that come as lists under ``names``; raises InvalidInputError."""
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if list(names).count(name) > 1)
+            raise InvalidInputError(f"the column '{twice[:100]}' is there twice")
+        for place, row in enumerate(rows):
+            if len(row) != len(names):
+                raise InvalidInputError(
+                    f"row {place} has {len(row)} values for {len(names)} columns"
+                )
+        return self.objects([dict(zip(names, row, strict=True)) for row in rows])
+
+    def columns(self, columns: Mapping[str, Sequence[object]]) -> Rows:
+        """Return rows that come column by column; raises InvalidInputError."""
+        lengths = {name: len(values) for name, values in columns.items()}
+        if len(set(lengths.values())) > 1:
+            raise InvalidInputError(f"the columns have different lengths: {_shown(lengths)}")
+        return self.lists(list(columns), list(zip(*columns.values(), strict=True)))
+
+    def typed(self, rows: Sequence[msgspec.Struct]) -> Rows:
+        """Return rows that were decoded as ``row_type``; raises InvalidInputError for bad times."""
+        found = list(map(_tuple, rows))
+        return self._with_moments(found) if found and self._moment_places else found
+
+    def colons(self, rows: Rows) -> int:
+        """Return how many colons a JSON text needs for ``rows`` if no key is there twice."""
+        total = len(rows) * len(self.names)
+        for place in self._texts:
+            total += sum(str(row[place]).count(":") for row in rows)
+        return total
+
+    def matrix(self, rows: Rows) -> np.ndarray:
+        """Return the matrix that estimators see: float64 of shape (rows, width)."""
+        if self.plain:
+            return np.array(rows, dtype=float)  # None becomes NaN
+        return encode.matrix(self.schema, list(zip(*rows, strict=True)))
+
+    def _with_moments(self, rows: Rows) -> Rows:
+        """Return ``rows`` with every time in its canonical form."""
+        columns: list[Sequence[object]] = list(zip(*rows, strict=True))
+        names = self._moments.names
+        places = self._moment_places
+        texts = [dict(zip(names, (row[at] for at in places), strict=True)) for row in rows]
+        for at, values in zip(places, encode.columns_of_rows(self._moments, texts), strict=True):
+            columns[at] = values
+        return _transposed(columns)
+
+
+def _row_type(schema: InputSchema) -> type[msgspec.Struct]:
+    """Return a struct whose decoder accepts nothing that ``schema`` would not."""
+    fields = [(f"c{place}", _annotation(column)) for place, column in enumerate(schema.columns)]
+    names = {f"c{place}": column.name for place, column in enumerate(schema.columns)}
+    return msgspec.defstruct("Row", fields, rename=names, frozen=True, gc=False)
+
+
+def _annotation(column: Column) -> Any:
+    kind = _TYPES[column.kind]
+    return kind | None if column.nullable else kind
+
+
+def _transposed(columns: Sequence[Sequence[object]]) -> Rows:
+    return list(zip(*columns, strict=True))
+
+
+def _shown(lengths: Mapping[str, int]) -> str:
+    return ", ".join(f"{name[:40]} {length}" for name, length in list(lengths.items())[:5])

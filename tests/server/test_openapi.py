@@ -1,0 +1,219 @@
+"""The document of the HTTP interface: valid, complete, true of a real server."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from mlkit.flows import access
+from mlkit.project import Project, create_project
+from mlkit.server import access as server_access
+from mlkit.server import openapi, openapi_models
+from mlkit.server.app import create_app
+from mlkit.server.openapi_models import Described
+from mlkit.server.protocols import kserve, mlflow, native
+from mlkit.server.query import Message
+from mlkit.steps.columns import Column, InputSchema
+from mlkit.steps.rows import Reader
+
+HERE = Path(__file__).parent
+EXAMPLES_PER_OPERATION = 100
+CHURN = Described(
+    name="churn-2.b",
+    version=3,
+    schema=InputSchema(
+        columns=(
+            Column(name="since", kind="datetime"),
+            Column(name="age", kind="integer", minimum=18, maximum=80),
+            Column(name="plan", kind="category", nullable=True, categories=("free", "pro")),
+            Column(name="spend, in €", kind="number", nullable=True),
+            Column(name="active", kind="boolean"),
+        ),
+        target="churned",
+        task="classification",
+        classes=(False, True),
+    ),
+    labels=("false", "true"),
+    example={
+        "since": "2026-01-01T00:00:00Z", "age": 30, "plan": None, "spend, in €": 1.5, "active": True
+    },
+)  # fmt: skip
+PRICE = Described(
+    name="price",
+    version=1,
+    schema=InputSchema(columns=(Column(name="x", kind="number"),), target="y", task="regression"),
+    labels=(),
+    example={"x": 1.0},
+)
+
+
+def _document(*models: Described, default: str | None = None) -> dict[str, Any]:
+    made = openapi.document(
+        models, max_rows=5, max_body_bytes=1000, version="1.2.3", default=default
+    )
+    loaded: dict[str, Any] = json.loads(msgspec.json.encode(made))
+    return loaded
+
+
+def _operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield method.upper(), path, operation
+
+
+def _examples(document: dict[str, Any]) -> Iterator[tuple[str, str, bytes]]:
+    """Yield path, media type and body."""
+    for _, path, operation in _operations(document):
+        for kind, content in operation.get("requestBody", {}).get("content", {}).items():
+            for example in content["examples"].values():
+                value = example["value"]
+                yield path, kind, (value if isinstance(value, str) else json.dumps(value)).encode()
+
+
+@pytest.mark.parametrize("models", [(), (CHURN,), (CHURN, PRICE)], ids=len)
+def test_the_document_is_valid_openapi(models: Any) -> None:
+    validator = pytest.importorskip("openapi_spec_validator")
+    validator.validate(_document(*models, default="price"))
+
+
+def test_every_example_fits_its_schema() -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    document = _document(CHURN, PRICE, default="price")
+    for _, _, operation in _operations(document):
+        content = operation.get("requestBody", {}).get("content", {}).get("application/json")
+        for example in (content or {"examples": {}})["examples"].values():
+            schema = {**content["schema"], "components": document["components"]}
+            jsonschema.Draft202012Validator(schema).validate(example["value"])
+
+
+def test_every_example_is_read_by_its_protocol() -> None:
+    decoders = {"predict": native, "models": mlflow, "v1": kserve}
+    read = 0
+    for model in (CHURN, PRICE):
+        reader = Reader(model.schema)
+        for path, kind, body in _examples(_document(model)):
+            wire = decoders.get(path.split("/")[1])
+            if wire is not None:
+                query = wire.decode(reader, Message(body, kind, {"CONTENT_TYPE": kind}))
+                assert query.rows == reader.objects([model.example]), path
+                read += 1
+    assert read == 2 * (2 + 5 + 2)
+
+
+def test_invocations_are_described_for_the_model_that_answers_them() -> None:
+    assert "/invocations" not in _document(CHURN, PRICE)["paths"]
+    document = _document(CHURN, PRICE, default="price")
+    content = document["paths"]["/invocations"]["post"]["requestBody"]["content"]
+    assert content["application/json"]["schema"]["$ref"].endswith("/price.MlflowRequest")
+
+
+def test_a_row_has_every_column_with_its_type() -> None:
+    row = _document(CHURN)["components"]["schemas"]["churn-2.b.Row"]
+    assert row["required"] == list(CHURN.schema.names)
+    types = {name: column["type"] for name, column in row["properties"].items()}
+    assert types == {
+        "since": "string",
+        "age": "integer",
+        "plan": ["string", "null"],
+        "spend, in €": ["number", "null"],
+        "active": "boolean",
+    }
+    assert row["properties"]["age"]["description"] == "Seen in training: 18 to 80."
+    assert row["properties"]["plan"]["description"] == "Known values: free, pro."
+
+
+def test_names_of_operations_are_unique_and_errors_have_their_protocols_words() -> None:
+    document = _document(CHURN, PRICE, default="price")
+    names = [operation["operationId"] for _, _, operation in _operations(document)]
+    assert len(set(names)) == len(names)
+    words = {"/predict/price": "Problem", "/invocations": "Mlflow", "/v1/models/price:predict": "E"}
+    for path, word in words.items():
+        refused = document["paths"][path]["post"]["responses"]["422"]["$ref"]
+        assert refused.startswith(f"#/components/responses/{word}")
+
+
+def test_an_example_is_the_first_golden_row_or_made_from_the_schema() -> None:
+    schema = CHURN.schema
+    golden = {
+        "columns": [["2026-01-01T00:00:00Z", "x"], [1, 2], ["a", "b"], [0.5, 1], [True, False]]
+    }
+    assert list(openapi_models.example(schema, golden).values()) == [
+        "2026-01-01T00:00:00Z", 1, "a", 0.5, True
+    ]  # fmt: skip
+    for empty in ({}, {"columns": []}, {"columns": [[]] * 5}):
+        Reader(schema).objects([openapi_models.example(schema, empty)])
+
+
+def test_what_needs_no_token_is_the_public_list_and_nothing_else() -> None:
+    found = {
+        (method, path)
+        for method, path, operation in _operations(_document(CHURN))
+        if operation.get("security") == []
+    }
+    assert found == set(server_access.PUBLIC)
+
+
+def test_every_route_of_the_application_is_described(
+    project: Project, register: Callable[..., Any]
+) -> None:
+    register(project, "churn")
+    app = create_app(project)
+    served = {
+        (method, rule.rule.replace("<model>", "churn").replace("<version>", "1"))
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    document = json.loads(app.test_client().get("/openapi.json").data)
+    assert {(method, path) for method, path, _ in _operations(document)} == served
+
+
+@pytest.fixture
+def served(
+    tmp_path: Path, register: Callable[..., Any], start: Callable[..., Any]
+) -> Iterator[Any]:
+    """A server with a classifier and a regression, and a token that opens everything."""
+    root = tmp_path / "project"
+    root.mkdir()
+    (root / "mlkit.toml").write_text('[server]\nmax_rows = 5\ndefault_model = "churn"\n')
+    project = create_project(root, environment={})
+    for name in ("churn", "spend"):
+        register(project, name)
+    token = access.create(project, "tester", scope="admin").token
+    project.close()
+    server = start(root, "--workers", "1")
+    yield server, token
+    _, said = server.stop()
+    assert "Traceback" not in said
+
+
+def test_every_example_works(served: Any) -> None:
+    server, token = served
+    document = server.ask("GET", "/openapi.json", token=token).body
+    for path, kind, body in _examples(document):
+        reply = server.ask("POST", path, body, kind=kind, token=token)
+        assert reply.status == 200, (path, body, reply.body)
+
+
+def test_schemathesis_finds_nothing(served: Any, tmp_path: Path) -> None:
+    server, token = served
+    program = Path(sys.executable).with_name("schemathesis")
+    if not program.exists():
+        pytest.skip("schemathesis is not installed")
+    done = subprocess.run(
+        [
+            program, "--config-file", HERE / "schemathesis.toml", "run",
+            f"http://127.0.0.1:{server.port}/openapi.json", "--checks", "all",
+            "--header", f"Authorization: Bearer {token}",
+            "--max-examples", str(EXAMPLES_PER_OPERATION), "--seed", "1",
+        ],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(HERE)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "No issues found" in done.stdout
