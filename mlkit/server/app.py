@@ -1,6 +1,6 @@
 """The Flask application: routes that hand the request to the service and the reply back."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from flask import Flask, Response, request
@@ -36,54 +36,37 @@ class _Name(BaseConverter):
     regex = "[^/:]+"
 
 
+ROUTES: Sequence[tuple[str, str, Callable[..., Reply]]] = (
+    ("POST", "/actuals", Service.actuals),
+    ("GET", "/livez", Service.live),
+    ("GET", "/readyz", Service.ready),
+    ("GET", "/ping", Service.ready),
+    ("GET", "/health", Service.ready),
+    ("GET", "/version", Service.version),
+    ("GET", "/v1/models/<model>", Service.kserve_model),
+    ("GET", "/openapi.json", Service.openapi),
+    ("GET", "/", Service.page),
+    *(("POST", rule, Service.predict) for rule in routes.PREDICTIONS),
+)
+
+
 def _add_routes(app: Flask, service: Service) -> None:
-    for rule in routes.PREDICTIONS:
-        app.add_url_rule(rule, rule, _predictions(service), methods=["POST"])
-
-    @app.post("/actuals")
-    def actuals() -> Response:
-        return _response(service.actuals(request.environ))
-
-    @app.get("/livez")
-    def livez() -> Response:
-        return _response(service.live())
-
-    @app.get("/readyz")
-    def readyz() -> Response:
-        return _response(service.ready())
-
-    @app.get("/ping")
-    def ping() -> Response:
-        return _response(service.ready())
-
-    @app.get("/health")
-    def health() -> Response:
-        return _response(service.ready())
-
-    @app.get("/version")
-    def version() -> Response:
-        return _response(service.version(request.environ))
-
-    @app.get("/v1/models/<model>")
-    def kserve_model(model: str) -> Response:
-        return _response(service.kserve_model(request.environ, model))
-
-    @app.get("/openapi.json")
-    def openapi() -> Response:
-        return _response(service.openapi(request.environ))
-
-    @app.get("/")
-    def page() -> Response:
-        return _response(service.page(request.environ))
+    for method, rule, act in ROUTES:
+        app.add_url_rule(
+            rule,
+            f"{method} {rule}",
+            _view(service, act),
+            methods=[method],
+            provide_automatic_options=False,
+        )
 
 
-def _predictions(service: Service) -> Callable[..., Response]:
-    def predict(**_parts: str) -> Response:
-        target = routes.find(request.environ["PATH_INFO"])
-        assert target is not None  # noqa: S101  # the rule and the pattern are one text
-        return _response(service.score(request.environ, target))
+def _view(service: Service, act: Callable[..., Reply]) -> Callable[..., Response]:
+    def view(**parts: str) -> Response:
+        reply = act(service, request.environ, **parts)
+        return Response(reply.body, status=reply.status, headers=reply.headers)
 
-    return predict
+    return view
 
 
 def _http_problem(error: Any) -> Response:
@@ -91,8 +74,5 @@ def _http_problem(error: Any) -> Response:
     valid = getattr(error, "valid_methods", None)
     headers = [("Allow", ", ".join(valid))] if valid else []
     text = {404: f"nothing here: {request.path[:200]}"}.get(error.code, error.description)
-    return _response(problems.problem(RefusedError(error.code, text, headers)))
-
-
-def _response(reply: Reply) -> Response:
+    reply = problems.problem(RefusedError(error.code, text, headers))
     return Response(reply.body, status=reply.status, headers=reply.headers)

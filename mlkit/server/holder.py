@@ -26,7 +26,8 @@ class Holder:
     def __init__(self, project: Project) -> None:
         self._project = project
         self._settings = project.settings.server
-        self._lazy = self._settings.lazy or self._settings.memory_mb > 0
+        self._budget_bytes = self._settings.memory_mb * 1_000_000
+        self._lazy = self._settings.lazy or self._budget_bytes > 0
         self._retry_at = float("inf")
         self._loading = threading.RLock()  # one load at a time, whoever asks for it
         self._pending: dict[int, Future[Held]] = {}
@@ -163,7 +164,7 @@ class Holder:
             count = seen[held.loaded.model] = seen.get(held.loaded.model, 0) + 1
             if count > _KEPT:
                 del self._cache[version_id]
-        budget = self._settings.memory_mb * 1_000_000
+        budget = self._budget_bytes
         while budget and sum(held.size_bytes for held in self._cache.values()) > budget:
             if not self._drop_one():
                 return

@@ -12,7 +12,7 @@ from mlkit import __version__
 from mlkit.errors import MlkitError
 from mlkit.flows import actuals
 from mlkit.project import Project
-from mlkit.server import openapi, problems, wire
+from mlkit.server import openapi, problems, routes, wire
 from mlkit.server.access import Guard
 from mlkit.server.holder import Holder
 from mlkit.server.problems import RefusedError, Reply
@@ -95,15 +95,21 @@ class Service:
         except Exception as error:  # noqa: BLE001  # the boundary: every error becomes an answer
             return wire_.refuse(problems.fault(error))
 
+    def predict(self, environ: Environ, **_parts: str) -> Reply:
+        """Answer a request for predictions that came by way of Flask."""
+        target = routes.find(environ["PATH_INFO"])
+        assert target is not None  # noqa: S101  # Flask's rules are made of the same texts
+        return self.score(environ, target)
+
     def actuals(self, environ: Environ) -> Reply:
         """Answer ``POST /actuals``."""
         return self._answer(environ, "predict", lambda: self._add_actuals(environ))
 
-    def live(self) -> Reply:
+    def live(self, environ: Environ) -> Reply:  # noqa: ARG002  # every route's signature
         """Answer ``GET /livez``: this process works; nothing else is asked."""
         return problems.reply(b'{"status":"ok"}')
 
-    def ready(self) -> Reply:
+    def ready(self, environ: Environ) -> Reply:  # noqa: ARG002  # every route's signature
         """Answer ``GET /readyz``: 503 while a champion has no version that answers."""
         trouble = dict(self.holder.problems)
         if self._database_trouble:
