@@ -1,6 +1,6 @@
 """``mlkit model``."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -119,6 +119,18 @@ def _render_show(found: "Shown") -> None:
         for one in found.versions
     ]  # fmt: skip
     output.print_table(headers, rows)
+    for one in found.versions:
+        if one.backend:
+            click.echo(f"v{one.version} is served by {_backend(one.backend)}")
+
+
+def _backend(found: "dict[str, Any]") -> str:
+    """Say what serves a version, why, and what one row takes."""
+    own, estimator = found["microseconds"]["1"], found["estimator_microseconds"]["1"]
+    took = f"{own:,.0f} µs a row"
+    if found["name"] == "estimator":
+        return f"the estimator itself: {found['reason']} ({took})"
+    return f"{found['name']}: {found['reason']} ({took}, the estimator {estimator:,.0f})"
 
 
 def _render_history(found: "list[Event]") -> None:

@@ -30,6 +30,7 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
 
     version: int
     estimator: str
+    backend: dict[str, Any]
     dataset: str
     created_at: datetime
     created_by: str
@@ -146,6 +147,7 @@ def _version(row: ModelVersion, numbers: dict[int, int]) -> Version:
     return Version(
         version=row.number,
         estimator=row.estimator,
+        backend=row.params.get("backend") or {},
         dataset=row.dataset_version.reference,
         created_at=row.created_at,
         created_by=row.created_by,

@@ -220,7 +220,7 @@ def _params(made: Candidate) -> dict[str, Any]:
     return {
         "estimator": {name: _plain(value) for name, value in found.items()},
         "ladder": [rung._asdict() for rung in made.choice.rungs],
-        "way": made.predictor.way,
+        "backend": msgspec.to_builtins(made.predictor.backend),
     }
 
 

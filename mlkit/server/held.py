@@ -30,7 +30,7 @@ class Held:
         self.reader = Reader(loaded.schema)
         self.classes = classes_of(loaded.schema)
         self._ask: Ask = loaded.predictor.predict
-        if getattr(loaded.predictor, "batchable", False) and not loaded.predictor.compiled:
+        if loaded.predictor.batchable and not loaded.predictor.compiled:
             self._ask = Batcher(loaded.predictor.predict)
 
     def ask(self, matrix: np.ndarray) -> Predictions:

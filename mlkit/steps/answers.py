@@ -34,3 +34,17 @@ def agree(first: Predictions, second: Predictions, *, tolerance: float = 1e-6) -
             equal_nan=True,
         )
     )
+
+
+def difference(first: Predictions, second: Predictions) -> float:
+    """Return the largest distance between the numbers of two sets of answers; 0 without numbers."""
+    if first.probabilities is not None and second.probabilities is not None:
+        return _largest(first.probabilities, second.probabilities)
+    if not all(type(value) is float for value in first.values):
+        return 0.0
+    return _largest(np.array(first.values, dtype=float), np.array(second.values, dtype=float))
+
+
+def _largest(first: np.ndarray, second: np.ndarray) -> float:
+    with np.errstate(invalid="ignore"):
+        return float(np.nanmax(np.abs(first - second), initial=0.0))

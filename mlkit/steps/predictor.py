@@ -12,34 +12,59 @@ import joblib
 import msgspec
 import numpy as np
 
-from mlkit.steps import encode, linear
-from mlkit.steps.answers import Predictions, agree
+from mlkit.steps import encode
+from mlkit.steps.answers import Predictions, agree, difference
+from mlkit.steps.backend import Backend, time_of
 from mlkit.steps.columns import InputSchema
+from mlkit.steps.compiled import Compiled, NoCompiledFormError, compile_estimator
 
 FORMAT: Final = 1
 _SAMPLE_ROWS: Final = 64
 _BATCH_SIZES: Final = (1, 3, 17)
 
-Way = Literal["linear", "batch", "rows"]
+_WAYS: Final[Mapping[str, "Way"]] = {"linear": "compiled"}  # what artifacts of version 0.1 say
+
+Way = Literal["compiled", "batch", "rows"]
 
 
 class Predictor:
     """Answer rows of the encoded matrix.
 
-    ``way`` says how the estimator is asked: ``linear`` from its fitted arrays, ``batch`` all rows
-    at once, ``rows`` one at a time. The label is the most probable class, unless ``own_labels``
-    says that the estimator decides by itself (a threshold, or no probabilities at all).
+    ``way`` says how the estimator is asked: ``compiled`` from its fitted arrays, ``batch`` all rows
+    at once, ``rows`` one at a time. From ``estimator_from`` rows on the estimator answers where it
+    is the quicker one and gives the same bits. The label is the most probable class, unless
+    ``own_labels`` says that the estimator decides by itself (a threshold, or no probabilities).
     """
 
     def __init__(
-        self, schema: InputSchema, estimator: Any, *, way: Way = "batch", own_labels: bool = False
+        self,
+        schema: InputSchema,
+        estimator: Any,
+        *,
+        way: Way = "batch",
+        own_labels: bool = False,
+        estimator_from: int | None = None,
     ) -> None:
         self.schema = schema
         self.estimator = estimator
         self.way = way
         self.own_labels = own_labels
-        self._linear = linear.extract(estimator) if way == "linear" else None
+        self.estimator_from = estimator_from
+        self.backend: Backend | None = None
+        self._compiled: Compiled | None = None
         self._codes = _class_codes(schema, estimator)
+        if way == "compiled":
+            self._compiled = compile_estimator(estimator)
+
+    @property
+    def compiled(self) -> bool:
+        """Tell whether the fitted arrays answer."""
+        return self._compiled is not None
+
+    @property
+    def batchable(self) -> bool:
+        """Tell whether many rows in one call get the bits that each would get alone."""
+        return self.way != "rows"
 
     def predict(self, matrix: np.ndarray) -> Predictions:
         """Return the answers for the rows of ``matrix``."""
@@ -53,9 +78,15 @@ class Predictor:
         classes = self.schema.classes
         return Predictions([classes[code] for code in codes.tolist()], probabilities)
 
+    def without_estimator(self) -> "Predictor":
+        """Return this predictor, freed of the estimator if its compiled form does without it."""
+        if self._compiled is not None and self.estimator_from is None:
+            self.estimator = None
+        return self
+
     def _probabilities(self, matrix: np.ndarray) -> np.ndarray | None:
         """Return the probability of every class of the schema, 0 for one never seen in training."""
-        if self._linear is None and not hasattr(self.estimator, "predict_proba"):
+        if self._compiled is None and not hasattr(self.estimator, "predict_proba"):
             return None
         found = self._ask("predict_proba", matrix)
         if len(self._codes) == len(self.schema.classes):
@@ -65,31 +96,68 @@ class Predictor:
         return full
 
     def _ask(self, method: str, matrix: np.ndarray) -> np.ndarray:
-        if self._linear is not None and (method == "predict_proba" or not self.schema.classes):
-            return self._linear.answer(matrix)
+        if self._compiled is not None and not self._is_many(matrix):
+            return self._compiled.answer(matrix)
         ask = getattr(self.estimator, method)
-        if self.way == "batch":
+        if self.way != "rows":
             return np.asarray(ask(matrix))
         answers = [np.asarray(ask(matrix[i : i + 1])) for i in range(len(matrix))]
         return np.concatenate(answers) if answers else np.asarray(ask(matrix[:0]))
+
+    def _is_many(self, matrix: np.ndarray) -> bool:
+        return self.estimator_from is not None and len(matrix) >= self.estimator_from
 
 
 def build(schema: InputSchema, estimator: Any, sample: np.ndarray) -> Predictor:
     """Return the fastest predictor that is true to ``estimator`` and to single rows on ``sample``.
 
-    The fitted arrays of a linear model serve if labels are equal and numbers within 1e-6 of the
-    estimator's own; any way serves only if batches of many sizes equal single rows bit for bit.
+    The compiled form serves if labels are equal and numbers within 1e-6 of the estimator's own; any
+    way serves only if batches of many sizes equal single rows bit for bit. What was chosen, why,
+    and what was measured is in its ``backend``.
     """
     limit_threads(estimator)
     own = _decides_itself(schema, estimator, sample)
     truth = Predictor(schema, estimator, own_labels=own)
-    if linear.extract(estimator) is not None and not own:
-        quick = Predictor(schema, estimator, way="linear")
-        if agree(quick.predict(sample), truth.predict(sample)) and _is_steady(quick, sample):
-            return quick
-    if _is_steady(truth, sample):
-        return truth
-    return Predictor(schema, estimator, way="rows", own_labels=own)
+    times = time_of(truth.predict, sample)
+    quick, reason = _quick(truth, sample)
+    if quick is not None:
+        quick.backend = Backend(
+            name=quick._compiled.name if quick._compiled else "",  # noqa: SLF001  # this module's own
+            reason=reason,
+            difference=difference(quick.predict(sample), truth.predict(sample)),
+            microseconds=time_of(quick.predict, sample),
+            estimator_microseconds=times,
+        )
+        if quick.backend.difference == 0 and _is_steady(truth, sample):
+            quick.estimator_from = quick.backend.slower_from()
+        return quick
+    if not _is_steady(truth, sample):
+        truth = Predictor(schema, estimator, way="rows", own_labels=own)
+        reason += "; asked row by row, because its answers depend on the other rows"
+        times = time_of(truth.predict, sample)
+    truth.backend = Backend(
+        name="estimator", reason=reason, microseconds=times, estimator_microseconds=times
+    )
+    return truth
+
+
+def _quick(truth: Predictor, sample: np.ndarray) -> tuple[Predictor | None, str]:
+    """Return the compiled predictor, or None and the reason why it may not serve."""
+    if truth.own_labels:
+        return None, "the estimator decides on the label by itself"
+    try:
+        quick = Predictor(truth.schema, truth.estimator, way="compiled")
+        found = quick.predict(sample)
+    except NoCompiledFormError as error:
+        return None, str(error)
+    except Exception as error:  # noqa: BLE001  # the arrays of another scikit-learn may be anything
+        return None, f"the compiled form fails: {error!r}"[:300]
+    gap = difference(found, truth.predict(sample))
+    if not agree(found, truth.predict(sample)):
+        return None, f"the compiled form differs from the estimator by {gap:.1e} on the holdout"
+    if not _is_steady(quick, sample):
+        return None, "the compiled form's answers depend on the other rows"
+    return quick, f"equal to the estimator within {gap:.1e} on {len(sample)} rows"
 
 
 def dumps(predictor: Predictor) -> bytes:
@@ -101,6 +169,7 @@ def dumps(predictor: Predictor) -> bytes:
         "estimator": predictor.estimator,
         "way": predictor.way,
         "own_labels": predictor.own_labels,
+        "estimator_from": predictor.estimator_from,
     }
     joblib.dump(content, stream)
     return stream.getvalue()
@@ -113,9 +182,10 @@ def loads(content: bytes) -> Predictor:
     return Predictor(
         msgspec.json.decode(found["schema"], type=InputSchema),
         found["estimator"],
-        way=found["way"],
+        way=_WAYS.get(found["way"], found["way"]),
         own_labels=found["own_labels"],
-    )
+        estimator_from=found.get("estimator_from"),
+    ).without_estimator()
 
 
 def limit_threads(estimator: Any) -> None:

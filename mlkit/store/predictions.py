@@ -4,8 +4,10 @@ Keyed JSON objects cost ten times as much to read back (measured on 1 M rows x 2
 keys are never stored per row; the views ``log_<model>`` name the columns for people.
 """
 
+import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import repeat
 from typing import Any, NamedTuple
 
 import msgspec
@@ -18,8 +20,12 @@ from mlkit.store.journal import Entry
 from mlkit.store.registry import ModelVersion
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_encode = msgspec.json.encode
+_encode_lines = msgspec.json.Encoder().encode_lines
 _decode = msgspec.json.decode
+_FIELDS = (
+    "id", "request_id", "model_id", "model_version_id", "role", "entity", "features", "value",
+    "probabilities", "latency_us", "served_at",
+)  # fmt: skip
 _IN_LIMIT = 1000  # parameters of one statement; far below every database's limit
 
 
@@ -85,11 +91,25 @@ class Selection(NamedTuple):
 
 
 def add(s: Session, entries: Iterable[Entry]) -> None:
-    """Insert the rows of ``entries``; those that are there already stay as they are."""
-    rows = [row for entry in entries for row in _rows(entry)]
-    if rows:
-        statement = _insert(s, Prediction.__table__).on_conflict_do_nothing(index_elements=["id"])
-        s.connection().execute(statement, rows)  # not by way of the ORM: half the time (measured)
+    """Insert the rows of ``entries``; those that are there already stay as they are.
+
+    One prepared statement with tuples, past the ORM and its parameter handling: a third of the
+    time (measured), and this is what keeps up with the server.
+    """
+    connection = s.connection()
+    statement = _insert(s, Prediction).on_conflict_do_nothing(index_elements=["id"])
+    compiled = statement.compile(dialect=connection.dialect, column_keys=_FIELDS)
+    moment = UtcDateTime().bind_processor(connection.dialect)
+    rows = [row for entry in entries for row in _rows(entry, moment)]
+    if not rows:
+        return
+    if compiled.positional:
+        order = [_FIELDS.index(name) for name in compiled.positiontup]
+        pick = operator.itemgetter(*order)
+        connection.exec_driver_sql(str(compiled), list(map(pick, rows)))
+    else:
+        named = [dict(zip(_FIELDS, row, strict=True)) for row in rows]
+        connection.exec_driver_sql(str(compiled), named)
 
 
 def unknown_versions(s: Session, entries: Iterable[Entry]) -> set[int]:
@@ -242,26 +262,30 @@ def _where(query: Any, selection: Selection) -> Any:
     return query
 
 
-def _rows(entry: Entry) -> Iterator[dict[str, Any]]:
-    served_at = _EPOCH + timedelta(microseconds=entry.served_us)
-    for i, identifier in enumerate(entry.ids):
-        yield {
-            "id": identifier,
-            "request_id": entry.request_id,
-            "model_id": entry.model_id,
-            "model_version_id": entry.version_id,
-            "role": entry.role,
-            "entity": entry.entities[i] if entry.entities is not None else None,
-            "features": _text(entry.features[i]),
-            "value": _text(entry.values[i]),
-            "probabilities": None if entry.probabilities is None else _text(entry.probabilities[i]),
-            "latency_us": entry.latency_us,
-            "served_at": served_at,
-        }
+def _rows(entry: Entry, moment: Any) -> Iterator[tuple[object, ...]]:
+    """Return the rows of ``entry`` in the order of ``_FIELDS``."""
+    served_at: object = _EPOCH + timedelta(microseconds=entry.served_us)
+    served_at = served_at if moment is None else moment(served_at)
+    nothing: list[None] = [None] * len(entry.ids)
+    return zip(
+        entry.ids,
+        repeat(entry.request_id),
+        repeat(entry.model_id),
+        repeat(entry.version_id),
+        repeat(entry.role),
+        nothing if entry.entities is None else entry.entities,
+        _texts(entry.features),
+        _texts(entry.values),
+        nothing if entry.probabilities is None else _texts(entry.probabilities),
+        repeat(entry.latency_us),
+        repeat(served_at),
+        strict=False,
+    )
 
 
-def _text(value: object) -> str:
-    return _encode(value).decode()
+def _texts(values: Sequence[object]) -> list[str]:
+    """Return each value as JSON."""
+    return _encode_lines(values).decode().split("\n")[:-1]
 
 
 def _count(result: Any) -> int:

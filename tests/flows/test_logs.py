@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-import msgspec
 import pyarrow as pa
 import pytest
 from sqlalchemy import select, text
@@ -213,3 +212,26 @@ def test_the_view_names_the_columns_of_every_version(
         (1, "yes", None, 30, "pro", 1),
         (2, "yes", "no", 31, "pro", 1),
     ]
+
+
+def test_a_text_with_every_kind_of_line_end_is_one_value(
+    project: Project, register: Register
+) -> None:
+    version = register(project)
+    log = Journal(project.journal_dir)
+    strange = 'a\nb\r\x0b\x0c\x1c\x85\u2028\u2029"\\'
+    names = [column["name"] for column in version.input_schema["columns"]]
+    at = project.now()
+    ids = new_ids(at, 3)
+    entry = Entry(
+        request_id=ids[0], model_id=version.model_id, version_id=version.id,
+        version=version.number, role="champion", served_us=(at - EPOCH) // timedelta(microseconds=1),
+        latency_us=1, ids=ids[1:], entities=None,
+        features=[tuple(strange if name == "plan" else None for name in names)] * 2,
+        values=[strange, "no"], probabilities=[[0.5, 0.5]] * 2,
+    )  # fmt: skip
+    log.append(entry, at)
+    log.rotate()
+    table = logs.read(project, "churn")
+    assert table["plan"].to_pylist() == [strange, strange]
+    assert table["_value"].to_pylist() == [strange, "no"]

@@ -91,7 +91,7 @@ def test_a_row_is_answered_the_same_alone_and_among_others(
 @pytest.mark.parametrize("classes", [0, 2, 9])
 def test_a_linear_model_is_served_from_its_arrays_as_scikit_learn_would(classes: int) -> None:
     found, matrix = made("linear", classes)
-    assert found.way == "linear"
+    assert found.way == "compiled"
     answers = found.predict(matrix)
     if classes:
         truth = found.estimator.predict_proba(matrix)
