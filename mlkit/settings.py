@@ -47,6 +47,9 @@ class Server(_Section, frozen=True):
         tuple[str, ...],
         Meta(description="Host header names answered besides localhost and the bound address"),
     ] = ()
+    rate: Annotated[
+        Count, Meta(description="requests a second of a token without a rate of its own; 0: any")
+    ] = 0
     max_body_bytes: Annotated[Positive, Meta(description="largest request body")] = 5_000_000
     max_rows: Annotated[Positive, Meta(description="most rows in one request")] = 10_000
     reload_s: Annotated[

@@ -30,13 +30,26 @@ def token() -> None:
     show_default=True,
     help="predict: predictions and actuals; read: pages; admin: everything.",
 )
+@click.option("--model", "models", multiple=True, help="A model it opens; repeat. Default: all.")
+@click.option("--expires", metavar="DURATION", help="How long it opens, for example 90d.")
+@click.option("--rate", type=click.IntRange(1), help="Requests a second. Default: server.rate.")
 @json_option
 @with_project
-def create(project: "Project", *, name: str, scope: "Scope", as_json: bool) -> None:
+def create(
+    project: "Project",
+    *,
+    name: str,
+    scope: "Scope",
+    models: tuple[str, ...],
+    expires: str | None,
+    rate: int | None,
+    as_json: bool,
+) -> None:
     """Make a token called NAME and print it, this once."""
     from mlkit.flows import access
 
-    output.emit(access.create(project, name, scope=scope), as_json=as_json, render=_print_created)
+    made = access.create(project, name, scope=scope, models=models, expires=expires, rate=rate)
+    output.emit(made, as_json=as_json, render=_print_created)
 
 
 @token.command("list")
@@ -67,8 +80,21 @@ def _print_created(made: Any) -> None:
 
 def _print_tokens(tokens: Any) -> None:
     output.print_table(
-        ["id", "name", "scope", "created", "revoked"],
-        [(t.id, t.name, t.scope, t.created_at, t.revoked_at) for t in tokens],
+        ["id", "name", "scope", "models", "rate", "created", "expires", "last used", "revoked"],
+        [
+            (
+                t.id,
+                t.name,
+                t.scope,
+                ", ".join(t.models) if t.models else "all",
+                t.rate,
+                t.created_at,
+                t.expires_at,
+                t.last_used_at,
+                t.revoked_at,
+            )
+            for t in tokens
+        ],
     )
 
 

@@ -1,16 +1,30 @@
-"""Who may ask: the Host header, and bearer tokens with their scopes."""
+"""Who may ask: the Host header, where a browser's request comes from, tokens and their rights."""
 
 import hmac
 import ipaddress
+import math
 import socket
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
-from mlkit.errors import ConflictError
+from mlkit.errors import BusyError, ConflictError
 from mlkit.project import Project
+from mlkit.server.limits import Failures, Limits
 from mlkit.server.problems import RefusedError
 from mlkit.server.wire import Environ
 from mlkit.store import tokens
 
+PUBLIC = frozenset(
+    ("GET", path)
+    for path in ("/livez", "/readyz", "/ping", "/health", "/v2/health/live", "/v2/health/ready")
+)
+
 _REALM = [("WWW-Authenticate", 'Bearer realm="mlkit"')]
+_BUCKETS = 4_096  # more tokens than a small team ever makes
+_NOTE_USE_S = 60.0
+_MANY = 1_000
 
 
 class Guard:
@@ -19,52 +33,117 @@ class Guard:
     def __init__(self, project: Project) -> None:
         self._project = project
         self._tokens: dict[str, tokens.Secret] = {}
+        self._rate = project.settings.server.rate
+        self._limits = Limits(project.state_dir / "limits", _BUCKETS)
+        self._failures = Failures()
+        self._used: dict[str, float] = {}
+        self._note_at = time.monotonic() + _NOTE_USE_S
         names = ("localhost", socket.gethostname(), *project.settings.server.allowed_hosts)
-        self._hosts = {name.lower().rstrip(".") for name in names}
+        self._names = {name.lower().rstrip(".") for name in names}
+        self._good_hosts: set[str] = set()
 
     def refresh(self) -> None:
         """Read the tokens anew, so that a revoked one is refused from now on."""
         with self._project.read() as s:
             self._tokens = {token.id: token for token in tokens.active(s)}
+        if self._used and time.monotonic() > self._note_at:
+            self._note_use()
 
-    def check(self, environ: Environ, scope: str) -> None:
-        """Raise RefusedError unless the request may do what ``scope`` allows.
+    def check(self, environ: Environ, *scopes: str, model: str | None = None) -> None:
+        """Raise RefusedError unless the request may do what one of ``scopes`` allows to ``model``.
 
         A project without tokens trusts everyone who can reach it: ``serve`` then listens on
         loopback only. With the first token, every request needs one.
         """
-        self._check_host(environ)
+        self._check_host(str(environ.get("HTTP_HOST") or ""))
+        if environ["REQUEST_METHOD"] != "GET":
+            self._check_origin(environ)
         sent = str(environ.get("HTTP_AUTHORIZATION") or "")
-        if not self._tokens and not sent:
-            return
-        kind, _, text = sent.partition(" ")
-        if kind.lower() != "bearer" or not text.strip():
-            raise RefusedError(401, "send a token: 'Authorization: Bearer TOKEN'", _REALM)
-        token = self._find(text.strip())
-        if token is None:
-            raise RefusedError(
-                401, "the token is unknown or revoked (see: mlkit token list)", _REALM
-            )
-        if scope != token.scope and token.scope != "admin":
-            raise RefusedError(403, f"this token has scope {token.scope}; this needs scope {scope}")
+        if self._tokens or sent:
+            self._check_rights(self._find(sent, environ), scopes, model)
 
-    def _find(self, text: str) -> tokens.Secret | None:
+    def _check_rights(
+        self, token: tokens.Secret, scopes: tuple[str, ...], model: str | None
+    ) -> None:
+        if token.scope != "admin":
+            if token.scope not in scopes:
+                raise RefusedError(
+                    403, f"this token has scope {token.scope}; this needs scope {scopes[0]}"
+                )
+            if token.models is not None and model is not None and model not in token.models:
+                raise RefusedError(
+                    403, f"this token is for {', '.join(sorted(token.models))} and nothing else"
+                )
+        rate = token.rate or self._rate
+        wait_s = self._limits.take(token.place, rate) if rate else 0.0
+        if wait_s:
+            raise _too_often(f"more than {rate} requests a second with this token", wait_s)
+        self._used[token.id] = time.time()
+
+    def _find(self, sent: str, environ: Environ) -> tokens.Secret:
+        """Return the token that the header ``sent`` proves; raises RefusedError 401 or 429."""
+        kind, _, text = sent.partition(" ")
+        text = text.strip()
+        if kind.lower() != "bearer" or not text:
+            raise RefusedError(401, "send a token: 'Authorization: Bearer TOKEN'", _REALM)
         token = self._tokens.get(tokens.id_of(text))
         known = token.sha256 if token else "0" * 64
         right = hmac.compare_digest(tokens.digest(text), known)
-        return token if right else None
+        if token is not None and right:
+            if token.expires_at is None or token.expires_at > datetime.now(UTC):
+                return token
+            raise RefusedError(401, f"the token expired at {token.expires_at:%FT%TZ}", _REALM)
+        wait_s = self._failures.count(str(environ.get("REMOTE_ADDR") or ""))
+        if wait_s:
+            raise _too_often("too many wrong tokens from this address", wait_s)
+        raise RefusedError(401, "the token is unknown or revoked (see: mlkit token list)", _REALM)
 
-    def _check_host(self, environ: Environ) -> None:
+    def _check_host(self, header: str) -> None:
         """Refuse names that are not ours: a web page whose name points at 127.0.0.1 (rebinding).
 
         An address cannot be pointed elsewhere, so any is fine.
         """
-        host = _without_port(str(environ.get("HTTP_HOST") or ""))
-        if host.lower().rstrip(".") in self._hosts or _is_address(host):
+        if header in self._good_hosts:
             return
-        raise RefusedError(
-            403, f"this server does not answer for host '{host[:100]}' (see: server.allowed_hosts)"
-        )
+        host = _without_port(header)
+        if not self._is_ours(host) and not _is_address(host):
+            raise RefusedError(
+                403,
+                f"this server does not answer for host '{host[:100]}' (see: server.allowed_hosts)",
+            )
+        if len(self._good_hosts) < _MANY:
+            self._good_hosts.add(header)
+
+    def _check_origin(self, environ: Environ) -> None:
+        """Refuse what a page of another site makes a browser send; other clients say nothing."""
+        site = environ.get("HTTP_SEC_FETCH_SITE")
+        origin = environ.get("HTTP_ORIGIN")
+        if site is None and origin is None:
+            return
+        if origin is not None and not self._is_own_origin(str(origin), environ):
+            raise RefusedError(403, f"a page of {str(origin)[:100]} may not ask this server")
+        if origin is None and site not in ("same-origin", "none"):
+            raise RefusedError(403, f"a {str(site)[:20]} page may not ask this server")
+
+    def _is_own_origin(self, origin: str, environ: Environ) -> bool:
+        try:
+            found = urlsplit(origin)
+            host = found.hostname or ""
+        except ValueError:
+            return False
+        if found.netloc and found.netloc == environ.get("HTTP_HOST"):
+            return True
+        return host.lower().rstrip(".") in self._project.settings.server.allowed_hosts
+
+    def _is_ours(self, host: str) -> bool:
+        return host.lower().rstrip(".") in self._names
+
+    def _note_use(self) -> None:
+        used, self._used = self._used, {}
+        self._note_at = time.monotonic() + _NOTE_USE_S
+        with suppress(BusyError), self._project.write() as s:  # the next minute notes it again
+            for identifier, at in used.items():
+                tokens.record_use(s, identifier, datetime.fromtimestamp(at, UTC))
 
 
 def refuse_open_door(project: Project, host: str) -> None:
@@ -78,6 +157,12 @@ def refuse_open_door(project: Project, host: str) -> None:
         f"{host} can be reached from other machines and there is no token; make one first: "
         "mlkit token create NAME (or serve on 127.0.0.1)"
     )
+
+
+def _too_often(text: str, wait_s: float) -> RefusedError:
+    seconds = max(1, math.ceil(wait_s))
+    headers = [("Retry-After", str(seconds))]
+    return RefusedError(429, f"{text}; try again in {seconds} s", headers)
 
 
 def _without_port(host: str) -> str:

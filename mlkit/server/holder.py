@@ -72,16 +72,18 @@ class Holder:
 
     def only(self) -> str:
         """Return the model that answers where a request names none; raises NotFoundError."""
-        chosen = self._settings.default_model
-        if chosen:
-            return chosen
-        names = sorted(self._champions)
-        if len(names) != 1:
+        found = self.default()
+        if found is None:
             raise NotFoundError(
-                f"which model is asked? known: {', '.join(names) or 'none yet'}; use "
-                "/models/MODEL/invocations, or set server.default_model"
+                f"which model is asked? known: {', '.join(sorted(self._champions)) or 'none yet'}; "
+                "use /models/MODEL/invocations, or set server.default_model"
             )
-        return names[0]
+        return found
+
+    def default(self) -> str | None:
+        """Return the chosen model, or the only one, or None."""
+        names = list(self._champions)
+        return self._settings.default_model or (names[0] if len(names) == 1 else None)
 
     def refresh(self) -> None:
         """Follow promotions and rollbacks since the last call; a failed load changes nothing."""

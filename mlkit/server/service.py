@@ -85,8 +85,9 @@ class Service:
         started = time.perf_counter_ns()
         wire_ = target.wire
         try:
-            self.guard.check(environ, "predict")
-            held = self.holder.get(target.model or self.holder.only())
+            model = target.model or self.holder.default()
+            self.guard.check(environ, "predict", model=model)
+            held = self.holder.get(model or self.holder.only())
             body = wire.read_body(environ, max_bytes=self._max_bytes, kinds=wire_.KINDS)
             query = wire_.decode(
                 held.reader, Message(body, wire.media_type(environ), environ, self._max_rows)
@@ -137,7 +138,7 @@ class Service:
     def kserve_model(self, environ: Environ, model: str) -> Reply:
         """Answer ``GET /v1/models/<model>``."""
         try:
-            self.guard.check(environ, "predict")
+            self.guard.check(environ, "predict", "read", model=model)
             ready = self.holder.knows(model)
             return kserve.status(model, ready=ready)
         except Exception as error:  # noqa: BLE001  # the boundary: every error becomes an answer
@@ -168,16 +169,12 @@ class Service:
 
     def _openapi(self) -> bytes:
         champions = self.holder.champions
-        try:
-            default: str | None = self.holder.only()
-        except MlkitError:
-            default = None
         document = openapi.document(
             [openapi.describe(champions[name]) for name in sorted(champions)],
             max_rows=self._max_rows,
             max_body_bytes=self._max_bytes,
             version=__version__,
-            default=default,
+            default=self.holder.default(),
         )
         return msgspec.json.encode(document)
 

@@ -64,7 +64,24 @@ def _pipeline(fitted: Pipeline) -> Transform:
 
 
 def _expand(fitted: Expand) -> Transform:
-    return fitted.transform
+    """Return ``Expand.transform`` without what a single row of plain numbers does not need."""
+    width, numeric = fitted.n_features_in_, fitted.numeric_
+    fill, center, weight, flagged = fitted.fill_, fitted.center_, fitted.weight_, fitted.flagged_
+    plain = len(numeric) == width
+
+    def transform(matrix: np.ndarray) -> np.ndarray:
+        values = matrix if plain else matrix[:, numeric]
+        missing = np.isnan(values)
+        if missing.any():
+            values = np.where(missing, fill, values)
+        with np.errstate(over="ignore"):
+            parts = [(values - center) * weight]
+        if len(flagged):
+            parts.append(missing[:, flagged])
+        parts += [matrix[:, [place]] == codes for place, codes in fitted.codes_]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1, dtype=float)
+
+    return transform
 
 
 def _function(fitted: FunctionTransformer) -> Transform:

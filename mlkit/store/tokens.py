@@ -4,7 +4,7 @@ import hashlib
 from datetime import datetime
 from typing import Literal, NamedTuple
 
-from sqlalchemy import String, select, update
+from sqlalchemy import JSON, String, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from mlkit.errors import NotFoundError
@@ -26,14 +26,26 @@ class Token(Base):
     sha256: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    models: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
+    rate: Mapped[int | None]
+    expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class Secret(NamedTuple):
-    """What is needed to check a token."""
+    """What is needed to check a token.
+
+    ``models`` is None for all of them, ``rate`` in requests a second or None for the project's;
+    ``place`` is its number among all tokens ever made.
+    """
 
     id: str
     scope: str
     sha256: str
+    models: frozenset[str] | None
+    rate: int | None
+    expires_at: datetime | None
+    place: int
 
 
 def spell(identifier: str, secret: str) -> str:
@@ -61,9 +73,25 @@ def digest(text: str) -> str:
 
 
 def active(s: Session) -> list[Secret]:
-    """Return the tokens that open the door at present."""
-    query = select(Token.id, Token.scope, Token.sha256).where(Token.revoked_at.is_(None))
-    return [Secret(*row) for row in s.execute(query)]
+    """Return the tokens that have not been revoked; those that have expired are among them."""
+    return [
+        Secret(
+            token.id,
+            token.scope,
+            token.sha256,
+            None if token.models is None else frozenset(token.models),
+            token.rate,
+            token.expires_at,
+            place,
+        )
+        for place, token in enumerate(list_all(s))
+        if token.revoked_at is None
+    ]
+
+
+def record_use(s: Session, identifier: str, at: datetime) -> None:
+    """Note when a token was used last."""
+    s.execute(update(Token).where(Token.id == identifier).values(last_used_at=at))
 
 
 def list_all(s: Session) -> list[Token]:

@@ -10,6 +10,8 @@ import pytest
 
 from mlkit.flows import access
 from mlkit.project import open_project
+from mlkit.server.access import Guard
+from mlkit.store.tokens import Token
 
 NAMES = ("predict", "read", "admin")
 
@@ -80,6 +82,133 @@ def test_a_token_works_from_when_it_is_made_until_it_is_revoked(locked: Any) -> 
     access.revoke(project, token.id)
     _wait_for(lambda: server.ask("GET", "/", token=token.token).status == 401)
     project.close()
+
+
+def test_a_token_for_one_model_does_not_even_learn_of_another(locked: Any) -> None:
+    server, _ = locked
+    project = open_project(server.root, environment={})
+    token = access.create(project, "narrow", models=["churn"])
+    project.close()
+    ask = {"rows": [{}]}
+    _wait_for(lambda: server.ask("POST", "/predict/churn", ask, token=token.token).status == 422)
+    texts = {
+        server.ask("POST", path, ask, token=token.token).body["detail"]
+        for path in ("/predict/nobody", "/predict/spam")
+    }
+    assert texts == {"this token is for churn and nothing else"}
+
+
+def test_a_token_expires(locked: Any) -> None:
+    server, _ = locked
+    project = open_project(server.root, environment={})
+    token = access.create(project, "short", scope="read", expires="1h")
+    _wait_for(lambda: server.ask("GET", "/", token=token.token).status == 200)
+    with project.write() as s:
+        row = s.get_one(Token, token.id)
+        row.expires_at = project.now()
+    project.close()
+    _wait_for(lambda: server.ask("GET", "/", token=token.token).status == 401)
+    assert "the token expired at" in server.ask("GET", "/", token=token.token).body["detail"]
+
+
+def test_a_token_has_a_rate_that_all_workers_share(
+    trained_root: Path, tmp_path: Path, start: Callable[..., Any]
+) -> None:
+    root = tmp_path / "project"
+    shutil.copytree(trained_root, root)
+    project = open_project(root, environment={})
+    token = access.create(project, "slow", scope="read", rate=5)
+    free = access.create(project, "free", scope="read")
+    project.close()
+    server = start(root, "--workers", "2")
+    try:
+        replies = [server.ask("GET", "/", token=token.token) for _ in range(30)]
+        refused = [reply for reply in replies if reply.status == 429]
+        assert 5 <= len(replies) - len(refused) < 20
+        assert refused[0].headers["Retry-After"] == "1"
+        assert "more than 5 requests a second" in refused[0].body["detail"]
+        assert server.ask("GET", "/", token=free.token).status == 200
+        _wait_for(lambda: server.ask("GET", "/", token=token.token).status == 200)
+    finally:
+        server.stop()
+
+
+def test_wrong_tokens_are_throttled_and_the_right_one_is_not(
+    trained_root: Path, tmp_path: Path, start: Callable[..., Any]
+) -> None:
+    root = tmp_path / "project"
+    shutil.copytree(trained_root, root)
+    project = open_project(root, environment={})
+    token = access.create(project, "right", scope="read")
+    project.close()
+    server = start(root, "--workers", "1")
+    try:
+        statuses = [server.ask("GET", "/", token=f"mlkit_0_{n}").status for n in range(15)]
+        assert statuses == [401] * 10 + [429] * 5
+        assert server.ask("GET", "/", token=token.token).status == 200
+    finally:
+        server.stop()
+
+
+def test_the_last_use_of_a_token_is_noted(trained: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = access.create(trained, "used", scope="read")
+    guard = Guard(trained)
+    guard.refresh()
+    guard.check({"REQUEST_METHOD": "GET", "HTTP_HOST": "localhost",
+                 "HTTP_AUTHORIZATION": f"Bearer {token.token}"}, "read")  # fmt: skip
+    assert access.list_tokens(trained)[0].last_used_at is None
+    guard._note_at = 0.0
+    guard.refresh()
+    noted = access.list_tokens(trained)[0].last_used_at
+    assert noted is not None
+    assert abs((trained.now() - noted).total_seconds()) < 60
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"Sec_Fetch_Site": "same-origin"}, 200),
+        ({"Sec_Fetch_Site": "none"}, 200),
+        ({"Sec_Fetch_Site": "cross-site"}, 403),
+        ({"Sec_Fetch_Site": "same-site"}, 403),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "http://127.0.0.1:1"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": "http://[::"}, 403),
+        ({"Origin": "http://localhost:80", "Host": "localhost:80"}, 200),
+    ],
+)
+def test_a_page_of_another_site_cannot_make_a_browser_write(
+    trained_root: Path, server: Any, headers: dict[str, str], status: int
+) -> None:
+    body = {"rows": [{"age": 30, "plan": "free", "spend": 12.5, "active": False}]}
+    assert server.ask("POST", "/predict/churn", body, **headers).status == status
+    assert server.ask("GET", "/livez", **headers).status == 200
+
+
+def test_what_makes_no_sense_as_a_token_is_refused(trained_cli: Any) -> None:
+    assert (
+        "no model named 'spam'"
+        in trained_cli("token", "create", "a", "--model", "spam", code=1).stderr
+    )
+    assert (
+        "leave --model out"
+        in trained_cli(
+            "token", "create", "a", "--model", "churn", "--scope", "admin", code=1
+        ).stderr
+    )
+    assert (
+        "is not a duration"
+        in trained_cli("token", "create", "a", "--expires", "soon", code=1).stderr
+    )
+    made = trained_cli.json(
+        "token", "create", "shop", "--model", "churn", "--expires", "90d", "--rate", 50
+    )
+    (listed,) = trained_cli.json("token", "list")
+    assert (listed["id"], listed["models"], listed["rate"]) == (made["id"], ["churn"], 50)
+    assert listed["expires_at"] > listed["created_at"]
+    assert "churn" in trained_cli("token", "list").stdout
 
 
 def _wait_for(what: Callable[[], bool], patience_s: float = 10.0) -> None:

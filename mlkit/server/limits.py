@@ -1,0 +1,64 @@
+"""How often somebody may ask: one number per bucket, in a file that all workers share.
+
+The generic cell rate algorithm (ITU-T I.371): each request moves the time at which the bucket is
+empty again by 1/rate; who is a whole second ahead of the clock has to wait. Two workers that write
+the same number at the same instant may let one request too many pass; nothing waits for a lock.
+"""
+
+import mmap
+import os
+import struct
+import time
+from pathlib import Path
+from typing import Final
+
+_CELL: Final = struct.Struct("<d")
+_BURST_S: Final = 1.0
+
+
+class Limits:
+    """Buckets by number, shared by all processes that open the same file."""
+
+    def __init__(self, file: Path, count: int) -> None:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.ftruncate(handle, count * _CELL.size)
+            self._cells = mmap.mmap(handle, count * _CELL.size)
+        finally:
+            os.close(handle)
+        self._count = count
+
+    def take(self, bucket: int, rate: float) -> float:
+        """Take one request out of ``bucket``; return 0, or the seconds to wait."""
+        now = time.monotonic()
+        place = bucket % self._count * _CELL.size
+        (empty,) = _CELL.unpack_from(self._cells, place)
+        if not now <= empty <= now + _BURST_S + 1 / rate:  # long ago, or before a reboot
+            empty = now
+        if empty - now > max(_BURST_S - 1 / rate, 0.0):
+            return float(empty - now)
+        _CELL.pack_into(self._cells, place, empty + 1 / rate)
+        return 0.0
+
+
+class Failures:
+    """Wrong tokens by client address: after ten in a minute an address has to wait."""
+
+    def __init__(self, most: int = 10, *, within_s: float = 60.0, addresses: int = 10_000) -> None:
+        self._step = within_s / most
+        self._within_s = within_s
+        self._addresses = addresses
+        self._empty: dict[str, float] = {}
+
+    def count(self, address: str) -> float:
+        """Note a failure; return 0, or the seconds for which this address is not even looked at."""
+        now = time.monotonic()
+        empty = max(self._empty.pop(address, now), now)
+        if empty - now > self._within_s - self._step:
+            self._empty[address] = empty
+            return empty - now - (self._within_s - self._step)
+        if len(self._empty) >= self._addresses:  # forget who failed longest ago
+            self._empty.pop(next(iter(self._empty)))
+        self._empty[address] = empty + self._step
+        return 0.0
