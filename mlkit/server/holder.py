@@ -53,14 +53,19 @@ class Holder:
         """Why the champion of a model is not what answers, by model name."""
         return self._problems
 
-    def get(self, model: str) -> Held:
+    def get(self, model: str, version: str | None = None) -> Held:
         """Return what serves ``model``, loaded now if it is not; raises NotFoundError.
 
-        Raises BusyError if it has a champion of which no version could be loaded.
+        ``version`` must be the one that serves. Raises BusyError if the model has a champion of
+        which no version could be loaded.
         """
         held = self._serving.get(model)
         if held is None:
             held = self._load_on_demand(model)
+        if version is not None and version != str(held.loaded.version):
+            raise NotFoundError(
+                f"version {version[:20]} of '{model}' is not served; v{held.loaded.version} is"
+            )
         self._used[model] = time.monotonic()
         return held
 

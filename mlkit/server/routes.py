@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 from mlkit.server.problems import Fault, Reply
-from mlkit.server.protocols import kserve, mlflow, native
+from mlkit.server.protocols import kserve, mlflow, native, v2
 from mlkit.server.query import Answers, Message, Query
 from mlkit.steps.rows import Reader
 
@@ -39,6 +39,8 @@ PREDICTIONS: dict[str, Wire] = {
     "/invocations": mlflow,
     "/models/<model>/invocations": mlflow,
     "/v1/models/<model>:predict": kserve,
+    "/v2/models/<model>/infer": v2,
+    "/v2/models/<model>/versions/<version>/infer": v2,
 }
 
 _PATTERNS = [

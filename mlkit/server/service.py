@@ -16,7 +16,7 @@ from mlkit.server import openapi, problems, routes, wire
 from mlkit.server.access import Guard
 from mlkit.server.holder import Holder
 from mlkit.server.problems import RefusedError, Reply
-from mlkit.server.protocols import kserve
+from mlkit.server.protocols import kserve, v2, v2_metadata
 from mlkit.server.query import Message
 from mlkit.server.recorder import Recorder
 from mlkit.server.routes import Target
@@ -87,7 +87,7 @@ class Service:
         try:
             model = target.model or self.holder.default()
             self.guard.check(environ, "predict", model=model)
-            held = self.holder.get(model or self.holder.only())
+            held = self.holder.get(model or self.holder.only(), target.version)
             body = wire.read_body(environ, max_bytes=self._max_bytes, kinds=wire_.KINDS)
             query = wire_.decode(
                 held.reader, Message(body, wire.media_type(environ), environ, self._max_rows)
@@ -137,16 +137,45 @@ class Service:
 
     def kserve_model(self, environ: Environ, model: str) -> Reply:
         """Answer ``GET /v1/models/<model>``."""
-        try:
-            self.guard.check(environ, "predict", "read", model=model)
-            ready = self.holder.knows(model)
-            return kserve.status(model, ready=ready)
-        except Exception as error:  # noqa: BLE001  # the boundary: every error becomes an answer
-            return kserve.refuse(problems.fault(error))
+        return self._tell(
+            environ, kserve, model, lambda: kserve.status(model, ready=self.holder.knows(model))
+        )
+
+    def v2_server(self, environ: Environ) -> Reply:
+        """Answer ``GET /v2``."""
+        return self._tell(environ, v2, None, lambda: _json(v2_metadata.server(__version__)))
+
+    def v2_model(self, environ: Environ, model: str, version: str | None = None) -> Reply:
+        """Answer ``GET /v2/models/<model>``, with or without its version."""
+
+        def describe() -> Reply:
+            held = self.holder.get(model, version)
+            return _json(v2_metadata.model(model, [held.loaded.version], held.schema))
+
+        return self._tell(environ, v2, model, describe)
+
+    def v2_model_ready(self, environ: Environ, model: str, version: str | None = None) -> Reply:
+        """Answer ``GET /v2/models/<model>/ready``, with or without its version."""
+
+        def describe() -> Reply:
+            self.holder.get(model, version)
+            return _json({"name": model, "ready": True})
+
+        return self._tell(environ, v2, model, describe)
 
     def page(self, environ: Environ) -> Reply:
         """Answer ``GET /``: what is served here, for a person with a browser."""
         return self._answer(environ, "read", self._page, kind="text/html; charset=utf-8")
+
+    def _tell(
+        self, environ: Environ, wire_: routes.Wire, model: str | None, act: Callable[[], Reply]
+    ) -> Reply:
+        """Answer what a protocol asks about a model besides predictions."""
+        try:
+            self.guard.check(environ, "predict", "read", model=model)
+            return act()
+        except Exception as error:  # noqa: BLE001  # the boundary: every error becomes an answer
+            return wire_.refuse(problems.fault(error))
 
     def _answer(
         self, environ: Environ, scope: str, act: Callable[[], bytes], *, kind: str = problems.JSON
@@ -202,3 +231,7 @@ class Service:
             self._database_trouble = ""
         except MlkitError as error:  # what is loaded goes on answering; /readyz tells of it
             self._database_trouble = str(error)
+
+
+def _json(document: object) -> Reply:
+    return problems.reply(msgspec.json.encode(document))

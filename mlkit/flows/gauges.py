@@ -1,0 +1,114 @@
+"""The numbers about a project that monitoring asks for every few seconds, by a few queries."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from mlkit.flows import backup
+from mlkit.project import Project, refuse_missing_database
+from mlkit.store import registry, reports
+from mlkit.store.alerts import Alert
+from mlkit.store.engine import Database
+from mlkit.store.registry import Deployment
+from mlkit.store.runs import JobRun
+
+_PATIENCE_S: Final = 0.5
+_SEVERITIES: Final = ("warning", "critical")
+
+
+class Drift(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest drift check of a champion: features looked at, and how many of them drifted."""
+
+    verdict: str
+    features: int
+    drifted: int
+
+
+class Performance(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest performance check of a champion."""
+
+    verdict: str
+    metric: str | None
+    value: float | None
+    limit: float | None
+
+
+class Gauges(msgspec.Struct, frozen=True, kw_only=True):
+    """The state of a project; drift and performance are about the champions, by model."""
+
+    drift: Mapping[str, Drift]
+    performance: Mapping[str, Performance]
+    job_successes: Mapping[str, datetime]
+    open_alerts: Mapping[str, int]
+
+
+def read(project: Project) -> Gauges:
+    """Return the numbers that the database has.
+
+    Raises MlkitError or SQLAlchemyError, the former after half a second if it is locked.
+    """
+    refuse_missing_database(project)
+    hasty = replace(project, database=Database(project.database.url, busy_timeout_s=_PATIENCE_S))
+    try:
+        with hasty.read() as s:
+            champions = registry.champions(s)
+            return Gauges(
+                drift={d.version.model.name: f for d in champions if (f := _drift(s, d))},
+                performance={
+                    d.version.model.name: f for d in champions if (f := _performance(s, d))
+                },
+                job_successes=_job_successes(s),
+                open_alerts=_open_alerts(s),
+            )
+    finally:
+        hasty.close()
+
+
+def backup_age_s(project: Project) -> float | None:
+    """Return the age of the newest backup in ``backups/``, None if there is none."""
+    try:
+        newest = max(file.stat().st_mtime for file in backup.list_backups(project))
+    except (ValueError, FileNotFoundError):  # none, or the job is deleting old ones just now
+        return None
+    return project.now().timestamp() - newest
+
+
+def _drift(s: Session, champion: Deployment) -> Drift | None:
+    report = reports.latest_drift(s, champion.version.model)
+    if report is None or report.model_version_id != champion.model_version_id:
+        return None
+    details: dict[str, Any] = report.details
+    return Drift(
+        verdict=report.verdict,
+        features=len(details.get("features", ())),
+        drifted=len(details.get("drifted", ())),
+    )
+
+
+def _performance(s: Session, champion: Deployment) -> Performance | None:
+    report = reports.latest_performance(s, champion.version.model)
+    if report is None or report.model_version_id != champion.model_version_id:
+        return None
+    found: dict[str, Any] = report.details
+    return Performance(
+        verdict=report.verdict,
+        metric=found.get("metric"),
+        value=found.get("value"),
+        limit=found.get("limit"),
+    )
+
+
+def _job_successes(s: Session) -> dict[str, datetime]:
+    query = select(JobRun.job, func.max(JobRun.ended_at)).where(JobRun.status == "ok")
+    return {job: ended for job, ended in s.execute(query.group_by(JobRun.job)) if ended}
+
+
+def _open_alerts(s: Session) -> dict[str, int]:
+    query = select(Alert.severity, func.count(Alert.id)).where(Alert.resolved_at.is_(None))
+    found = dict(s.execute(query.group_by(Alert.severity)).tuples().all())
+    return dict.fromkeys(_SEVERITIES, 0) | found

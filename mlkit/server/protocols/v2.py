@@ -1,0 +1,67 @@
+"""The Open Inference Protocol (V2) that KServe, Triton and MLServer share: tensors in and out."""
+
+from typing import Final, NamedTuple
+
+import msgspec
+
+from mlkit.errors import InvalidInputError
+from mlkit.server import problems
+from mlkit.server.problems import Fault, Reply
+from mlkit.server.protocols import v2_inputs, v2_messages, v2_outputs
+from mlkit.server.protocols.v2_messages import Answer, Request
+from mlkit.server.query import Answers, Message, Query
+from mlkit.steps.rows import Reader
+
+BINARY: Final = "application/octet-stream"
+KINDS: tuple[str, ...] = (problems.JSON, BINARY, "")  # NVIDIA's client names no media type
+
+
+class Options(NamedTuple):
+    """What the answer depends on besides the rows: the client's id, outputs and their form."""
+
+    id: str | None
+    outputs: dict[str, bool]
+
+
+def decode(reader: Reader, message: Message) -> Query:
+    """Return the rows of a body; raises RefusedError 400 or 413, or InvalidInputError."""
+    text, rest = v2_messages.split(message.body, message.headers)
+    request = v2_messages.read_numbers(text) if v2_inputs.all_numbers(reader) else None
+    request = request or v2_messages.read(text)
+    options = Options(request.id, v2_outputs.wanted(reader.schema, request))
+    rows, matrix = v2_inputs.read(reader, request, rest, message.max_rows)
+    return Query(rows, request_id=_request_id(request), matrix=matrix, options=options)
+
+
+def reply(answers: Answers, query: Query) -> Reply:
+    """Return the answer to a request."""
+    tensors, rest = v2_outputs.tensors(answers, query.options.outputs)
+    answer = Answer(
+        answers.model,
+        str(answers.version),
+        tensors,
+        query.options.id,
+        {"request_id": answers.request_id, "role": answers.role},
+    )
+    text = msgspec.json.encode(answer)
+    if not any(query.options.outputs.values()):
+        return problems.reply(text)
+    length = [(v2_messages.HEADER_LENGTH, str(len(text)))]
+    return problems.reply(text + rest, kind=BINARY, headers=length)
+
+
+def refuse(fault: Fault) -> Reply:
+    """Return the answer to a request that failed."""
+    body = msgspec.json.encode({**fault.details, "error": fault.detail}, enc_hook=str)
+    return problems.reply(body, status=fault.status, headers=fault.headers)
+
+
+def _request_id(request: Request) -> str | None:
+    """Return the parameter ``request_id``, which makes a repeated request safe.
+
+    The protocol's own ``id`` does not: clients use the same one again for other requests.
+    """
+    found = (request.parameters or {}).get("request_id")
+    if found is not None and not (isinstance(found, str) and 1 <= len(found) <= 128):
+        raise InvalidInputError("the parameter request_id is a text of 1 to 128 characters")
+    return found

@@ -1,0 +1,113 @@
+"""The tensors of a request to rows: one tensor with every column, or one for each column."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+
+import msgspec
+import numpy as np
+
+from mlkit.errors import InvalidInputError
+from mlkit.server.protocols import v2_binary, v2_tensors
+from mlkit.server.protocols.v2_messages import Request, Tensor
+from mlkit.steps.columns import Kind
+from mlkit.steps.rows import Reader, Rows
+
+_BITS: Final[dict[Any, Any]] = {0: False, 1: True}
+
+
+class Inputs(NamedTuple):
+    """Rows, and the matrix that the estimator sees of them if it was at hand anyway."""
+
+    rows: Rows
+    matrix: np.ndarray | None = None
+
+
+def read(reader: Reader, request: Request, rest: bytes, max_rows: int) -> Inputs:
+    """Return the rows of a request; ``rest`` is what came behind its JSON text.
+
+    Raises InvalidInputError that names tensor, row and column, or RefusedError 413.
+    """
+    tensors = request.inputs
+    for tensor in tensors:
+        if "shared_memory_region" in (tensor.parameters or {}):
+            raise InvalidInputError(f"tensor '{tensor.name[:100]}': there is no shared memory")
+    parts = v2_binary.split(tensors, rest)
+    if len(tensors) == 1 and (len(reader.names) == 1 or tensors[0].name not in reader.names):
+        return _read_single(reader, tensors[0], parts[0], max_rows)
+    return Inputs(_read_columns(reader, tensors, parts, max_rows))
+
+
+def all_numbers(reader: Reader) -> bool:
+    """Tell whether every column is a number: the rows are then the matrix."""
+    return all(column.kind == "number" for column in reader.schema.columns)
+
+
+def _read_single(reader: Reader, tensor: Tensor, part: bytes | None, max_rows: int) -> Inputs:
+    names = reader.names
+    v2_tensors.count_rows(tensor, names, max_rows)
+    values = v2_tensors.values(tensor, part, names)
+    if tensor.datatype in v2_tensors.FLOATS and all_numbers(reader) and None not in values:
+        matrix = np.array(values, dtype=float).reshape(-1, len(names))
+        return Inputs(_chunks(values, len(names)), matrix)
+    columns = {name: values[place :: len(names)] for place, name in enumerate(names)}
+    return Inputs(_rows(reader, columns, dict.fromkeys(names, tensor.datatype)))
+
+
+def _read_columns(
+    reader: Reader, tensors: Sequence[Tensor], parts: Sequence[bytes | None], max_rows: int
+) -> Rows:
+    columns: dict[str, list[Any]] = {}
+    datatypes: dict[str, str] = {}
+    for tensor, part in zip(tensors, parts, strict=True):
+        name = tensor.name
+        if name in columns:
+            raise InvalidInputError(f"the tensor '{name[:100]}' is there twice")
+        if name in reader.names:
+            v2_tensors.count_rows(tensor, [name], max_rows)
+            columns[name] = v2_tensors.values(tensor, part, [name])
+            datatypes[name] = tensor.datatype
+    if not columns:
+        raise InvalidInputError(
+            f"no tensor has the name of a column; send one tensor [rows, {len(reader.names)}], or "
+            f"one for each of {', '.join(reader.names[:20])}"
+        )
+    return _rows(reader, columns, datatypes)
+
+
+def _rows(reader: Reader, columns: dict[str, list[Any]], datatypes: dict[str, str]) -> Rows:
+    """Return the rows of ``columns`` in canonical form; only wrong ones are read by value."""
+    fitted = {
+        column.name: _fit(column.kind, columns[column.name], datatypes[column.name])
+        for column in reader.schema.columns
+        if column.name in columns
+    }
+    lengths = {len(values) for values in fitted.values()}
+    if len(fitted) == len(reader.names) and len(lengths) == 1:
+        try:
+            rows = list(zip(*fitted.values(), strict=True))
+            return reader.typed(msgspec.convert(rows, _list_type(reader.row_type)))
+        except (msgspec.ValidationError, InvalidInputError):
+            pass  # the reader says below what is wrong
+    return reader.columns(fitted)
+
+
+def _fit(kind: Kind, values: list[Any], datatype: str) -> list[Any]:
+    """Return numbers as the column has them: whole ones as integers, 0 and 1 as booleans."""
+    if kind == "integer" and datatype in v2_tensors.FLOATS:
+        return [int(v) if v is not None and v.is_integer() else v for v in values]
+    if kind == "boolean" and datatype not in ("BOOL", "BYTES"):
+        return [_BITS.get(value, value) for value in values]
+    return values
+
+
+def _chunks(values: list[Any], width: int) -> Rows:
+    """Return ``values`` cut into rows: one iterator, taken ``width`` times in turn."""
+    return list(zip(*[iter(values)] * width, strict=True))
+
+
+@lru_cache(maxsize=256)
+def _list_type(row_type: type[msgspec.Struct]) -> Any:
+    """Return the type of a list of rows without names that are else like ``row_type``."""
+    fields = [(field.name, field.type) for field in msgspec.structs.fields(row_type)]
+    return list[msgspec.defstruct("Row", fields, array_like=True, frozen=True, gc=False)]  # type: ignore[misc]  # made at run time

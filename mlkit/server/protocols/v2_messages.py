@@ -1,0 +1,135 @@
+"""The messages of the Open Inference Protocol as they travel, and how a request is read.
+
+https://kserve.github.io/website/docs/concepts/architecture/data-plane/v2-protocol and the binary
+extension of https://github.com/triton-inference-server/server/blob/main/docs/protocol/.
+"""
+
+from typing import Annotated, Any, Final
+
+import msgspec
+
+from mlkit.server import wire
+from mlkit.server.problems import RefusedError
+from mlkit.server.wire import Environ
+
+HEADER_LENGTH: Final = "Inference-Header-Content-Length"
+
+Scalar = str | int | float | bool | None
+Parameters = dict[str, Scalar]
+Dimension = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+
+
+class Tensor(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One tensor of a request; its data are here, row by row or flat, or behind the JSON text."""
+
+    name: str
+    shape: list[Dimension]
+    datatype: str
+    parameters: Parameters | None = None
+    data: list[Scalar | list[Scalar]] | None = None
+
+
+class Output(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One tensor that is asked for."""
+
+    name: str
+    parameters: Parameters | None = None
+
+
+class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The body of ``POST /v2/models/<model>/infer``; the path says which model, not the body."""
+
+    inputs: Annotated[list[Tensor], msgspec.Meta(min_length=1)]
+    id: str | None = None
+    parameters: Parameters | None = None
+    outputs: list[Output] | None = None
+    model_name: str | None = None
+
+
+class OutputTensor(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One tensor of an answer; without ``data`` they are behind the JSON text."""
+
+    name: str
+    shape: list[int]
+    datatype: str
+    parameters: Parameters | None = None
+    data: list[Any] | None = None
+
+
+class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The answer to a request."""
+
+    model_name: str
+    model_version: str
+    outputs: list[OutputTensor]
+    id: str | None = None
+    parameters: Parameters | None = None
+
+
+class _NumericTensor(Tensor, frozen=True):
+    data: list[float | list[float]] | None = None  # type: ignore[assignment]  # only narrower
+
+
+class _NumericRequest(Request, frozen=True):
+    inputs: Annotated[list[_NumericTensor], msgspec.Meta(min_length=1)]  # type: ignore[assignment]  # only narrower
+
+
+_decoder = msgspec.json.Decoder(Request)
+_numeric_decoder = msgspec.json.Decoder(_NumericRequest)
+_BAD_TEXT = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError)
+
+
+def split(body: bytes, headers: Environ) -> tuple[bytes, bytes]:
+    """Return the JSON text of a body and what is behind it; raises RefusedError 400."""
+    length = str(headers.get("HTTP_INFERENCE_HEADER_CONTENT_LENGTH") or "")
+    if not length:
+        return body, b""
+    if not (length.isascii() and length.isdigit()) or len(length) > 18:
+        raise RefusedError(400, f"the header {HEADER_LENGTH} is not a number")
+    if int(length) > len(body):
+        raise RefusedError(
+            400, f"the header {HEADER_LENGTH} says {length}, but the body has {len(body)} bytes"
+        )
+    return body[: int(length)], body[int(length) :]
+
+
+def read(text: bytes) -> Request:
+    """Return the request in a JSON text; raises RefusedError 400, or InvalidInputError."""
+    try:
+        request = _decoder.decode(text)
+    except _BAD_TEXT:
+        return wire.decode(_decoder, text)  # says what is wrong
+    _refuse_twins(request, text)
+    return request
+
+
+def read_numbers(text: bytes) -> Request | None:
+    """Return the same, faster, every number a float; None if ``read`` has to see the text."""
+    try:
+        request = _numeric_decoder.decode(text)
+    except _BAD_TEXT:
+        return None
+    _refuse_twins(request, text)
+    return request
+
+
+def _refuse_twins(request: Request, text: bytes) -> None:
+    """Raise RefusedError 400 if an object of ``text`` has a key twice.
+
+    A second one is not in ``request`` any more, and so its colon is one too many.
+    """
+    if b"\\" in text or text.count(b":") != _colons(request):
+        wire.refuse_twins(text)
+
+
+def _colons(request: Request) -> int:
+    """Return the colons of a JSON text without escapes that says ``request``."""
+    tensors = request.inputs
+    bare = [Tensor(t.name, t.shape, t.datatype, t.parameters) for t in tensors]
+    keys = msgspec.json.encode(msgspec.structs.replace(request, inputs=bare)).count(b":")
+    texts = [tensor.data for tensor in tensors if tensor.datatype == "BYTES"]
+    return (
+        keys
+        + sum(tensor.data is not None for tensor in tensors)
+        + msgspec.json.encode(texts).count(b":")
+    )

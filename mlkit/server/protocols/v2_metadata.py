@@ -1,0 +1,67 @@
+"""What the Open Inference Protocol tells of a server and of a model before it is asked."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from mlkit.server.protocols import v2_outputs
+from mlkit.steps.columns import InputSchema, Kind
+
+PLATFORM: Final = "mlkit_sklearn"
+EXTENSIONS: Final = ("binary_tensor_data",)
+DATATYPES: Final[dict[Kind, str]] = {
+    "number": "FP64",
+    "integer": "INT64",
+    "boolean": "BOOL",
+    "category": "BYTES",
+    "datetime": "BYTES",
+}
+
+
+class ServerMetadata(msgspec.Struct, frozen=True):
+    """The body of ``GET /v2``."""
+
+    name: str
+    version: str
+    extensions: Sequence[str]
+
+
+class TensorMetadata(msgspec.Struct, frozen=True):
+    """A tensor that a model takes or gives; -1 stands for any number of rows."""
+
+    name: str
+    datatype: str
+    shape: Sequence[int]
+
+
+class ModelMetadata(msgspec.Struct, frozen=True):
+    """The body of ``GET /v2/models/<model>``."""
+
+    name: str
+    versions: Sequence[str]
+    platform: str
+    inputs: Sequence[TensorMetadata]
+    outputs: Sequence[TensorMetadata]
+
+
+def server(version: str) -> ServerMetadata:
+    """Describe this server."""
+    return ServerMetadata("mlkit", version, EXTENSIONS)
+
+
+def model(name: str, versions: Sequence[int], schema: InputSchema) -> ModelMetadata:
+    """Describe a model that ``versions`` of answer."""
+    inputs = [
+        TensorMetadata(column.name, DATATYPES[column.kind], [-1]) for column in schema.columns
+    ]
+    outputs = [_output(output, schema) for output in v2_outputs.names(schema)]
+    return ModelMetadata(name, [str(number) for number in versions], PLATFORM, inputs, outputs)
+
+
+def _output(name: str, schema: InputSchema) -> TensorMetadata:
+    if name == v2_outputs.VALUE:
+        return TensorMetadata(name, v2_outputs.datatype(schema.classes), [-1])
+    if name == v2_outputs.PROBABILITIES:
+        return TensorMetadata(name, "FP64", [-1, len(schema.classes)])
+    return TensorMetadata(name, "BYTES", [-1])

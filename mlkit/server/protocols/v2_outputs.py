@@ -1,0 +1,107 @@
+"""The answers as tensors: which ones there are, which were asked for, and in which form."""
+
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from mlkit.errors import InvalidInputError
+from mlkit.server.protocols import v2_binary
+from mlkit.server.protocols.v2_messages import OutputTensor, Request
+from mlkit.server.query import Answers
+from mlkit.steps.answers import Label
+from mlkit.steps.columns import InputSchema
+
+VALUE: Final = "value"
+PROBABILITIES: Final = "probabilities"
+PREDICTION_ID: Final = "prediction_id"
+_DATATYPES: Final = {bool: "BOOL", int: "INT64", float: "FP64", str: "BYTES"}
+
+
+class Content(NamedTuple):
+    """An output tensor before its data are JSON or bytes."""
+
+    datatype: str
+    shape: list[int]
+    values: Sequence[Any]
+
+
+def names(schema: InputSchema) -> tuple[str, ...]:
+    """Return the outputs that a model with ``schema`` has."""
+    if schema.task == "regression":
+        return (VALUE, PREDICTION_ID)
+    return (VALUE, PROBABILITIES, PREDICTION_ID)
+
+
+def datatype(classes: Sequence[Label]) -> str:
+    """Return the datatype of the values: that of the classes, or FP64 for a regression.
+
+    Classes of more than one type are BYTES: their JSON texts.
+    """
+    kinds = {type(label) for label in classes} or {float}
+    return _DATATYPES[kinds.pop()] if len(kinds) == 1 else "BYTES"
+
+
+def wanted(schema: InputSchema, request: Request) -> dict[str, bool]:
+    """Return the names of the outputs to send, and for each whether as bytes.
+
+    Raises InvalidInputError for what there is not.
+    """
+    binary = _flag(request.parameters, "binary_data_output", default=False)
+    known = names(schema)
+    if not request.outputs:
+        return dict.fromkeys(known, binary)
+    for output in request.outputs:
+        if output.name not in known:
+            raise InvalidInputError(
+                f"there is no output '{output.name[:100]}'; known: {', '.join(known)}"
+            )
+        for parameter in ("classification", "shared_memory_region"):
+            if parameter in (output.parameters or {}):
+                raise InvalidInputError(f"output '{output.name}': there is no {parameter} here")
+    return {
+        output.name: _flag(output.parameters, "binary_data", default=binary)
+        for output in request.outputs
+    }
+
+
+def tensors(answers: Answers, asked: Mapping[str, bool]) -> tuple[list[OutputTensor], bytes]:
+    """Return the tensors asked for, and the bytes that come behind the JSON text."""
+    found: list[OutputTensor] = []
+    parts: list[bytes] = []
+    for name, binary in asked.items():
+        kind, shape, values = _content(answers, name)
+        parameters: dict[str, Any] = {}
+        if name == PROBABILITIES:
+            parameters["classes"] = msgspec.json.encode(answers.labels).decode()
+        if binary:
+            parts.append(v2_binary.pack(kind, values))
+            parameters["binary_data_size"] = len(parts[-1])
+        data = None if binary else list(values)
+        found.append(OutputTensor(name, shape, kind, parameters or None, data))
+    return found, b"".join(parts)
+
+
+def _content(answers: Answers, name: str) -> Content:
+    count = len(answers.ids)
+    if name == PREDICTION_ID:
+        return Content("BYTES", [count], answers.ids)
+    if name == PROBABILITIES:
+        rows = answers.probabilities or []
+        return Content("FP64", [count, len(answers.labels)], list(chain.from_iterable(rows)))
+    kind = datatype(answers.classes)
+    return Content(kind, [count], _texts(answers.values) if kind == "BYTES" else answers.values)
+
+
+def _texts(values: Sequence[Label]) -> list[str]:
+    return [
+        value if isinstance(value, str) else msgspec.json.encode(value).decode() for value in values
+    ]
+
+
+def _flag(parameters: Mapping[str, Any] | None, name: str, *, default: bool) -> bool:
+    value = (parameters or {}).get(name, default)
+    if not isinstance(value, bool):
+        raise InvalidInputError(f"the parameter {name} is true or false")
+    return value
