@@ -56,12 +56,12 @@ def read(project: Project) -> Gauges:
     hasty = replace(project, database=Database(project.database.url, busy_timeout_s=_PATIENCE_S))
     try:
         with hasty.read() as s:
-            champions = registry.champions(s)
+            champions = {d.version.model.name: d for d in registry.champions(s)}
+            drift = {name: _drift(s, each) for name, each in champions.items()}
+            performance = {name: _performance(s, each) for name, each in champions.items()}
             return Gauges(
-                drift={d.version.model.name: f for d in champions if (f := _drift(s, d))},
-                performance={
-                    d.version.model.name: f for d in champions if (f := _performance(s, d))
-                },
+                drift={name: each for name, each in drift.items() if each},
+                performance={name: each for name, each in performance.items() if each},
                 job_successes=_job_successes(s),
                 open_alerts=_open_alerts(s),
             )
@@ -110,5 +110,7 @@ def _job_successes(s: Session) -> dict[str, datetime]:
 
 def _open_alerts(s: Session) -> dict[str, int]:
     query = select(Alert.severity, func.count(Alert.id)).where(Alert.resolved_at.is_(None))
-    found = dict(s.execute(query.group_by(Alert.severity)).tuples().all())
-    return dict.fromkeys(_SEVERITIES, 0) | found
+    found = dict.fromkeys(_SEVERITIES, 0)
+    for severity, count in s.execute(query.group_by(Alert.severity)):
+        found[severity] = count
+    return found

@@ -1,7 +1,7 @@
 """Move what servers have journalled into the database."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator
 from pathlib import Path
 
 from mlkit.project import Project
@@ -39,30 +39,37 @@ def move(project: Project, path: Path, *, retire: bool) -> int:
     Rows of a model version that this database does not know, or bytes that no torn write
     explains, are never thrown away: the file is renamed to ``.damaged`` and stays.
     """
-    scan = journal.read(path)
+    records = journal.stream(path)
     strange: set[int] = set()
-    for entries in _batches(scan.entries):
-        with project.write() as s:
-            missing = predictions.unknown_versions(s, entries)
-            predictions.add(s, [e for e in entries if e.version_id not in missing])
-        strange |= missing
+    rows, damaged = 0, False
+    while True:
+        batch, ended = _batch(records)
+        if batch:
+            with project.write() as s:
+                missing = predictions.unknown_versions(s, batch)
+                predictions.add(s, [e for e in batch if e.version_id not in missing])
+            strange |= missing
+            rows += sum(len(entry.ids) for entry in batch)
+        if ended is not None:
+            damaged = ended
+            break
     failpoints.reach("journal.moved")
-    if retire and (scan.damaged or strange):
+    if retire and (damaged or strange):
         kept = journal.set_aside(path)
         print(f"prediction log: {kept} is damaged; its good rows were kept", file=sys.stderr)  # noqa: T201  # the server has no other voice
     elif retire:
         path.unlink(missing_ok=True)
-    return sum(len(entry.ids) for entry in scan.entries)
+    return rows
 
 
-def _batches(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
+def _batch(records: Generator[Entry, None, bool]) -> tuple[list[Entry], bool | None]:
+    """Return the next rows, enough for a transaction, and at the end whether there is damage."""
     batch: list[Entry] = []
     rows = 0
-    for entry in entries:
-        batch.append(entry)
-        rows += len(entry.ids)
-        if rows >= _BATCH_ROWS:
-            yield batch
-            batch, rows = [], 0
-    if batch:
-        yield batch
+    while rows < _BATCH_ROWS:
+        try:
+            batch.append(next(records))
+        except StopIteration as end:
+            return batch, bool(end.value)
+        rows += len(batch[-1].ids)
+    return batch, None

@@ -7,7 +7,7 @@ request. A file whose lock is free belongs to nobody any more and may be importe
 import fcntl
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -161,22 +161,39 @@ def claimed(path: Path) -> Iterator[bool]:
 
 def read(path: Path) -> Scan:
     """Return the complete records of a journal, also of one that is being written right now."""
-    try:
-        return scan(path.read_bytes())
-    except FileNotFoundError:  # imported and removed by someone else just now
-        return Scan([], damaged=False)
+    return collect(stream(path))
 
 
-def scan(content: bytes) -> Scan:
-    """Return the records in ``content`` up to the first that is not whole."""
-    payloads, damaged = tape.payloads(content)
+def collect(records: Generator[Entry, None, bool]) -> Scan:
+    """Return all of ``records`` at once."""
     entries: list[Entry] = []
-    for payload in payloads:
+    while True:
         try:
-            entries.append(_decoder.decode(payload))
+            entries.append(next(records))
+        except StopIteration as end:
+            return Scan(entries, bool(end.value))
+
+
+def stream(path: Path) -> Generator[Entry, None, bool]:
+    """Yield the complete records of a journal; return whether there is damage behind them."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:  # imported and removed by someone else just now
+        return False
+    return (yield from scan(content))
+
+
+def scan(content: bytes) -> Generator[Entry, None, bool]:
+    """Yield the records in ``content`` up to the first that is not whole, as ``stream`` does."""
+    payloads = tape.payloads(content)
+    while True:
+        try:
+            entry = _decoder.decode(next(payloads))
+        except StopIteration as end:
+            return bool(end.value)
         except msgspec.DecodeError:
-            return Scan(entries, damaged=True)
-    return Scan(entries, damaged)
+            return True
+        yield entry
 
 
 def find(folder: Path, request_id: str, model_id: int) -> Entry | None:
@@ -189,7 +206,7 @@ def find(folder: Path, request_id: str, model_id: int) -> Entry | None:
             continue
         if needle not in content:  # a search of bytes is a hundred times faster than decoding
             continue
-        for entry in scan(content).entries:
+        for entry in scan(content):
             if entry.request_id == request_id and entry.model_id == model_id:
                 return entry
     return None

@@ -9,6 +9,7 @@ import mmap
 import os
 import struct
 import zlib
+from collections.abc import Generator
 from typing import Final
 
 _HEAD: Final = struct.Struct("<II")  # length and CRC-32 of the payload that follows
@@ -65,20 +66,19 @@ def frame(payload: bytes) -> bytes:
     return _HEAD.pack(len(payload), zlib.crc32(payload)) + payload
 
 
-def payloads(content: bytes) -> tuple[list[bytes], bool]:
-    """Return the whole records of a tape, and whether there is damage behind them.
+def payloads(content: bytes) -> Generator[bytes, None, bool]:
+    """Yield the whole records of a tape; return whether there is damage behind them.
 
     The last record may have been cut short by a kill or a power cut: then nothing but zeros
     follows its declared end. Anything else there is damage.
     """
-    found: list[bytes] = []
     at = 0
     while at + _HEAD.size <= len(content):
         length, checksum = _HEAD.unpack_from(content, at)
         end = at + _HEAD.size + length
         payload = content[at + _HEAD.size : end]
         if not length or len(payload) < length or zlib.crc32(payload) != checksum:
-            return found, length > _MOST_BYTES or any(content[end:])
-        found.append(payload)
+            return length > _MOST_BYTES or any(content[end:])
+        yield payload
         at = end
-    return found, False
+    return False

@@ -73,7 +73,7 @@ def test_a_file_cut_anywhere_keeps_every_whole_record(data: st.DataObject) -> No
     entries = [entry(f"r{i}") for i in range(4)]
     content = _content(entries)
     cut = data.draw(st.integers(0, len(content)))
-    found = journal.scan(content[:cut])
+    found = _scan(content[:cut])
     assert found.entries == entries[: len(found.entries)]
     assert len(found.entries) == cut * len(entries) // len(content)
     assert not found.damaged
@@ -86,14 +86,14 @@ def test_a_changed_byte_is_noticed_and_never_yields_a_false_record(data: st.Data
     content = bytearray(_content(entries))
     place = data.draw(st.integers(0, len(content) - 1))
     content[place] ^= data.draw(st.integers(1, 255))
-    found = journal.scan(bytes(content))
+    found = _scan(bytes(content))
     assert found.entries == entries[: len(found.entries)]
     assert len(found.entries) < len(entries)
 
 
 def test_zeros_after_a_power_cut_are_no_damage() -> None:
     entries = [entry()]
-    assert journal.scan(_content(entries) + bytes(512)) == (entries, False)
+    assert _scan(_content(entries) + bytes(512)) == (entries, False)
 
 
 def test_damage_before_the_end_is_reported_and_the_file_is_kept(tmp_path: Path) -> None:
@@ -210,6 +210,10 @@ def test_a_request_on_its_way_is_found_by_its_id(tmp_path: Path) -> None:
     assert journal.find(tmp_path, "mine", 1) == entry("mine")
     assert journal.find(tmp_path, "mine", 7) is None
     assert journal.find(tmp_path, "absent", 1) is None
+
+
+def _scan(content: bytes) -> journal.Scan:
+    return journal.collect(journal.scan(content))
 
 
 def _content(entries: list[Entry]) -> bytes:

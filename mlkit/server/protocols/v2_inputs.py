@@ -47,9 +47,10 @@ def _read_single(reader: Reader, tensor: Tensor, part: bytes | None, max_rows: i
     names = reader.names
     v2_tensors.count_rows(tensor, names, max_rows)
     values = v2_tensors.values(tensor, part, names)
-    if tensor.datatype in v2_tensors.FLOATS and all_numbers(reader) and None not in values:
-        matrix = np.array(values, dtype=float).reshape(-1, len(names))
-        return Inputs(_chunks(values, len(names)), matrix)
+    if tensor.datatype in v2_tensors.FLOATS and all_numbers(reader):
+        numbers = np.array(values, dtype=float)  # None becomes NaN
+        if not np.isnan(numbers).any():
+            return Inputs(_chunks(values, len(names)), numbers.reshape(-1, len(names)))
     columns = {name: values[place :: len(names)] for place, name in enumerate(names)}
     return Inputs(_rows(reader, columns, dict.fromkeys(names, tensor.datatype)))
 

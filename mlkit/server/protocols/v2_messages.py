@@ -37,7 +37,10 @@ class Output(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
 
 
 class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The body of ``POST /v2/models/<model>/infer``; the path says which model, not the body."""
+    """The body of ``POST /v2/models/<model>/infer``; the path says which model.
+
+    KServe's own client repeats its name in the body.
+    """
 
     inputs: Annotated[list[Tensor], msgspec.Meta(min_length=1)]
     id: str | None = None

@@ -38,7 +38,7 @@ _TYPES: Final[dict[str, Any]] = {
     **{name: _floats(name) for name in FLOATS},
     "BYTES": str,
 }
-_LISTS: Final = {name: list[kind | None] for name, kind in _TYPES.items()}
+_LISTS: Final = {name: list[kind | None] for name, kind in _TYPES.items()}  # type: ignore[valid-type]
 
 
 def count_rows(tensor: Tensor, names: Sequence[str], max_rows: int) -> int:
