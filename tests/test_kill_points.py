@@ -100,7 +100,8 @@ def _entry(row: Any, identifier: str, model_id: int) -> journal.Entry:
     return journal.Entry(
         request_id=identifier, model_id=model_id, version_id=row.model_version_id, version=1,
         role="champion", served_us=int(row.served_at.timestamp() * 1e6), latency_us=1,
-        ids=[identifier], entities=None, features=[tuple(json.loads(row.features))], values=[json.loads(row.value)],
+        ids=[identifier], entities=None,
+        features=[tuple(json.loads(row.features))], values=[json.loads(row.value)],
         probabilities=[json.loads(row.probabilities)],
     )  # fmt: skip
 

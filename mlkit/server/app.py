@@ -1,9 +1,11 @@
 """The Flask application: routes that hand the request to the service and the reply back."""
 
+import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
-from flask import Flask, Response, request
+from flask import Flask, Response, current_app, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter
 
@@ -15,12 +17,12 @@ from mlkit.server.service import Service
 SERVICE = "mlkit"  # where the application keeps it: app.extensions[SERVICE]
 
 
-def create_app(project: Project) -> Flask:
+def create_app(project: Project, metrics_dir: Path | None = None) -> Flask:
     """Return the application with the present champions loaded; no thread is started.
 
     Take ``app.extensions["mlkit"].start()`` for that, or call its ``refresh`` by hand.
     """
-    service = Service(project)
+    service = Service(project, metrics_dir)
     service.refresh()
     app = Flask("mlkit.server", static_folder=None, template_folder=None)
     app.extensions[SERVICE] = service
@@ -52,6 +54,7 @@ ROUTES: Sequence[tuple[str, str, Callable[..., Reply]]] = (
     ("GET", "/v2/models/<model>/ready", Service.v2_model_ready),
     ("GET", "/v2/models/<model>/versions/<version>/ready", Service.v2_model_ready),
     ("GET", "/openapi.json", Service.openapi),
+    ("GET", "/metrics", Service.metrics),
     ("GET", "/", Service.page),
     *(("POST", rule, Service.predict) for rule in routes.PREDICTIONS),
 )
@@ -62,15 +65,29 @@ def _add_routes(app: Flask, service: Service) -> None:
         app.add_url_rule(
             rule,
             f"{method} {rule}",
-            _view(service, act),
+            _view(service, rule, act),
             methods=[method],
             provide_automatic_options=False,
         )
 
 
-def _view(service: Service, act: Callable[..., Reply]) -> Callable[..., Response]:
-    def view(**parts: str) -> Response:
+def _view(service: Service, rule: str, act: Callable[..., Reply]) -> Callable[..., Response]:
+    """Return the view; predictions count themselves, whichever way they come."""
+
+    def counted(**parts: str) -> Reply:
+        started = time.perf_counter()
+        service.meter.begin()
         reply = act(service, request.environ, **parts)
+        service.meter.end()
+        seconds = time.perf_counter() - started
+        service.meter.answered(rule, "", int(reply.status[:3]), seconds, 0)
+        return reply
+
+    def view(**parts: str) -> Response:
+        if rule in routes.PREDICTIONS:
+            reply = act(service, request.environ, **parts)
+        else:
+            reply = counted(**parts)
         return Response(reply.body, status=reply.status, headers=reply.headers)
 
     return view
@@ -82,4 +99,6 @@ def _http_problem(error: Any) -> Response:
     headers = [("Allow", ", ".join(valid))] if valid else []
     text = {404: f"nothing here: {request.path[:200]}"}.get(error.code, error.description)
     reply = problems.problem(RefusedError(error.code, text, headers))
+    service: Service = current_app.extensions[SERVICE]
+    service.meter.answered("(none)", "", error.code, 0.0, 0)
     return Response(reply.body, status=reply.status, headers=reply.headers)

@@ -22,10 +22,11 @@ class Classes(NamedTuple):
 class Held:
     """A version that answers."""
 
-    def __init__(self, loaded: Loaded, *, load_s: float, size_bytes: int) -> None:
+    def __init__(self, loaded: Loaded, *, load_s: float, size_bytes: int, sha256: str) -> None:
         self.loaded = loaded
         self.load_s = load_s
         self.size_bytes = size_bytes
+        self.sha256 = sha256
         self.schema = loaded.schema
         self.reader = Reader(loaded.schema)
         self.classes = classes_of(loaded.schema)

@@ -221,6 +221,13 @@ def _load_into(future: "Future[Held]", project: Project, version: ModelVersion) 
     try:
         size = project.artifacts.path(version.artifact_sha256).stat().st_size
         loaded = deploy.load_version(project, version)
-        future.set_result(Held(loaded, load_s=time.perf_counter() - started, size_bytes=size))
+        future.set_result(
+            Held(
+                loaded,
+                load_s=time.perf_counter() - started,
+                size_bytes=size,
+                sha256=version.artifact_sha256,
+            )
+        )
     except BaseException as error:  # noqa: BLE001  # raised again in the thread that waits
         future.set_exception(error)

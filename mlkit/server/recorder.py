@@ -5,20 +5,21 @@ from datetime import datetime
 
 from mlkit.errors import BusyError
 from mlkit.project import Project
+from mlkit.server.meter import Meter
 from mlkit.store.journal import Entry, Journal
 
 
 class Recorder:
     """Put every answer on record, as ``log.durability`` and ``log.on_full`` ask."""
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: Project, meter: Meter) -> None:
         settings = project.settings.log
         self._off = settings.durability == "off"
         self._may_drop = settings.on_full == "drop"
         self._import_s = settings.import_s
         self._journal = Journal(project.journal_dir, power_safe=settings.durability == "power")
         self._stop = threading.Event()
-        self.dropped = 0
+        self._meter = meter
 
     def record(self, entry: Entry, now: datetime) -> None:
         """Return when no death of a process can lose ``entry``.
@@ -32,7 +33,7 @@ class Recorder:
         except BusyError:
             if not self._may_drop:
                 raise
-            self.dropped += len(entry.ids)
+            self._meter.dropped(len(entry.ids))
 
     def run(self) -> None:
         """Hand the journal on for import every ``log.import_s`` until ``stop``."""

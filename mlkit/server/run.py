@@ -10,7 +10,7 @@ from http.client import HTTPConnection, HTTPException
 
 from mlkit.errors import ConflictError, InvalidInputError, MlkitError
 from mlkit.project import Project
-from mlkit.server import preload
+from mlkit.server import preload, slots
 from mlkit.server.access import refuse_open_door
 from mlkit.server.housekeeper import Housekeeper
 
@@ -52,6 +52,9 @@ def serve(
         _prepare_environment(project, workers or settings.workers)
         project.close()
         preload.load()
+        metrics_dir = project.state_dir / "metrics" / str(number)
+        slots.clear(metrics_dir)
+        os.environ["MLKIT_METRICS"] = str(metrics_dir)
         housekeeper = Housekeeper(project, lambda: _announced(address, number))
         housekeeper.start()
         try:

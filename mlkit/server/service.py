@@ -5,16 +5,20 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 
 import msgspec
 
 from mlkit import __version__
-from mlkit.errors import MlkitError
+from mlkit.errors import InvalidInputError, MlkitError
 from mlkit.flows import actuals
 from mlkit.project import Project
 from mlkit.server import openapi, problems, routes, wire
 from mlkit.server.access import Guard
+from mlkit.server.families import Served
 from mlkit.server.holder import Holder
+from mlkit.server.meter import Meter
+from mlkit.server.metrics import KIND, Metrics
 from mlkit.server.problems import RefusedError, Reply
 from mlkit.server.protocols import kserve, v2, v2_metadata
 from mlkit.server.query import Message
@@ -45,17 +49,20 @@ _actuals_decoder = msgspec.json.Decoder(ActualsRequest)
 class Service:
     """Answer every route; ``start`` adds the threads that a server process needs."""
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: Project, metrics_dir: Path | None = None) -> None:
         self.project = project
         self.holder = Holder(project)
         self.guard = Guard(project)
-        self.recorder = Recorder(project)
+        self.meter = Meter(metrics_dir or project.state_dir / "metrics" / "0")
+        self._metrics = Metrics(project, self.meter)
+        self.recorder = Recorder(project, self.meter)
         self.scorer = Scorer(project, self.recorder)
         self._max_rows = project.settings.server.max_rows
         self._max_bytes = project.settings.server.max_body_bytes
         self._since = project.now()
         self._database_trouble = ""
         self._stop = threading.Event()
+        self._turn = threading.Lock()
 
     def start(self) -> None:
         """Follow promotions and tokens, and hand on the journal, from now on.
@@ -83,18 +90,28 @@ class Service:
     def score(self, environ: Environ, target: Target) -> Reply:
         """Answer a request for predictions."""
         started = time.perf_counter_ns()
-        wire_ = target.wire
+        wire_, name, rows = target.wire, "", 0
+        self.meter.begin()
         try:
             model = target.model or self.holder.default()
             self.guard.check(environ, "predict", model=model)
             held = self.holder.get(model or self.holder.only(), target.version)
+            name = held.loaded.model
             body = wire.read_body(environ, max_bytes=self._max_bytes, kinds=wire_.KINDS)
             query = wire_.decode(
                 held.reader, Message(body, wire.media_type(environ), environ, self._max_rows)
             )
-            return wire_.reply(self.scorer.answer(held, query, started), query)
+            reply = wire_.reply(self.scorer.answer(held, query, started), query)
+            rows = len(query.rows)
         except Exception as error:  # noqa: BLE001  # the boundary: every error becomes an answer
-            return wire_.refuse(problems.fault(error))
+            fault = problems.fault(error)
+            if name and isinstance(error, InvalidInputError):
+                self.meter.invalid(name)
+            reply = wire_.refuse(fault)
+        self.meter.end()
+        seconds = (time.perf_counter_ns() - started) * 1e-9
+        self.meter.answered(target.rule, name, int(reply.status[:3]), seconds, rows)
+        return reply
 
     def predict(self, environ: Environ, **_parts: str) -> Reply:
         """Answer a request for predictions that came by way of Flask."""
@@ -163,6 +180,10 @@ class Service:
 
         return self._tell(environ, v2, model, describe)
 
+    def metrics(self, environ: Environ) -> Reply:
+        """Answer ``GET /metrics``."""
+        return self._answer(environ, "read", self._render_metrics, kind=KIND)
+
     def page(self, environ: Environ) -> Reply:
         """Answer ``GET /``: what is served here, for a person with a browser."""
         return self._answer(environ, "read", self._page, kind="text/html; charset=utf-8")
@@ -206,6 +227,19 @@ class Service:
             default=self.holder.default(),
         )
         return msgspec.json.encode(document)
+
+    def _render_metrics(self) -> bytes:
+        served = [
+            Served(
+                held.loaded.model,
+                held.loaded.version,
+                held.sha256,
+                "compiled" if held.loaded.predictor.compiled else "estimator",
+                held.load_s,
+            )
+            for held in self.holder.serving.values()
+        ]
+        return self._metrics.render(served, self.holder.generation)
 
     def _page(self) -> bytes:
         rows = "".join(

@@ -4,6 +4,7 @@ import os
 import threading
 import time
 from contextlib import suppress
+from pathlib import Path
 
 from mlkit.project import open_project
 from mlkit.server.app import SERVICE, create_app
@@ -26,7 +27,7 @@ def build() -> Front:
     threading.Thread(
         target=_end_with_parent, args=(parent,), name="mlkit-parent", daemon=True
     ).start()
-    app = create_app(open_project())
+    app = create_app(open_project(), Path(os.environ["MLKIT_METRICS"]))
     service: Service = app.extensions[SERVICE]
     service.start()
     return Front(service, app)

@@ -225,8 +225,9 @@ def test_a_text_with_every_kind_of_line_end_is_one_value(
     ids = new_ids(at, 3)
     entry = Entry(
         request_id=ids[0], model_id=version.model_id, version_id=version.id,
-        version=version.number, role="champion", served_us=(at - EPOCH) // timedelta(microseconds=1),
-        latency_us=1, ids=ids[1:], entities=None,
+        version=version.number, role="champion", latency_us=1,
+        served_us=(at - EPOCH) // timedelta(microseconds=1),
+        ids=ids[1:], entities=None,
         features=[tuple(strange if name == "plan" else None for name in names)] * 2,
         values=[strange, "no"], probabilities=[[0.5, 0.5]] * 2,
     )  # fmt: skip
