@@ -50,6 +50,13 @@ class Server(_Section, frozen=True):
     rate: Annotated[
         Count, Meta(description="requests a second of a token without a rate of its own; 0: any")
     ] = 0
+    max_failures: Annotated[
+        Count,
+        Meta(
+            description="wrong tokens a minute from one address before it has to wait, counted by "
+            "each worker; 0: any number"
+        ),
+    ] = 10
     max_body_bytes: Annotated[Positive, Meta(description="largest request body")] = 5_000_000
     max_rows: Annotated[Positive, Meta(description="most rows in one request")] = 10_000
     reload_s: Annotated[

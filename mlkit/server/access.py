@@ -35,7 +35,7 @@ class Guard:
         self._tokens: dict[str, tokens.Secret] = {}
         self._rate = project.settings.server.rate
         self._limits = Limits(project.state_dir / "limits", _BUCKETS)
-        self._failures = Failures()
+        self._failures = Failures(project.settings.server.max_failures)
         self._used: dict[str, float] = {}
         self._note_at = time.monotonic() + _NOTE_USE_S
         names = ("localhost", socket.gethostname(), *project.settings.server.allowed_hosts)

@@ -43,16 +43,18 @@ class Limits:
 
 
 class Failures:
-    """Wrong tokens by client address: after ten in a minute an address has to wait."""
+    """Wrong tokens by client address: after ``most`` in a minute an address has to wait."""
 
-    def __init__(self, most: int = 10, *, within_s: float = 60.0, addresses: int = 10_000) -> None:
-        self._step = within_s / most
+    def __init__(self, most: int, *, within_s: float = 60.0, addresses: int = 10_000) -> None:
+        self._step = within_s / most if most else 0.0
         self._within_s = within_s
         self._addresses = addresses
         self._empty: dict[str, float] = {}
 
     def count(self, address: str) -> float:
         """Note a failure; return 0, or the seconds for which this address is not even looked at."""
+        if not self._step:
+            return 0.0
         now = time.monotonic()
         empty = max(self._empty.pop(address, now), now)
         if empty - now > self._within_s - self._step:

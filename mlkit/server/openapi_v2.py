@@ -15,8 +15,14 @@ from mlkit.server.openapi_parts import (
     strict,
 )
 from mlkit.server.problems import JSON
+from mlkit.server.protocols import v2_outputs
 
 _TEXT: Doc = {"type": "string"}
+_TEXT_OR_NOT: Doc = {"type": ["string", "null"]}
+_PARAMETERS: Doc = {
+    "type": ["object", "null"],
+    "additionalProperties": {"type": ["string", "number", "boolean", "null"]},
+}
 _BOOLEAN: Doc = {"type": "boolean"}
 
 
@@ -47,37 +53,27 @@ def model_paths(model: Described) -> Doc:
 def schemas() -> Doc:
     """Return the schemas of requests, answers and metadata."""
     shape: Doc = {"type": "array", "items": {"type": "integer"}}
-    parameters: Doc = {"type": "object"}
     described = strict({"name": _TEXT, "datatype": _TEXT, "shape": shape})
     tensor = strict(
         {
             "name": _TEXT,
             "shape": shape,
             "datatype": _TEXT,
-            "parameters": parameters,
-            "data": {"type": "array"},
+            "parameters": _PARAMETERS,
+            "data": {"type": ["array", "null"]},
         },
-        required=["name", "shape", "datatype", "data"],
+        required=["name", "shape", "datatype"],
     )
-    output = strict({"name": _TEXT, "parameters": parameters}, required=["name"])
     described_list: Doc = {"type": "array", "items": described}
     return {
-        "InferRequest": strict(
-            {
-                "id": _TEXT,
-                "parameters": parameters,
-                "inputs": {"type": "array", "items": tensor, "minItems": 1},
-                "outputs": {"type": "array", "items": output},
-            },
-            required=["inputs"],
-        ),
+        "InferTensor": tensor,
         "InferAnswer": strict(
             {
                 "model_name": _TEXT,
                 "model_version": _TEXT,
                 "id": _TEXT,
-                "parameters": parameters,
-                "outputs": {"type": "array", "items": tensor},
+                "parameters": _PARAMETERS,
+                "outputs": {"type": "array", "items": ref("InferTensor")},
             },
             required=["model_name", "outputs"],
         ),
@@ -120,5 +116,21 @@ def _infer(model: Described, name: str) -> Doc:
         answer=Answer("A tensor for each output.", ref("InferAnswer")),
         errors=PREDICTION_ERRORS,
         error=PLAIN,
-        body={JSON: media(ref("InferRequest"), models.v2_examples(model))},
+        body={JSON: media(_request(model), models.v2_examples(model))},
+    )
+
+
+def _request(model: Described) -> Doc:
+    """Return the schema of a request; which outputs there are depends on the model."""
+    name: Doc = {"type": "string", "enum": list(v2_outputs.names(model.schema))}
+    output = strict({"name": name, "parameters": _PARAMETERS}, required=["name"])
+    return strict(
+        {
+            "id": _TEXT_OR_NOT,
+            "model_name": _TEXT_OR_NOT,
+            "parameters": _PARAMETERS,
+            "inputs": {"type": "array", "items": ref("InferTensor"), "minItems": 1},
+            "outputs": {"type": ["array", "null"], "items": output},
+        },
+        required=["inputs"],
     )

@@ -43,6 +43,7 @@ class Readiness(msgspec.Struct, frozen=True, kw_only=True):
     since: datetime
 
 
+_encode = msgspec.json.encode
 _actuals_decoder = msgspec.json.Decoder(ActualsRequest)
 
 
@@ -158,6 +159,16 @@ class Service:
             environ, kserve, model, lambda: kserve.status(model, ready=self.holder.knows(model))
         )
 
+    def v2_live(self, environ: Environ) -> Reply:  # noqa: ARG002  # every route's signature
+        """Answer ``GET /v2/health/live``."""
+        return _json({"live": True})
+
+    def v2_ready(self, environ: Environ) -> Reply:
+        """Answer ``GET /v2/health/ready``."""
+        found = self.ready(environ).status
+        ready = found.startswith("200")
+        return problems.reply(_encode({"ready": ready}), status=int(found[:3]))
+
     def v2_server(self, environ: Environ) -> Reply:
         """Answer ``GET /v2``."""
         return self._tell(environ, v2, None, lambda: _json(v2_metadata.server(__version__)))
@@ -268,4 +279,4 @@ class Service:
 
 
 def _json(document: object) -> Reply:
-    return problems.reply(msgspec.json.encode(document))
+    return problems.reply(_encode(document))

@@ -180,7 +180,9 @@ def served(
     """A server with a classifier and a regression, and a token that opens everything."""
     root = tmp_path / "project"
     root.mkdir()
-    (root / "mlkit.toml").write_text('[server]\nmax_rows = 5\ndefault_model = "churn"\n')
+    (root / "mlkit.toml").write_text(
+        '[server]\nmax_rows = 5\ndefault_model = "churn"\nmax_failures = 0\n'
+    )
     project = create_project(root, environment={})
     for name in ("churn", "spend"):
         register(project, name)
