@@ -27,6 +27,7 @@ from mlkit.flows import (
     alerting,
     deploy,
     ingest,
+    log_import,
     log_retention,
     monitor,
     retrain,
