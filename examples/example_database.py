@@ -13,6 +13,7 @@ import random
 import re
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -36,7 +37,8 @@ from mlkit.flows import (
 )
 from mlkit.flows.actuals import ActualItem
 from mlkit.project import Project, open_project
-from mlkit.server.app import SERVICE, create_app
+from mlkit.server.query import Query
+from mlkit.server.service import Service
 from mlkit.store import audit, base, log_view, registry, runs, schema
 from mlkit.store.engine import Database, sqlite_driver
 
@@ -139,20 +141,22 @@ def _as_json(row: dict[str, str]) -> dict[str, Any]:
 def _day(project: Project, clock: Path, day: int, rows: list[dict[str, str]]) -> None:
     """Serve ``rows`` at noon; learn the end of most, and let the jobs look, in the evening."""
     _set(clock, day, 12)
-    app = create_app(project)
-    request = {
-        "request_id": f"day-{day}",
-        "rows": [_as_json(row) for row in rows],
-        "entity_ids": [f"customer-{day}-{number}" for number in range(len(rows))],
-    }
-    answer = app.test_client().post("/predict/churn", json=request).json
-    app.extensions[SERVICE].stop()
+    service = Service(project)
+    service.refresh()
+    held = service.holder.get("churn")
+    query = Query(
+        held.reader.objects([_as_json(row) for row in rows]),
+        [f"customer-{day}-{number}" for number in range(len(rows))],
+        f"day-{day}",
+    )
+    answers = service.scorer.answer(held, query, time.perf_counter_ns())
+    service.stop()
     log_import.collect(project)
     _set(clock, day, 20)
-    known = zip(answer["predictions"][:-10], rows, strict=False)
+    known = zip(answers.ids[:-10], rows, strict=False)
     actuals.add(
         project,
-        [ActualItem(prediction_id=p["id"], actual=row["churned"]) for p, row in known],
+        [ActualItem(prediction_id=own, actual=row["churned"]) for own, row in known],
     )
     _job(project, "drift", lambda: monitor.check_drift(project, "churn").summary)
     _job(project, "performance", lambda: monitor.check_performance(project, "churn").summary)
