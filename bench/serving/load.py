@@ -15,7 +15,7 @@ from typing import Any
 from models import Model
 from servers import PORT, Ask, Server, start
 
-CONNECTIONS = {"c1": 1, "c16": 16, "c64": 64, "bulk": 4}
+CONNECTIONS = {"c1": 1, "c16": 16, "c64": 64, "bulk": 8}
 BULK_ROWS = 1_000
 WARM_S = 1.0
 PATIENCE_S = 90.0

@@ -40,6 +40,8 @@ def start(work: Path, server: Server, model: Model) -> subprocess.Popen[bytes]:
     """Start a server; its output goes to a file in ``work``."""
     variables = os.environ | QUIET | {"MODEL": str(model.folder / "model.joblib")}
     variables |= server.variables
+    programs = environments.python(work, server.environment).parent
+    variables["PATH"] = f"{programs}:{os.environ['PATH']}"  # MLflow starts uvicorn by its name
     with (work / "server.log").open("wb") as log:
         return subprocess.Popen(
             server.command(work, model), env=variables, stdout=log, stderr=log, cwd=APPS,

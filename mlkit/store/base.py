@@ -66,6 +66,10 @@ def new_ids(now: datetime, count: int) -> list[str]:
     first = min(random & ((1 << 62) - 1), (1 << 62) - count)  # never past the last one
     head = f"{millis:012x}7{random >> 68:03x}"
     head = f"{head[:8]}-{head[8:12]}-{head[12:]}"
+    group, low = divmod(first | _VARIANT, 1 << 48)
+    if low + count <= 1 << 48:  # nearly always: then only the last twelve digits count up
+        head = f"{head}-{group:04x}-"
+        return [f"{head}{number:012x}" for number in range(low, low + count)]
     tails = [f"{number:016x}" for number in range(first | _VARIANT, (first | _VARIANT) + count)]
     return [f"{head}-{tail[:4]}-{tail[4:]}" for tail in tails]
 
