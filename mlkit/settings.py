@@ -43,6 +43,13 @@ class Server(_Section, frozen=True):
     ] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535, description="TCP port")] = 8000
     workers: Annotated[Positive, Meta(description="worker processes")] = 2
+    trust_network: Annotated[
+        bool,
+        Meta(
+            description="serve beyond loopback without a token: only in a container whose platform "
+            "checks the clients"
+        ),
+    ] = False
     allowed_hosts: Annotated[
         tuple[str, ...],
         Meta(description="Host header names answered besides localhost and the bound address"),

@@ -64,6 +64,8 @@ LimitCORE=0
 OOMPolicy=continue
 {install}"""
 
+_RELOAD = "ExecReload=/bin/kill -HUP $MAINPID\n"  # new workers first, then the old ones end
+
 _ALWAYS_ON = """\
 Restart=on-failure
 RestartSec=2
@@ -109,7 +111,7 @@ def systemd(project: Project, jobs: Sequence[Job]) -> dict[str, str]:
             raise InvalidInputError(f"unit files cannot hold the path '{path}'; move it")
     prefix = f"mlkit-{re.sub(r'[^A-Za-z0-9_.-]', '-', project.root.name)}"
     units = {
-        f"{prefix}-serve.service": _long_running(project, "server", "serve"),
+        f"{prefix}-serve.service": _long_running(project, "server", "serve", extra=_RELOAD),
         f"{prefix}-daemon.service": _long_running(project, "daemon", "daemon"),
     }
     for job in jobs:
@@ -170,14 +172,14 @@ def _one_shot(project: Project, job: Job, what: str) -> str:
     )
 
 
-def _long_running(project: Project, noun: str, word: str) -> str:
+def _long_running(project: Project, noun: str, word: str, *, extra: str = "") -> str:
     stop_s = int(project.settings.jobs.grace_s) + 30
     return _service(
         project,
         _words(project, word),
         description=f"mlkit {noun} of {project.root}",
         kind="exec",
-        extra=_ALWAYS_ON.format(stop_s=stop_s),
+        extra=extra + _ALWAYS_ON.format(stop_s=stop_s),
         install=_INSTALL,
     )
 

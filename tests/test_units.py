@@ -163,3 +163,23 @@ def test_the_shipped_timetable_can_be_rendered(project: Project) -> None:
     jobs = timetable.load(project)
     assert len(_parse(units.crontab(project, jobs))) == len(jobs) + 1
     assert len(units.systemd(project, jobs)) == 2 * len(jobs) + 2
+
+
+@needs_systemd
+def test_what_runs_for_long_is_hardened(project: Project, tmp_path: Path) -> None:
+    for name, text in units.systemd(project, []).items():
+        file = tmp_path / name
+        file.write_text(text)
+        done = subprocess.run(
+            ["systemd-analyze", "security", "--offline=true", file],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        found = re.search(r"Overall exposure level for \S+: ([\d.]+)", done.stdout)
+        assert found, done.stdout + done.stderr
+        assert float(found[1]) <= 2.5
+
+
+def test_the_server_is_told_to_take_over_settings_by_a_signal(project: Project) -> None:
+    rendered = units.systemd(project, [])
+    reloads = [name for name, text in rendered.items() if "ExecReload=/bin/kill -HUP" in text]
+    assert [name.endswith("-serve.service") for name in reloads] == [True]

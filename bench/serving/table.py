@@ -34,7 +34,9 @@ SPEED = [
 ]
 OTHERS = [
     Target("requests/s", "logistic", "c16", "rps", ("hello, 1 thread",), 0.4),
-    Target("p50 at one connection", "logistic", "c1", "p50_ms", ("mlflow, 1 worker",), 1 / 15, True),
+    Target(
+        "p50 at one connection", "logistic", "c1", "p50_ms", ("mlflow, 1 worker",), 1 / 15, True
+    ),
     Target("memory", "logistic", "c16", "pss_mb", ("mlflow",), 1 / 2, True),
     Target("memory", "forest", "c16", "pss_mb", ("mlflow",), 1 / 2, True),
     Target("start to first answer", "logistic", "c16", "start_s", ("mlflow",), 1 / 3, True),
@@ -102,7 +104,8 @@ def _line(
 
 def _model(points: Points, model: str, sizes: dict[str, int]) -> list[str]:
     lines = [
-        "| server | 1: p50 ms | 16: req/s | p50 | p99 | 64: req/s | p50 | p99 | bulk: rows/s | p50 | "
+        "| server | 1: p50 ms | 16: req/s | p50 | p99 | 64: req/s | p50 | p99 | bulk: rows/s "
+        "| p50 | "
         "CPU µs/req (16) | start s | PSS MB | disk MB | off by | errors |",
         "|" + "---|" * 16,
     ]

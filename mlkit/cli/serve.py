@@ -27,10 +27,12 @@ def serve(project: "Project", host: str | None, port: int | None, workers: int |
     \b
     POST /predict/MODEL  {"rows": [{"column": value, ...}]}
     POST /actuals        {"items": [{"prediction_id": "...", "actual": value}]}
-    GET  /livez, /readyz
+    GET  /livez, /readyz, /metrics, /openapi.json
 
-    Promotions and rollbacks reach it within a second. Ends on SIGTERM, after the requests in hand.
-    Any address but loopback needs a token (see: mlkit token create).
+    Clients of MLflow, SageMaker, KServe, Vertex AI and Triton are answered, too. Promotions and
+    rollbacks reach it within a second. Ends on SIGTERM, after the requests in hand; on SIGHUP it
+    takes over changed settings without a failed request. Any address but loopback needs a token
+    (see: mlkit token create).
     """  # noqa: D301  # click's mark of lines to be kept is a backspace, not its spelling
     from mlkit.server.run import serve as run  # imports granian
 

@@ -10,7 +10,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter
 
 from mlkit.project import Project
-from mlkit.server import problems, routes
+from mlkit.server import problems
 from mlkit.server.problems import RefusedError, Reply
 from mlkit.server.service import Service
 
@@ -56,12 +56,16 @@ ROUTES: Sequence[tuple[str, str, Callable[..., Reply]]] = (
     ("GET", "/openapi.json", Service.openapi),
     ("GET", "/metrics", Service.metrics),
     ("GET", "/", Service.page),
-    *(("POST", rule, Service.predict) for rule in routes.PREDICTIONS),
 )
 
 
 def _add_routes(app: Flask, service: Service) -> None:
-    for method, rule, act in ROUTES:
+    table: list[tuple[str, str, Callable[..., Reply]]] = [*ROUTES]
+    table += [("POST", rule, Service.predict) for rule in service.routes.rules]
+    health = service.platform.health
+    if health and health not in {rule for method, rule, _ in table if method == "GET"}:
+        table.append(("GET", health, Service.ready))
+    for method, rule, act in table:
         app.add_url_rule(
             rule,
             f"{method} {rule}",
@@ -84,7 +88,7 @@ def _view(service: Service, rule: str, act: Callable[..., Reply]) -> Callable[..
         return reply
 
     def view(**parts: str) -> Response:
-        if rule in routes.PREDICTIONS:
+        if rule in service.routes.rules:
             reply = act(service, request.environ, **parts)
         else:
             reply = counted(**parts)

@@ -7,7 +7,6 @@ Flask's request machinery costs 300 microseconds, three times the whole rest of 
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from mlkit.server import routes
 from mlkit.server.service import Service
 
 Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
@@ -24,7 +23,7 @@ class Front:
         """Answer one request."""
         if environ["REQUEST_METHOD"] != "POST":
             return self._app(environ, start_response)
-        target = routes.find(environ["PATH_INFO"])
+        target = self._service.routes.find(environ["PATH_INFO"])
         if target is None:
             return self._app(environ, start_response)
         reply = self._service.score(environ, target)

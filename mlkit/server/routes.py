@@ -1,13 +1,16 @@
 """Which paths ask for predictions, and in which protocol: read by Flask and by the way past it."""
 
 import re
-from functools import lru_cache
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from mlkit.server.problems import Fault, Reply
 from mlkit.server.protocols import kserve, mlflow, native, v2
 from mlkit.server.query import Answers, Message, Query
 from mlkit.steps.rows import Reader
+
+_MOST_PATHS = 1_000  # that are remembered
 
 
 class Wire(Protocol):
@@ -34,27 +37,48 @@ class Target(NamedTuple):
     version: str | None
 
 
-PREDICTIONS: dict[str, Wire] = {
+PREDICTIONS: Mapping[str, Wire] = MappingProxyType({
     "/predict/<model>": native,
     "/invocations": mlflow,
     "/models/<model>/invocations": mlflow,
     "/v1/models/<model>:predict": kserve,
     "/v2/models/<model>/infer": v2,
     "/v2/models/<model>/versions/<version>/infer": v2,
-}
-
-_PATTERNS = [
-    (rule, wire, re.compile(re.sub(r"<(\w+)>", r"(?P<\1>[^/:]+)", rule)))
-    for rule, wire in PREDICTIONS.items()
-]
+})  # fmt: skip
 
 
-@lru_cache(maxsize=256)
-def find(path: str) -> Target | None:
-    """Return where a POST to ``path`` leads, or None if it asks for no prediction."""
-    for rule, wire, pattern in _PATTERNS:
-        match = pattern.fullmatch(path)
-        if match:
-            parts = match.groupdict()
-            return Target(rule, wire, parts.get("model"), parts.get("version"))
-    return None
+class Routes:
+    """The prediction routes of one server; ``more`` are those that its platform asks for."""
+
+    def __init__(self, more: Mapping[str, Wire] = MappingProxyType({})) -> None:
+        self.rules = {**PREDICTIONS, **more}
+        self._patterns = [(rule, wire, _pattern(rule)) for rule, wire in self.rules.items()]
+        self._known: dict[str, Target] = {}
+
+    def find(self, path: str) -> Target | None:
+        """Return where a POST to ``path`` leads, or None if it asks for no prediction."""
+        target = self._known.get(path) or self._match(path)
+        if target is not None and len(self._known) < _MOST_PATHS:
+            self._known[path] = target
+        return target
+
+    def _match(self, path: str) -> Target | None:
+        for rule, wire, pattern in self._patterns:
+            match = pattern.fullmatch(path)
+            if match:
+                parts = match.groupdict()
+                return Target(rule, wire, parts.get("model"), parts.get("version"))
+        return None
+
+
+def _pattern(rule: str) -> re.Pattern[str]:
+    r"""Return ``rule`` as Flask reads it: a name in brackets is a part without / and colon.
+
+    >>> _pattern("/a.b/<model>").pattern
+    '/a\\.b/(?P<model>[^/:]+)'
+    """
+    parts = re.split(r"<(\w+)>", rule)
+    texts = [
+        f"(?P<{part}>[^/:]+)" if place % 2 else re.escape(part) for place, part in enumerate(parts)
+    ]
+    return re.compile("".join(texts))

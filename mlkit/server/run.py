@@ -10,7 +10,7 @@ from http.client import HTTPConnection, HTTPException
 
 from mlkit.errors import ConflictError, InvalidInputError, MlkitError
 from mlkit.project import Project
-from mlkit.server import preload, slots
+from mlkit.server import platforms, preload, slots
 from mlkit.server.access import refuse_open_door
 from mlkit.server.housekeeper import Housekeeper
 
@@ -44,9 +44,11 @@ def serve(
     Raises ConflictError if the port is taken, or if ``host`` is open to others without a token.
     """
     settings = project.settings.server
-    address = _resolve(host or settings.host)
+    platform = platforms.detect(os.environ)
+    fallback = settings.host if platform.port is None else platforms.EVERYWHERE
+    address = _resolve(host or fallback)
     refuse_open_door(project, address)
-    number = _free_port(address, settings.port if port is None else port)
+    number = _free_port(address, port if port is not None else platform.port or settings.port)
     busy = f"this project is served on port {number} already"
     with project.lock(f"server-{number}", busy=busy):
         _prepare_environment(project, workers or settings.workers)

@@ -1,6 +1,7 @@
 """One worker's parts put together, and the answer to each route as one function of the request."""
 
 import html
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from mlkit import __version__
 from mlkit.errors import InvalidInputError, MlkitError
 from mlkit.flows import actuals
 from mlkit.project import Project
-from mlkit.server import openapi, problems, routes, wire
+from mlkit.server import openapi, platforms, problems, wire
 from mlkit.server.access import Guard
 from mlkit.server.families import Served
 from mlkit.server.holder import Holder
@@ -23,7 +24,7 @@ from mlkit.server.problems import RefusedError, Reply
 from mlkit.server.protocols import kserve, v2, v2_metadata
 from mlkit.server.query import Message
 from mlkit.server.recorder import Recorder
-from mlkit.server.routes import Target
+from mlkit.server.routes import PREDICTIONS, Routes, Target, Wire
 from mlkit.server.scoring import Scorer
 from mlkit.server.wire import Environ
 
@@ -58,6 +59,9 @@ class Service:
         self._metrics = Metrics(project, self.meter)
         self.recorder = Recorder(project, self.meter)
         self.scorer = Scorer(project, self.recorder)
+        self.platform = platforms.detect(os.environ)
+        own = self.platform.predict
+        self.routes = Routes({own: kserve} if own and own not in PREDICTIONS else {})
         self._max_rows = project.settings.server.max_rows
         self._max_bytes = project.settings.server.max_body_bytes
         self._since = project.now()
@@ -116,7 +120,7 @@ class Service:
 
     def predict(self, environ: Environ, **_parts: str) -> Reply:
         """Answer a request for predictions that came by way of Flask."""
-        target = routes.find(environ["PATH_INFO"])
+        target = self.routes.find(environ["PATH_INFO"])
         assert target is not None  # noqa: S101  # Flask's rules are made of the same texts
         return self.score(environ, target)
 
@@ -200,7 +204,7 @@ class Service:
         return self._answer(environ, "read", self._page, kind="text/html; charset=utf-8")
 
     def _tell(
-        self, environ: Environ, wire_: routes.Wire, model: str | None, act: Callable[[], Reply]
+        self, environ: Environ, wire_: Wire, model: str | None, act: Callable[[], Reply]
     ) -> Reply:
         """Answer what a protocol asks about a model besides predictions."""
         try:
@@ -262,7 +266,8 @@ class Service:
             '<!doctype html><html lang="en"><meta charset="utf-8"><title>mlkit</title>'
             f"<h1>mlkit {html.escape(__version__)}</h1>"
             f"<ul>{rows or '<li>no model has a champion yet</li>'}</ul>"
-            "<p>Also here: POST /actuals, GET /livez, GET /readyz.</p></html>"
+            '<p>Also here: POST /actuals, <a href="/readyz">/readyz</a>, '
+            '<a href="/metrics">/metrics</a>, <a href="/openapi.json">/openapi.json</a>.</p></html>'
         )
         return text.encode()
 

@@ -1,10 +1,13 @@
 """Promotions and rollbacks reach a running server, while requests go on and none fails."""
 
 import json
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.client import HTTPConnection, HTTPResponse, RemoteDisconnected
 from typing import Any
 
 import pytest
@@ -18,6 +21,19 @@ ROW = {"age": 30, "plan": "free", "spend": 12.5, "active": False, "since": "2026
 BODY = json.dumps({"rows": [ROW]}).encode()
 
 
+def _post(connection: HTTPConnection) -> HTTPResponse:
+    """Ask; once more if the server had closed the connection before it saw the request."""
+    for last in (False, True):
+        try:
+            connection.request("POST", "/predict/churn", BODY, {"Content-Type": "application/json"})
+            return connection.getresponse()
+        except (RemoteDisconnected, BrokenPipeError, ConnectionResetError):
+            connection.close()
+            if last:
+                raise
+    raise AssertionError("not reached")
+
+
 @contextmanager
 def asked(server: Any, threads: int = 3) -> Iterator[list[tuple[int, int]]]:
     """Keep asking over several connections; what came back is in the list: status, version."""
@@ -27,8 +43,7 @@ def asked(server: Any, threads: int = 3) -> Iterator[list[tuple[int, int]]]:
     def ask() -> None:
         connection = server.connect()
         while not over.is_set():
-            connection.request("POST", "/predict/churn", BODY, {"Content-Type": "application/json"})
-            reply = connection.getresponse()
+            reply = _post(connection)
             answers.append((reply.status, json.loads(reply.read()).get("version", 0)))
         connection.close()
 
@@ -108,3 +123,18 @@ def test_a_champion_that_cannot_be_trusted_is_not_loaded_and_the_old_one_goes_on
     with project.read() as s:
         (alert,) = alerts.ongoing(s, model="churn", kinds=("serving",))
     assert "v1 goes on answering" in alert.summary
+
+
+def test_a_restart_of_the_workers_fails_no_request_and_takes_over_the_settings(
+    project: Project, register: Callable[..., Any], serve: Callable[..., Any]
+) -> None:
+    register(project, seed=0)
+    server = serve(project.root, "--workers", "2")
+    before = set(server.workers())
+    with asked(server, threads=16) as answers:
+        (project.root / "mlkit.toml").write_text("[server]\nmax_rows = 1\n")
+        os.kill(server.process.pid, signal.SIGHUP)
+        _wait_for(lambda: len(now := set(server.workers())) == 2 and not now & before, 30)
+    assert len(answers) > 100
+    assert {status for status, _ in answers} == {200}
+    assert server.predict(ROW, ROW).status == 413

@@ -1,0 +1,59 @@
+"""What the container platforms ask of a server, by the environment variables they set.
+
+SageMaker: SAGEMAKER_BIND_TO_PORT; GET /ping and POST /invocations are always there. Vertex AI:
+AIP_HTTP_PORT, AIP_HEALTH_ROUTE, AIP_PREDICT_ROUTE, the latter in KServe's V1 protocol. Azure ML
+names routes and port in its own settings; its AZUREML_MODEL_DIR may be the project (see
+``find_root`` in ``project``).
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from mlkit.errors import InvalidInputError
+
+EVERYWHERE = "0.0.0.0"  # noqa: S104  # the platform reaches a container from outside
+
+_PORTS = ("SAGEMAKER_BIND_TO_PORT", "AIP_HTTP_PORT")
+_HEALTH = "AIP_HEALTH_ROUTE"
+_PREDICT = "AIP_PREDICT_ROUTE"
+
+
+class Platform(NamedTuple):
+    """Where to listen, and which paths are other names of ``/readyz`` and of predictions."""
+
+    port: int | None = None
+    health: str | None = None
+    predict: str | None = None
+
+
+def detect(environment: Mapping[str, str]) -> Platform:
+    """Return what the environment asks for; raises InvalidInputError that names the variable."""
+    ports = {name: environment[name] for name in _PORTS if environment.get(name)}
+    numbers = {_port(name, text) for name, text in ports.items()}
+    if len(numbers) > 1:
+        raise InvalidInputError(f"{' and '.join(ports)} name different ports; unset one of them")
+    return Platform(
+        port=next(iter(numbers), None),
+        health=_path(environment, _HEALTH),
+        predict=_path(environment, _PREDICT),
+    )
+
+
+def _port(name: str, text: str) -> int:
+    if text.isascii() and text.isdigit() and 1 <= int(text) <= 65535:
+        return int(text)
+    raise InvalidInputError(
+        f"environment variable {name}: '{text}' is no port; use a number from 1 to 65535"
+    )
+
+
+def _path(environment: Mapping[str, str], name: str) -> str | None:
+    path = environment.get(name)
+    if not path:
+        return None
+    if not path.startswith("/") or any(sign in path for sign in "<>?#") or not path.isascii():
+        raise InvalidInputError(
+            f"environment variable {name}: '{path}' is no path; it must start with / and have "
+            "no <, >, ? or #"
+        )
+    return path
