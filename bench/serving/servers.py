@@ -44,7 +44,7 @@ def start(work: Path, server: Server, model: Model) -> subprocess.Popen[bytes]:
     variables["PATH"] = f"{programs}:{os.environ['PATH']}"  # MLflow starts uvicorn by its name
     with (work / "server.log").open("wb") as log:
         return subprocess.Popen(
-            server.command(work, model), env=variables, stdout=log, stderr=log, cwd=APPS,
+            server.command(work, model), env=variables, stdout=log, stderr=log, cwd=work,
             start_new_session=True,
         )  # fmt: skip
 
@@ -53,9 +53,8 @@ def _program(work: Path, environment: str, name: str) -> str:
     return str(environments.python(work, environment).with_name(name))
 
 
-def _mlkit(work: Path, _model: Model) -> list[str]:
-    project = str(work / "models" / "project")
-    words = ["--project", project, "serve", "--port", str(PORT)]
+def _mlkit(work: Path, model: Model) -> list[str]:
+    words = ["--project", str(model.folder / "project"), "serve", "--port", str(PORT)]
     return [_program(work, "mlkit", "mlkit"), *words]
 
 
@@ -177,7 +176,7 @@ def _ask_mlserver(model: Model, count: int) -> Ask:
 
 def _litserve(workers: int, *, batch: bool) -> Callable[[Path, Model], list[str]]:
     def command(work: Path, _model: Model) -> list[str]:
-        words = ["lit_app.py", str(PORT), str(workers), str(int(batch))]
+        words = [str(APPS / "lit_app.py"), str(PORT), str(workers), str(int(batch))]
         return [_program(work, "litserve", "python"), *words]
 
     return command

@@ -1,11 +1,12 @@
 """Start the server: granian with one process per worker, until SIGTERM."""
 
+import ctypes
 import ipaddress
 import multiprocessing
 import os
 import socket
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 from http.client import HTTPConnection, HTTPException
 
 from mlkit.errors import ConflictError, InvalidInputError, MlkitError
@@ -15,6 +16,7 @@ from mlkit.server.access import refuse_open_door
 from mlkit.server.housekeeper import Housekeeper
 
 _GRACE_S = 15  # for requests that are being answered when SIGTERM comes
+_M_ARENA_MAX, _M_MMAP_THRESHOLD = -8, -3  # malloc.h
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _LOGGING = {
     "version": 1,
@@ -54,6 +56,7 @@ def serve(
         _prepare_environment(project, workers or settings.workers)
         project.close()
         preload.load()
+        _limit_arenas()
         metrics_dir = project.state_dir / "metrics" / str(number)
         slots.clear(metrics_dir)
         os.environ["MLKIT_METRICS"] = str(metrics_dir)
@@ -91,6 +94,17 @@ def _run(address: str, port: int, workers: int, threads: int) -> None:
             "the workers die as soon as they are started; what they said is above (see: mlkit "
             "doctor)"
         )
+
+
+def _limit_arenas() -> None:
+    """Let glibc's malloc keep two heaps and not one for each of hundreds of threads.
+
+    mallopt(3); what a large body took is given back at once, too. Elsewhere nothing happens.
+    """
+    with suppress(OSError, AttributeError):
+        libc = ctypes.CDLL(None)
+        libc.mallopt(_M_ARENA_MAX, 2)
+        libc.mallopt(_M_MMAP_THRESHOLD, 1 << 17)
 
 
 def _prepare_environment(project: Project, workers: int) -> None:

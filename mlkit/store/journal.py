@@ -5,6 +5,7 @@ request. A file whose lock is free belongs to nobody any more and may be importe
 """
 
 import fcntl
+import mmap
 import os
 import threading
 from collections.abc import Generator, Iterator
@@ -177,13 +178,18 @@ def collect(records: Generator[Entry, None, bool]) -> Scan:
 def stream(path: Path) -> Generator[Entry, None, bool]:
     """Yield the complete records of a journal; return whether there is damage behind them."""
     try:
-        content = path.read_bytes()
+        file = path.open("rb")
     except FileNotFoundError:  # imported and removed by someone else just now
         return False
-    return (yield from scan(content))
+    with file:
+        size = os.fstat(file.fileno()).st_size
+        if not size:
+            return False
+        with mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ) as content:
+            return (yield from scan(content))
 
 
-def scan(content: bytes) -> Generator[Entry, None, bool]:
+def scan(content: bytes | mmap.mmap) -> Generator[Entry, None, bool]:
     """Yield the records in ``content`` up to the first that is not whole, as ``stream`` does."""
     payloads = tape.payloads(content)
     while True:

@@ -66,7 +66,7 @@ def frame(payload: bytes) -> bytes:
     return _HEAD.pack(len(payload), zlib.crc32(payload)) + payload
 
 
-def payloads(content: bytes) -> Generator[bytes, None, bool]:
+def payloads(content: bytes | mmap.mmap) -> Generator[bytes, None, bool]:
     """Yield the whole records of a tape; return whether there is damage behind them.
 
     The last record may have been cut short by a kill or a power cut: then nothing but zeros

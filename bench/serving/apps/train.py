@@ -25,12 +25,12 @@ ROWS = {"logistic": 50_000, "forest": 20_000, "boosting": 50_000}
 
 
 def main(folder: Path, names: list[str]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    project = folder / "project"
-    if not project.exists():
-        _mlkit("init", project)
-        shutil.copy(APPS / "bench_models.py", project)
     for name in names:
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        project = folder / name / "project"
+        if not project.exists():
+            _mlkit("init", project)
+            shutil.copy(APPS / "bench_models.py", project)
         frame = _flights() if name == "mixed" else _numbers(ROWS[name])
         file = folder / f"{name}.csv"
         frame.to_csv(file, index=False)
@@ -65,7 +65,6 @@ def _export(root: Path, name: str, target: Path, frame: pd.DataFrame) -> None:
     version = deploy.find_version(project, name)
     content = joblib.load(io.BytesIO(project.artifacts.read(version.artifact_sha256)))
     schema = deploy.input_schema(version)
-    target.mkdir(exist_ok=True)
     rows = _sample(frame[list(schema.names)])
     columns = [[row[i] for row in rows] for i in range(len(schema.names))]
     expected = content["estimator"].predict_proba(encode.matrix(schema, columns))
