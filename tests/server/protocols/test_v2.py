@@ -96,7 +96,7 @@ def test_nan_in_bytes_is_a_missing_value_where_there_may_be_one(
     raw = np.array([np.nan, 1.0]).tobytes()
     tensor = _tensor("x", [2], "FP64", parameters={"binary_data_size": len(raw)})
     assert v2.decode(single, _message({"inputs": [tensor]}, raw)).rows == [(None,), (1.0,)]
-    tensor = _tensor("a", [2, 3], "FP64", parameters={"binary_data_size": 48})
+    tensor = _tensor("rows", [2, 3], "FP64", parameters={"binary_data_size": 48})
     raw = np.array([1, 2, 3, 4, np.nan, 6.0]).tobytes()
     with pytest.raises(InvalidInputError, match="row 1, column 'b'"):
         v2.decode(NUMBERS, _message({"inputs": [tensor]}, raw))
