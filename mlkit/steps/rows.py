@@ -71,11 +71,14 @@ class Reader:
 
     def typed(self, rows: Sequence[msgspec.Struct]) -> Rows:
         """Return rows that were decoded as ``row_type``; raises InvalidInputError for bad times."""
-        found = list(map(_tuple, rows))
-        return self._with_moments(found) if found and self._moment_places else found
+        return self.settled(list(map(_tuple, rows)))
+
+    def settled(self, rows: Rows) -> Rows:
+        """Return rows of the right types with every time in its canonical form."""
+        return self._with_moments(rows) if rows and self._moment_places else rows
 
     def colons(self, rows: Rows) -> int:
-        """Return how many colons a JSON text needs for ``rows`` if no key is there twice."""
+        """Return how many colons a JSON text needs for ``rows``, as they came, without twins."""
         total = len(rows) * len(self.names)
         for place in self._texts:
             total += sum(str(row[place]).count(":") for row in rows)
@@ -88,7 +91,6 @@ class Reader:
         return encode.matrix(self.schema, list(zip(*rows, strict=True)))
 
     def _with_moments(self, rows: Rows) -> Rows:
-        """Return ``rows`` with every time in its canonical form."""
         columns: list[Sequence[object]] = list(zip(*rows, strict=True))
         names = self._moments.names
         places = self._moment_places

@@ -198,6 +198,24 @@ def test_a_bad_body_is_refused_and_never_an_error_of_the_server(server: Any, cas
     assert server.predict().status == 200
 
 
+def test_a_key_that_is_there_twice_is_refused_however_it_hides(project: Any, register: Any) -> None:
+    """Times lose and gain colons on their way to the canonical form."""
+    from mlkit.server.app import SERVICE, create_app
+
+    register(project)
+    app = create_app(project)
+    row = {**ROW, "since": "2026-01-01"}
+    good = json.dumps({"rows": [row]})
+    twice = good.replace('"age": 30', '"age": 31, "age": 32, "age": 30')
+    client = app.test_client()
+    answers = [
+        client.post("/predict/churn", data=body, content_type="application/json").status_code
+        for body in (good, twice)
+    ]
+    app.extensions[SERVICE].stop()
+    assert answers == [200, 400]
+
+
 def test_a_misspelt_column_is_named_as_missing_and_one_too_many_is_no_matter(server: Any) -> None:
     reply = server.predict({("agee" if name == "age" else name): ROW[name] for name in ROW})
     assert reply.status == 422

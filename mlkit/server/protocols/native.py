@@ -46,6 +46,7 @@ class Reply200(msgspec.Struct, frozen=True, gc=False):
 
 _decoder = msgspec.json.Decoder(Request)
 _encode = msgspec.json.encode
+_tuple = msgspec.structs.astuple
 
 
 def decode(reader: Reader, message: Message) -> Query:
@@ -53,11 +54,12 @@ def decode(reader: Reader, message: Message) -> Query:
     body = message.body
     try:
         request = _typed_decoder(reader.row_type).decode(body)
-        rows = reader.typed(request.rows)
+        came = list(map(_tuple, request.rows))
+        rows = reader.settled(came)
     except (msgspec.DecodeError, UnicodeDecodeError, InvalidInputError, RecursionError, ValueError):
         return _decode_by_value(reader, message)
     query = Query(rows, request.entity_ids, request.request_id)
-    if b"\\" in body or body.count(b":") != _colons(reader, query):
+    if b"\\" in body or body.count(b":") != reader.colons(came) + _colons(query):
         wire.refuse_twins(body)
     return query
 
@@ -87,9 +89,9 @@ def _decode_by_value(reader: Reader, message: Message) -> Query:
     return Query(reader.objects(request.rows), request.entity_ids, request.request_id)
 
 
-def _colons(reader: Reader, query: Query) -> int:
-    """Return the colons of a body without a key too many, and without a key twice."""
-    total = 1 + reader.colons(query.rows)
+def _colons(query: Query) -> int:
+    """Return the colons of a body outside its rows if no key is there twice."""
+    total = 1
     if query.request_id is not None:
         total += 1 + query.request_id.count(":")
     if query.entity_ids is not None:
