@@ -1,8 +1,8 @@
 """The process beside the workers that brings their answers into the database.
 
-Not the workers themselves: an import in their midst held up requests (p99), and two importers only
-wait for each other's lock. Not the main process either: workers are forked from it, and neither a
-thread nor a database handle may cross a fork.
+Not the workers themselves: an import would take the interpreter's lock from requests, and two
+importers only wait for each other's lock. Not the main process either: workers are forked from it,
+and neither a thread nor a database handle may cross a fork.
 """
 
 import logging

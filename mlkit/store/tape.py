@@ -1,8 +1,7 @@
 """A file that is only appended to, through memory: a write is a copy and no system call.
 
-The pages belong to the kernel, so what is written outlives any death of this process. With
-``os.write`` each record would also hand the interpreter's lock to another thread and back, which
-cost as much as all the rest of a request (measured).
+The pages belong to the kernel, so what is written outlives any death of this process. ``os.write``
+would do as well, but gives the interpreter's lock away in the middle of every request.
 """
 
 import mmap

@@ -9,7 +9,7 @@ import numpy as np
 
 from mlkit.errors import InvalidInputError
 from mlkit.server.protocols import v2_binary, v2_tensors
-from mlkit.server.protocols.v2_messages import Request, Tensor
+from mlkit.server.protocols.v2_messages import FLOATS, Request, Tensor
 from mlkit.steps.columns import Kind
 from mlkit.steps.rows import Reader, Rows
 
@@ -47,7 +47,7 @@ def _read_single(reader: Reader, tensor: Tensor, part: bytes | None, max_rows: i
     names = reader.names
     v2_tensors.count_rows(tensor, names, max_rows)
     values = v2_tensors.values(tensor, part, names)
-    if tensor.datatype in v2_tensors.FLOATS and all_numbers(reader):
+    if tensor.datatype in FLOATS and all_numbers(reader):
         numbers = np.array(values, dtype=float)  # None becomes NaN
         if not np.isnan(numbers).any():
             return Inputs(_chunks(values, len(names)), numbers.reshape(-1, len(names)))
@@ -95,7 +95,7 @@ def _rows(reader: Reader, columns: dict[str, list[Any]], datatypes: dict[str, st
 
 def _fit(kind: Kind, values: list[Any], datatype: str) -> list[Any]:
     """Return numbers as the column has them: whole ones as integers, 0 and 1 as booleans."""
-    if kind == "integer" and datatype in v2_tensors.FLOATS:
+    if kind == "integer" and datatype in FLOATS:
         return [int(v) if v is not None and v.is_integer() else v for v in values]
     if kind == "boolean" and datatype not in ("BOOL", "BYTES"):
         return [_BITS.get(value, value) for value in values]

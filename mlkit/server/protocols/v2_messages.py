@@ -13,6 +13,7 @@ from mlkit.server.problems import RefusedError
 from mlkit.server.wire import Environ
 
 HEADER_LENGTH: Final = "Inference-Header-Content-Length"
+FLOATS: Final = ("FP16", "FP32", "FP64")
 
 Scalar = str | int | float | bool | None
 Parameters = dict[str, Scalar]
@@ -112,6 +113,8 @@ def read_numbers(text: bytes) -> Request | None:
         request = _numeric_decoder.decode(text)
     except _BAD_TEXT:
         return None
+    if not all(tensor.datatype in FLOATS for tensor in request.inputs):
+        return None  # a whole number of 64 bits is more than a float can hold
     _refuse_twins(request, text)
     return request
 

@@ -11,9 +11,8 @@ import numpy as np
 from mlkit.errors import InvalidInputError
 from mlkit.server import wire
 from mlkit.server.protocols import v2_binary
-from mlkit.server.protocols.v2_messages import Tensor
+from mlkit.server.protocols.v2_messages import FLOATS, Tensor
 
-FLOATS: Final = ("FP16", "FP32", "FP64")
 _UINT64_MAX: Final = 2**64 - 1
 _INDEX: Final = re.compile(r" - at `\$\[(\d+)\]`$")
 
