@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlkit.errors import InvalidInputError
@@ -471,6 +471,7 @@ def test_metadata_describe_the_tensors(mixed: Any) -> None:
 finite = st.floats(allow_nan=False, allow_infinity=False)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(finite, finite, finite), min_size=1, max_size=3))
 def test_numbers_come_through_unchanged(rows: list[tuple[float, float, float]]) -> None:
     shape = [len(rows), 3]
@@ -486,6 +487,7 @@ def test_numbers_come_through_unchanged(rows: list[tuple[float, float, float]]) 
         assert np.array_equal(query.matrix, np.array(rows))  # type: ignore[arg-type]  # not None
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(), min_size=1, max_size=3))
 def test_texts_come_through_unchanged(texts: list[str]) -> None:
     reader = one("BYTES", ())
@@ -515,6 +517,7 @@ some_tensor = st.fixed_dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(inputs=st.lists(some_tensor, max_size=3), rest=st.binary(max_size=30), cut=st.booleans())
 def test_nothing_but_declared_errors_comes_of_any_body(
     *, inputs: Any, rest: bytes, cut: bool

@@ -42,6 +42,7 @@ def test_the_client_finds_server_and_model(client: Any) -> None:
     assert client.is_model_ready("churn")
     assert client.is_model_ready("churn", "1")
     assert not client.is_model_ready("other")
+    assert not client.is_model_ready("churn", "9")
     assert client.get_server_metadata()["extensions"] == ["binary_tensor_data"]
     metadata = client.get_model_metadata("churn")
     assert (metadata["name"], metadata["versions"]) == ("churn", ["1"])
@@ -80,10 +81,12 @@ def test_the_client_gets_what_the_native_route_answers(
 def test_the_client_shows_the_reason_of_an_error(client: Any) -> None:
     wrong = triton.InferInput("age", [2], "FP64")
     wrong.set_data_from_numpy(np.array([30, 30.5]))
-    with pytest.raises(InferenceServerException, match="row 1, column 'age': 30[.]5 is not"):
+    with pytest.raises(InferenceServerException, match=r"row 1, column 'age': 30\.5 is not"):
         client.infer("churn", [wrong, *inputs(binary=True)[1:]])
     with pytest.raises(InferenceServerException, match="no model named 'other'"):
         client.infer("other", inputs(binary=True))
+    with pytest.raises(InferenceServerException, match=r"404.*9"):
+        client.infer("churn", inputs(binary=True), "9")
     with pytest.raises(InferenceServerException, match="no output 'predict'"):
         client.infer("churn", inputs(binary=True), outputs=[triton.InferRequestedOutput("predict")])
 
