@@ -1,6 +1,6 @@
 """All trees of a forest as one tree: a row is answered by a single call into scikit-learn's code.
 
-A call for each of 100 trees costs 100 times the checks around it (4 to 11 ms for one row, measured).
+A call for each of 100 trees costs 100 times the checks around it, 4 to 11 ms for a row (measured).
 So the trees hang below a small balanced tree that splits on one more column, the number of the
 tree; a row is then asked once for each number, all of them in one call (14 microseconds). The
 leaves are added tree after tree, as scikit-learn does, so the sums are the same to the last bit.
