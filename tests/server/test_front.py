@@ -4,6 +4,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import pytest
@@ -13,6 +14,7 @@ from mlkit.project import Project
 from mlkit.server import routes
 from mlkit.server.app import SERVICE, create_app
 from mlkit.server.front import Front
+from mlkit.server.meter import BOUNDS_S
 
 ROW = {"age": 30, "plan": "free", "spend": 12.5, "active": False}
 TENSORS = {
@@ -93,6 +95,12 @@ def _ask(way: Callable[..., Any], path: str, case: Case, body: bytes, token: str
     return status, sorted((name.title(), value) for name, value in sent), known
 
 
+def _counted(app: Any, rule: str) -> float:
+    """Return how many answers of ``rule`` the metrics know."""
+    series = app.extensions[SERVICE].meter.slot.snapshot().series
+    return sum(sum(cells[: len(BOUNDS_S) + 1]) for key, cells in series.items() if rule in key)
+
+
 def _answered(rule: str, token: str) -> set[str]:
     """Return the cases that are no mistake for ``rule``."""
     return (
@@ -114,8 +122,14 @@ def test_both_ways_give_the_same_answer(ways: Any, rule: str, name: str) -> None
         body = body.replace(json.dumps(ROW).encode(), json.dumps([ROW, ROW]).encode()[1:-1])
     if name == "a bad row":
         body = body.replace(b"12.5", b'"much"')
-    first, second = (_ask(way, path, case, body, token) for way in (front, app))
+    counted = [_counted(app, rule)]
+    answers = []
+    for way in (front, app):
+        answers.append(_ask(way, path, case, body, token))
+        counted.append(_counted(app, rule))
+    first, second = answers
     assert first == second
+    assert [after - before for before, after in pairwise(counted)] == [1, 1]
     assert (first[0] == "200 OK") == (name in _answered(rule, token)), first
 
 
