@@ -5,14 +5,14 @@ request. A file whose lock is free belongs to nobody any more and may be importe
 """
 
 import fcntl
-import mmap
+import io
 import os
 import threading
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import msgspec
 
@@ -182,16 +182,12 @@ def stream(path: Path) -> Generator[Entry, None, bool]:
     except FileNotFoundError:  # imported and removed by someone else just now
         return False
     with file:
-        size = os.fstat(file.fileno()).st_size
-        if not size:
-            return False
-        with mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ) as content:
-            return (yield from scan(content))
+        return (yield from scan(file))
 
 
-def scan(content: bytes | mmap.mmap) -> Generator[Entry, None, bool]:
-    """Yield the records in ``content`` up to the first that is not whole, as ``stream`` does."""
-    payloads = tape.payloads(content)
+def scan(file: BinaryIO) -> Generator[Entry, None, bool]:
+    """Yield the records in ``file`` up to the first that is not whole, as ``stream`` does."""
+    payloads = tape.payloads(file)
     while True:
         try:
             entry = _decoder.decode(next(payloads))
@@ -212,7 +208,7 @@ def find(folder: Path, request_id: str, model_id: int) -> Entry | None:
             continue
         if needle not in content:  # a search of bytes is a hundred times faster than decoding
             continue
-        for entry in scan(content):
+        for entry in scan(io.BytesIO(content)):
             if entry.request_id == request_id and entry.model_id == model_id:
                 return entry
     return None

@@ -9,12 +9,13 @@ import os
 import struct
 import zlib
 from collections.abc import Generator
-from typing import Final
+from typing import BinaryIO, Final
 
 _HEAD: Final = struct.Struct("<II")  # length and CRC-32 of the payload that follows
 _MOST_BYTES: Final = 1 << 30  # of one record
 _FIRST_BYTES: Final = 1 << 18
 _MOST_AHEAD_BYTES: Final = 1 << 24
+_PART_BYTES: Final = 1 << 20
 
 
 class Tape:
@@ -65,19 +66,27 @@ def frame(payload: bytes) -> bytes:
     return _HEAD.pack(len(payload), zlib.crc32(payload)) + payload
 
 
-def payloads(content: bytes | mmap.mmap) -> Generator[bytes, None, bool]:
+def payloads(file: BinaryIO) -> Generator[bytes, None, bool]:
     """Yield the whole records of a tape; return whether there is damage behind them.
 
     The last record may have been cut short by a kill or a power cut: then nothing but zeros
-    follows its declared end. Anything else there is damage.
+    follows its declared end. Anything else there is damage. The file is read and not mapped: its
+    owner may cut it at any moment, and memory shows one record and not the whole tape.
     """
-    at = 0
-    while at + _HEAD.size <= len(content):
-        length, checksum = _HEAD.unpack_from(content, at)
-        end = at + _HEAD.size + length
-        payload = content[at + _HEAD.size : end]
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    end = 0
+    while len(head := file.read(_HEAD.size)) == _HEAD.size:
+        length, checksum = _HEAD.unpack(head)
+        end += _HEAD.size + length
+        payload = file.read(length) if end <= size else b""
         if not length or len(payload) < length or zlib.crc32(payload) != checksum:
-            return length > _MOST_BYTES or any(content[end:])
+            file.seek(end)
+            return length > _MOST_BYTES or _any_left(file)
         yield payload
-        at = end
     return False
+
+
+def _any_left(file: BinaryIO) -> bool:
+    """Tell whether anything but zeros follows."""
+    return any(part.strip(b"\0") for part in iter(lambda: file.read(_PART_BYTES), b""))

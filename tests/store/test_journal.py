@@ -1,5 +1,6 @@
 """The journal: what is on record stays on record, whatever kills the process or fills the disk."""
 
+import io
 import os
 import signal
 import subprocess
@@ -213,7 +214,7 @@ def test_a_request_on_its_way_is_found_by_its_id(tmp_path: Path) -> None:
 
 
 def _scan(content: bytes) -> journal.Scan:
-    return journal.collect(journal.scan(content))
+    return journal.collect(journal.scan(io.BytesIO(content)))
 
 
 def _content(entries: list[Entry]) -> bytes:
