@@ -154,11 +154,21 @@ def locate_project(
 
     For those who must work when the database is old, damaged or gone: ``doctor``, ``db``.
     """
-    named = path or (Path(environment["MLKIT_PROJECT"]) if "MLKIT_PROJECT" in environment else None)
+    given = Path(environment["MLKIT_PROJECT"]) if "MLKIT_PROJECT" in environment else None
+    named = path or given or _mounted(environment)
     if named is not None and not (named / SETTINGS_FILE).is_file():
         raise NotFoundError(f"{named} is not a project: it has no {SETTINGS_FILE}")
     root = named.resolve() if named is not None else find_root()
     return _assemble(root, options or {}, environment)
+
+
+def _mounted(environment: Mapping[str, str]) -> Path | None:
+    """Return the project where Azure ML mounts a model, or one level below that folder."""
+    mount = environment.get("AZUREML_MODEL_DIR")
+    if not mount:
+        return None
+    files = [Path(mount) / SETTINGS_FILE, *sorted(Path(mount).glob(f"*/{SETTINGS_FILE}"))]
+    return next((file.parent for file in files if file.is_file()), None)
 
 
 def refuse_missing_database(project: Project) -> None:

@@ -93,7 +93,7 @@ def _leave_a_journal(project: Project) -> None:
     for row in rows:
         identifier = f"{row.id[:-4]}{int(row.id[-4:], 16) ^ 0xFFFF:04x}"
         log.append(_entry(row, identifier, model.id), now)
-    log.rotate()
+    log.close()
 
 
 def _entry(row: Any, identifier: str, model_id: int) -> journal.Entry:

@@ -36,6 +36,17 @@ def test_a_folder_without_settings_is_not_a_project(tmp_path: Path) -> None:
         open_project(tmp_path, environment={})
 
 
+def test_a_folder_that_azure_ml_mounts_is_the_project_or_holds_it(project: Project) -> None:
+    for mount in (project.root, project.root.parent):
+        found = open_project(environment={"AZUREML_MODEL_DIR": str(mount)})
+        assert found.root == project.root.resolve()
+
+
+def test_a_project_that_is_named_goes_before_the_mounted_one(project: Project) -> None:
+    environment = {"MLKIT_PROJECT": str(project.root), "AZUREML_MODEL_DIR": "/nowhere"}
+    assert open_project(environment=environment).root == project.root.resolve()
+
+
 def test_a_second_creation_is_refused(project: Project) -> None:
     with pytest.raises(ConflictError, match="exists already"):
         create_project(project.root, environment={})

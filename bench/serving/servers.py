@@ -60,7 +60,7 @@ def _mlkit(work: Path, model: Model) -> list[str]:
 
 def _ask_mlkit(model: Model, count: int) -> Ask:
     if count > 1 and model.name in NUMBERS:
-        return Ask(f"/v2/models/{model.name}/infer", json.dumps(_tensor(model, count)).encode())
+        return _ask_v2(model, count, "probabilities")
     return Ask(f"/predict/{model.name}", json.dumps({"rows": model.objects(count)}).encode())
 
 
@@ -169,9 +169,13 @@ def _mlserver(settings: Mapping[str, Any]) -> Callable[[Path, Model], list[str]]
     return command
 
 
-def _ask_mlserver(model: Model, count: int) -> Ask:
-    body = {**_tensor(model, count), "outputs": [{"name": "predict_proba"}]}
+def _ask_v2(model: Model, count: int, output: str) -> Ask:
+    body = {**_tensor(model, count), "outputs": [{"name": output}]}
     return Ask(f"/v2/models/{model.name}/infer", json.dumps(body).encode())
+
+
+def _ask_mlserver(model: Model, count: int) -> Ask:
+    return _ask_v2(model, count, "predict_proba")
 
 
 def _litserve(workers: int, *, batch: bool) -> Callable[[Path, Model], list[str]]:

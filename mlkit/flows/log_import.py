@@ -8,7 +8,7 @@ from mlkit.project import Project
 from mlkit.store import failpoints, journal, predictions
 from mlkit.store.journal import Entry
 
-_BATCH_ROWS = 5_000  # one write transaction; 5,000 rows hold the lock for about 50 ms
+_BATCH_ROWS = 2_000  # one write transaction; 2,000 rows hold the lock for about 20 ms
 
 
 def sync(project: Project) -> int:

@@ -1,9 +1,9 @@
 """What the container platforms ask of a server, by the environment variables they set.
 
 SageMaker: SAGEMAKER_BIND_TO_PORT; GET /ping and POST /invocations are always there. Vertex AI:
-AIP_HTTP_PORT, AIP_HEALTH_ROUTE, AIP_PREDICT_ROUTE, the latter in KServe's V1 protocol. Azure ML
-names routes and port in its own settings; its AZUREML_MODEL_DIR may be the project (see
-``find_root`` in ``project``).
+AIP_HTTP_PORT, AIP_HEALTH_ROUTE, AIP_PREDICT_ROUTE, the latter in KServe's V1 protocol. Azure ML:
+WORKER_COUNT; routes and port are in its own settings, and AZUREML_MODEL_DIR may hold the project
+(see ``locate_project``).
 """
 
 from collections.abc import Mapping
@@ -13,15 +13,19 @@ from mlkit.errors import InvalidInputError
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104  # the platform reaches a container from outside
 
+_MOST_WORKERS = 256
 _PORTS = ("SAGEMAKER_BIND_TO_PORT", "AIP_HTTP_PORT")
 _HEALTH = "AIP_HEALTH_ROUTE"
 _PREDICT = "AIP_PREDICT_ROUTE"
+_WORKERS = "WORKER_COUNT"  # a name that others use, too: only Azure's says anything here
+_AZURE = "AZUREML_MODEL_DIR"
 
 
 class Platform(NamedTuple):
     """Where to listen, and which paths are other names of ``/readyz`` and of predictions."""
 
     port: int | None = None
+    workers: int | None = None
     health: str | None = None
     predict: str | None = None
 
@@ -34,6 +38,7 @@ def detect(environment: Mapping[str, str]) -> Platform:
         raise InvalidInputError(f"{' and '.join(ports)} name different ports; unset one of them")
     return Platform(
         port=next(iter(numbers), None),
+        workers=_workers(environment) if environment.get(_AZURE) else None,
         health=_path(environment, _HEALTH),
         predict=_path(environment, _PREDICT),
     )
@@ -44,6 +49,16 @@ def _port(name: str, text: str) -> int:
         return int(text)
     raise InvalidInputError(
         f"environment variable {name}: '{text}' is no port; use a number from 1 to 65535"
+    )
+
+
+def _workers(environment: Mapping[str, str]) -> int | None:
+    text = environment.get(_WORKERS)
+    if not text or (text.isascii() and text.isdigit() and 1 <= int(text) <= _MOST_WORKERS):
+        return int(text) if text else None
+    raise InvalidInputError(
+        f"environment variable {_WORKERS}: '{text}' is no number of workers; "
+        f"use one from 1 to {_MOST_WORKERS}"
     )
 
 

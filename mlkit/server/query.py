@@ -19,15 +19,11 @@ class Message(NamedTuple):
 
 
 class Query(NamedTuple):
-    """Rows to be answered.
+    """Rows to be answered; as the estimator's matrix where that says all that a client said."""
 
-    ``matrix`` is what the estimator sees of them, if the protocol has it at hand already.
-    """
-
-    rows: Rows
+    rows: Rows | np.ndarray
     entity_ids: list[str | int | None] | None = None
     request_id: str | None = None
-    matrix: np.ndarray | None = None
     options: Any = None  # what the protocol wants to know again when it encodes the answer
 
 

@@ -17,6 +17,7 @@ class Recorder:
         self._off = settings.durability == "off"
         self._may_drop = settings.on_full == "drop"
         self._import_s = settings.import_s
+        self._now = project.now
         self._journal = Journal(project.journal_dir, power_safe=settings.durability == "power")
         self._stop = threading.Event()
         self._meter = meter
@@ -38,9 +39,9 @@ class Recorder:
     def run(self) -> None:
         """Hand the journal on for import every ``log.import_s`` until ``stop``."""
         while not self._stop.wait(self._import_s):
-            self._journal.rotate()
+            self._journal.rotate(self._now())
 
     def stop(self) -> None:
         """Let ``run`` return, and hand on what there is."""
         self._stop.set()
-        self._journal.rotate()
+        self._journal.close()

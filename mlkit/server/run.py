@@ -52,8 +52,9 @@ def serve(
     refuse_open_door(project, address)
     number = _free_port(address, port if port is not None else platform.port or settings.port)
     busy = f"this project is served on port {number} already"
+    count = workers or platform.workers or settings.workers
     with project.lock(f"server-{number}", busy=busy):
-        _prepare_environment(project, workers or settings.workers)
+        _prepare_environment(project, count)
         project.close()
         preload.load()
         _limit_arenas()
@@ -63,7 +64,7 @@ def serve(
         housekeeper = Housekeeper(project, lambda: _announced(address, number))
         housekeeper.start()
         try:
-            _run(address, number, workers or settings.workers, settings.threads)
+            _run(address, number, count, settings.threads)
         finally:
             housekeeper.stop()
 

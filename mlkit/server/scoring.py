@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import msgspec
+import numpy as np
 
 from mlkit.errors import InvalidInputError
 from mlkit.project import Project
@@ -70,7 +71,7 @@ class Scorer:
         loaded = held.loaded
         now = self._project.now()
         rows = query.rows
-        matrix = held.reader.matrix(rows) if query.matrix is None else query.matrix
+        matrix = rows if isinstance(rows, np.ndarray) else held.reader.matrix(rows)
         found = held.ask(matrix)
         own_id, *ids = new_ids(now, len(rows) + 1)
         probabilities = found.probabilities
@@ -84,7 +85,7 @@ class Scorer:
             (time.perf_counter_ns() - started) // 1000,
             ids,
             _entities(query.entity_ids),
-            rows,
+            rows if isinstance(rows, list) and not held.reader.numeric else _bytes(matrix),
             found.values,
             None if probabilities is None else probabilities.tolist(),
         )
@@ -113,6 +114,11 @@ def _answers(model: str, classes: Classes, entry: Entry) -> Answers:
         classes.labels,
         classes.values,
     )
+
+
+def _bytes(matrix: np.ndarray) -> bytes:
+    """Return what ``Entry.features`` holds of rows that are numbers and nothing else."""
+    return matrix.astype("<f8", copy=False).tobytes()
 
 
 def _entities(ids: Sequence[str | int | None] | None) -> list[str | None] | None:

@@ -67,7 +67,6 @@ class Service:
         self._since = project.now()
         self._database_trouble = ""
         self._stop = threading.Event()
-        self._turn = threading.Lock()
 
     def start(self) -> None:
         """Follow promotions and tokens, and hand on the journal, from now on.

@@ -35,6 +35,7 @@ class Reader:
         self.schema = schema
         self.names = schema.names
         self.row_type = _row_type(schema)
+        self.numeric = all(c.kind == "number" and not c.nullable for c in schema.columns)
         self.plain = all(column.kind in _PLAIN for column in schema.columns)
         self._texts = [
             place for place, column in enumerate(schema.columns) if column.kind not in _PLAIN

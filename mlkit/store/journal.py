@@ -30,7 +30,8 @@ class Entry(msgspec.Struct, array_like=True, frozen=True):
     """One answered request; the lists have one item per row.
 
     Values, not the JSON texts that the database keeps: these cost twenty times as much to write
-    (measured), and nobody waits for them.
+    (measured), and nobody waits for them. ``features`` are little-endian doubles, row after row,
+    where every value is a number and there.
     """
 
     request_id: str
@@ -42,7 +43,7 @@ class Entry(msgspec.Struct, array_like=True, frozen=True):
     latency_us: int
     ids: list[str]
     entities: list[str | None] | None
-    features: list[tuple[Any, ...]]
+    features: list[tuple[Any, ...]] | bytes
     values: list[str | int | float | bool]
     probabilities: list[list[float]] | None
 
@@ -64,11 +65,9 @@ class Journal:
     def __init__(self, folder: Path, *, power_safe: bool = False) -> None:
         self._folder = folder
         self._power_safe = power_safe
-        self._lock = threading.Lock()
-        self._sync_lock = threading.Lock()
-        self._synced = 0
+        self._turn = threading.Lock()  # to flush, rotate or close; taken before the other one
+        self._lock = threading.Lock()  # to append
         self._tape: Tape | None = None
-        self.path: Path | None = None
 
     def append(self, entry: Entry, now: datetime) -> None:
         """Put ``entry`` on record; when this returns, no death of any process can lose it.
@@ -76,35 +75,59 @@ class Journal:
         Raises BusyError, leaving nothing behind, if the disk does not take it.
         """
         payload = _encoder.encode(entry)
-        with self._lock:
-            try:
+        try:
+            with self._lock:
                 if self._tape is None:
                     self._tape = self._open(now)
                 self._tape.append(payload)
-            except OSError as error:
-                self._close()  # the next record tries a new file
-                raise BusyError(
-                    f"the prediction log in {self._folder} cannot be written: {error.strerror}; "
-                    "nothing was answered, try again"
-                ) from error
-            current, end = self._tape, self._tape.size
+                current, end = self._tape, self._tape.size
+        except OSError as error:
+            self.close()  # the next record tries a new file
+            raise BusyError(
+                f"the prediction log in {self._folder} cannot be written: {error.strerror}; "
+                "nothing was answered, try again"
+            ) from error
         if self._power_safe:
             self._sync(current, end)
 
-    def rotate(self) -> Path | None:
-        """Close the present file, if there is one, and return it: its lock is free now."""
-        with self._sync_lock, self._lock:
-            closed = self.path
-            self._close()
-            return closed
+    def rotate(self, now: datetime) -> Path | None:
+        """Hand on the present file, if there is one, and return it: its lock is free now.
+
+        While records keep coming, the next file is made before and the old one closed after the
+        swap, so that nobody who answers waits for the disk.
+        """
+        with self._turn:
+            if self._tape is None:
+                return None
+            return self._swap(self._prepare(now) if self._tape.size else None)
+
+    def close(self) -> Path | None:
+        """Hand on the present file, if there is one; only a further record makes another."""
+        with self._turn:
+            return self._swap(None)
+
+    def _swap(self, following: Tape | None) -> Path | None:
+        with self._lock:
+            old, self._tape = self._tape, following
+        if old is None:
+            return None
+        if self._power_safe:
+            old.sync()
+        old.close()
+        return old.path
 
     def _sync(self, current: Tape, end: int) -> None:
         """Flush up to ``end``: whoever has the turn does it for all who wait."""
-        with self._sync_lock:
-            if current is self._tape and self._synced < end:
-                size = current.size
+        with self._turn:
+            if current is self._tape and current.synced < end:
                 current.sync()
-                self._synced = size
+
+    def _prepare(self, now: datetime) -> Tape | None:
+        """Return the next file, or None: then the next record tries to make it, and complains."""
+        try:
+            return self._open(now)
+        except OSError:
+            return None
 
     def _open(self, now: datetime) -> Tape:
         """Make a new file; it gets its name only once it is locked, so nobody takes it for dead."""
@@ -114,21 +137,15 @@ class Journal:
         handle = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
+            made = Tape(handle, final)
             part.rename(final)
+            if self._power_safe:
+                sync(self._folder)
         except OSError:
             os.close(handle)
+            part.unlink(missing_ok=True)
             raise
-        self.path, self._synced = final, 0
-        if self._power_safe:
-            sync(self._folder)
-        return Tape(handle)
-
-    def _close(self) -> None:
-        if self._tape is not None:
-            if self._power_safe:
-                self._tape.sync()
-            self._tape.close()
-        self._tape, self.path = None, None
+        return made
 
 
 def frame(entry: Entry) -> bytes:

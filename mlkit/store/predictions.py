@@ -4,10 +4,10 @@ Keyed JSON objects cost ten times as much to read back (measured on 1 M rows x 2
 keys are never stored per row; the views ``log_<model>`` name the columns for people.
 """
 
-import operator
+import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import repeat
+from itertools import chain, repeat
 from typing import Any, NamedTuple
 
 import msgspec
@@ -26,6 +26,7 @@ _FIELDS = (
     "id", "request_id", "model_id", "model_version_id", "role", "entity", "features", "value",
     "probabilities", "latency_us", "served_at",
 )  # fmt: skip
+_DOUBLE_BYTES = 8
 _IN_LIMIT = 1000  # parameters of one statement; far below every database's limit
 
 
@@ -90,25 +91,23 @@ class Selection(NamedTuple):
     with_actual: bool = False
 
 
-def add(s: Session, entries: Iterable[Entry]) -> None:
+def add(s: Session, entries: Sequence[Entry]) -> None:
     """Insert the rows of ``entries``; those that are there already stay as they are.
 
-    One prepared statement with tuples, past the ORM and its parameter handling: 21 µs instead of 26
-    for a row that came alone, 13 for one that came with many (measured).
+    One prepared statement with tuples, past the ORM and its parameter handling.
     """
+    if not entries:
+        return
     connection = s.connection()
     statement = _insert(s, Prediction).on_conflict_do_nothing(index_elements=["id"])
     compiled = statement.compile(dialect=connection.dialect, column_keys=_FIELDS)
-    moment = UtcDateTime().bind_processor(connection.dialect)
-    rows = [row for entry in entries for row in _rows(entry, moment)]
-    if not rows:
-        return
+    columns = _columns(entries, UtcDateTime().bind_processor(connection.dialect))
     if compiled.positional:
-        order = [_FIELDS.index(name) for name in compiled.positiontup]
-        pick = operator.itemgetter(*order)
-        connection.exec_driver_sql(str(compiled), list(map(pick, rows)))
+        rows = zip(*map(columns.__getitem__, compiled.positiontup), strict=True)
+        connection.exec_driver_sql(str(compiled), list(rows))
     else:
-        named = [dict(zip(_FIELDS, row, strict=True)) for row in rows]
+        rows = zip(*columns.values(), strict=True)
+        named = [dict(zip(columns, row, strict=True)) for row in rows]
         connection.exec_driver_sql(str(compiled), named)
 
 
@@ -262,28 +261,46 @@ def _where(query: Any, selection: Selection) -> Any:
     return query
 
 
-def _rows(entry: Entry, moment: Any) -> Iterator[tuple[object, ...]]:
-    """Return the rows of ``entry`` in the order of ``_FIELDS``."""
-    served_at: object = _EPOCH + timedelta(microseconds=entry.served_us)
-    served_at = served_at if moment is None else moment(served_at)
-    nothing: list[None] = [None] * len(entry.ids)
-    return zip(
-        entry.ids,
-        repeat(entry.request_id),
-        repeat(entry.model_id),
-        repeat(entry.version_id),
-        repeat(entry.role),
-        nothing if entry.entities is None else entry.entities,
-        _texts(entry.features),
-        _texts(entry.values),
-        nothing if entry.probabilities is None else _texts(entry.probabilities),
-        repeat(entry.latency_us),
-        repeat(served_at),
-        strict=False,
-    )
+def _columns(entries: Sequence[Entry], moment: Any) -> dict[str, Iterable[object]]:
+    """Return the rows of ``entries``, column by column: JSON is written in one go for all of them.
+
+    An encoder asked for each entry took as long as the whole insert (measured).
+    """
+    counts = [len(entry.ids) for entry in entries]
+
+    def spread(values: Iterable[object]) -> Iterable[object]:
+        return chain.from_iterable(map(repeat, values, counts))
+
+    def listed(lists: Iterable[list[Any] | None]) -> Iterable[Any]:
+        pairs = zip(lists, counts, strict=True)
+        return chain.from_iterable(repeat(None, n) if each is None else each for each, n in pairs)
+
+    moments: Iterable[object] = (_EPOCH + timedelta(microseconds=e.served_us) for e in entries)
+    probabilities = _texts(listed(entry.probabilities for entry in entries))
+    return {
+        "id": chain.from_iterable(entry.ids for entry in entries),
+        "request_id": spread(entry.request_id for entry in entries),
+        "model_id": spread(entry.model_id for entry in entries),
+        "model_version_id": spread(entry.version_id for entry in entries),
+        "role": spread(entry.role for entry in entries),
+        "entity": listed(entry.entities for entry in entries),
+        "features": _texts(chain.from_iterable(map(_features, entries))),
+        "value": _texts(chain.from_iterable(entry.values for entry in entries)),
+        "probabilities": (None if text == "null" else text for text in probabilities),
+        "latency_us": spread(entry.latency_us for entry in entries),
+        "served_at": spread(moments if moment is None else map(moment, moments)),
+    }
 
 
-def _texts(values: Sequence[object]) -> list[str]:
+def _features(entry: Entry) -> Iterable[tuple[Any, ...]]:
+    """Return the features of each row."""
+    if isinstance(entry.features, list):
+        return entry.features
+    width = len(entry.features) // _DOUBLE_BYTES // len(entry.ids)
+    return struct.iter_unpack(f"<{width}d", entry.features)
+
+
+def _texts(values: Iterable[object]) -> list[str]:
     """Return each value as JSON."""
     return _encode_lines(values).decode().split("\n")[:-1]
 

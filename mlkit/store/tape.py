@@ -9,56 +9,64 @@ import os
 import struct
 import zlib
 from collections.abc import Generator
+from pathlib import Path
 from typing import BinaryIO, Final
 
 _HEAD: Final = struct.Struct("<II")  # length and CRC-32 of the payload that follows
 _MOST_BYTES: Final = 1 << 30  # of one record
 _FIRST_BYTES: Final = 1 << 18
-_MOST_AHEAD_BYTES: Final = 1 << 24
+_MOST_AHEAD_BYTES: Final = 1 << 22
 _PART_BYTES: Final = 1 << 20
 
 
 class Tape:
-    """Framed records in a file that this process has opened and nobody else writes to."""
+    """Framed records in a file that this process has opened and nobody else writes to.
 
-    def __init__(self, handle: int) -> None:
-        self._handle = handle
-        self._room = 0
-        self._map: mmap.mmap | None = None
+    Only the end of the file is in memory: what is written there is the kernel's business.
+    """
+
+    def __init__(self, handle: int, path: Path) -> None:
+        """Begin at once to make room; raises OSError if the disk has none."""
+        self.path = path
         self.size = 0
+        self.synced = 0  # as much of it as no power cut can take back
+        self._handle = handle
+        self._start = self._end = 0  # of the part in memory
+        self._map = self._reach(1)
 
     def append(self, payload: bytes) -> None:
         """Put one record at the end; raises OSError, with nothing written, if the disk is full."""
         end = self.size + _HEAD.size + len(payload)
-        if end > self._room or self._map is None:
-            self._reserve(end)
-        assert self._map is not None  # noqa: S101  # for the type checker
+        if end > self._end:
+            self._map = self._reach(end)
         # First the frame, then the content: of a record that a kill cuts short nothing is taken
         # for another one, because behind its declared end there are only zeros.
-        _HEAD.pack_into(self._map, self.size, len(payload), zlib.crc32(payload))
-        self._map[self.size + _HEAD.size : end] = payload
+        at = self.size - self._start
+        _HEAD.pack_into(self._map, at, len(payload), zlib.crc32(payload))
+        self._map[at + _HEAD.size : end - self._start] = payload
         self.size = end
 
     def sync(self) -> None:
         """Return when no power cut can take back what is written."""
+        size = self.size
         os.fdatasync(self._handle)
+        self.synced = size
 
     def close(self) -> None:
         """Give back the space that was not needed, and the file."""
-        if self._map is not None:
-            self._map.close()
+        self._map.close()
         os.ftruncate(self._handle, self.size)
         os.close(self._handle)
 
-    def _reserve(self, size: int) -> None:
-        """Make room for ``size`` bytes: a page without a block behind it would end the process."""
-        room = max(_FIRST_BYTES, size, min(2 * self._room, self._room + _MOST_AHEAD_BYTES))
-        room += -room % mmap.PAGESIZE
-        os.posix_fallocate(self._handle, self._room, room - self._room)
-        larger = mmap.mmap(self._handle, room)
-        if self._map is not None:
-            self._map.close()
-        self._map, self._room = larger, room
+    def _reach(self, size: int) -> mmap.mmap:
+        """Return memory up to ``size`` or further: without a block behind it, it would end us."""
+        start = self.size - self.size % mmap.ALLOCATIONGRANULARITY
+        end = max(size, start + min(2 * self._end, _MOST_AHEAD_BYTES), _FIRST_BYTES)
+        end += -end % mmap.PAGESIZE
+        os.posix_fallocate(self._handle, self._end, end - self._end)
+        found = mmap.mmap(self._handle, end - start, offset=start)
+        self._start, self._end = start, end
+        return found
 
 
 def frame(payload: bytes) -> bytes:

@@ -1,7 +1,9 @@
 """The log as readers see it: journals, database and segments are one log."""
 
+import struct
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 
 import pyarrow as pa
 import pytest
@@ -145,7 +147,7 @@ def test_the_journal_of_a_dead_server_is_moved_once_and_removed(
     project: Project, register: Register, log: Journal
 ) -> None:
     ids = record(log, register(project), project.now(), rows=2)
-    path = log.rotate()
+    path = log.close()
     assert path is not None
     content = path.read_bytes()
     assert log_import.collect(project) == 2
@@ -173,11 +175,36 @@ def test_rows_of_a_version_that_the_database_does_not_know_are_kept_aside(
     record(log, version, project.now())
     version.id = 99
     record(log, version, project.now())
-    log.rotate()
+    log.close()
     logs.sync(project)
     assert logs.read(project, "churn").num_rows == 1
     assert [file.suffix for file in project.journal_dir.iterdir()] == [".damaged"]
     assert "is damaged" in capfd.readouterr().err
+
+
+def test_numbers_that_were_packed_are_read_like_those_that_were_not(
+    project: Project, register: Register, log: Journal
+) -> None:
+    version = register(project)
+    with project.write() as s:
+        stored = s.get_one(ModelVersion, version.id)
+        columns = [{"name": name, "kind": "number"} for name in ("a", "b")]
+        stored.input_schema = stored.input_schema | {"columns": columns}
+    rows = [(0.1, -0.0), (1e308, 5e-324), (3.0, 2.0)]
+    for features in (rows, struct.pack("<6d", *chain.from_iterable(rows))):
+        own_id, *ids = new_ids(project.now(), 4)
+        log.append(
+            Entry(
+                own_id, version.model_id, version.id, 1, "champion", 0, 1, ids, None,
+                features, ["yes"] * 3, None,
+            ),
+            project.now(),
+        )  # fmt: skip
+    table = logs.read(project, "churn")
+    assert list(zip(table["a"].to_pylist(), table["b"].to_pylist(), strict=True)) == [*rows, *rows]
+    with project.read() as s:
+        texts = list(s.scalars(select(Prediction.features).order_by(Prediction.seq)))
+    assert texts[:3] == texts[3:] == ["[0.1,-0.0]", "[1e308,5e-324]", "[3.0,2.0]"]
 
 
 def test_a_request_is_found_again_in_the_database(
@@ -185,7 +212,7 @@ def test_a_request_is_found_again_in_the_database(
 ) -> None:
     version = register(project)
     ids = record(log, version, project.now(), rows=12)
-    log.rotate()
+    log.close()
     logs.sync(project)
     with project.read() as s:
         request_id = s.scalars(select(Prediction.request_id)).first()
@@ -232,7 +259,7 @@ def test_a_text_with_every_kind_of_line_end_is_one_value(
         values=[strange, "no"], probabilities=[[0.5, 0.5]] * 2,
     )  # fmt: skip
     log.append(entry, at)
-    log.rotate()
+    log.close()
     table = logs.read(project, "churn")
     assert table["plan"].to_pylist() == [strange, strange]
     assert table["_value"].to_pylist() == [strange, "no"]

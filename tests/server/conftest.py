@@ -30,10 +30,12 @@ class Server:
     """``mlkit serve`` for the project in ``root``, as a leader of its own process group."""
 
     def __init__(
-        self, root: Path, *words: str, environment: Mapping[str, str] = os.environ
+        self, root: Path | None, *words: str, environment: Mapping[str, str] = os.environ
     ) -> None:
+        """``root`` is None where the environment says which project it is."""
         self.root = root
-        command = [sys.executable, "-m", "mlkit", "--project", str(root), "serve", "--port", "0"]
+        project = [] if root is None else ["--project", str(root)]
+        command = [sys.executable, "-m", "mlkit", *project, "serve", "--port", "0"]
         self.process = subprocess.Popen(
             [*command, *words], stderr=subprocess.PIPE, text=True, env=dict(environment),
             start_new_session=True,
@@ -116,7 +118,7 @@ def serve() -> Iterator[Callable[..., Server]]:
     """Start servers that end with the test."""
     started: list[Server] = []
 
-    def start(root: Path, *words: str, **options: Any) -> Server:
+    def start(root: Path | None, *words: str, **options: Any) -> Server:
         started.append(Server(root, *words, **options))
         return started[-1]
 

@@ -289,7 +289,7 @@ def test_the_queue_is_the_records_without_the_room_kept_for_more(project: Projec
         entry = Entry(new_id(now), 1, 1, 1, "champion", 0, 0, ["i"], None, [(1.0,)], [1], None)
         journal.append(entry, now)
     waiting = backlog.waiting_bytes(project.journal_dir)
-    closed = journal.rotate()
+    closed = journal.close()
     assert closed is not None
     assert 100 < waiting == closed.stat().st_size == backlog.waiting_bytes(project.journal_dir)
 

@@ -25,11 +25,26 @@ def test_without_their_variables_nothing_is_asked() -> None:
         ({"AIP_HTTP_PORT": "1", "SAGEMAKER_BIND_TO_PORT": "2"}, "name different ports"),
         ({"AIP_HEALTH_ROUTE": "health"}, "AIP_HEALTH_ROUTE: 'health' is no path"),
         ({"AIP_PREDICT_ROUTE": "/a/<model>"}, "AIP_PREDICT_ROUTE"),
+        ({"AZUREML_MODEL_DIR": "/m", "WORKER_COUNT": "0"}, "WORKER_COUNT: '0' is no number of"),
     ],
 )
 def test_a_variable_that_makes_no_sense_is_named(environment: dict[str, str], words: str) -> None:
     with pytest.raises(InvalidInputError, match=words):
         detect(environment)
+
+
+def test_the_number_of_workers_is_azures_only_on_azure() -> None:
+    assert detect({"WORKER_COUNT": "3"}).workers is None
+    assert detect({"WORKER_COUNT": "3", "AZUREML_MODEL_DIR": "/m"}).workers == 3
+
+
+def test_the_folder_that_azure_ml_mounts_is_served_with_its_number_of_workers(
+    trained: Project, serve: Callable[..., Any]
+) -> None:
+    environment = os.environ | {"AZUREML_MODEL_DIR": str(trained.root.parent), "WORKER_COUNT": "1"}
+    server = serve(None, environment=environment)
+    assert server.ask("POST", "/invocations", {"dataframe_records": [ROW]}).status == 200
+    assert len(list((trained.root / ".mlkit" / "metrics").glob("*/worker-*"))) == 1
 
 
 def test_the_routes_of_vertex_ai_are_answered(trained: Project, serve: Callable[..., Any]) -> None:

@@ -41,25 +41,52 @@ def test_what_is_appended_is_read_back_in_order(tmp_path: Path) -> None:
     entries = [entry(f"r{i}", rows=i) for i in range(5)]
     for one in entries:
         log.append(one, NOW)
-    assert log.path is not None
-    assert journal.read(log.path) == (entries, False)
+    (path,) = journal.files(tmp_path)
+    assert journal.read(path) == (entries, False)
 
 
-def test_a_journal_belongs_to_its_writer_until_it_is_rotated(tmp_path: Path) -> None:
+def test_a_journal_belongs_to_its_writer_until_it_is_closed(tmp_path: Path) -> None:
     log = Journal(tmp_path)
     log.append(entry(), NOW)
     (path,) = journal.files(tmp_path)
     with journal.claimed(path) as ours:
         assert not ours
-    assert log.rotate() == path
+    assert log.close() == path
     with journal.claimed(path) as ours:
         assert ours
 
 
 def test_rotation_without_a_record_makes_no_file(tmp_path: Path) -> None:
     log = Journal(tmp_path)
-    assert log.rotate() is None
+    assert log.rotate(NOW) is None
+    assert log.close() is None
     assert journal.files(tmp_path) == []
+
+
+def test_a_rotation_hands_on_what_there_is_and_has_the_next_file_ready(tmp_path: Path) -> None:
+    log = Journal(tmp_path)
+    log.append(entry("first"), NOW)
+    handed = log.rotate(NOW)
+    assert handed is not None
+    assert journal.read(handed) == ([entry("first")], False)
+    (following,) = set(journal.files(tmp_path)) - {handed}
+    log.append(entry("second"), NOW)
+    assert journal.read(following) == ([entry("second")], False)
+    with journal.claimed(handed) as free, journal.claimed(following) as owned:
+        assert (free, owned) == (True, False)
+
+
+def test_a_rotation_of_an_idle_journal_leaves_no_file_in_use(tmp_path: Path) -> None:
+    log = Journal(tmp_path)
+    log.append(entry(), NOW)
+    log.rotate(NOW)
+    empty = log.rotate(NOW)
+    assert empty is not None
+    assert empty.stat().st_size == 0
+    assert log.rotate(NOW) is None
+    for path in journal.files(tmp_path):
+        with journal.claimed(path) as ours:
+            assert ours
 
 
 def test_a_claim_on_a_file_that_is_gone_is_refused(tmp_path: Path) -> None:
@@ -116,7 +143,7 @@ from mlkit.errors import BusyError
 from mlkit.store.journal import Journal
 log = Journal(Path({str(tmp_path)!r}))
 log.append(entry("small"), NOW)
-size = log.path.stat().st_size
+size = next(Path({str(tmp_path)!r}).glob('*.journal')).stat().st_size
 resource.setrlimit(resource.RLIMIT_FSIZE, (size + 100, resource.RLIM_INFINITY))
 try:
     log.append(entry("large", rows=40_000), NOW)
@@ -182,7 +209,7 @@ def test_a_journal_grows_beyond_what_it_has_reserved_and_ends_at_its_last_record
     entries = [entry(f"r{i}", rows=5_000) for i in range(12)]
     for one in entries:
         log.append(one, NOW)
-    path = log.rotate()
+    path = log.close()
     assert path is not None
     assert journal.read(path) == (entries, False)
     assert path.stat().st_size == len(_content(entries))
@@ -195,11 +222,11 @@ def test_many_threads_share_a_flush_and_lose_nothing(tmp_path: Path) -> None:
         for i in range(20):
             log.append(entry(f"{number}-{i}"), NOW)
             if i == 10:
-                log.rotate()
+                log.rotate(NOW)
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(write, range(8)))
-    log.rotate()
+    log.close()
     found = [e.request_id for path in journal.files(tmp_path) for e in journal.read(path).entries]
     assert sorted(found) == sorted(f"{number}-{i}" for number in range(8) for i in range(20))
 

@@ -29,8 +29,8 @@ def decode(reader: Reader, message: Message) -> Query:
     request = v2_messages.read_numbers(text) if v2_inputs.all_numbers(reader) else None
     request = request or v2_messages.read(text)
     options = Options(request.id, v2_outputs.wanted(reader.schema, request))
-    rows, matrix = v2_inputs.read(reader, request, rest, message.max_rows)
-    return Query(rows, request_id=_request_id(request), matrix=matrix, options=options)
+    rows = v2_inputs.read(reader, request, rest, message.max_rows)
+    return Query(rows, request_id=_request_id(request), options=options)
 
 
 def reply(answers: Answers, query: Query) -> Reply:

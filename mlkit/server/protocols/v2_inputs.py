@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -16,15 +16,8 @@ from mlkit.steps.rows import Reader, Rows
 _BITS: Final[dict[Any, Any]] = {0: False, 1: True}
 
 
-class Inputs(NamedTuple):
-    """Rows, and the matrix that the estimator sees of them if it was at hand anyway."""
-
-    rows: Rows
-    matrix: np.ndarray | None = None
-
-
-def read(reader: Reader, request: Request, rest: bytes, max_rows: int) -> Inputs:
-    """Return the rows of a request; ``rest`` is what came behind its JSON text.
+def read(reader: Reader, request: Request, rest: bytes, max_rows: int) -> Rows | np.ndarray:
+    """Return the rows of a request, as a matrix if all is numbers; ``rest`` is behind its JSON.
 
     Raises InvalidInputError that names tensor, row and column, or RefusedError 413.
     """
@@ -35,7 +28,7 @@ def read(reader: Reader, request: Request, rest: bytes, max_rows: int) -> Inputs
     parts = v2_binary.split(tensors, rest)
     if len(tensors) == 1 and (len(reader.names) == 1 or tensors[0].name not in reader.names):
         return _read_single(reader, tensors[0], parts[0], max_rows)
-    return Inputs(_read_columns(reader, tensors, parts, max_rows))
+    return _read_columns(reader, tensors, parts, max_rows)
 
 
 def all_numbers(reader: Reader) -> bool:
@@ -43,16 +36,18 @@ def all_numbers(reader: Reader) -> bool:
     return all(column.kind == "number" for column in reader.schema.columns)
 
 
-def _read_single(reader: Reader, tensor: Tensor, part: bytes | None, max_rows: int) -> Inputs:
+def _read_single(
+    reader: Reader, tensor: Tensor, part: bytes | None, max_rows: int
+) -> Rows | np.ndarray:
     names = reader.names
     v2_tensors.count_rows(tensor, names, max_rows)
+    if all_numbers(reader):
+        found = v2_tensors.matrix(tensor, part, len(names))
+        if found is not None:
+            return found
     values = v2_tensors.values(tensor, part, names)
-    if tensor.datatype in FLOATS and all_numbers(reader):
-        numbers = np.array(values, dtype=float)  # None becomes NaN
-        if not np.isnan(numbers).any():
-            return Inputs(_chunks(values, len(names)), numbers.reshape(-1, len(names)))
     columns = {name: values[place :: len(names)] for place, name in enumerate(names)}
-    return Inputs(_rows(reader, columns, dict.fromkeys(names, tensor.datatype)))
+    return _rows(reader, columns, dict.fromkeys(names, tensor.datatype))
 
 
 def _read_columns(
@@ -100,11 +95,6 @@ def _fit(kind: Kind, values: list[Any], datatype: str) -> list[Any]:
     if kind == "boolean" and datatype not in ("BOOL", "BYTES"):
         return [_BITS.get(value, value) for value in values]
     return values
-
-
-def _chunks(values: list[Any], width: int) -> Rows:
-    """Return ``values`` cut into rows: one iterator, taken ``width`` times in turn."""
-    return list(zip(*[iter(values)] * width, strict=True))
 
 
 @lru_cache(maxsize=256)

@@ -70,12 +70,14 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     parameters: Parameters | None = None
 
 
-class _NumericTensor(Tensor, frozen=True):
+class NumericTensor(Tensor, frozen=True):
+    """The same with numbers and nothing else."""
+
     data: list[float | list[float]] | None = None  # type: ignore[assignment]  # only narrower
 
 
 class _NumericRequest(Request, frozen=True):
-    inputs: Annotated[list[_NumericTensor], msgspec.Meta(min_length=1)]  # type: ignore[assignment]  # only narrower
+    inputs: Annotated[list[NumericTensor], msgspec.Meta(min_length=1)]  # type: ignore[assignment]  # only narrower
 
 
 _decoder = msgspec.json.Decoder(Request)

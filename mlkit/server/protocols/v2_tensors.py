@@ -11,7 +11,7 @@ import numpy as np
 from mlkit.errors import InvalidInputError
 from mlkit.server import wire
 from mlkit.server.protocols import v2_binary
-from mlkit.server.protocols.v2_messages import FLOATS, Tensor
+from mlkit.server.protocols.v2_messages import FLOATS, NumericTensor, Tensor
 
 _UINT64_MAX: Final = 2**64 - 1
 _INDEX: Final = re.compile(r" - at `\$\[(\d+)\]`$")
@@ -53,6 +53,25 @@ def count_rows(tensor: Tensor, names: Sequence[str], max_rows: int) -> int:
         raise _unfit(tensor, f"its shape {_shown(shape)} has no rows; send at least one")
     wire.refuse_many(shape[0], max_rows)
     return shape[0]
+
+
+def matrix(tensor: Tensor, part: bytes | None, width: int) -> np.ndarray | None:
+    """Return the numbers of a tensor whose shape is right: float64 of shape (rows, width).
+
+    None if ``values`` has to look at it: something is missing, wrong, or no floating point number.
+    """
+    if tensor.datatype not in FLOATS:
+        return None
+    if part is not None:
+        found = v2_binary.array(tensor, part, tensor.shape[0] * width)
+    elif isinstance(tensor, NumericTensor):
+        found = _numbers(flat(tensor, width))
+    else:
+        return None
+    limit = float(np.finfo(v2_binary.DTYPES[tensor.datatype]).max)
+    numbers = found.astype(float)
+    fits = numbers.ndim == 1 and (np.abs(numbers) <= limit).all()  # NaN does not
+    return numbers.reshape(-1, width) if fits else None
 
 
 def values(tensor: Tensor, part: bytes | None, names: Sequence[str]) -> list[Any]:
@@ -99,6 +118,14 @@ def refuse_infinite(tensor: Tensor, names: Sequence[str], found: np.ndarray) -> 
     if infinite.any():
         index = int(np.argmax(infinite))
         raise _unfit_at(tensor, names, index, f"{found[index]} is not a finite number")
+
+
+def _numbers(data: list[Any]) -> np.ndarray:
+    """Return ``data`` as an array; one of two dimensions if some are lists where none belongs."""
+    try:
+        return np.array(data, dtype=float)
+    except ValueError:  # lists of several lengths
+        return np.empty((0, 0))
 
 
 def _of_bytes(tensor: Tensor, part: bytes, names: Sequence[str]) -> list[Any]:
