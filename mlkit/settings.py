@@ -159,14 +159,23 @@ class Drift(_Section, frozen=True):
     ] = 200
     alpha: Annotated[
         Annotated[float, Meta(gt=0, lt=1)],
-        Meta(description="false discovery rate across the features of one check"),
+        Meta(
+            description="chance of a false alarm when two files are compared, and the most that "
+            "a check may take"
+        ),
     ] = 0.05
+    false_alarm_every: Annotated[
+        Duration,
+        Meta(
+            description="one false drift alarm per model in this time, however often it is checked"
+        ),
+    ] = "90d"
     min_ks: Annotated[
         Share, Meta(description="smallest KS distance of a numeric feature worth an alert")
-    ] = 0.1
+    ] = 0.05
     min_tv: Annotated[
         Share, Meta(description="smallest total variation of a categorical feature worth an alert")
-    ] = 0.1
+    ] = 0.05
     min_missing: Annotated[
         Share, Meta(description="smallest change of a missing share worth an alert")
     ] = 0.05

@@ -10,9 +10,14 @@ from mlkit.cli import output
 if TYPE_CHECKING:
     from mlkit.flows.monitor import DriftChecked
     from mlkit.project import Project
-    from mlkit.steps.drift import DriftResult, FeatureDrift
+    from mlkit.steps.drift_result import DriftResult, FeatureDrift
 
 _FOUND = 3
+_explain_option = click.option(
+    "--explain",
+    is_flag=True,
+    help="Say how likely a false alarm is, and how large a change must be to be found.",
+)
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -31,15 +36,16 @@ def drift() -> None:
 @click.option(
     "--time",
     metavar="COL",
-    help="Column of times: CUR is taken in its order, and rows that resemble their neighbours "
+    help="Column of times: both are taken in its order, and rows that resemble their neighbours "
     "count for less. It is not compared itself.",
 )
 @click.option("--min-rows", type=click.IntRange(1), help="Fewest rows of CUR for a verdict.")
+@_explain_option
 @output.json_option
 @click.pass_context
 def compare(
     ctx: click.Context, ref: Path, cur: Path, *, time: str | None, min_rows: int | None,
-    as_json: bool,
+    explain: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Compare two files, CSV or Parquet; needs no project.
 
@@ -48,22 +54,25 @@ def compare(
     from mlkit.flows import comparison
 
     found = comparison.compare_files(ref, cur, time=time, min_rows=min_rows)
-    output.emit(found, as_json=as_json, render=_render)
+    output.emit(found, as_json=as_json, render=_explain if explain else _render)
     ctx.exit(_FOUND if found.verdict == "drift" else 0)
 
 
 @drift.command()
 @click.argument("model")
 @click.option("--window", metavar="DURATION", help="Rows of the log to judge, for example 1d.")
+@_explain_option
 @output.json_option
 @output.with_project
-def check(project: "Project", *, model: str, window: str | None, as_json: bool) -> None:
+def check(
+    project: "Project", *, model: str, window: str | None, explain: bool, as_json: bool
+) -> None:
     """Compare what MODEL was asked lately with what it was trained on."""
     from mlkit.flows import alerting, monitor
 
     found = monitor.check_drift(project, model, window=window)
     alerting.deliver(project)
-    output.emit(found, as_json=as_json, render=_render)
+    output.emit(found, as_json=as_json, render=_explain if explain else _render)
     click.get_current_context().exit(_FOUND if found.verdict == "drift" else 0)
 
 
@@ -82,6 +91,16 @@ def _render(found: "DriftResult | DriftChecked") -> None:
     for warning in found.warnings:
         click.echo(f"warning: {warning}", err=True)
     click.echo(f"{found.summary} (reference: {found.rows.reference} rows)")
+
+
+def _explain(found: "DriftResult | DriftChecked") -> None:
+    _render(found)
+    click.echo(f"\nthe chance of a false alarm is at most {found.alpha:.2%}")
+    budget = getattr(found, "budget", None)
+    if budget is not None:
+        click.echo(budget.in_words)
+    rows = [(f.name, round(f.effective_rows), f.visible_in_words) for f in found.features]
+    output.print_table(("feature", "worth rows", "found in 4 of 5 cases"), rows)
 
 
 def _worst_first(feature: "FeatureDrift") -> tuple[bool, float]:

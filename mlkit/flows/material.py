@@ -50,6 +50,11 @@ class Material(NamedTuple):
         """The rows that teach."""
         return self.rows.pick(self.split.train)
 
+    @property
+    def in_order(self) -> pa.Table:
+        """The raw rows, the oldest first if they have a time."""
+        return self.table.take(np.concatenate(self.split))
+
     def resampling(self, project: Project) -> Resampling:
         """Return how intervals over the holdout are made."""
         settings = project.settings.train

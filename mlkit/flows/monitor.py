@@ -14,18 +14,21 @@ from sqlalchemy.orm import Session
 from mlkit import settings
 from mlkit.flows import alerting, deploy, logs
 from mlkit.project import Project
-from mlkit.steps import drift, metrics, performance, reference
+from mlkit.steps import budget, drift, metrics, performance, reference
 from mlkit.steps.answers import Predictions
-from mlkit.steps.drift import DriftRule, FeatureDrift, Rows
+from mlkit.steps.budget import Budget
+from mlkit.steps.drift import DriftRule
+from mlkit.steps.drift_result import FeatureDrift, Rows, Verdict
 from mlkit.steps.metrics import Resampling
 from mlkit.steps.performance import Holdout, Performance, PerformanceRule
-from mlkit.store import alerts, failpoints
+from mlkit.store import alerts, failpoints, reports
 from mlkit.store.alerts import Alert
 from mlkit.store.registry import ModelVersion
 from mlkit.store.reports import DriftReport, PerformanceReport
 
 _KINDS = {DriftReport: "drift", PerformanceReport: "performance"}
 _BAD = ("drift", "degraded")
+_PACE = timedelta(days=7)  # how far back the pace of the checks is looked at
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +41,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
 class DriftChecked(msgspec.Struct, frozen=True, kw_only=True):
     """The verdict of one drift check; ``drifted`` names the features, the worst first."""
 
-    verdict: drift.Verdict
+    verdict: Verdict
     model: str
     version: int
     window: Window
@@ -46,6 +49,8 @@ class DriftChecked(msgspec.Struct, frozen=True, kw_only=True):
     rows: Rows
     warnings: tuple[str, ...]
     drifted: tuple[str, ...]
+    alpha: float
+    budget: Budget
     summary: str
 
 
@@ -81,8 +86,9 @@ def check_drift(project: Project, model: str, *, window: str | None = None) -> D
     stretch = _window(project, window or own or project.settings.drift.window)
     asked = _rows(project, version, stretch)
     known = reference.load(project.references.read(version.reference_sha256))
+    allowed = _budget(project, version, stretch)
     rule = DriftRule.from_settings(project.settings.drift, ordered=True)
-    result = drift.compare(known, asked, rule)
+    result = drift.compare(known, asked, msgspec.structs.replace(rule, alpha=allowed.alpha))
     checked = DriftChecked(
         verdict=result.verdict,
         model=model,
@@ -92,6 +98,8 @@ def check_drift(project: Project, model: str, *, window: str | None = None) -> D
         rows=result.rows,
         warnings=result.warnings,
         drifted=result.drifted,
+        alpha=result.alpha,
+        budget=allowed,
         summary=f"v{version.number} {result.summary}",
     )
     report = DriftReport(
@@ -144,6 +152,20 @@ def check_performance(
 def _window(project: Project, length: str) -> Window:
     end = project.now()
     return Window(start=end - settings.duration(length), end=end)
+
+
+def _budget(project: Project, version: ModelVersion, stretch: Window) -> Budget:
+    """Return what this check may take; how often checks are made is what the reports show."""
+    chosen = project.settings.drift
+    with project.read() as s:
+        seen = reports.count_drift(s, version.model_id, project.now() - _PACE)
+    return budget.share(
+        settings.duration(chosen.false_alarm_every),
+        window=stretch.end - stretch.start,
+        seen=seen,
+        span=_PACE,
+        most=chosen.alpha,
+    )
 
 
 def _rows(project: Project, version: ModelVersion, stretch: Window) -> pa.Table:

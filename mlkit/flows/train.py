@@ -112,7 +112,9 @@ def _store(project: Project, rows: Material, made: Candidate) -> _Files:
         ) from error
     sha256 = project.artifacts.put(artifact)
     failpoints.reach("train.artifact")
-    profile = project.references.put(reference.build(rows.schema, rows.table))
+    profile = project.references.put(
+        reference.build(rows.schema, rows.in_order, ordered=rows.ordered)
+    )
     failpoints.reach("train.reference")
     return _Files(sha256, profile)
 

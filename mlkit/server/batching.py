@@ -13,16 +13,16 @@ import numpy as np
 
 from mlkit.steps.answers import Predictions
 
-_MOST_ROWS = 1_000  # of one batch: a large request does not hold up small ones for longer
-
 Ask = Callable[[np.ndarray], Predictions]
 
 
 class Batcher:
     """Ask an estimator on behalf of many threads, one batch at a time."""
 
-    def __init__(self, ask: Ask) -> None:
+    def __init__(self, ask: Ask, *, most_rows: int) -> None:
+        """``most_rows`` make a batch, so that many do not hold up few for longer than that."""
         self._ask = ask
+        self._most_rows = most_rows
         self._turn = threading.Lock()
         self._waiting: deque[tuple[np.ndarray, Future[Predictions]]] = deque()
 
@@ -39,7 +39,7 @@ class Batcher:
         """Answer those who wait, first come first served."""
         batch = [self._waiting.popleft()]
         rows = len(batch[0][0])
-        while self._waiting and rows < _MOST_ROWS:
+        while self._waiting and rows < self._most_rows:
             batch.append(self._waiting.popleft())
             rows += len(batch[-1][0])
         try:

@@ -26,6 +26,7 @@ class Boosted:
         self._features = fitted.n_features_in_
         self._numbers = np.arange(len(trees), dtype=float)
         self._nodes, self._bitsets = _join(trees, self._features)
+        self.size_bytes = self._nodes.nbytes
         self._trees = [(tree.nodes, tree.raw_left_cat_bitsets) for tree in trees]
         known, places = fitted._bin_mapper.make_known_categories_bitsets()  # noqa: SLF001
         self._known = known

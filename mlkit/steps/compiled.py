@@ -5,7 +5,7 @@ equal on the whole holdout.
 """
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 from sklearn.dummy import DummyClassifier, DummyRegressor
@@ -36,8 +36,13 @@ from mlkit.steps.transforms import NoCompiledFormError, Transform, chain, compil
 __all__ = ["Compiled", "NoCompiledFormError", "compile_estimator"]
 
 
+_CACHE_BYTES: Final = 1 << 22
+
+
 class Model(Protocol):
     """The last step of an estimator."""
+
+    size_bytes: int
 
     def answer(self, matrix: np.ndarray) -> np.ndarray:
         """Return values of shape (rows,), or probabilities of shape (rows, classes)."""
@@ -50,6 +55,11 @@ class Compiled:
         self.name = name
         self._transform = transform
         self._model = model
+
+    @property
+    def large(self) -> bool:
+        """Tell whether it outgrows a processor's own cache, so that reading it costs the most."""
+        return self._model.size_bytes > _CACHE_BYTES
 
     def answer(self, matrix: np.ndarray) -> np.ndarray:
         """Return values of shape (rows,), or probabilities of shape (rows, known classes)."""
@@ -77,6 +87,7 @@ class Constant:
 
     def __init__(self, answer: np.ndarray) -> None:
         self._answer = answer
+        self.size_bytes = answer.nbytes
 
     def answer(self, matrix: np.ndarray) -> np.ndarray:
         """Return the constant for each row."""

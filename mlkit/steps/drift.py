@@ -4,31 +4,36 @@ The statistics are in ``distance``, how many rows a correlated series is worth i
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, NamedTuple, Self
 
 import msgspec
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from mlkit import settings
 from mlkit.errors import InvalidInputError
-from mlkit.steps import casts, correlation, reference
-from mlkit.steps.distance import chi2, false_discovery, ks, ks_detectable, two_proportion
+from mlkit.steps import casts, correlation, reference, scatter
+from mlkit.steps.distance import (
+    chi2,
+    chi2_visible,
+    false_discovery,
+    ks,
+    ks_visible,
+    two_proportion,
+)
+from mlkit.steps.drift_result import DriftResult, FeatureDrift, Rows, Verdict
 from mlkit.steps.reference import Profile, Reference
 
-__all__ = ["DriftResult", "DriftRule", "chi2", "compare", "compare_tables", "ks"]
-
-Verdict = Literal["drift", "ok", "insufficient_data"]
-
+_PLAIN: Final = 0.25  # a KS distance of a shift by 0.64 standard deviations
 _LEADING: Final = 3  # labels whose series stand for the correlation of a categorical column
 
 
 class DriftRule(msgspec.Struct, frozen=True, kw_only=True):
-    """When a feature has drifted; ``ordered`` says that the current rows are in time order.
+    """When a feature has drifted; ``alpha`` is the chance of a false alarm in one check.
 
-    Rows in time order resemble their neighbours, so they count for fewer. Of rows in any other
-    order nothing is known, and a sorted file would look like one value.
+    ``ordered`` says that the current rows are in time order. They resemble their neighbours, so
+    they count for fewer. Of rows in any other order nothing is known, and a sorted file would look
+    like one value.
     """
 
     alpha: float = settings.Drift().alpha
@@ -51,74 +56,10 @@ class DriftRule(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class FeatureDrift(msgspec.Struct, frozen=True, kw_only=True):
-    """One test of one column; ``name`` is the column, or ``missing(column)`` for its gaps.
-
-    ``effect`` is the KS distance, the total variation or the change of the missing share.
-    ``p_value`` counts correlated rows as ``effective_rows``; ``detectable`` is the smallest
-    effect that could have been told from chance. ``drifted`` is null if nothing can be said: with
-    too few rows, or where that smallest effect is above the threshold and nothing was found.
-    """
-
-    name: str
-    column: str
-    kind: Literal["number", "category", "hour", "missing"]
-    test: Literal["ks", "chi2", "two_proportion"]
-    statistic: float
-    p_value: float
-    q_value: float = 1.0
-    effect: float
-    threshold: float
-    drifted: bool | None = None
-    detectable: float | None = None
-    effective_rows: float
-
-
-class Rows(msgspec.Struct, frozen=True):
-    """How many rows were compared."""
-
-    reference: int
-    current: int
-
-
-class DriftResult(msgspec.Struct, frozen=True, kw_only=True):
-    """The verdict on a table and the evidence for it."""
-
-    verdict: Verdict
-    features: tuple[FeatureDrift, ...]
-    rows: Rows
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def drifted(self) -> tuple[str, ...]:
-        """The names of the features that drifted, the largest effect over its threshold first."""
-        found = [feature for feature in self.features if feature.drifted]
-        return tuple(f.name for f in sorted(found, key=excess, reverse=True))
-
-    @property
-    def summary(self) -> str:
-        """The verdict in one line."""
-        if self.verdict == "insufficient_data":
-            worth = max((feature.effective_rows for feature in self.features), default=0.0)
-            less = f", worth {worth:.0f} independent ones" if 0 < worth < self.rows.current else ""
-            return f"insufficient data: {self.rows.current} rows{less}"
-        if self.verdict == "ok":
-            judged = [feature for feature in self.features if feature.drifted is not None]
-            of_all = f" of {len(self.features)}" if len(judged) < len(self.features) else ""
-            return f"ok: no drift in {len(judged)}{of_all} tests on {self.rows.current} rows"
-        effects = {feature.name: feature.effect for feature in self.features}
-        named = ", ".join(f"{name} ({effects[name]:.2g})" for name in self.drifted[:3])
-        more = f" and {len(self.drifted) - 3} more" if len(self.drifted) > 3 else ""
-        return f"drift in {named}{more}"
-
-
-def excess(feature: FeatureDrift) -> float:
-    """Return the effect as a multiple of its threshold, to sort by."""
-    return feature.effect / max(feature.threshold, 1e-9)
-
-
 def compare_tables(first: pa.Table, second: pa.Table, rule: DriftRule) -> DriftResult:
     """Compare the columns that both tables have; what only one has is a warning.
+
+    With ``rule.ordered`` both are in time order.
 
     Raises InvalidInputError if they have none in common.
     """
@@ -129,7 +70,7 @@ def compare_tables(first: pa.Table, second: pa.Table, rule: DriftRule) -> DriftR
         raise InvalidInputError("the two tables have no column in common")
     gone = [name for name in kinds if name not in common]
     added = [name for name in second.column_names if name not in kinds]
-    result = compare(reference.summarize(first, common), second, rule)
+    result = compare(reference.summarize(first, common, ordered=rule.ordered), second, rule)
     notes = (
         *(f"column_missing: '{name}' is only in the reference" for name in gone),
         *(f"column_added: '{name}' is only in the current rows" for name in added),
@@ -146,10 +87,11 @@ def compare(reference: Reference, current: pa.Table, rule: DriftRule) -> DriftRe
     """
     features: list[FeatureDrift] = []
     warnings: list[str] = []
+    look = _Look(rule, rule.alpha / max(1, len(reference.columns)), reference.sizes)
     for profile in reference.columns:
         column = current.column(profile.name)
         warnings.extend(_type_warnings(profile, column))
-        features.extend(_tests(profile, column, rule))
+        features.extend(_tests(profile, column, look))
     enough = current.num_rows >= rule.min_rows
     judged = _judge(features, rule) if enough else tuple(features)
     return DriftResult(
@@ -157,6 +99,7 @@ def compare(reference: Reference, current: pa.Table, rule: DriftRule) -> DriftRe
         features=judged,
         rows=Rows(reference.rows, current.num_rows),
         warnings=(*warnings, *(_blind(judged) if enough else ())),
+        alpha=rule.alpha,
     )
 
 
@@ -177,7 +120,8 @@ def _has_drifted(feature: FeatureDrift, q_value: float, rule: DriftRule) -> bool
 
 
 def _is_blind(feature: FeatureDrift) -> bool:
-    return feature.detectable is not None and feature.detectable > feature.threshold
+    """Tell whether even a change that nobody would miss might have passed unseen."""
+    return feature.visible > max(_PLAIN, feature.threshold)
 
 
 def _verdict(features: Sequence[FeatureDrift]) -> Verdict:
@@ -185,29 +129,49 @@ def _verdict(features: Sequence[FeatureDrift]) -> Verdict:
     return "drift" if True in found else "ok" if False in found else "insufficient_data"
 
 
-def _tests(profile: Profile, column: Any, rule: DriftRule) -> Iterator[FeatureDrift]:
+class _Look(NamedTuple):
+    """How the columns are looked at: the rule, the share of alpha of one test, the window sizes."""
+
+    rule: DriftRule
+    alpha: float
+    sizes: tuple[int, ...]
+
+    def tau(self, known: np.ndarray, events: Sequence[np.ndarray]) -> float:
+        """Return how many current rows are worth one: what windows of the reference have shown.
+
+        Only where these say nothing the current rows are asked, ``events`` of which show how
+        neighbours resemble each other; a change in their midst looks like that, too.
+        """
+        if not self.rule.ordered:
+            return 1.0
+        if self.sizes:
+            return scatter.at(known, self.sizes, len(events[0]))
+        return correlation.time(events)
+
+
+def _tests(profile: Profile, column: Any, look: _Look) -> Iterator[FeatureDrift]:
     """Yield the tests of one column: its values, where both sides have some, and its gaps."""
     if profile.measure == "number":
         values = reference.numbers(column)
         present = len(values)
         if present:
-            yield _number(profile, values, rule)
+            yield _number(profile, values, look)
     else:
         texts = reference.labels(column, profile.measure, numeric=profile.numeric)
         present = len(texts) - texts.null_count
         if present and profile.present:
-            yield _labels(profile, texts.drop_null(), rule)
+            yield _labels(profile, texts.drop_null(), look)
     missing = len(column) - present
     if profile.rows and len(column) and (missing or profile.present < profile.rows):
-        yield _missing(profile, column, missing, rule)
+        yield _missing(profile, column, missing, look)
 
 
-def _number(profile: Profile, values: np.ndarray, rule: DriftRule) -> FeatureDrift:
-    tau = 1.0
-    if rule.ordered:
-        quartiles = profile.values[[len(profile.values) * part // 4 for part in (1, 2, 3)]]
-        tau = correlation.time([values <= quartile for quartile in quartiles])
-    distance, p_value = ks(profile.values, values, rows=(profile.present / tau, len(values) / tau))
+def _number(profile: Profile, values: np.ndarray, look: _Look) -> FeatureDrift:
+    quartiles = profile.values[[len(profile.values) * part // 4 for part in (1, 2, 3)]]
+    tau = look.tau(profile.taus[0], [values <= quartile for quartile in quartiles])
+    sizes = profile.present / tau, len(values) / tau
+    distance, p_value = ks(profile.values, values, rows=sizes)
+    threshold = look.rule.min_ks
     return FeatureDrift(
         name=profile.name,
         column=profile.name,
@@ -216,26 +180,20 @@ def _number(profile: Profile, values: np.ndarray, rule: DriftRule) -> FeatureDri
         statistic=distance,
         p_value=p_value,
         effect=distance,
-        threshold=rule.min_ks,
-        detectable=ks_detectable(rule.alpha, profile.present / tau, len(values) / tau),
-        effective_rows=len(values) / tau,
+        threshold=threshold,
+        visible=ks_visible(look.alpha, threshold, _joint(*sizes)),
+        effective_rows=sizes[1],
     )
 
 
-def _labels(profile: Profile, texts: Any, rule: DriftRule) -> FeatureDrift:
-    places = pc.index_in(texts, pa.array(profile.labels, pa.string()))
-    codes = (
-        places.to_numpy(zero_copy_only=False)
-        if isinstance(places, pa.Array)
-        else (places.combine_chunks().to_numpy(zero_copy_only=False))
-    )
+def _labels(profile: Profile, texts: Any, look: _Look) -> FeatureDrift:
+    codes = reference.codes_of(texts, profile.labels)
     unseen = len(profile.labels)
-    codes = np.where(np.isnan(codes), unseen, codes).astype(np.int64)
-    tau = 1.0
-    if rule.ordered:
-        tau = correlation.time([codes == code for code in range(min(_LEADING, unseen))])
+    tau = look.tau(profile.taus[0], [codes == code for code in range(min(_LEADING, unseen))])
     counts = np.bincount(codes, minlength=unseen + 1)
     statistic, p_value, variation = chi2(profile.counts, counts, tau=tau)
+    threshold = look.rule.min_tv
+    rows = _joint(profile.present / tau, len(texts) / tau)
     return FeatureDrift(
         name=profile.name,
         column=profile.name,
@@ -244,19 +202,19 @@ def _labels(profile: Profile, texts: Any, rule: DriftRule) -> FeatureDrift:
         statistic=statistic,
         p_value=p_value,
         effect=variation,
-        threshold=rule.min_tv,
+        threshold=threshold,
+        visible=chi2_visible(look.alpha, threshold, profile.counts, rows),
         effective_rows=len(texts) / tau,
     )
 
 
-def _missing(profile: Profile, column: Any, missing: int, rule: DriftRule) -> FeatureDrift:
-    tau = 1.0
-    if rule.ordered:
-        gaps = pc.is_null(column, nan_is_null=True).to_numpy()
-        tau = correlation.time([gaps])
-    z, p_value, change = two_proportion(
-        (profile.rows - profile.present, profile.rows), (missing, len(column)), tau=tau
-    )
+def _missing(profile: Profile, column: Any, missing: int, look: _Look) -> FeatureDrift:
+    tau = look.tau(profile.taus[1], [reference.gaps(column) == 1])
+    before = profile.rows - profile.present
+    z, p_value, change = two_proportion((before, profile.rows), (missing, len(column)), tau=tau)
+    threshold = look.rule.min_missing
+    rows = _joint(profile.rows / tau, len(column) / tau)
+    counts = np.array([before, profile.present])
     return FeatureDrift(
         name=f"missing({profile.name})",
         column=profile.name,
@@ -265,9 +223,15 @@ def _missing(profile: Profile, column: Any, missing: int, rule: DriftRule) -> Fe
         statistic=z,
         p_value=p_value,
         effect=change,
-        threshold=rule.min_missing,
+        threshold=threshold,
+        visible=chi2_visible(look.alpha, threshold, counts, rows),
         effective_rows=len(column) / tau,
     )
+
+
+def _joint(first: float, second: float) -> float:
+    """Return how many rows of one sample two samples of these sizes are worth."""
+    return first * second / (first + second)
 
 
 def _type_warnings(profile: Profile, column: Any) -> Iterator[str]:
@@ -289,6 +253,6 @@ def _blind(features: Sequence[FeatureDrift]) -> Iterator[str]:
         if feature.drifted is None:
             yield (
                 f"blind: '{feature.name}' is judged on {feature.effective_rows:.0f} effective "
-                f"rows, which show no distance below {feature.detectable:.2f}, so the verdict "
-                "leaves it out; compare more rows or another window"
+                f"rows, which show nothing below {feature.visible:.2f} with certainty, so the "
+                "verdict leaves it out; compare more rows or a longer window"
             )

@@ -20,6 +20,7 @@ class Forest:
 
     def __init__(self, trees: list[Any], features: int, *, probable: bool) -> None:
         self._tree = _join([tree.__getstate__() for tree in trees], features)
+        self.size_bytes = int(self._tree.__getstate__()["nodes"].nbytes)
         self._numbers = np.arange(len(trees), dtype=np.float32)
         self._features = features
         self._probable = probable

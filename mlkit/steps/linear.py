@@ -13,6 +13,7 @@ class Linear:
     def __init__(self, fitted: Any) -> None:
         self._weights = [np.ascontiguousarray(row) for row in np.atleast_2d(fitted.coef_)]
         self._intercepts = np.broadcast_to(fitted.intercept_, len(self._weights)).tolist()
+        self.size_bytes = sum(weights.nbytes for weights in self._weights)
         self._probable = isinstance(fitted, LogisticRegression)
 
     def answer(self, matrix: np.ndarray) -> np.ndarray:

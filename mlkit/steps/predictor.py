@@ -62,6 +62,11 @@ class Predictor:
         return self._compiled is not None
 
     @property
+    def large(self) -> bool:
+        """Tell whether the fitted arrays outgrow a processor's own cache."""
+        return self._compiled is not None and self._compiled.large
+
+    @property
     def batchable(self) -> bool:
         """Tell whether many rows in one call get the bits that each would get alone."""
         return self.way != "rows"

@@ -1,11 +1,12 @@
 """What a table looked like, in little space: all that a later drift check needs of it.
 
-Sorted values of a numeric column, counts of any other, missing values of both. No rule lives here.
+Sorted values of a numeric column, counts of any other, missing values of both, and how windows of
+it scatter. No rule lives here.
 """
 
 import io
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
 import msgspec
@@ -14,13 +15,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlkit.errors import DamagedError
-from mlkit.steps import casts
+from mlkit.steps import casts, scatter
 from mlkit.steps.columns import InputSchema, Kind
 
 MAX_VALUES: Final = 100_000
 MAX_LABELS: Final = 254  # as many as ``encode`` tells apart
 FEW: Final = 20
-_FORMAT: Final = 1
+_FORMAT: Final = 2
+_READABLE: Final = (1, 2)  # 1 had no taus
 
 Measure = Literal["number", "label", "hour"]
 """How a column is compared: by its sorted values, its labels, or the hour of day of its times.
@@ -48,7 +50,9 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
 
     ``labels`` are the most frequent ones, ``counts`` theirs and, last, that of all others.
     ``values`` are sorted: all of them, or, beyond ``MAX_VALUES``, that many order statistics at
-    even steps, which move a KS distance by at most ``1 / MAX_VALUES``.
+    even steps, which move a KS distance by at most ``1 / MAX_VALUES``. ``taus`` has shape
+    (2, sizes): how many rows are worth one in windows of the reference's sizes, of values and of
+    gaps; without columns if the rows are in no order.
     """
 
     name: str
@@ -59,13 +63,15 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     labels: tuple[str, ...] = ()
     counts: np.ndarray
     values: np.ndarray
+    taus: np.ndarray
 
 
 class Reference(msgspec.Struct, frozen=True, kw_only=True):
-    """All columns of a table of ``rows`` rows."""
+    """All columns of a table of ``rows`` rows; ``sizes`` are the windows that were looked at."""
 
     rows: int
     columns: tuple[Profile, ...]
+    sizes: tuple[int, ...] = ()
 
 
 class _Head(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,18 +88,26 @@ class _Header(msgspec.Struct, frozen=True, kw_only=True):
     format: int
     rows: int
     columns: tuple[_Head, ...]
+    sizes: tuple[int, ...] = ()
 
 
-def build(schema: InputSchema, table: pa.Table) -> bytes:
+def build(schema: InputSchema, table: pa.Table, *, ordered: bool) -> bytes:
     """Return the reference of the input columns of ``table``, as a file without any pickle."""
-    return dump(summarize(table, {column.name: column.kind for column in schema.columns}))
+    kinds = {column.name: column.kind for column in schema.columns}
+    return dump(summarize(table, kinds, ordered=ordered))
 
 
-def summarize(table: pa.Table, kinds: Mapping[str, Kind] | None = None) -> Reference:
-    """Return the reference of the columns named in ``kinds``; by default of all of them."""
+def summarize(
+    table: pa.Table, kinds: Mapping[str, Kind] | None = None, *, ordered: bool = False
+) -> Reference:
+    """Return the reference of the columns named in ``kinds``; by default of all of them.
+
+    ``ordered`` says that the rows are in time order, so that their windows mean something.
+    """
     wanted = kinds if kinds is not None else kinds_of(table)
-    profiles = (_profile(name, kind, table.column(name)) for name, kind in wanted.items())
-    return Reference(rows=table.num_rows, columns=tuple(profiles))
+    sizes = scatter.sizes(table.num_rows) if ordered else ()
+    profiles = (_profile(name, kind, table.column(name), sizes) for name, kind in wanted.items())
+    return Reference(rows=table.num_rows, columns=tuple(profiles), sizes=sizes)
 
 
 def kinds_of(table: pa.Table) -> dict[str, Kind]:
@@ -108,11 +122,12 @@ def dump(reference: Reference) -> bytes:
         _Head(name=p.name, measure=p.measure, numeric=p.numeric, present=p.present, labels=p.labels)
         for p in reference.columns
     )
-    header = _Header(format=_FORMAT, rows=reference.rows, columns=heads)
+    header = _Header(format=_FORMAT, rows=reference.rows, columns=heads, sizes=reference.sizes)
     arrays = {"header": np.frombuffer(msgspec.json.encode(header), dtype=np.uint8)}
     for place, profile in enumerate(reference.columns):
         arrays[f"values{place}"] = profile.values
         arrays[f"counts{place}"] = profile.counts
+        arrays[f"taus{place}"] = profile.taus
     stream = io.BytesIO()
     np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]  # numpy's stub takes a name for allow_pickle
     return stream.getvalue()
@@ -123,15 +138,17 @@ def load(content: bytes) -> Reference:
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             header = msgspec.json.decode(file["header"].tobytes(), type=_Header)
-            if header.format != _FORMAT:
-                raise DamagedError(f"the reference has format {header.format}, not {_FORMAT}")
+            if header.format not in _READABLE:
+                raise DamagedError(
+                    f"the reference has format {header.format}; this program reads up to {_FORMAT}"
+                )
             profiles = [_restore(file, place, header) for place in range(len(header.columns))]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise DamagedError(
             f"the drift reference cannot be read: {error}; restore a backup "
             "(see: mlkit backup restore)"
         ) from error
-    return Reference(rows=header.rows, columns=tuple(profiles))
+    return Reference(rows=header.rows, columns=tuple(profiles), sizes=header.sizes)
 
 
 def numbers(column: Any) -> np.ndarray:
@@ -140,6 +157,19 @@ def numbers(column: Any) -> np.ndarray:
     values: np.ndarray = present.to_numpy().astype(float)
     known: np.ndarray = values[~np.isnan(values)]
     return known
+
+
+def gaps(column: Any) -> np.ndarray:
+    """Return 1 for each row without a value, else 0."""
+    missing: np.ndarray = pc.is_null(column, nan_is_null=True).to_numpy()
+    return missing.astype(np.int64)
+
+
+def codes_of(texts: Any, known: Sequence[str]) -> np.ndarray:
+    """Return the place of each text in ``known``, ``len(known)`` for any other."""
+    places = pc.index_in(texts, pa.array(known, pa.string()))
+    found: np.ndarray = pc.fill_null(places, len(known)).to_numpy().astype(np.int64)
+    return found
 
 
 def labels(column: Any, measure: Measure, *, numeric: bool = False) -> Any:
@@ -155,11 +185,13 @@ def labels(column: Any, measure: Measure, *, numeric: bool = False) -> Any:
     return column if column.type == casts.TEXT else column.cast(casts.TEXT)
 
 
-def _profile(name: str, kind: Kind, column: Any) -> Profile:
+def _profile(name: str, kind: Kind, column: Any, sizes: tuple[int, ...]) -> Profile:
     numeric = kind in ("number", "integer")
     if numeric:
-        values = np.sort(numbers(column))
-        if len(values) and _distinct(values) > FEW:
+        values = numbers(column)
+        ordered = np.sort(values)
+        if len(values) and _distinct(ordered) > FEW:
+            codes = scatter.cells(values, ordered)
             return Profile(
                 name=name,
                 measure="number",
@@ -167,18 +199,30 @@ def _profile(name: str, kind: Kind, column: Any) -> Profile:
                 rows=len(column),
                 present=len(values),
                 counts=np.zeros(0, dtype=np.int64),
-                values=_thin(values),
+                values=_thin(ordered),
+                taus=_taus(codes, "ks", gaps(column), sizes),
             )
     measure: Measure = "hour" if kind == "datetime" else "label"
-    return _counted(name, labels(column, measure, numeric=numeric), measure, numeric=numeric)
+    texts = labels(column, measure, numeric=numeric)
+    return _counted(name, texts, measure, sizes, numeric=numeric)
 
 
-def _counted(name: str, texts: Any, measure: Measure, *, numeric: bool) -> Profile:
+def _taus(
+    codes: np.ndarray, statistic: scatter.Statistic, missing: np.ndarray, sizes: tuple[int, ...]
+) -> np.ndarray:
+    """Return the taus of the values that are there, and of which rows have none."""
+    return np.array([scatter.taus(codes, statistic, sizes), scatter.taus(missing, "chi2", sizes)])
+
+
+def _counted(
+    name: str, texts: Any, measure: Measure, sizes: tuple[int, ...], *, numeric: bool
+) -> Profile:
     present = texts.drop_null()
     found = pc.value_counts(present)
     pairs = zip(found.field("values").to_pylist(), found.field("counts").to_pylist(), strict=True)
     ranked = sorted(pairs, key=lambda pair: (-pair[1], pair[0]))
     kept = ranked[:MAX_LABELS]
+    kept_labels = tuple(label for label, _ in kept)
     others = len(present) - sum(count for _, count in kept)
     return Profile(
         name=name,
@@ -186,9 +230,10 @@ def _counted(name: str, texts: Any, measure: Measure, *, numeric: bool) -> Profi
         numeric=numeric,
         rows=len(texts),
         present=len(present),
-        labels=tuple(label for label, _ in kept),
+        labels=kept_labels,
         counts=np.array([*(count for _, count in kept), others], dtype=np.int64),
         values=np.zeros(0),
+        taus=_taus(codes_of(present, kept_labels), "chi2", gaps(texts), sizes),
     )
 
 
@@ -214,4 +259,5 @@ def _restore(file: Any, place: int, header: _Header) -> Profile:
         labels=head.labels,
         counts=file[f"counts{place}"],
         values=file[f"values{place}"],
+        taus=file[f"taus{place}"] if header.sizes else np.zeros((2, 0)),
     )

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, String, select
+from sqlalchemy import JSON, ForeignKey, Index, String, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from mlkit.store.base import Base, UtcDateTime
@@ -44,6 +44,15 @@ class PerformanceReport(_Report, Base):
     rows: Mapped[int]
     coverage: Mapped[float]
     version: Mapped[ModelVersion] = relationship(lazy="joined")
+
+
+def count_drift(s: Session, model_id: int, since: datetime) -> int:
+    """Return how many drift checks of a model were recorded since a moment."""
+    query = select(func.count()).select_from(DriftReport)
+    return (
+        s.scalar(query.where(DriftReport.model_id == model_id, DriftReport.created_at >= since))
+        or 0
+    )
 
 
 def latest_drift(s: Session, model: Model) -> DriftReport | None:

@@ -251,3 +251,13 @@ def test_the_selector_leads_to_every_tree(count: int) -> None:
             steps += 1
         assert -at - 1 == number
         assert steps <= (count - 1).bit_length()
+
+
+def test_many_deep_trees_outgrow_a_processors_cache_and_few_do_not() -> None:
+    rng = np.random.default_rng(0)
+    rows, target = rng.normal(size=(4_000, 5)), rng.integers(0, 2, 4_000)
+    few = RandomForestClassifier(5, random_state=0).fit(rows, target)
+    many = RandomForestClassifier(60, random_state=0).fit(rows, target)
+    assert not compile_estimator(few).large
+    assert compile_estimator(many).large
+    assert not compile_estimator(LogisticRegression().fit(rows, target)).large

@@ -2,13 +2,14 @@ import io
 import zipfile
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pytest
 from scipy import stats
 
 from mlkit.errors import DamagedError
-from mlkit.steps import distance, reference
+from mlkit.steps import distance, reference, scatter
 from mlkit.steps.columns import Column, InputSchema
 
 
@@ -57,8 +58,47 @@ def test_only_the_input_columns_are_kept() -> None:
     schema = InputSchema(
         columns=(Column(name="rooms", kind="integer"),), target="plan", task="classification"
     )
-    read = reference.load(reference.build(schema, mixed()))
+    read = reference.load(reference.build(schema, mixed(), ordered=False))
     assert [profile.name for profile in read.columns] == ["rooms"]
+
+
+def test_rows_in_time_order_show_how_windows_of_them_scatter() -> None:
+    rng = np.random.default_rng(5)
+    slow = np.repeat(rng.normal(size=400), 10)
+    names = np.repeat(rng.choice(["a", "b", "c"], 400), 10)
+    holes = np.repeat(rng.random(400) < 0.3, 10)
+    gappy = pa.array(np.where(holes, np.nan, rng.normal(size=4_000)), from_pandas=True)
+    table = pa.table(
+        {"slow": slow, "names": names, "quick": rng.normal(size=4_000), "gappy": gappy}
+    )
+    found = reference.load(reference.dump(reference.summarize(table, ordered=True)))
+    assert found.sizes == scatter.sizes(4_000)
+    taus = {profile.name: profile.taus for profile in found.columns}
+    assert all(5 < np.median(taus[name][0]) < 20 for name in ("slow", "names"))
+    assert 5 < np.median(taus["gappy"][1]) < 20
+    assert np.median(taus["gappy"][0]) == np.median(taus["quick"]) == 1
+
+
+def test_a_reference_of_the_first_format_is_read_without_taus() -> None:
+    found = reference.summarize(mixed(), ordered=True)
+    with np.load(io.BytesIO(reference.dump(found))) as file:
+        arrays = {name: file[name] for name in file.files if not name.startswith("taus")}
+    header = msgspec.json.decode(arrays["header"].tobytes()) | {"format": 1}
+    del header["sizes"]
+    arrays["header"] = np.frombuffer(msgspec.json.encode(header), dtype=np.uint8)
+    stream = io.BytesIO()
+    np.savez(stream, **arrays)
+    old = reference.load(stream.getvalue())
+    assert (old.rows, old.sizes) == (found.rows, ())
+    assert all(profile.taus.shape == (2, 0) for profile in old.columns)
+
+
+def test_a_format_of_the_future_is_named() -> None:
+    header = {"format": 9, "rows": 1, "columns": []}
+    stream = io.BytesIO()
+    np.savez(stream, header=np.frombuffer(msgspec.json.encode(header), dtype=np.uint8))
+    with pytest.raises(DamagedError, match="has format 9; this program reads up to 2"):
+        reference.load(stream.getvalue())
 
 
 def test_the_same_rows_give_the_same_bytes() -> None:

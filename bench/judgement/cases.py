@@ -1,0 +1,116 @@
+"""References and windows in which nothing has changed, and what may change in a window."""
+
+import gzip
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+from scipy.signal import lfilter
+
+FEATURES = 20
+DAY = 1_000  # rows
+
+Source = Callable[[np.random.Generator, int], tuple[np.ndarray, np.ndarray]]
+Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+
+
+def _noise(rng: np.random.Generator, rows: int) -> np.ndarray:
+    return rng.normal(size=(rows, FEATURES))
+
+
+def _autoregressive(phi: float) -> Source:
+    def draw(rng: np.random.Generator, rows: int) -> np.ndarray:
+        innovations = _noise(rng, rows + 500)
+        return np.asarray(lfilter([np.sqrt(1 - phi**2)], [1, -phi], innovations, axis=0))[500:]
+
+    return _apart(draw)
+
+
+def _weekly(rng: np.random.Generator, rows: int) -> np.ndarray:
+    """Return features with a course of the day and other weekends, from a random weekday on."""
+    moments = np.arange(rows) + DAY * int(rng.integers(7))
+    course = 0.5 * np.sin(2 * np.pi * moments / DAY) + 0.7 * (moments // DAY % 7 >= 5)
+    return _noise(rng, rows) + course[:, None]
+
+
+def _ties(rng: np.random.Generator, rows: int) -> np.ndarray:
+    return np.round(rng.gamma(2, 2, size=(rows, FEATURES)) * 4) / 4
+
+
+def _apart(draw: Callable[[np.random.Generator, int], np.ndarray]) -> Source:
+    """Draw the window for itself: long after the reference."""
+    return lambda rng, rows: (draw(rng, 30 * DAY), draw(rng, rows))
+
+
+def nulls() -> Mapping[str, Source]:
+    """Return by name how references and windows without any change are drawn."""
+    return {
+        "independent": _apart(_noise),
+        "AR(1) 0.8": _autoregressive(0.8),
+        "AR(1) 0.95": _autoregressive(0.95),
+        "weekly season": _apart(_weekly),
+        "heavy ties": _apart(_ties),
+    }
+
+
+def real(folder: Path) -> Mapping[str, Source]:
+    """Return the same of real and simulated files in ``folder``, where nothing is known to change.
+
+    Stationary: a window anywhere behind a reference. Shuffled: rows of both drawn at random.
+    """
+    found: dict[str, Source] = {}
+    stream = folder / "synthetic_sea_stream.csv.gz"
+    if stream.exists():
+        found["stationary stream"] = _pieces(_read(stream)[:, :3], shuffled=False)
+    prices = folder / "elec2.csv.gz"
+    if prices.exists():
+        found["electricity, shuffled"] = _pieces(_read(prices), shuffled=True)
+    return found
+
+
+def _pieces(values: np.ndarray, *, shuffled: bool) -> Source:
+    def draw(rng: np.random.Generator, rows: int) -> tuple[np.ndarray, np.ndarray]:
+        data = rng.permutation(values) if shuffled else values
+        split = len(data) // 2
+        start = int(rng.integers(split, len(data) - rows))
+        return data[:split], data[start : start + rows]
+
+    return draw
+
+
+def _read(path: Path) -> np.ndarray:
+    """Return the columns of a CSV file that are numbers throughout."""
+    with gzip.open(path, "rt") as file:
+        rows = [line.rstrip("\n").split(",") for line in file][1:]
+    columns = [column for column in zip(*rows, strict=True) if _is_number(column[0])]
+    return np.array(columns, dtype=float).T
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _shift(sd: float) -> Change:
+    def change(window: np.ndarray, _rng: np.random.Generator) -> np.ndarray:
+        window[:, 0] += sd
+        return window
+
+    return change
+
+
+def _wider(window: np.ndarray, _rng: np.random.Generator) -> np.ndarray:
+    window[:, 0] *= np.sqrt(1.5)
+    return window
+
+
+CHANGES: Mapping[str, Change] = {
+    "mean + 0.1 sd": _shift(0.1),
+    "mean + 0.2 sd": _shift(0.2),
+    "mean + 0.5 sd": _shift(0.5),
+    "variance x 1.5": _wider,
+}
+"""What happens to one feature of twenty."""

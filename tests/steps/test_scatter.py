@@ -1,0 +1,64 @@
+"""How windows of a series scatter: measured as theory says."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from scipy.signal import lfilter
+
+from mlkit.steps import scatter
+
+
+def _series(phi: float, rows: int) -> Callable[[int], np.ndarray]:
+    def make(seed: int) -> np.ndarray:
+        noise = np.random.default_rng(seed).normal(size=rows + 500)
+        return np.asarray(lfilter([np.sqrt(1 - phi**2)], [1, -phi], noise))[500:]
+
+    return make
+
+
+def _median_tau(values: np.ndarray) -> float:
+    sizes = [size for size in scatter.sizes(len(values)) if size > 200]
+    codes = scatter.cells(values, np.sort(values))
+    return float(np.median(scatter.taus(codes, "ks", sizes)))
+
+
+@pytest.mark.parametrize(("phi", "least", "most"), [(0.0, 1.0, 1.2), (0.8, 5, 9), (0.95, 20, 45)])
+def test_an_autoregressive_series_has_the_tau_of_its_median(
+    phi: float, least: float, most: float
+) -> None:
+    """The sum of the autocorrelations of 1{x <= median}: 2/pi arcsin(phi^k), 6.0 and 25.6."""
+    found = np.median([_median_tau(_series(phi, 40_000)(seed)) for seed in range(3)])
+    assert least <= found <= most
+
+
+def test_a_window_of_a_whole_season_is_worth_its_rows_and_a_part_of_it_is_not() -> None:
+    rows = np.arange(60_000)
+    values = np.sin(2 * np.pi * rows / 1_024) + np.random.default_rng(0).normal(size=len(rows))
+    codes = scatter.cells(values, np.sort(values))
+    part, whole = scatter.taus(codes, "ks", [430, 1_024])
+    assert whole < 1.5
+    assert part > 20
+
+
+def test_labels_in_runs_count_for_fewer() -> None:
+    codes = np.repeat(np.random.default_rng(1).integers(0, 4, 2_000), 8)
+    found = scatter.taus(codes, "chi2", [256, 1_024])
+    assert ((found > 5) & (found < 16)).all()
+
+
+@pytest.mark.parametrize("statistic", ["ks", "chi2"])
+def test_a_constant_is_worth_its_rows(statistic: scatter.Statistic) -> None:
+    assert scatter.taus(np.zeros(1_000, dtype=int), statistic, [64]).tolist() == [1.0]
+
+
+def test_too_few_windows_say_nothing() -> None:
+    codes = np.arange(500) // 100
+    assert scatter.taus(codes, "chi2", [100]).tolist() == [1.0]
+    assert scatter.sizes(511) == ()
+    assert scatter.at(np.ones(0), (), 100) == 1.0
+
+
+def test_beyond_the_sizes_looked_at_the_last_one_holds() -> None:
+    assert scatter.at(np.array([2.0, 8.0]), [100, 400], 10) == pytest.approx(2.0)
+    assert scatter.at(np.array([2.0, 8.0]), [100, 400], 10_000) == pytest.approx(8.0)
