@@ -37,6 +37,11 @@ def _ties(rng: np.random.Generator, rows: int) -> np.ndarray:
     return np.round(rng.gamma(2, 2, size=(rows, FEATURES)) * 4) / 4
 
 
+def _labels(rng: np.random.Generator, rows: int) -> np.ndarray:
+    """Return labels as whole numbers: five of them, the rarest with a share of 5 points."""
+    return rng.choice(5, p=[0.4, 0.25, 0.2, 0.1, 0.05], size=(rows, FEATURES))
+
+
 def _apart(draw: Callable[[np.random.Generator, int], np.ndarray]) -> Source:
     """Draw the window for itself: long after the reference."""
     return lambda rng, rows: (draw(rng, 30 * DAY), draw(rng, rows))
@@ -50,6 +55,7 @@ def nulls() -> Mapping[str, Source]:
         "AR(1) 0.95": _autoregressive(0.95),
         "weekly season": _apart(_weekly),
         "heavy ties": _apart(_ties),
+        "labels": _apart(_labels),
     }
 
 
@@ -61,10 +67,10 @@ def real(folder: Path) -> Mapping[str, Source]:
     found: dict[str, Source] = {}
     stream = folder / "synthetic_sea_stream.csv.gz"
     if stream.exists():
-        found["stationary stream"] = _pieces(_read(stream)[:, :3], shuffled=False)
+        found["stationary stream"] = _pieces(_read(stream, "class"), shuffled=False)
     prices = folder / "elec2.csv.gz"
     if prices.exists():
-        found["electricity, shuffled"] = _pieces(_read(prices), shuffled=True)
+        found["electricity, shuffled"] = _pieces(_read(prices, "up"), shuffled=True)
     return found
 
 
@@ -78,12 +84,13 @@ def _pieces(values: np.ndarray, *, shuffled: bool) -> Source:
     return draw
 
 
-def _read(path: Path) -> np.ndarray:
+def _read(path: Path, *without: str) -> np.ndarray:
     """Return the columns of a CSV file that are numbers throughout."""
     with gzip.open(path, "rt") as file:
-        rows = [line.rstrip("\n").split(",") for line in file][1:]
-    columns = [column for column in zip(*rows, strict=True) if _is_number(column[0])]
-    return np.array(columns, dtype=float).T
+        names, *rows = [line.rstrip("\n").split(",") for line in file]
+    columns = zip(names, zip(*rows, strict=True), strict=True)
+    kept = [values for name, values in columns if name not in without and _is_number(values[0])]
+    return np.array(kept, dtype=float).T
 
 
 def _is_number(text: str) -> bool:
@@ -107,10 +114,31 @@ def _wider(window: np.ndarray, _rng: np.random.Generator) -> np.ndarray:
     return window
 
 
+def _more_of_a_label(window: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Move the share of the most frequent label from 40 to 45 points."""
+    others = window[:, 0] != 0
+    window[others & (rng.random(len(window)) < 0.05 / 0.6), 0] = 0
+    return window
+
+
 CHANGES: Mapping[str, Change] = {
     "mean + 0.1 sd": _shift(0.1),
     "mean + 0.2 sd": _shift(0.2),
     "mean + 0.5 sd": _shift(0.5),
     "variance x 1.5": _wider,
+    "share + 5 points": _more_of_a_label,
 }
 """What happens to one feature of twenty."""
+
+CHANGED: Mapping[str, tuple[str, ...]] = {
+    "independent": ("mean + 0.1 sd", "mean + 0.2 sd", "mean + 0.5 sd", "variance x 1.5"),
+    "AR(1) 0.8": ("mean + 0.1 sd", "mean + 0.2 sd", "mean + 0.5 sd", "variance x 1.5"),
+    "labels": ("share + 5 points",),
+}
+"""What is changed in which data."""
+
+
+def onset(folder: Path) -> tuple[np.ndarray, int, int] | None:
+    """Return a file with a change, where the reference ends and where the change begins."""
+    loans = folder / "synthetic_car_loan.csv.gz"
+    return (_read(loans, "id", "repaid"), 45_000, 75_000) if loans.exists() else None

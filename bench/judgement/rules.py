@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 from scipy import stats
+from scipy.spatial import distance
 
 from mlkit.steps import drift, reference
 from mlkit.steps.drift import DriftRule
@@ -55,14 +56,19 @@ def benjamini_hochberg(known: np.ndarray) -> Judge:
 
 
 def half_of_the_columns(known: np.ndarray) -> Judge:
-    """Return Evidently's rule: half of the columns have a Wasserstein distance of 0.1 sd."""
+    """Return Evidently's rule: half of the columns are 0.1 away.
+
+    Numbers by the Wasserstein distance in standard deviations, labels by Jensen and Shannon's.
+    """
     deviations = known.std(axis=0)
 
+    def far(window: np.ndarray, i: int) -> float:
+        if _are_labels(known):
+            return _divergence(known[:, i], window[:, i])
+        return float(stats.wasserstein_distance(known[::10, i], window[:, i]) / deviations[i])
+
     def judge(window: np.ndarray) -> Opinion:
-        distances = [
-            stats.wasserstein_distance(known[::10, i], window[:, i]) / deviations[i]
-            for i in range(known.shape[1])
-        ]
+        distances = [far(window, i) for i in range(known.shape[1])]
         flagged = np.mean(np.array(distances) >= 0.1)
         return Opinion(bool(flagged >= 0.5), float(np.max(distances)))
 
@@ -70,12 +76,16 @@ def half_of_the_columns(known: np.ndarray) -> Judge:
 
 
 def three_deviations(known: np.ndarray) -> Judge:
-    """Return NannyML's rule: a KS distance beyond mean + 3 sd of the reference's own chunks."""
+    """Return NannyML's rule: a distance beyond mean + 3 sd of the reference's own chunks.
+
+    Of numbers the KS distance, of labels Jensen and Shannon's.
+    """
     ordered = np.sort(known, axis=0)
     limits: dict[int, np.ndarray] = {}
 
     def distances(window: np.ndarray) -> np.ndarray:
-        return np.array([_distance(ordered[:, i], window[:, i]) for i in range(known.shape[1])])
+        measure = _divergence if _are_labels(known) else _distance
+        return np.array([measure(ordered[:, i], window[:, i]) for i in range(known.shape[1])])
 
     def judge(window: np.ndarray) -> Opinion:
         rows = len(window)
@@ -92,13 +102,29 @@ def three_deviations(known: np.ndarray) -> Judge:
 def _by_p_values(known: np.ndarray, decide: Callable[[np.ndarray], bool]) -> Judge:
     ordered = np.sort(known, axis=0)
 
-    def judge(window: np.ndarray) -> Opinion:
+    def p_value(window: np.ndarray, i: int) -> float:
+        if _are_labels(known):
+            table = [np.bincount(part, minlength=5) for part in (known[:, i], window[:, i])]
+            return float(stats.chi2_contingency(table, correction=False).pvalue)
         n, m = len(known), len(window)
-        gaps = [_distance(ordered[:, i], window[:, i]) for i in range(known.shape[1])]
-        p_values = stats.kstwo.sf(gaps, round(n * m / (n + m)))
+        gap = _distance(ordered[:, i], window[:, i])
+        return float(stats.kstwo.sf(gap, round(n * m / (n + m))))
+
+    def judge(window: np.ndarray) -> Opinion:
+        p_values = np.array([p_value(window, i) for i in range(known.shape[1])])
         return Opinion(bool(decide(p_values)), -float(p_values.min()))
 
     return judge
+
+
+def _are_labels(values: np.ndarray) -> bool:
+    return values.dtype.kind == "i"
+
+
+def _divergence(known: np.ndarray, window: np.ndarray) -> float:
+    """Return the distance of Jensen and Shannon to the base 2 between the shares of labels."""
+    first, second = (np.bincount(part, minlength=5) / len(part) for part in (known, window))
+    return float(distance.jensenshannon(first, second, base=2))
 
 
 def _distance(ordered: np.ndarray, window: np.ndarray) -> float:
@@ -106,7 +132,8 @@ def _distance(ordered: np.ndarray, window: np.ndarray) -> float:
 
 
 def _table(values: np.ndarray) -> pa.Table:
-    return pa.table({f"x{place}": values[:, place] for place in range(values.shape[1])})
+    columns = values.astype(str) if _are_labels(values) else values
+    return pa.table({f"x{place}": columns[:, place] for place in range(values.shape[1])})
 
 
 RULES: Mapping[str, Callable[[np.ndarray], Judge]] = {

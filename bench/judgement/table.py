@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
+from delay import Delay
 from rules import BUDGET_CHECKS
 
 Opinions = Sequence[dict[str, Any]]
@@ -12,7 +13,7 @@ BUDGET = 1 / BUDGET_CHECKS
 MOST = 1.2 * BUDGET
 
 
-def render(found: Opinions) -> str:
+def render(found: Opinions, delays: Sequence[Delay]) -> str:
     """Return the tables as markdown."""
     names = list(dict.fromkeys(each["rule"] for each in found))
     parts = [
@@ -28,6 +29,10 @@ def render(found: Opinions) -> str:
         f"unchanged, in {BUDGET:.2%} of the windows; for mlkit the verdict as it is.",
         "",
         *_table(_power(found, names), ("data", "change", "rows", "windows", *names)),
+        "",
+        "### Delay: car loans, in which four of seven features shift at a known row",
+        "",
+        *_table(_delays(delays), ("rule", "alarms before", "alarms after", "rows until the first")),
     ]
     return "\n".join(parts) + "\n"
 
@@ -49,6 +54,13 @@ def _power(found: Opinions, names: Sequence[str]) -> Iterable[list[str]]:
             cells.append(share if name == "mlkit" else f"{share} ({fair:.0%})")
         count = len(_alarms(found, names[0], null, change, rows))
         yield [null, change, f"{rows:,}", str(count), *cells]
+
+
+def _delays(delays: Sequence[Delay]) -> Iterable[list[str]]:
+    for each in delays:
+        first = "never" if each.rows_until_the_first is None else f"{each.rows_until_the_first:,}"
+        before = f"{each.alarms_before} of {each.windows_before}"
+        yield [each.rule, before, f"{each.alarms_after} of {each.windows_after}", first]
 
 
 def _fair_power(found: Opinions, name: str, null: str, change: str, rows: int) -> float:

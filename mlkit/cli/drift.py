@@ -99,8 +99,14 @@ def _explain(found: "DriftResult | DriftChecked") -> None:
     budget = getattr(found, "budget", None)
     if budget is not None:
         click.echo(budget.in_words)
-    rows = [(f.name, round(f.effective_rows), f.visible_in_words) for f in found.features]
-    output.print_table(("feature", "worth rows", "found in 4 of 5 cases"), rows)
+    rows = [
+        (f.name, round(f.effective_rows), f.visible_in_words, f.moved, f.psi, f.psi_usual)
+        for f in found.features
+    ]
+    headers = (
+        "feature", "worth rows", "found in 4 of 5 cases", "moved by sd", "PSI", "usual PSI",
+    )  # fmt: skip
+    output.print_table(headers, rows)
 
 
 def _worst_first(feature: "FeatureDrift") -> tuple[bool, float]:

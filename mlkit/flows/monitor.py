@@ -3,22 +3,28 @@
 A check writes one report row, and in the same transaction opens, updates or ends one alert.
 """
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import msgspec
-import numpy as np
 import pyarrow as pa
 from sqlalchemy.orm import Session
 
 from mlkit import settings
-from mlkit.flows import alerting, deploy, logs
+from mlkit.flows import alerting, deploy, evidence, silence
+from mlkit.flows.evidence import Window
 from mlkit.project import Project
-from mlkit.steps import budget, drift, metrics, performance, reference
-from mlkit.steps.answers import Predictions
+from mlkit.steps import (
+    budget,
+    diagnosis,
+    drift,
+    metrics,
+    performance,
+    prediction_columns,
+)
 from mlkit.steps.budget import Budget
 from mlkit.steps.drift import DriftRule
-from mlkit.steps.drift_result import FeatureDrift, Rows, Verdict
+from mlkit.steps.drift_result import FeatureDrift, Rows, Verdict, excess
 from mlkit.steps.metrics import Resampling
 from mlkit.steps.performance import Holdout, Performance, PerformanceRule
 from mlkit.store import alerts, failpoints, reports
@@ -28,14 +34,8 @@ from mlkit.store.reports import DriftReport, PerformanceReport
 
 _KINDS = {DriftReport: "drift", PerformanceReport: "performance"}
 _BAD = ("drift", "degraded")
+_SURE = 0.01  # of what moved, before it is named as a cause
 _PACE = timedelta(days=7)  # how far back the pace of the checks is looked at
-
-
-class Window(msgspec.Struct, frozen=True, kw_only=True):
-    """The stretch of the log that was judged, both ends included."""
-
-    start: datetime
-    end: datetime
 
 
 class DriftChecked(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +73,8 @@ class PerformanceChecked(msgspec.Struct, frozen=True, kw_only=True):
     limit: float
     rows: int
     coverage: float
+    target: FeatureDrift | None
+    diagnosis: str
     summary: str
 
 
@@ -83,12 +85,16 @@ def check_drift(project: Project, model: str, *, window: str | None = None) -> D
     """
     version = deploy.find_version(project, model)
     own = project.settings.model(model).drift_window
-    stretch = _window(project, window or own or project.settings.drift.window)
-    asked = _rows(project, version, stretch)
-    known = reference.load(project.references.read(version.reference_sha256))
+    stretch = evidence.window(project, window or own or project.settings.drift.window)
+    asked = evidence.rows(project, version, stretch)
     allowed = _budget(project, version, stretch)
     rule = DriftRule.from_settings(project.settings.drift, ordered=True)
-    result = drift.compare(known, asked, msgspec.structs.replace(rule, alpha=allowed.alpha))
+    rule = msgspec.structs.replace(rule, alpha=allowed.alpha)
+    result = drift.compare(
+        evidence.reference_of(project, version).of_requests(),
+        evidence.with_answers(version, asked),
+        rule,
+    )
     checked = DriftChecked(
         verdict=result.verdict,
         model=model,
@@ -108,6 +114,7 @@ def check_drift(project: Project, model: str, *, window: str | None = None) -> D
         current_rows=result.rows.current,
     )
     _record(project, report, checked)
+    silence.watch_requests(project, model, stretch.start)
     return checked
 
 
@@ -120,13 +127,15 @@ def check_performance(
     """
     version = deploy.find_version(project, model)
     own = project.settings.model(model).performance_window
-    stretch = _window(project, window or own or project.settings.performance.window)
-    answered = _rows(project, version, stretch)
+    stretch = evidence.window(project, window or own or project.settings.performance.window)
+    answered = evidence.rows(project, version, stretch)
     known = answered.filter(answered["_actual"].is_valid())
-    metric, losses = _losses(version, known)
-    holdout = _holdout(version, metric)
+    metric, losses = evidence.losses(version, known)
+    holdout = evidence.holdout(version, metric)
     rule = PerformanceRule.from_settings(project.settings.performance)
     result = performance.judge(losses, holdout, rule, _resampling(project, known.num_rows))
+    target, said = _diagnose(project, version, result.verdict, answered)
+    in_words = _in_words(result, metric, holdout, known.num_rows)
     checked = PerformanceChecked(
         verdict=result.verdict,
         model=model,
@@ -140,18 +149,16 @@ def check_performance(
         limit=result.limit,
         rows=known.num_rows,
         coverage=known.num_rows / answered.num_rows if answered.num_rows else 0.0,
-        summary=f"v{version.number} {_in_words(result, metric, holdout, known.num_rows)}",
+        target=target,
+        diagnosis=said,
+        summary=f"v{version.number} {in_words}{f'; {said}' if said else ''}",
     )
     report = PerformanceReport(
         **_common(project, version, checked), rows=checked.rows, coverage=checked.coverage
     )
     _record(project, report, checked)
+    silence.watch_actuals(project, model, answered=answered.num_rows, known=checked.rows)
     return checked
-
-
-def _window(project: Project, length: str) -> Window:
-    end = project.now()
-    return Window(start=end - settings.duration(length), end=end)
 
 
 def _budget(project: Project, version: ModelVersion, stretch: Window) -> Budget:
@@ -168,40 +175,23 @@ def _budget(project: Project, version: ModelVersion, stretch: Window) -> Budget:
     )
 
 
-def _rows(project: Project, version: ModelVersion, stretch: Window) -> pa.Table:
-    """Return the rows of this version alone, so that a deployment is no drift."""
-    after = stretch.end + timedelta(microseconds=1)
-    return logs.read(
-        project,
-        version.model.name,
-        start=stretch.start,
-        end=after,
-        version=version.number,
-    )
-
-
-def _losses(version: ModelVersion, rows: pa.Table) -> tuple[str, np.ndarray]:
-    """Return the metric that the version is judged by, and the loss of each row."""
-    schema = deploy.input_schema(version)
-    given = rows["_probabilities"].to_pylist()
-    told = "log_loss" in version.metrics and all(row is not None for row in given)
-    answers = Predictions(
-        values=rows["_value"].to_pylist(),
-        probabilities=np.array(given, dtype=float) if told else None,
-    )
-    metric = metrics.primary(answers, task=schema.task)
-    if not rows.num_rows:
-        return metric, np.zeros(0)
-    actuals = rows["_actual"].to_pylist()
-    return metric, metrics.losses(metric, answers, actuals, schema.classes)
-
-
-def _holdout(version: ModelVersion, metric: str) -> Holdout:
-    found, limits = version.metrics, version.intervals
-    if metric in found:
-        return Holdout(found[metric], limits.get(metric, (0.0, found[metric]))[1])
-    accuracy = found["accuracy"]
-    return Holdout(1 - accuracy, 1 - limits.get("accuracy", (accuracy, 1.0))[0])
+def _diagnose(
+    project: Project, version: ModelVersion, verdict: performance.Verdict, answered: pa.Table
+) -> tuple[FeatureDrift | None, str]:
+    """Return how the actual values moved, and what that and the inputs say about the error."""
+    known = evidence.reference_of(project, version)
+    rule = DriftRule.from_settings(project.settings.drift, ordered=True)
+    rule = msgspec.structs.replace(rule, alpha=min(rule.alpha, _SURE))
+    inputs = drift.compare(known.of_requests(), evidence.with_answers(version, answered), rule)
+    told = answered["_actual"].drop_null().to_pylist()
+    actuals = prediction_columns.actuals(deploy.input_schema(version), told)
+    found = drift.compare(known.of_target(), actuals, rule).features
+    target = next((f for f in found if f.kind != "missing"), None)
+    asked = {column.name for column in deploy.input_schema(version).columns}
+    moved = [f for f in inputs.features if f.drifted and f.column in asked]
+    moved.sort(key=excess, reverse=True)
+    base_moved = target is not None and target.drifted is True
+    return target, diagnosis.of(verdict, moved, base_moved=base_moved)
 
 
 def _resampling(project: Project, rows: int) -> Resampling:

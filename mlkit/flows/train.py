@@ -15,7 +15,7 @@ from mlkit.flows.candidate import Candidate
 from mlkit.flows.deploy import Deployed
 from mlkit.flows.material import Material, Order
 from mlkit.project import Project
-from mlkit.steps import estimators, predictor, reference, threads
+from mlkit.steps import estimators, prediction_columns, predictor, reference, threads
 from mlkit.steps.columns import Task
 from mlkit.steps.gate import Verdict
 from mlkit.steps.target import Wish
@@ -113,7 +113,13 @@ def _store(project: Project, rows: Material, made: Candidate) -> _Files:
     sha256 = project.artifacts.put(artifact)
     failpoints.reach("train.artifact")
     profile = project.references.put(
-        reference.build(rows.schema, rows.in_order, ordered=rows.ordered)
+        reference.build(
+            rows.schema,
+            rows.in_order,
+            prediction_columns.table(rows.schema, made.answers),
+            prediction_columns.actuals(rows.schema, rows.holdout.actuals),
+            ordered=rows.ordered,
+        )
     )
     failpoints.reach("train.reference")
     return _Files(sha256, profile)

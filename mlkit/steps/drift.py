@@ -16,10 +16,13 @@ from mlkit.steps import casts, correlation, reference, scatter
 from mlkit.steps.distance import (
     chi2,
     chi2_visible,
+    deciles,
     false_discovery,
     ks,
     ks_visible,
+    psi,
     two_proportion,
+    wasserstein,
 )
 from mlkit.steps.drift_result import DriftResult, FeatureDrift, Rows, Verdict
 from mlkit.steps.reference import Profile, Reference
@@ -170,7 +173,9 @@ def _number(profile: Profile, values: np.ndarray, look: _Look) -> FeatureDrift:
     quartiles = profile.values[[len(profile.values) * part // 4 for part in (1, 2, 3)]]
     tau = look.tau(profile.taus[0], [values <= quartile for quartile in quartiles])
     sizes = profile.present / tau, len(values) / tau
-    distance, p_value = ks(profile.values, values, rows=sizes)
+    ordered = np.sort(values)
+    distance, p_value = ks(profile.values, ordered, rows=sizes)
+    stability = psi(*deciles(profile.values, ordered))
     threshold = look.rule.min_ks
     return FeatureDrift(
         name=profile.name,
@@ -181,6 +186,9 @@ def _number(profile: Profile, values: np.ndarray, look: _Look) -> FeatureDrift:
         p_value=p_value,
         effect=distance,
         threshold=threshold,
+        moved=wasserstein(profile.values, ordered),
+        psi=stability.value,
+        psi_usual=stability.usual,
         visible=ks_visible(look.alpha, threshold, _joint(*sizes)),
         effective_rows=sizes[1],
     )
@@ -192,6 +200,7 @@ def _labels(profile: Profile, texts: Any, look: _Look) -> FeatureDrift:
     tau = look.tau(profile.taus[0], [codes == code for code in range(min(_LEADING, unseen))])
     counts = np.bincount(codes, minlength=unseen + 1)
     statistic, p_value, variation = chi2(profile.counts, counts, tau=tau)
+    stability = psi(profile.counts, counts)
     threshold = look.rule.min_tv
     rows = _joint(profile.present / tau, len(texts) / tau)
     return FeatureDrift(
@@ -203,6 +212,8 @@ def _labels(profile: Profile, texts: Any, look: _Look) -> FeatureDrift:
         p_value=p_value,
         effect=variation,
         threshold=threshold,
+        psi=stability.value,
+        psi_usual=stability.usual,
         visible=chi2_visible(look.alpha, threshold, profile.counts, rows),
         effective_rows=len(texts) / tau,
     )

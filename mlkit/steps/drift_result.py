@@ -11,7 +11,9 @@ Verdict = Literal["drift", "ok", "insufficient_data"]
 class FeatureDrift(msgspec.Struct, frozen=True, kw_only=True):
     """One test of one column; ``name`` is the column, or ``missing(column)`` for its gaps.
 
-    ``effect`` is the KS distance, the total variation or the change of the missing share.
+    ``effect`` is the KS distance, the total variation or the change of the missing share; beside
+    it ``moved``, the Wasserstein distance in standard deviations of the reference, and ``psi``,
+    the population stability index, which is ``psi_usual`` where nothing has changed.
     ``p_value`` counts correlated rows as ``effective_rows``; ``visible`` is the effect that would
     be found with a power of 80 %. ``drifted`` is null if nothing can be said: with too few rows,
     or where nothing was found and not even a plain change need have been.
@@ -27,6 +29,9 @@ class FeatureDrift(msgspec.Struct, frozen=True, kw_only=True):
     effect: float
     threshold: float
     drifted: bool | None = None
+    moved: float | None = None
+    psi: float | None = None
+    psi_usual: float | None = None
     visible: float
     effective_rows: float
 

@@ -7,6 +7,7 @@ it scatter. No rule lives here.
 import io
 import zipfile
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final, Literal
 
 import msgspec
@@ -30,6 +31,8 @@ Measure = Literal["number", "label", "hour"]
 Numbers with at most ``FEW`` distinct values are labels: ties make a KS test blind. Calendar time
 always passes, so of a time only the hour of day can drift.
 """
+
+Role = Literal["input", "answer", "target"]
 
 _KIND_OF_TYPE: Final[Mapping[pa.DataType, Kind]] = {
     casts.INTEGER: "integer",
@@ -64,6 +67,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     counts: np.ndarray
     values: np.ndarray
     taus: np.ndarray
+    role: Role = "input"
 
 
 class Reference(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +76,16 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True):
     rows: int
     columns: tuple[Profile, ...]
     sizes: tuple[int, ...] = ()
+
+    def of_target(self) -> "Reference":
+        """Return the reference of the actual values alone; versions of old have none of it."""
+        kept = tuple(profile for profile in self.columns if profile.role == "target")
+        return msgspec.structs.replace(self, columns=kept)
+
+    def of_requests(self) -> "Reference":
+        """Return the reference of what is known once a request is answered."""
+        kept = tuple(profile for profile in self.columns if profile.role != "target")
+        return msgspec.structs.replace(self, columns=kept)
 
 
 class _Head(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,6 +96,8 @@ class _Head(msgspec.Struct, frozen=True, kw_only=True):
     numeric: bool
     present: int
     labels: tuple[str, ...]
+    rows: int | None = None  # format 1: those of the reference
+    role: Role = "input"
 
 
 class _Header(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,22 +107,38 @@ class _Header(msgspec.Struct, frozen=True, kw_only=True):
     sizes: tuple[int, ...] = ()
 
 
-def build(schema: InputSchema, table: pa.Table, *, ordered: bool) -> bytes:
-    """Return the reference of the input columns of ``table``, as a file without any pickle."""
+def build(
+    schema: InputSchema, table: pa.Table, answers: pa.Table, target: pa.Table, *, ordered: bool
+) -> bytes:
+    """Return the reference of the input columns of ``table``, and of a model's ``answers``.
+
+    The answers, and the ``target`` as it really was, are those of rows that the model has not
+    learned from. A file without any pickle.
+    """
     kinds = {column.name: column.kind for column in schema.columns}
-    return dump(summarize(table, kinds, ordered=ordered))
+    further: dict[Role, pa.Table] = {"answer": answers, "target": target}
+    return dump(summarize(table, kinds, further=further, ordered=ordered))
 
 
 def summarize(
-    table: pa.Table, kinds: Mapping[str, Kind] | None = None, *, ordered: bool = False
+    table: pa.Table,
+    kinds: Mapping[str, Kind] | None = None,
+    *,
+    further: Mapping[Role, pa.Table] = MappingProxyType({}),
+    ordered: bool = False,
 ) -> Reference:
     """Return the reference of the columns named in ``kinds``; by default of all of them.
 
-    ``ordered`` says that the rows are in time order, so that their windows mean something.
+    ``further`` are columns of other rows. ``ordered`` says that all rows are in time order, so
+    that their windows mean something.
     """
-    wanted = kinds if kinds is not None else kinds_of(table)
     sizes = scatter.sizes(table.num_rows) if ordered else ()
-    profiles = (_profile(name, kind, table.column(name), sizes) for name, kind in wanted.items())
+    wanted = kinds if kinds is not None else kinds_of(table)
+    profiles = [_profile(name, kind, table.column(name), sizes) for name, kind in wanted.items()]
+    for role, part in further.items():
+        for name, kind in kinds_of(part).items():
+            made = _profile(name, kind, part.column(name), sizes)
+            profiles.append(msgspec.structs.replace(made, role=role))
     return Reference(rows=table.num_rows, columns=tuple(profiles), sizes=sizes)
 
 
@@ -119,7 +151,15 @@ def kinds_of(table: pa.Table) -> dict[str, Kind]:
 def dump(reference: Reference) -> bytes:
     """Return ``reference`` as an npz file; the same reference gives the same bytes."""
     heads = tuple(
-        _Head(name=p.name, measure=p.measure, numeric=p.numeric, present=p.present, labels=p.labels)
+        _Head(
+            name=p.name,
+            measure=p.measure,
+            numeric=p.numeric,
+            present=p.present,
+            labels=p.labels,
+            rows=p.rows,
+            role=p.role,
+        )
         for p in reference.columns
     )
     header = _Header(format=_FORMAT, rows=reference.rows, columns=heads, sizes=reference.sizes)
@@ -254,9 +294,10 @@ def _restore(file: Any, place: int, header: _Header) -> Profile:
         name=head.name,
         measure=head.measure,
         numeric=head.numeric,
-        rows=header.rows,
+        rows=header.rows if head.rows is None else head.rows,
         present=head.present,
         labels=head.labels,
+        role=head.role,
         counts=file[f"counts{place}"],
         values=file[f"values{place}"],
         taus=file[f"taus{place}"] if header.sizes else np.zeros((2, 0)),

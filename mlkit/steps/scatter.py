@@ -38,10 +38,15 @@ def taus(codes: np.ndarray, statistic: Statistic, wanted: Sequence[int]) -> np.n
 
     ``codes`` are the cells of the values of one column, in time order, counted from 0. A window
     is compared with all other rows by ``statistic``; how much the windows vary, and the largest
-    distance among them, are set against what independent rows give.
+    distance among them, are set against what independent rows give. A size of which there are too
+    few windows has the tau of the one before.
     """
     total = np.bincount(codes)
-    return np.array([_tau(codes, total, statistic, size) for size in wanted], dtype=float)
+    found = [1.0]
+    for size in wanted:
+        enough = len(codes) >= _FEWEST_WINDOWS * size
+        found.append(_tau(codes, total, statistic, size) if enough else found[-1])
+    return np.array(found[1:])
 
 
 def at(taus_found: np.ndarray, sizes_found: Sequence[int], rows: int) -> float:
@@ -77,8 +82,6 @@ class _Look(NamedTuple):
 def _tau(codes: np.ndarray, total: np.ndarray, statistic: Statistic, size: int) -> float:
     rows = len(codes)
     count = min(_MOST_WINDOWS, rows // size)
-    if count < _FEWEST_WINDOWS:
-        return 1.0
     starts = np.linspace(0, rows - size, count).astype(int)
     windows = np.stack(
         [np.bincount(codes[start : start + size], minlength=len(total)) for start in starts]

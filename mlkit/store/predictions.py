@@ -226,6 +226,20 @@ def newest(s: Session, model_id: int, limit: int) -> list[tuple[Prediction, Actu
     return [(p, a, number) for p, a, number in s.execute(query)]
 
 
+def last_served(s: Session, model_id: int) -> datetime | None:
+    """Return when the newest row of a model in the database was served."""
+    query = select(func.max(Prediction.served_at)).where(Prediction.model_id == model_id)
+    return s.scalar(query)
+
+
+def last_actual(s: Session, model_id: int) -> datetime | None:
+    """Return when the newest actual of a model in the database was received."""
+    query = select(func.max(Actual.received_at)).join(
+        Prediction, Prediction.id == Actual.prediction_id
+    )
+    return s.scalar(query.where(Prediction.model_id == model_id))
+
+
 def oldest(s: Session) -> dict[int, datetime]:
     """Return when the oldest row of each model was served."""
     query = select(Prediction.model_id, func.min(Prediction.served_at).label("at"))

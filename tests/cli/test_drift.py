@@ -69,6 +69,21 @@ def test_a_person_sees_a_table_with_the_worst_first(files: tuple[Path, Path, Pat
     assert lines[-1].startswith("drift in age (")
 
 
+def test_it_explains_how_sure_it_is_and_what_it_could_have_seen(
+    files: tuple[Path, Path, Path],
+) -> None:
+    reference, same, _ = files
+    shown = compare(reference, same, "--explain").stdout
+    assert "the chance of a false alarm is at most 5.00%" in shown
+    assert "found in 4 of 5 cases" in shown
+    assert "a shift by 0." in shown
+
+
+def test_a_check_explains_the_budget(trained: Project, trained_cli: Any) -> None:
+    shown = trained_cli("drift", "check", "churn", "--explain").stdout
+    assert "allowed is one false alarm in 90 days; 90 checks are expected" in shown
+
+
 def test_too_few_rows_say_so_and_the_limit_can_be_chosen(
     files: tuple[Path, Path, Path], tmp_path: Path
 ) -> None:
@@ -128,15 +143,17 @@ def test_check_ends_with_code_3_and_tells_the_log(
     answer(trained, frame.assign(age=frame["age"] + 25))
     found = trained_cli.json("drift", "check", "churn", code=3)
     assert (found["verdict"], found["model"], found["version"]) == ("drift", "churn", 1)
-    assert (found["drifted"], found["rows"]) == (["age"], {"reference": 400, "current": 300})
-    assert [r.getMessage()[:31] for r in caplog.records] == ["firing: churn v1 drift in age ("]
-    assert "drift in age" in trained_cli("drift", "check", "churn", code=3).stdout
+    assert found["rows"] == {"reference": 400, "current": 300}
+    assert set(found["drifted"]) == {"age", "prediction(value)", "probability(yes)"}
+    assert [r.getMessage()[:26] for r in caplog.records] == ["firing: churn v1 drift in "]
+    assert "drift in age (0.4)" in trained_cli("drift", "check", "churn", code=3).stdout
     assert len(caplog.records) == 1
 
 
 def test_check_of_an_older_window_and_of_wrong_names(
     trained_cli: Any, trained: Project, churn: Frames, answer: Callable[..., None]
 ) -> None:
+    (trained.root / "mlkit.toml").write_text("[drift]\nalpha = 0.01\n")
     answer(trained, churn(rows=300, seed=5), age=timedelta(days=3))
     assert trained_cli.json("drift", "check", "churn")["verdict"] == "insufficient_data"
     assert trained_cli.json("drift", "check", "churn", "--window", "4d")["verdict"] == "ok"

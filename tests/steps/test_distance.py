@@ -72,6 +72,45 @@ def test_a_visible_move_of_a_share_is_found_four_times_in_five(shares: tuple[flo
     assert 0.7 < np.mean(found) < 0.9
 
 
+@pytest.mark.parametrize("draw", ["normal", "gumbel", "uniform"])
+def test_how_far_values_moved_is_scipys_wasserstein_distance(draw: str) -> None:
+    rng = np.random.default_rng(3)
+    first = np.sort(getattr(rng, draw)(size=30_000))
+    second = np.sort(getattr(rng, draw)(size=4_000) * 1.2 + 0.3)
+    theirs = stats.wasserstein_distance(first, second) / first.std()
+    assert distance.wasserstein(first, second) == pytest.approx(theirs, rel=0.01)
+
+
+def test_a_constant_that_moved_is_infinitely_far() -> None:
+    ones = np.ones(50)
+    assert distance.wasserstein(ones, ones) == 0
+    assert distance.wasserstein(ones, ones + 1) == np.inf
+
+
+def test_the_usual_stability_index_is_that_of_rows_without_a_change() -> None:
+    rng = np.random.default_rng(4)
+    first = np.sort(rng.normal(size=5_000))
+    found = [
+        distance.psi(*distance.deciles(first, np.sort(rng.normal(size=500)))) for _ in range(200)
+    ]
+    assert np.mean([each.value for each in found]) == pytest.approx(found[0].usual, rel=0.15)
+
+
+def test_the_stability_index_is_its_formula_on_full_cells() -> None:
+    first, second = np.array([4_000, 3_000, 3_000]), np.array([500, 300, 200])
+    p, q = first / first.sum(), second / second.sum()
+    expected = ((q - p) * np.log(q / p)).sum()
+    assert distance.psi(first, second).value == pytest.approx(expected, rel=0.01)
+    assert np.isfinite(distance.psi(np.array([9, 0]), np.array([0, 9])).value)
+
+
+def test_deciles_of_few_values_are_fewer() -> None:
+    first = np.repeat([1.0, 2.0], 50)
+    assert [list(counts) for counts in distance.deciles(first, np.array([0.0, 1.0, 2.0, 5.0]))] == [
+        [0, 50, 50], [1, 1, 2],
+    ]  # fmt: skip
+
+
 def test_below_the_threshold_nothing_is_visible_however_many_rows_there_are() -> None:
     assert distance.ks_visible(0.05, 0.1, 1e6) == 0.1
     assert 0.1 < distance.chi2_visible(0.05, 0.1, np.array([3, 1]), 1e6) < 0.101

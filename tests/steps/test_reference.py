@@ -58,8 +58,16 @@ def test_only_the_input_columns_are_kept() -> None:
     schema = InputSchema(
         columns=(Column(name="rooms", kind="integer"),), target="plan", task="classification"
     )
-    read = reference.load(reference.build(schema, mixed(), ordered=False))
-    assert [profile.name for profile in read.columns] == ["rooms"]
+    answers = pa.table({"prediction(value)": ["free", "pro"]})
+    actuals = pa.table({"actual(value)": ["pro", "pro"]})
+    read = reference.load(reference.build(schema, mixed(), answers, actuals, ordered=False))
+    assert [(profile.name, profile.rows) for profile in read.columns] == [
+        ("rooms", 300), ("prediction(value)", 2), ("actual(value)", 2),
+    ]  # fmt: skip
+    assert [profile.name for profile in read.of_target().columns] == ["actual(value)"]
+    assert [profile.name for profile in read.of_requests().columns] == [
+        "rooms", "prediction(value)",
+    ]  # fmt: skip
 
 
 def test_rows_in_time_order_show_how_windows_of_them_scatter() -> None:
@@ -85,6 +93,8 @@ def test_a_reference_of_the_first_format_is_read_without_taus() -> None:
         arrays = {name: file[name] for name in file.files if not name.startswith("taus")}
     header = msgspec.json.decode(arrays["header"].tobytes()) | {"format": 1}
     del header["sizes"]
+    for column in header["columns"]:
+        del column["rows"], column["role"]
     arrays["header"] = np.frombuffer(msgspec.json.encode(header), dtype=np.uint8)
     stream = io.BytesIO()
     np.savez(stream, **arrays)

@@ -55,6 +55,8 @@ def test_a_constant_is_worth_its_rows(statistic: scatter.Statistic) -> None:
 def test_too_few_windows_say_nothing() -> None:
     codes = np.arange(500) // 100
     assert scatter.taus(codes, "chi2", [100]).tolist() == [1.0]
+    before = scatter.taus(np.repeat(codes, 4) % 2, "chi2", [200])
+    assert scatter.taus(np.repeat(codes, 4) % 2, "chi2", [200, 900]).tolist() == [*before, *before]
     assert scatter.sizes(511) == ()
     assert scatter.at(np.ones(0), (), 100) == 1.0
 

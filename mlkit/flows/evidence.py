@@ -1,0 +1,86 @@
+"""What the log and the registry say of a version, as the monitors want it. No verdict here."""
+
+from datetime import datetime, timedelta
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from mlkit import settings
+from mlkit.flows import deploy, logs
+from mlkit.project import Project
+from mlkit.steps import metrics, prediction_columns, reference
+from mlkit.steps.answers import Predictions
+from mlkit.steps.columns import InputSchema
+from mlkit.steps.performance import Holdout
+from mlkit.steps.reference import Reference
+from mlkit.store.registry import ModelVersion
+
+
+class Window(msgspec.Struct, frozen=True, kw_only=True):
+    """The stretch of the log that was judged, both ends included."""
+
+    start: datetime
+    end: datetime
+
+
+def window(project: Project, length: str) -> Window:
+    """Return the time from ``length`` ago until now."""
+    end = project.now()
+    return Window(start=end - settings.duration(length), end=end)
+
+
+def rows(project: Project, version: ModelVersion, stretch: Window) -> pa.Table:
+    """Return the rows of this version alone, so that a deployment is no drift."""
+    after = stretch.end + timedelta(microseconds=1)
+    return logs.read(
+        project,
+        version.model.name,
+        start=stretch.start,
+        end=after,
+        version=version.number,
+    )
+
+
+def reference_of(project: Project, version: ModelVersion) -> Reference:
+    """Return what the version was trained and judged on looked like."""
+    return reference.load(project.references.read(version.reference_sha256))
+
+
+def with_answers(version: ModelVersion, rows: pa.Table) -> pa.Table:
+    """Return ``rows`` with the answers to them as further columns."""
+    schema = deploy.input_schema(version)
+    answers = prediction_columns.table(schema, _answers(version, schema, rows))
+    for name in answers.column_names:
+        rows = rows.append_column(name, answers.column(name))
+    return rows
+
+
+def losses(version: ModelVersion, rows: pa.Table) -> tuple[str, np.ndarray]:
+    """Return the metric that the version is judged by, and the loss of each row."""
+    schema = deploy.input_schema(version)
+    answers = _answers(version, schema, rows)
+    metric = metrics.primary(answers, task=schema.task)
+    if not rows.num_rows:
+        return metric, np.zeros(0)
+    actuals = rows["_actual"].to_pylist()
+    return metric, metrics.losses(metric, answers, actuals, schema.classes)
+
+
+def holdout(version: ModelVersion, metric: str) -> Holdout:
+    """Return the loss of the version on its holdout."""
+    found, limits = version.metrics, version.intervals
+    if metric in found:
+        return Holdout(found[metric], limits.get(metric, (0.0, found[metric]))[1])
+    accuracy = found["accuracy"]
+    return Holdout(1 - accuracy, 1 - limits.get("accuracy", (accuracy, 1.0))[0])
+
+
+def _answers(version: ModelVersion, schema: InputSchema, rows: pa.Table) -> Predictions:
+    given = rows["_probabilities"].to_pylist()
+    told = "log_loss" in version.metrics and all(row is not None for row in given)
+    shape = len(given), len(schema.classes)
+    return Predictions(
+        values=rows["_value"].to_pylist(),
+        probabilities=np.array(given, dtype=float).reshape(shape) if told else None,
+    )

@@ -1,0 +1,50 @@
+"""What a grown error, moved inputs and a moved base rate mean together, in words to act on."""
+
+from collections.abc import Sequence
+
+from mlkit.steps.drift_result import FeatureDrift
+from mlkit.steps.performance import Verdict
+
+_SHOWN = 3
+
+
+def of(verdict: Verdict, drifted: Sequence[FeatureDrift], *, base_moved: bool) -> str:
+    """Return what most likely happened and what to do, or an empty text if there is nothing to say.
+
+    ``drifted`` are the inputs that moved, ``base_moved`` says whether the actual values did.
+
+    >>> of("degraded", [], base_moved=False)
+    'the error grew and the inputs are quiet: what they mean has changed, retrain'
+    >>> of("ok", [], base_moved=True)
+    'the base rate moved and the error did not: check the threshold of whoever decides by it'
+    """
+    missing = [feature.column for feature in drifted if feature.kind == "missing"]
+    moved = [feature.name for feature in drifted if feature.kind != "missing"]
+    if missing:
+        upstream = f"more or fewer values of {_listed(missing)} are missing: look upstream"
+        return upstream + (", before anything is retrained" if verdict == "degraded" else "")
+    if verdict == "degraded":
+        return _degraded(moved, base_moved=base_moved)
+    if verdict == "insufficient_data":
+        return ""
+    if moved:
+        return f"inputs moved ({_listed(moved)}) and the error did not: watch"
+    if base_moved:
+        return (
+            "the base rate moved and the error did not: check the threshold of whoever decides "
+            "by it"
+        )
+    return ""
+
+
+def _degraded(moved: Sequence[str], *, base_moved: bool) -> str:
+    if moved:
+        return f"the error grew and inputs moved ({_listed(moved)}): retrain on newer rows"
+    if base_moved:
+        return "the error grew and the base rate moved, the inputs did not: recalibrate or retrain"
+    return "the error grew and the inputs are quiet: what they mean has changed, retrain"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more

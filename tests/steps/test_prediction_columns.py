@@ -1,0 +1,49 @@
+"""Answers as columns that can drift."""
+
+import numpy as np
+import pytest
+
+from mlkit.steps import prediction_columns
+from mlkit.steps.answers import Label, Predictions
+from mlkit.steps.columns import Column, InputSchema
+
+
+def schema(*classes: Label) -> InputSchema:
+    task = "classification" if classes else "regression"
+    columns = (Column(name="x", kind="number"),)
+    return InputSchema(columns=columns, target="y", task=task, classes=classes)
+
+
+def test_a_number_is_a_column() -> None:
+    found = prediction_columns.table(schema(), Predictions([1.5, 2.0], None))
+    assert found.to_pydict() == {"prediction(value)": [1.5, 2.0]}
+
+
+@pytest.mark.parametrize(
+    ("classes", "name"), [(("no", "yes"), "yes"), ((0, 1), "1"), ((False, True), "true")]
+)
+def test_of_two_classes_the_probability_of_the_second_is_a_column(
+    classes: tuple[Label, Label], name: str
+) -> None:
+    answers = Predictions([classes[1], classes[0]], np.array([[0.2, 0.8], [0.9, 0.1]]))
+    found = prediction_columns.table(schema(*classes), answers).to_pydict()
+    assert found[f"probability({name})"] == [0.8, 0.1]
+    assert found["prediction(value)"][0] == name
+
+
+def test_what_really_was_is_a_column_of_the_same_kind() -> None:
+    assert prediction_columns.actuals(schema(), [1.0, 2.0]).to_pydict() == {
+        "actual(value)": [1.0, 2.0]
+    }
+    assert prediction_columns.actuals(schema(0, 1), [1, 0]).to_pydict() == {
+        "actual(value)": ["1", "0"]
+    }
+
+
+def test_many_classes_and_no_probabilities_are_labels() -> None:
+    answers = Predictions(["a", "c"], None)
+    assert prediction_columns.table(schema("a", "b", "c"), answers).column_names == [
+        "prediction(value)"
+    ]
+    found = prediction_columns.table(schema("a", "c"), answers)
+    assert np.isnan(found["probability(c)"].to_pylist()).all()
