@@ -9,6 +9,7 @@ import numpy as np
 from scipy import special
 
 _QUANTILES: Final = 1_000
+_GRID: Final = 4_096
 _POWER: Final = 0.8
 _Z80: Final = float(special.ndtri(_POWER))
 _SIDES: Final[tuple[Literal["left", "right"], ...]] = ("left", "right")
@@ -62,7 +63,7 @@ def ks(
     """
     ordered = np.sort(current)
     n, m = len(reference_sorted), len(ordered)
-    difference = max(_largest_gap(reference_sorted, ordered, side) for side in _SIDES)
+    difference = _largest_gap(reference_sorted, ordered)
     first, second = rows if rows is not None else (n, m)
     return Ks(difference, _kolmogorov(difference, first * second / (first + second)))
 
@@ -204,14 +205,34 @@ def false_discovery(p_values: np.ndarray) -> np.ndarray:
     return np.clip(adjusted, 0, 1)
 
 
-def _largest_gap(first: np.ndarray, second: np.ndarray, side: Literal["left", "right"]) -> float:
-    """Return the largest distance of the two functions at, or just before, the steps of ``first``.
+def _largest_gap(first: np.ndarray, second: np.ndarray) -> float:
+    """Return the largest distance of the distribution functions of two sorted samples.
 
-    Between two of its steps only the other function grows, so nowhere else is it larger.
+    It lies at a step of ``first`` or just before it: in between only the other function grows. Of a
+    long sample a grid of steps is looked at; then the steps between those of the grid where, both
+    functions never falling, a larger gap is possible. That is exact, and mostly a few steps.
     """
-    below_first = np.searchsorted(first, first, side=side) / len(first)
-    below_second = np.searchsorted(second, first, side=side) / len(second)
-    return float(np.abs(below_first - below_second).max())
+    if len(first) <= 2 * _GRID:
+        return _gap_at(first, second, first)
+    grid = np.append(first[:: len(first) // _GRID], first[-1])
+    before, after = ([_below(values, grid, side) for values in (first, second)] for side in _SIDES)
+    largest = max(float(np.abs(a - b).max()) for a, b in (before, after))
+    bounds = np.maximum(before[0][1:] - after[1][:-1], before[1][1:] - after[0][:-1])
+    starts = np.searchsorted(first, grid[:-1][bounds > largest], side="right")
+    ends = np.searchsorted(first, grid[1:][bounds > largest], side="left")
+    inside = [first[start:end] for start, end in zip(starts, ends, strict=True) if start < end]
+    return max(largest, _gap_at(first, second, np.concatenate(inside))) if inside else largest
+
+
+def _gap_at(first: np.ndarray, second: np.ndarray, places: np.ndarray) -> float:
+    """Return the largest distance of the two functions at, or just before, ``places``."""
+    gaps = (_below(first, places, side) - _below(second, places, side) for side in _SIDES)
+    return max(float(np.abs(gap).max()) for gap in gaps)
+
+
+def _below(values: np.ndarray, places: np.ndarray, side: Literal["left", "right"]) -> np.ndarray:
+    """Return the share of ``values`` below each of ``places``, with it (right) or without."""
+    return np.searchsorted(values, places, side=side) / len(values)
 
 
 def _kolmogorov(distance: float, rows: float) -> float:

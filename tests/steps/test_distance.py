@@ -26,6 +26,25 @@ def test_the_distance_is_that_of_scipy_for_any_values_and_ties(
     assert mine.distance == pytest.approx(theirs.statistic, abs=TIGHT)
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from(["normal", "ties", "tail", "same", "apart"]))
+def test_the_distance_from_a_long_reference_is_scipys_too(seed: int, kind: str) -> None:
+    """More than two values for each step of the grid: most of them are never looked at."""
+    rng = np.random.default_rng(seed)
+    first = {
+        "normal": lambda rows: rng.normal(size=rows),
+        "ties": lambda rows: np.round(rng.gamma(1, 3, size=rows)),
+        "tail": lambda rows: rng.pareto(0.5, size=rows),
+        "same": lambda rows: np.arange(rows, dtype=float) % 9_973,
+        "apart": lambda rows: rng.normal(size=rows),
+    }[kind]
+    reference, current = first(30_000), first(int(rng.integers(1, 40_000)))
+    current = current + 100 if kind == "apart" else current
+    mine = distance.ks(np.sort(reference), current).distance
+    theirs = stats.ks_2samp(reference, current, method="asymp").statistic
+    assert mine == pytest.approx(theirs, abs=TIGHT)
+
+
 @pytest.mark.parametrize(("rows", "other"), [(100, 100), (50, 5_000), (20_000, 300)])
 def test_the_p_value_is_scipys_asymptotic_one_to_a_thousandth(rows: int, other: int) -> None:
     rng = np.random.default_rng(rows)
