@@ -128,7 +128,7 @@ def _divergence(known: np.ndarray, window: np.ndarray) -> float:
 
 
 def _distance(ordered: np.ndarray, window: np.ndarray) -> float:
-    return drift.ks(ordered, window).distance
+    return drift.ks(ordered, np.sort(window)).distance
 
 
 def _table(values: np.ndarray) -> pa.Table:

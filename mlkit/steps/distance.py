@@ -47,7 +47,7 @@ class Proportions(NamedTuple):
 
 def ks(
     reference_sorted: np.ndarray,
-    current: np.ndarray,
+    current_sorted: np.ndarray,
     *,
     rows: tuple[float, float] | None = None,
 ) -> Ks:
@@ -61,9 +61,8 @@ def ks(
     >>> ks(np.array([1.0, 2.0, 3.0, 4.0]), np.array([3.0, 4.0, 5.0, 6.0])).distance
     0.5
     """
-    ordered = np.sort(current)
-    n, m = len(reference_sorted), len(ordered)
-    difference = _largest_gap(reference_sorted, ordered)
+    n, m = len(reference_sorted), len(current_sorted)
+    difference = _largest_gap(reference_sorted, current_sorted)
     first, second = rows if rows is not None else (n, m)
     return Ks(difference, _kolmogorov(difference, first * second / (first + second)))
 

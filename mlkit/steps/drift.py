@@ -3,7 +3,7 @@
 The statistics are in ``distance``, how many rows a correlated series is worth in ``correlation``.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NamedTuple, Self
 
 import msgspec
@@ -132,6 +132,9 @@ def _verdict(features: Sequence[FeatureDrift]) -> Verdict:
     return "drift" if True in found else "ok" if False in found else "insufficient_data"
 
 
+Events = Callable[[], Sequence[np.ndarray]]
+
+
 class _Look(NamedTuple):
     """How the columns are looked at: the rule, the share of alpha of one test, the window sizes."""
 
@@ -139,7 +142,7 @@ class _Look(NamedTuple):
     alpha: float
     sizes: tuple[int, ...]
 
-    def tau(self, known: np.ndarray, events: Sequence[np.ndarray]) -> float:
+    def tau(self, known: np.ndarray, rows: int, events: Events) -> float:
         """Return how many current rows are worth one: what windows of the reference have shown.
 
         Only where these say nothing the current rows are asked, ``events`` of which show how
@@ -148,8 +151,8 @@ class _Look(NamedTuple):
         if not self.rule.ordered:
             return 1.0
         if self.sizes:
-            return scatter.at(known, self.sizes, len(events[0]))
-        return correlation.time(events)
+            return scatter.at(known, self.sizes, rows)
+        return correlation.time(events())
 
 
 def _tests(profile: Profile, column: Any, look: _Look) -> Iterator[FeatureDrift]:
@@ -171,7 +174,7 @@ def _tests(profile: Profile, column: Any, look: _Look) -> Iterator[FeatureDrift]
 
 def _number(profile: Profile, values: np.ndarray, look: _Look) -> FeatureDrift:
     quartiles = profile.values[[len(profile.values) * part // 4 for part in (1, 2, 3)]]
-    tau = look.tau(profile.taus[0], [values <= quartile for quartile in quartiles])
+    tau = look.tau(profile.taus[0], len(values), lambda: [values <= each for each in quartiles])
     sizes = profile.present / tau, len(values) / tau
     ordered = np.sort(values)
     distance, p_value = ks(profile.values, ordered, rows=sizes)
@@ -197,7 +200,8 @@ def _number(profile: Profile, values: np.ndarray, look: _Look) -> FeatureDrift:
 def _labels(profile: Profile, texts: Any, look: _Look) -> FeatureDrift:
     codes = reference.codes_of(texts, profile.labels)
     unseen = len(profile.labels)
-    tau = look.tau(profile.taus[0], [codes == code for code in range(min(_LEADING, unseen))])
+    leading = range(min(_LEADING, unseen))
+    tau = look.tau(profile.taus[0], len(codes), lambda: [codes == code for code in leading])
     counts = np.bincount(codes, minlength=unseen + 1)
     statistic, p_value, variation = chi2(profile.counts, counts, tau=tau)
     stability = psi(profile.counts, counts)
@@ -220,7 +224,7 @@ def _labels(profile: Profile, texts: Any, look: _Look) -> FeatureDrift:
 
 
 def _missing(profile: Profile, column: Any, missing: int, look: _Look) -> FeatureDrift:
-    tau = look.tau(profile.taus[1], [reference.gaps(column) == 1])
+    tau = look.tau(profile.taus[1], len(column), lambda: [reference.gaps(column) == 1])
     before = profile.rows - profile.present
     z, p_value, change = two_proportion((before, profile.rows), (missing, len(column)), tau=tau)
     threshold = look.rule.min_missing
