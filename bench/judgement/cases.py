@@ -26,6 +26,16 @@ def _autoregressive(phi: float) -> Source:
     return _apart(draw)
 
 
+def _sampled(source: Source) -> Source:
+    """Keep every tenth row of ten times as long a reference: not all that was asked is labelled."""
+
+    def draw(rng: np.random.Generator, rows: int) -> tuple[np.ndarray, np.ndarray]:
+        parts = [source(rng, rows) for _ in range(10)]
+        return np.concatenate([known[::10] for known, _ in parts]), parts[0][1]
+
+    return draw
+
+
 def _weekly(rng: np.random.Generator, rows: int) -> np.ndarray:
     """Return features with a course of the day and other weekends, from a random weekday on."""
     moments = np.arange(rows) + DAY * int(rng.integers(7))
@@ -53,6 +63,7 @@ def nulls() -> Mapping[str, Source]:
         "independent": _apart(_noise),
         "AR(1) 0.8": _autoregressive(0.8),
         "AR(1) 0.95": _autoregressive(0.95),
+        "AR(1) 0.95, a tenth kept": _sampled(_autoregressive(0.95)),
         "weekly season": _apart(_weekly),
         "heavy ties": _apart(_ties),
         "labels": _apart(_labels),
@@ -120,6 +131,9 @@ def _more_of_a_label(window: np.ndarray, rng: np.random.Generator) -> np.ndarray
     window[others & (rng.random(len(window)) < 0.05 / 0.6), 0] = 0
     return window
 
+
+DENSITIES: Mapping[str, float] = {"AR(1) 0.95, a tenth kept": 10.0}
+"""How many rows of a window there are in the time of one of the reference, where not one."""
 
 CHANGES: Mapping[str, Change] = {
     "mean + 0.1 sd": _shift(0.1),

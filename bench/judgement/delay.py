@@ -31,7 +31,7 @@ def measure(folder: Path) -> list[Delay]:
 
 
 def _of(name: str, values: np.ndarray, end: int, change: int) -> Delay:
-    judge = rules.RULES[name](values[:end])
+    judge = rules.RULES[name](values[:end], 1.0)
     starts = range(end, len(values) - ROWS + 1, ROWS)
     alarms = np.array([judge(values[start : start + ROWS]).alarm for start in starts])
     before, after = (np.array(starts) < change), (np.array(starts) >= change)

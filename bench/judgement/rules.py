@@ -7,6 +7,7 @@ alarms does not depend on who computes it.
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 from scipy import stats
@@ -28,34 +29,38 @@ class Opinion(NamedTuple):
 Judge = Callable[[np.ndarray], Opinion]
 
 
-def mlkit(known: np.ndarray) -> Judge:
-    """Return mlkit's check with its defaults and a budget of one false alarm in 90 days."""
+def mlkit(known: np.ndarray, density: float = 1.0) -> Judge:
+    """Return mlkit's check with its defaults and a budget of one false alarm in 90 days.
+
+    ``density`` says how many rows of a window there are in the time of one of the reference.
+    """
     profile = reference.summarize(_table(known), ordered=True)
+    profile = msgspec.structs.replace(profile, span_s=density * len(known))
     rule = DriftRule(alpha=1 / BUDGET_CHECKS, ordered=True)
 
     def judge(window: np.ndarray) -> Opinion:
-        found = drift.compare(profile, _table(window), rule)
+        found = drift.compare(profile, _table(window), rule, span_s=float(len(window)))
         return Opinion(found.verdict == "drift", -min(f.q_value for f in found.features))
 
     return judge
 
 
-def any_p(known: np.ndarray) -> Judge:
+def any_p(known: np.ndarray, _density: float = 1.0) -> Judge:
     """Return the rule: drift if any KS test has p < 0.05."""
     return _by_p_values(known, lambda p: p.min() < 0.05)
 
 
-def bonferroni(known: np.ndarray) -> Judge:
+def bonferroni(known: np.ndarray, _density: float = 1.0) -> Judge:
     """Return the rule of alibi-detect's KSDrift: p < 0.05 / features."""
     return _by_p_values(known, lambda p: p.min() < 0.05 / len(p))
 
 
-def benjamini_hochberg(known: np.ndarray) -> Judge:
+def benjamini_hochberg(known: np.ndarray, _density: float = 1.0) -> Judge:
     """Return the rule: any q value of Benjamini and Hochberg below 0.05."""
     return _by_p_values(known, lambda p: stats.false_discovery_control(p).min() < 0.05)
 
 
-def half_of_the_columns(known: np.ndarray) -> Judge:
+def half_of_the_columns(known: np.ndarray, _density: float = 1.0) -> Judge:
     """Return Evidently's rule: half of the columns are 0.1 away.
 
     Numbers by the Wasserstein distance in standard deviations, labels by Jensen and Shannon's.
@@ -75,7 +80,7 @@ def half_of_the_columns(known: np.ndarray) -> Judge:
     return judge
 
 
-def three_deviations(known: np.ndarray) -> Judge:
+def three_deviations(known: np.ndarray, _density: float = 1.0) -> Judge:
     """Return NannyML's rule: a distance beyond mean + 3 sd of the reference's own chunks.
 
     Of numbers the KS distance, of labels Jensen and Shannon's.
@@ -136,7 +141,7 @@ def _table(values: np.ndarray) -> pa.Table:
     return pa.table({f"x{place}": columns[:, place] for place in range(values.shape[1])})
 
 
-RULES: Mapping[str, Callable[[np.ndarray], Judge]] = {
+RULES: Mapping[str, Callable[[np.ndarray, float], Judge]] = {
     "mlkit": mlkit,
     "any p < 0.05": any_p,
     "Bonferroni (alibi-detect)": bonferroni,

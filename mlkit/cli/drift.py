@@ -110,4 +110,6 @@ def _explain(found: "DriftResult | DriftChecked") -> None:
 
 
 def _worst_first(feature: "FeatureDrift") -> tuple[bool, float]:
-    return not feature.drifted, -feature.effect / (feature.threshold or 1.0)
+    from mlkit.steps.drift_result import excess
+
+    return not feature.drifted, -excess(feature)

@@ -1,9 +1,11 @@
 """Compare two files of anybody's; no project, no record."""
 
 import os
+from datetime import timedelta
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mlkit import settings_sources
 from mlkit.errors import InvalidInputError
@@ -21,12 +23,23 @@ def compare_files(
     """
     chosen = settings_sources.load(None, os.environ, {"drift.min_rows": min_rows}).drift
     first, second = frames.read_table(reference), frames.read_table(current)
+    spans_s: tuple[float | None, float | None] = (None, None)
     if time is not None:
         _require(first, time, reference)
         _require(second, time, current)
+        spans_s = _span_s(first, time), _span_s(second, time)
         first, second = (table.sort_by(time).drop_columns([time]) for table in (first, second))
     rule = DriftRule.from_settings(chosen, ordered=time is not None)
-    return drift.compare_tables(first, second, rule)
+    return drift.compare_tables(first, second, rule, spans_s=spans_s)
+
+
+def _span_s(table: pa.Table, name: str) -> float | None:
+    """Return the seconds from the first row to the last; of a time that is a number, its units."""
+    extremes = pc.min_max(table.column(name)).as_py()
+    if extremes["max"] is None or isinstance(extremes["max"], str):
+        return None
+    spanned = extremes["max"] - extremes["min"]
+    return float(spanned.total_seconds() if isinstance(spanned, timedelta) else spanned)
 
 
 def _require(table: pa.Table, name: str, file: Path) -> None:

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 import msgspec
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mlkit import settings
 from mlkit.flows import deploy, logs
@@ -47,10 +48,19 @@ def reference_of(project: Project, version: ModelVersion) -> Reference:
     return reference.load(project.references.read(version.reference_sha256))
 
 
+def span_s(rows: pa.Table) -> float | None:
+    """Return the seconds from the first request of ``rows`` to the last."""
+    if not rows.num_rows:
+        return None
+    extremes = pc.min_max(rows["_served_at"]).as_py()
+    return float((extremes["max"] - extremes["min"]).total_seconds())
+
+
 def with_answers(version: ModelVersion, rows: pa.Table) -> pa.Table:
     """Return ``rows`` with the answers to them as further columns."""
     schema = deploy.input_schema(version)
-    answers = prediction_columns.table(schema, _answers(version, schema, rows))
+    values, probabilities = (rows[name].to_pylist() for name in ("_value", "_probabilities"))
+    answers = prediction_columns.table(schema, values, probabilities)
     for name in answers.column_names:
         rows = rows.append_column(name, answers.column(name))
     return rows

@@ -4,11 +4,12 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mlkit.errors import ConflictError, InvalidInputError
 from mlkit.flows import deploy, ingest
 from mlkit.project import Project
-from mlkit.steps import encode, split, suspicion, target
+from mlkit.steps import encode, prediction_columns, split, suspicion, target
 from mlkit.steps.columns import InputSchema, Task
 from mlkit.steps.fitting import Rows
 from mlkit.steps.metrics import Resampling, block_length
@@ -38,6 +39,7 @@ class Material(NamedTuple):
     rows: Rows
     split: Split
     ordered: bool
+    span_s: float | None
     warnings: list[str]
 
     @property
@@ -115,7 +117,8 @@ def gather(project: Project, wanted: Order) -> Material:
         raise InvalidInputError(
             f"the older rows, those to learn from, have one value of '{name}'; add rows"
         )
-    return Material(schema, table, columns, rows, parts, moments is not None, warnings)
+    span_s = _span_s(table, dataset.time_column)
+    return Material(schema, table, columns, rows, parts, moments is not None, span_s, warnings)
 
 
 def _same_task(row: Model | None, dataset: DatasetVersion, task: Wish) -> Wish:
@@ -144,7 +147,22 @@ def _schema(table: pa.Table, name: str, task: Task, wanted: Order) -> InputSchem
     dataset = wanted.dataset.dataset
     ignore = {column for column in (dataset.time_column, dataset.entity_column) if column}
     like = deploy.input_schema(wanted.champion) if wanted.champion else None
-    return encode.infer_schema(table, target=name, task=task, ignore=ignore, like=like)
+    schema = encode.infer_schema(table, target=name, task=task, ignore=ignore, like=like)
+    taken = prediction_columns.names(schema) & set(schema.names)
+    if taken:
+        raise InvalidInputError(
+            f"a column is called '{min(taken)}', as the answers are where drift is looked for; "
+            "rename it"
+        )
+    return schema
+
+
+def _span_s(table: pa.Table, name: str | None) -> float | None:
+    """Return the seconds from the first row to the last, if their times are times."""
+    if name is None or not pa.types.is_timestamp(table.schema.field(name).type):
+        return None
+    extremes = pc.min_max(table.column(name)).as_py()
+    return (extremes["max"] - extremes["min"]).total_seconds() if extremes["max"] else None
 
 
 def _moments(table: pa.Table, name: str | None) -> np.ndarray | None:

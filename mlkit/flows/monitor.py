@@ -35,6 +35,7 @@ from mlkit.store.reports import DriftReport, PerformanceReport
 _KINDS = {DriftReport: "drift", PerformanceReport: "performance"}
 _BAD = ("drift", "degraded")
 _SURE = 0.01  # of what moved, before it is named as a cause
+_DAY = timedelta(days=1)
 _PACE = timedelta(days=7)  # how far back the pace of the checks is looked at
 
 
@@ -94,6 +95,7 @@ def check_drift(project: Project, model: str, *, window: str | None = None) -> D
         evidence.reference_of(project, version).of_requests(),
         evidence.with_answers(version, asked),
         rule,
+        span_s=evidence.span_s(asked),
     )
     checked = DriftChecked(
         verdict=result.verdict,
@@ -114,7 +116,8 @@ def check_drift(project: Project, model: str, *, window: str | None = None) -> D
         current_rows=result.rows.current,
     )
     _record(project, report, checked)
-    silence.watch_requests(project, model, stretch.start)
+    if window is None:  # one that a person chose says nothing about what is usual
+        silence.watch_requests(project, model, stretch.start)
     return checked
 
 
@@ -157,20 +160,23 @@ def check_performance(
         **_common(project, version, checked), rows=checked.rows, coverage=checked.coverage
     )
     _record(project, report, checked)
-    silence.watch_actuals(project, model, answered=answered.num_rows, known=checked.rows)
+    if window is None:
+        silence.watch_actuals(
+            project, model, stretch.start, answered=answered.num_rows, known=checked.rows
+        )
     return checked
 
 
 def _budget(project: Project, version: ModelVersion, stretch: Window) -> Budget:
     """Return what this check may take; how often checks are made is what the reports show."""
-    chosen = project.settings.drift
+    chosen, now = project.settings.drift, project.now()
     with project.read() as s:
-        seen = reports.count_drift(s, version.model_id, project.now() - _PACE)
+        seen, first = reports.drift_pace(s, version.model_id, now - _PACE)
     return budget.share(
         settings.duration(chosen.false_alarm_every),
         window=stretch.end - stretch.start,
         seen=seen,
-        span=_PACE,
+        span=max(_DAY, now - (first or now)),
         most=chosen.alpha,
     )
 
@@ -182,10 +188,16 @@ def _diagnose(
     known = evidence.reference_of(project, version)
     rule = DriftRule.from_settings(project.settings.drift, ordered=True)
     rule = msgspec.structs.replace(rule, alpha=min(rule.alpha, _SURE))
-    inputs = drift.compare(known.of_requests(), evidence.with_answers(version, answered), rule)
+    inputs = drift.compare(
+        known.of_requests(),
+        evidence.with_answers(version, answered),
+        rule,
+        span_s=evidence.span_s(answered),
+    )
     told = answered["_actual"].drop_null().to_pylist()
     actuals = prediction_columns.actuals(deploy.input_schema(version), told)
-    found = drift.compare(known.of_target(), actuals, rule).features
+    span_s = evidence.span_s(answered)
+    found = drift.compare(known.of_target(), actuals, rule, span_s=span_s).features
     target = next((f for f in found if f.kind != "missing"), None)
     asked = {column.name for column in deploy.input_schema(version).columns}
     moved = [f for f in inputs.features if f.drifted and f.column in asked]

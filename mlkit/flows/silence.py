@@ -24,8 +24,13 @@ def watch_requests(project: Project, model: str, since: datetime) -> None:
     )  # fmt: skip
 
 
-def watch_actuals(project: Project, model: str, *, answered: int, known: int) -> None:
-    """Open an alert if actuals used to come and ``answered`` predictions have none of them."""
+def watch_actuals(
+    project: Project, model: str, since: datetime, *, answered: int, known: int
+) -> None:
+    """Open an alert if actuals came before ``since`` and none from then on.
+
+    ``answered`` predictions were made since then, ``known`` of them have an actual.
+    """
     key = f"actuals:{model}"
     if known:
         alerting.resolve(project, key, f"actuals of {model} came again")
@@ -34,7 +39,7 @@ def watch_actuals(project: Project, model: str, *, answered: int, known: int) ->
         return
     with project.read() as s:
         last = predictions.last_actual(s, registry.get_model(s, model).id)
-    if last is None:
+    if last is None or last >= since:  # they come, only for older predictions
         return
     _open(
         project, model, key, last,

@@ -16,6 +16,7 @@ from mlkit.flows.deploy import Deployed
 from mlkit.flows.material import Material, Order
 from mlkit.project import Project
 from mlkit.steps import estimators, prediction_columns, predictor, reference, threads
+from mlkit.steps.answers import Label, Predictions
 from mlkit.steps.columns import Task
 from mlkit.steps.gate import Verdict
 from mlkit.steps.target import Wish
@@ -116,13 +117,21 @@ def _store(project: Project, rows: Material, made: Candidate) -> _Files:
         reference.build(
             rows.schema,
             rows.in_order,
-            prediction_columns.table(rows.schema, made.answers),
-            prediction_columns.actuals(rows.schema, rows.holdout.actuals),
+            {
+                "answer": prediction_columns.table(rows.schema, *_listed(made.answers)),
+                "target": prediction_columns.actuals(rows.schema, rows.holdout.actuals),
+            },
             ordered=rows.ordered,
+            span_s=rows.span_s,
         )
     )
     failpoints.reach("train.reference")
     return _Files(sha256, profile)
+
+
+def _listed(answers: Predictions) -> tuple[list[Label], list[list[float]] | None]:
+    probabilities = answers.probabilities
+    return answers.values, None if probabilities is None else probabilities.tolist()
 
 
 def _version(

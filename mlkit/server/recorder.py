@@ -1,5 +1,6 @@
 """The prediction log of one worker: every answer is in the journal before it leaves."""
 
+import logging
 import threading
 from datetime import datetime
 
@@ -7,6 +8,8 @@ from mlkit.errors import BusyError
 from mlkit.project import Project
 from mlkit.server.meter import Meter
 from mlkit.store.journal import Entry, Journal
+
+log = logging.getLogger("mlkit.server")
 
 
 class Recorder:
@@ -39,7 +42,10 @@ class Recorder:
     def run(self) -> None:
         """Hand the journal on for import every ``log.import_s`` until ``stop``."""
         while not self._stop.wait(self._import_s):
-            self._journal.rotate(self._now())
+            try:
+                self._journal.rotate(self._now())
+            except OSError:  # whoever waited for that flush is told so; the next file may do better
+                log.exception("the prediction log could not be flushed")
 
     def stop(self) -> None:
         """Let ``run`` return, and hand on what there is."""

@@ -72,7 +72,8 @@ class Scorer:
         now = self._project.now()
         rows = query.rows
         matrix = rows if isinstance(rows, np.ndarray) else held.reader.matrix(rows)
-        found = held.ask(matrix)
+        features = rows if isinstance(rows, list) and not held.reader.numeric else _bytes(matrix)
+        found = held.ask(matrix)  # a user's estimator may write into its matrix
         own_id, *ids = new_ids(now, len(rows) + 1)
         probabilities = found.probabilities
         entry = Entry(
@@ -85,7 +86,7 @@ class Scorer:
             (time.perf_counter_ns() - started) // 1000,
             ids,
             _entities(query.entity_ids),
-            rows if isinstance(rows, list) and not held.reader.numeric else _bytes(matrix),
+            features,
             found.values,
             None if probabilities is None else probabilities.tolist(),
         )

@@ -28,6 +28,7 @@ from mlkit.steps.drift_result import DriftResult, FeatureDrift, Rows, Verdict
 from mlkit.steps.reference import Profile, Reference
 
 _PLAIN: Final = 0.25  # a KS distance of a shift by 0.64 standard deviations
+_DENSE: Final = 1.25  # times as many rows in the same time make a difference
 _LEADING: Final = 3  # labels whose series stand for the correlation of a categorical column
 
 
@@ -59,10 +60,16 @@ class DriftRule(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def compare_tables(first: pa.Table, second: pa.Table, rule: DriftRule) -> DriftResult:
+def compare_tables(
+    first: pa.Table,
+    second: pa.Table,
+    rule: DriftRule,
+    *,
+    spans_s: tuple[float | None, float | None] = (None, None),
+) -> DriftResult:
     """Compare the columns that both tables have; what only one has is a warning.
 
-    With ``rule.ordered`` both are in time order.
+    With ``rule.ordered`` both are in time order; ``spans_s`` is what they span.
 
     Raises InvalidInputError if they have none in common.
     """
@@ -73,7 +80,9 @@ def compare_tables(first: pa.Table, second: pa.Table, rule: DriftRule) -> DriftR
         raise InvalidInputError("the two tables have no column in common")
     gone = [name for name in kinds if name not in common]
     added = [name for name in second.column_names if name not in kinds]
-    result = compare(reference.summarize(first, common, ordered=rule.ordered), second, rule)
+    known = reference.summarize(first, common, ordered=rule.ordered)
+    known = msgspec.structs.replace(known, span_s=spans_s[0])
+    result = compare(known, second, rule, span_s=spans_s[1])
     notes = (
         *(f"column_missing: '{name}' is only in the reference" for name in gone),
         *(f"column_added: '{name}' is only in the current rows" for name in added),
@@ -81,16 +90,24 @@ def compare_tables(first: pa.Table, second: pa.Table, rule: DriftRule) -> DriftR
     return msgspec.structs.replace(result, warnings=(*notes, *result.warnings))
 
 
-def compare(reference: Reference, current: pa.Table, rule: DriftRule) -> DriftResult:
+def compare(
+    reference: Reference, current: pa.Table, rule: DriftRule, *, span_s: float | None = None
+) -> DriftResult:
     """Return the verdict on ``current``, whose columns are found by the reference's names.
 
     A feature has drifted if its effect reaches the threshold **and** its q value (Benjamini and
     Hochberg over all tests) is at most ``alpha``. Below ``min_rows`` rows nothing is judged, and
-    "no drift" is not said of a feature whose rows could not have shown any.
+    "no drift" is not said of a feature whose rows could not have shown any. ``span_s`` is the time
+    that the current rows span.
     """
     features: list[FeatureDrift] = []
     warnings: list[str] = []
-    look = _Look(rule, rule.alpha / max(1, len(reference.columns)), reference.sizes)
+    look = _Look(
+        rule,
+        rule.alpha / max(1, len(reference.columns)),
+        reference.sizes,
+        _density(reference, current, span_s),
+    )
     for profile in reference.columns:
         column = current.column(profile.name)
         warnings.extend(_type_warnings(profile, column))
@@ -136,23 +153,40 @@ Events = Callable[[], Sequence[np.ndarray]]
 
 
 class _Look(NamedTuple):
-    """How the columns are looked at: the rule, the share of alpha of one test, the window sizes."""
+    """How the columns are looked at: the rule, the share of alpha of one test, the window sizes.
+
+    ``density`` says how many current rows there are in the time of one row of the reference.
+    """
 
     rule: DriftRule
     alpha: float
     sizes: tuple[int, ...]
+    density: float
 
     def tau(self, known: np.ndarray, rows: int, events: Events) -> float:
         """Return how many current rows are worth one: what windows of the reference have shown.
 
-        Only where these say nothing the current rows are asked, ``events`` of which show how
-        neighbours resemble each other; a change in their midst looks like that, too.
+        Windows that take as much time are meant, not as many rows. What rows resemble each other
+        that lie between two of the reference, only the current rows can show: ``events`` are
+        series of theirs. A change in the midst of them looks like that, too, and so they are asked
+        for no more than that, or where the reference says nothing.
         """
         if not self.rule.ordered:
             return 1.0
-        if self.sizes:
-            return scatter.at(known, self.sizes, rows)
-        return correlation.time(events())
+        if not self.sizes:
+            return correlation.time(events())
+        usual = scatter.at(known, self.sizes, round(rows / self.density))
+        if self.density > _DENSE:
+            return float(usual * min(self.density, correlation.time(events())))
+        if self.density < 1 / _DENSE:
+            return max(1.0, self.density * usual)
+        return usual
+
+
+def _density(reference: Reference, current: pa.Table, span_s: float | None) -> float:
+    if not reference.span_s or not span_s or not current.num_rows:
+        return 1.0
+    return float(current.num_rows / span_s / (reference.rows / reference.span_s))
 
 
 def _tests(profile: Profile, column: Any, look: _Look) -> Iterator[FeatureDrift]:
@@ -178,7 +212,7 @@ def _number(profile: Profile, values: np.ndarray, look: _Look) -> FeatureDrift:
     sizes = profile.present / tau, len(values) / tau
     ordered = np.sort(values)
     distance, p_value = ks(profile.values, ordered, rows=sizes)
-    stability = psi(*deciles(profile.values, ordered))
+    stability = psi(*deciles(profile.values, ordered), tau=tau)
     threshold = look.rule.min_ks
     return FeatureDrift(
         name=profile.name,
@@ -204,7 +238,7 @@ def _labels(profile: Profile, texts: Any, look: _Look) -> FeatureDrift:
     tau = look.tau(profile.taus[0], len(codes), lambda: [codes == code for code in leading])
     counts = np.bincount(codes, minlength=unseen + 1)
     statistic, p_value, variation = chi2(profile.counts, counts, tau=tau)
-    stability = psi(profile.counts, counts)
+    stability = psi(profile.counts, counts, tau=tau)
     threshold = look.rule.min_tv
     rows = _joint(profile.present / tau, len(texts) / tau)
     return FeatureDrift(

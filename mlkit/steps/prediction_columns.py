@@ -4,25 +4,36 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-import numpy as np
 import pyarrow as pa
 
-from mlkit.steps.answers import Label, Predictions
+from mlkit.steps.answers import Label
 from mlkit.steps.columns import InputSchema
 
 VALUE = "prediction(value)"
 ACTUAL = "actual(value)"
 
 
-def table(schema: InputSchema, answers: Predictions) -> pa.Table:
-    """Return the answers: the number, or the label and of two classes the second's probability."""
+def table(
+    schema: InputSchema,
+    values: Sequence[Any],
+    probabilities: Sequence[Sequence[float] | None] | None,
+) -> pa.Table:
+    """Return the answers: the number, or the label and of two classes the second's probability.
+
+    ``probabilities`` are None for a row, or for all of them, if the model gave none.
+    """
     if schema.task == "regression":
-        return pa.table({VALUE: pa.array(answers.values, pa.float64())})
-    columns = {VALUE: pa.array(map(_text, answers.values), pa.string())}
-    if len(schema.classes) == 2:
-        name = f"probability({_text(schema.classes[1])})"
-        columns[name] = pa.array(_second(answers), pa.float64())
+        return pa.table({VALUE: pa.array(values, pa.float64())})
+    columns = {VALUE: pa.array(map(_text, values), pa.string())}
+    if len(schema.classes) == 2 and probabilities is not None:
+        second = [None if row is None else float(row[1]) for row in probabilities]
+        columns[_probability(schema)] = pa.array(second, pa.float64())
     return pa.table(columns)
+
+
+def names(schema: InputSchema) -> set[str]:
+    """Return the names of all columns that are made here: no input may have one of them."""
+    return {VALUE, ACTUAL} | ({_probability(schema)} if len(schema.classes) == 2 else set())
 
 
 def actuals(schema: InputSchema, values: Sequence[Any]) -> pa.Table:
@@ -32,12 +43,8 @@ def actuals(schema: InputSchema, values: Sequence[Any]) -> pa.Table:
     return pa.table({ACTUAL: pa.array(map(_text, values), pa.string())})
 
 
-def _second(answers: Predictions) -> np.ndarray:
-    """Return the probability of the second class, NaN where the model gave none."""
-    if answers.probabilities is None:
-        return np.full(len(answers.values), np.nan)
-    second: np.ndarray = answers.probabilities[:, 1]
-    return second
+def _probability(schema: InputSchema) -> str:
+    return f"probability({_text(schema.classes[1])})"
 
 
 def _text(label: Label) -> str:

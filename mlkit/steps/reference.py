@@ -51,7 +51,8 @@ _TYPE_OF_MEASURE: Final[Mapping[Measure, pa.DataType]] = {
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """One column: ``present`` values of ``rows`` rows.
 
-    ``labels`` are the most frequent ones, ``counts`` theirs and, last, that of all others.
+    ``labels`` are the most frequent ones, ``counts`` theirs and, last, that of all others. Where
+    there are more than ``MAX_LABELS``, every other row chooses them and the rest counts.
     ``values`` are sorted: all of them, or, beyond ``MAX_VALUES``, that many order statistics at
     even steps, which move a KS distance by at most ``1 / MAX_VALUES``. ``taus`` has shape
     (2, sizes): how many rows are worth one in windows of the reference's sizes, of values and of
@@ -71,11 +72,15 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reference(msgspec.Struct, frozen=True, kw_only=True):
-    """All columns of a table of ``rows`` rows; ``sizes`` are the windows that were looked at."""
+    """All columns of a table of ``rows`` rows; ``sizes`` are the windows that were looked at.
+
+    ``span_s`` is the time from the first row to the last, if that is known.
+    """
 
     rows: int
     columns: tuple[Profile, ...]
     sizes: tuple[int, ...] = ()
+    span_s: float | None = None
 
     def of_target(self) -> "Reference":
         """Return the reference of the actual values alone; versions of old have none of it."""
@@ -105,19 +110,25 @@ class _Header(msgspec.Struct, frozen=True, kw_only=True):
     rows: int
     columns: tuple[_Head, ...]
     sizes: tuple[int, ...] = ()
+    span_s: float | None = None
 
 
 def build(
-    schema: InputSchema, table: pa.Table, answers: pa.Table, target: pa.Table, *, ordered: bool
+    schema: InputSchema,
+    table: pa.Table,
+    further: Mapping[Role, pa.Table],
+    *,
+    ordered: bool,
+    span_s: float | None = None,
 ) -> bytes:
-    """Return the reference of the input columns of ``table``, and of a model's ``answers``.
+    """Return the reference of the input columns of ``table``, as a file without any pickle.
 
-    The answers, and the ``target`` as it really was, are those of rows that the model has not
-    learned from. A file without any pickle.
+    ``further`` are a model's answers, and the target as it really was, for rows that the model has
+    not learned from. Of ``span_s`` see ``Reference``.
     """
     kinds = {column.name: column.kind for column in schema.columns}
-    further: dict[Role, pa.Table] = {"answer": answers, "target": target}
-    return dump(summarize(table, kinds, further=further, ordered=ordered))
+    made = summarize(table, kinds, further=further, ordered=ordered)
+    return dump(msgspec.structs.replace(made, span_s=span_s))
 
 
 def summarize(
@@ -162,7 +173,13 @@ def dump(reference: Reference) -> bytes:
         )
         for p in reference.columns
     )
-    header = _Header(format=_FORMAT, rows=reference.rows, columns=heads, sizes=reference.sizes)
+    header = _Header(
+        format=_FORMAT,
+        rows=reference.rows,
+        columns=heads,
+        sizes=reference.sizes,
+        span_s=reference.span_s,
+    )
     arrays = {"header": np.frombuffer(msgspec.json.encode(header), dtype=np.uint8)}
     for place, profile in enumerate(reference.columns):
         arrays[f"values{place}"] = profile.values
@@ -188,7 +205,9 @@ def load(content: bytes) -> Reference:
             f"the drift reference cannot be read: {error}; restore a backup "
             "(see: mlkit backup restore)"
         ) from error
-    return Reference(rows=header.rows, columns=tuple(profiles), sizes=header.sizes)
+    return Reference(
+        rows=header.rows, columns=tuple(profiles), sizes=header.sizes, span_s=header.span_s
+    )
 
 
 def numbers(column: Any) -> np.ndarray:
@@ -221,7 +240,8 @@ def labels(column: Any, measure: Measure, *, numeric: bool = False) -> Any:
         hours = pc.hour(casts.cast(column, casts.TIME).column)
         return hours.cast(casts.TEXT)
     if numeric:
-        return casts.cast(column, casts.NUMBER).column.cast(casts.TEXT)
+        positive = pc.add(casts.cast(column, casts.NUMBER).column, 0.0)  # -0.0 is 0.0
+        return positive.cast(casts.TEXT)
     return column if column.type == casts.TEXT else column.cast(casts.TEXT)
 
 
@@ -258,23 +278,30 @@ def _counted(
     name: str, texts: Any, measure: Measure, sizes: tuple[int, ...], *, numeric: bool
 ) -> Profile:
     present = texts.drop_null()
-    found = pc.value_counts(present)
-    pairs = zip(found.field("values").to_pylist(), found.field("counts").to_pylist(), strict=True)
-    ranked = sorted(pairs, key=lambda pair: (-pair[1], pair[0]))
-    kept = ranked[:MAX_LABELS]
-    kept_labels = tuple(label for label, _ in kept)
-    others = len(present) - sum(count for _, count in kept)
+    kept = _ranked(present)
+    too_many = len(kept) > MAX_LABELS
+    if too_many:  # those that are frequent where they are chosen are there by chance as well
+        kept = _ranked(present.take(np.arange(0, len(present), 2)))[:MAX_LABELS]
+    codes = codes_of(present, kept)
+    counted = codes[1::2] if too_many else codes
     return Profile(
         name=name,
         measure=measure,
         numeric=numeric,
         rows=len(texts),
         present=len(present),
-        labels=kept_labels,
-        counts=np.array([*(count for _, count in kept), others], dtype=np.int64),
+        labels=tuple(kept),
+        counts=np.bincount(counted, minlength=len(kept) + 1),
         values=np.zeros(0),
-        taus=_taus(codes_of(present, kept_labels), "chi2", gaps(texts), sizes),
+        taus=_taus(codes, "chi2", gaps(texts), sizes),
     )
+
+
+def _ranked(present: Any) -> list[str]:
+    """Return the labels, the most frequent first."""
+    found = pc.value_counts(present)
+    pairs = zip(found.field("values").to_pylist(), found.field("counts").to_pylist(), strict=True)
+    return [label for label, _ in sorted(pairs, key=lambda pair: (-pair[1], pair[0]))]
 
 
 def _distinct(values: np.ndarray) -> int:

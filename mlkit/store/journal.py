@@ -4,12 +4,13 @@ One file per process, held locked by its owner and only ever appended to: one fr
 request. A file whose lock is free belongs to nobody any more and may be imported and removed.
 """
 
+import errno
 import fcntl
 import io
 import os
 import threading
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -81,20 +82,21 @@ class Journal:
                     self._tape = self._open(now)
                 self._tape.append(payload)
                 current, end = self._tape, self._tape.size
+            if self._power_safe:
+                self._sync(current, end)
         except OSError as error:
-            self.close()  # the next record tries a new file
+            with suppress(OSError):
+                self.close()  # the next record tries a new file
             raise BusyError(
                 f"the prediction log in {self._folder} cannot be written: {error.strerror}; "
                 "nothing was answered, try again"
             ) from error
-        if self._power_safe:
-            self._sync(current, end)
 
     def rotate(self, now: datetime) -> Path | None:
         """Hand on the present file, if there is one, and return it: its lock is free now.
 
         While records keep coming, the next file is made before and the old one closed after the
-        swap, so that nobody who answers waits for the disk.
+        swap, so that nobody who answers waits for the disk. Raises OSError if it fails to flush.
         """
         with self._turn:
             if self._tape is None:
@@ -111,16 +113,21 @@ class Journal:
             old, self._tape = self._tape, following
         if old is None:
             return None
-        if self._power_safe:
-            old.sync()
-        old.close()
+        try:
+            if self._power_safe:
+                old.sync()
+        finally:
+            old.close()
         return old.path
 
     def _sync(self, current: Tape, end: int) -> None:
         """Flush up to ``end``: whoever has the turn does it for all who wait."""
         with self._turn:
-            if current is self._tape and current.synced < end:
-                current.sync()
+            if current.synced >= end:
+                return
+            if current is not self._tape:  # handed on by someone whose flush failed
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            current.sync()
 
     def _prepare(self, now: datetime) -> Tape | None:
         """Return the next file, or None: then the next record tries to make it, and complains."""

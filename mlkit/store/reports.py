@@ -46,13 +46,13 @@ class PerformanceReport(_Report, Base):
     version: Mapped[ModelVersion] = relationship(lazy="joined")
 
 
-def count_drift(s: Session, model_id: int, since: datetime) -> int:
-    """Return how many drift checks of a model were recorded since a moment."""
-    query = select(func.count()).select_from(DriftReport)
-    return (
-        s.scalar(query.where(DriftReport.model_id == model_id, DriftReport.created_at >= since))
-        or 0
-    )
+def drift_pace(s: Session, model_id: int, since: datetime) -> tuple[int, datetime | None]:
+    """Return how many drift checks of a model were recorded since a moment, and when first."""
+    query = select(func.count().label("seen"), func.min(DriftReport.created_at).label("first"))
+    row = s.execute(
+        query.where(DriftReport.model_id == model_id, DriftReport.created_at >= since)
+    ).one()
+    return row.seen, row.first
 
 
 def latest_drift(s: Session, model: Model) -> DriftReport | None:

@@ -5,9 +5,11 @@ from datetime import timedelta
 
 import pandas as pd
 import pytest
+from sqlalchemy import update
 
 from mlkit.flows import alerting, monitor
 from mlkit.project import Project
+from mlkit.store.predictions import Actual
 
 Frames = Callable[..., pd.DataFrame]
 Answer = Callable[..., None]
@@ -42,10 +44,29 @@ def test_predictions_without_an_actual_are_noticed_where_actuals_used_to_come(
     *, came: bool, trained: Project, churn: Frames, answer: Answer
 ) -> None:
     answer(trained, churn(rows=30, seed=5), age=timedelta(days=20), known=float(came))
+    with trained.write() as s:
+        s.execute(update(Actual).values(received_at=trained.now() - timedelta(days=19)))
     answer(trained, churn(rows=30, seed=6), known=0.0)
-    monitor.check_performance(trained, "churn", window="7d")
+    monitor.check_performance(trained, "churn")
     assert keys(trained) == (["actuals:churn"] if came else [])
     if came:
         answer(trained, churn(rows=30, seed=7))
-        monitor.check_performance(trained, "churn", window="7d")
+        monitor.check_performance(trained, "churn")
         assert keys(trained) == []
+
+
+def test_actuals_that_come_late_are_not_missed(
+    trained: Project, churn: Frames, answer: Answer
+) -> None:
+    answer(trained, churn(rows=30, seed=5), age=timedelta(days=20))
+    answer(trained, churn(rows=30, seed=6), known=0.0)
+    monitor.check_performance(trained, "churn")
+    assert keys(trained) == []
+
+
+def test_a_window_that_somebody_chose_says_nothing(
+    trained: Project, churn: Frames, answer: Answer
+) -> None:
+    answer(trained, churn(rows=30, seed=5), age=timedelta(days=3))
+    monitor.check_drift(trained, "churn", window="30m")
+    assert keys(trained) == []

@@ -136,7 +136,7 @@ def test_deciles_of_few_values_are_fewer() -> None:
 
 
 def test_below_the_threshold_nothing_is_visible_however_many_rows_there_are() -> None:
-    assert distance.ks_visible(0.05, 0.1, 1e6) == 0.1
+    assert 0.1 < distance.ks_visible(0.05, 0.1, 1e6) < 0.101
     assert 0.1 < distance.chi2_visible(0.05, 0.1, np.array([3, 1]), 1e6) < 0.101
     assert distance.chi2_visible(0.05, 0.0, np.array([7, 0]), 100) > 0
 

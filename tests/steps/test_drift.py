@@ -1,6 +1,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -71,6 +72,51 @@ def test_a_large_effect_that_chance_explains_is_no_drift() -> None:
     assert feature(result, "x").drifted is None
     assert result.verdict == "insufficient_data"
     assert any(w.startswith("blind: 'x' is judged on 12 ") for w in result.warnings)
+
+
+@pytest.mark.parametrize("kept", [1.0, 0.3, 0.1])
+def test_a_reference_that_is_a_sample_of_the_rows_is_no_reason_for_alarms(kept: float) -> None:
+    """Windows are matched by the time that they take, not by their number of rows."""
+
+    def series(rows: int, seed: int) -> np.ndarray:
+        noise = np.random.default_rng(seed).normal(size=(rows + 500, 5)) * np.sqrt(1 - 0.95**2)
+        return np.asarray(lfilter([1.0], [1.0, -0.95], noise, axis=0))[500:]
+
+    def table(values: np.ndarray) -> pa.Table:
+        return pa.table({f"f{i}": values[:, i] for i in range(5)})
+
+    rule = DriftRule(ordered=True, alpha=0.02)
+    alarms = 0
+    for trial in range(6):
+        chosen = np.random.default_rng(trial).random(60_000) < kept
+        known = reference.summarize(table(series(60_000, trial)[chosen]), ordered=True)
+        known = msgspec.structs.replace(known, span_s=60_000.0)
+        for window in range(5):
+            current = table(series(1_000, 1_000 + 10 * trial + window))
+            found = drift.compare(known, current, rule, span_s=1_000.0)
+            alarms += found.verdict == "drift"
+    assert alarms <= 3
+
+
+def test_a_thinner_window_of_the_same_time_is_worth_no_more_than_its_rows() -> None:
+    known = reference.summarize(make(20_000, 1), ordered=True)
+    known = msgspec.structs.replace(known, span_s=20_000.0)
+    found = drift.compare(known, make(300, 2), DriftRule(ordered=True), span_s=3_000.0)
+    assert all(feature.effective_rows <= 300 for feature in found.features)
+
+
+def test_minus_nothing_is_nothing() -> None:
+    first = make(500, 1, k=[0.0, 1.0] * 250)
+    second = make(500, 2, k=[-0.0, 1.0] * 250)
+    assert feature(drift.compare_tables(first, second, RULE), "k").effect == 0
+
+
+def test_very_many_labels_are_no_drift_by_themselves() -> None:
+    rng = np.random.default_rng(7)
+    first, *others = (pa.table({"id": rng.integers(0, 1_000, n).astype(str)})
+                      for n in (10_000, *[5_000] * 10))  # fmt: skip
+    known = reference.summarize(first)
+    assert [drift.compare(known, other, RULE).verdict for other in others].count("drift") <= 1
 
 
 def test_what_a_small_window_could_not_have_seen_is_said() -> None:

@@ -1,10 +1,9 @@
 """Answers as columns that can drift."""
 
-import numpy as np
 import pytest
 
 from mlkit.steps import prediction_columns
-from mlkit.steps.answers import Label, Predictions
+from mlkit.steps.answers import Label
 from mlkit.steps.columns import Column, InputSchema
 
 
@@ -15,7 +14,7 @@ def schema(*classes: Label) -> InputSchema:
 
 
 def test_a_number_is_a_column() -> None:
-    found = prediction_columns.table(schema(), Predictions([1.5, 2.0], None))
+    found = prediction_columns.table(schema(), [1.5, 2.0], None)
     assert found.to_pydict() == {"prediction(value)": [1.5, 2.0]}
 
 
@@ -25,9 +24,9 @@ def test_a_number_is_a_column() -> None:
 def test_of_two_classes_the_probability_of_the_second_is_a_column(
     classes: tuple[Label, Label], name: str
 ) -> None:
-    answers = Predictions([classes[1], classes[0]], np.array([[0.2, 0.8], [0.9, 0.1]]))
-    found = prediction_columns.table(schema(*classes), answers).to_pydict()
-    assert found[f"probability({name})"] == [0.8, 0.1]
+    probabilities = [[0.2, 0.8], None]
+    found = prediction_columns.table(schema(*classes), classes[::-1], probabilities).to_pydict()
+    assert found[f"probability({name})"] == [0.8, None]
     assert found["prediction(value)"][0] == name
 
 
@@ -41,9 +40,16 @@ def test_what_really_was_is_a_column_of_the_same_kind() -> None:
 
 
 def test_many_classes_and_no_probabilities_are_labels() -> None:
-    answers = Predictions(["a", "c"], None)
-    assert prediction_columns.table(schema("a", "b", "c"), answers).column_names == [
+    answers = ["a", "c"]
+    assert prediction_columns.table(
+        schema("a", "b", "c"), answers, [[1, 0, 0], [0, 0, 1]]
+    ).column_names == ["prediction(value)"]
+    assert prediction_columns.table(schema("a", "c"), answers, None).column_names == [
         "prediction(value)"
     ]
-    found = prediction_columns.table(schema("a", "c"), answers)
-    assert np.isnan(found["probability(c)"].to_pylist()).all()
+
+
+def test_the_names_that_inputs_may_not_have_are_those_of_the_columns() -> None:
+    assert prediction_columns.names(schema("a", "c")) == {
+        "prediction(value)", "actual(value)", "probability(c)",
+    }  # fmt: skip

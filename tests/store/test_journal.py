@@ -1,5 +1,6 @@
 """The journal: what is on record stays on record, whatever kills the process or fills the disk."""
 
+import errno
 import io
 import os
 import signal
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mlkit.errors import BusyError
 from mlkit.store import journal
 from mlkit.store.journal import Entry, Journal
 
@@ -172,6 +174,42 @@ def test_the_power_safe_journal_syncs_before_it_returns(
     monkeypatch.setattr(os, "fdatasync", lambda fd: (synced.append(fd), real(fd)))
     Journal(tmp_path, power_safe=True).append(entry(), NOW)
     assert len(synced) == 1
+
+
+def test_a_flush_that_fails_acknowledges_nothing_and_frees_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = Journal(tmp_path, power_safe=True)
+    log.append(entry("first"), NOW)
+    real = os.fdatasync
+    monkeypatch.setattr(os, "fdatasync", _refuse)
+    with pytest.raises(BusyError, match="cannot be written"):
+        log.append(entry("second"), NOW)
+    monkeypatch.setattr(os, "fdatasync", real)
+    log.append(entry("third"), NOW)
+    log.close()
+    for path in journal.files(tmp_path):
+        with journal.claimed(path) as ours:
+            assert ours
+
+
+def test_whoever_waits_for_a_flush_that_a_rotation_failed_to_make_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = Journal(tmp_path, power_safe=True)
+    log.append(entry("first"), NOW)
+    assert log._tape is not None
+    waiting, end = log._tape, log._tape.size
+    waiting.synced = 0
+    monkeypatch.setattr(os, "fdatasync", _refuse)
+    with pytest.raises(OSError, match="Input/output"):
+        log.rotate(NOW)
+    with pytest.raises(OSError, match="Input/output"):
+        log._sync(waiting, end)
+
+
+def _refuse(_handle: int) -> None:
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
 
 
 def test_a_killed_writer_leaves_every_acknowledged_record(tmp_path: Path) -> None:

@@ -1,19 +1,27 @@
-"""One environment for each server, all with the same scikit-learn and numpy."""
+"""One environment for each program that is measured; the servers' with the same scikit-learn."""
 
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-PINNED = ["scikit-learn==1.9.1", "numpy==2.4.6", "pandas==3.1.1", "joblib"]
+ROOT = Path(__file__).resolve().parents[1]
+SAME = ["scikit-learn==1.9.1", "numpy==2.4.6", "joblib"]
+ALL_SAME = [*SAME, "pandas==3.1.1"]
 PACKAGES = {
-    "mlkit": [str(ROOT) + "[demo]"],
-    "fastapi": ["fastapi", "uvicorn[standard]"],
-    "mlflow": ["mlflow"],
-    "bentoml": ["bentoml"],
-    "mlserver": ["mlserver", "mlserver-sklearn", "uvloop<0.22"],  # does not start with newer ones
-    "litserve": ["litserve"],
+    "mlkit": [*ALL_SAME, str(ROOT) + "[demo]"],
+    "fastapi": [*ALL_SAME, "fastapi", "uvicorn[standard]"],
+    "mlflow": [*ALL_SAME, "mlflow"],
+    "bentoml": [*ALL_SAME, "bentoml"],
+    "mlserver": [*SAME, "mlserver", "mlserver-sklearn", "uvloop<0.22"],  # newer: does not start
+    "litserve": [*ALL_SAME, "litserve"],
+    "evidently": ["evidently", "pandas<3", "pyarrow"],  # does not import with a newer pandas
+    "nannyml": [
+        "nannyml",
+        "statsmodels",
+        "pyarrow",
+    ],  # imports statsmodels, but does not require it
+    "alibi": ["alibi-detect", "pyarrow<20"],  # holds numpy below 2
 }
 
 
@@ -23,15 +31,14 @@ def make(work: Path, names: set[str]) -> None:
         folder = work / "environments" / name
         done = folder / "complete"
         if name == "mlkit" and done.exists():
-            _install(folder, ["--no-deps", "--force-reinstall", *PACKAGES[name]])
+            _install(folder, ["--no-deps", "--force-reinstall", PACKAGES[name][-1]])
             continue
         if done.exists():
             continue
         print(f"making {folder}", file=sys.stderr, flush=True)
         shutil.rmtree(folder, ignore_errors=True)
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-        pinned = [pin for pin in PINNED if not (name == "mlserver" and pin.startswith("pandas"))]
-        _install(folder, [*pinned, *PACKAGES[name]])
+        _install(folder, PACKAGES[name])
         done.touch()
 
 
