@@ -24,7 +24,7 @@ from mlkit.steps import (
 )
 from mlkit.steps.budget import Budget
 from mlkit.steps.drift import DriftRule
-from mlkit.steps.drift_result import FeatureDrift, Rows, Verdict, excess
+from mlkit.steps.drift_result import FeatureDrift, Rows, Verdict
 from mlkit.steps.metrics import Resampling
 from mlkit.steps.performance import Holdout, Performance, PerformanceRule
 from mlkit.store import alerts, failpoints, reports
@@ -200,10 +200,9 @@ def _diagnose(
     found = drift.compare(known.of_target(), actuals, rule, span_s=span_s).features
     target = next((f for f in found if f.kind != "missing"), None)
     asked = {column.name for column in deploy.input_schema(version).columns}
-    moved = [f for f in inputs.features if f.drifted and f.column in asked]
-    moved.sort(key=excess, reverse=True)
+    tests = [feature for feature in inputs.features if feature.column in asked]
     base_moved = target is not None and target.drifted is True
-    return target, diagnosis.of(verdict, moved, base_moved=base_moved)
+    return target, diagnosis.of(verdict, tests, base_moved=base_moved)
 
 
 def _resampling(project: Project, rows: int) -> Resampling:

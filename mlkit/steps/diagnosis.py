@@ -2,29 +2,31 @@
 
 from collections.abc import Sequence
 
-from mlkit.steps.drift_result import FeatureDrift
+from mlkit.steps.drift_result import FeatureDrift, excess
 from mlkit.steps.performance import Verdict
 
 _SHOWN = 3
 
 
-def of(verdict: Verdict, drifted: Sequence[FeatureDrift], *, base_moved: bool) -> str:
+def of(verdict: Verdict, inputs: Sequence[FeatureDrift], *, base_moved: bool) -> str:
     """Return what most likely happened and what to do, or an empty text if there is nothing to say.
 
-    ``drifted`` are the inputs that moved, ``base_moved`` says whether the actual values did.
+    ``inputs`` are the tests of the inputs, ``base_moved`` says whether the actual values moved.
 
     >>> of("degraded", [], base_moved=False)
     'the error grew and the inputs are quiet: what they mean has changed, retrain'
     >>> of("ok", [], base_moved=True)
     'the base rate moved and the error did not: check the threshold of whoever decides by it'
     """
+    drifted = sorted((f for f in inputs if f.drifted), key=excess, reverse=True)
     missing = [feature.column for feature in drifted if feature.kind == "missing"]
     moved = [feature.name for feature in drifted if feature.kind != "missing"]
     if missing:
         upstream = f"more or fewer values of {_listed(missing)} are missing: look upstream"
         return upstream + (", before anything is retrained" if verdict == "degraded" else "")
     if verdict == "degraded":
-        return _degraded(moved, base_moved=base_moved)
+        unsure = [feature.name for feature in inputs if feature.drifted is None]
+        return _degraded(moved, unsure, base_moved=base_moved)
     if verdict == "insufficient_data":
         return ""
     if moved:
@@ -37,9 +39,12 @@ def of(verdict: Verdict, drifted: Sequence[FeatureDrift], *, base_moved: bool) -
     return ""
 
 
-def _degraded(moved: Sequence[str], *, base_moved: bool) -> str:
+def _degraded(moved: Sequence[str], unsure: Sequence[str], *, base_moved: bool) -> str:
     if moved:
         return f"the error grew and inputs moved ({_listed(moved)}): retrain on newer rows"
+    if unsure:
+        names = _listed(unsure)
+        return f"the error grew; whether inputs moved ({names}) cannot be told from these rows"
     if base_moved:
         return "the error grew and the base rate moved, the inputs did not: recalibrate or retrain"
     return "the error grew and the inputs are quiet: what they mean has changed, retrain"

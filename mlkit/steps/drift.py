@@ -96,9 +96,9 @@ def compare(
     """Return the verdict on ``current``, whose columns are found by the reference's names.
 
     A feature has drifted if its effect reaches the threshold **and** its q value (Benjamini and
-    Hochberg over all tests) is at most ``alpha``. Below ``min_rows`` rows nothing is judged, and
-    "no drift" is not said of a feature whose rows could not have shown any. ``span_s`` is the time
-    that the current rows span.
+    Hochberg over all tests) is at most ``alpha``. Below ``min_rows`` rows, of either, nothing is
+    judged, and "no drift" is not said of a feature whose rows could not have shown any. ``span_s``
+    is the time that the current rows span.
     """
     features: list[FeatureDrift] = []
     warnings: list[str] = []
@@ -112,7 +112,7 @@ def compare(
         column = current.column(profile.name)
         warnings.extend(_type_warnings(profile, column))
         features.extend(_tests(profile, column, look))
-    enough = current.num_rows >= rule.min_rows
+    enough = min(current.num_rows, reference.rows) >= rule.min_rows
     judged = _judge(features, rule) if enough else tuple(features)
     return DriftResult(
         verdict=_verdict(judged),

@@ -81,6 +81,8 @@ class DriftResult(msgspec.Struct, frozen=True, kw_only=True):
         """The verdict in one line."""
         if self.verdict == "insufficient_data":
             worth = max((feature.effective_rows for feature in self.features), default=0.0)
+            if self.rows.reference < self.rows.current:
+                return f"insufficient data: {self.rows.reference} rows of the reference"
             less = f", worth {worth:.0f} independent ones" if 0 < worth < self.rows.current else ""
             return f"insufficient data: {self.rows.current} rows{less}"
         if self.verdict == "ok":

@@ -11,6 +11,8 @@ from typing import Final, Literal, NamedTuple
 import numpy as np
 from scipy import special
 
+from mlkit.steps import correlation
+
 CELLS: Final = 1_024
 
 _SMALLEST: Final = 64
@@ -18,6 +20,7 @@ _STEPS: Final = 4  # sizes from one to its double: a window of a whole day is no
 _FEWEST_WINDOWS: Final = 8
 _MOST_WINDOWS: Final = 60
 _PATIENCE: Final = 2.0
+_LEADING: Final = 3  # labels whose series stand for the others
 
 Statistic = Literal["ks", "chi2"]
 
@@ -39,10 +42,12 @@ def taus(codes: np.ndarray, statistic: Statistic, wanted: Sequence[int]) -> np.n
     ``codes`` are the cells of the values of one column, in time order, counted from 0. A window
     is compared with all other rows by ``statistic``; how much the windows vary, and the largest
     distance among them, are set against what independent rows give. A size of which there are too
-    few windows has the tau of the one before.
+    few windows has the tau of the one before; a column that is too short for any is taken as one
+    series whose neighbours resemble each other.
     """
     total = np.bincount(codes)
-    found = [1.0]
+    short = len(wanted) and len(codes) < _FEWEST_WINDOWS * wanted[0]
+    found = [_of_series(codes, statistic) if short else 1.0]
     for size in wanted:
         enough = len(codes) >= _FEWEST_WINDOWS * size
         found.append(_tau(codes, total, statistic, size) if enough else found[-1])
@@ -90,6 +95,15 @@ def _tau(codes: np.ndarray, total: np.ndarray, statistic: Statistic, size: int) 
     noise = np.sqrt(2 / count)  # the relative error of a variance
     usual = found.usual if found.usual > 1 + _PATIENCE * noise else 1.0
     return max(1.0, usual, found.largest)
+
+
+def _of_series(codes: np.ndarray, statistic: Statistic) -> float:
+    if not len(codes):
+        return 1.0
+    if statistic == "ks":
+        quartiles = np.quantile(codes, (0.25, 0.5, 0.75))
+        return correlation.time([codes <= quartile for quartile in quartiles])
+    return correlation.time([codes == code for code in range(min(_LEADING, int(codes.max()) + 1))])
 
 
 def _ks(windows: np.ndarray, total: np.ndarray) -> _Look:

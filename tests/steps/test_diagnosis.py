@@ -7,12 +7,12 @@ from mlkit.steps.drift_result import FeatureDrift
 from mlkit.steps.performance import Verdict
 
 
-def moved(*columns: str, missing: bool = False) -> list[FeatureDrift]:
+def moved(*columns: str, missing: bool = False, drifted: bool | None = True) -> list[FeatureDrift]:
     return [
         FeatureDrift(
             name=f"missing({column})" if missing else column, column=column,
             kind="missing" if missing else "number", test="ks", statistic=0.3, p_value=0.0,
-            effect=0.3, threshold=0.05, drifted=True, visible=0.1, effective_rows=500,
+            effect=0.3, threshold=0.05, drifted=drifted, visible=0.1, effective_rows=500,
         )
         for column in columns
     ]  # fmt: skip
@@ -27,6 +27,9 @@ def moved(*columns: str, missing: bool = False) -> list[FeatureDrift]:
         ("ok", [], True, "the base rate moved and the error did not: check the threshold"),
         ("degraded", [], False, "the inputs are quiet: what they mean has changed, retrain"),
         ("degraded", moved("age"), True, "inputs moved (age): retrain on newer rows"),
+        ("degraded", moved("age", drifted=None), True, "inputs moved (age) cannot be told"),
+        ("degraded", moved("age", drifted=False), False, "the inputs are quiet"),
+        ("ok", moved("age", drifted=None), False, ""),
         ("degraded", [], True, "the base rate moved, the inputs did not: recalibrate"),
         (
             "degraded",

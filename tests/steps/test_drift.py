@@ -157,6 +157,12 @@ def test_too_few_rows_are_never_called_no_drift(rows: int) -> None:
     assert all(found.drifted is None for found in result.features)
 
 
+def test_a_reference_of_a_few_rows_says_nothing() -> None:
+    result = drift.compare_tables(make(15, 1), make(1_000, 2), RULE)
+    assert result.verdict == "insufficient_data"
+    assert "15 rows of the reference" in result.summary
+
+
 def test_a_category_never_seen_before_is_drift() -> None:
     current = make(500, 2, plan=["a", "b", "new", "newer", "c"] * 100)
     found = feature(drift.compare_tables(make(2_000, 1), current, RULE), "plan")

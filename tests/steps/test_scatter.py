@@ -52,9 +52,18 @@ def test_a_constant_is_worth_its_rows(statistic: scatter.Statistic) -> None:
     assert scatter.taus(np.zeros(1_000, dtype=int), statistic, [64]).tolist() == [1.0]
 
 
+def test_a_column_too_short_for_windows_is_taken_as_a_series() -> None:
+    values = _series(0.95, 400)(3)
+    (found,) = scatter.taus(scatter.cells(values, np.sort(values)), "ks", [64])
+    assert found > 8
+    labels = np.repeat(np.random.default_rng(2).integers(0, 3, 40), 10)
+    (found,) = scatter.taus(labels, "chi2", [64])
+    assert 5 < found < 20
+    assert scatter.taus(np.zeros(0, dtype=int), "ks", [64]).tolist() == [1.0]
+
+
 def test_too_few_windows_say_nothing() -> None:
     codes = np.arange(500) // 100
-    assert scatter.taus(codes, "chi2", [100]).tolist() == [1.0]
     before = scatter.taus(np.repeat(codes, 4) % 2, "chi2", [200])
     assert scatter.taus(np.repeat(codes, 4) % 2, "chi2", [200, 900]).tolist() == [*before, *before]
     assert scatter.sizes(511) == ()
