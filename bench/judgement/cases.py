@@ -10,7 +10,10 @@ from scipy.signal import lfilter
 FEATURES = 20
 DAY = 1_000  # rows
 
-Source = Callable[[np.random.Generator, int], tuple[np.ndarray, np.ndarray]]
+Draw = Callable[[np.random.Generator, int], np.ndarray]
+Source = Callable[[np.random.Generator], tuple[np.ndarray, Callable[[int], np.ndarray]]]
+"""A reference, and what draws a window of so many rows."""
+
 Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 
@@ -18,22 +21,22 @@ def _noise(rng: np.random.Generator, rows: int) -> np.ndarray:
     return rng.normal(size=(rows, FEATURES))
 
 
-def _autoregressive(phi: float) -> Source:
+def _autoregressive(phi: float) -> Draw:
     def draw(rng: np.random.Generator, rows: int) -> np.ndarray:
         innovations = _noise(rng, rows + 500)
         return np.asarray(lfilter([np.sqrt(1 - phi**2)], [1, -phi], innovations, axis=0))[500:]
 
-    return _apart(draw)
+    return draw
 
 
-def _sampled(source: Source) -> Source:
+def _sampled(draw: Draw) -> Source:
     """Keep every tenth row of ten times as long a reference: not all that was asked is labelled."""
 
-    def draw(rng: np.random.Generator, rows: int) -> tuple[np.ndarray, np.ndarray]:
-        parts = [source(rng, rows) for _ in range(10)]
-        return np.concatenate([known[::10] for known, _ in parts]), parts[0][1]
+    def source(rng: np.random.Generator) -> tuple[np.ndarray, Callable[[int], np.ndarray]]:
+        parts = [draw(rng, 30 * DAY)[::10] for _ in range(10)]
+        return np.concatenate(parts), lambda rows: draw(rng, rows)
 
-    return draw
+    return source
 
 
 def _weekly(rng: np.random.Generator, rows: int) -> np.ndarray:
@@ -52,17 +55,17 @@ def _labels(rng: np.random.Generator, rows: int) -> np.ndarray:
     return rng.choice(5, p=[0.4, 0.25, 0.2, 0.1, 0.05], size=(rows, FEATURES))
 
 
-def _apart(draw: Callable[[np.random.Generator, int], np.ndarray]) -> Source:
+def _apart(draw: Draw) -> Source:
     """Draw the window for itself: long after the reference."""
-    return lambda rng, rows: (draw(rng, 30 * DAY), draw(rng, rows))
+    return lambda rng: (draw(rng, 30 * DAY), lambda rows: draw(rng, rows))
 
 
 def nulls() -> Mapping[str, Source]:
     """Return by name how references and windows without any change are drawn."""
     return {
         "independent": _apart(_noise),
-        "AR(1) 0.8": _autoregressive(0.8),
-        "AR(1) 0.95": _autoregressive(0.95),
+        "AR(1) 0.8": _apart(_autoregressive(0.8)),
+        "AR(1) 0.95": _apart(_autoregressive(0.95)),
         "AR(1) 0.95, a tenth kept": _sampled(_autoregressive(0.95)),
         "weekly season": _apart(_weekly),
         "heavy ties": _apart(_ties),
@@ -86,13 +89,17 @@ def real(folder: Path) -> Mapping[str, Source]:
 
 
 def _pieces(values: np.ndarray, *, shuffled: bool) -> Source:
-    def draw(rng: np.random.Generator, rows: int) -> tuple[np.ndarray, np.ndarray]:
+    def source(rng: np.random.Generator) -> tuple[np.ndarray, Callable[[int], np.ndarray]]:
         data = rng.permutation(values) if shuffled else values
         split = len(data) // 2
-        start = int(rng.integers(split, len(data) - rows))
-        return data[:split], data[start : start + rows]
 
-    return draw
+        def window(rows: int) -> np.ndarray:
+            start = int(rng.integers(split, len(data) - rows))
+            return data[start : start + rows]
+
+        return data[:split], window
+
+    return source
 
 
 def _read(path: Path, *without: str) -> np.ndarray:
