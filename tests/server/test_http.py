@@ -198,6 +198,13 @@ def test_a_bad_body_is_refused_and_never_an_error_of_the_server(server: Any, cas
     assert server.predict().status == 200
 
 
+@pytest.mark.parametrize("body", [ROW, [ROW], {"row": ROW}, {"rows": ROW}])
+def test_whoever_sends_rows_in_another_form_is_told_the_right_one(server: Any, body: Any) -> None:
+    reply = server.ask("POST", "/predict/churn", body)
+    assert reply.status == 422
+    assert reply.body["detail"].endswith('; send {"rows": [{column: value, ...}, ...]}')
+
+
 def test_a_key_that_is_there_twice_is_refused_however_it_hides(project: Any, register: Any) -> None:
     """Times lose and gain colons on their way to the canonical form."""
     from mlkit.server.app import SERVICE, create_app

@@ -44,6 +44,7 @@ class Reply200(msgspec.Struct, frozen=True, gc=False):
     predictions: list[Row]
 
 
+_FORM = '{"rows": [{column: value, ...}, ...]}'
 _decoder = msgspec.json.Decoder(Request)
 _encode = msgspec.json.encode
 _tuple = msgspec.structs.astuple
@@ -84,7 +85,10 @@ def refuse(fault: Fault) -> Reply:
 
 def _decode_by_value(reader: Reader, message: Message) -> Query:
     """Read a body that is wrong, or right in an unusual way (``3.0`` for a whole number)."""
-    request = wire.decode(_decoder, message.body)
+    try:
+        request = wire.decode(_decoder, message.body)
+    except InvalidInputError as error:
+        raise InvalidInputError(f"{error}; send {_FORM}", error.details) from error
     wire.refuse_many(len(request.rows), message.max_rows)
     return Query(reader.objects(request.rows), request.entity_ids, request.request_id)
 
