@@ -1,0 +1,83 @@
+"""Put a verdict on record: its report, and in the same transaction the alert it asks for."""
+
+from typing import Any, Protocol
+
+import msgspec
+from sqlalchemy.orm import Session
+
+from mlkit.flows import alerting
+from mlkit.flows.evidence import Window
+from mlkit.project import Project
+from mlkit.store import alerts, failpoints
+from mlkit.store.alerts import Alert
+from mlkit.store.registry import ModelVersion
+from mlkit.store.reports import DriftReport, PerformanceReport
+
+_KINDS = {DriftReport: "drift", PerformanceReport: "performance"}
+_BAD = ("drift", "degraded")
+
+
+class Checked(Protocol):
+    """What a check has found, as far as its report and its alert need it."""
+
+    @property
+    def verdict(self) -> str:
+        """One of ok, insufficient_data, and the bad ones."""
+
+    @property
+    def model(self) -> str:
+        """The name of the model."""
+
+    @property
+    def version(self) -> int:
+        """The number of its version."""
+
+    @property
+    def window(self) -> Window:
+        """The stretch of the log that was judged."""
+
+    @property
+    def summary(self) -> str:
+        """The verdict in one line."""
+
+
+def common(project: Project, version: ModelVersion, checked: Checked) -> dict[str, Any]:
+    """Return the columns that every report has."""
+    return {
+        "model_id": version.model_id,
+        "model_version_id": version.id,
+        "window_start": checked.window.start,
+        "window_end": checked.window.end,
+        "verdict": checked.verdict,
+        "summary": checked.summary,
+        "details": msgspec.to_builtins(checked),
+        "created_at": project.now(),
+    }
+
+
+def record(project: Project, report: DriftReport | PerformanceReport, checked: Checked) -> None:
+    """Write the report, and open, update or end the alert that it asks for."""
+    with project.write() as s:
+        s.add(report)
+        _announce(s, project, _KINDS[type(report)], checked)
+        failpoints.reach("report.written")
+
+
+def _announce(s: Session, project: Project, kind: str, checked: Checked) -> None:
+    """Open the alert, or end it; too little data says nothing about an ongoing one."""
+    key, now = f"{kind}:{checked.model}", project.now()
+    if checked.verdict in _BAD:
+        new = Alert(
+            key=key,
+            kind=kind,
+            severity="warning",
+            model=checked.model,
+            summary=f"{checked.model} {checked.summary}",
+            details={"version": checked.version, "verdict": checked.verdict},
+            opened_at=now,
+            last_seen_at=now,
+        )
+        alerting.open_in(s, project.settings.alerts, new)
+    elif checked.verdict == "ok":
+        for alert in alerts.ongoing(s, key=key):
+            alerting.resolve_in(s, project, alert, checked.summary)
