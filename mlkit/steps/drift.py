@@ -223,7 +223,7 @@ def _number(profile: Profile, values: np.ndarray, look: _Look) -> FeatureDrift:
         p_value=p_value,
         effect=distance,
         threshold=threshold,
-        moved=wasserstein(profile.values, ordered),
+        moved=wasserstein(profile.values, ordered, deviation=profile.deviation),
         psi=stability.value,
         psi_usual=stability.usual,
         visible=ks_visible(look.alpha, threshold, _joint(*sizes)),

@@ -56,7 +56,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     ``values`` are sorted: all of them, or, beyond ``MAX_VALUES``, that many order statistics at
     even steps, which move a KS distance by at most ``1 / MAX_VALUES``. ``taus`` has shape
     (2, sizes): how many rows are worth one in windows of the reference's sizes, of values and of
-    gaps; without columns if the rows are in no order.
+    gaps; without columns if the rows are in no order. ``deviation`` is the standard deviation of
+    ``values``, 0 without any.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     counts: np.ndarray
     values: np.ndarray
     taus: np.ndarray
+    deviation: float = 0.0
     role: Role = "input"
 
 
@@ -211,11 +213,11 @@ def load(content: bytes) -> Reference:
 
 
 def numbers(column: Any) -> np.ndarray:
-    """Return the values of a numeric column that are there, in row order."""
-    present = casts.cast(column, casts.NUMBER).column.drop_null()
-    values: np.ndarray = present.to_numpy().astype(float)
-    known: np.ndarray = values[~np.isnan(values)]
-    return known
+    """Return the values of a numeric column that are there, in row order, not to be written to."""
+    values: np.ndarray = casts.cast(column, casts.NUMBER).column.drop_null().to_numpy()
+    if len(values) and np.isnan(values.min()):
+        values = values[~np.isnan(values)]
+    return values
 
 
 def gaps(column: Any) -> np.ndarray:
@@ -251,7 +253,7 @@ def _profile(name: str, kind: Kind, column: Any, sizes: tuple[int, ...]) -> Prof
         values = numbers(column)
         ordered = np.sort(values)
         if len(values) and _distinct(ordered) > FEW:
-            codes = scatter.cells(values, ordered)
+            codes, kept = scatter.cells(values, ordered), _thin(ordered)
             return Profile(
                 name=name,
                 measure="number",
@@ -259,7 +261,8 @@ def _profile(name: str, kind: Kind, column: Any, sizes: tuple[int, ...]) -> Prof
                 rows=len(column),
                 present=len(values),
                 counts=np.zeros(0, dtype=np.int64),
-                values=_thin(ordered),
+                values=kept,
+                deviation=_deviation(kept),
                 taus=_taus(codes, "ks", gaps(column), sizes),
             )
     measure: Measure = "hour" if kind == "datetime" else "label"
@@ -315,8 +318,13 @@ def _thin(values: np.ndarray) -> np.ndarray:
     return values[places.astype(np.int64)]
 
 
+def _deviation(values: np.ndarray) -> float:
+    with np.errstate(invalid="ignore"):  # infinities
+        return float(values.std()) if len(values) else 0.0
+
+
 def _restore(file: Any, place: int, header: _Header) -> Profile:
-    head = header.columns[place]
+    head, values = header.columns[place], file[f"values{place}"]
     return Profile(
         name=head.name,
         measure=head.measure,
@@ -326,6 +334,7 @@ def _restore(file: Any, place: int, header: _Header) -> Profile:
         labels=head.labels,
         role=head.role,
         counts=file[f"counts{place}"],
-        values=file[f"values{place}"],
+        values=values,
+        deviation=_deviation(values),
         taus=file[f"taus{place}"] if header.sizes else np.zeros((2, 0)),
     )
