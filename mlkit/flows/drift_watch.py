@@ -44,13 +44,13 @@ def check(project: Project, model: str, *, window: str | None = None) -> DriftCh
     version = deploy.find_version(project, model)
     own = project.settings.model(model).drift_window
     stretch = evidence.window(project, window or own or project.settings.drift.window)
-    asked = evidence.rows(project, version, stretch)
+    asked = evidence.asked(project, version, stretch)
     allowed = _budget(project, version, stretch)
     rule = DriftRule.from_settings(project.settings.drift, ordered=True)
     rule = msgspec.structs.replace(rule, alpha=allowed.alpha)
     result = drift.compare(
         evidence.reference_of(project, version).of_requests(),
-        evidence.with_answers(version, asked),
+        asked,
         rule,
         span_s=evidence.span_s(asked),
     )

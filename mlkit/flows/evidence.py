@@ -1,6 +1,7 @@
 """What the log and the registry say of a version, as the monitors want it. No verdict here."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -9,6 +10,7 @@ import pyarrow.compute as pc
 
 from mlkit import settings
 from mlkit.flows import deploy, logs
+from mlkit.flows.log_window import LogWindow
 from mlkit.project import Project
 from mlkit.steps import metrics, prediction_columns, reference
 from mlkit.steps.answers import Predictions
@@ -25,20 +27,48 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     end: datetime
 
 
+class Asked(msgspec.Struct, frozen=True):
+    """Rows of the log with the answers to them as further columns."""
+
+    rows: pa.Table | LogWindow
+    answers: pa.Table
+
+    @property
+    def num_rows(self) -> int:
+        """How many rows there are."""
+        return int(self.rows.num_rows)
+
+    def column(self, name: str) -> Any:
+        """Return the values of one column."""
+        named = name in self.answers.column_names
+        return (self.answers if named else self.rows).column(name)
+
+
 def window(project: Project, length: str) -> Window:
     """Return the time from ``length`` ago until now."""
     end = project.now()
     return Window(start=end - settings.duration(length), end=end)
 
 
+def asked(project: Project, version: ModelVersion, stretch: Window) -> "Asked":
+    """Return what this version alone was asked, so that a deployment is no drift."""
+    rows = logs.window(
+        project,
+        version.model.name,
+        start=stretch.start,
+        end=_after(stretch),
+        version=version.number,
+    )
+    return with_answers(version, rows)
+
+
 def rows(project: Project, version: ModelVersion, stretch: Window) -> pa.Table:
-    """Return the rows of this version alone, so that a deployment is no drift."""
-    after = stretch.end + timedelta(microseconds=1)
+    """Return the rows of this version alone, with their actuals."""
     return logs.read(
         project,
         version.model.name,
         start=stretch.start,
-        end=after,
+        end=_after(stretch),
         version=version.number,
     )
 
@@ -48,22 +78,22 @@ def reference_of(project: Project, version: ModelVersion) -> Reference:
     return reference.load(project.references.read(version.reference_sha256))
 
 
-def span_s(rows: pa.Table) -> float | None:
+def span_s(rows: pa.Table | Asked) -> float | None:
     """Return the seconds from the first request of ``rows`` to the last."""
     if not rows.num_rows:
         return None
-    extremes = pc.min_max(rows["_served_at"]).as_py()
+    extremes = pc.min_max(rows.column("_served_at")).as_py()
     return float((extremes["max"] - extremes["min"]).total_seconds())
 
 
-def with_answers(version: ModelVersion, rows: pa.Table) -> pa.Table:
+def with_answers(version: ModelVersion, rows: pa.Table | LogWindow) -> Asked:
     """Return ``rows`` with the answers to them as further columns."""
-    schema = deploy.input_schema(version)
-    values, probabilities = (rows[name].to_pylist() for name in ("_value", "_probabilities"))
-    answers = prediction_columns.table(schema, values, probabilities)
-    for name in answers.column_names:
-        rows = rows.append_column(name, answers.column(name))
-    return rows
+    schema, names = deploy.input_schema(version), ("_value", "_probabilities")
+    parts = rows.parts(names) if isinstance(rows, LogWindow) else (rows,)
+    answers = [
+        prediction_columns.table(schema, *(part.column(name) for name in names)) for part in parts
+    ]
+    return Asked(rows, pa.concat_tables(answers))
 
 
 def losses(version: ModelVersion, rows: pa.Table) -> tuple[str, np.ndarray]:
@@ -84,6 +114,10 @@ def holdout(version: ModelVersion, metric: str) -> Holdout:
         return Holdout(found[metric], limits.get(metric, (0.0, found[metric]))[1])
     accuracy = found["accuracy"]
     return Holdout(1 - accuracy, 1 - limits.get("accuracy", (accuracy, 1.0))[0])
+
+
+def _after(stretch: Window) -> datetime:
+    return stretch.end + timedelta(microseconds=1)
 
 
 def _answers(version: ModelVersion, schema: InputSchema, rows: pa.Table) -> Predictions:

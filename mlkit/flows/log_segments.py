@@ -3,6 +3,8 @@
 import io
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,8 +19,8 @@ from mlkit.store.predictions import Selection
 from mlkit.store.segments import Segment
 
 
-def load(project: Project, segment: Segment) -> pa.Table:
-    """Return the rows of a segment; raises DamagedError if its file is not what was sealed."""
+def verified(project: Project, segment: Segment) -> Path:
+    """Return the file of a segment; raises DamagedError if it is not what was sealed."""
     file = project.root / segment.path
     if not file.is_file():
         raise DamagedError(f"{file} is missing; restore a backup (see: mlkit backup restore)")
@@ -27,19 +29,30 @@ def load(project: Project, segment: Segment) -> pa.Table:
             f"{file} does not have the bytes that were sealed; "
             "restore a backup (see: mlkit backup restore)"
         )
-    return pq.read_table(file)
+    return file
+
+
+def load(project: Project, segment: Segment) -> pa.Table:
+    """Return the rows of a segment; raises DamagedError if its file is not what was sealed."""
+    return pq.read_table(verified(project, segment))
 
 
 def choose(table: pa.Table, selection: Selection, version: int | None) -> pa.Table:
     """Return the rows of a segment that ``selection`` and ``version`` ask for."""
-    keep = pc.is_valid(table["_id"])
+    return table.filter(mask(table, selection, version))
+
+
+def mask(columns: Any, selection: Selection, version: int | None) -> Any:
+    """Mark the rows that are asked for, by the columns ``_served_at`` and ``_version``."""
+    times = columns["_served_at"]
+    keep = pc.is_valid(times)
     if selection.start is not None:
-        keep = pc.and_(keep, pc.greater_equal(table["_served_at"], _moment(selection.start)))
+        keep = pc.and_(keep, pc.greater_equal(times, _moment(selection.start)))
     if selection.end is not None:
-        keep = pc.and_(keep, pc.less(table["_served_at"], _moment(selection.end)))
+        keep = pc.and_(keep, pc.less(times, _moment(selection.end)))
     if version is not None:
-        keep = pc.and_(keep, pc.equal(table["_version"], version))
-    return table.filter(keep)
+        keep = pc.and_(keep, pc.equal(columns["_version"], version))
+    return keep
 
 
 def write(project: Project, model: str, selection: Selection, table: pa.Table) -> Segment:

@@ -1,6 +1,6 @@
 """Turn rows of the prediction log into one typed Arrow table, whichever versions wrote them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from mlkit.steps.columns import InputSchema, Kind
 from mlkit.steps.encode import ARROW_TYPES
 from mlkit.store import predictions
-from mlkit.store.predictions import Actual, Logged, Selection
+from mlkit.store.predictions import Logged, Selection, Told
 from mlkit.store.registry import Model
 
 TIME = ARROW_TYPES["datetime"]
@@ -73,7 +73,7 @@ def recent(s: Session, model: Model, selection: Selection) -> Iterator[pa.Table]
         for found in {row.version_id for row in rows}:
             part = [row for row in rows if row.version_id == found]
             tables.append(build(part, schemas[found], numbers[found], target))
-        yield pa.concat_tables(tables).sort_by("_seq")
+        yield tables[0] if len(tables) == 1 else pa.concat_tables(tables).sort_by("_seq")
 
 
 def input_schemas(model: Model) -> dict[int, InputSchema]:
@@ -105,7 +105,7 @@ def build(rows: Sequence[Logged], schema: InputSchema, version: int, target: Any
 def conform(table: Any, target: Any) -> Any:
     """Return ``table`` with the columns and types of ``target``; what it lacks is null."""
     columns = [
-        _cast(table.column(field.name), field.type)
+        cast(table.column(field.name), field.type)
         if field.name in table.column_names
         else pa.nulls(table.num_rows, field.type)
         for field in target
@@ -113,38 +113,43 @@ def conform(table: Any, target: Any) -> Any:
     return pa.table(columns, schema=target)
 
 
-def without_actual(table: pa.Table) -> list[str]:
-    """Return the ids of the rows that had no actual yet when the table was written."""
-    return list(table.filter(pc.is_null(table["_actual"]))["_id"].to_pylist())
+def cast(column: Any, target: Any) -> Any:
+    """Return ``column`` as the type ``target``."""
+    if pa.types.is_string(column.type) and pa.types.is_timestamp(target):
+        return pc.cast(column, target)
+    return column if column.type == target else column.cast(target)
 
 
-def fill(table: pa.Table, late: Mapping[str, Actual]) -> pa.Table:
+def fill(table: pa.Table, late: Sequence[Told]) -> pa.Table:
     """Return ``table`` with the actuals that came after it was written."""
     if not late:
         return table
-    found = [late.get(identifier) for identifier in table["_id"].to_pylist()]
-    times = [None if actual is None else actual.observed_at for actual in found]
-    values = _decode([None if actual is None else actual.value for actual in found])
-    for name, column in (("_actual", values), ("_observed_at", times)):
+    known = pa.array([told.prediction_id for told in late], pa.string())
+    places = pc.index_in(table["_id"], known)
+    values = _decode([told.value for told in late])
+    for name, given in (("_actual", values), ("_observed_at", [t.observed_at for t in late])):
         field = table.schema.field(name)
-        both = pc.coalesce(table[name], _column(column, field, table.num_rows))
+        both = pc.coalesce(table[name], pc.take(_column(given, field, len(late)), places))
         table = table.set_column(table.schema.get_field_index(name), field, both)
     return table
 
 
 def join(tables: Sequence[pa.Table], model: Model) -> pa.Table:
-    """Return all ``tables`` as one, in the order in which the rows were recorded.
+    """Return all ``tables`` as one, one after the other.
 
     Features that no version in it has are left out.
     """
-    schemas = input_schemas(model)
-    target = arrow_schema(list(schemas.values()))
-    whole = pa.concat_tables([target.empty_table(), *tables])
-    names = {version.number: schemas[version.id].names for version in model.versions}
+    whole = union(tables, model)
+    names = {v.number: msgspec.convert(v.input_schema, InputSchema).names for v in model.versions}
     seen = set(pc.unique(whole["_version"]).to_pylist()) or set(names)
     used = {name for number in seen for name in names[number]}
-    kept = [name for name in whole.column_names if name in used or name in OWN_NAMES]
-    return whole.select(kept).sort_by("_seq")
+    return whole.select([name for name in whole.column_names if name in used or name in OWN_NAMES])
+
+
+def union(tables: Sequence[pa.Table], model: Model) -> pa.Table:
+    """Return all ``tables`` as one, one after the other, with the features of all versions."""
+    target = arrow_schema(list(input_schemas(model).values()))
+    return pa.concat_tables([target.empty_table(), *tables])
 
 
 def _common(one: Kind, other: Kind) -> Kind:
@@ -162,19 +167,13 @@ def _column(values: Sequence[Any] | None, field: Any, rows: int) -> Any:
         return pa.array([_text(value) for value in values], field.type)
     if field.name.startswith("_") or not pa.types.is_timestamp(field.type):
         return pa.array(values, field.type)
-    return _cast(pa.array(values, pa.string()), field.type)
+    return cast(pa.array(values, pa.string()), field.type)
 
 
 def _text(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value
     return msgspec.json.encode(value).decode()
-
-
-def _cast(column: Any, target: Any) -> Any:
-    if pa.types.is_string(column.type) and pa.types.is_timestamp(target):
-        return pc.cast(column, target)
-    return column if column.type == target else column.cast(target)
 
 
 def _decode(texts: Sequence[str | None]) -> list[Any]:

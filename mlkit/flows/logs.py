@@ -4,12 +4,14 @@ from datetime import datetime
 from typing import Literal
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from sqlalchemy.orm import Session
 
-from mlkit.flows import log_segments, log_table
+from mlkit.flows import log_segments, log_table, log_window
 from mlkit.flows.log_import import sync as sync
 from mlkit.flows.log_retention import prune as prune
 from mlkit.flows.log_retention import seal as seal
+from mlkit.flows.log_window import LogWindow
 from mlkit.project import Project
 from mlkit.store import predictions, registry, segments
 from mlkit.store.predictions import Selection
@@ -30,19 +32,41 @@ def read(
     Columns: ``_seq``, ``_id``, ``_request_id``, ``_version``, ``_role``, ``_entity``,
     ``_served_at``, ``_latency_us``, ``_value``, ``_probabilities``, ``_actual``,
     ``_observed_at``, then one typed column per feature of the versions found. Recent rows come
-    from the database, sealed ones from their segments. Raises NotFoundError.
+    from the database, sealed ones from their segments. Sealed days come first; within a day, and
+    among the recent ones, rows are in the order in which they were recorded. Raises NotFoundError.
     """
     sync(project)
     with project.read() as s:
         model = registry.get_model(s, model_name)
         version_id = None if version is None else registry.get_version(s, model, version).id
         selection = Selection(model.id, start, end, version_id, with_actual=actuals == "required")
-        tables = list(log_table.recent(s, model, selection))
+        recent = list(log_table.recent(s, model, selection))
         target = log_table.arrow_schema(list(log_table.input_schemas(model).values()))
-        for segment in segments.overlapping(s, model.id, start, end):
-            sealed = _sealed(project, s, segment, selection, version)
-            tables.append(log_table.conform(sealed, target))
-        return log_table.join(tables, model)
+        sealed = [
+            log_table.conform(_sealed(project, s, segment, selection, version), target)
+            for segment in segments.overlapping(s, model.id, start, end)
+        ]
+        return log_table.join([*sealed, *recent], model)
+
+
+def window(
+    project: Project,
+    model_name: str,
+    *,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    version: int | None = None,
+) -> LogWindow:
+    """Return what ``read`` returns, but for the actuals, to be read column by column."""
+    sync(project)
+    with project.read() as s:
+        model = registry.get_model(s, model_name)
+        version_id = None if version is None else registry.get_version(s, model, version).id
+        selection = Selection(model.id, start, end, version_id)
+        recent = log_table.union(list(log_table.recent(s, model, selection)), model)
+        found = segments.overlapping(s, model.id, start, end)
+        sealed = [log_window.sealed(project, each, selection, version) for each in found]
+    return LogWindow(recent, [part for part in sealed if part.rows])
 
 
 def _sealed(
@@ -50,5 +74,8 @@ def _sealed(
 ) -> pa.Table:
     """Return the rows of a segment that are asked for, with the actuals that came later."""
     table = log_segments.choose(log_segments.load(project, segment), selection, version)
-    table = log_table.fill(table, predictions.actuals_of(s, log_table.without_actual(table)))
+    if table.num_rows:
+        ends = pc.min_max(table["_id"]).as_py()
+        late = predictions.actuals_between(s, ends["min"], ends["max"])
+        table = log_table.fill(table, late)
     return table.filter(table["_actual"].is_valid()) if selection.with_actual else table

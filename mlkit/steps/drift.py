@@ -4,7 +4,7 @@ The statistics are in ``distance``, how many rows a correlated series is worth i
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Protocol, Self
 
 import msgspec
 import numpy as np
@@ -30,6 +30,17 @@ from mlkit.steps.reference import Profile, Reference
 _PLAIN: Final = 0.25  # a KS distance of a shift by 0.64 standard deviations
 _DENSE: Final = 1.25  # times as many rows in the same time make a difference
 _LEADING: Final = 3  # labels whose series stand for the correlation of a categorical column
+
+
+class Columns(Protocol):
+    """Rows to be compared: a table, or what reads one column at a time."""
+
+    @property
+    def num_rows(self) -> int:
+        """How many rows there are."""
+
+    def column(self, name: str) -> Any:
+        """Return the values of one column."""
 
 
 class DriftRule(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,7 +102,7 @@ def compare_tables(
 
 
 def compare(
-    reference: Reference, current: pa.Table, rule: DriftRule, *, span_s: float | None = None
+    reference: Reference, current: Columns, rule: DriftRule, *, span_s: float | None = None
 ) -> DriftResult:
     """Return the verdict on ``current``, whose columns are found by the reference's names.
 
@@ -183,7 +194,7 @@ class _Look(NamedTuple):
         return usual
 
 
-def _density(reference: Reference, current: pa.Table, span_s: float | None) -> float:
+def _density(reference: Reference, current: Columns, span_s: float | None) -> float:
     if not reference.span_s or not span_s or not current.num_rows:
         return 1.0
     return float(current.num_rows / span_s / (reference.rows / reference.span_s))

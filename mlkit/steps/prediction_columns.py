@@ -1,10 +1,10 @@
 """A model's answers, and what really was, as columns, so that they can drift like any input."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mlkit.steps.answers import Label
 from mlkit.steps.columns import InputSchema
@@ -13,21 +13,16 @@ VALUE = "prediction(value)"
 ACTUAL = "actual(value)"
 
 
-def table(
-    schema: InputSchema,
-    values: Sequence[Any],
-    probabilities: Sequence[Sequence[float] | None] | None,
-) -> pa.Table:
+def table(schema: InputSchema, values: Any, probabilities: Any | None) -> pa.Table:
     """Return the answers: the number, or the label and of two classes the second's probability.
 
-    ``probabilities`` are None for a row, or for all of them, if the model gave none.
+    Both are Arrow columns or sequences; ``probabilities`` are lists, null for a row, or None for
+    all of them, if the model gave none.
     """
-    if schema.task == "regression":
-        return pa.table({VALUE: pa.array(values, pa.float64())})
-    columns = {VALUE: pa.array(map(_text, values), pa.string())}
+    columns = {VALUE: _values(schema, values)}
     if len(schema.classes) == 2 and probabilities is not None:
-        second = [None if row is None else float(row[1]) for row in probabilities]
-        columns[_probability(schema)] = pa.array(second, pa.float64())
+        lists = _arrow(probabilities, pa.list_(pa.float64()))
+        columns[_probability(schema)] = pc.list_element(lists, 1)
     return pa.table(columns)
 
 
@@ -36,15 +31,31 @@ def names(schema: InputSchema) -> set[str]:
     return {VALUE, ACTUAL} | ({_probability(schema)} if len(schema.classes) == 2 else set())
 
 
-def actuals(schema: InputSchema, values: Sequence[Any]) -> pa.Table:
-    """Return what really was: the number or the label."""
-    if schema.task == "regression":
-        return pa.table({ACTUAL: pa.array(values, pa.float64())})
-    return pa.table({ACTUAL: pa.array(map(_text, values), pa.string())})
+def actuals(schema: InputSchema, values: Any) -> pa.Table:
+    """Return what really was, an Arrow column or a sequence: the number or the label."""
+    return pa.table({ACTUAL: _values(schema, values)})
 
 
 def _probability(schema: InputSchema) -> str:
     return f"probability({_text(schema.classes[1])})"
+
+
+def _values(schema: InputSchema, values: Any) -> Any:
+    """Return numbers, or each label as text; there are few."""
+    if schema.task == "regression":
+        return _arrow(values, pa.float64())
+    labels = _arrow(values)
+    if pa.types.is_null(labels.type):  # none at all
+        return labels.cast(pa.string())
+    encoded = labels.dictionary_encode().unify_dictionaries().combine_chunks()
+    known = [None if label is None else _text(label) for label in encoded.dictionary.to_pylist()]
+    return pa.array(known, pa.string()).take(encoded.indices)
+
+
+def _arrow(values: Any, kind: Any = None) -> Any:
+    if isinstance(values, pa.ChunkedArray):
+        return values if kind is None else values.cast(kind)
+    return pa.chunked_array([pa.array(values, kind)])
 
 
 def _text(label: Label) -> str:

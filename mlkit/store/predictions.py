@@ -63,6 +63,14 @@ class Actual(Base):
     received_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
+class Told(NamedTuple):
+    """What really happened, as it is stored: the value is a JSON text."""
+
+    prediction_id: str
+    value: str
+    observed_at: datetime
+
+
 class Logged(NamedTuple):
     """One row of the log as it is stored: JSON texts, not yet values."""
 
@@ -171,13 +179,13 @@ def add_actuals(s: Session, rows: Sequence[Mapping[str, Any]]) -> None:
         s.execute(statement, list(rows))
 
 
-def actuals_of(s: Session, ids: Sequence[str]) -> dict[str, Actual]:
-    """Return the actual of each prediction in ``ids`` that has one."""
-    found: dict[str, Actual] = {}
-    for part in _parts(ids):
-        for actual in s.scalars(select(Actual).where(Actual.prediction_id.in_(part))):
-            found[actual.prediction_id] = actual
-    return found
+def actuals_between(s: Session, first: str, last: str) -> list[Told]:
+    """Return the actuals of the predictions whose ids lie between two, both included.
+
+    Ids sort by time, so this is one look at the key, however many predictions there are.
+    """
+    query = select(Actual.prediction_id, Actual.value, Actual.observed_at)
+    return [Told(*row) for row in s.execute(query.where(Actual.prediction_id.between(first, last)))]
 
 
 def version_numbers(s: Session, model_id: int) -> dict[int, int]:

@@ -30,13 +30,17 @@ class Segment(Base):
 def overlapping(
     s: Session, model_id: int, start: datetime | None, end: datetime | None
 ) -> list[Segment]:
-    """Return the segments of a model that may hold rows from ``start`` until before ``end``."""
+    """Return the segments of a model that may hold rows from ``start`` until before ``end``.
+
+    By day, and of a day in the order of sealing; sequence numbers may start again when all is
+    sealed.
+    """
     query = select(Segment).where(Segment.model_id == model_id)
     if start is not None:
         query = query.where(Segment.max_time >= start)
     if end is not None:
         query = query.where(Segment.min_time < end)
-    return list(s.scalars(query.order_by(Segment.min_seq)))
+    return list(s.scalars(query.order_by(Segment.day, Segment.id)))
 
 
 def of_day(s: Session, day: str) -> list[Segment]:
