@@ -22,6 +22,7 @@ PACKAGES = {
         "pyarrow",
     ],  # imports statsmodels, but does not require it
     "alibi": ["alibi-detect", "pyarrow<20"],  # holds numpy below 2
+    "whylogs": ["whylogs[viz]", "pandas<3", "pyarrow<20", "numpy<2"],
 }
 
 

@@ -1,11 +1,11 @@
-"""Write a project whose log holds sealed rows: ``history.py FOLDER ROWS_A_DAY DAYS``.
+"""Write a project with a long log: ``history.py FOLDER ROWS_A_DAY DAYS [--recent DAYS]``.
 
 The reference and the rows of the last day are those of ``frames``. Segments are written by the code
-that seals, without the detour over the database; the newest day is also written to
-``window.parquet`` for who reads one file.
+that seals, without the detour over the database, but for the newest ``--recent`` days, which stay
+in the database. The newest day is also written to ``window.parquet`` for who reads one file.
 """
 
-import sys
+import argparse
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
@@ -17,7 +17,9 @@ import pyarrow as pa
 from mlkit.flows import deploy, ingest, log_segments, log_table, setup, train
 from mlkit.flows.deploy import Loaded
 from mlkit.project import Project, open_project
+from mlkit.store import predictions
 from mlkit.store.base import new_ids
+from mlkit.store.journal import Entry
 from mlkit.store.predictions import Selection
 
 MODEL = "orders"
@@ -25,20 +27,30 @@ CHUNK = 50_000  # rows of a segment, as many as are sealed at a time
 _DAY = timedelta(days=1)
 
 
-def main(folder: Path, rows: int, days: int) -> None:
-    """Train on the reference, then write ``days`` days of ``rows`` sealed rows, until midnight."""
-    setup.make(folder)
-    project = open_project(folder)
+def main() -> None:
+    """Train on the reference, then write the days until midnight."""
+    options = _options()
+    setup.make(options.folder)
+    project = open_project(options.folder)
     midnight = datetime.combine(project.now().date(), time(), UTC)
-    _train(project, midnight - days * _DAY)
+    _train(project, midnight - options.days * _DAY)
     loaded = deploy.load_version(project, deploy.find_version(project, MODEL))
-    for day in range(days):
-        last = day == days - 1
-        frame = frames.frame(rows, 1_000 + day, shift=0.1 if last else 0.0)
-        if last:
-            frame.to_parquet(folder / "window.parquet")
-        _seal(project, loaded, frame, midnight - (days - day) * _DAY)
+    for left in range(options.days, 0, -1):
+        frame = frames.frame(options.rows, 1_000 + left, shift=0.1 if left == 1 else 0.0)
+        if left == 1:
+            frame.to_parquet(options.folder / "window.parquet")
+        write = _keep if left <= options.recent else _seal
+        write(project, loaded, frame, midnight - left * _DAY)
     project.close()
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("rows", type=int)
+    parser.add_argument("days", type=int)
+    parser.add_argument("--recent", type=int, default=0)
+    return parser.parse_args()
 
 
 def _train(project: Project, end: datetime) -> None:
@@ -82,5 +94,26 @@ def _seal(project: Project, loaded: Loaded, frame: pd.DataFrame, start: datetime
             s.add(log_segments.write(project, MODEL, selection, table))
 
 
+def _keep(project: Project, loaded: Loaded, frame: pd.DataFrame, start: datetime) -> None:
+    """Put the rows into the database, as the importer of the journal does."""
+    step = _DAY / len(frame)
+    rng = np.random.default_rng(1)
+    for at in range(0, len(frame), CHUNK):
+        part = frame.iloc[at : at + CHUNK]
+        first = start + at * step
+        ids = new_ids(first, len(part))
+        entries = []
+        for place, features in enumerate(part.itertuples(index=False, name=None)):
+            second = float(rng.random())
+            served = first + place * step
+            entries.append(Entry(
+                ids[place], loaded.model_id, loaded.version_id, loaded.version, "champion",
+                int(served.timestamp() * 1e6), 100, [ids[place]], None, [features],
+                [int(second > 0.5)], [[1 - second, second]],
+            ))  # fmt: skip
+        with project.write() as s:
+            predictions.add(s, entries)
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+    main()

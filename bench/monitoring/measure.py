@@ -24,9 +24,8 @@ def mlkit(reference: pd.DataFrame, window: pd.DataFrame) -> Run:
     from mlkit.steps import reference as references
 
     def table(frame: pd.DataFrame) -> pa.Table:
-        found = pa.Table.from_pandas(frame, preserve_index=False)
-        names = found.column_names
-        return pa.table({name: casts.canonical(found[name], name) for name in names})
+        columns = {name: pa.chunked_array([pa.array(frame[name])]) for name in frame}
+        return pa.table({name: casts.canonical(each, name) for name, each in columns.items()})
 
     known = references.summarize(table(reference))
 
@@ -99,6 +98,21 @@ def alibi(reference: pd.DataFrame, window: pd.DataFrame) -> Run:
     return run
 
 
+def whylogs(reference: pd.DataFrame, window: pd.DataFrame) -> Run:
+    """Profile the reference once, and return the profile of the window and its drift scores."""
+    import whylogs as why
+    from whylogs.viz.drift.column_drift_algorithms import calculate_drift_scores
+
+    known = why.log(pandas=reference).view()
+
+    def run() -> Statistics:
+        view = why.log(pandas=window).view()
+        calculate_drift_scores(target_view=view, reference_view=known, with_thresholds=True)
+        return {}
+
+    return run
+
+
 def sort(reference: pd.DataFrame, window: pd.DataFrame) -> Run:
     """Return what no method that sorts can be faster than."""
     numbers = [window[name].to_numpy() for name in reference if not _is_text(reference[name])]
@@ -115,7 +129,7 @@ def _is_text(column: pd.Series) -> bool:
     return column.dtype.kind != "f"
 
 
-TOOLS = {tool.__name__: tool for tool in (mlkit, scipy, evidently, nannyml, alibi, sort)}
+TOOLS = {tool.__name__: tool for tool in (mlkit, scipy, evidently, nannyml, alibi, whylogs, sort)}
 
 
 def main() -> None:
