@@ -14,8 +14,6 @@ from mlkit.steps import casts, drift, frames
 from mlkit.steps.drift import DriftRule
 from mlkit.steps.drift_result import FeatureDrift, Rows, Verdict
 
-_TIMES = (casts.TIME, casts.NUMBER, casts.INTEGER)
-
 
 class FilesCompared(msgspec.Struct, frozen=True, kw_only=True):
     """The verdict on a file; ``drifted`` names the features, the worst first."""
@@ -40,8 +38,7 @@ def compare_files(
     first, second = frames.read_table(reference), frames.read_table(current)
     spans_s: tuple[float | None, float | None] = (None, None)
     if time is not None:
-        _require_times(first, time, reference)
-        _require_times(second, time, current)
+        first, second = _timed(first, time, reference), _timed(second, time, current)
         _require_likeness(first, second, time)
         spans_s = _span_s(first, time), _span_s(second, time)
         first, second = (table.sort_by(time).drop_columns([time]) for table in (first, second))
@@ -65,20 +62,25 @@ def _span_s(table: pa.Table, name: str) -> float | None:
     return float(spanned.total_seconds() if isinstance(spanned, timedelta) else spanned)
 
 
-def _require_times(table: pa.Table, name: str, file: Path) -> None:
+def _timed(table: pa.Table, name: str, file: Path) -> pa.Table:
+    """Return ``table`` with the times in column ``name`` as times or numbers; none may be missing.
+
+    Raises InvalidInputError.
+    """
     if name not in table.column_names:
         known = ", ".join(table.column_names[:20])
         raise InvalidInputError(f"{file} has no column '{name}'; it has: {known}")
     column = table.column(name)
-    if column.type not in _TIMES or column.null_count:
-        example = next(
-            (value for value in column.to_pylist() if isinstance(value, str | bool)), None
-        )
-        told = f"values like {example!r}" if example is not None else "rows without a value"
+    wanted = column.type if column.type in (casts.NUMBER, casts.INTEGER) else casts.TIME
+    found = casts.cast(column, wanted)
+    if found.misfit_count or found.column.null_count:
+        example = [misfit.value for misfit in found.misfits[:1]]
+        told = f"values like {example[0]!r}" if example else "rows without a value"
         raise InvalidInputError(
-            f"the column '{name}' of {file} has {told}, so it orders nothing in time; name a "
-            "column of dates, times or numbers"
+            f"the column '{name}' of {file} has {told}, so it does not order the rows in time; "
+            "name a column of dates, times or numbers"
         )
+    return table.set_column(table.schema.get_field_index(name), name, found.column)
 
 
 def _require_likeness(first: pa.Table, second: pa.Table, name: str) -> None:

@@ -103,7 +103,7 @@ def of_rows(
         parts["answer"] = same._replace(table=_answers(version, same.table))
     elif rows.table.num_rows:
         warnings.append(
-            f"answers_left_out: v{version.number} answered {same.table.num_rows} rows of the "
+            f"answers_left_out: v{version.number} answered {same.table.num_rows} whole rows of the "
             f"reference, which is too few, so only the inputs are compared"
         )
     known = _summarize(rows, common, parts)

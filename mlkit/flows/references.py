@@ -62,7 +62,8 @@ def choose(project: Project, version: ModelVersion, window: Window, name: str) -
         used = ReferenceUsed(kind="training", name=name, rows=known.rows)
         return Chosen(used, known)
     if name == "previous":
-        return _of_log(project, version, "previous", [_previous(_served(project, version, window))])
+        before = _previous(_served(project, version, window))
+        return _of_log(project, version, "previous", [before])
     if name == "seasonal":
         return _of_log(project, version, "seasonal", _weeks(project, version, window))
     found = baselines.load(project, version, name)
@@ -106,7 +107,7 @@ def _of_log(
     rows = log_reference.read(project, version.model.name, windows)
     if rows is None:
         known = Reference(rows=0, columns=())
-        said = f"no_reference: the log has no rows for the reference '{name}'"
+        said = f"no_reference: the log has no rows for '{name}'"
         return Chosen(ReferenceUsed(kind=name, name=name, rows=0), known, (said,))
     made = log_reference.of_rows(project, version, rows)
     used = ReferenceUsed(
@@ -121,11 +122,18 @@ def _of_log(
 
 
 def _served(project: Project, version: ModelVersion, window: Window) -> Window:
-    """Return the part of the window since the version took over: what its rows can be of."""
+    """Return the window from where the version took over, if another one served at its start.
+
+    What the version was asked in the second half of a day is no match for a whole day.
+    """
     with project.read() as s:
-        champion = registry.champion(s, version.model)
-    since = champion.started_at if champion is not None else window.start
-    return Window(start=max(window.start, min(since, window.end)), end=window.end)
+        past = registry.deployments(s, version.model)
+    before = [each for each in past if each.started_at <= window.start]
+    first = max(before, key=lambda each: each.started_at, default=None)
+    if first is None or first.model_version_id == version.id:
+        return window
+    since = [each.started_at for each in past if each.model_version_id == version.id]
+    return Window(start=min(at for at in since if at > window.start), end=window.end)
 
 
 def _previous(window: Window) -> Window:

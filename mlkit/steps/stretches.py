@@ -17,9 +17,11 @@ from mlkit.steps.reference import Profile, Reference
 from mlkit.steps.scatter import Statistic
 
 _SMALLEST: Final = 64  # rows of a block, as in ``scatter``
+_FEWEST_STRETCHES: Final = 3  # two alarm three times as often on AR(1) data as three do
 _FEWEST: Final = 8  # blocks that say anything of how much they vary
 _MOST_BLOCKS: Final = 64
 _PATIENCE: Final = 2.0
+_CAUTION: Final = 0.5  # standard errors that few blocks may have varied too little by chance
 
 
 class Seats(NamedTuple):
@@ -75,7 +77,7 @@ def weekly(known: Reference, placed: Mapping[str, Placed], stretches: int) -> Re
     is what a window may differ by though nothing has changed.
     """
     blocks = _blocks(known.rows // stretches, stretches)
-    if not blocks:
+    if stretches < _FEWEST_STRETCHES or not blocks:
         return None
     columns = tuple(
         msgspec.structs.replace(profile, taus=_taus(profile, placed[profile.name], blocks))
@@ -148,7 +150,8 @@ def _of_blocks(
         merged = counts.reshape(seats.stretches, number, finest // number, width).sum(axis=2)
         look = _LOOKS[statistic](merged)
         noise = np.sqrt(2 / ((stretches - 1) * number))  # the relative error of a variance
-        usual = look.usual if look.usual > 1 + _PATIENCE * noise else 1.0
+        certain = look.usual > 1 + _PATIENCE * noise
+        usual = look.usual * (1 + _CAUTION * noise) if certain else 1.0
         found.append(max(1.0, usual, look.largest))
     return np.maximum.accumulate(found)
 
