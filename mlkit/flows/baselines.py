@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from mlkit import names
 from mlkit.errors import ConflictError, InvalidInputError
-from mlkit.flows import deploy, evidence, log_export, log_reference
+from mlkit.flows import deploy, log_export, log_reference
 from mlkit.flows.evidence import Window
 from mlkit.project import Project
 from mlkit.settings import duration
@@ -75,7 +75,7 @@ def add(project: Project, model: str, name: str, window: Window) -> BaselineInfo
         window_end=window.end,
         rows=found,
         versions=list(made.versions),
-        answers_of=version.number if made.answers else None,
+        answers_of=version.number if "answer" in made.parts else None,
         sha256=sha256,
         created_by=project.actor,
         created_at=project.now(),
@@ -148,8 +148,8 @@ def load(project: Project, version: ModelVersion, name: str) -> Loaded:
         for profile in known.columns
         if (profile.name in inputs if profile.role == "input" else theirs)
     )
-    training = evidence.reference_of(project, version).of_requests()
-    shown = log_reference.further_of(msgspec.structs.replace(known, columns=kept), training)
+    known = msgspec.structs.replace(known, columns=kept)
+    shown = log_reference.with_training(project, version, known)
     return Loaded(row, shown, tuple(_lacks(row, version, inputs - {p.name for p in kept})))
 
 

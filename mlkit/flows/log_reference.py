@@ -42,11 +42,11 @@ class LogRows(NamedTuple):
 
 
 class LogReference(NamedTuple):
-    """A reference of the log; ``answers`` tells whether those of the judged version are in it."""
+    """A reference of the log; ``parts`` are the rows of columns that not all rows have."""
 
     known: Reference
     versions: tuple[int, ...]
-    answers: bool
+    parts: Mapping[Role, LogRows]
     warnings: tuple[str, ...]
 
 
@@ -79,8 +79,7 @@ def of_rows(
     """Return the reference of ``rows`` that windows of ``version`` are compared with.
 
     What only some of the versions know is taken from those, if there are enough rows; with
-    ``whole`` only from stretches that are theirs, because half a day is no day. How much windows
-    vary is what the rows show, or the training data if their windows reach further.
+    ``whole`` only from stretches that are theirs, because half a day is no day.
     """
     known_to, seen = _features_of(project, version.model.name), _seen(rows)
     schema = deploy.input_schema(version)
@@ -103,32 +102,30 @@ def of_rows(
         parts["answer"] = same._replace(table=_answers(version, same.table))
     elif rows.table.num_rows:
         warnings.append(
-            f"answers_left_out: v{version.number} answered {same.table.num_rows} whole rows of the "
-            f"reference, which is too few, so only the inputs are compared"
+            f"answers_left_out: v{version.number} answered too few rows of the reference "
+            f"({same.table.num_rows} that count), so only the inputs are compared"
         )
     known = _summarize(rows, common, parts)
-    shown = _with_taus(known, rows, parts, evidence.reference_of(project, version).of_requests())
-    return LogReference(shown, tuple(sorted(seen)), "answer" in parts, tuple(warnings))
+    return LogReference(known, tuple(sorted(seen)), parts, tuple(warnings))
 
 
-def further_of(known: Reference, longer: Reference) -> Reference:
-    """Return ``known``, with what windows of ``longer`` have shown if these reach further."""
-    return stretches.borrow(known, longer) if stretches.reaches_further(longer, known) else known
-
-
-def _with_taus(
-    known: Reference, rows: LogRows, parts: Mapping[Role, LogRows], training: Reference
+def with_scatter(
+    project: Project, version: ModelVersion, rows: LogRows, made: LogReference
 ) -> Reference:
-    if rows.seats.stretches > 1:
-        placed = {
-            name: Placed(part.table[name], part.seats)
-            for part in (rows, *parts.values())
-            for name in part.table.column_names
-        }
-        found = stretches.weekly(known, placed, rows.seats.stretches)
-        if found is not None:
-            return found
-    return further_of(known, training)
+    """Return the reference with how much windows vary: week to week, or as ``with_training``."""
+    placed = {
+        name: Placed(part.table[name], part.seats)
+        for part in (rows, *made.parts.values())
+        for name in part.table.column_names
+    }
+    found = stretches.weekly(made.known, placed, rows.seats.stretches)
+    return found if found is not None else with_training(project, version, made.known)
+
+
+def with_training(project: Project, version: ModelVersion, known: Reference) -> Reference:
+    """Return ``known``, with what windows of the training data have shown if they reach further."""
+    longer = evidence.reference_of(project, version).of_requests()
+    return stretches.borrow(known, longer) if stretches.reaches_further(longer, known) else known
 
 
 def _summarize(

@@ -118,7 +118,7 @@ def _of_log(
         rows=rows.table.num_rows,
         weeks=len(rows.windows) if name == "seasonal" else None,
     )
-    return Chosen(used, made.known, made.warnings)
+    return Chosen(used, log_reference.with_scatter(project, version, rows, made), made.warnings)
 
 
 def _served(project: Project, version: ModelVersion, window: Window) -> Window:

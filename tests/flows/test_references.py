@@ -13,6 +13,7 @@ from mlkit.errors import ConflictError, InvalidInputError, NotFoundError
 from mlkit.flows import alerting, backup, baselines, deploy, doctor, leftovers, monitor, status
 from mlkit.flows.drift_watch import DriftChecked
 from mlkit.project import Project
+from mlkit.steps import reference
 from mlkit.store import audit, blobs, log_view, registry, reports
 from mlkit.store.audit import AuditEvent
 from mlkit.store.predictions import Prediction
@@ -153,8 +154,8 @@ def test_answers_of_another_version_are_left_out_and_inputs_are_not(
     assert (found.version, found.verdict, found.rows.reference) == (2, "ok", 400)
     assert names_of(found) == {"age", "plan", "spend", "active"}
     assert found.warnings == (
-        "answers_left_out: v2 answered 0 whole rows of the reference, which is too few, so only "
-        "the inputs are compared",
+        "answers_left_out: v2 answered too few rows of the reference (0 that count), so only the "
+        "inputs are compared",
     )
 
 
@@ -203,6 +204,8 @@ def test_a_baseline_keeps_what_the_log_was_like(
     assert (made.rows, made.versions, made.answers_of, made.used) == (500, [1], 1, False)
     assert baselines.list_baselines(trained) == [made]
     assert baselines.list_baselines(trained, "churn") == [made]
+    kept = reference.load(trained.references.read(made.sha256))
+    assert (kept.rows, kept.sizes, kept.span_s) == (500, (), 4_990.0)  # of itself alone
     answer(trained, older(churn(rows=300, seed=6)))
     found = checked(trained, "spring")
     assert (found.verdict, found.reference.kind, found.reference.name) == (
