@@ -26,6 +26,7 @@ from mlkit.flows import (
     access,
     actuals,
     alerting,
+    baselines,
     deploy,
     ingest,
     log_import,
@@ -113,6 +114,8 @@ def _play(project: Project, clock: Path) -> None:
     deploy.promote(project, "churn", 2, reason="it was no sale")
     log_retention.seal(project, older_than="3d")
     _day(project, clock, 6, week[300:400])
+    first_days = baselines.window(project, length=None, start="2026-09-02", end="2026-09-04")
+    baselines.add(project, "churn", "before-the-sale", first_days)
 
 
 def _customers(name: str) -> list[dict[str, str]]:

@@ -17,6 +17,7 @@ Positive = Annotated[int, Meta(ge=1)]
 Count = Annotated[int, Meta(ge=0)]
 Seconds = Annotated[float, Meta(ge=0)]
 Duration = Annotated[str, Meta(pattern=r"^[1-9][0-9]*(m|h|d|w)$")]
+Reference = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 
 
 class _Section(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -154,6 +155,13 @@ class Drift(_Section, frozen=True):
     """``mlkit drift check`` and the drift job."""
 
     window: Annotated[Duration, Meta(description="rows of the log that are compared")] = "1d"
+    reference: Annotated[
+        Reference,
+        Meta(
+            description="what they are compared with: training (data), the previous window, "
+            "seasonal (the same hours and weekdays of the weeks before) or the name of a baseline"
+        ),
+    ] = "training"
     min_rows: Annotated[
         Positive, Meta(description="below this many rows the verdict is insufficient_data")
     ] = 200
@@ -267,6 +275,7 @@ class ModelSettings(_Section, frozen=True):
     """``[models.NAME]``: what differs for one model from the tables above."""
 
     drift_window: Duration | None = None
+    drift_reference: Reference | None = None
     performance_window: Duration | None = None
     retrain_data: Literal["log", "source"] | None = None
     retrain_window: Duration | None = None
@@ -293,6 +302,14 @@ class Settings(_Section, frozen=True):
     def model(self, name: str) -> ModelSettings:
         """Return what ``[models.NAME]`` says, or nothing but the defaults."""
         return self.models.get(name, ModelSettings())
+
+    def drift_window(self, name: str) -> str:
+        """Return the window that drift checks of a model look at."""
+        return self.model(name).drift_window or self.drift.window
+
+    def drift_reference(self, name: str) -> str:
+        """Return what drift checks of a model compare it with."""
+        return self.model(name).drift_reference or self.drift.reference
 
 
 class Setting(NamedTuple):

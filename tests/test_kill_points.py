@@ -45,6 +45,7 @@ CASES = {
     "journal.moved": Case("log show churn"),
     "actuals.written": Case("actual add actuals.csv"),
     "report.written": Case("drift check churn --window 90d", then=3),
+    "baseline.stored": Case("drift baseline add churn spring --window 90d"),
     "seal.file": Case("log seal --older-than 1h"),
     "prune.row": Case("job run prune", code=1),
     "job.claimed": Case("job run backup", code=-signal.SIGKILL),

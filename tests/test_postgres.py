@@ -9,15 +9,18 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pandas as pd
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, select, text
 
 from mlkit.flows import (
     backup,
+    baselines,
     deploy,
     doctor,
     ingest,
@@ -95,6 +98,8 @@ def test_the_loop_goes_round(
     drift = monitor.check_drift(shop, "churn")
     assert set(drift.drifted) == {"age", "prediction(value)", "probability(yes)"}
     assert monitor.check_performance(shop, "churn").rows == 600
+    answer(shop, odd, age=timedelta(hours=36))
+    _compare_with_the_log(shop)
     done = retrain.retrain(shop, "churn", reason="moved")
     assert done.version == 2
     if not done.promoted:
@@ -110,6 +115,24 @@ def test_the_loop_goes_round(
     assert status.look(shop).models[0].champion == 1
     with shop.read() as s:
         assert audit.first_break(s) is None
+
+
+def _compare_with_the_log(shop: Project) -> None:
+    day = baselines.window(shop, length="2d", start=None, end=None)
+    baselines.add(shop, "churn", "lately", day)
+    for against, rows in (("previous", 600), ("lately", 1200)):
+        found = monitor.check_drift(shop, "churn", against=against)
+        assert (found.verdict, found.rows.reference, found.standing) == ("ok", rows, False)
+    assert monitor.check_drift(shop, "churn", against="seasonal").rows.reference == 0
+    assert [line.name for line in baselines.list_baselines(shop)] == ["lately"]
+    baselines.remove(shop, "churn", "lately")
+    changed = msgspec.structs.replace(
+        shop.settings, drift=msgspec.structs.replace(shop.settings.drift, reference="previous")
+    )
+    monitor.check_drift(Project(shop.root, changed, shop.database), "churn")
+    with shop.read() as s:
+        actions = [event.action for event in s.scalars(select(audit.AuditEvent))]
+    assert actions[-3:] == ["baseline-add", "baseline-remove", "reference"]
 
 
 def test_promotions_at_once_never_leave_none_or_two_champions(

@@ -14,6 +14,7 @@ from mlkit.flows import log_import
 from mlkit.project import DATABASE_FILE, SETTINGS_FILE, Project
 from mlkit.store import archive, audit, failpoints, schema
 from mlkit.store.archive import Content, Manifest
+from mlkit.store.baselines import Baseline
 from mlkit.store.blobs import sync
 from mlkit.store.datasets import DatasetVersion
 from mlkit.store.engine import Database
@@ -96,6 +97,7 @@ def blobs_named(s: Session, project: Project) -> dict[str, str]:
         (DatasetVersion.sha256, project.data),
         (ModelVersion.artifact_sha256, project.artifacts),
         (ModelVersion.reference_sha256, project.references),
+        (Baseline.sha256, project.references),
     ):
         for digest in s.scalars(select(column).distinct()):
             named[store.path(digest).relative_to(project.root).as_posix()] = digest

@@ -4,19 +4,32 @@ import os
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlkit import settings_sources
 from mlkit.errors import InvalidInputError
-from mlkit.steps import drift, frames
+from mlkit.steps import casts, drift, frames
 from mlkit.steps.drift import DriftRule
-from mlkit.steps.drift_result import DriftResult
+from mlkit.steps.drift_result import FeatureDrift, Rows, Verdict
+
+
+class FilesCompared(msgspec.Struct, frozen=True, kw_only=True):
+    """The verdict on a file; ``drifted`` names the features, the worst first."""
+
+    verdict: Verdict
+    features: tuple[FeatureDrift, ...]
+    rows: Rows
+    warnings: tuple[str, ...]
+    drifted: tuple[str, ...]
+    alpha: float
+    summary: str
 
 
 def compare_files(
     reference: Path, current: Path, *, time: str | None = None, min_rows: int | None = None
-) -> DriftResult:
+) -> FilesCompared:
     """Return the verdict on the rows of ``current``, by the settings' defaults and environment.
 
     With a ``time`` column the rows of both are taken in its order. Raises InvalidInputError.
@@ -25,24 +38,54 @@ def compare_files(
     first, second = frames.read_table(reference), frames.read_table(current)
     spans_s: tuple[float | None, float | None] = (None, None)
     if time is not None:
-        _require(first, time, reference)
-        _require(second, time, current)
+        first, second = _timed(first, time, reference), _timed(second, time, current)
+        _require_likeness(first, second, time)
         spans_s = _span_s(first, time), _span_s(second, time)
         first, second = (table.sort_by(time).drop_columns([time]) for table in (first, second))
     rule = DriftRule.from_settings(chosen, ordered=time is not None)
-    return drift.compare_tables(first, second, rule, spans_s=spans_s)
+    result = drift.compare_tables(first, second, rule, spans_s=spans_s)
+    return FilesCompared(
+        verdict=result.verdict,
+        features=result.features,
+        rows=result.rows,
+        warnings=result.warnings,
+        drifted=result.drifted,
+        alpha=result.alpha,
+        summary=result.summary,
+    )
 
 
 def _span_s(table: pa.Table, name: str) -> float | None:
     """Return the seconds from the first row to the last; of a time that is a number, its units."""
     extremes = pc.min_max(table.column(name)).as_py()
-    if extremes["max"] is None or isinstance(extremes["max"], str):
-        return None
     spanned = extremes["max"] - extremes["min"]
     return float(spanned.total_seconds() if isinstance(spanned, timedelta) else spanned)
 
 
-def _require(table: pa.Table, name: str, file: Path) -> None:
+def _timed(table: pa.Table, name: str, file: Path) -> pa.Table:
+    """Return ``table`` with the times in column ``name`` as times or numbers; none may be missing.
+
+    Raises InvalidInputError.
+    """
     if name not in table.column_names:
         known = ", ".join(table.column_names[:20])
         raise InvalidInputError(f"{file} has no column '{name}'; it has: {known}")
+    column = table.column(name)
+    wanted = column.type if column.type in (casts.NUMBER, casts.INTEGER) else casts.TIME
+    found = casts.cast(column, wanted)
+    if found.misfit_count or found.column.null_count:
+        example = [misfit.value for misfit in found.misfits[:1]]
+        told = f"values like {example[0]!r}" if example else "rows without a value"
+        raise InvalidInputError(
+            f"the column '{name}' of {file} has {told}, so it does not order the rows in time; "
+            "name a column of dates, times or numbers"
+        )
+    return table.set_column(table.schema.get_field_index(name), name, found.column)
+
+
+def _require_likeness(first: pa.Table, second: pa.Table, name: str) -> None:
+    dates = {table.column(name).type == casts.TIME for table in (first, second)}
+    if len(dates) > 1:
+        raise InvalidInputError(
+            f"the column '{name}' has dates in one file and numbers in the other; write it alike"
+        )

@@ -14,7 +14,7 @@ from mlkit.errors import DamagedError
 from mlkit.flows import backup, leftovers
 from mlkit.flows.findings import Finding, fail, ok, warn
 from mlkit.project import SETTINGS_FILE, Project
-from mlkit.store import blobs, journal, registry
+from mlkit.store import baselines, blobs, journal, registry
 from mlkit.store.datasets import DatasetVersion
 from mlkit.store.registry import ModelVersion
 from mlkit.store.segments import Segment
@@ -85,12 +85,15 @@ def libraries(project: Project) -> Iterator[Finding]:
 
 
 def data(project: Project) -> Iterator[Finding]:
-    """Hash every dataset version and every sealed segment of the log."""
+    """Hash every dataset version, drift baseline and sealed segment of the log."""
     with project.read() as s:
         named = {
             v.reference: (project.data.path(v.sha256), v.sha256)
             for v in s.scalars(select(DatasetVersion).order_by(DatasetVersion.id))
         }
+        for kept in baselines.list_all(s):
+            file = project.references.path(kept.sha256)
+            named[f"baseline '{kept.name}' of {kept.model.name}"] = (file, kept.sha256)
         for segment in s.scalars(select(Segment).order_by(Segment.id)):
             named[f"log segment {segment.path}"] = (project.root / segment.path, segment.sha256)
     wrong = 0

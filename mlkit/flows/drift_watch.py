@@ -1,12 +1,13 @@
-"""Watch what a champion is asked: the log's newest rows against the training data."""
+"""Watch what a champion is asked: the log's newest rows against the reference of the settings."""
 
 from datetime import timedelta
 
 import msgspec
 
 from mlkit import settings
-from mlkit.flows import deploy, evidence, silence, verdicts
+from mlkit.flows import deploy, evidence, references, silence, verdicts
 from mlkit.flows.evidence import Window
+from mlkit.flows.references import Chosen, ReferenceUsed
 from mlkit.project import Project
 from mlkit.steps import budget, drift
 from mlkit.steps.budget import Budget
@@ -21,12 +22,18 @@ _PACE = timedelta(days=7)  # how far back the pace of the checks is looked at
 
 
 class DriftChecked(msgspec.Struct, frozen=True, kw_only=True):
-    """The verdict of one drift check; ``drifted`` names the features, the worst first."""
+    """The verdict of one drift check; ``drifted`` names the features, the worst first.
+
+    ``standing``: with the window and the reference that the settings name. Only such a check opens
+    and ends alerts, and counts for the pace of the checks.
+    """
 
     verdict: Verdict
     model: str
     version: int
     window: Window
+    reference: ReferenceUsed
+    standing: bool
     features: tuple[FeatureDrift, ...]
     rows: Rows
     warnings: tuple[str, ...]
@@ -36,46 +43,74 @@ class DriftChecked(msgspec.Struct, frozen=True, kw_only=True):
     summary: str
 
 
-def check(project: Project, model: str, *, window: str | None = None) -> DriftChecked:
-    """Compare the champion's recent requests with its training data and record the verdict.
+def check(
+    project: Project, model: str, *, window: str | None = None, against: str | None = None
+) -> DriftChecked:
+    """Compare the champion's recent requests with its reference and record the verdict.
 
-    Raises ConflictError if ``model`` has no champion.
+    ``window`` and ``against`` are the settings' unless they are given. Raises ConflictError if
+    ``model`` has no champion, NotFoundError if ``against`` is the name of no baseline.
     """
     version = deploy.find_version(project, model)
-    own = project.settings.model(model).drift_window
-    stretch = evidence.window(project, window or own or project.settings.drift.window)
+    usual_window = project.settings.drift_window(model)
+    usual_reference = project.settings.drift_reference(model)
+    stretch = evidence.window(project, window or usual_window)
+    length = settings.duration(usual_window)
+    chosen = references.choose(project, version, stretch, against or usual_reference)
+    checked = _compare(
+        project,
+        version,
+        stretch,
+        chosen,
+        standing=stretch.end - stretch.start == length and chosen.used.name == usual_reference,
+    )
+    _record(project, version, checked)
+    if stretch.end - stretch.start == length:  # another one says nothing about what is usual
+        silence.watch_requests(project, model, stretch.start)
+    return checked
+
+
+def _compare(
+    project: Project, version: ModelVersion, stretch: Window, chosen: Chosen, *, standing: bool
+) -> DriftChecked:
     asked = evidence.asked(project, version, stretch)
     allowed = _budget(project, version, stretch)
     rule = DriftRule.from_settings(project.settings.drift, ordered=True)
     rule = msgspec.structs.replace(rule, alpha=allowed.alpha)
     result = drift.compare(
-        evidence.reference_of(project, version).of_requests(),
+        chosen.known,
         asked,
         rule,
         span_s=evidence.span_s(asked),
     )
-    checked = DriftChecked(
+    return DriftChecked(
         verdict=result.verdict,
-        model=model,
+        model=version.model.name,
         version=version.number,
         window=stretch,
+        reference=chosen.used,
+        standing=standing,
         features=result.features,
         rows=result.rows,
-        warnings=result.warnings,
+        warnings=(*chosen.warnings, *result.warnings),
         drifted=result.drifted,
         alpha=result.alpha,
         budget=allowed,
         summary=f"v{version.number} {result.summary}",
     )
+
+
+def _record(project: Project, version: ModelVersion, checked: DriftChecked) -> None:
     report = DriftReport(
         **verdicts.common(project, version, checked),
-        reference_rows=result.rows.reference,
-        current_rows=result.rows.current,
+        reference_rows=checked.rows.reference,
+        current_rows=checked.rows.current,
+        standing=checked.standing,
     )
-    verdicts.record(project, report, checked)
-    if window is None:  # one that a person chose says nothing about what is usual
-        silence.watch_requests(project, model, stretch.start)
-    return checked
+    with project.write() as s:
+        if checked.standing:
+            references.audit_change(s, project, version, checked.reference)
+        verdicts.record_in(s, project, report, checked, announce=checked.standing)
 
 
 def _budget(project: Project, version: ModelVersion, stretch: Window) -> Budget:

@@ -30,6 +30,7 @@ _TAIL = """
 # What differs for one model from the tables above:
 #[models.NAME]
 #drift_window = "7d"
+#drift_reference = "seasonal"
 #performance_window = "28d"
 #retrain_data = "source"
 #retrain_window = "180d"

@@ -58,9 +58,22 @@ def common(project: Project, version: ModelVersion, checked: Checked) -> dict[st
 def record(project: Project, report: DriftReport | PerformanceReport, checked: Checked) -> None:
     """Write the report, and open, update or end the alert that it asks for."""
     with project.write() as s:
-        s.add(report)
+        record_in(s, project, report, checked)
+
+
+def record_in(
+    s: Session,
+    project: Project,
+    report: DriftReport | PerformanceReport,
+    checked: Checked,
+    *,
+    announce: bool = True,
+) -> None:
+    """Do the same in an open session; without ``announce`` it is on record and no more."""
+    s.add(report)
+    if announce:
         _announce(s, project, _KINDS[type(report)], checked)
-        failpoints.reach("report.written")
+    failpoints.reach("report.written")
 
 
 def _announce(s: Session, project: Project, kind: str, checked: Checked) -> None:

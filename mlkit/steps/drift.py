@@ -117,7 +117,7 @@ def compare(
         rule,
         rule.alpha / max(1, len(reference.columns)),
         reference.sizes,
-        _density(reference, current, span_s),
+        *_rates(reference, current, span_s),
     )
     for profile in reference.columns:
         column = current.column(profile.name)
@@ -166,15 +166,29 @@ Events = Callable[[], Sequence[np.ndarray]]
 class _Look(NamedTuple):
     """How the columns are looked at: the rule, the share of alpha of one test, the window sizes.
 
-    ``density`` says how many current rows there are in the time of one row of the reference.
+    ``density`` says how many current rows there are in the time of one row of the windows that the
+    sizes are about, ``crowding`` how many rows of the reference in the time of a current one.
     """
 
     rule: DriftRule
     alpha: float
     sizes: tuple[int, ...]
     density: float
+    crowding: float
 
-    def tau(self, known: np.ndarray, rows: int, events: Events) -> float:
+    def tau(self, known: np.ndarray, sides: tuple[int, int], events: Events) -> float:
+        """Return how many rows of either side are worth one; ``sides`` are those there are.
+
+        Where rows resemble their neighbours, more of them in the same time say no more: of a denser
+        reference as many more count for one.
+        """
+        before, rows = sides
+        tau = self._current(known, rows, events)
+        if tau == 1 or self.crowding <= _DENSE:
+            return tau
+        return tau * (before + rows * self.crowding) / (before + rows)
+
+    def _current(self, known: np.ndarray, rows: int, events: Events) -> float:
         """Return how many current rows are worth one: what windows of the reference have shown.
 
         Windows that take as much time are meant, not as many rows. What rows resemble each other
@@ -194,10 +208,12 @@ class _Look(NamedTuple):
         return usual
 
 
-def _density(reference: Reference, current: Columns, span_s: float | None) -> float:
+def _rates(reference: Reference, current: Columns, span_s: float | None) -> tuple[float, float]:
+    """Return density and crowding, as ``_Look`` has them."""
     if not reference.span_s or not span_s or not current.num_rows:
-        return 1.0
-    return float(current.num_rows / span_s / (reference.rows / reference.span_s))
+        return 1.0, 1.0
+    now, before = current.num_rows / span_s, reference.rows / reference.span_s
+    return now / (reference.rate or before), before / now
 
 
 def _tests(profile: Profile, column: Any, look: _Look) -> Iterator[FeatureDrift]:
@@ -219,8 +235,9 @@ def _tests(profile: Profile, column: Any, look: _Look) -> Iterator[FeatureDrift]
 
 def _number(profile: Profile, values: np.ndarray, look: _Look) -> FeatureDrift:
     quartiles = profile.values[[len(profile.values) * part // 4 for part in (1, 2, 3)]]
-    tau = look.tau(profile.taus[0], len(values), lambda: [values <= each for each in quartiles])
-    sizes = profile.present / tau, len(values) / tau
+    sides = profile.present, len(values)
+    tau = look.tau(profile.taus[0], sides, lambda: [values <= each for each in quartiles])
+    sizes = sides[0] / tau, sides[1] / tau
     ordered = np.sort(values)
     distance, p_value = ks(profile.values, ordered, rows=sizes)
     stability = psi(*deciles(profile.values, ordered), tau=tau)
@@ -246,7 +263,8 @@ def _labels(profile: Profile, texts: Any, look: _Look) -> FeatureDrift:
     codes = reference.codes_of(texts, profile.labels)
     unseen = len(profile.labels)
     leading = range(min(_LEADING, unseen))
-    tau = look.tau(profile.taus[0], len(codes), lambda: [codes == code for code in leading])
+    sides = profile.present, len(codes)
+    tau = look.tau(profile.taus[0], sides, lambda: [codes == code for code in leading])
     counts = np.bincount(codes, minlength=unseen + 1)
     statistic, p_value, variation = chi2(profile.counts, counts, tau=tau)
     stability = psi(profile.counts, counts, tau=tau)
@@ -269,7 +287,8 @@ def _labels(profile: Profile, texts: Any, look: _Look) -> FeatureDrift:
 
 
 def _missing(profile: Profile, column: Any, missing: int, look: _Look) -> FeatureDrift:
-    tau = look.tau(profile.taus[1], len(column), lambda: [reference.gaps(column) == 1])
+    sides = profile.rows, len(column)
+    tau = look.tau(profile.taus[1], sides, lambda: [reference.gaps(column) == 1])
     before = profile.rows - profile.present
     z, p_value, change = two_proportion((before, profile.rows), (missing, len(column)), tau=tau)
     threshold = look.rule.min_missing

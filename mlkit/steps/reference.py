@@ -76,13 +76,15 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
 class Reference(msgspec.Struct, frozen=True, kw_only=True):
     """All columns of a table of ``rows`` rows; ``sizes`` are the windows that were looked at.
 
-    ``span_s`` is the time from the first row to the last, if that is known.
+    ``span_s`` is the time from the first row to the last, if that is known. ``rate`` is how many
+    rows a second had the windows that were looked at, if they were not of these rows.
     """
 
     rows: int
     columns: tuple[Profile, ...]
     sizes: tuple[int, ...] = ()
     span_s: float | None = None
+    rate: float | None = None
 
     def of_target(self) -> "Reference":
         """Return the reference of the actual values alone; versions of old have none of it."""

@@ -47,7 +47,7 @@ def taus(codes: np.ndarray, statistic: Statistic, wanted: Sequence[int]) -> np.n
     """
     total = np.bincount(codes)
     short = len(wanted) and len(codes) < _FEWEST_WINDOWS * wanted[0]
-    found = [_of_series(codes, statistic) if short else 1.0]
+    found = [of_series(codes, statistic) if short else 1.0]
     for size in wanted:
         enough = len(codes) >= _FEWEST_WINDOWS * size
         found.append(_tau(codes, total, statistic, size) if enough else found[-1])
@@ -73,6 +73,16 @@ def cells(values: np.ndarray, ordered: np.ndarray) -> np.ndarray:
     return found
 
 
+def of_series(codes: np.ndarray, statistic: Statistic) -> float:
+    """Return how many rows are worth one by the likeness of neighbours alone."""
+    if not len(codes):
+        return 1.0
+    if statistic == "ks":
+        quartiles = np.quantile(codes, (0.25, 0.5, 0.75))
+        return correlation.time([codes <= quartile for quartile in quartiles])
+    return correlation.time([codes == code for code in range(min(_LEADING, int(codes.max()) + 1))])
+
+
 class _Look(NamedTuple):
     """Windows beside what independent rows would give, as taus.
 
@@ -95,15 +105,6 @@ def _tau(codes: np.ndarray, total: np.ndarray, statistic: Statistic, size: int) 
     noise = np.sqrt(2 / count)  # the relative error of a variance
     usual = found.usual if found.usual > 1 + _PATIENCE * noise else 1.0
     return max(1.0, usual, found.largest)
-
-
-def _of_series(codes: np.ndarray, statistic: Statistic) -> float:
-    if not len(codes):
-        return 1.0
-    if statistic == "ks":
-        quartiles = np.quantile(codes, (0.25, 0.5, 0.75))
-        return correlation.time([codes <= quartile for quartile in quartiles])
-    return correlation.time([codes == code for code in range(min(_LEADING, int(codes.max()) + 1))])
 
 
 def _ks(windows: np.ndarray, total: np.ndarray) -> _Look:

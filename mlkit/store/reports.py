@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, String, func, select
+from sqlalchemy import JSON, ColumnElement, ForeignKey, Index, String, func, select, true
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from mlkit.store.base import Base, UtcDateTime
@@ -25,13 +25,17 @@ class _Report:
 
 
 class DriftReport(_Report, Base):
-    """One drift check of one model version over one window."""
+    """One drift check of one model version over one window.
+
+    ``standing``: with the window and the reference that the settings name, as the job does.
+    """
 
     __tablename__ = "drift_report"
     __table_args__ = (Index(None, "model_id", "created_at"),)
 
     reference_rows: Mapped[int]
     current_rows: Mapped[int]
+    standing: Mapped[bool] = mapped_column(default=True, server_default=true())
     version: Mapped[ModelVersion] = relationship(lazy="joined")
 
 
@@ -47,17 +51,16 @@ class PerformanceReport(_Report, Base):
 
 
 def drift_pace(s: Session, model_id: int, since: datetime) -> tuple[int, datetime | None]:
-    """Return how many drift checks of a model were recorded since a moment, and when first."""
+    """Return how many standing drift checks of a model were made since a moment, and when first."""
     query = select(func.count().label("seen"), func.min(DriftReport.created_at).label("first"))
-    row = s.execute(
-        query.where(DriftReport.model_id == model_id, DriftReport.created_at >= since)
-    ).one()
+    of_model = _standing(model_id)
+    row = s.execute(query.where(*of_model, DriftReport.created_at >= since)).one()
     return row.seen, row.first
 
 
 def latest_drift(s: Session, model: Model) -> DriftReport | None:
-    """Return the newest drift report of the model, or None."""
-    query = select(DriftReport).where(DriftReport.model_id == model.id)
+    """Return the newest standing drift report of the model, or None."""
+    query = select(DriftReport).where(*_standing(model.id))
     return s.scalars(query.order_by(DriftReport.id.desc()).limit(1)).first()
 
 
@@ -65,3 +68,7 @@ def latest_performance(s: Session, model: Model) -> PerformanceReport | None:
     """Return the newest performance report of the model, or None."""
     query = select(PerformanceReport).where(PerformanceReport.model_id == model.id)
     return s.scalars(query.order_by(PerformanceReport.id.desc()).limit(1)).first()
+
+
+def _standing(model_id: int) -> tuple[ColumnElement[bool], ...]:
+    return DriftReport.model_id == model_id, DriftReport.standing.is_(True)

@@ -12,6 +12,7 @@ from mlkit.errors import ConflictError, MlkitError
 from mlkit.store import (  # noqa: F401  # importing a module maps its tables
     alerts,
     audit,
+    baselines,
     datasets,
     predictions,
     registry,
@@ -25,7 +26,7 @@ from mlkit.store.engine import APPLICATION_ID, Database, sqlite_driver
 
 metadata = Base.metadata
 
-HEAD = "0002"
+HEAD = "0005"
 
 
 def revision(database: Database) -> str | None:

@@ -2,10 +2,11 @@
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, String, delete, select
+from sqlalchemy import ForeignKey, Index, String, delete, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from mlkit.store.base import Base, UtcDateTime
+from mlkit.store.predictions import Prediction
 
 
 class Segment(Base):
@@ -41,6 +42,13 @@ def overlapping(
     if end is not None:
         query = query.where(Segment.min_time < end)
     return list(s.scalars(query.order_by(Segment.day, Segment.id)))
+
+
+def oldest(s: Session, model_id: int) -> datetime | None:
+    """Return when the oldest row of a model's log was served, sealed or not, or None."""
+    sealed = select(func.min(Segment.min_time)).where(Segment.model_id == model_id)
+    recent = select(func.min(Prediction.served_at)).where(Prediction.model_id == model_id)
+    return min(filter(None, (s.scalar(sealed), s.scalar(recent))), default=None)
 
 
 def of_day(s: Session, day: str) -> list[Segment]:

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -42,6 +43,7 @@ def test_two_files_are_compared_without_a_project(files: tuple[Path, Path, Path]
     reference, same, _ = files
     found = json.loads(compare(reference, same, "--json").stdout)
     assert (found["verdict"], found["rows"]) == ("ok", {"reference": 1500, "current": 600})
+    assert (found["summary"], found["drifted"]) == ("ok: no drift in 7 tests on 600 rows", [])
     assert {
         "name", "kind", "test", "statistic", "p_value", "q_value", "effect", "threshold", "drifted",
     } <= set(found["features"][0])  # fmt: skip
@@ -93,6 +95,9 @@ def test_too_few_rows_say_so_and_the_limit_can_be_chosen(
     judged = json.loads(compare(files[0], few, "--min-rows", 50, "--json").stdout)
     assert judged["verdict"] == "ok"
     assert "insufficient data: 60 rows" in compare(files[0], few).stdout
+    assert compare(files[0], few, "--json").stderr == (
+        "no verdict: insufficient data: 60 rows; compare more rows, or set drift.min_rows lower\n"
+    )
 
 
 def test_a_time_column_orders_the_rows_and_is_not_compared(files: tuple[Path, Path, Path]) -> None:
@@ -100,6 +105,34 @@ def test_a_time_column_orders_the_rows_and_is_not_compared(files: tuple[Path, Pa
     assert "since" not in {feature["name"] for feature in found["features"]}
     refused = compare(*files[:2], "--time", "nosuch", code=1)
     assert "has no column 'nosuch'; it has: since, age, plan" in refused.stderr
+
+
+def test_a_column_that_is_no_time_is_refused(
+    files: tuple[Path, Path, Path], tmp_path: Path
+) -> None:
+    refused = compare(*files[:2], "--time", "plan", code=1)
+    assert "ref.csv has values like" in refused.stderr
+    assert "name a column of dates, times or numbers" in refused.stderr
+    assert "has rows without a value" in compare(*files[:2], "--time", "spend", code=1).stderr
+    numbered = tmp_path / "numbered.csv"
+    frame = pd.read_csv(files[0])
+    frame.assign(since=range(len(frame))).to_csv(numbered, index=False)
+    assert (
+        "dates in one file and numbers"
+        in compare(files[0], numbered, "--time", "since", code=1).stderr
+    )
+    compare(numbered, numbered, "--time", "since")
+
+
+def test_times_written_as_text_are_times(files: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    """Of 2026-1-2 and 2026-1-10 the first is the earlier one, whatever their letters say."""
+    frame = pd.read_parquet(files[1]).sample(frac=1, random_state=0)
+    as_times, as_text = tmp_path / "times.parquet", tmp_path / "text.parquet"
+    frame.assign(since=pd.to_datetime(frame["since"])).to_parquet(as_times)
+    frame.to_parquet(as_text)
+    found = [compare(files[0], file, "--time", "since", "--json").stdout
+             for file in (as_times, as_text)]  # fmt: skip
+    assert found[0] == found[1]
 
 
 @pytest.mark.parametrize(
@@ -160,3 +193,56 @@ def test_check_of_an_older_window_and_of_wrong_names(
     refused = trained_cli("drift", "check", "churn", "--window", "4x", code=1)
     assert "'4x' is not a duration" in refused.stderr
     assert "known: churn" in trained_cli("drift", "check", "nosuch", code=1).stderr
+
+
+def test_a_check_says_what_it_has_compared_with(
+    trained_cli: Any, churn: Frames, answer: Callable[..., None], trained: Project
+) -> None:
+    answer(trained, churn(rows=400, seed=5), age=timedelta(hours=36))
+    answer(trained, churn(rows=300, seed=6))
+    assert "reference: 400 rows (training)" in trained_cli("drift", "check", "churn").stdout
+    found = trained_cli.json("drift", "check", "churn", "--against", "previous")
+    assert found["standing"] is False
+    assert (found["reference"]["kind"], found["reference"]["name"]) == ("previous", "previous")
+    assert (found["reference"]["rows"], found["reference"]["weeks"]) == (400, None)
+    shown = trained_cli("drift", "check", "churn", "--against", "previous").stdout
+    assert re.search(r"reference: 400 rows of 20\d\d-.*Z to 20\d\d-.*Z \(previous\)", shown)
+    refused = trained_cli("drift", "check", "churn", "--against", "nosuch", code=1).stderr
+    assert "no baseline of churn named 'nosuch'; known: none yet" in refused
+
+
+def test_the_standing_reference_is_a_setting(
+    trained_cli: Any, churn: Frames, answer: Callable[..., None], trained: Project
+) -> None:
+    answer(trained, churn(rows=400, seed=5), age=timedelta(hours=36))
+    answer(trained, churn(rows=300, seed=6))
+    settings = trained.root / "mlkit.toml"
+    settings.write_text('[models.churn]\ndrift_reference = "previous"\n')
+    found = trained_cli.json("drift", "check", "churn")
+    assert (found["reference"]["name"], found["standing"]) == ("previous", True)
+    settings.write_text('[drift]\nreference = "../x"\n')
+    assert "reference" in trained_cli("drift", "check", "churn", code=1).stderr
+
+
+def test_a_baseline_is_made_listed_used_and_removed(
+    trained_cli: Any, churn: Frames, answer: Callable[..., None], trained: Project
+) -> None:
+    answer(trained, churn(rows=400, seed=5), age=timedelta(days=5))
+    assert "no baseline yet" in trained_cli("drift", "baseline", "list").stdout
+    made = trained_cli.json("drift", "baseline", "add", "churn", "may", "--start", "9d",
+                            "--end", "2d")  # fmt: skip
+    assert (made["model"], made["name"], made["rows"]) == ("churn", "may", 400)
+    assert trained_cli.json("drift", "baseline", "list", "churn") == [made]
+    assert " may " in trained_cli("drift", "baseline", "list").stdout
+    found = trained_cli.json("drift", "check", "churn", "--against", "may", "--window", "7d")
+    assert (found["verdict"], found["reference"]["kind"]) == ("ok", "baseline")
+    assert "is removed" in trained_cli("drift", "baseline", "remove", "churn", "may").stdout
+    assert trained_cli.json("drift", "baseline", "list") == []
+    shown = trained_cli("drift", "baseline", "add", "churn", "june", "--window", "7d").stdout
+    assert "mlkit drift check churn --against june" in shown
+
+
+@pytest.mark.parametrize("words", [(), ("--window", "1d", "--start", "2d"), ("--end", "2d")])
+def test_a_baseline_needs_one_stretch(trained_cli: Any, words: tuple[str, ...]) -> None:
+    refused = trained_cli("drift", "baseline", "add", "churn", "may", *words, code=2)
+    assert "give either --window, or --start" in refused.stderr

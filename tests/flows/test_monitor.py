@@ -153,7 +153,8 @@ def test_the_alert_ends_when_the_drift_does(
 ) -> None:
     frame = churn(rows=300, seed=5)
     answer(trained, frame.assign(age=frame["age"] + 25), age=timedelta(days=4))
-    assert monitor.check_drift(trained, "churn", window="7d").verdict == "drift"
+    week = with_settings(trained, models={"churn": ModelSettings(drift_window="7d")})
+    assert monitor.check_drift(week, "churn").verdict == "drift"
     answer(trained, churn(rows=300, seed=6))
     assert monitor.check_drift(trained, "churn", window="1d").verdict == "ok"
     (alert,) = alerting.newest(trained, 10)
@@ -167,7 +168,8 @@ def test_too_few_rows_say_nothing_about_an_open_alert(
 ) -> None:
     frame = churn(rows=300, seed=5)
     answer(trained, frame.assign(age=frame["age"] + 25), age=timedelta(days=4))
-    monitor.check_drift(trained, "churn", window="7d")
+    week = with_settings(trained, models={"churn": ModelSettings(drift_window="7d")})
+    monitor.check_drift(week, "churn")
     answer(trained, churn(rows=50, seed=6))
     assert monitor.check_drift(trained, "churn").verdict == "insufficient_data"
     assert keys(trained) == ["drift:churn"]

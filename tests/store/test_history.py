@@ -1,16 +1,19 @@
 """What the schema itself forbids: rewriting history, two champions, a broken audit chain."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.exc import DatabaseError, IntegrityError
 from sqlalchemy.orm import Session
 
 from mlkit.project import Project
 from mlkit.store import audit, schema
 from mlkit.store.datasets import Dataset, DatasetVersion
+from mlkit.store.engine import Database
 from mlkit.store.registry import Deployment, Model, ModelVersion, champion, deploy
+from mlkit.store.reports import DriftReport
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -107,8 +110,6 @@ def test_the_migrations_add_up_to_the_mapped_classes(project: Project) -> None:
 
 
 def test_the_newest_migration_is_the_head_the_program_expects() -> None:
-    from pathlib import Path
-
     from alembic.config import Config
     from alembic.script import ScriptDirectory
 
@@ -116,3 +117,28 @@ def test_the_newest_migration_is_the_head_the_program_expects() -> None:
     folder = Path(schema.__file__).with_name("migrations")
     config.set_main_option("script_location", str(folder))
     assert ScriptDirectory.from_config(config).get_current_head() == schema.HEAD
+
+
+def test_drift_reports_of_an_earlier_release_count_as_those_of_the_job(tmp_path: Path) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    database = Database(f"sqlite:///{tmp_path / 'old.sqlite'}")
+    config = Config()
+    folder = Path(schema.__file__).with_name("migrations")
+    config.set_main_option("script_location", str(folder))
+    with database.write() as s:
+        config.attributes["connection"] = s.connection()
+        command.upgrade(config, "0002")
+        s.execute(text("PRAGMA defer_foreign_keys = ON"))  # no model, and no commit
+        s.execute(
+            text(
+                "INSERT INTO drift_report (id, model_id, model_version_id, window_start, "
+                "window_end, verdict, summary, details, created_at, reference_rows, current_rows) "
+                "VALUES (1, 1, 1, '2026-01-01', '2026-01-02', 'ok', 'ok', '{}', '2026-01-02', 1, 1)"
+            )
+        )
+        command.upgrade(config, "head")
+        assert s.scalars(select(DriftReport.standing)).all() == [True]
+        s.rollback()
+    database.dispose()
