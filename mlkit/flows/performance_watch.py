@@ -22,6 +22,7 @@ from mlkit.flows.evidence import Window
 from mlkit.flows.maturity import Delay, Ripe
 from mlkit.project import Project
 from mlkit.steps import metrics, performance
+from mlkit.steps.answers import Predictions
 from mlkit.steps.drift_result import FeatureDrift
 from mlkit.steps.metrics import Resampling
 from mlkit.steps.performance import Holdout, Performance, PerformanceRule
@@ -100,7 +101,8 @@ def _judge(
     holdout = evidence.holdout(version, metric)
     rule = _rule(project, stretch)
     result = performance.judge(losses, holdout, rule, _resampling(project, known.num_rows))
-    sheets = slices.sheets(version, metric, known, losses)
+    answers = evidence.answers(version, known)
+    sheets = slices.sheets(version, metric, known, answers, losses)
     failing = slices.failing(project, *sheets, rule)
     judged = Judgement(ripe.rows if with_actual.num_rows else answered, known, losses, sheets, rule)
     target, said = causes.find(project, version, result.verdict, judged)
@@ -110,7 +112,7 @@ def _judge(
         in_words = f"ok overall, but {slices.in_words(metric, failing)} (all: {in_words})"
     if result.verdict == "insufficient_data" and ripe.hint:
         in_words = f"{in_words}; {ripe.hint}"
-    further, intervals = _metrics(project, version, known)
+    further, intervals = _metrics(project, version, known, answers)
     return PerformanceChecked(
         verdict=result.verdict,
         model=version.model.name,
@@ -148,7 +150,7 @@ def _rule(project: Project, stretch: Window) -> PerformanceRule:
 
 
 def _metrics(
-    project: Project, version: ModelVersion, known: pa.Table
+    project: Project, version: ModelVersion, known: pa.Table, answers: Predictions
 ) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
     """Return the usual metrics of the task, with intervals if that is cheap."""
     if not known.num_rows:
@@ -157,7 +159,7 @@ def _metrics(
     resampling = _resampling(project, known.num_rows)
     cheap = known.num_rows <= _INTERVALS_ROWS
     found, intervals = metrics.evaluate(
-        evidence.answers(version, known),
+        answers,
         known["_actual"].to_pylist(),
         schema.classes,
         task=schema.task,

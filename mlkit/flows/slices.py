@@ -6,6 +6,7 @@ import pyarrow as pa
 from mlkit.flows import alerting, deploy, evidence
 from mlkit.project import Project
 from mlkit.steps import slices
+from mlkit.steps.answers import Predictions
 from mlkit.steps.performance import PerformanceRule, Verdict
 from mlkit.steps.slices import Judged, Sheet, SliceLoss
 from mlkit.store.registry import ModelVersion
@@ -14,7 +15,11 @@ _SHOWN = 3
 
 
 def sheets(
-    version: ModelVersion, metric: str, rows: pa.Table, losses: np.ndarray
+    version: ModelVersion,
+    metric: str,
+    rows: pa.Table,
+    answers: Predictions,
+    losses: np.ndarray,
 ) -> tuple[Sheet | None, Sheet | None]:
     """Return the losses of parts of the holdout, and of the same parts of ``rows``.
 
@@ -25,7 +30,7 @@ def sheets(
         return None, None
     judged = Judged(
         table=rows,
-        answers=evidence.answers(version, rows),
+        answers=answers,
         actuals=rows["_actual"].to_pylist(),
         losses=losses,
         ordered=True,

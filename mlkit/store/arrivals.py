@@ -1,6 +1,6 @@
 """When actuals came, by a sample of the log that costs the same however long the log is."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -15,14 +15,18 @@ def sample(
 
     Of ``places`` equal stretches of time the first ``rows`` each are looked up, by the index.
     """
-    first = s.scalar(
-        select(func.min(Prediction.served_at)).where(
-            Prediction.model_id == model_id, Prediction.served_at >= since
+    ends = [
+        s.scalar(
+            select(end(Prediction.served_at)).where(
+                Prediction.model_id == model_id, Prediction.served_at.between(since, until)
+            )
         )
-    )
-    if first is None or first >= until:
+        for end in (func.min, func.max)
+    ]  # one by one: together they are no look-up in the index
+    first, last = ends
+    if first is None or last is None:
         return []
-    step = (until - first) / places
+    step = (last - first) / places + timedelta(microseconds=1)
     found: list[tuple[datetime, datetime | None]] = []
     for place in range(places):
         query = (
