@@ -200,6 +200,13 @@ class Performance(_Section, frozen=True):
         Annotated[float, Meta(ge=0)],
         Meta(description="rise of the loss over the holdout's, relative, that is tolerated"),
     ] = 0.1
+    min_maturity: Annotated[
+        Share,
+        Meta(
+            description="share of their actuals that must have come before rows are judged; "
+            "0 judges by the first that come"
+        ),
+    ] = 0.95
 
 
 class Retrain(_Section, frozen=True):

@@ -41,3 +41,9 @@ def _print_received(received: Any) -> None:
     )
     for identifier in received.unknown[:_SHOWN]:
         click.echo(f"unknown: {identifier}", err=True)
+    for label, count in [*received.unknown_labels.items()][:_SHOWN]:
+        click.echo(
+            f"warning: {count} with the label '{label}', which the model does not know: "
+            "a typo? Such rows are not measured and not learned from",
+            err=True,
+        )

@@ -7,6 +7,8 @@ import click
 from mlkit.cli import output
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from mlkit.flows.monitor import PerformanceChecked
     from mlkit.project import Project
 
@@ -17,7 +19,8 @@ _DEGRADED = 3
 def perf() -> None:
     """Find out whether the predictions have got worse.
 
-    Exit code 3 says that the loss has risen above the holdout's by more than is tolerated.
+    Exit code 3 says that the loss has risen above the holdout's by more than is tolerated, of all
+    rows or of a part of the inputs.
     """
 
 
@@ -33,9 +36,44 @@ def check(project: "Project", *, model: str, window: str | None, as_json: bool) 
     found = monitor.check_performance(project, model, window=window)
     alerting.deliver(project)
     output.emit(found, as_json=as_json, render=_render)
-    click.get_current_context().exit(_DEGRADED if found.verdict == "degraded" else 0)
+    failing = found.verdict == "degraded" or (found.verdict == "ok" and found.slices)
+    click.get_current_context().exit(_DEGRADED if failing else 0)
 
 
 def _render(found: "PerformanceChecked") -> None:
     click.echo(f"{found.model} {found.summary}")
     click.echo(f"coverage: {found.coverage:.0%} of the predictions have an actual")
+    for line in _ripeness(found):
+        click.echo(line)
+    if found.metrics:
+        click.echo("metrics: " + ", ".join(_metrics(found)))
+    if found.slices:
+        headers = ("part", "rows", found.metric, "low", "high", "holdout", "rows of it", "q")
+        rows = [
+            (s.name, s.rows, s.value, s.low, s.high, s.reference, s.reference_rows, s.q_value)
+            for s in found.slices
+        ]
+        output.print_table(headers, rows)
+
+
+def _ripeness(found: "PerformanceChecked") -> "Iterator[str]":
+    """Yield how many of the actuals to be expected are there, and how long they take."""
+    from mlkit.flows.maturity import length
+
+    if found.maturity is not None:
+        half, most = found.delay.p50_s, found.delay.p90_s
+        took = ""
+        if half is not None and most is not None:
+            took = f"; half of them take {length(half)}, 90% {length(most)}"
+        yield f"maturity: {found.maturity:.0%} of the actuals to be expected have come{took}"
+    if found.judged_until is not None:
+        yield (
+            f"judged: what was served until {output.cell(found.judged_until)}; the actuals of "
+            "later rows are still coming"
+        )
+
+
+def _metrics(found: "PerformanceChecked") -> "Iterator[str]":
+    for name, value in found.metrics.items():
+        limits = found.intervals.get(name)
+        yield f"{name} {value:.4g}" + (f" [{limits[0]:.4g}, {limits[1]:.4g}]" if limits else "")

@@ -1,6 +1,7 @@
 """What really happened: accept actuals for predictions that this project has made."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -26,12 +27,17 @@ class ActualItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     observed_at: datetime | None = None
 
 
-class Received(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a batch: the first actual of a prediction stands, later ones are counted."""
+class Received(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of a batch: the first actual of a prediction stands, later ones are counted.
+
+    ``unknown_labels`` says how often a label came that the model has never seen; it is
+    told only if there is one.
+    """
 
     accepted: int
     duplicates: int
     unknown: list[str]
+    unknown_labels: dict[str, int] = {}
 
 
 def add(project: Project, items: Sequence[ActualItem], *, from_text: bool = False) -> Received:
@@ -45,6 +51,7 @@ def add(project: Project, items: Sequence[ActualItem], *, from_text: bool = Fals
     now = project.now()
     rows: dict[str, dict[str, Any]] = {}
     problems: list[dict[str, object]] = []
+    strange: Counter[str] = Counter()
     for place, item in enumerate(items):
         schema = schemas.get(item.prediction_id)
         if schema is None:
@@ -60,7 +67,11 @@ def add(project: Project, items: Sequence[ActualItem], *, from_text: bool = Fals
             "observed_at": _aware(item.observed_at) or now,
             "received_at": now,
         }
-        rows.setdefault(item.prediction_id, row)
+        if item.prediction_id in rows:
+            continue
+        rows[item.prediction_id] = row
+        if schema.task == "classification" and value not in schema.classes:
+            strange[str(value)] += 1
     _refuse(problems)
     accepted = 0
     fresh = list(rows.values())
@@ -68,13 +79,19 @@ def add(project: Project, items: Sequence[ActualItem], *, from_text: bool = Fals
         accepted += _store(project, fresh[at : at + _BATCH_ROWS], settled)
     unknown = [identifier for identifier in ids if identifier not in schemas]
     known = sum(item.prediction_id in schemas for item in items)
-    return Received(accepted=accepted, duplicates=known - accepted, unknown=unknown)
+    return Received(
+        accepted=accepted,
+        duplicates=known - accepted,
+        unknown=unknown,
+        unknown_labels=dict(strange.most_common(_MAX_PROBLEMS)),
+    )
 
 
 def label(schema: InputSchema, value: str | float) -> str | float:
     """Return ``value`` as a target of this model has it; raises InvalidInputError.
 
-    A label that the model has never seen is accepted: the world may have a new one.
+    A label that the model has never seen is accepted: the world may have a new one. It is told
+    to whoever sends it, and nothing is measured by it or learned from it (``unknown_labels``).
     """
     if schema.task == "regression":
         if isinstance(value, bool | str) or not math.isfinite(value):

@@ -14,10 +14,13 @@ from mlkit.flows.log_window import LogWindow
 from mlkit.project import Project
 from mlkit.steps import metrics, prediction_columns, reference
 from mlkit.steps.answers import Predictions
-from mlkit.steps.columns import InputSchema
 from mlkit.steps.performance import Holdout
 from mlkit.steps.reference import Reference
+from mlkit.steps.rise import Sample
+from mlkit.steps.slices import Sheet
 from mlkit.store.registry import ModelVersion
+
+_HALF_95 = 1.96  # standard errors in half an interval of 95 %, as they are by default
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,28 +102,38 @@ def with_answers(version: ModelVersion, rows: pa.Table | LogWindow) -> Asked:
 def losses(version: ModelVersion, rows: pa.Table) -> tuple[str, np.ndarray]:
     """Return the metric that the version is judged by, and the loss of each row."""
     schema = deploy.input_schema(version)
-    answers = _answers(version, schema, rows)
-    metric = metrics.primary(answers, task=schema.task)
+    given = answers(version, rows)
+    metric = metrics.primary(given, task=schema.task)
     if not rows.num_rows:
         return metric, np.zeros(0)
     actuals = rows["_actual"].to_pylist()
-    return metric, metrics.losses(metric, answers, actuals, schema.classes)
+    return metric, metrics.losses(metric, given, actuals, schema.classes)
 
 
 def holdout(version: ModelVersion, metric: str) -> Holdout:
     """Return the loss of the version on its holdout."""
     found, limits = version.metrics, version.intervals
     if metric in found:
-        return Holdout(found[metric], limits.get(metric, (0.0, found[metric]))[1])
-    accuracy = found["accuracy"]
-    return Holdout(1 - accuracy, 1 - limits.get("accuracy", (accuracy, 1.0))[0])
+        value, high = found[metric], limits.get(metric, (0.0, found[metric]))[1]
+    else:
+        accuracy = found["accuracy"]
+        value, high = 1 - accuracy, 1 - limits.get("accuracy", (accuracy, 1.0))[0]
+    sheet = slices(version, metric)
+    sample = sheet.whole if sheet else _sample(version, value, high)
+    return Holdout(value, high, sample)
 
 
-def _after(stretch: Window) -> datetime:
-    return stretch.end + timedelta(microseconds=1)
+def slices(version: ModelVersion, metric: str) -> Sheet | None:
+    """Return the loss of the version on parts of its holdout; versions of old have none."""
+    if version.slices is None:
+        return None
+    sheet = msgspec.convert(version.slices, Sheet)
+    return sheet if sheet.metric == metric else None
 
 
-def _answers(version: ModelVersion, schema: InputSchema, rows: pa.Table) -> Predictions:
+def answers(version: ModelVersion, rows: pa.Table) -> Predictions:
+    """Return what was answered to ``rows``, with probabilities if the holdout's had some."""
+    schema = deploy.input_schema(version)
     given = rows["_probabilities"].to_pylist()
     told = "log_loss" in version.metrics and all(row is not None for row in given)
     shape = len(given), len(schema.classes)
@@ -128,3 +141,18 @@ def _answers(version: ModelVersion, schema: InputSchema, rows: pa.Table) -> Pred
         values=rows["_value"].to_pylist(),
         probabilities=np.array(given, dtype=float).reshape(shape) if told else None,
     )
+
+
+def _sample(version: ModelVersion, value: float, high: float) -> Sample:
+    """Return the scatter of the loss on the holdout that its interval stands for."""
+    error = max(0.0, high - value) / _HALF_95
+    return Sample(
+        rows=version.holdout_rows,
+        mean=value,
+        variance=error**2 * version.holdout_rows,
+        worth=float(version.holdout_rows),
+    )
+
+
+def _after(stretch: Window) -> datetime:
+    return stretch.end + timedelta(microseconds=1)

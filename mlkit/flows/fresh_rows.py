@@ -1,6 +1,6 @@
 """Find rows that a model has not learned from yet, and make them a dataset version."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlkit.errors import ConflictError, InvalidInputError
-from mlkit.flows import ingest, logs
+from mlkit.flows import deploy, ingest, logs, unknown_labels
 from mlkit.flows.versioning import Added
 from mlkit.project import Project
 from mlkit.settings import duration
@@ -24,6 +24,7 @@ class Fresh(NamedTuple):
     dataset: str | None
     rows: int
     reason: str
+    warnings: tuple[str, ...] = ()
 
 
 def gather(
@@ -62,22 +63,32 @@ def _from_log(project: Project, champion: ModelVersion) -> Fresh:
     window = project.settings.model(model).retrain_window or project.settings.retrain.window
     start, end = project.now() - duration(window), project.now()
     logged = logs.read(project, model, start=start, end=end, actuals="required")
+    logged, unknown = unknown_labels.part(deploy.input_schema(champion), logged)
+    warnings = _left_out(dataset.name, unknown)
     least = project.settings.train.min_rows
     if logged.num_rows < least:
         reason = (
             f"the log of the last {window} has {logged.num_rows} rows with an actual, "
             f"{least} are needed"
         )
-        return Fresh(None, logged.num_rows, reason)
+        return Fresh(None, logged.num_rows, reason, warnings)
     like = ingest.load_table(project, champion.dataset_version.sha256).schema
     table = as_dataset(logged, dataset, like)
     nothing = f"the log has no row with an actual that {model} has not learned from"
     if _is_tail(table, _last_learned(project, champion)):
-        return Fresh(None, table.num_rows, nothing)
+        return Fresh(None, table.num_rows, nothing, warnings)
     source = f"log of {model}, {_day(start)} to {_day(end)}"
     parents = [champion.dataset_version.reference]
     added = ingest.add_table(project, dataset.name, table, source=source, parents=parents)
-    return _fresh(project, champion, added, nothing)
+    return _fresh(project, champion, added, nothing)._replace(warnings=warnings)
+
+
+def _left_out(dataset: str, unknown: Mapping[str, int]) -> tuple[str, ...]:
+    """Return what to say of rows whose label the champion does not know."""
+    if not unknown:
+        return ()
+    how = f"; they are left out: to learn a new class, add rows with it (mlkit data add {dataset})"
+    return (unknown_labels.warning(unknown) + how,)
 
 
 def as_dataset(logged: pa.Table, dataset: Dataset, like: pa.Schema) -> pa.Table:

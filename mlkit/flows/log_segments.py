@@ -37,6 +37,23 @@ def load(project: Project, segment: Segment) -> pa.Table:
     return pq.read_table(verified(project, segment))
 
 
+def glance(
+    project: Project, segment: Segment, rows: int
+) -> list[tuple[str, datetime, datetime | None]]:
+    """Return id, serving time and observation time of the first ``rows`` rows; none if it is gone.
+
+    The digest is not checked: this is for statistics, not for anything that is judged.
+    """
+    file = project.root / segment.path
+    if not file.is_file():
+        return []
+    with pq.ParquetFile(file) as opened:
+        columns = ["_id", "_served_at", "_observed_at"]
+        batch = next(opened.iter_batches(batch_size=rows, columns=columns), None)
+        found = [] if batch is None else [column.to_pylist() for column in batch.columns]
+    return list(zip(*found, strict=True)) if found else []
+
+
 def choose(table: pa.Table, selection: Selection, version: int | None) -> pa.Table:
     """Return the rows of a segment that ``selection`` and ``version`` ask for."""
     return table.filter(mask(table, selection, version))

@@ -1,27 +1,46 @@
 """Watch what a champion answers: its loss on rows with an actual against its holdout's."""
 
+from datetime import datetime
+
 import msgspec
+import numpy as np
 import pyarrow as pa
 
-from mlkit.flows import deploy, evidence, silence, verdicts
+from mlkit import settings
+from mlkit.flows import (
+    causes,
+    deploy,
+    evidence,
+    maturity,
+    silence,
+    slices,
+    unknown_labels,
+    verdicts,
+)
+from mlkit.flows.causes import Judgement
 from mlkit.flows.evidence import Window
+from mlkit.flows.maturity import Delay, Ripe
 from mlkit.project import Project
-from mlkit.steps import diagnosis, drift, metrics, performance, prediction_columns
-from mlkit.steps.drift import DriftRule
+from mlkit.steps import metrics, performance
+from mlkit.steps.answers import Predictions
 from mlkit.steps.drift_result import FeatureDrift
 from mlkit.steps.metrics import Resampling
 from mlkit.steps.performance import Holdout, Performance, PerformanceRule
+from mlkit.steps.slices import SliceLoss
 from mlkit.store.registry import ModelVersion
 from mlkit.store.reports import PerformanceReport
 
-_SURE = 0.01  # of what moved, before it is named as a cause
+_INTERVALS_ROWS = 20_000  # of more, the further metrics have no interval: it takes seconds
 
 
 class PerformanceChecked(msgspec.Struct, frozen=True, kw_only=True):
     """The verdict of one performance check.
 
-    ``reference`` is the holdout's value, ``limit`` what ``low`` may reach, ``coverage`` the share
-    of the window's predictions that have an actual.
+    ``reference`` is the holdout's value, ``limit`` what ``value`` may reach, ``coverage`` the share
+    of the window's predictions that have an actual, ``maturity`` the share of the actuals to be
+    expected that have come: null if the log does not show how long they take. ``judged_until`` is
+    set if later rows were left out because their actuals are still coming. ``slices`` are the
+    parts of the inputs whose loss has risen.
     """
 
     verdict: performance.Verdict
@@ -36,30 +55,67 @@ class PerformanceChecked(msgspec.Struct, frozen=True, kw_only=True):
     limit: float
     rows: int
     coverage: float
+    maturity: float | None
+    delay: Delay
+    judged_until: datetime | None
+    metrics: dict[str, float]
+    intervals: dict[str, tuple[float, float]]
+    slices: tuple[SliceLoss, ...]
     target: FeatureDrift | None
     diagnosis: str
+    warnings: tuple[str, ...]
     summary: str
 
 
 def check(project: Project, model: str, *, window: str | None = None) -> PerformanceChecked:
     """Compare the champion's loss on rows with an actual with its holdout's; record the verdict.
 
-    Raises ConflictError if ``model`` has no champion.
+    Only rows whose actuals have come, nearly all of them, are judged. Raises ConflictError if
+    ``model`` has no champion.
     """
     version = deploy.find_version(project, model)
     own = project.settings.model(model).performance_window
     stretch = evidence.window(project, window or own or project.settings.performance.window)
     answered = evidence.rows(project, version, stretch)
-    known = answered.filter(answered["_actual"].is_valid())
+    ripe = maturity.pick(project, version, stretch, answered)
+    checked = _judge(project, version, stretch, answered, ripe)
+    report = PerformanceReport(
+        **verdicts.common(project, version, checked), rows=checked.rows, coverage=checked.coverage
+    )
+    verdicts.record(project, report, checked)
+    slices.announce(project, model, checked.verdict, checked.slices, checked.summary)
+    if window is None:
+        silence.watch_actuals(
+            project, model, stretch.start, answered=answered.num_rows, known=_known(answered)
+        )
+    return checked
+
+
+def _judge(
+    project: Project, version: ModelVersion, stretch: Window, answered: pa.Table, ripe: Ripe
+) -> PerformanceChecked:
+    schema = deploy.input_schema(version)
+    with_actual = ripe.rows.filter(ripe.rows["_actual"].is_valid())
+    known, unknown = unknown_labels.part(schema, with_actual)
     metric, losses = evidence.losses(version, known)
     holdout = evidence.holdout(version, metric)
-    rule = PerformanceRule.from_settings(project.settings.performance)
+    rule = _rule(project, stretch)
     result = performance.judge(losses, holdout, rule, _resampling(project, known.num_rows))
-    target, said = _diagnose(project, version, result.verdict, answered)
+    answers = evidence.answers(version, known)
+    sheets = slices.sheets(version, metric, known, answers, losses)
+    failing = slices.failing(project, *sheets, rule)
+    judged = Judgement(ripe.rows if with_actual.num_rows else answered, known, losses, sheets, rule)
+    target, said = causes.find(project, version, result.verdict, judged)
+    warnings = (unknown_labels.warning(unknown),) if unknown else ()
     in_words = _in_words(result, metric, holdout, known.num_rows)
-    checked = PerformanceChecked(
+    if result.verdict == "ok" and failing:
+        in_words = f"ok overall, but {slices.in_words(metric, failing)} (all: {in_words})"
+    if result.verdict == "insufficient_data" and ripe.hint:
+        in_words = f"{in_words}; {ripe.hint}"
+    further, intervals = _metrics(project, version, known, answers)
+    return PerformanceChecked(
         verdict=result.verdict,
-        model=model,
+        model=version.model.name,
         version=version.number,
         window=stretch,
         metric=metric,
@@ -69,44 +125,47 @@ def check(project: Project, model: str, *, window: str | None = None) -> Perform
         reference=holdout.value,
         limit=result.limit,
         rows=known.num_rows,
-        coverage=known.num_rows / answered.num_rows if answered.num_rows else 0.0,
+        coverage=_known(answered) / answered.num_rows if answered.num_rows else 0.0,
+        maturity=ripe.maturity,
+        delay=ripe.delay,
+        judged_until=ripe.until,
+        metrics=further,
+        intervals=intervals,
+        slices=failing,
         target=target,
         diagnosis=said,
-        summary=f"v{version.number} {in_words}{f'; {said}' if said else ''}",
+        warnings=warnings,
+        summary=f"v{version.number} {'; '.join([in_words, *filter(None, [said]), *warnings])}",
     )
-    report = PerformanceReport(
-        **verdicts.common(project, version, checked), rows=checked.rows, coverage=checked.coverage
-    )
-    verdicts.record(project, report, checked)
-    if window is None:
-        silence.watch_actuals(
-            project, model, stretch.start, answered=answered.num_rows, known=checked.rows
-        )
-    return checked
 
 
-def _diagnose(
-    project: Project, version: ModelVersion, verdict: performance.Verdict, answered: pa.Table
-) -> tuple[FeatureDrift | None, str]:
-    """Return how the actual values moved, and what that and the inputs say about the error."""
-    known = evidence.reference_of(project, version)
-    rule = DriftRule.from_settings(project.settings.drift, ordered=True)
-    rule = msgspec.structs.replace(rule, alpha=min(rule.alpha, _SURE))
-    inputs = drift.compare(
-        known.of_requests(),
-        evidence.with_answers(version, answered),
-        rule,
-        span_s=evidence.span_s(answered),
+def _known(rows: pa.Table) -> int:
+    return int(rows.num_rows - rows["_actual"].null_count)
+
+
+def _rule(project: Project, stretch: Window) -> PerformanceRule:
+    allowed = settings.duration(project.settings.drift.false_alarm_every)
+    share = (stretch.end - stretch.start) / allowed
+    return PerformanceRule.from_settings(project.settings.performance, share=share)
+
+
+def _metrics(
+    project: Project, version: ModelVersion, known: pa.Table, answers: Predictions
+) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
+    """Return the usual metrics of the task, with intervals if that is cheap."""
+    if not known.num_rows:
+        return {}, {}
+    schema = deploy.input_schema(version)
+    resampling = _resampling(project, known.num_rows)
+    cheap = known.num_rows <= _INTERVALS_ROWS
+    found, intervals = metrics.evaluate(
+        answers,
+        known["_actual"].to_pylist(),
+        schema.classes,
+        task=schema.task,
+        resampling=resampling if cheap else resampling._replace(rounds=0),
     )
-    told = answered["_actual"].drop_null().to_pylist()
-    actuals = prediction_columns.actuals(deploy.input_schema(version), told)
-    span_s = evidence.span_s(answered)
-    found = drift.compare(known.of_target(), actuals, rule, span_s=span_s).features
-    target = next((f for f in found if f.kind != "missing"), None)
-    asked = {column.name for column in deploy.input_schema(version).columns}
-    tests = [feature for feature in inputs.features if feature.column in asked]
-    base_moved = target is not None and target.drifted is True
-    return target, diagnosis.of(verdict, tests, base_moved=base_moved)
+    return found, {name: limits for name, limits in intervals.items() if np.isfinite(limits).all()}
 
 
 def _resampling(project: Project, rows: int) -> Resampling:
@@ -121,7 +180,7 @@ def _resampling(project: Project, rows: int) -> Resampling:
 
 def _in_words(result: Performance, metric: str, holdout: Holdout, rows: int) -> str:
     if result.value is None:
-        return "insufficient data: no prediction in the window has an actual"
+        return "insufficient data: no prediction in the window has an actual that can be judged"
     measured = (
         f"{metric} {result.value:.4g} [{result.low:.4g}, {result.high:.4g}] on {rows} rows, "
         f"{holdout.value:.4g} on the holdout"

@@ -15,10 +15,18 @@ from mlkit.flows.candidate import Candidate
 from mlkit.flows.deploy import Deployed
 from mlkit.flows.material import Material, Order
 from mlkit.project import Project
-from mlkit.steps import estimators, prediction_columns, predictor, reference, threads
+from mlkit.steps import (
+    estimators,
+    prediction_columns,
+    predictor,
+    reference,
+    slices,
+    threads,
+)
 from mlkit.steps.answers import Label, Predictions
 from mlkit.steps.columns import Task
 from mlkit.steps.gate import Verdict
+from mlkit.steps.slices import Judged, Sheet
 from mlkit.steps.target import Wish
 from mlkit.store import audit, blobs, failpoints, log_view, registry
 from mlkit.store.registry import Model, ModelVersion
@@ -153,6 +161,7 @@ def _version(
         params=_params(made),
         metrics=made.metrics,
         intervals={name: list(limits) for name, limits in made.intervals.items()},
+        slices=msgspec.to_builtins(_slices(rows, made)),
         holdout_rows=len(made.losses),
         warnings=list(rows.warnings),
         golden=made.golden,
@@ -166,6 +175,17 @@ def _version(
         created_by=project.actor,
         created_at=project.now(),
     )
+
+
+def _slices(rows: Material, made: Candidate) -> Sheet:
+    holdout = Judged(
+        table=rows.table.take(rows.split.holdout),
+        answers=made.answers,
+        actuals=rows.holdout.actuals,
+        losses=made.losses,
+        ordered=rows.ordered,
+    )
+    return slices.of_holdout(rows.schema, made.metric, holdout)
 
 
 def _register(

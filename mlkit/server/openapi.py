@@ -212,7 +212,9 @@ def _own_schemas(max_rows: int) -> Doc:
                 "accepted": count,
                 "duplicates": count,
                 "unknown": {"type": "array", "items": _TEXT},
-            }
+                "unknown_labels": {"type": "object", "additionalProperties": count},
+            },
+            required=["accepted", "duplicates", "unknown"],
         ),
         **openapi_v2.schemas(),
     }

@@ -1,53 +1,93 @@
 """What a grown error, moved inputs and a moved base rate mean together, in words to act on."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
 
+import msgspec
+
+from mlkit.steps.base_rate import BaseRate
 from mlkit.steps.drift_result import FeatureDrift, excess
 from mlkit.steps.performance import Verdict
 
 _SHOWN = 3
 
 
-def of(verdict: Verdict, inputs: Sequence[FeatureDrift], *, base_moved: bool) -> str:
+class Clues(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known beside the verdict.
+
+    ``inputs`` are the tests of the inputs; ``base`` says how the actual values moved, None if they
+    did not; ``since`` when the missing values of a column, or with no name the error, suddenly
+    changed.
+    """
+
+    inputs: Sequence[FeatureDrift] = ()
+    base: BaseRate | None = None
+    since: Mapping[str, str] = MappingProxyType({})
+
+
+ERROR: Final = ""  # the name of the error among the columns of ``Clues.since``
+
+
+def of(verdict: Verdict, clues: Clues) -> str:
     """Return what most likely happened and what to do, or an empty text if there is nothing to say.
 
-    ``inputs`` are the tests of the inputs, ``base_moved`` says whether the actual values moved.
-
-    >>> of("degraded", [], base_moved=False)
-    'the error grew and the inputs are quiet: what they mean has changed, retrain'
-    >>> of("ok", [], base_moved=True)
-    'the base rate moved and the error did not: check the threshold of whoever decides by it'
+    >>> of("degraded", Clues())
+    'error grew, inputs quiet: relation changed, retrain'
+    >>> of("ok", Clues(base=BaseRate("yes 20% to 35%", True)))
+    'base rate moved (yes 20% to 35%): recalibrate threshold'
     """
-    drifted = sorted((f for f in inputs if f.drifted), key=excess, reverse=True)
-    missing = [feature.column for feature in drifted if feature.kind == "missing"]
+    drifted = sorted((f for f in clues.inputs if f.drifted), key=excess, reverse=True)
+    missing = [feature for feature in drifted if feature.kind == "missing"]
     moved = [feature.name for feature in drifted if feature.kind != "missing"]
     if missing:
-        upstream = f"more or fewer values of {_listed(missing)} are missing: look upstream"
-        return upstream + (", before anything is retrained" if verdict == "degraded" else "")
-    if verdict == "degraded":
-        unsure = [feature.name for feature in inputs if feature.drifted is None]
-        return _degraded(moved, unsure, base_moved=base_moved)
+        after = ", before anything is retrained" if verdict == "degraded" else ""
+        return f"{_missing(missing, clues.since)}: look upstream{after}"
     if verdict == "insufficient_data":
         return ""
+    if clues.base is not None and clues.base.explains:
+        return _recalibrate(verdict, clues.base, moved)
+    if verdict == "degraded":
+        return _degraded(moved, clues)
     if moved:
-        return f"inputs moved ({_listed(moved)}) and the error did not: watch"
-    if base_moved:
-        return (
-            "the base rate moved and the error did not: check the threshold of whoever decides "
-            "by it"
-        )
+        return f"inputs moved ({_listed(moved)}), error did not: watch"
+    if clues.base is not None:
+        return f"base rate moved{_told(clues.base)}, error did not: check the threshold"
     return ""
 
 
-def _degraded(moved: Sequence[str], unsure: Sequence[str], *, base_moved: bool) -> str:
+def _degraded(moved: Sequence[str], clues: Clues) -> str:
+    unsure = [feature.name for feature in clues.inputs if feature.drifted is None]
+    grew = f"error grew{_at(clues.since, ERROR)}"
     if moved:
-        return f"the error grew and inputs moved ({_listed(moved)}): retrain on newer rows"
+        return f"{grew}, inputs moved ({_listed(moved)}): retrain on newer rows"
     if unsure:
         names = _listed(unsure)
-        return f"the error grew; whether inputs moved ({names}) cannot be told from these rows"
-    if base_moved:
-        return "the error grew and the base rate moved, the inputs did not: recalibrate or retrain"
-    return "the error grew and the inputs are quiet: what they mean has changed, retrain"
+        return f"{grew}; whether inputs moved ({names}) cannot be told from these rows"
+    if clues.base is not None and clues.base.explains is None:
+        return f"{grew}, base rate moved{_told(clues.base)}, inputs quiet: recalibrate or retrain"
+    return f"{grew}, inputs quiet: relation changed, retrain"
+
+
+def _recalibrate(verdict: Verdict, base: BaseRate, moved: Sequence[str]) -> str:
+    """Say what to do about a mix of actual values that has changed; inputs move with it."""
+    inputs = f", and inputs with it ({_listed(moved)})" if moved else ""
+    grew = "; the error grew by nothing else" if verdict == "degraded" else ""
+    return f"base rate moved{_told(base)}{inputs}: recalibrate threshold{grew}"
+
+
+def _missing(features: Sequence[FeatureDrift], since: Mapping[str, str]) -> str:
+    fewer = all(feature.statistic < 0 for feature in features)
+    named = [f"{f.column}{_at(since, f.column)}" for f in features]
+    return f"{'fewer ' if fewer else ''}missing values in {_listed(named)}"
+
+
+def _at(since: Mapping[str, str], name: str) -> str:
+    return f" since {since[name]}" if name in since else ""
+
+
+def _told(base: BaseRate) -> str:
+    return f" ({base.words})" if base.words else ""
 
 
 def _listed(names: Sequence[str]) -> str:

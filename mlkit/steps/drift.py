@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from mlkit import settings
 from mlkit.errors import InvalidInputError
-from mlkit.steps import casts, correlation, reference, scatter
+from mlkit.steps import casts, correlation, onset, reference, scatter
 from mlkit.steps.distance import (
     chi2,
     chi2_visible,
@@ -287,8 +287,10 @@ def _labels(profile: Profile, texts: Any, look: _Look) -> FeatureDrift:
 
 
 def _missing(profile: Profile, column: Any, missing: int, look: _Look) -> FeatureDrift:
-    sides = profile.rows, len(column)
-    tau = look.tau(profile.taus[1], sides, lambda: [reference.gaps(column) == 1])
+    def events() -> Sequence[np.ndarray]:  # a feed that breaks off is no likeness of neighbours
+        return [onset.without_step(reference.gaps(column).astype(float))]
+
+    tau = look.tau(profile.taus[1], (profile.rows, len(column)), events)
     before = profile.rows - profile.present
     z, p_value, change = two_proportion((before, profile.rows), (missing, len(column)), tau=tau)
     threshold = look.rule.min_missing

@@ -188,6 +188,15 @@ def actuals_between(s: Session, first: str, last: str) -> list[Told]:
     return [Told(*row) for row in s.execute(query.where(Actual.prediction_id.between(first, last)))]
 
 
+def actuals_of(s: Session, ids: Sequence[str]) -> dict[str, Actual]:
+    """Return the actual of each prediction in ``ids`` that has one."""
+    found: dict[str, Actual] = {}
+    for part in _parts(ids):
+        for actual in s.scalars(select(Actual).where(Actual.prediction_id.in_(part))):
+            found[actual.prediction_id] = actual
+    return found
+
+
 def version_numbers(s: Session, model_id: int) -> dict[int, int]:
     """Return the version id behind each version number of a model."""
     query = select(ModelVersion.number, ModelVersion.id).where(ModelVersion.model_id == model_id)

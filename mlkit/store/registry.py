@@ -55,6 +55,7 @@ class ModelVersion(Base):
     params: Mapped[dict[str, Any]] = mapped_column(JSON)
     metrics: Mapped[dict[str, Any]] = mapped_column(JSON)
     intervals: Mapped[dict[str, Any]] = mapped_column(JSON)
+    slices: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     holdout_rows: Mapped[int]
     warnings: Mapped[list[str]] = mapped_column(JSON)
     golden: Mapped[dict[str, Any]] = mapped_column(JSON)

@@ -26,7 +26,7 @@ from mlkit.store.engine import APPLICATION_ID, Database, sqlite_driver
 
 metadata = Base.metadata
 
-HEAD = "0005"
+HEAD = "0006"
 
 
 def revision(database: Database) -> str | None:

@@ -63,3 +63,18 @@ def test_unknown_ids_are_listed_and_the_known_ones_stored(
     done = trained_cli("actual", "add", file)
     assert "1 accepted, 0 had one already, 1 belong to no prediction of this project" in done.stdout
     assert "unknown: none-of-ours" in done.stderr
+
+
+def test_a_label_that_the_model_has_never_seen_is_kept_and_named(
+    trained: Project, trained_cli: Any, ids: list[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "actuals.csv"
+    lines = [f"{ids[0]},no", f"{ids[1]},yess", f"{ids[2]},yess", f"{ids[1]},yess"]
+    file.write_text("\n".join(["prediction_id,actual", *lines[:2]]) + "\n")
+    assert "1 with the label 'yess'" in trained_cli("actual", "add", file).stderr
+    file.write_text("\n".join(["prediction_id,actual", *lines[2:]]) + "\n")
+    assert trained_cli.json("actual", "add", file) == {
+        "accepted": 1, "duplicates": 1, "unknown": [], "unknown_labels": {"yess": 2},
+    }  # fmt: skip
+    known = logs.read(trained, "churn", actuals="required")
+    assert sorted(known["_actual"].to_pylist()) == ["no", "yess", "yess"]

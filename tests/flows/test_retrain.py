@@ -238,3 +238,28 @@ def test_a_promotion_ends_the_alerts_that_asked_for_it(
     assert retrain.retrain_if_due(trained, "churn").startswith("promoted v2")
     assert alerting.ongoing(trained) == []
     assert deploy.history(trained, "churn")[0].reason == "drift was seen"
+
+
+def test_a_label_that_nobody_knows_is_left_out_and_named_and_breaks_no_retraining(
+    trained: Project, churn: Frames, answer: Answer
+) -> None:
+    frame = _flip(churn(rows=400, seed=1))
+    frame.loc[[3, 5], "churned"] = "yess"
+    frame.loc[7, "churned"] = "maybe"
+    answer(trained, frame)
+    done = retrain.retrain(trained, "churn")
+    assert (done.version, done.rows, done.promoted) == (2, 397, True)
+    (warning,) = [text for text in done.warnings if text.startswith("unknown_labels: ")]
+    assert "3 actuals have a label that the model does not know ('yess' 2, 'maybe' 1)" in warning
+    assert "add rows with it (mlkit data add churn)" in warning
+    logged = logs.read(trained, "churn", actuals="required")["_actual"].to_pylist()
+    assert logged.count("yess") == 2
+
+
+def test_too_few_rows_after_leaving_labels_out_are_too_few(
+    trained: Project, churn: Frames, answer: Answer
+) -> None:
+    answer(trained, churn(rows=60, seed=1).assign(churned=["no"] * 40 + ["yess"] * 20))
+    done = retrain.retrain(trained, "churn")
+    assert (done.version, done.rows) == (None, 40)
+    assert any("'yess' 20" in text for text in done.warnings)

@@ -1,8 +1,11 @@
 """Both kinds of drift are told apart, in words to act on."""
 
+import msgspec
 import pytest
 
 from mlkit.steps import diagnosis
+from mlkit.steps.base_rate import BaseRate
+from mlkit.steps.diagnosis import Clues
 from mlkit.steps.drift_result import FeatureDrift
 from mlkit.steps.performance import Verdict
 
@@ -18,32 +21,49 @@ def moved(*columns: str, missing: bool = False, drifted: bool | None = True) -> 
     ]  # fmt: skip
 
 
+FOLLOWED = BaseRate("yes 20% to 35%", explains=False)
+LEFT_BEHIND = BaseRate("yes 20% to 35%", explains=True)
+UNKNOWN = BaseRate("", explains=None)
+
+
 @pytest.mark.parametrize(
-    ("verdict", "drifted", "base_moved", "words"),
+    ("verdict", "drifted", "base", "words"),
     [
-        ("ok", [], False, ""),
-        ("ok", moved("age"), False, "inputs moved (age) and the error did not: watch"),
-        ("ok", moved("a", "b", "c", "d"), True, "inputs moved (a, b, c and 1 more)"),
-        ("ok", [], True, "the base rate moved and the error did not: check the threshold"),
-        ("degraded", [], False, "the inputs are quiet: what they mean has changed, retrain"),
-        ("degraded", moved("age"), True, "inputs moved (age): retrain on newer rows"),
-        ("degraded", moved("age", drifted=None), True, "inputs moved (age) cannot be told"),
-        ("degraded", moved("age", drifted=False), False, "the inputs are quiet"),
-        ("ok", moved("age", drifted=None), False, ""),
-        ("degraded", [], True, "the base rate moved, the inputs did not: recalibrate"),
-        (
-            "degraded",
-            moved("age", missing=True),
-            False,
-            "of age are missing: look upstream, before",
-        ),
-        ("insufficient_data", moved("age"), True, ""),
-        ("insufficient_data", moved("age", missing=True), False, "look upstream"),
+        ("ok", [], None, ""),
+        ("ok", moved("age"), None, "inputs moved (age), error did not: watch"),
+        ("ok", moved("a", "b", "c", "d"), FOLLOWED, "inputs moved (a, b, c and 1 more)"),
+        ("ok", [], FOLLOWED, "base rate moved (yes 20% to 35%), error did not: check the thre"),
+        ("ok", [], LEFT_BEHIND, "base rate moved (yes 20% to 35%): recalibrate threshold"),
+        ("ok", moved("age"), LEFT_BEHIND, "and inputs with it (age): recalibrate threshold"),
+        ("degraded", [], None, "error grew, inputs quiet: relation changed, retrain"),
+        ("degraded", [], FOLLOWED, "error grew, inputs quiet: relation changed, retrain"),
+        ("degraded", [], LEFT_BEHIND, "recalibrate threshold; the error grew by nothing else"),
+        ("degraded", [], UNKNOWN, "base rate moved, inputs quiet: recalibrate or retrain"),
+        ("degraded", moved("age"), FOLLOWED, "inputs moved (age): retrain on newer rows"),
+        ("degraded", moved("age", drifted=None), None, "inputs moved (age) cannot be told"),
+        ("degraded", moved("age", drifted=False), None, "inputs quiet"),
+        ("ok", moved("age", drifted=None), None, ""),
+        ("degraded", moved("age", missing=True), None, "in age: look upstream, before"),
+        ("insufficient_data", moved("age"), FOLLOWED, ""),
+        ("insufficient_data", moved("age", missing=True), None, "look upstream"),
     ],
 )
 def test_what_happened_is_said(
-    *, verdict: Verdict, drifted: list[FeatureDrift], base_moved: bool, words: str
+    *, verdict: Verdict, drifted: list[FeatureDrift], base: BaseRate | None, words: str
 ) -> None:
-    said = diagnosis.of(verdict, drifted, base_moved=base_moved)
+    said = diagnosis.of(verdict, Clues(inputs=drifted, base=base))
     assert words in said
     assert bool(said) == bool(words)
+
+
+def test_it_is_said_since_when() -> None:
+    gaps = [*moved("age", missing=True), *moved("spend", missing=True)]
+    said = diagnosis.of("ok", Clues(inputs=gaps, since={"age": "14:00Z (2026-11-24)"}))
+    assert said == "missing values in age since 14:00Z (2026-11-24), spend: look upstream"
+    grew = diagnosis.of("degraded", Clues(since={diagnosis.ERROR: "14:00Z (2026-11-24)"}))
+    assert grew.startswith("error grew since 14:00Z (2026-11-24), inputs quiet")
+
+
+def test_fewer_missing_values_are_no_more() -> None:
+    gaps = [msgspec.structs.replace(f, statistic=-9.0) for f in moved("age", missing=True)]
+    assert diagnosis.of("ok", Clues(inputs=gaps)) == "fewer missing values in age: look upstream"

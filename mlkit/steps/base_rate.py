@@ -1,0 +1,97 @@
+"""Did only the base rate move? Then a threshold is to be recalibrated, and nothing relearned."""
+
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from mlkit.steps import prediction_columns, rise
+from mlkit.steps.columns import InputSchema
+from mlkit.steps.performance import PerformanceRule
+from mlkit.steps.rise import Sample
+from mlkit.steps.slices import Part, Sheet
+
+_SURE: Final = 0.01
+_LEFT_BEHIND: Final = 0.2  # of the move, by which the answers did not follow
+
+
+class BaseRate(msgspec.Struct, frozen=True):
+    """How the actual values moved, in words, and whether that explains what happened.
+
+    ``explains`` is true if the loss for each actual value is as before, so that only their mix has
+    changed, and the answers have not followed it. None if the holdout's is not known.
+    """
+
+    words: str
+    explains: bool | None
+
+
+def judge(
+    schema: InputSchema, known: Sheet | None, found: Sheet | None, rule: PerformanceRule
+) -> BaseRate:
+    """Return what moved; prior shift is told from a changed relation by the loss within a class.
+
+    If only the mix has changed, P(x | y) is as it was: so is the loss for each actual value
+    (Saerens 2002), and the whole loss is that of the holdout in the new mix. If the inputs moved
+    and the base rate with them, the answers follow it.
+    """
+    if known is None or found is None or not found.whole.rows:
+        return BaseRate("", None)
+    mixed = _remixed(known, found)
+    risen = rise.compare(
+        mixed, found.whole, tolerated=rule.tolerance * abs(mixed.mean), alpha=rule.alpha
+    )
+    alike = risen.p_value >= rule.alpha
+    return BaseRate(_words(schema, known, found), alike and _left_behind(known, found))
+
+
+def _remixed(known: Sheet, found: Sheet) -> Sample:
+    """Return what the holdout's loss would be with the actual values of the window."""
+    rows = np.array([part.loss.rows for part in found.actuals], dtype=float)
+    if not rows.sum():
+        return known.whole
+    shares = rows / rows.sum()
+    means = np.array([part.loss.mean for part in known.actuals])
+    variances = np.array([part.loss.variance for part in known.actuals])
+    mean = float(shares @ means)
+    variance = float(shares @ (variances + (means - mean) ** 2))
+    return msgspec.structs.replace(known.whole, mean=mean, variance=variance)
+
+
+def _left_behind(known: Sheet, found: Sheet) -> bool:
+    """Tell whether the answers have not followed the actual values; True for many classes."""
+    if known.outcome is None or found.outcome is None or known.bias is None or found.bias is None:
+        return True
+    moved = found.outcome.mean - known.outcome.mean
+    lag = found.bias.mean - known.bias.mean
+    sides = (known.bias, found.bias) if lag > 0 else (_negative(known.bias), _negative(found.bias))
+    sure = rise.compare(*sides, tolerated=0.0, alpha=_SURE).p_value < _SURE
+    return sure and lag * moved > 0 and abs(lag) >= _LEFT_BEHIND * abs(moved)
+
+
+def _negative(sample: Sample) -> Sample:
+    return msgspec.structs.replace(sample, mean=-sample.mean)
+
+
+def _words(schema: InputSchema, known: Sheet, found: Sheet) -> str:
+    """Return the move: of the mean, or of the class whose share moved most."""
+    if schema.task == "regression" and known.outcome and found.outcome:
+        return f"mean {known.outcome.mean:.4g} to {found.outcome.mean:.4g}"
+    before, after = _shares(known.actuals), _shares(found.actuals)
+    if not before:
+        return ""
+    classes = [label for label in before if len(before) != 2 or label == _second(schema)]
+    most = max(classes or before, key=lambda label: abs(after[label] - before[label]))
+    return f"{most} {before[most]:.0%} to {after[most]:.0%}"
+
+
+def _shares(parts: tuple[Part, ...]) -> dict[str, float]:
+    total = sum(part.loss.rows for part in parts) or 1
+    return {
+        part.cut.labels[0]: part.loss.rows / total for part in parts if part.cut.kind == "label"
+    }
+
+
+def _second(schema: InputSchema) -> str:
+    labels = prediction_columns.actuals(schema, schema.classes).column(0).to_pylist()
+    return str(labels[1])
