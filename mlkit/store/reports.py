@@ -1,7 +1,7 @@
 """Verdicts of the monitors: one row each, written once, read by every view."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import JSON, ForeignKey, Index, String, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
@@ -65,3 +65,26 @@ def latest_performance(s: Session, model: Model) -> PerformanceReport | None:
     """Return the newest performance report of the model, or None."""
     query = select(PerformanceReport).where(PerformanceReport.model_id == model.id)
     return s.scalars(query.order_by(PerformanceReport.id.desc()).limit(1)).first()
+
+
+class Past(NamedTuple):
+    """What a report of old says, and about which version."""
+
+    at: datetime
+    version: int
+    verdict: str
+    details: dict[str, Any]
+
+
+def newest(
+    s: Session, kind: type[DriftReport] | type[PerformanceReport], model: Model, limit: int
+) -> list[Past]:
+    """Return the newest reports of the model, the oldest of them first."""
+    ids = select(kind.id).where(kind.model_id == model.id).order_by(kind.id.desc()).limit(limit)
+    query = (
+        select(kind.created_at, ModelVersion.number, kind.verdict, kind.details)
+        .join(ModelVersion, ModelVersion.id == kind.model_version_id)
+        .where(kind.id.in_(ids.scalar_subquery()))  # first the ids, from the index alone
+        .order_by(kind.id)
+    )
+    return [Past(*row) for row in s.execute(query)]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlkit.demo import axis
+from mlkit.pages import axis
 
 
 @given(top=st.floats(0, 1e300), most=st.integers(1, 20))
