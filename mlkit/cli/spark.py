@@ -16,9 +16,6 @@ def line(values: Iterable[float | None], *, top: float = 2.0) -> str:
 
     Levels are 1 at their line, so with 2 on top a quiet series looks quiet and what crosses the
     line is in the upper half. A terminal that has no blocks gets ASCII.
-
-    >>> line([0.0, 0.5, None, 1.0, 9.9])
-    '▁▃·▅█'
     """
     text = "".join(_block(value, top) for value in values)
     return text if output.shows(BLOCKS + GAP) else text.translate(_PLAIN)

@@ -126,8 +126,8 @@ def level(test: Mapping[str, Any], alpha: float | None) -> float | None:
     is less than 1: the effect over its threshold or the evidence, log q / log alpha, whichever is
     less. So a large effect in a window too small to be sure of it stays below the line.
 
-    >>> level({"effect": 0.2, "threshold": 0.05, "q_value": 0.6, "drifted": False}, 0.05)
-    0.17051785131197443
+    >>> round(level({"effect": 0.2, "threshold": 0.05, "q_value": 0.6, "drifted": False}, 0.05), 3)
+    0.171
     """
     effect, threshold = number(test.get("effect")), number(test.get("threshold"))
     if test.get("drifted") is None or effect is None or threshold is None:

@@ -137,8 +137,8 @@ def _edges(sides: Sequence[np.ndarray], low: float, high: float) -> np.ndarray:
     if low == high:
         reach = abs(low) / 2 or 0.5
         low, high = low - reach, high + reach
-    edges: np.ndarray = low + (high / BINS - low / BINS) * steps  # high - low may be infinite
-    edges[-1] = high
+    parts = steps / BINS
+    edges: np.ndarray = (1 - parts) * low + parts * high  # high - low may be infinite
     return edges
 
 

@@ -1,16 +1,15 @@
 """A model with a past: columns with names that want to break a page, checks over six weeks."""
 
-import importlib.util
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from mlkit.flows import report
+from mlkit.flows.report import Report
 from mlkit.project import Project, create_project, open_project
 
 EVIL = "<script>alert('x')</script>"
@@ -83,7 +82,7 @@ def log_rows(project: Project, frame: pd.DataFrame, *, known: float = 1.0) -> No
 
 
 def live(root: Path) -> None:
-    """Let a project be born, answer, be checked every other day, and drift at the end."""
+    """Let a project be born, answer, be checked every sixth day, and drift at the end."""
     from mlkit.flows import deploy, ingest, monitor, train
 
     start = pd.Timestamp("2026-03-20T08:00:00Z").to_pydatetime()
@@ -94,13 +93,29 @@ def live(root: Path) -> None:
     make_hostile(1500, 0).to_parquet(root / "rows.parquet", index=False)
     ingest.add(made, "hostile", root / "rows.parquet", target="target", time="at")
     train.train(made, "hostile", "hostile", estimator="linear", promote=True, reason="the first")
-    for day in range(2, 43, 4):
+    for day in range(2, 39, 6):
         clock.write_text((start + timedelta(days=day)).isoformat())
-        if day == 22:
+        if day == 20:
             train.train(made, "hostile", "hostile", estimator="linear")
             deploy.promote(made, "hostile", 2, reason=f"because {EVIL}", force=True)
         rows = 80 if day == 14 else 400
-        log_rows(made, make_hostile(rows, day, moved=day > 32), known=0.9 if day < 30 else 0.6)
+        log_rows(made, make_hostile(rows, day, moved=day > 30), known=0.9 if day < 30 else 0.6)
         monitor.check_drift(made, "hostile")
         monitor.check_performance(made, "hostile", window="1d")
     made.close()
+
+
+@pytest.fixture(scope="session")
+def alive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """The project that ``live`` leaves, at its last moment; to look at, not to change."""
+    root = tmp_path_factory.mktemp("alive")
+    live(root)
+    made = open_project(root, environment={"MLKIT_CLOCK": str(root / "clock")})
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def found(alive: Project) -> Report:
+    """What is known of its model."""
+    return report.read(alive, "hostile")
