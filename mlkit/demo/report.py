@@ -13,7 +13,7 @@ HEADERS = ("month", "flights", "live", "frozen", "what moved", "what the loop di
 COMMANDS = (
     ("status", "models, traffic, verdicts, alerts, jobs"),
     ("model history flights", "who promoted which version, when and why"),
-    ("report flights", "the page of the model, drawn anew"),
+    ("report flights", "the same on one page"),
     ("drift check flights", "what has moved since, now"),
     ("alert list --all", "what the monitors said"),
     ("serve", "the champion over HTTP"),

@@ -14,6 +14,7 @@ from mlkit.steps.histogram import Bar, Distribution, Pair
 _WIDTH: Final = 240
 _HEIGHT: Final = 52
 _ROW: Final = 18
+_HALF: Final = 0.5
 _NAME: Final = 92  # pixels of a label
 _SPARK: Final = (110, 26)
 _SPARK_TOP: Final = 2.0  # levels above are drawn there
@@ -31,7 +32,10 @@ def _ends(found: Distribution) -> tuple[str, ...]:
     if found.steps:
         unit = " h" if found.measure == "hour" else ""
         return tuple(f"{step}{unit}" for step in (found.steps[0], found.steps[-1]))
-    return tuple(words.number(edge) for edge in (*found.edges[:1], *found.edges[-1:]))
+    ends = [*found.edges[:1], *found.edges[-1:]]
+    if all(end % 1 == _HALF for end in ends):  # bins of whole numbers end between two of them
+        ends = [end + shift for end, shift in zip(ends, (_HALF, -_HALF), strict=False)]
+    return tuple(map(words.number, ends))
 
 
 def described(found: Distribution) -> str:
@@ -40,10 +44,7 @@ def described(found: Distribution) -> str:
         (low, half, high), (now_low, now_half, now_high) = (
             map(words.number, side) for side in (found.reference_quantiles, found.current_quantiles)
         )
-        return (
-            f"median {half} → {now_half}, 5 to 95% of the values {low} to {high} → "
-            f"{now_low} to {now_high}"
-        )
+        return f"median {half} → {now_half}, middle 90%: {low} to {high} → {now_low} to {now_high}"
     if found.steps and found.present.current:
         peaks = [side.index(max(side)) for side in (found.reference, found.current) if side]
         what = "busiest hour" if found.measure == "hour" else "most frequent"
@@ -117,7 +118,7 @@ def _labels(found: Distribution, title: str) -> Markup:
 
 
 def _rest(found: Distribution) -> Iterator[Bar]:
-    for name, pair in (("other labels", found.others), ("not in the reference", found.unseen)):
+    for name, pair in (("other labels", found.others), ("new labels", found.unseen)):
         if isinstance(pair, Pair):
             yield Bar(name, pair.reference, pair.current)
 

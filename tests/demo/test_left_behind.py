@@ -54,6 +54,7 @@ def act(left_behind: Path) -> Run:
         ("data show flights@1", "26,398 rows"),
         ("data diff flights@1 flights@2", "pressure"),
         ("log show flights", "origin=JFK"),
+        ("report flights -o -", "Features, the worst first"),
         ("alert list --all", "resolved"),
         ("job history", "retrain"),
         ("job list", "35 1 * * *"),

@@ -30,9 +30,14 @@ def test_bins_are_as_high_as_their_share() -> None:
     assert [t.text for t in svg.iter() if t.tag.endswith("text")] == ["0", "3"]
 
 
+def test_bins_of_whole_numbers_are_named_by_whole_numbers() -> None:
+    svg = _read(bars.distribution("x", _number(edges=(-0.5, 2.5, 5.5, 8.5))))
+    assert [t.text for t in svg.iter() if t.tag.endswith("text")] == ["0", "8"]
+
+
 def test_words_tell_what_moved() -> None:
     said = bars.described(_number())
-    assert said == "median 1 → 2.5, 5 to 95% of the values 0.1 to 2.9 → 2.1 to 2.9"
+    assert said == "median 1 → 2.5, middle 90%: 0.1 to 2.9 → 2.1 to 2.9"
     svg = _read(bars.distribution("x", _number()))
     assert svg.get("aria-label") == f"distribution of x: {said}"
 
@@ -47,7 +52,7 @@ def test_labels_are_named_and_so_is_the_rest() -> None:
     texts = [t.text for t in svg.iter() if t.tag.endswith("text")]
     assert texts == [
         "<b>", "70% → 20%", "(empty)", "10% → 0%", "other labels", "20% → 30%",
-        "not in the reference", "0% → 50%",
+        "new labels", "0% → 50%",
     ]  # fmt: skip
     widths = [float(r.attrib["width"]) for r in svg.iter() if r.tag.endswith("rect")]
     assert widths[0] / widths[1] == pytest.approx(3.5, rel=0.01)
