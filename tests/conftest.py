@@ -321,15 +321,17 @@ def answer_rows(
     *,
     age: timedelta = timedelta(hours=12),
     known: float = 1.0,
+    model: str = "churn",
+    step_s: float = 10,
 ) -> None:
-    """Log the champion's answers to ``frame``, 10 s apart; tell the truth about a share of them."""
+    """Log the champion's answers to ``frame``, one by one; tell the truth about a share of them."""
     from mlkit.flows import actuals, deploy
     from mlkit.steps import encode
     from mlkit.store import predictions
     from mlkit.store.base import new_ids
     from mlkit.store.journal import Entry
 
-    loaded = deploy.load_version(project, deploy.find_version(project, "churn"))
+    loaded = deploy.load_version(project, deploy.find_version(project, model))
     rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
     columns = encode.columns_of_rows(loaded.schema, rows)
     labels, probabilities = loaded.predictor.predict(encode.matrix(loaded.schema, columns))
@@ -337,7 +339,7 @@ def answer_rows(
     start = project.now() - age
     entries = []
     for place, features in enumerate(zip(*columns, strict=True)):
-        at = start + timedelta(seconds=10 * place)
+        at = start + timedelta(seconds=step_s * place)
         own_id, identifier = new_ids(at, 2)
         entries.append(
             Entry(
@@ -350,7 +352,7 @@ def answer_rows(
         )  # fmt: skip
     with project.write() as s:
         predictions.add(s, entries)
-    truths = zip(entries, frame["churned"].tolist(), strict=True)
+    truths = zip(entries, frame[loaded.schema.target].tolist(), strict=True)
     items = [actuals.ActualItem(entry.ids[0], truth) for entry, truth in truths]
     actuals.add(project, items[: round(known * len(items))])
 

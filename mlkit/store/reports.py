@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import JSON, ForeignKey, Index, String, func, select
+from sqlalchemy import JSON, ForeignKey, Index, ScalarSelect, String, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from mlkit.store.base import Base, UtcDateTime
@@ -57,14 +57,16 @@ def drift_pace(s: Session, model_id: int, since: datetime) -> tuple[int, datetim
 
 def latest_drift(s: Session, model: Model) -> DriftReport | None:
     """Return the newest drift report of the model, or None."""
-    query = select(DriftReport).where(DriftReport.model_id == model.id)
-    return s.scalars(query.order_by(DriftReport.id.desc()).limit(1)).first()
+    return s.scalars(
+        select(DriftReport).where(DriftReport.id.in_(_ids(DriftReport, model, 1)))
+    ).first()
 
 
 def latest_performance(s: Session, model: Model) -> PerformanceReport | None:
     """Return the newest performance report of the model, or None."""
-    query = select(PerformanceReport).where(PerformanceReport.model_id == model.id)
-    return s.scalars(query.order_by(PerformanceReport.id.desc()).limit(1)).first()
+    return s.scalars(
+        select(PerformanceReport).where(PerformanceReport.id.in_(_ids(PerformanceReport, model, 1)))
+    ).first()
 
 
 class Past(NamedTuple):
@@ -80,11 +82,18 @@ def newest(
     s: Session, kind: type[DriftReport] | type[PerformanceReport], model: Model, limit: int
 ) -> list[Past]:
     """Return the newest reports of the model, the oldest of them first."""
-    ids = select(kind.id).where(kind.model_id == model.id).order_by(kind.id.desc()).limit(limit)
     query = (
         select(kind.created_at, ModelVersion.number, kind.verdict, kind.details)
         .join(ModelVersion, ModelVersion.id == kind.model_version_id)
-        .where(kind.id.in_(ids.scalar_subquery()))  # first the ids, from the index alone
+        .where(kind.id.in_(_ids(kind, model, limit)))
         .order_by(kind.id)
     )
     return [Past(*row) for row in s.execute(query)]
+
+
+def _ids(
+    kind: type[DriftReport] | type[PerformanceReport], model: Model, limit: int
+) -> ScalarSelect[int]:
+    """Select the ids of the newest reports from the index alone: the reports are large to sort."""
+    ids = select(kind.id).where(kind.model_id == model.id).order_by(kind.id.desc())
+    return ids.limit(limit).scalar_subquery()

@@ -1,6 +1,6 @@
 """A model with a past: columns with names that want to break a page, checks over six weeks."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -47,41 +47,7 @@ def make_hostile(rows: int, seed: int, *, moved: bool = False) -> pd.DataFrame:
     return frame
 
 
-def log_rows(project: Project, frame: pd.DataFrame, *, known: float = 1.0) -> None:
-    """Log the champion's answers to ``frame`` over the last day, and what really happened."""
-    from mlkit.flows import actuals, deploy
-    from mlkit.steps import encode
-    from mlkit.store import predictions
-    from mlkit.store.base import new_ids
-    from mlkit.store.journal import Entry
-
-    loaded = deploy.load_version(project, deploy.find_version(project, "hostile"))
-    texts = frame.assign(when=frame["when"].dt.strftime("%Y-%m-%dT%H:%M:%SZ")).astype(object)
-    rows = texts.where(frame.notna(), None).to_dict("records")
-    columns = encode.columns_of_rows(loaded.schema, rows)
-    labels, probabilities = loaded.predictor.predict(encode.matrix(loaded.schema, columns))
-    assert probabilities is not None
-    start, entries = project.now() - timedelta(hours=23), []
-    for place, features in enumerate(zip(*columns, strict=True)):
-        at = start + timedelta(hours=22) * place / len(frame)
-        own_id, identifier = new_ids(at, 2)
-        entries.append(
-            Entry(
-                request_id=own_id, model_id=loaded.model_id, version_id=loaded.version_id,
-                version=loaded.version, role="champion", latency_us=100,
-                served_us=int(at.timestamp() * 1e6), ids=[identifier],
-                entities=[None], features=[features], values=[labels[place]],
-                probabilities=[probabilities[place].tolist()],
-            )
-        )  # fmt: skip
-    with project.write() as s:
-        predictions.add(s, entries)
-    truths = zip(entries, frame["target"].tolist(), strict=True)
-    items = [actuals.ActualItem(entry.ids[0], truth) for entry, truth in truths]
-    actuals.add(project, items[: round(known * len(items))])
-
-
-def live(root: Path) -> None:
+def live(root: Path, answer: Callable[..., None]) -> None:
     """Let a project be born, answer, be checked every sixth day, and drift at the end."""
     from mlkit.flows import deploy, ingest, monitor, train
 
@@ -99,17 +65,24 @@ def live(root: Path) -> None:
             train.train(made, "hostile", "hostile", estimator="linear")
             deploy.promote(made, "hostile", 2, reason=f"because {EVIL}", force=True)
         rows = 80 if day == 14 else 400
-        log_rows(made, make_hostile(rows, day, moved=day > 30), known=0.9 if day < 30 else 0.6)
+        asked = make_hostile(rows, day, moved=day > 30)
+        asked = asked.assign(when=asked["when"].dt.strftime("%Y-%m-%dT%H:%M:%SZ"))
+        answer(
+            made, asked, model="hostile", age=timedelta(hours=23), step_s=79_200 / rows,
+            known=0.9 if day < 30 else 0.6,
+        )  # fmt: skip
         monitor.check_drift(made, "hostile")
         monitor.check_performance(made, "hostile", window="1d")
     made.close()
 
 
 @pytest.fixture(scope="session")
-def alive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+def alive(
+    tmp_path_factory: pytest.TempPathFactory, answer: Callable[..., None]
+) -> Iterator[Project]:
     """The project that ``live`` leaves, at its last moment; to look at, not to change."""
     root = tmp_path_factory.mktemp("alive")
-    live(root)
+    live(root, answer)
     made = open_project(root, environment={"MLKIT_CLOCK": str(root / "clock")})
     yield made
     made.close()
