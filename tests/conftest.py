@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,46 @@ from mlkit.store.registry import (
 from mlkit.store.segments import Segment
 
 WARM = Path(__file__).with_name("warm.py")
+
+
+class PageReader(HTMLParser):
+    """Reads a page, insists that every tag is closed in order, and keeps what matters."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.rows: list[list[str]] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        names = [name for name, _ in attrs]
+        assert len(names) == len(set(names)), f"{tag} has an attribute twice"
+        self.tags.append((tag, dict(attrs)))
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+        if tag != "meta":  # nothing is in it; shapes of an SVG end themselves
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert self.open[-1] == "svg"
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if {"td", "th"} & set(self.open):
+            self.rows[-1][-1] += data
+
+
+@pytest.fixture(scope="session")
+def read_page() -> type[PageReader]:
+    """``PageReader``: what a page is made of."""
+    return PageReader
 
 
 class Cli:
@@ -280,15 +321,17 @@ def answer_rows(
     *,
     age: timedelta = timedelta(hours=12),
     known: float = 1.0,
+    model: str = "churn",
+    step_s: float = 10,
 ) -> None:
-    """Log the champion's answers to ``frame``, 10 s apart; tell the truth about a share of them."""
+    """Log the champion's answers to ``frame``, one by one; tell the truth about a share of them."""
     from mlkit.flows import actuals, deploy
     from mlkit.steps import encode
     from mlkit.store import predictions
     from mlkit.store.base import new_ids
     from mlkit.store.journal import Entry
 
-    loaded = deploy.load_version(project, deploy.find_version(project, "churn"))
+    loaded = deploy.load_version(project, deploy.find_version(project, model))
     rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
     columns = encode.columns_of_rows(loaded.schema, rows)
     labels, probabilities = loaded.predictor.predict(encode.matrix(loaded.schema, columns))
@@ -296,7 +339,7 @@ def answer_rows(
     start = project.now() - age
     entries = []
     for place, features in enumerate(zip(*columns, strict=True)):
-        at = start + timedelta(seconds=10 * place)
+        at = start + timedelta(seconds=step_s * place)
         own_id, identifier = new_ids(at, 2)
         entries.append(
             Entry(
@@ -309,7 +352,7 @@ def answer_rows(
         )  # fmt: skip
     with project.write() as s:
         predictions.add(s, entries)
-    truths = zip(entries, frame["churned"].tolist(), strict=True)
+    truths = zip(entries, frame[loaded.schema.target].tolist(), strict=True)
     items = [actuals.ActualItem(entry.ids[0], truth) for entry, truth in truths]
     actuals.add(project, items[: round(known * len(items))])
 

@@ -1,7 +1,6 @@
 """``mlkit demo``."""
 
 import shutil
-import sys
 import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -70,7 +69,7 @@ def render(story: "Story") -> None:
 
     output.print_table(report.HEADERS, report.rows(story))
     picture = chart.draw(story.months)
-    click.echo(picture if _knows(picture) else chart.plain(picture))
+    click.echo(picture if output.shows(picture) else chart.plain(picture))
     click.echo(f"\n{_wrapped(report.conclusion(story))}\n\n{report.closing(story)}")
 
 
@@ -89,12 +88,3 @@ def _wrapped(text: str) -> str:
     """Break lines at words where a terminal would break them anywhere."""
     width = min(shutil.get_terminal_size().columns, _LINE)
     return "\n".join(textwrap.fill(line, width) for line in text.splitlines())
-
-
-def _knows(text: str) -> bool:
-    """Tell whether the terminal can show ``text``."""
-    try:
-        text.encode(sys.stdout.encoding or "ascii")
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mlkit.cli import output
+from mlkit.cli import output, spark
 from mlkit.cli.baseline import baseline
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from mlkit.flows.comparison import FilesCompared
     from mlkit.flows.monitor import DriftChecked
     from mlkit.project import Project
@@ -18,7 +20,8 @@ _FOUND = 3
 _explain_option = click.option(
     "--explain",
     is_flag=True,
-    help="Say how likely a false alarm is, and how large a change must be to be found.",
+    help="Show each test in full, how likely a false alarm is, and how large a change must be to "
+    "be found.",
 )
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -84,11 +87,18 @@ def check(
     A check with another window or reference than the settings name is on record, but opens and
     ends no alert.
     """
-    from mlkit.flows import alerting, monitor
+    import msgspec
+
+    from mlkit.flows import alerting, history, monitor
 
     found = monitor.check_drift(project, model, window=window, against=against)
     alerting.deliver(project)
-    output.emit(found, as_json=as_json, render=_explain if explain else _render)
+    past = history.of_drift(project, model)
+    output.emit(
+        {**msgspec.structs.asdict(found), "history": past},
+        as_json=as_json,
+        render=lambda _: _explain(found) if explain else _render(found, past.features),
+    )
     click.get_current_context().exit(_code(found))
 
 
@@ -101,18 +111,26 @@ def _code(found: "FilesCompared | DriftChecked") -> int:
     return _FOUND if found.verdict == "drift" else 0
 
 
-def _render(found: "FilesCompared | DriftChecked") -> None:
-    rows = [
-        (
-            f.name, f.kind, f.test, f.statistic, f.p_value, f.q_value, f.effect, f.threshold,
-            f.drifted,
-        )
-        for f in sorted(found.features, key=_worst_first)
-    ]  # fmt: skip
-    headers = (
-        "feature", "kind", "test", "statistic", "p", "q", "effect", "threshold", "drifted",
-    )  # fmt: skip
-    output.print_table(headers, rows)
+def _render(
+    found: "FilesCompared | DriftChecked",
+    past: "Mapping[str, Sequence[float | None]] | None" = None,
+) -> None:
+    """Print what a person decides by; ``past`` are the levels of the last checks."""
+    shown = sorted(found.features, key=_worst_first)
+    columns = {
+        "feature": [f.name for f in shown],
+        "effect": [f.effect for f in shown],
+        "threshold": [f.threshold for f in shown],
+        "q": [f.q_value for f in shown],
+        "drifted": [f.drifted for f in shown],
+    }
+    if past:
+        columns["lately"] = [spark.line(past.get(f.name, ())) for f in shown]
+    output.print_table(tuple(columns), zip(*columns.values(), strict=True))
+    _conclude(found)
+
+
+def _conclude(found: "FilesCompared | DriftChecked") -> None:
     for warning in found.warnings:
         click.echo(f"warning: {warning}", err=True)
     used = getattr(found, "reference", None)
@@ -121,7 +139,15 @@ def _render(found: "FilesCompared | DriftChecked") -> None:
 
 
 def _explain(found: "FilesCompared | DriftChecked") -> None:
-    _render(found)
+    output.print_table(
+        ("feature", "kind", "test", "statistic", "p", "q", "effect", "threshold", "drifted"),
+        [
+            (f.name, f.kind, f.test, f.statistic, f.p_value, f.q_value, f.effect, f.threshold,
+             f.drifted)
+            for f in sorted(found.features, key=_worst_first)
+        ],
+    )  # fmt: skip
+    _conclude(found)
     click.echo(f"\nthe chance of a false alarm is at most {found.alpha:.2%}")
     budget = getattr(found, "budget", None)
     if budget is not None:

@@ -1,17 +1,22 @@
 """What commands share: the ``--json`` flag, the open project, tables and progress bars."""
 
 import functools
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import click
+
+from mlkit.pages.words import printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
     from mlkit.project import Project
 
+STDOUT = Path("-")
 _UNLIMITED = 10_000  # characters
 
 P = ParamSpec("P")
@@ -59,6 +64,21 @@ def write_json(value: Any) -> None:
     click.echo(msgspec.json.format(encoded, indent=2).decode())
 
 
+def write_page(text: str, target: Path) -> None:
+    """Write a page to stdout (``-``) or to a file, which is the old one or the new one, whole."""
+    content = text.encode()
+    if target == STDOUT:
+        click.echo(content, nl=False)
+        return
+    if target.exists() and not target.is_file():
+        target.write_bytes(content)  # a device or a pipe, which must not be replaced by a file
+    else:
+        from mlkit.store.blobs import write_durably  # imports SQLAlchemy
+
+        write_durably(target, content)
+    click.echo(f"wrote {target} ({max(1, len(content) // 1000)} kB)", err=True)
+
+
 def fields(value: Any) -> dict[str, Any]:
     """Return the fields of a struct or dataclass, as the details of an error under ``--json``."""
     import msgspec
@@ -96,9 +116,13 @@ def print_table(
     click.echo("\n".join(line.rstrip() for line in printed.get().splitlines()))
 
 
-def printable(text: str) -> str:
-    """Return ``text`` without what steers a terminal: data may come from anyone."""
-    return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
+def shows(text: str) -> bool:
+    """Tell whether the encoding of stdout has every character of ``text``."""
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def cell(value: object) -> object:

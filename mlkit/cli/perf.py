@@ -4,11 +4,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mlkit.cli import output
+from mlkit.cli import output, spark
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from mlkit.flows.history import PerformancePoint
     from mlkit.flows.monitor import PerformanceChecked
     from mlkit.project import Project
 
@@ -31,16 +32,23 @@ def perf() -> None:
 @output.with_project
 def check(project: "Project", *, model: str, window: str | None, as_json: bool) -> None:
     """Compare the answers of MODEL with what really happened."""
-    from mlkit.flows import alerting, monitor
+    import msgspec
+
+    from mlkit.flows import alerting, history, monitor
 
     found = monitor.check_performance(project, model, window=window)
     alerting.deliver(project)
-    output.emit(found, as_json=as_json, render=_render)
+    past = history.of_performance(project, model)
+    output.emit(
+        {**msgspec.structs.asdict(found), "history": past},
+        as_json=as_json,
+        render=lambda _: _render(found, past),
+    )
     failing = found.verdict == "degraded" or (found.verdict == "ok" and found.slices)
     click.get_current_context().exit(_DEGRADED if failing else 0)
 
 
-def _render(found: "PerformanceChecked") -> None:
+def _render(found: "PerformanceChecked", past: "Sequence[PerformancePoint]") -> None:
     click.echo(f"{found.model} {found.summary}")
     click.echo(f"coverage: {found.coverage:.0%} of the predictions have an actual")
     for line in _ripeness(found):
@@ -54,6 +62,8 @@ def _render(found: "PerformanceChecked") -> None:
             for s in found.slices
         ]
         output.print_table(headers, rows)
+    levels = spark.line(point.level for point in past)
+    click.echo(f"lately: {levels} ({len(past)} checks; the limit is at half height)")
 
 
 def _ripeness(found: "PerformanceChecked") -> "Iterator[str]":

@@ -34,6 +34,11 @@ COMMANDS = {
     "actual": ("actual", "actual", "Add what really happened to the prediction log."),
     "drift": ("drift", "drift", "Find out whether the inputs have changed."),
     "perf": ("perf", "perf", "Find out whether the predictions have got worse."),
+    "report": (
+        "report",
+        "report",
+        "Draw what is known of MODEL as one HTML page that needs nothing else.",
+    ),
     "retrain": ("retrain", "retrain", "Train MODEL on its newest rows; promote only if better."),
     "log": ("log", "log", "Show, export and seal the prediction log."),
     "job": ("job", "job", "List, run and schedule the jobs of this machine."),

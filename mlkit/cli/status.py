@@ -1,12 +1,13 @@
 """``mlkit status``."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from mlkit.cli import output
+from mlkit.cli import output, spark
 from mlkit.errors import MlkitError
+from mlkit.pages import words
 
 if TYPE_CHECKING:
     from mlkit.flows.alerting import AlertLine
@@ -58,11 +59,9 @@ def _render_models(models: "tuple[ModelLine, ...]", now: datetime) -> None:
         click.echo("\nno model yet; train one with: mlkit train MODEL --data NAME --promote")
         return
     output.print_table(
-        ("model", "champion", "age", "estimator", "versions", "rows 24 h", "known",
-         "drift", "performance"),
+        ("model", "champion", "rows 24 h", "known", "drift", "performance"),
         [
-            (m.model, f"v{m.champion}" if m.champion else None, _age(m.since, now), m.estimator,
-             m.versions, m.rows_24h, m.actuals_24h, _verdict(m.drift, now),
+            (m.model, _champion(m, now), m.rows_24h, m.actuals_24h, _verdict(m.drift, now),
              _verdict(m.performance, now))
             for m in models
         ],
@@ -79,26 +78,22 @@ def _render_alerts(alerts: "tuple[AlertLine, ...]", now: datetime) -> None:
     )
 
 
+def _champion(line: "ModelLine", now: datetime) -> str | None:
+    if line.champion is None or line.since is None:
+        return None
+    return f"v{line.champion}, {words.length(now - line.since)}"
+
+
 def _verdict(line: "VerdictLine | None", now: datetime) -> str | None:
-    return None if line is None else f"{line.verdict} ({_ago(line.at, now)})"
-
-
-def _age(since: datetime | None, now: datetime) -> str | None:
-    return None if since is None else _length(now - since)
+    if line is None:
+        return None
+    verdict = line.verdict.replace("_", " ")
+    return f"{spark.line(line.history)} {verdict} {words.length(now - line.at)}"
 
 
 def _ago(moment: datetime | None, now: datetime) -> str | None:
-    return None if moment is None else f"{_length(now - moment)} ago"
+    return None if moment is None else words.ago(moment, now)
 
 
 def _until(moment: datetime, now: datetime) -> str:
-    return f"{moment:%a %H:%M} (in {_length(moment - now)})"
-
-
-def _length(span: timedelta) -> str:
-    """Return a length of time in its largest unit that counts to two: 12 d, 5 h, 3 min, 20 s."""
-    seconds = max(0, int(span.total_seconds()))
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
-        if seconds >= 2 * size:
-            return f"{seconds // size} {unit}"
-    return f"{seconds} s"
+    return f"{moment:%a %H:%M} (in {words.length(moment - now)})"

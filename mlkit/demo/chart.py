@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from mlkit.demo import axis
 from mlkit.demo.story import Month
+from mlkit.pages import axis
 
 _MOST_LEVELS = 12
 _WIDTH = 6  # characters per month

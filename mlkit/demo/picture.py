@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from html import escape
 from typing import NamedTuple
 
-from mlkit.demo import axis
 from mlkit.demo.story import Month
+from mlkit.pages import axis
 
 _WIDTH, _HEIGHT = 860, 400
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44, 28, 76, 40

@@ -24,12 +24,15 @@ from mlkit.demo.stage import (
 from mlkit.demo.story import Month, Requests, Story, Voice
 from mlkit.demo.upkeep import Upkeep
 from mlkit.errors import MlkitError
+from mlkit.flows import report as flow
 from mlkit.flows.deploy import Loaded
+from mlkit.pages import model
 from mlkit.steps import encode
 from mlkit.store import registry
 
 MONTHS = range(2, LAST_MONTH + 1)
 REPORT = "report.html"
+MODEL_PAGE = f"report-{MODEL}.html"
 SERVER_OUTPUT = "log/server.log"
 _MEANWHILE_ROWS = 100
 
@@ -135,7 +138,9 @@ def _measure(frozen: Loaded, table: pa.Table, live: np.ndarray, month: int, done
         rows=len(table),
         mae_live=float(np.abs(live - took)[answered].mean()),
         mae_frozen=float(np.abs(then - took)[answered].mean()),
+        drift=done.drift,
         drifted=done.drifted,
+        diagnosis=done.diagnosis,
         alerts=done.alerts,
         action=done.action,
         version=done.version,
@@ -155,9 +160,11 @@ def _tell(stage: Stage, cast: _Cast, months: tuple[Month, ...], seconds: float) 
         versions=count,
         project=project.root,
         report=project.root / REPORT,
+        model_page=project.root / MODEL_PAGE,
         mae_january=first,
         slowest_swap_s=max(cast.swaps_s, default=0.0),
         seconds=seconds,
     )
     story.report.write_text(page.render(story), encoding="utf-8")
+    story.model_page.write_text(model.render(flow.read(project, MODEL)), encoding="utf-8")
     return story

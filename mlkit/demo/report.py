@@ -9,10 +9,11 @@ from statistics import fmean
 
 from mlkit.demo.story import Month, Story
 
-HEADERS = ("month", "flights", "live", "frozen", "drifted", "what the loop did")
+HEADERS = ("month", "flights", "live", "frozen", "what moved", "what the loop did")
 COMMANDS = (
     ("status", "models, traffic, verdicts, alerts, jobs"),
     ("model history flights", "who promoted which version, when and why"),
+    ("report flights", "the same on one page"),
     ("drift check flights", "what has moved since, now"),
     ("alert list --all", "what the monitors said"),
     ("serve", "the champion over HTTP"),
@@ -27,7 +28,7 @@ def rows(story: Story) -> list[tuple[str, int, float, float, str, str]]:
             month.rows,
             round(month.mae_live, 1),
             round(month.mae_frozen, 1),
-            ", ".join(month.drifted) or "-",
+            month.moved,
             month.short_outcome,
         )
         for month in story.months
@@ -69,7 +70,8 @@ def closing(story: Story) -> str:
     width = max(len(command) for command, _ in COMMANDS)
     lines = [f"  mlkit {command:<{width}}  # {what}" for command, what in COMMANDS]
     first = [f"  {line}" for line in (*_activation(), f"cd {quote(str(story.project))}")]
-    return "\n".join([f"The picture: {story.report}", "Look around:", *first, *lines])
+    pages = [f"The year: {story.report}", f"The model: {story.model_page}"]
+    return "\n".join([*pages, "Look around:", *first, *lines])
 
 
 def line(month: Month) -> str:

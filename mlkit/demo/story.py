@@ -9,12 +9,23 @@ import msgspec
 
 from mlkit.demo import flights
 
+_NAMED = 3  # features that fit into a table
 _SHORT = {
     "it is worse": "the candidate is worse",
     "interval includes 0": "the candidate is not clearly better",
 }
 
 Action = Literal["none", "kept", "promoted"]
+Drift = Literal[
+    "none",
+    "input drift",
+    "concept drift",
+    "input drift, error grew",
+    "base rate moved, error grew",
+    "error grew, inputs unclear",
+    "too few rows",
+]
+"""What moved: the inputs, what they mean (the error grew although they did not), or both."""
 
 
 class Raised(msgspec.Struct, frozen=True):
@@ -27,6 +38,7 @@ class Raised(msgspec.Struct, frozen=True):
 class Month(msgspec.Struct, frozen=True, kw_only=True):
     """One month: its flights, the errors in minutes, and what the loop did at its end.
 
+    ``drift`` says what moved, ``diagnosis`` what the performance check made of it.
     ``action`` is ``none`` (no alert asked for a retraining), ``kept`` or ``promoted``;
     ``version`` is the champion afterwards.
     """
@@ -35,7 +47,9 @@ class Month(msgspec.Struct, frozen=True, kw_only=True):
     rows: int
     mae_live: float
     mae_frozen: float
+    drift: Drift
     drifted: tuple[str, ...]
+    diagnosis: str
     alerts: tuple[Raised, ...]
     action: Action
     version: int
@@ -45,6 +59,16 @@ class Month(msgspec.Struct, frozen=True, kw_only=True):
     def name(self) -> str:
         """The month as people write it."""
         return flights.month_name(self.month)
+
+    @property
+    def moved(self) -> str:
+        """What moved, with the names of the features that did."""
+        more = f" and {len(self.drifted) - _NAMED} more" if len(self.drifted) > _NAMED else ""
+        return (
+            f"{self.drift}: {', '.join(self.drifted[:_NAMED])}{more}"
+            if self.drifted
+            else self.drift
+        )
 
     @property
     def said(self) -> str:
@@ -89,9 +113,32 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
     versions: int
     project: Path
     report: Path
+    model_page: Path
     mae_january: float
     slowest_swap_s: float
     seconds: float
+
+
+def name_drift(
+    inputs: str, error: str, *, unclear: bool = False, base_moved: bool = False
+) -> Drift:
+    """Return what moved by the verdicts on the inputs and on the error.
+
+    ``unclear`` says that some input could not be judged, ``base_moved`` that the actual values are
+    others: where the error grew, either is reason not to speak of concept drift.
+
+    >>> name_drift("ok", "degraded"), name_drift("drift", "ok")
+    ('concept drift', 'input drift')
+    """
+    if error != "degraded":
+        if inputs == "drift":
+            return "input drift"
+        return "none" if "ok" in (inputs, error) else "too few rows"
+    if inputs == "drift":
+        return "input drift, error grew"
+    if unclear or inputs == "insufficient_data":
+        return "error grew, inputs unclear"
+    return "base rate moved, error grew" if base_moved else "concept drift"
 
 
 @dataclass(frozen=True)

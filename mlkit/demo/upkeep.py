@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from mlkit import runner, supervisor, timetable
 from mlkit.demo.client import Client, asking
 from mlkit.demo.stage import MODEL, Stage
-from mlkit.demo.story import Action, Raised
+from mlkit.demo.story import Action, Drift, Raised, name_drift
 from mlkit.errors import MlkitError
 from mlkit.flows import retrain
 from mlkit.project import Project
@@ -31,7 +31,9 @@ class Upkeep(NamedTuple):
     """What was found and done; ``taken_up_s`` is how long the server went on with the old one."""
 
     alerts: tuple[Raised, ...]
+    drift: Drift
     drifted: tuple[str, ...]
+    diagnosis: str
     action: Action
     reason: str
     version: int
@@ -87,7 +89,7 @@ def run_jobs(
     action: Action = "promoted" if champion != before else "kept" if raised else "none"
     return Upkeep(
         alerts=raised,
-        drifted=_drifted(project),
+        **_findings(project),
         action=action,
         reason=said.removeprefix(f"{action} v{champion}: ") if raised else "no alert",
         version=champion,
@@ -143,8 +145,21 @@ def _alerts(project: Project) -> tuple[Raised, ...]:
     return tuple(sorted(found, key=lambda alert: alert.kind))
 
 
-def _drifted(project: Project) -> tuple[str, ...]:
+def _findings(project: Project) -> dict[str, Any]:
+    """Return what the two checks have just found, told apart."""
     with project.read() as s:
-        report = reports.latest_drift(s, registry.get_model(s, MODEL))
-    features = [] if report is None else report.details["features"]
-    return tuple(feature["name"] for feature in features if feature["drifted"])
+        model = registry.get_model(s, MODEL)
+        inputs, error = reports.latest_drift(s, model), reports.latest_performance(s, model)
+    if inputs is None or error is None:
+        raise MlkitError(f"the checks of {MODEL} have left no report")
+    features = inputs.details["features"]
+    return {
+        "drift": name_drift(
+            inputs.verdict,
+            error.verdict,
+            unclear=any(feature["drifted"] is None for feature in features),
+            base_moved=bool((error.details["target"] or {}).get("drifted")),
+        ),
+        "drifted": tuple(inputs.details["drifted"]),
+        "diagnosis": error.details["diagnosis"],
+    }

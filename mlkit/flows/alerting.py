@@ -152,6 +152,12 @@ def newest(project: Project, limit: int) -> list[AlertLine]:
         return [_line(alert) for alert in alerts.newest(s, limit)]
 
 
+def of_model(project: Project, model: str, *, since: datetime, limit: int) -> list[AlertLine]:
+    """Return the alerts about ``model`` that were ongoing at ``since`` or later, newest first."""
+    with project.read() as s:
+        return [_line(alert) for alert in alerts.since(s, model, since, limit)]
+
+
 def deliver(project: Project) -> Delivered:
     """Send what is in the outbox; what fails is recorded and sent by a later call.
 

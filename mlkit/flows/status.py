@@ -1,5 +1,6 @@
 """What one screen shows of a project: models, traffic, verdicts and open alerts, by SQL alone."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -7,8 +8,9 @@ import msgspec
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from mlkit.flows import alerting
+from mlkit.flows import alerting, history
 from mlkit.flows.alerting import AlertLine
+from mlkit.flows.history import DriftPoint, PerformancePoint
 from mlkit.project import Project
 from mlkit.store import registry, reports
 from mlkit.store.predictions import Actual, Prediction
@@ -16,14 +18,19 @@ from mlkit.store.registry import Deployment, Model
 from mlkit.store.reports import DriftReport, PerformanceReport
 
 _TRAFFIC = timedelta(days=1)
+_RECENT = 8  # reports, which fit into a column
 
 
 class VerdictLine(msgspec.Struct, frozen=True):
-    """The newest report of one kind."""
+    """The newest report of one kind; ``history`` are the levels of the newest few, it the last.
+
+    A level is 1 where drift, or what is tolerated of a loss, begins (see ``flows/history.py``).
+    """
 
     verdict: str
     summary: str
     at: datetime
+    history: tuple[float | None, ...]
 
 
 class ModelLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,8 +79,12 @@ def _model_line(s: Session, model: Model, now: datetime) -> ModelLine:
         estimator=champion.version.estimator if champion else None,
         rows_24h=rows,
         actuals_24h=actuals,
-        drift=_verdict(reports.latest_drift(s, model), champion),
-        performance=_verdict(reports.latest_performance(s, model), champion),
+        drift=_verdict(
+            reports.latest_drift(s, model), champion, history.drift(s, model, _RECENT).points
+        ),
+        performance=_verdict(
+            reports.latest_performance(s, model), champion, history.performance(s, model, _RECENT)
+        ),
     )
 
 
@@ -88,11 +99,14 @@ def _traffic(s: Session, model: Model, start: datetime) -> tuple[int, int]:
 
 
 def _verdict(
-    report: DriftReport | PerformanceReport | None, champion: Deployment | None
+    report: DriftReport | PerformanceReport | None,
+    champion: Deployment | None,
+    past: Sequence[DriftPoint | PerformancePoint],
 ) -> VerdictLine | None:
     """Return the report unless it is about a version that serves no more."""
     if report is None or champion is None:
         return None
     if report.model_version_id != champion.model_version_id:
         return None
-    return VerdictLine(report.verdict, report.summary, report.created_at)
+    levels = tuple(point.level for point in past)
+    return VerdictLine(report.verdict, report.summary, report.created_at, levels)

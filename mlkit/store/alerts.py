@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import JSON, ForeignKey, Index, String, select, text, update
+from sqlalchemy import JSON, ForeignKey, Index, String, or_, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
@@ -127,6 +127,14 @@ def ongoing(
 def newest(s: Session, limit: int) -> list[Alert]:
     """Return the newest alerts, ended ones too, newest first."""
     return list(s.scalars(select(Alert).order_by(Alert.id.desc()).limit(limit)))
+
+
+def since(s: Session, model: str, moment: datetime, limit: int) -> list[Alert]:
+    """Return the newest alerts about ``model`` that were still ongoing at ``moment`` or later."""
+    query = select(Alert).where(
+        Alert.model == model, or_(Alert.resolved_at.is_(None), Alert.resolved_at >= moment)
+    )
+    return list(s.scalars(query.order_by(Alert.id.desc()).limit(limit)))
 
 
 def enqueue(s: Session, alert_id: int, event: Event, sinks: Iterable[str]) -> None:

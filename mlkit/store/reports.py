@@ -1,9 +1,19 @@
 """Verdicts of the monitors: one row each, written once, read by every view."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import JSON, ColumnElement, ForeignKey, Index, String, func, select, true
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    ScalarSelect,
+    String,
+    func,
+    select,
+    true,
+)
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from mlkit.store.base import Base, UtcDateTime
@@ -31,7 +41,7 @@ class DriftReport(_Report, Base):
     """
 
     __tablename__ = "drift_report"
-    __table_args__ = (Index(None, "model_id", "created_at"),)
+    __table_args__ = (Index(None, "model_id", "created_at"), Index(None, "model_id", "standing"))
 
     reference_rows: Mapped[int]
     current_rows: Mapped[int]
@@ -60,14 +70,46 @@ def drift_pace(s: Session, model_id: int, since: datetime) -> tuple[int, datetim
 
 def latest_drift(s: Session, model: Model) -> DriftReport | None:
     """Return the newest standing drift report of the model, or None."""
-    query = select(DriftReport).where(*_standing(model.id))
-    return s.scalars(query.order_by(DriftReport.id.desc()).limit(1)).first()
+    return s.scalars(
+        select(DriftReport).where(DriftReport.id.in_(_ids(DriftReport, model, 1)))
+    ).first()
 
 
 def latest_performance(s: Session, model: Model) -> PerformanceReport | None:
     """Return the newest performance report of the model, or None."""
-    query = select(PerformanceReport).where(PerformanceReport.model_id == model.id)
-    return s.scalars(query.order_by(PerformanceReport.id.desc()).limit(1)).first()
+    return s.scalars(
+        select(PerformanceReport).where(PerformanceReport.id.in_(_ids(PerformanceReport, model, 1)))
+    ).first()
+
+
+class Past(NamedTuple):
+    """What a report of old says, and about which version."""
+
+    at: datetime
+    version: int
+    verdict: str
+    details: dict[str, Any]
+
+
+def newest(
+    s: Session, kind: type[DriftReport] | type[PerformanceReport], model: Model, limit: int
+) -> list[Past]:
+    """Return the newest reports of the model, of drift only standing ones, the oldest first."""
+    query = (
+        select(kind.created_at, ModelVersion.number, kind.verdict, kind.details)
+        .join(ModelVersion, ModelVersion.id == kind.model_version_id)
+        .where(kind.id.in_(_ids(kind, model, limit)))
+        .order_by(kind.id)
+    )
+    return [Past(*row) for row in s.execute(query)]
+
+
+def _ids(
+    kind: type[DriftReport] | type[PerformanceReport], model: Model, limit: int
+) -> ScalarSelect[int]:
+    """Select the ids of the newest reports from the index alone: the reports are large to sort."""
+    of_model = _standing(model.id) if kind is DriftReport else (kind.model_id == model.id,)
+    return select(kind.id).where(*of_model).order_by(kind.id.desc()).limit(limit).scalar_subquery()
 
 
 def _standing(model_id: int) -> tuple[ColumnElement[bool], ...]:

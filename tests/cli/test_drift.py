@@ -13,9 +13,11 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 from scipy import stats
+from sqlalchemy import select
 
 from mlkit.cli.root import cli as root_command
 from mlkit.project import Project
+from mlkit.store.reports import DriftReport
 
 Frames = Callable[..., pd.DataFrame]
 
@@ -66,7 +68,7 @@ def test_drift_ends_with_code_3_and_scipys_statistics(files: tuple[Path, Path, P
 def test_a_person_sees_a_table_with_the_worst_first(files: tuple[Path, Path, Path]) -> None:
     reference, _, older = files
     lines = compare(reference, older, code=3).stdout.splitlines()
-    assert lines[1].split()[:3] == ["feature", "kind", "test"]
+    assert lines[1].split() == ["feature", "effect", "threshold", "q", "drifted"]
     assert lines[3].split()[0] == "age"
     assert lines[-1].startswith("drift in age (")
 
@@ -76,6 +78,7 @@ def test_it_explains_how_sure_it_is_and_what_it_could_have_seen(
 ) -> None:
     reference, same, _ = files
     shown = compare(reference, same, "--explain").stdout
+    assert shown.split()[:5] == ["feature", "kind", "test", "statistic", "p"]
     assert "the chance of a false alarm is at most 5.00%" in shown
     assert "found in 4 of 5 cases" in shown
     assert "a shift by 0." in shown
@@ -246,3 +249,36 @@ def test_a_baseline_is_made_listed_used_and_removed(
 def test_a_baseline_needs_one_stretch(trained_cli: Any, words: tuple[str, ...]) -> None:
     refused = trained_cli("drift", "baseline", "add", "churn", "may", *words, code=2)
     assert "give either --window, or --start" in refused.stderr
+
+
+def test_a_check_shows_what_the_last_ones_said(
+    trained_cli: Any, trained: Project, churn: Frames, answer: Callable[..., None]
+) -> None:
+    assert trained_cli.json("drift", "check", "churn")["history"]["points"][0]["level"] is None
+    frame = churn(rows=300, seed=5)
+    answer(trained, frame.assign(age=frame["age"] + 25))
+    found = trained_cli.json("drift", "check", "churn", code=3)
+    assert [point["verdict"] for point in found["history"]["points"]] == [
+        "insufficient_data", "drift",
+    ]  # fmt: skip
+    assert found["history"]["features"]["age"] == [None, pytest.approx(8, rel=0.2)]
+    shown = trained_cli("drift", "check", "churn", code=3).stdout.splitlines()
+    assert shown[1].split()[-1] == "lately"
+    age = next(line for line in shown if line.split()[:1] == ["age"])
+    assert age.endswith("·██")
+    quiet = next(line for line in shown if line.split()[:1] == ["plan"])
+    assert quiet[-1] in "▁▂▃▄"
+    with trained.read() as s:
+        details = s.scalars(select(DriftReport.details)).all()
+    assert all("history" not in each for each in details)
+
+
+def test_the_table_fits_into_80_columns(
+    trained_cli: Any, trained: Project, churn: Frames, answer: Callable[..., None]
+) -> None:
+    answer(trained, churn(rows=300, seed=5))
+    for _ in range(13):
+        shown = trained_cli("drift", "check", "churn").stdout
+    table = shown.split("\n\n")[0].splitlines()
+    assert max(map(len, table)) <= 80
+    assert len(table[3].split()[-1]) == 12

@@ -1,3 +1,4 @@
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +23,9 @@ def test_good_answers_end_with_code_0(
     shown = trained_cli("perf", "check", "churn").stdout
     assert "on 150 rows" in shown
     assert "50% of the predictions have an actual" in shown
+    assert re.search(r"lately: [▃▄▅]{2} \(2 checks; the limit is at half height\)", shown)
+    assert [point["rows"] for point in found["history"]] == [150]
+    assert found["history"][0]["limit"] == found["limit"]
 
 
 def test_bad_answers_end_with_code_3_and_one_alert(

@@ -99,7 +99,9 @@ def make_month(number: int = 2, **changes: Any) -> Month:
         "rows": 3000,
         "mae_live": 9.24,
         "mae_frozen": 9.24,
+        "drift": "input drift",
         "drifted": ("pressure",),
+        "diagnosis": "inputs moved (pressure) and the error did not: watch",
         "alerts": (Raised("drift", "v1 drift in pressure (0.39)"),),
         "action": "promoted",
         "version": 2,
@@ -118,7 +120,15 @@ def month() -> Callable[..., Month]:
 def story(tmp_path: Path) -> Story:
     """A short year: February mends v1, March is quiet."""
     quiet = make_month(
-        3, mae_live=8.04, mae_frozen=12.55, drifted=(), alerts=(), action="none", reason="no alert"
+        3,
+        mae_live=8.04,
+        mae_frozen=12.55,
+        drift="none",
+        drifted=(),
+        diagnosis="",
+        alerts=(),
+        action="none",
+        reason="no alert",
     )
     return Story(
         months=(make_month(), quiet),
@@ -126,6 +136,7 @@ def story(tmp_path: Path) -> Story:
         versions=2,
         project=tmp_path / "a <b> & 'c'",
         report=tmp_path / "report.html",
+        model_page=tmp_path / "report-flights.html",
         mae_january=8.25,
         slowest_swap_s=0.31,
         seconds=41.6,

@@ -66,6 +66,11 @@ def test_commands_that_look_have_something_to_show(look: Run, line: str, shows: 
     json.loads(look(f"{line} --json"))
 
 
+def test_the_page_of_the_model_shows_the_year(look: Run) -> None:
+    assert "Features, the worst first" in look("report flights -o -")
+    assert len(json.loads(look("report flights --json"))["drift"]) == 12
+
+
 def test_the_status_is_that_of_now(look: Run, played: Any) -> None:
     screen = json.loads(look("status --json"))
     (model,) = screen["models"]
@@ -132,7 +137,10 @@ def test_a_backup_of_it_is_sound_and_comes_back(act: Run, tmp_path: Path) -> Non
     assert "flights" in _run(tmp_path / "back", "model list")
 
 
-def test_the_first_four_commands_of_the_closing_lines_work_as_they_stand(left_behind: Path) -> None:
+def test_all_but_the_last_of_the_closing_commands_work_as_they_stand(
+    left_behind: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(left_behind)
     commands = [command for command, _ in report.COMMANDS]
     assert commands[-1] == "serve"  # which goes on; the next test ends it
     for command in commands[:-1]:

@@ -27,12 +27,12 @@ def test_stdout_is_one_json_document_of_the_promised_shape(played: Any) -> None:
     story = played.story
     assert set(story) == {
         "months", "requests", "versions", "project",
-        "report", "mae_january", "slowest_swap_s", "seconds",
+        "report", "model_page", "mae_january", "slowest_swap_s", "seconds",
     }  # fmt: skip
     assert [month["month"] for month in story["months"]] == list(range(2, 13))
     assert {tuple(month) for month in story["months"]} == {
-        ("month", "rows", "mae_live", "mae_frozen", "drifted", "alerts", "action", "version",
-         "reason")
+        ("month", "rows", "mae_live", "mae_frozen", "drift", "drifted", "diagnosis",
+         "alerts", "action", "version", "reason")
     }  # fmt: skip
     assert {month["rows"] for month in story["months"]} == {played.rows}
     assert story["project"] == str(played.root)
@@ -55,6 +55,23 @@ def test_the_frozen_model_rots_and_the_live_one_does_not(played: Any) -> None:
     assert live[9] < 0.6 * frozen[9]
     assert fmean(live.values()) < 0.85 * fmean(frozen.values())
     assert max(live.values()) < 1.7 * story["mae_january"]
+
+
+def test_each_month_tells_whether_the_inputs_moved_or_the_error_grew_or_both(played: Any) -> None:
+    months = played.story["months"]
+    for month in months:
+        kinds = {alert["kind"] for alert in month["alerts"]}
+        said = month["drift"]
+        assert said.startswith("input drift") == ("drift" in kinds), month
+        assert ("grew" in said or said == "concept drift") == ("performance" in kinds), month
+        assert bool(month["drifted"]) == ("drift" in kinds), month
+    assert len({month["drift"] for month in months}) >= 3
+
+
+def test_the_page_of_the_model_has_the_year_in_it(played: Any) -> None:
+    text = Path(played.story["model_page"]).read_text(encoding="utf-8")
+    assert "<h1>flights</h1>" in text
+    assert "The 12 reports as a table" in text
 
 
 def test_the_loop_promotes_only_after_an_alert(played: Any) -> None:

@@ -13,8 +13,8 @@ from mlkit.demo.story import Story
 
 def test_the_table_is_short_enough_for_a_terminal(story: Story) -> None:
     assert report.rows(story) == [
-        ("Feb", 3000, 9.2, 9.2, "pressure", "drift: retrained, promoted v2"),
-        ("Mar", 3000, 8.0, 12.6, "-", "no alert, v2 stays"),
+        ("Feb", 3000, 9.2, 9.2, "input drift: pressure", "drift: retrained, promoted v2"),
+        ("Mar", 3000, 8.0, 12.6, "none", "no alert, v2 stays"),
     ]
 
 
@@ -28,16 +28,18 @@ def test_the_conclusion_names_the_worst_month_of_the_frozen_model(story: Story) 
     assert "0 failed; 2 versions trained; 42 s." in said
 
 
-def test_five_commands_follow_the_way_to_the_project(
+def test_six_commands_follow_the_way_to_the_project(
     story: Story, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "which", lambda _: str(Path(sys.executable).with_name("mlkit")))
     lines = report.closing(story).splitlines()
-    assert lines[:2] == [f"The picture: {story.report}", "Look around:"]
+    assert lines[:3] == [
+        f"The year: {story.report}", f"The model: {story.model_page}", "Look around:",
+    ]  # fmt: skip
     quoted = str(story.project).replace("'", "'\"'\"'")
-    assert lines[2] == f"  cd '{quoted}'"
-    assert len(lines) == 3 + len(report.COMMANDS) == 8
-    assert all(line.startswith("  mlkit ") for line in lines[3:])
+    assert lines[3] == f"  cd '{quoted}'"
+    assert len(lines) == 4 + len(report.COMMANDS) == 10
+    assert all(line.startswith("  mlkit ") for line in lines[4:])
 
 
 def test_who_has_no_mlkit_on_the_path_is_told_how_to_get_it(

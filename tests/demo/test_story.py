@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mlkit.demo.story import Month, Raised
+from mlkit.demo.story import Month, Raised, name_drift
 
 DRIFT = Raised("drift", "v4 drift in temp (0.71)")
 DEGRADED = Raised("performance", "v4 degraded: mae 11 on 2684 rows")
@@ -51,3 +51,30 @@ def test_a_month_says_what_the_loop_did_and_why(
 
 def test_a_month_has_the_name_that_people_use(month: Callable[..., Month]) -> None:
     assert [month(number).name for number in (2, 12)] == ["February", "December"]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "error", "more", "name"),
+    [
+        ("ok", "ok", {}, "none"),
+        ("drift", "ok", {}, "input drift"),
+        ("drift", "insufficient_data", {}, "input drift"),
+        ("ok", "degraded", {}, "concept drift"),
+        ("drift", "degraded", {}, "input drift, error grew"),
+        ("ok", "degraded", {"unclear": True}, "error grew, inputs unclear"),
+        ("insufficient_data", "degraded", {}, "error grew, inputs unclear"),
+        ("ok", "degraded", {"base_moved": True}, "base rate moved, error grew"),
+        ("insufficient_data", "ok", {}, "none"),
+        ("insufficient_data", "insufficient_data", {}, "too few rows"),
+    ],
+)
+def test_the_kinds_of_drift_are_told_apart(
+    inputs: str, error: str, more: dict[str, bool], name: str
+) -> None:
+    assert name_drift(inputs, error, **more) == name
+
+
+def test_a_month_names_a_few_of_the_features_that_moved(month: Callable[..., Month]) -> None:
+    assert month(drift="none", drifted=()).moved == "none"
+    assert month(drifted=("a", "b")).moved == "input drift: a, b"
+    assert month(drifted=tuple("abcde")).moved == "input drift: a, b, c and 2 more"

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from mlkit.flows import status
+from mlkit.flows import monitor, status
 from mlkit.project import Project
 from mlkit.store.alerts import Alert
 from mlkit.store.base import new_id
@@ -76,6 +76,7 @@ def test_the_newest_verdict_about_the_champion_counts(furnished: Project) -> Non
     (model,) = status.look(furnished).models
     assert model.drift is not None
     assert (model.drift.verdict, model.performance) == ("ok", None)
+    assert model.drift.history == (None, None)
 
 
 def test_only_open_alerts_are_shown(furnished: Project) -> None:
@@ -112,3 +113,22 @@ def test_the_command_shows_jobs_and_survives_a_broken_timetable(
     text = cli("status").output
     assert "churn" in text
     assert "no open alerts" in text
+
+
+def test_the_models_fit_into_80_columns_and_show_the_last_verdicts(
+    trained: Project, trained_cli: Any, churn: Any, answer: Any
+) -> None:
+    frame = churn(rows=300, seed=5)
+    answer(trained, frame.assign(age=frame["age"] + 25))
+    for _ in range(9):
+        monitor.check_drift(trained, "churn")
+        monitor.check_performance(trained, "churn")
+    (model,) = status.look(trained).models
+    assert model.drift is not None
+    assert model.performance is not None
+    assert len(model.drift.history) == len(model.performance.history) == 8
+    assert all(level is not None and level > 1 for level in model.drift.history)
+    lines = trained_cli("status").output.splitlines()
+    (line,) = (line for line in lines if line.split()[:1] == ["churn"])
+    assert len(line) <= 80
+    assert "████████ drift" in line

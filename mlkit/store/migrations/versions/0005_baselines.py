@@ -33,3 +33,6 @@ def upgrade() -> None:
         batch_op.add_column(
             sa.Column("standing", sa.Boolean(), nullable=False, server_default=sa.true())
         )
+        batch_op.create_index(
+            batch_op.f("ix_drift_report_model_id_standing"), ["model_id", "standing"], unique=False
+        )

@@ -1,0 +1,39 @@
+"""A template filled with values: everything from outside is escaped, nothing is fetched."""
+
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from mlkit.pages import marks, words
+
+
+def render(template: str, **values: Any) -> str:
+    """Return the page that ``templates/TEMPLATE`` and ``values`` make."""
+    return _environment().get_template(template).render(values)
+
+
+@cache
+def _environment() -> Environment:
+    made = Environment(
+        loader=PackageLoader("mlkit.pages"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_printable,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {
+        "ago": words.ago, "moment": words.moment, "number": words.number,
+        "percent": words.percent, "sentence": words.sentence, "short": words.short,
+    }  # fmt: skip
+    made.globals |= {"kind": marks.kind, "icon": marks.icon, "symbol": marks.symbol}
+    return made
+
+
+def _printable(value: Any) -> Any:
+    """Return what is put into a page; texts without control characters and lone surrogates."""
+    if isinstance(value, str) and not isinstance(value, Markup):
+        return words.printable(value)
+    return value

@@ -1,0 +1,89 @@
+"""Numbers, lengths of time and texts from anywhere, as people read them."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+_LONGEST: Final = 80
+NOTHING: Final = "–"  # noqa: RUF001  # the dash is meant
+
+
+def length(span: timedelta) -> str:
+    """Return a length of time in its largest unit that counts to two.
+
+    >>> length(timedelta(hours=50)), length(timedelta(minutes=100)), length(timedelta(seconds=20))
+    ('2 d', '100 min', '20 s')
+    """
+    seconds = max(0, int(span.total_seconds()))
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+def ago(moment: datetime, now: datetime) -> str:
+    """Return how long ago a moment was.
+
+    >>> ago(datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 4, tzinfo=UTC))
+    '3 d ago'
+    """
+    return f"{length(now - moment)} ago"
+
+
+def moment(at: datetime) -> str:
+    """Return a time to the minute.
+
+    >>> moment(datetime(2026, 3, 1, 9, 5, tzinfo=UTC))
+    '2026-03-01 09:05'
+    """
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M}"
+
+
+def number(value: float | None) -> str:
+    """Return a number with three significant digits, in full where that is short.
+
+    >>> number(0.12345), number(31_415.9), number(2e-9), number(None) == NOTHING
+    ('0.123', '31,416', '2e-09', True)
+    """
+    if value is None:
+        return NOTHING
+    if 1000 <= abs(value) < 1e9:
+        return f"{value:,.0f}"
+    return f"{value:.3g}"
+
+
+def percent(share: float | None) -> str:
+    """Return a share in percent; one that is nearly nothing is not called nothing.
+
+    >>> percent(0.5), percent(0.012), percent(0.0002), percent(0.0)
+    ('50%', '1.2%', '<0.1%', '0%')
+    """
+    if share is None:
+        return NOTHING
+    points = 100 * share
+    if 0 < points < 0.1:
+        return "<0.1%"
+    return f"{points:.0f}%" if points >= 10 or points == round(points) else f"{points:.1f}%"
+
+
+def printable(text: str) -> str:
+    """Return ``text`` without what steers a terminal or a browser: data may come from anyone."""
+    return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
+
+
+def short(text: object, most: int = _LONGEST) -> str:
+    """Return the beginning of a text that may be of any length.
+
+    >>> short("a" * 100, 5)
+    'aaaa…'
+    """
+    whole = str(text)
+    return whole if len(whole) <= most else whole[: most - 1] + "…"
+
+
+def sentence(text: str) -> str:
+    """Return ``text`` as a sentence begins.
+
+    >>> sentence("look upstream")
+    'Look upstream'
+    """
+    return text[:1].upper() + text[1:]
