@@ -3,7 +3,7 @@
 import msgspec
 import pyarrow as pa
 
-from mlkit.flows import deploy, evidence, silence, verdicts
+from mlkit.flows import alert_policy, deploy, evidence, silence, verdicts
 from mlkit.flows.evidence import Window
 from mlkit.project import Project
 from mlkit.steps import diagnosis, drift, metrics, performance, prediction_columns
@@ -77,7 +77,8 @@ def check(project: Project, model: str, *, window: str | None = None) -> Perform
     report = PerformanceReport(
         **verdicts.common(project, version, checked), rows=checked.rows, coverage=checked.coverage
     )
-    verdicts.record(project, report, checked)
+    severity = alert_policy.severity_of_loss(result.low, result.limit)
+    verdicts.record(project, report, checked, severity=severity)
     if window is None:
         silence.watch_actuals(
             project, model, stretch.start, answered=answered.num_rows, known=checked.rows

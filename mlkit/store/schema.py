@@ -25,7 +25,7 @@ from mlkit.store.engine import APPLICATION_ID, Database, sqlite_driver
 
 metadata = Base.metadata
 
-HEAD = "0002"
+HEAD = "0003"
 
 
 def revision(database: Database) -> str | None:
