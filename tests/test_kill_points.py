@@ -45,6 +45,8 @@ CASES = {
     "journal.moved": Case("log show churn"),
     "actuals.written": Case("actual add actuals.csv"),
     "report.written": Case("drift check churn --window 90d", then=3),
+    "alert.claimed": Case("drift check churn --window 90d", then=3),
+    "alert.sent": Case("drift check churn --window 90d", then=3),
     "seal.file": Case("log seal --older-than 1h"),
     "prune.row": Case("job run prune", code=1),
     "job.claimed": Case("job run backup", code=-signal.SIGKILL),

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from mlkit.flows.messages import Message
+from mlkit.flows.messages import Message, on_one_line
 from mlkit.settings import Alerts
 
 _SMTPS_PORT: Final = 465
@@ -31,8 +31,7 @@ def send(message: Message, settings: Alerts) -> None:
 def letter(message: Message, settings: Alerts) -> EmailMessage:
     """Return the letter, with a subject on one line."""
     mail = EmailMessage()
-    line = "".join(c if c.isprintable() else " " for c in f"[mlkit] {message.text}")
-    mail["Subject"] = line[:_SUBJECT_CHARS]
+    mail["Subject"] = on_one_line(f"[mlkit] {message.text}")[:_SUBJECT_CHARS]
     mail["From"] = settings.mail_from or settings.mail_to[0]
     mail["To"] = ", ".join(settings.mail_to)
     mail["Date"] = format_datetime(message.at)

@@ -88,3 +88,12 @@ def trial(project: str, at: datetime) -> Message:
         event="test", id="test", status="test", project=project, at=at, summary=summary,
         text=f"test: {summary}", next=("mlkit alert list",),
     )  # fmt: skip
+
+
+def on_one_line(text: str) -> str:
+    r"""Return ``text`` without control characters: it may quote a user's data.
+
+    >>> on_one_line("a\r\nBcc: b")
+    'a  Bcc: b'
+    """
+    return "".join(letter if letter.isprintable() else " " for letter in text)

@@ -137,13 +137,16 @@ def _deadline(line: socket.socket, timeout_s: float) -> Iterator[None]:
     timer = threading.Timer(timeout_s, end)
     timer.daemon = True
     timer.start()
+    late = UnreachableError(f"no answer within {timeout_s:g} s")
     try:
         yield
     except (OSError, HTTPException) as error:
-        late = over.is_set() or isinstance(error, TimeoutError)
-        raise UnreachableError(
-            f"no answer within {timeout_s:g} s" if late else _said(error)
-        ) from error
+        if over.is_set() or isinstance(error, TimeoutError):
+            raise late from error
+        raise UnreachableError(_said(error)) from error
+    else:
+        if over.is_set():  # half an answer, taken for a whole one
+            raise late
     finally:
         timer.cancel()
         timer.join()

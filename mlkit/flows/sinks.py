@@ -18,7 +18,7 @@ from typing import Final
 import msgspec
 
 from mlkit.flows import mail, pinned, webhook_shapes
-from mlkit.flows.messages import Message
+from mlkit.flows.messages import Message, on_one_line
 from mlkit.settings import Alerts
 
 _log = logging.getLogger("mlkit.alerts")
@@ -48,13 +48,13 @@ def send(sink: str, message: Message, settings: Alerts) -> str | None:
     try:
         _SINKS[sink](message, settings)
     except _FAILURES as error:
-        return _plain(_without_secrets(_explain(error), settings))[:_SHOWN]
+        return on_one_line(_without_secrets(_explain(error), settings))[:_SHOWN]
     return None
 
 
 def _to_log(message: Message, _settings: Alerts) -> None:
     steps = f" (next: {'; '.join(message.next)})" if message.next else ""
-    _log.warning("%s", _plain(message.text + steps))
+    _log.warning("%s", on_one_line(message.text + steps))
 
 
 def _to_command(message: Message, settings: Alerts) -> None:
@@ -99,7 +99,7 @@ def heartbeat(settings: Alerts) -> str | None:
             return "alerts.heartbeat_url is not an http or https URL"
         pinned.get(settings.heartbeat_url, timeout_s=settings.timeout_s)
     except _FAILURES as error:
-        return _plain(_without_secrets(str(error), settings))[:_SHOWN]
+        return on_one_line(_without_secrets(str(error), settings))[:_SHOWN]
     return None
 
 
@@ -121,11 +121,6 @@ def _without_secrets(text: str, settings: Alerts) -> str:
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         text = text.replace(secret, "***")
     return text
-
-
-def _plain(text: str) -> str:
-    """Return ``text`` on one line without control characters: it may quote a user's data."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 _SINKS: Final[Mapping[str, Callable[[Message, Alerts], None]]] = {

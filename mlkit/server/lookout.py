@@ -20,6 +20,7 @@ class Lookout:
     def __init__(self, project: Project, *, every_s: float = _EVERY_S) -> None:
         self._project = project
         self._every_s = every_s
+        self._patience_s = duration(project.settings.jobs.late_after).total_seconds()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lookout", daemon=True)
 
@@ -33,14 +34,14 @@ class Lookout:
         self._thread.join()
 
     def _run(self) -> None:
-        patience_s = duration(self._project.settings.jobs.late_after).total_seconds()
+        """Look again and again; a machine that slept gives its clock that time anew."""
         watched_s, trouble = 0.0, ""
         last = self._project.now()
         while not self._over.wait(self._every_s):
             now = self._project.now()
             slept = (now - last).total_seconds() > 3 * self._every_s  # as did whatever runs jobs
             watched_s, last = 0.0 if slept else watched_s + self._every_s, now
-            if watched_s >= patience_s:
+            if watched_s >= self._patience_s:
                 trouble = self._look(trouble)
 
     def _look(self, trouble: str) -> str:
