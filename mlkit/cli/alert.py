@@ -91,12 +91,14 @@ def _render(found: "list[AlertLine]") -> None:
     if not found:
         click.echo("no alert is ongoing")
         return
-    headers = ("id", "status", "severity", "since", "seen", "summary", "next")
-    rows = [
-        (a.id, _status(a), a.severity, a.opened_at, _seen(a), a.summary, "; ".join(a.next) or None)
-        for a in found
-    ]
+    headers = ("id", "status", "severity", "since", "seen", "summary")
+    rows = [(a.id, _status(a), a.severity, a.opened_at, _seen(a), a.summary) for a in found]
     output.print_table(headers, rows)
+    for line in found:
+        if line.next:  # not in the table: a command that is folded cannot be copied
+            click.echo(f"alert {line.id}, what to do next:")
+        for command in line.next:
+            click.echo(f"  {command}")
     for line in found:
         for lost in line.undelivered:
             click.echo(f"alert {line.id} was not delivered to {_missed(lost)}", err=True)
