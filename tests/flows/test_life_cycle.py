@@ -287,6 +287,19 @@ def test_two_of_three_open_an_alert_and_two_in_a_row_end_it(
     assert [bool(keys) for keys in seen] == [False] * 5 + [True] * 4 + [False]
 
 
+def test_a_model_that_is_wrong_most_of_the_time_is_critical(
+    trained: Project, churn: Any, answer: Any
+) -> None:
+    frame = churn(rows=300, seed=5).drop(columns="since")
+    frame["churned"] = frame["churned"].map({"yes": "no", "no": "yes"})
+    answer(trained, frame)
+    checked = monitor.check_performance(trained, "churn")
+    assert checked.low is not None
+    assert checked.low > 1.5 * checked.limit
+    (alert,) = alerting.ongoing(trained)
+    assert (alert.key, alert.severity) == ("performance:churn", "critical")
+
+
 def test_the_length_of_a_digest_is_bounded_by_what_ended_since(clocked: Any, hook: Any) -> None:
     project = clocked.alerts(webhook_url=hook.url, digest="daily")
     raised(project, "drift:old")
