@@ -4,7 +4,7 @@ Change a time, remove a line, or add a file with `run(project) -> str` and a lin
 now with `mlkit job run NAME`; have them run by `mlkit daemon`, cron or systemd (`mlkit job -h`).
 """
 
-from jobs import backup, drift, performance, prune, retrain
+from jobs import alerts, backup, drift, performance, prune, retrain
 from mlkit.timetable import Job
 
 TIMETABLE = (
@@ -13,4 +13,5 @@ TIMETABLE = (
     Job("retrain", retrain.run, at="35 1 * * *"),
     Job("backup", backup.run, at="15 3 * * *"),
     Job("prune", prune.run, at="45 3 * * SUN"),
+    Job("alerts", alerts.run, at="*/5 * * * *"),
 )

@@ -17,7 +17,7 @@ import msgspec
 from mlkit import supervisor
 from mlkit.child import FAILED, LOST, OK, Order, Report
 from mlkit.errors import BusyError
-from mlkit.flows import alerting
+from mlkit.flows import alert_policy, alerting
 from mlkit.project import Project
 from mlkit.settings import duration
 from mlkit.store import failpoints, processes, runs
@@ -191,11 +191,13 @@ def _announce(project: Project, run: JobRun) -> None:
 
 
 def _raise_alert(project: Project, job: str, status: str, summary: str) -> None:
+    with project.read() as s:
+        last = [run.status for run in runs.history(s, job, limit=5) if run.status != runs.RUNNING]
     alerting.raise_alert(
         project,
         key=f"job:{job}",
         kind="job",
-        severity="warning",
+        severity=alert_policy.severity_of_runs(last),
         model=None,
         summary=f"job {job} {status}: {summary}",
         details={"job": job, "status": status},

@@ -4,8 +4,9 @@
 """
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, timedelta, tzinfo
 from typing import Annotated, Any, Literal, NamedTuple
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 from msgspec import Meta, Struct
@@ -18,6 +19,38 @@ Count = Annotated[int, Meta(ge=0)]
 Seconds = Annotated[float, Meta(ge=0)]
 Duration = Annotated[str, Meta(pattern=r"^[1-9][0-9]*(m|h|d|w)$")]
 Reference = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+OptionalDuration = Annotated[str, Meta(pattern=r"^([1-9][0-9]*(m|h|d|w)|off)$")]
+InARow = Annotated[int, Meta(ge=1, le=99)]
+OutOf = Annotated[str, Meta(pattern=r"^[1-9][0-9]? of [1-9][0-9]?$")]
+
+
+def zone(name: str) -> tzinfo:
+    """Return the time zone of that name; raises ValueError.
+
+    >>> zone("UTC")
+    datetime.timezone.utc
+    """
+    if name == "UTC":
+        return UTC  # needs no files, which a small container may lack
+    try:
+        return ZoneInfo(name)
+    except (OSError, ValueError, ZoneInfoNotFoundError) as error:
+        raise ValueError(
+            f"no time zone '{name}'; write for example Europe/Berlin (a machine without any takes "
+            "them from the package tzdata)"
+        ) from error
+
+
+def out_of(text: str) -> tuple[int, int]:
+    """Return the two numbers of a rule such as "2 of 3"; raises ValueError if none can meet it.
+
+    >>> out_of("2 of 3")
+    (2, 3)
+    """
+    few, many = map(int, text.split(" of "))
+    if few > many:
+        raise ValueError(f"'{text}' can never come true; write for example 2 of 3")
+    return few, many
 
 
 class _Section(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -242,17 +275,67 @@ class Jobs(_Section, frozen=True):
     catch_up: Annotated[
         Duration, Meta(description="a slot missed by no more than this runs once after downtime")
     ] = "1d"
+    late_after: Annotated[
+        Duration,
+        Meta(description="a job that no clock has started this long after its slot is late"),
+    ] = "30m"
     keep: Annotated[Duration, Meta(description="age at which run records are deleted")] = "90d"
 
 
 class Alerts(_Section, frozen=True):
-    """Where alerts go, besides the log."""
+    """When an alert opens, who is told of it, when, and where."""
 
+    open_after: Annotated[
+        OutOf, Meta(description="bad verdicts among the last ones that open an alert: 2 of 3")
+    ] = "1 of 1"
+    resolve_after: Annotated[
+        InARow, Meta(description="good verdicts in a row that end an alert")
+    ] = 1
+    cool_down: Annotated[
+        OptionalDuration,
+        Meta(
+            description="the end of an alert is told this much later; if the matter comes back "
+            "before, it is the same alert and nobody is told twice; off: at once"
+        ),
+    ] = "15m"
+    escalate_after: Annotated[
+        OptionalDuration,
+        Meta(
+            description="a warning that nobody has acknowledged for this long becomes critical; "
+            "off: never"
+        ),
+    ] = "3d"
+    quiet_hours: Annotated[
+        str,
+        Meta(
+            pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9])?$",
+            description="messages about warnings wait until the end of these hours, for example "
+            "22:00-07:00; critical ones never wait",
+        ),
+    ] = ""
+    digest: Annotated[
+        Literal["off", "daily", "weekly"],
+        Meta(description="gather the warnings in one message a day, or a week on Mondays"),
+    ] = "off"
+    digest_at: Annotated[
+        str,
+        Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", description="time of day of that message"),
+    ] = "08:00"
+    time_zone: Annotated[
+        str, Meta(description="time zone of quiet_hours and digest_at, such as Europe/Berlin")
+    ] = "UTC"
     command: Annotated[
         tuple[str, ...],
         Meta(description="argv of a program that gets each alert as JSON on its standard input"),
     ] = ()
     webhook_url: Annotated[str, Meta(description="URL that gets each alert as a JSON POST")] = ""
+    webhook_format: Annotated[
+        Literal["mlkit", "slack", "alertmanager"],
+        Meta(
+            description="shape of that JSON: mlkit's own, a Slack incoming webhook's, or that of "
+            "Alertmanager's /api/v2/alerts"
+        ),
+    ] = "mlkit"
     webhook_secret: Annotated[
         str, Meta(description="key of the X-Mlkit-Signature header (HMAC-SHA256 of the body)")
     ] = ""
@@ -264,6 +347,19 @@ class Alerts(_Section, frozen=True):
     mail_from: Annotated[str, Meta(description="sender address")] = ""
     mail_to: Annotated[tuple[str, ...], Meta(description="recipient addresses")] = ()
     timeout_s: Annotated[Seconds, Meta(description="patience with each of them")] = 10.0
+    heartbeat_url: Annotated[
+        str,
+        Meta(
+            description="URL that the job alerts asks for at each run, so that a service outside "
+            "notices when this machine is down"
+        ),
+    ] = ""
+
+    def __post_init__(self) -> None:
+        out_of(self.open_after)
+        if self.quiet_hours and len(set(self.quiet_hours.split("-"))) == 1:
+            raise ValueError("quiet hours begin and end at the same time; leave them empty")
+        zone(self.time_zone)
 
 
 class Backup(_Section, frozen=True):
@@ -287,6 +383,12 @@ class ModelSettings(_Section, frozen=True):
     retrain_data: Literal["log", "source"] | None = None
     retrain_window: Duration | None = None
     retrain_on: Literal["alert", "always", "never"] | None = None
+    alert_open_after: OutOf | None = None
+    alert_resolve_after: InARow | None = None
+
+    def __post_init__(self) -> None:
+        if self.alert_open_after is not None:
+            out_of(self.alert_open_after)
 
 
 class Settings(_Section, frozen=True):

@@ -46,6 +46,8 @@ CASES = {
     "actuals.written": Case("actual add actuals.csv"),
     "report.written": Case("drift check churn --window 90d", then=3),
     "baseline.stored": Case("drift baseline add churn spring --window 90d"),
+    "alert.claimed": Case("drift check churn --window 90d", then=3),
+    "alert.sent": Case("drift check churn --window 90d", then=3),
     "seal.file": Case("log seal --older-than 1h"),
     "prune.row": Case("job run prune", code=1),
     "job.claimed": Case("job run backup", code=-signal.SIGKILL),

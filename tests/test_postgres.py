@@ -16,9 +16,12 @@ from typing import Any
 import msgspec
 import pandas as pd
 import pytest
+from alembic import command
+from alembic.config import Config
 from sqlalchemy import create_engine, select, text
 
 from mlkit.flows import (
+    alerting,
     backup,
     baselines,
     deploy,
@@ -30,9 +33,12 @@ from mlkit.flows import (
     retrain,
     status,
     train,
+    upkeep,
 )
 from mlkit.project import Project, create_project
-from mlkit.store import audit, registry
+from mlkit.settings import Alerts
+from mlkit.store import alerts, audit, outbox, registry, schema
+from mlkit.store.engine import Database
 
 PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 ACCOUNT = "postgres" if os.getuid() == 0 else None  # the server refuses to run as root
@@ -161,3 +167,74 @@ def test_two_clocks_that_start_a_slot_together_run_it_once(shop: Project) -> Non
     assert sorted(result["ran"] for result in results) == [False, True]
     listed = json.loads(subprocess.check_output([*words, "history", "--json"]))
     assert [row["status"] for row in listed] == ["ok"]
+
+
+def test_an_alert_lives_and_is_told_once_by_many(shop: Project, tmp_path: Path) -> None:
+    clock = tmp_path / "clock"
+    clock.write_text("2026-01-05T12:00:00+00:00")
+    told = tmp_path / "told"
+    code = f"import sys; open({str(told)!r}, 'a').write(sys.stdin.read() + chr(10))"
+    chosen = Alerts(command=(sys.executable, "-c", code), digest="daily", escalate_after="2d")
+    settings = msgspec.structs.replace(shop.settings, alerts=chosen)
+    project = Project(shop.root, settings, shop.database, clock)
+
+    def see(number: int) -> bool:
+        return alerting.raise_alert(
+            project, key=f"drift:m{number % 3}", kind="drift", severity="warning", model=None,
+            summary="moved", details={},
+        )  # fmt: skip
+
+    def tend(_: int) -> str:
+        return upkeep.tend(project)
+
+    def texts() -> list[str]:
+        lines = told.read_text().splitlines() if told.exists() else []
+        return sorted(json.loads(line)["text"] for line in lines)
+
+    with ThreadPoolExecutor(6) as pool:
+        assert sum(pool.map(see, range(12))) == 3
+        assert alerting.resolve(project, "drift:m0", "gone")
+        assert not see(0)  # taken up again
+        assert [line.flaps for line in alerting.ongoing(project)] == [1, 0, 0]
+        alerting.ack(project, 1)
+        alerting.snooze(project, 2, "1d")
+        clock.write_text("2026-01-06T08:00:00+00:00")
+        list(pool.map(tend, range(6)))
+        assert texts() == ["digest: 2 ongoing, 0 ended in shop"]
+        told.unlink()
+        clock.write_text("2026-01-08T07:00:00+00:00")
+        list(pool.map(tend, range(6)))
+        upkeep.tend(project)
+    # the snooze of the second is over (its reminder waits for the digest), the third is critical
+    assert [text for text in texts() if text.startswith("escalated")] == ["escalated: moved"]
+    assert [line.severity for line in alerting.ongoing(project)] == [
+        "warning", "warning", "critical",
+    ]  # fmt: skip
+
+
+def test_an_old_database_gets_the_new_columns(server: str, tmp_path: Path) -> None:
+    url = f"{server}/old{time.monotonic_ns()}"
+    root = create_engine(f"{server}/postgres", isolation_level="AUTOCOMMIT")
+    with root.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {url.rpartition('/')[2]}"))
+    root.dispose()
+    database = Database(url)
+    config = Config()
+    folder = Path(schema.__file__).with_name("migrations")
+    config.set_main_option("script_location", str(folder))
+    with database.write() as s:
+        config.attributes["connection"] = s.connection()
+        command.upgrade(config, "0002")
+        s.execute(text(
+            "INSERT INTO alert (key, kind, severity, summary, details, opened_at, last_seen_at, "
+            "times_seen) VALUES ('drift:a', 'drift', 'warning', '', '{}', now(), now(), 1)"
+        ))  # fmt: skip
+        s.execute(text(
+            "INSERT INTO alert_delivery (alert_id, event, sink, attempts) "
+            "VALUES (1, 'firing', 'webhook', 20), (1, 'firing', 'mail', 19)"
+        ))  # fmt: skip
+    schema.upgrade(database)
+    with database.read() as s:
+        assert outbox.sinks_waiting(s) == ["mail"]
+        assert [alert.flaps for alert in alerts.ongoing(s)] == [0]
+    database.dispose()

@@ -242,4 +242,6 @@ def test_the_plan_shows_the_next_slot_and_the_last_run(project: Project) -> None
 def test_the_shipped_timetable_loads() -> None:
     root = Path(__file__).parents[1]
     shipped = timetable.load(Project(root=root, settings=None, database=None))  # type: ignore[arg-type]
-    assert [job.name for job in shipped] == ["drift", "performance", "retrain", "backup", "prune"]
+    assert [job.name for job in shipped] == [
+        "drift", "performance", "retrain", "backup", "prune", "alerts",
+    ]  # fmt: skip

@@ -7,28 +7,34 @@ import click
 from mlkit.cli import output
 
 if TYPE_CHECKING:
-    from mlkit.flows.alerting import AlertLine, Outcome
+    from mlkit.flows.alerting import AlertLine, Outcome, Undelivered
     from mlkit.project import Project
 
 
 @click.group()
 def alert() -> None:
-    """List, acknowledge and test alerts.
+    """List, acknowledge, snooze and test alerts.
 
     An alert is one row for as long as its matter lasts; it ends by itself when the matter does.
     """
 
 
 @alert.command("list")
-@click.option("--all", "show_all", is_flag=True, help="Show alerts that have ended, too.")
+@click.option(
+    "--open", "show", flag_value="open", help="Only those nobody has acknowledged or snoozed."
+)
+@click.option("--all", "show", flag_value="all", help="Show alerts that have ended, too.")
 @click.option("--limit", default=50, show_default=True, help="Most alerts to show with --all.")
 @output.json_option
 @output.with_project
-def list_(project: "Project", *, show_all: bool, limit: int, as_json: bool) -> None:
-    """List the ongoing alerts."""
+def list_(project: "Project", *, show: str | None, limit: int, as_json: bool) -> None:
+    """List the ongoing alerts, and what to do about each."""
     from mlkit.flows import alerting
 
-    found = alerting.newest(project, limit) if show_all else alerting.ongoing(project)
+    if show == "all":
+        found = alerting.newest(project, limit)
+    else:
+        found = alerting.unattended(project) if show else alerting.ongoing(project)
     output.emit(found, as_json=as_json, render=_render)
 
 
@@ -49,6 +55,27 @@ def ack(project: "Project", *, alert_id: int, as_json: bool) -> None:
 
 
 @alert.command()
+@click.argument("alert_id", metavar="ID", type=int)
+@click.option("--for", "length", required=True, metavar="TIME", help="How long: 90m, 4h, 2d or 1w.")
+@output.json_option
+@output.with_project
+def snooze(project: "Project", *, alert_id: int, length: str, as_json: bool) -> None:
+    """Send nothing about the alert ID for a time.
+
+    If it still goes on then, everybody is reminded.
+    """
+    from mlkit.flows import alerting
+
+    output.emit(
+        alerting.snooze(project, alert_id, length),
+        as_json=as_json,
+        render=lambda line: click.echo(
+            f"alert {line.id} is silent until {output.cell(line.snoozed_until)}: {line.summary}"
+        ),
+    )
+
+
+@alert.command()
 @output.json_option
 @output.with_project
 def test(project: "Project", *, as_json: bool) -> None:
@@ -65,12 +92,31 @@ def _render(found: "list[AlertLine]") -> None:
         click.echo("no alert is ongoing")
         return
     headers = ("id", "status", "severity", "since", "seen", "summary")
-    rows = [(a.id, a.status, a.severity, a.opened_at, a.times_seen, a.summary) for a in found]
+    rows = [(a.id, _status(a), a.severity, a.opened_at, _seen(a), a.summary) for a in found]
     output.print_table(headers, rows)
     for line in found:
+        if line.next:  # not in the table: a command that is folded cannot be copied
+            click.echo(f"alert {line.id}, what to do next:")
+        for command in line.next:
+            click.echo(f"  {command}")
+    for line in found:
         for lost in line.undelivered:
-            tried = f"{lost.attempts} attempts: {lost.error}"
-            click.echo(f"alert {line.id} was not delivered to {lost.sink}, {tried}", err=True)
+            click.echo(f"alert {line.id} was not delivered to {_missed(lost)}", err=True)
+
+
+def _status(line: "AlertLine") -> str:
+    if line.status == "snoozed":
+        return f"snoozed until {output.cell(line.snoozed_until)}"
+    return f"acked by {line.acked_by}" if line.status == "acked" else line.status
+
+
+def _seen(line: "AlertLine") -> str:
+    return f"{line.times_seen}, back {line.flaps} times" if line.flaps else str(line.times_seen)
+
+
+def _missed(lost: "Undelivered") -> str:
+    again = f"next at {output.cell(lost.next_attempt_at)}" if lost.next_attempt_at else "soon again"
+    return f"{lost.sink}, {lost.attempts} attempts: {lost.error or 'on its way'} ({again})"
 
 
 def _render_outcomes(outcomes: "list[Outcome]") -> None:

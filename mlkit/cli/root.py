@@ -43,7 +43,7 @@ COMMANDS = {
     "log": ("log", "log", "Show, export and seal the prediction log."),
     "job": ("job", "job", "List, run and schedule the jobs of this machine."),
     "daemon": ("daemon", "daemon", "Run the jobs of this project when they are due."),
-    "alert": ("alert", "alert", "List, acknowledge and test alerts."),
+    "alert": ("alert", "alert", "List, acknowledge, snooze and test alerts."),
     "backup": ("backup", "backup", "Create, verify and restore backups."),
     "token": ("token", "token", "Create, list and revoke access tokens of the server."),
     "db": ("db", "db", "Show and upgrade the schema of the database."),

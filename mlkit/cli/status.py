@@ -30,10 +30,10 @@ def status(project: "Project", *, as_json: bool) -> None:
 
 def _jobs(project: "Project") -> dict[str, Any]:
     """Return the plan of the timetable; one that cannot be read must not hide the rest."""
-    from mlkit import timetable
+    from mlkit import lateness, timetable
 
     try:
-        return {"jobs": timetable.plan(project), "problems": []}
+        return {"jobs": timetable.plan(project), "problems": lateness.problems(project)}
     except MlkitError as error:
         return {"jobs": [], "problems": [str(error)]}
 

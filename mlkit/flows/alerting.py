@@ -1,6 +1,7 @@
 """Tell people: one alert per ongoing matter, one message when it opens and one when it ends.
 
-Messages are written with the alert and sent afterwards; how, is in ``sinks``.
+Messages are written with the alert and sent afterwards (``outbox``); what time brings about, an
+escalation or the end of a snooze, is in ``upkeep``.
 """
 
 from collections.abc import Collection, Mapping
@@ -10,23 +11,26 @@ from typing import Any, Literal
 import msgspec
 from sqlalchemy.orm import Session
 
-from mlkit.errors import BusyError, ConflictError
-from mlkit.flows import messages, sinks
+from mlkit import settings as settings_module
+from mlkit.errors import ConflictError, InvalidInputError
+from mlkit.flows import alert_policy, messages, next_steps, outbox, sinks
+from mlkit.flows.outbox import Delivered, deliver
 from mlkit.project import Project
-from mlkit.settings import Alerts
 from mlkit.store import alerts, audit
-from mlkit.store.alerts import Alert, AlertDelivery, Severity
+from mlkit.store import outbox as letters
+from mlkit.store.alerts import Alert, Severity
 
-MAX_ATTEMPTS = 20
+__all__ = ("Delivered", "deliver")  # and what is defined below: one name for those who tell
 
 
 class Undelivered(msgspec.Struct, frozen=True, kw_only=True):
-    """A message that has not reached its sink; no more is tried after ``MAX_ATTEMPTS``."""
+    """A message that has not reached its sink; it is tried again at ``next_attempt_at``."""
 
     sink: str
     event: str
     attempts: int
     error: str | None
+    next_attempt_at: datetime | None
 
 
 class AlertLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,7 +41,7 @@ class AlertLine(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     severity: str
     model: str | None
-    status: Literal["open", "acked", "resolved"]
+    status: Literal["open", "acked", "snoozed", "resolved"]
     summary: str
     details: dict[str, Any]
     opened_at: datetime
@@ -47,14 +51,12 @@ class AlertLine(msgspec.Struct, frozen=True, kw_only=True):
     acked_by: str | None
     resolved_at: datetime | None
     resolution: str | None
+    snoozed_until: datetime | None
+    snoozed_by: str | None
+    escalated_at: datetime | None
+    flaps: int
+    next: tuple[str, ...]
     undelivered: tuple[Undelivered, ...]
-
-
-class Delivered(msgspec.Struct, frozen=True):
-    """How many messages were sent, and how many failed and will be tried again."""
-
-    sent: int
-    failed: int
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -88,7 +90,7 @@ def raise_alert(
         last_seen_at=now,
     )
     with project.write() as s:
-        return open_in(s, project.settings.alerts, new)
+        return open_in(s, project, new)
 
 
 def resolve(project: Project, key: str, reason: str) -> bool:
@@ -108,19 +110,34 @@ def resolve_model(project: Project, model: str, kinds: Collection[str], reason: 
         return sum([resolve_in(s, project, alert, reason) for alert in found])
 
 
-def open_in(s: Session, settings: Alerts, new: Alert) -> bool:
-    """Open or update an alert in a transaction that is under way."""
-    opened = alerts.open_or_update(s, new)
-    if opened:
-        alerts.enqueue(s, new.id, "firing", sinks.configured(settings))
-    return opened
+def open_in(s: Session, project: Project, new: Alert) -> bool:
+    """Open or update an alert in a transaction that is under way; tell whether it is a new one.
+
+    One that ended less than ``alerts.cool_down`` ago is taken up again, and nobody is told twice.
+    A warning that has become critical is told; how severe an alert is never falls.
+    """
+    ended = None
+    if not alerts.update_ongoing(s, new):
+        ended = _take_up(s, project, new)
+        if ended is None:
+            new.unattended_since = new.opened_at
+            if alerts.add(s, new):
+                outbox.announce(s, project, new, "firing")
+                return True
+            alerts.update_ongoing(s, new)
+    worse = new.severity == "critical" and alerts.worsen(s, new.key, new.last_seen_at)
+    if worse or ended is not None:
+        for alert in alerts.ongoing(s, key=new.key):
+            s.refresh(alert)
+            _tell_of_more(s, project, alert, ended=ended, worse=worse)
+    return False
 
 
 def resolve_in(s: Session, project: Project, alert: Alert, reason: str) -> bool:
     """End an alert in a transaction that is under way."""
     ended = alerts.resolve(s, alert, reason, project.now())
     if ended:
-        alerts.enqueue(s, alert.id, "resolved", sinks.configured(project.settings.alerts))
+        outbox.announce(s, project, alert, "resolved")
     return ended
 
 
@@ -137,82 +154,100 @@ def ack(project: Project, alert_id: int) -> AlertLine:
                 details={"alert": alert_id},
             )  # fmt: skip
         s.refresh(alert)
-        return _line(alert)
+        return _line(alert, now)
+
+
+def snooze(project: Project, alert_id: int, length: str) -> AlertLine:
+    """Let nobody be told of the alert for a time; raises NotFoundError, ConflictError."""
+    now = project.now()
+    try:
+        until = now + settings_module.duration(length)
+    except OverflowError as error:
+        raise InvalidInputError(f"'{length}' is too long; write for example 4h or 3d") from error
+    with project.write() as s:
+        alert = alerts.get(s, alert_id)
+        if not alerts.snooze(s, alert, project.actor, until):
+            raise ConflictError(f"alert {alert_id} ({alert.key}) has ended: {alert.resolution}")
+        audit.record(
+            s, now, actor=project.actor, action="snooze", subject=alert.key,
+            details={"alert": alert_id, "until": until.isoformat()},
+        )  # fmt: skip
+        s.refresh(alert)
+        return _line(alert, now)
 
 
 def ongoing(project: Project, *, model: str | None = None) -> list[AlertLine]:
     """Return the alerts that have not ended, oldest first."""
+    now = project.now()
     with project.read() as s:
-        return [_line(alert) for alert in alerts.ongoing(s, model=model)]
+        return [_line(alert, now) for alert in alerts.ongoing(s, model=model)]
+
+
+def unattended(project: Project) -> list[AlertLine]:
+    """Return the ongoing alerts that nobody has acknowledged or snoozed, oldest first."""
+    return [line for line in ongoing(project) if line.status == "open"]
 
 
 def newest(project: Project, limit: int) -> list[AlertLine]:
     """Return the newest alerts, ended ones too, newest first."""
+    now = project.now()
     with project.read() as s:
-        return [_line(alert) for alert in alerts.newest(s, limit)]
+        return [_line(alert, now) for alert in alerts.newest(s, limit)]
 
 
 def of_model(project: Project, model: str, *, since: datetime, limit: int) -> list[AlertLine]:
     """Return the alerts about ``model`` that were ongoing at ``since`` or later, newest first."""
+    now = project.now()
     with project.read() as s:
-        return [_line(alert) for alert in alerts.since(s, model, since, limit)]
-
-
-def deliver(project: Project) -> Delivered:
-    """Send what is in the outbox; what fails is recorded and sent by a later call.
-
-    Every message arrives at least once, in order for each sink; its ``id`` stays the same. Never
-    raises because of a sink, a lock or another process that is delivering.
-    """
-    try:
-        with project.lock("deliver", busy="another process is delivering alerts"):
-            return _deliver(project)
-    except BusyError:
-        return Delivered(0, 0)  # the other process, or the next call, sends them
+        return [_line(alert, now) for alert in alerts.since(s, model, since, limit)]
 
 
 def test(project: Project) -> list[Outcome]:
-    """Send a test message to every sink that is set, and return how each fared."""
+    """Send a test message to every sink that is set, and return how each fared.
+
+    What a sink that works has failed to take before is sent to it, too.
+    """
     settings = project.settings.alerts
     message = messages.trial(project.root.name, project.now())
     outcomes = {name: sinks.send(name, message, settings) for name in sinks.configured(settings)}
+    with project.write() as s:
+        for name, error in outcomes.items():
+            if error is None:
+                letters.retry_now(s, name, project.now())
+    deliver(project)
+    if settings.heartbeat_url:
+        outcomes["heartbeat"] = sinks.heartbeat(settings)
     return [Outcome(name, error is None, error) for name, error in outcomes.items()]
 
 
-def _deliver(project: Project) -> Delivered:
-    with project.read() as s:
-        waiting = alerts.undelivered(s, max_attempts=MAX_ATTEMPTS)
-    down: set[str] = set()
-    sent = 0
-    for delivery in waiting:
-        if delivery.sink in down:
-            continue  # keeps the order, and a sink that is down costs one timeout, not many
-        if _send(project, delivery):
-            sent += 1
-        else:
-            down.add(delivery.sink)
-    return Delivered(sent, sum(delivery.sink in down for delivery in waiting))
+def _take_up(s: Session, project: Project, new: Alert) -> datetime | None:
+    """Reopen the last alert of this key if it has only just ended; return when that was."""
+    cool_down = alert_policy.length(project.settings.alerts.cool_down)
+    if cool_down is None:
+        return None
+    return alerts.reopen(s, new, ended_after=new.last_seen_at - cool_down)
 
 
-def _send(project: Project, delivery: AlertDelivery) -> bool:
-    error = sinks.send(
-        delivery.sink, messages.about(delivery, project.root.name), project.settings.alerts
-    )
-    with project.write() as s:
-        at = project.now() if error is None else None
-        alerts.record_attempt(s, delivery.id, delivered_at=at, error=error)
-    return error is None
+def _tell_of_more(
+    s: Session, project: Project, alert: Alert, *, ended: datetime | None, worse: bool
+) -> None:
+    """Correct whoever was told that the alert had ended, and tell that it has become critical."""
+    if ended is not None:
+        misled = letters.recall(s, alert.id, ended, project.now())
+        outbox.announce(s, project, alert, "firing", to=misled)
+    if worse:
+        letters.hasten(s, alert.id, project.now())
+        outbox.announce(s, project, alert, "escalated")
 
 
-def _line(alert: Alert) -> AlertLine:
-    missing = [delivery for delivery in alert.deliveries if delivery.delivered_at is None]
+def _line(alert: Alert, now: datetime) -> AlertLine:
     return AlertLine(
         id=alert.id,
         key=alert.key,
         kind=alert.kind,
         severity=alert.severity,
         model=alert.model,
-        status="resolved" if alert.resolved_at else "acked" if alert.acked_at else "open",
+        status=_status(alert, now),
         summary=alert.summary,
         details=alert.details,
         opened_at=alert.opened_at,
@@ -222,9 +257,25 @@ def _line(alert: Alert) -> AlertLine:
         acked_by=alert.acked_by,
         resolved_at=alert.resolved_at,
         resolution=alert.resolution,
+        snoozed_until=alert.snoozed_until,
+        snoozed_by=alert.snoozed_by,
+        escalated_at=alert.escalated_at,
+        flaps=alert.flaps,
+        next=next_steps.of(alert),
         undelivered=tuple(
-            Undelivered(sink=d.sink, event=d.event, attempts=d.attempts, error=d.error)
-            for d in missing
-            if d.attempts
+            Undelivered(
+                sink=d.sink, event=d.event, attempts=d.attempts, error=d.error,
+                next_attempt_at=d.next_attempt_at,
+            )
+            for d in alert.deliveries
+            if d.attempts and d.delivered_at is None and d.dropped_at is None
         ),
-    )
+    )  # fmt: skip
+
+
+def _status(alert: Alert, now: datetime) -> Literal["open", "acked", "snoozed", "resolved"]:
+    if alert.resolved_at is not None:
+        return "resolved"
+    if alert.snoozed_until is not None and alert.snoozed_until > now:
+        return "snoozed"
+    return "acked" if alert.acked_at is not None else "open"

@@ -1,14 +1,14 @@
 """Checks of the database: sound, current, its trail unbroken, its times not in the future."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
 
 from mlkit.flows import backup
 from mlkit.flows.findings import Finding, fail, ok, warn
 from mlkit.project import Project, refuse_missing_database
-from mlkit.store import audit, processes, runs, schema
+from mlkit.store import audit, outbox, processes, runs, schema
 from mlkit.store.alerts import AlertDelivery
 from mlkit.store.audit import AuditEvent
 from mlkit.store.predictions import Prediction
@@ -16,6 +16,7 @@ from mlkit.store.runs import JobRun
 
 _SKEW = timedelta(minutes=5)
 _FAILED_ATTEMPTS = 3
+_OVERDUE = timedelta(hours=1)
 
 
 def database(project: Project) -> Iterator[Finding]:
@@ -91,17 +92,30 @@ def jobs(project: Project) -> Iterator[Finding]:
 
 
 def alerts(project: Project) -> Iterator[Finding]:
-    """Find messages that no sink would take."""
+    """Find messages that no sink would take, and those that nobody has sent in time."""
+    now = project.now()
     with project.read() as s:
-        stuck = s.scalars(
-            select(AlertDelivery).where(
-                AlertDelivery.delivered_at.is_(None), AlertDelivery.attempts >= _FAILED_ATTEMPTS
-            )
-        ).all()
+        waiting = s.scalars(select(AlertDelivery).where(outbox.WAITING)).all()
+    stuck = [delivery for delivery in waiting if delivery.attempts >= _FAILED_ATTEMPTS]
     for sink in sorted({delivery.sink for delivery in stuck}):
-        errors = [delivery.error for delivery in stuck if delivery.sink == sink]
+        errors = [delivery.error for delivery in stuck if delivery.sink == sink and delivery.error]
         yield warn(
-            f"{len(errors)} messages were not delivered by {sink}: {errors[-1]}", "mlkit alert test"
+            f"{sum(d.sink == sink for d in stuck)} messages were not delivered by {sink}: "
+            f"{errors[-1] if errors else 'an attempt was cut off'}",
+            "mlkit alert test",
         )
-    if not stuck:
+    tried = {delivery.sink for delivery in waiting if delivery.attempts}
+    unsent = [each for each in waiting if each.sink not in tried and _is_overdue(each, now)]
+    if unsent:
+        yield warn(
+            f"{len(unsent)} messages should have been sent by now: the job alerts does not run",
+            "mlkit job run alerts; is it in jobs/__init__.py, and does a clock run it?",
+        )
+    if not stuck and not unsent:
         yield ok("no message is stuck")
+
+
+def _is_overdue(delivery: AlertDelivery, now: datetime) -> bool:
+    due = delivery.next_attempt_at or delivery.created_at
+    sleeps = delivery.alert and delivery.alert.snoozed_until and delivery.alert.snoozed_until > now
+    return due is not None and due < now - _OVERDUE and not sleeps

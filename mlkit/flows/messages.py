@@ -1,18 +1,22 @@
 """The one shape of what people and programs are told about an alert."""
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
-from mlkit.store.alerts import AlertDelivery
+from mlkit.flows import next_steps
+from mlkit.store.alerts import Alert, Event
+
+_HAPPENED: Final = {"firing": "detected"}
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
     """What a sink sends as JSON; ``text`` is the line that a log, a chat or a mail subject shows.
 
     ``id`` stays the same when a message is sent again, ``dedupe_key`` for as long as its matter
-    lasts and when it comes back.
+    lasts and when it comes back. ``next`` are the commands that help. A digest has ``alerts``.
     """
 
     event: str
@@ -24,29 +28,56 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     version: int | None = None
     project: str
     at: datetime
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    escalated: bool = False
     summary: str
     details: dict[str, Any] = {}
     text: str
+    next: tuple[str, ...] = ()
+    alerts: "tuple[Message, ...]" = ()
 
 
-def about(delivery: AlertDelivery, project: str) -> Message:
-    """Return the message that a row of the outbox stands for."""
-    alert = delivery.alert
-    ended = delivery.event == "resolved"
+def about(alert: Alert, event: Event, *, number: int, project: str) -> Message:
+    """Return the message ``number`` of the outbox: what has happened to the alert."""
+    ended = event == "resolved"
+    times = {"resolved": alert.resolved_at, "escalated": alert.escalated_at}
     summary = f"{alert.key} ended: {alert.resolution}" if ended else alert.summary
     return Message(
-        event=f"{alert.kind}.{'resolved' if ended else 'detected'}",
-        id=str(delivery.id),
+        event=f"{alert.kind}.{_HAPPENED.get(event, event)}",
+        id=str(number),
         dedupe_key=alert.key,
-        status=delivery.event,
+        status="resolved" if ended else "firing",
         severity=alert.severity,
         model=alert.model,
         version=alert.details.get("version"),
         project=project,
-        at=(alert.resolved_at if ended else None) or alert.opened_at,
+        at=times.get(event) or alert.opened_at,
+        started_at=alert.opened_at,
+        ended_at=alert.resolved_at if ended else None,
+        escalated=alert.escalated_at is not None,
         summary=summary,
         details=alert.details,
-        text=f"{delivery.event}: {summary}",
+        text=f"{event}: {summary}",
+        next=() if ended else next_steps.of(alert),
+    )
+
+
+def gathered(alerts: Sequence[Message], *, number: int, project: str, at: datetime) -> Message:
+    """Return the message ``number`` of the outbox: a digest of what is told about each alert."""
+    firing = sum(message.status == "firing" for message in alerts)
+    summary = f"{firing} ongoing, {len(alerts) - firing} ended in {project}"
+    return Message(
+        event="digest",
+        id=str(number),
+        status="firing" if firing else "resolved",
+        severity="warning",
+        project=project,
+        at=at,
+        summary=summary,
+        text=f"digest: {summary}",
+        next=("mlkit alert list",),
+        alerts=tuple(alerts),
     )
 
 
@@ -55,5 +86,14 @@ def trial(project: str, at: datetime) -> Message:
     summary = f"a test message from {project}; nothing is wrong"
     return Message(
         event="test", id="test", status="test", project=project, at=at, summary=summary,
-        text=f"test: {summary}",
+        text=f"test: {summary}", next=("mlkit alert list",),
     )  # fmt: skip
+
+
+def on_one_line(text: str) -> str:
+    r"""Return ``text`` without control characters: it may quote a user's data.
+
+    >>> on_one_line("a\r\nBcc: b")
+    'a  Bcc: b'
+    """
+    return "".join(letter if letter.isprintable() else " " for letter in text)

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from mlkit import settings
 from mlkit.flows import (
+    alert_policy,
     causes,
     deploy,
     evidence,
@@ -82,7 +83,8 @@ def check(project: Project, model: str, *, window: str | None = None) -> Perform
     report = PerformanceReport(
         **verdicts.common(project, version, checked), rows=checked.rows, coverage=checked.coverage
     )
-    verdicts.record(project, report, checked)
+    severity = alert_policy.severity_of_loss(checked.low, checked.limit)
+    verdicts.record(project, report, checked, severity=severity)
     slices.announce(project, model, checked.verdict, checked.slices, checked.summary)
     if window is None:
         silence.watch_actuals(

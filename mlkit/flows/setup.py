@@ -35,6 +35,8 @@ _TAIL = """
 #retrain_data = "source"
 #retrain_window = "180d"
 #retrain_on = "never"
+#alert_open_after = "2 of 3"
+#alert_resolve_after = 2
 """
 
 _GITIGNORE = """\

@@ -1,29 +1,24 @@
 """Where a message about an alert can go: the log, a command, a webhook, a mailbox.
 
-What is sent, when, and how often it is tried is decided in ``alerting``.
+What is sent, when, and how often it is tried is decided in ``outbox``.
 """
 
 import hmac
-import ipaddress
 import logging
 import os
 import re
 import signal
 import smtplib
-import ssl
 import subprocess
 import tempfile
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping
-from email.message import EmailMessage
 from http.client import HTTPException
 from typing import Final
-from urllib.parse import urlsplit
 
 import msgspec
 
-from mlkit.flows.messages import Message
+from mlkit.flows import mail, pinned, webhook_shapes
+from mlkit.flows.messages import Message, on_one_line
 from mlkit.settings import Alerts
 
 _log = logging.getLogger("mlkit.alerts")
@@ -34,16 +29,8 @@ _FAILURES: Final = (
     smtplib.SMTPException,
     subprocess.SubprocessError,
 )
-_SMTPS_PORT: Final = 465
 _SHOWN: Final = 300
 _URL_MARKS: Final = re.compile(r"[/?&=#@:]+")
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """A redirect could lead a webhook to an address that nobody configured."""
-
-    def redirect_request(self, *_args: object, **_kwargs: object) -> None:
-        """Follow nothing."""
 
 
 def configured(settings: Alerts) -> tuple[str, ...]:
@@ -61,12 +48,13 @@ def send(sink: str, message: Message, settings: Alerts) -> str | None:
     try:
         _SINKS[sink](message, settings)
     except _FAILURES as error:
-        return _plain(_without_secrets(_explain(error), settings))[:_SHOWN]
+        return on_one_line(_without_secrets(_explain(error), settings))[:_SHOWN]
     return None
 
 
 def _to_log(message: Message, _settings: Alerts) -> None:
-    _log.warning("%s", _plain(message.text))
+    steps = f" (next: {'; '.join(message.next)})" if message.next else ""
+    _log.warning("%s", on_one_line(message.text + steps))
 
 
 def _to_command(message: Message, settings: Alerts) -> None:
@@ -93,81 +81,51 @@ def _to_command(message: Message, settings: Alerts) -> None:
 
 
 def _to_webhook(message: Message, settings: Alerts) -> None:
-    if urlsplit(settings.webhook_url).scheme not in ("http", "https"):
+    if not pinned.is_url(settings.webhook_url):
         raise ValueError("alerts.webhook_url is not an http or https URL")
-    body = msgspec.json.encode(message)
-    headers = {"Content-Type": "application/json", "User-Agent": "mlkit"}
+    content = webhook_shapes.encode(message, settings.webhook_format)
+    headers = {"Content-Type": "application/json"}
     if settings.webhook_secret:
-        digest = hmac.digest(settings.webhook_secret.encode(), body, "sha256").hex()
+        digest = hmac.digest(settings.webhook_secret.encode(), content, "sha256").hex()
         headers["X-Mlkit-Signature"] = f"sha256={digest}"
-    request = urllib.request.Request(settings.webhook_url, data=body, headers=headers)  # noqa: S310  # checked above
-    opener = urllib.request.build_opener(_NoRedirect)
-    with opener.open(request, timeout=settings.timeout_s):
-        return
+    body = pinned.Body(content, headers)
+    pinned.post(settings.webhook_url, body, timeout_s=settings.timeout_s)
 
 
-def _to_mail(message: Message, settings: Alerts) -> None:
-    if not settings.mail_to:
-        raise ValueError("alerts.mail_to names nobody")
-    mail = EmailMessage()
-    mail["Subject"] = _plain(f"[mlkit] {message.text}")[:200]
-    mail["From"] = settings.mail_from or settings.mail_to[0]
-    mail["To"] = ", ".join(settings.mail_to)
-    mail.set_content(msgspec.json.format(msgspec.json.encode(message), indent=2).decode())
-    with _mail_server(settings) as server:
-        if settings.smtp_starttls and settings.smtp_port != _SMTPS_PORT:
-            server.starttls(context=ssl.create_default_context())
-        if settings.smtp_user:
-            server.login(settings.smtp_user, settings.smtp_password)
-        server.send_message(mail)
-
-
-def _mail_server(settings: Alerts) -> smtplib.SMTP:
-    """Connect, under TLS at the port for it; no password leaves this machine in plain text."""
-    host, port, timeout = settings.smtp_host, settings.smtp_port, settings.timeout_s
-    if port == _SMTPS_PORT:
-        return smtplib.SMTP_SSL(host, port, timeout=timeout, context=ssl.create_default_context())
-    if settings.smtp_user and not settings.smtp_starttls and not _is_loopback(host):
-        raise ValueError(f"no password is sent to {host} in plain text; set alerts.smtp_starttls")
-    return smtplib.SMTP(host, port, timeout=timeout)
-
-
-def _is_loopback(host: str) -> bool:
+def heartbeat(settings: Alerts) -> str | None:
+    """Tell the service outside that this machine lives; return None, or what went wrong."""
     try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+        if not pinned.is_url(settings.heartbeat_url):
+            return "alerts.heartbeat_url is not an http or https URL"
+        pinned.get(settings.heartbeat_url, timeout_s=settings.timeout_s)
+    except _FAILURES as error:
+        return on_one_line(_without_secrets(str(error), settings))[:_SHOWN]
+    return None
 
 
 def _explain(error: Exception) -> str:
     if isinstance(error, subprocess.TimeoutExpired):
         return f"the command did not end within {error.timeout:g} s"
-    if isinstance(error, urllib.error.HTTPError):
-        return f"the webhook answered {error.code}" + (
-            "; redirects are not followed" if 300 <= error.code < 400 else ""
-        )
-    if isinstance(error, urllib.error.URLError):
-        return f"cannot reach the webhook: {error.reason}"
+    if isinstance(error, pinned.AnsweredError):
+        return f"the webhook {error}"
+    if isinstance(error, pinned.UnreachableError):
+        return f"cannot reach the webhook: {error}"
     return str(error) or type(error).__name__
 
 
 def _without_secrets(text: str, settings: Alerts) -> str:
-    """Return ``text`` without the secrets of the settings; any part of a webhook URL may be one."""
-    parts = [part for part in _URL_MARKS.split(settings.webhook_url)[1:] if len(part) > 3]
-    secrets = {settings.webhook_url, settings.webhook_secret, settings.smtp_password, *parts}
+    """Return ``text`` without the secrets of the settings; any part of a URL may be one."""
+    urls = (settings.webhook_url, settings.heartbeat_url)
+    parts = [part for url in urls for part in _URL_MARKS.split(url)[1:] if len(part) > 3]
+    secrets = {*urls, settings.webhook_secret, settings.smtp_password, *parts}
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         text = text.replace(secret, "***")
     return text
-
-
-def _plain(text: str) -> str:
-    """Return ``text`` on one line without control characters: it may quote a user's data."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 _SINKS: Final[Mapping[str, Callable[[Message, Alerts], None]]] = {
     "log": _to_log,
     "command": _to_command,
     "webhook": _to_webhook,
-    "mail": _to_mail,
+    "mail": mail.send,
 }

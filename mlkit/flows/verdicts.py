@@ -5,11 +5,11 @@ from typing import Any, Protocol
 import msgspec
 from sqlalchemy.orm import Session
 
-from mlkit.flows import alerting
+from mlkit.flows import alert_policy, alerting
 from mlkit.flows.evidence import Window
 from mlkit.project import Project
-from mlkit.store import alerts, failpoints
-from mlkit.store.alerts import Alert
+from mlkit.store import alerts, failpoints, reports
+from mlkit.store.alerts import Alert, Severity
 from mlkit.store.registry import ModelVersion
 from mlkit.store.reports import DriftReport, PerformanceReport
 
@@ -55,10 +55,16 @@ def common(project: Project, version: ModelVersion, checked: Checked) -> dict[st
     }
 
 
-def record(project: Project, report: DriftReport | PerformanceReport, checked: Checked) -> None:
+def record(
+    project: Project,
+    report: DriftReport | PerformanceReport,
+    checked: Checked,
+    *,
+    severity: Severity = "warning",
+) -> None:
     """Write the report, and open, update or end the alert that it asks for."""
     with project.write() as s:
-        record_in(s, project, report, checked)
+        record_in(s, project, report, checked, severity=severity)
 
 
 def record_in(
@@ -67,30 +73,48 @@ def record_in(
     report: DriftReport | PerformanceReport,
     checked: Checked,
     *,
+    severity: Severity = "warning",
     announce: bool = True,
 ) -> None:
     """Do the same in an open session; without ``announce`` it is on record and no more."""
     s.add(report)
+    s.flush()
     if announce:
-        _announce(s, project, _KINDS[type(report)], checked)
+        _announce(s, project, report, checked, severity)
     failpoints.reach("report.written")
 
 
-def _announce(s: Session, project: Project, kind: str, checked: Checked) -> None:
-    """Open the alert, or end it; too little data says nothing about an ongoing one."""
-    key, now = f"{kind}:{checked.model}", project.now()
-    if checked.verdict in _BAD:
+def _announce(
+    s: Session,
+    project: Project,
+    report: DriftReport | PerformanceReport,
+    checked: Checked,
+    severity: Severity,
+) -> None:
+    """Open the alert, or end it, if enough of the last verdicts about the version say so.
+
+    Too little data says nothing about an ongoing one.
+    """
+    kind, now = _KINDS[type(report)], project.now()
+    key = f"{kind}:{checked.model}"
+    own, rule = project.settings.model(checked.model), project.settings.alerts
+    verdicts = reports.last_verdicts(s, type(report), report.model_version_id)
+    ongoing = alerts.ongoing(s, key=key)
+    opens = alert_policy.opens(verdicts, own.alert_open_after or rule.open_after)
+    if checked.verdict in _BAD and (ongoing or opens):
         new = Alert(
             key=key,
             kind=kind,
-            severity="warning",
+            severity=severity,
             model=checked.model,
             summary=f"{checked.model} {checked.summary}",
             details={"version": checked.version, "verdict": checked.verdict},
             opened_at=now,
             last_seen_at=now,
         )
-        alerting.open_in(s, project.settings.alerts, new)
-    elif checked.verdict == "ok":
-        for alert in alerts.ongoing(s, key=key):
+        alerting.open_in(s, project, new)
+    elif checked.verdict == "ok" and alert_policy.ends(
+        verdicts, own.alert_resolve_after or rule.resolve_after
+    ):
+        for alert in ongoing:
             alerting.resolve_in(s, project, alert, checked.summary)

@@ -16,6 +16,7 @@ from multiprocessing.connection import Connection
 
 from mlkit.flows import log_import
 from mlkit.project import Project
+from mlkit.server.lookout import Lookout
 from mlkit.store import processes
 
 _LOOK_S = 0.1
@@ -62,11 +63,14 @@ def _run(
         signal.signal(number, signal.SIG_IGN)
     with suppress(OSError):  # a container may forbid it
         os.nice(_NICE)
+    lookout = Lookout(project)
+    lookout.start()
     trouble, said = "", False
     while not wish.poll(_LOOK_S if said else _START_S):
         said = said or announced()
         trouble = _collect(project, trouble)
     _collect(project, trouble)
+    lookout.stop()
     project.close()
 
 

@@ -1,22 +1,42 @@
 """Alerts: one row per ongoing matter, and an outbox of what is still to be delivered."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
-from sqlalchemy import JSON, ForeignKey, Index, String, or_, select, text, update
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    String,
+    Update,
+    func,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from mlkit.errors import NotFoundError
 from mlkit.store.base import Base, UtcDateTime
 
-Event = Literal["firing", "resolved"]
+Event = Literal["firing", "escalated", "reminder", "resolved", "digest"]
 Severity = Literal["warning", "critical"]
+
+_WAITING: Final = "delivered_at IS NULL AND dropped_at IS NULL"
+_WAITING_DIGEST: Final = f"event = 'digest' AND {_WAITING}"
 
 
 class Alert(Base):
-    """One matter from the moment it was first seen until it ended."""
+    """One matter from the moment it was first seen until it ended.
+
+    ``escalated_at`` says when a warning became critical, ``unattended_since`` since when nobody
+    takes care of it (its opening, or the end of the last snooze), ``flaps`` how often it came back
+    so soon after its end that it is the same alert.
+    """
 
     __tablename__ = "alert"
     __table_args__ = (
@@ -41,6 +61,11 @@ class Alert(Base):
     times_seen: Mapped[int] = mapped_column(default=1)
     acked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     acked_by: Mapped[str | None]
+    snoozed_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    snoozed_by: Mapped[str | None]
+    escalated_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    unattended_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    flaps: Mapped[int] = mapped_column(default=0)
     resolved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     resolution: Mapped[str | None]
 
@@ -50,52 +75,147 @@ class Alert(Base):
 
 
 class AlertDelivery(Base):
-    """One message about an alert to one sink; written with the alert, sent afterwards."""
+    """One message to one sink; written with the alert that it is about, sent afterwards.
+
+    It waits until it is delivered, or dropped because nobody needs it any more, and is not sent
+    before ``next_attempt_at``. ``error`` is that of the last attempt; while one is under way there
+    is none. A digest is about no single alert, and one of them waits per sink at most.
+    """
 
     __tablename__ = "alert_delivery"
+    __table_args__ = (
+        Index(
+            "ix_alert_delivery_waiting",
+            "sink",
+            sqlite_where=text(_WAITING),
+            postgresql_where=text(_WAITING),
+        ),
+        Index(
+            "uq_alert_delivery_digest",
+            "sink",
+            unique=True,
+            sqlite_where=text(_WAITING_DIGEST),
+            postgresql_where=text(_WAITING_DIGEST),
+        ),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    alert_id: Mapped[int] = mapped_column(ForeignKey("alert.id"), index=True)
+    alert_id: Mapped[int | None] = mapped_column(ForeignKey("alert.id"), index=True)
     event: Mapped[str] = mapped_column(String(16))
     sink: Mapped[str] = mapped_column(String(16))
+    created_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     attempts: Mapped[int] = mapped_column(default=0)
+    next_attempt_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     delivered_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    dropped_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     error: Mapped[str | None]
 
-    alert: Mapped[Alert] = relationship(back_populates="deliveries", lazy="joined")
+    alert: Mapped[Alert | None] = relationship(back_populates="deliveries", lazy="joined")
 
 
-def open_or_update(s: Session, new: Alert) -> bool:
-    """Add ``new``, or let the ongoing alert of its key say the same; tell whether it was added."""
-    if _update_ongoing(s, new):
-        return False
+def add(s: Session, new: Alert) -> bool:
+    """Add an alert and tell whether it was this call that opened it."""
     try:
         with s.begin_nested():
             s.add(new)
     except IntegrityError:  # another process opened it since; only where writers run in parallel
-        _update_ongoing(s, new)
         return False
     return True
 
 
+def update_ongoing(s: Session, new: Alert) -> bool:
+    """Let the ongoing alert of this key say the same as ``new``; tell whether there is one.
+
+    How severe it is stays: see ``worsen``.
+    """
+    return _changes(
+        s,
+        update(Alert)
+        .where(Alert.key == new.key, Alert.resolved_at.is_(None))
+        .values(
+            summary=new.summary,
+            details=new.details,
+            last_seen_at=new.last_seen_at,
+            times_seen=Alert.times_seen + 1,
+        ),
+    )
+
+
+def reopen(s: Session, new: Alert, *, ended_after: datetime) -> datetime | None:
+    """Take up the last alert of this key again; return when it had ended, None if before that."""
+    query = select(Alert).where(Alert.key == new.key, Alert.resolved_at > ended_after)
+    last = s.scalars(query.order_by(Alert.id.desc()).limit(1)).first()
+    if last is None:
+        return None
+    ended = last.resolved_at
+    try:
+        with s.begin_nested():
+            taken = _changes(
+                s,
+                update(Alert)
+                .where(Alert.id == last.id, Alert.resolved_at == ended)
+                .values(
+                    resolved_at=None,
+                    resolution=None,
+                    unattended_since=new.last_seen_at,
+                    flaps=Alert.flaps + 1,
+                ),
+            )
+    except IntegrityError:  # another process opened one since
+        return None
+    return ended if taken and update_ongoing(s, new) else None
+
+
+def worsen(s: Session, key: str, now: datetime) -> bool:
+    """Make the ongoing warning of this key critical and tell whether there was one."""
+    return _changes(s, _worsen(now).where(Alert.key == key))
+
+
+def escalate(s: Session, alert_id: int, now: datetime) -> bool:
+    """Make a warning critical if nobody has acknowledged or snoozed it, and tell whether."""
+    return _changes(
+        s, _worsen(now).where(Alert.id == alert_id, Alert.acked_at.is_(None), _is_awake(now))
+    )
+
+
 def resolve(s: Session, alert: Alert, reason: str, now: datetime) -> bool:
     """End an ongoing alert and tell whether it was this call that ended it."""
-    done = s.execute(
+    return _changes(
+        s,
         update(Alert)
         .where(Alert.id == alert.id, Alert.resolved_at.is_(None))
-        .values(resolved_at=now, resolution=reason)
+        .values(resolved_at=now, resolution=reason),
     )
-    return int(done.rowcount) == 1  # type: ignore[attr-defined]  # an UPDATE returns a CursorResult
 
 
 def ack(s: Session, alert: Alert, actor: str, now: datetime) -> bool:
     """Mark an ongoing alert as seen by ``actor`` and tell whether nobody had before."""
-    done = s.execute(
+    return _changes(
+        s,
         update(Alert)
         .where(Alert.id == alert.id, Alert.resolved_at.is_(None), Alert.acked_at.is_(None))
-        .values(acked_at=now, acked_by=actor)
+        .values(acked_at=now, acked_by=actor),
     )
-    return int(done.rowcount) == 1  # type: ignore[attr-defined]  # an UPDATE returns a CursorResult
+
+
+def snooze(s: Session, alert: Alert, actor: str, until: datetime) -> bool:
+    """Let an ongoing alert be silent until then, and tell whether it was ongoing."""
+    return _changes(
+        s,
+        update(Alert)
+        .where(Alert.id == alert.id, Alert.resolved_at.is_(None))
+        .values(snoozed_until=until, snoozed_by=actor),
+    )
+
+
+def wake(s: Session, alert_id: int, now: datetime) -> bool:
+    """End the snooze of an ongoing alert if its time is over, and tell whether this call did."""
+    return _changes(
+        s,
+        update(Alert)
+        .where(Alert.id == alert_id, Alert.resolved_at.is_(None), Alert.snoozed_until <= now)
+        .values(snoozed_until=None, unattended_since=now),
+    )
 
 
 def get(s: Session, alert_id: int) -> Alert:
@@ -124,6 +244,29 @@ def ongoing(
     return list(s.scalars(query.order_by(Alert.id)))
 
 
+def overslept(s: Session, now: datetime) -> list[Alert]:
+    """Return the ongoing alerts whose snooze is over."""
+    query = select(Alert).where(Alert.resolved_at.is_(None), Alert.snoozed_until <= now)
+    return list(s.scalars(query.order_by(Alert.id)))
+
+
+def unattended(s: Session, since: datetime, now: datetime) -> list[Alert]:
+    """Return the ongoing warnings that nobody has taken care of from ``since`` on, or earlier."""
+    query = select(Alert).where(
+        Alert.resolved_at.is_(None),
+        Alert.severity == "warning",
+        Alert.acked_at.is_(None),
+        _is_awake(now),
+        func.coalesce(Alert.unattended_since, Alert.opened_at) <= since,
+    )
+    return list(s.scalars(query.order_by(Alert.id)))
+
+
+def ended_since(s: Session, since: datetime) -> list[Alert]:
+    """Return the alerts that have ended from then on, oldest first."""
+    return list(s.scalars(select(Alert).where(Alert.resolved_at >= since).order_by(Alert.id)))
+
+
 def newest(s: Session, limit: int) -> list[Alert]:
     """Return the newest alerts, ended ones too, newest first."""
     return list(s.scalars(select(Alert).order_by(Alert.id.desc()).limit(limit)))
@@ -137,41 +280,19 @@ def since(s: Session, model: str, moment: datetime, limit: int) -> list[Alert]:
     return list(s.scalars(query.order_by(Alert.id.desc()).limit(limit)))
 
 
-def enqueue(s: Session, alert_id: int, event: Event, sinks: Iterable[str]) -> None:
-    """Put a message about the alert into the outbox of each sink."""
-    s.add_all(AlertDelivery(alert_id=alert_id, event=event, sink=sink) for sink in sinks)
-    s.flush()
-
-
-def undelivered(s: Session, *, max_attempts: int) -> list[AlertDelivery]:
-    """Return the messages that are still to be sent, oldest first."""
-    query = select(AlertDelivery).where(
-        AlertDelivery.delivered_at.is_(None), AlertDelivery.attempts < max_attempts
-    )
-    return list(s.scalars(query.order_by(AlertDelivery.id)))
-
-
-def record_attempt(
-    s: Session, delivery_id: int, *, delivered_at: datetime | None, error: str | None
-) -> None:
-    """Write down how sending a message went."""
-    s.execute(
-        update(AlertDelivery)
-        .where(AlertDelivery.id == delivery_id)
-        .values(attempts=AlertDelivery.attempts + 1, delivered_at=delivered_at, error=error)
-    )
-
-
-def _update_ongoing(s: Session, new: Alert) -> bool:
-    done = s.execute(
+def _worsen(now: datetime) -> Update:
+    return (
         update(Alert)
-        .where(Alert.key == new.key, Alert.resolved_at.is_(None))
-        .values(
-            severity=new.severity,
-            summary=new.summary,
-            details=new.details,
-            last_seen_at=new.last_seen_at,
-            times_seen=Alert.times_seen + 1,
-        )
+        .where(Alert.resolved_at.is_(None), Alert.severity == "warning")
+        .values(severity="critical", escalated_at=now)
     )
-    return int(done.rowcount) == 1  # type: ignore[attr-defined]  # an UPDATE returns a CursorResult
+
+
+def _is_awake(now: datetime) -> ColumnElement[bool]:
+    return or_(Alert.snoozed_until.is_(None), Alert.snoozed_until <= now)
+
+
+def _changes(s: Session, statement: Update) -> bool:
+    """Run an UPDATE that names the state it starts from; tell whether a row was in that state."""
+    done = s.execute(statement)
+    return int(done.rowcount) >= 1  # type: ignore[attr-defined]  # an UPDATE returns a CursorResult

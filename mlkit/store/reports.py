@@ -19,6 +19,8 @@ from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 from mlkit.store.base import Base, UtcDateTime
 from mlkit.store.registry import Model, ModelVersion
 
+_VERDICTS = 99  # as many as a rule such as "2 of 3" can name
+
 
 class _Report:
     """The columns of every report."""
@@ -66,6 +68,21 @@ def drift_pace(s: Session, model_id: int, since: datetime) -> tuple[int, datetim
     of_model = _standing(model_id)
     row = s.execute(query.where(*of_model, DriftReport.created_at >= since)).one()
     return row.seen, row.first
+
+
+def last_verdicts(
+    s: Session, kind: type[DriftReport] | type[PerformanceReport], version_id: int
+) -> list[str]:
+    """Return the verdicts about a version that an alert may depend on, newest first.
+
+    Those that say nothing are left out, and of drift those that are not standing.
+    """
+    query = select(kind.verdict).where(
+        kind.model_version_id == version_id, kind.verdict != "insufficient_data"
+    )
+    if kind is DriftReport:
+        query = query.where(DriftReport.standing.is_(True))
+    return list(s.scalars(query.order_by(kind.id.desc()).limit(_VERDICTS)))
 
 
 def latest_drift(s: Session, model: Model) -> DriftReport | None:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import Index, String, Text, UniqueConstraint, delete, select, update
+from sqlalchemy import Index, String, Text, UniqueConstraint, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -75,6 +75,18 @@ def history(s: Session, job: str | None = None, *, limit: int = 20) -> list[JobR
     """Return the newest runs, newest first."""
     query = select(JobRun).order_by(JobRun.id.desc()).limit(limit)
     return list(s.scalars(query if job is None else query.where(JobRun.job == job)))
+
+
+def last_due(s: Session) -> dict[str, datetime]:
+    """Return the latest due time that each job was run for."""
+    rows = s.execute(select(JobRun.job, func.max(JobRun.due)).group_by(JobRun.job))
+    return {job: due for job, due in rows if due is not None}
+
+
+def last_start(s: Session, *, until: datetime) -> datetime | None:
+    """Return when a job, whichever, was last started until then."""
+    query = select(JobRun.started_at).where(JobRun.started_at <= until)
+    return s.scalars(query.order_by(JobRun.id.desc()).limit(1)).first()
 
 
 def beat(s: Session, run_id: int, now: datetime, *, child: str) -> None:

@@ -1,10 +1,13 @@
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
-from mlkit.flows import alerting
+from mlkit.cli.root import cli as root_command
+from mlkit.flows import alerting, next_steps
 from mlkit.project import Project, open_project
+from mlkit.store.alerts import Alert
 
 
 @pytest.fixture
@@ -71,10 +74,49 @@ def test_what_did_not_arrive_is_listed_with_its_error(project: Project, cli: Any
     )
     alerting.deliver(reopened)
     reopened.close()
-    assert cli.json("alert", "list")[0]["undelivered"] == [
+    (lost,) = cli.json("alert", "list")[0]["undelivered"]
+    assert [lost] == [
         {
             "sink": "command", "event": "firing", "attempts": 1,
             "error": "the command ended with exit code 1: ",
+            "next_attempt_at": lost["next_attempt_at"],
         }
     ]  # fmt: skip
-    assert "not delivered to command" in cli("alert", "list").stderr
+    assert "not delivered to command, 1 attempts: the command" in cli("alert", "list").stderr
+
+
+def test_open_shows_what_nobody_has_acknowledged_or_snoozed(alerted: Project, cli: Any) -> None:
+    for key in ("drift:a", "drift:b"):
+        alerting.raise_alert(
+            alerted, key=key, kind="drift", severity="warning", model=None, summary=key, details={}
+        )
+    cli("alert", "ack", 1)
+    assert "alert 3 is silent until 20" in cli("alert", "snooze", 3, "--for", "4h").stdout
+    assert [line["id"] for line in cli.json("alert", "list", "--open")] == [4]
+    assert [line["status"] for line in cli.json("alert", "list")] == ["acked", "snoozed", "open"]
+    shown = cli("alert", "list").stdout
+    assert "snoozed until 20" in shown
+    steps = shown.partition("alert 4, what to do next:\n")[2].splitlines()
+    assert steps == [
+        "  mlkit drift check b --explain", "  mlkit perf check b", "  mlkit alert ack 4",
+    ]  # fmt: skip
+
+
+def test_a_snooze_needs_a_length_of_time(alerted: Project, cli: Any) -> None:
+    cli("alert", "snooze", 1, code=2)
+    assert "'4x' is not a duration" in cli("alert", "snooze", 1, "--for", "4x", code=1).stderr
+    assert "no alert has the number 9" in cli("alert", "snooze", 9, "--for", "4h", code=1).stderr
+
+
+@pytest.mark.parametrize(
+    "key", ["drift:m", "performance:m", "requests:m", "actuals:m", "serving:m", "job:backup",
+            "clock:jobs", "other:m"],
+)  # fmt: skip
+def test_every_command_that_an_alert_names_exists(key: str) -> None:
+    for line in next_steps.of(Alert(id=1, key=key)):
+        program, name, *rest = line.split()
+        assert program == "mlkit"
+        command: Any = root_command.get_command(click.Context(root_command), name)
+        while isinstance(command, click.Group):
+            command = command.commands[rest.pop(0)]
+        command.make_context(name, rest)

@@ -1,20 +1,16 @@
 """One alert per matter, and its messages to real sinks: a process, an HTTP and a mail server."""
 
-import contextlib
 import hmac
 import json
 import logging
 import shutil
-import socketserver
 import ssl
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 from email import message_from_bytes
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +22,9 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from mlkit.errors import ConflictError, NotFoundError
-from mlkit.flows import alerting, sinks
+from mlkit.flows import alerting
 from mlkit.flows.alerting import Delivered
-from mlkit.flows.messages import trial
+from mlkit.flows.messages import on_one_line, trial
 from mlkit.project import Project
 from mlkit.settings import Alerts
 from mlkit.store import audit
@@ -41,121 +37,15 @@ ALERT: dict[str, Any] = {
 
 
 def with_alerts(project: Project, **settings: Any) -> Project:
-    changed = msgspec.structs.replace(project.settings, alerts=Alerts(**settings))
+    """Return the project with other settings of its alerts; ends are told at once unless said."""
+    chosen = Alerts(**{"cool_down": "off", **settings})
+    changed = msgspec.structs.replace(project.settings, alerts=chosen)
     return Project(project.root, changed, project.database, project.clock_file)
 
 
 def deliveries(project: Project) -> list[AlertDelivery]:
     with project.read() as s:
         return list(s.scalars(select(AlertDelivery).order_by(AlertDelivery.id)))
-
-
-class Hook:
-    """A web server that keeps what it is sent and answers with the next status."""
-
-    def __init__(self) -> None:
-        self.answers: list[int] = []
-        self.bodies: list[bytes] = []
-        self.headers: list[dict[str, str]] = []
-        self.paths: list[str] = []
-        hook = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                hook.paths.append(self.path)
-                hook.headers.append(dict(self.headers))
-                hook.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
-                self.send_response(hook.answers.pop(0) if hook.answers else 200)
-                self.send_header("Location", "/elsewhere")
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            do_GET = do_POST  # a followed redirect would arrive as this  # noqa: N815
-
-            def log_message(self, *_args: object) -> None:
-                pass
-
-        self.server = HTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/hooks/s3cret-path"
-
-
-@contextlib.contextmanager
-def serving(server: socketserver.BaseServer) -> Iterator[None]:
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
-@pytest.fixture
-def hook() -> Iterator[Hook]:
-    made = Hook()
-    with serving(made.server):
-        yield made
-
-
-class Mailbox(socketserver.TCPServer):
-    """The part of SMTP that a client needs; keeps the commands and the letters."""
-
-    allow_reuse_address = True
-
-    def __init__(self) -> None:
-        self.commands: list[str] = []
-        self.letters: list[bytes] = []
-        self.tls: ssl.SSLContext | None = None
-        super().__init__(("127.0.0.1", 0), _Smtp)
-
-    @property
-    def port(self) -> int:
-        return int(self.server_address[1])
-
-
-class _Smtp(socketserver.StreamRequestHandler):
-    def handle(self) -> None:
-        box = self.server
-        assert isinstance(box, Mailbox)
-        self._say("220 box")
-        while line := self.rfile.readline().decode().strip():
-            box.commands.append(line)
-            word = line.split()[0].upper()
-            if word == "EHLO":
-                self._say(
-                    f"250-box\r\n{'250-STARTTLS' if box.tls else '250-HELP'}\r\n250 AUTH PLAIN"
-                )
-            elif word == "STARTTLS":
-                assert box.tls is not None
-                self._say("220 go on")
-                with contextlib.suppress(ssl.SSLError):
-                    box.tls.wrap_socket(self.connection, server_side=True).close()
-                return
-            elif word == "AUTH":
-                self._say(
-                    "235 welcome" if "AHdhcmRlbgBodW50ZXIy" in line else "535 go away hunter3"
-                )
-            elif word == "DATA":
-                self._say("354 go on")
-                lines = iter(self.rfile.readline, b".\r\n")
-                box.letters.append(b"".join(lines))
-                self._say("250 taken")
-            elif word == "QUIT":
-                self._say("221 bye")
-                return
-            else:
-                self._say("250 fine")
-
-    def _say(self, text: str) -> None:
-        self.wfile.write(f"{text}\r\n".encode())
-
-
-@pytest.fixture
-def mailbox() -> Iterator[Mailbox]:
-    box = Mailbox()
-    with serving(box):
-        yield box
 
 
 # --- one row per matter
@@ -169,10 +59,16 @@ def test_a_matter_that_goes_on_is_one_alert_and_one_message(project: Project) ->
     assert (line.times_seen, line.summary, line.severity, line.status) == (
         2, "age moved further", "critical", "open",
     )  # fmt: skip
-    assert [d.sink for d in deliveries(project)] == ["log"]
+    assert [(d.sink, d.event) for d in deliveries(project)] == [
+        ("log", "firing"), ("log", "escalated"),
+    ]  # fmt: skip
+    assert not alerting.raise_alert(project, key="drift:churn", **ALERT)
+    assert alerting.ongoing(project)[0].severity == "critical"  # it never falls
+    assert len(deliveries(project)) == 2
 
 
 def test_a_matter_that_comes_back_is_a_new_alert(project: Project) -> None:
+    project = with_alerts(project)
     alerting.raise_alert(project, key="drift:churn", **ALERT)
     assert alerting.resolve(project, "drift:churn", "gone")
     assert not alerting.resolve(project, "drift:churn", "gone again")
@@ -231,77 +127,44 @@ def test_the_log_gets_every_alert(project: Project, caplog: pytest.LogCaptureFix
     alerting.raise_alert(project, key="drift:churn", **ALERT)
     assert alerting.deliver(project) == Delivered(1, 0)
     assert alerting.deliver(project) == Delivered(0, 0)
-    assert [record.getMessage() for record in caplog.records] == ["firing: age moved"]
+    assert [record.getMessage() for record in caplog.records] == [
+        "firing: age moved (next: mlkit drift check churn --explain; mlkit perf check churn; "
+        "mlkit alert ack 1)"
+    ]
 
 
-def test_the_webhook_gets_a_signed_body(project: Project, hook: Hook) -> None:
+def test_the_webhook_gets_a_signed_body(project: Project, hook: Any) -> None:
     project = with_alerts(project, webhook_url=hook.url, webhook_secret="k3y")
     alerting.raise_alert(project, key="drift:churn", **ALERT)
+    assert alerting.deliver(project) == Delivered(2, 0)
     alerting.resolve(project, "drift:churn", "v8 took over")
-    assert alerting.deliver(project) == Delivered(4, 0)
+    assert alerting.deliver(project) == Delivered(2, 0)
     first, second = (json.loads(body) for body in hook.bodies)
     assert first == {
         "event": "drift.detected", "id": "2", "dedupe_key": "drift:churn", "status": "firing",
         "severity": "warning", "model": "churn", "version": 7, "project": project.root.name,
         "at": first["at"], "summary": "age moved", "details": {"version": 7},
-        "text": "firing: age moved",
+        "text": "firing: age moved", "started_at": first["at"], "ended_at": None,
+        "escalated": False, "alerts": [],
+        "next": ["mlkit drift check churn --explain", "mlkit perf check churn",
+                 "mlkit alert ack 1"],
     }  # fmt: skip
     assert first["at"].endswith("Z")
     assert (second["event"], second["status"]) == ("drift.resolved", "resolved")
     assert second["summary"] == "drift:churn ended: v8 took over"
+    assert second["next"] == []
     digest = hmac.digest(b"k3y", hook.bodies[0], "sha256").hex()
     assert hook.headers[0]["X-Mlkit-Signature"] == f"sha256={digest}"
     assert hook.headers[0]["Content-Type"] == "application/json"
 
 
-def test_a_redirect_is_a_failure_and_not_followed(project: Project, hook: Hook) -> None:
+def test_a_redirect_is_a_failure_and_not_followed(project: Project, hook: Any) -> None:
     project = with_alerts(project, webhook_url=hook.url)
     hook.answers = [302]
     log, webhook = alerting.test(project)
     assert (log.delivered, webhook.delivered) == (True, False)
     assert webhook.error == "the webhook answered 302; redirects are not followed"
     assert hook.paths == ["/hooks/s3cret-path"]
-
-
-def test_what_fails_is_recorded_and_sent_by_a_later_call(project: Project, hook: Hook) -> None:
-    project = with_alerts(project, webhook_url=hook.url)
-    hook.answers = [500, 500]
-    alerting.raise_alert(project, key="drift:churn", **ALERT)
-    alerting.raise_alert(project, key="drift:spend", **ALERT)
-    assert alerting.deliver(project) == Delivered(2, 2)
-    assert len(hook.bodies) == 1  # a sink that is down is asked once
-    first, second = alerting.ongoing(project)
-    assert [(u.sink, u.attempts, u.error) for u in first.undelivered] == [
-        ("webhook", 1, "the webhook answered 500")
-    ]
-    assert second.undelivered == ()
-    alerting.deliver(project)
-    assert alerting.deliver(project) == Delivered(2, 0)
-    ids = [json.loads(body)["id"] for body in hook.bodies]
-    assert ids == ["2", "2", "2", "4"]  # the same id each time it is tried, and in order
-    assert alerting.ongoing(project)[0].undelivered == ()
-
-
-def test_a_message_is_given_up_after_many_attempts(
-    project: Project, hook: Hook, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(alerting, "MAX_ATTEMPTS", 2)
-    project = with_alerts(project, webhook_url=hook.url)
-    hook.answers = [500] * 9
-    alerting.raise_alert(project, key="drift:churn", **ALERT)
-    for _ in range(4):
-        alerting.deliver(project)
-    assert len(hook.bodies) == 2
-    assert alerting.ongoing(project)[0].undelivered[0].attempts == 2
-
-
-def test_two_deliveries_at_once_send_each_message_once(project: Project, hook: Hook) -> None:
-    project = with_alerts(project, webhook_url=hook.url)
-    alerting.raise_alert(project, key="drift:churn", **ALERT)
-    with project.lock("deliver", busy="here"):
-        assert alerting.deliver(project) == Delivered(0, 0)
-    assert alerting.deliver(project) == Delivered(2, 0)
-    assert len(hook.bodies) == 1
 
 
 def test_the_command_gets_the_alert_on_its_standard_input(project: Project, tmp_path: Path) -> None:
@@ -348,7 +211,7 @@ def _lives(pid: int) -> bool:
         return False
 
 
-def test_mail_reaches_every_recipient(project: Project, mailbox: Mailbox) -> None:
+def test_mail_reaches_every_recipient(project: Project, mailbox: Any) -> None:
     project = with_alerts(
         project, smtp_host="127.0.0.1", smtp_port=mailbox.port, smtp_starttls=False,
         smtp_user="warden", smtp_password="hunter2", mail_from="mlkit@example.org",
@@ -360,16 +223,19 @@ def test_mail_reaches_every_recipient(project: Project, mailbox: Mailbox) -> Non
     letter = message_from_bytes(mailbox.letters[0])
     assert letter["Bcc"] is None
     assert (letter["From"], letter["To"]) == ("mlkit@example.org", "a@example.org, b@example.org")
-    body = letter.get_payload(decode=True)
-    assert isinstance(body, bytes)
-    assert json.loads(body)["summary"] == summary
+    words, attached = (part.get_payload(decode=True) for part in list(letter.walk())[1:])
+    assert isinstance(words, bytes)
+    assert isinstance(attached, bytes)
+    assert "What to do next, in the project folder:" in words.decode()
+    assert "  mlkit drift check churn --explain" in words.decode().splitlines()
+    assert json.loads(attached)["summary"] == summary
     assert [c for c in mailbox.commands if c.startswith("rcpt")] == [
         "rcpt TO:<a@example.org>", "rcpt TO:<b@example.org>",
     ]  # fmt: skip
 
 
 def test_mail_is_not_sent_where_encryption_was_asked_for_and_not_offered(
-    project: Project, mailbox: Mailbox
+    project: Project, mailbox: Any
 ) -> None:
     project = with_alerts(
         project, smtp_host="127.0.0.1", smtp_port=mailbox.port, mail_to=("a@example.org",)
@@ -381,7 +247,7 @@ def test_mail_is_not_sent_where_encryption_was_asked_for_and_not_offered(
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
 def test_mail_is_not_sent_to_a_server_whose_certificate_nobody_vouches_for(
-    project: Project, mailbox: Mailbox, tmp_path: Path
+    project: Project, mailbox: Any, tmp_path: Path
 ) -> None:
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     subprocess.run(
@@ -430,7 +296,7 @@ def test_a_wrong_setting_is_an_outcome_and_no_crash(
 
 
 def test_no_secret_is_in_any_error_or_log(
-    project: Project, mailbox: Mailbox, caplog: pytest.LogCaptureFixture
+    project: Project, mailbox: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     project = with_alerts(
@@ -464,7 +330,7 @@ def test_a_slow_receiver_does_not_hold_the_database(project: Project, tmp_path: 
 @hypothesis_settings(max_examples=25, deadline=None)
 @given(st.text(max_size=80))
 def test_a_subject_never_holds_a_control_character(text: str) -> None:
-    plain = sinks._plain(text)
+    plain = on_one_line(text)
     assert plain.isprintable()
     assert len(plain) == len(text)
 
@@ -477,5 +343,6 @@ def test_messages_have_one_shape() -> None:
         "event": "test", "id": "test", "dedupe_key": None, "status": "test", "severity": "info",
         "model": None, "version": None, "project": "shop", "at": "2026-01-02T03:00:00Z",
         "summary": "a test message from shop; nothing is wrong", "details": {},
-        "text": "test: a test message from shop; nothing is wrong",
+        "text": "test: a test message from shop; nothing is wrong", "started_at": None,
+        "ended_at": None, "escalated": False, "next": ["mlkit alert list"], "alerts": [],
     }  # fmt: skip

@@ -1,0 +1,70 @@
+"""What time brings about: escalations, the ends of snoozes, messages whose time has come.
+
+The job ``alerts`` calls this every few minutes.
+"""
+
+from datetime import datetime
+
+from mlkit.flows import alert_policy, outbox, sinks
+from mlkit.project import Project
+from mlkit.store import alerts
+from mlkit.store import outbox as letters
+
+
+def tend(project: Project) -> str:
+    """Do what is due and return one line about it."""
+    now = project.now()
+    woken, escalated = _wake(project, now), _escalate(project, now)
+    with project.read() as s:
+        unset = set(letters.sinks_waiting(s)) - set(sinks.configured(project.settings.alerts))
+    if unset:
+        with project.write() as s:
+            letters.drop_all_but(s, sinks.configured(project.settings.alerts), now)
+    delivered = outbox.deliver(project)
+    done = (
+        (delivered.sent, "messages sent"),
+        (delivered.failed, "messages not delivered yet (see: mlkit alert list)"),
+        (escalated, "alerts escalated"),
+        (woken, "snoozes ended"),
+    )
+    said = [f"{count} {what}" for count, what in done if count] + _beat(project)
+    return ", ".join(said) or "nothing to tell"
+
+
+def _wake(project: Project, now: datetime) -> int:
+    """End the snoozes that are over, and remind of each alert."""
+    with project.read() as s:
+        found = alerts.overslept(s, now)
+    woken = 0
+    for alert in found:
+        with project.write() as s:
+            if alerts.wake(s, alert.id, now):
+                outbox.announce(s, project, alert, "reminder")
+                woken += 1
+    return woken
+
+
+def _escalate(project: Project, now: datetime) -> int:
+    """Make the warnings critical that nobody has taken care of for too long."""
+    patience = alert_policy.length(project.settings.alerts.escalate_after)
+    if patience is None:
+        return 0
+    with project.read() as s:
+        found = alerts.unattended(s, now - patience, now)
+    escalated = 0
+    for alert in found:
+        with project.write() as s:
+            if alerts.escalate(s, alert.id, now):
+                current = alerts.get(s, alert.id)
+                letters.hasten(s, current.id, now)
+                outbox.announce(s, project, current, "escalated")
+                escalated += 1
+    return escalated
+
+
+def _beat(project: Project) -> list[str]:
+    """Tell the service outside that this machine lives; it is the one to notice a failure."""
+    if not project.settings.alerts.heartbeat_url:
+        return []
+    error = sinks.heartbeat(project.settings.alerts)
+    return ["heartbeat sent"] if error is None else [f"heartbeat failed: {error}"]
