@@ -88,6 +88,9 @@ def _render(found: "DriftResult | DriftChecked") -> None:
         "feature", "kind", "test", "statistic", "p", "q", "effect", "threshold", "drifted",
     )  # fmt: skip
     output.print_table(headers, rows)
+    for feature in found.features:
+        if feature.examples:
+            click.echo(output.printable(f"{feature.name}: {feature.in_examples}"))
     for warning in found.warnings:
         click.echo(f"warning: {warning}", err=True)
     click.echo(f"{found.summary} (reference: {found.rows.reference} rows)")

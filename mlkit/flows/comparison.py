@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from mlkit import settings_sources
 from mlkit.errors import InvalidInputError
-from mlkit.steps import drift, frames
+from mlkit.steps import drift, frames, times
 from mlkit.steps.drift import DriftRule
 from mlkit.steps.drift_result import DriftResult
 
@@ -28,9 +28,14 @@ def compare_files(
         _require(first, time, reference)
         _require(second, time, current)
         spans_s = _span_s(first, time), _span_s(second, time)
-        first, second = (table.sort_by(time).drop_columns([time]) for table in (first, second))
+        first, second = (_in_order(table, time) for table in (first, second))
     rule = DriftRule.from_settings(chosen, ordered=time is not None)
     return drift.compare_tables(first, second, rule, spans_s=spans_s)
+
+
+def _in_order(table: pa.Table, name: str) -> pa.Table:
+    """Return the rows in order of column ``name``, which is no feature but their time."""
+    return times.stamp(table.sort_by(name), name).drop_columns([name])
 
 
 def _span_s(table: pa.Table, name: str) -> float | None:

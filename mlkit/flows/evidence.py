@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from mlkit import settings
 from mlkit.flows import deploy, logs
 from mlkit.project import Project
-from mlkit.steps import metrics, prediction_columns, reference
+from mlkit.steps import metrics, prediction_columns, reference, times
 from mlkit.steps.answers import Predictions
 from mlkit.steps.columns import InputSchema
 from mlkit.steps.performance import Holdout
@@ -57,13 +57,13 @@ def span_s(rows: pa.Table) -> float | None:
 
 
 def with_answers(version: ModelVersion, rows: pa.Table) -> pa.Table:
-    """Return ``rows`` with the answers to them as further columns."""
+    """Return ``rows`` with the answers to them, and their time, as further columns."""
     schema = deploy.input_schema(version)
     values, probabilities = (rows[name].to_pylist() for name in ("_value", "_probabilities"))
     answers = prediction_columns.table(schema, values, probabilities)
     for name in answers.column_names:
         rows = rows.append_column(name, answers.column(name))
-    return rows
+    return times.stamp(rows, "_served_at")
 
 
 def losses(version: ModelVersion, rows: pa.Table) -> tuple[str, np.ndarray]:

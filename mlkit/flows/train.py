@@ -15,7 +15,7 @@ from mlkit.flows.candidate import Candidate
 from mlkit.flows.deploy import Deployed
 from mlkit.flows.material import Material, Order
 from mlkit.project import Project
-from mlkit.steps import estimators, prediction_columns, predictor, reference, threads
+from mlkit.steps import estimators, prediction_columns, predictor, reference, threads, times
 from mlkit.steps.answers import Label, Predictions
 from mlkit.steps.columns import Task
 from mlkit.steps.gate import Verdict
@@ -77,7 +77,7 @@ def train(
         choice = candidates.choose(project, rows, estimator, tune, report)
         report(f"fitting {choice.name}")
         made = candidates.fit(project, rows, choice)
-        files = _store(project, rows, made)
+        files = _store(project, rows, made, wanted.dataset.dataset.time_column)
         report("asking the gate")
         artifact = project.artifacts.read(files.artifact)
         verdict = judgement.judge(project, rows, made, artifact=artifact, champion=wanted.champion)
@@ -103,7 +103,7 @@ def train(
     )
 
 
-def _store(project: Project, rows: Material, made: Candidate) -> _Files:
+def _store(project: Project, rows: Material, made: Candidate, time: str | None) -> _Files:
     try:
         artifact = predictor.dumps(made.predictor)
     except Exception as error:
@@ -116,7 +116,7 @@ def _store(project: Project, rows: Material, made: Candidate) -> _Files:
     profile = project.references.put(
         reference.build(
             rows.schema,
-            rows.in_order,
+            times.stamp(rows.in_order, time),
             {
                 "answer": prediction_columns.table(rows.schema, *_listed(made.answers)),
                 "target": prediction_columns.actuals(rows.schema, rows.holdout.actuals),

@@ -158,7 +158,7 @@ def test_the_alert_ends_when_the_drift_does(
     assert monitor.check_drift(trained, "churn", window="1d").verdict == "ok"
     (alert,) = alerting.newest(trained, 10)
     assert (alert.status, alert.resolution) == (
-        "resolved", "v1 ok: no drift in 7 tests on 300 rows",
+        "resolved", "v1 ok: no drift in 15 tests on 300 rows",
     )  # fmt: skip
 
 
