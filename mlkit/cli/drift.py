@@ -1,5 +1,7 @@
 """``mlkit drift``."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +19,11 @@ _explain_option = click.option(
     "--explain",
     is_flag=True,
     help="Say how likely a false alarm is, and how large a change must be to be found.",
+)
+_joint_option = click.option(
+    "--joint",
+    is_flag=True,
+    help="Also let a classifier tell the rows apart: it sees what no single feature shows.",
 )
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -40,12 +47,13 @@ def drift() -> None:
     "count for less. It is not compared itself.",
 )
 @click.option("--min-rows", type=click.IntRange(1), help="Fewest rows of CUR for a verdict.")
+@_joint_option
 @_explain_option
 @output.json_option
 @click.pass_context
 def compare(
     ctx: click.Context, ref: Path, cur: Path, *, time: str | None, min_rows: int | None,
-    explain: bool, as_json: bool,
+    joint: bool, explain: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Compare two files, CSV or Parquet; needs no project.
 
@@ -53,7 +61,11 @@ def compare(
     """
     from mlkit.flows import comparison
 
-    found = comparison.compare_files(ref, cur, time=time, min_rows=min_rows)
+    overrides = {"drift.min_rows": min_rows, "drift.joint": joint or None}
+    with _telling() as progress:
+        found = comparison.compare_files(
+            ref, cur, time=time, overrides=overrides, progress=progress
+        )
     output.emit(found, as_json=as_json, render=_explain if explain else _render)
     ctx.exit(_FOUND if found.verdict == "drift" else 0)
 
@@ -61,19 +73,30 @@ def compare(
 @drift.command()
 @click.argument("model")
 @click.option("--window", metavar="DURATION", help="Rows of the log to judge, for example 1d.")
+@_joint_option
 @_explain_option
 @output.json_option
 @output.with_project
 def check(
-    project: "Project", *, model: str, window: str | None, explain: bool, as_json: bool
-) -> None:
+    project: "Project", *, model: str, window: str | None, joint: bool, explain: bool,
+    as_json: bool,
+) -> None:  # fmt: skip
     """Compare what MODEL was asked lately with what it was trained on."""
     from mlkit.flows import alerting, monitor
 
-    found = monitor.check_drift(project, model, window=window)
+    with _telling() as progress:
+        found = monitor.check_drift(project, model, window=window, joint=joint, progress=progress)
     alerting.deliver(project)
     output.emit(found, as_json=as_json, render=_explain if explain else _render)
     click.get_current_context().exit(_FOUND if found.verdict == "drift" else 0)
+
+
+@contextmanager
+def _telling() -> "Iterator[Callable[[str], None]]":
+    """Yield what shows a person how far a check is."""
+    with output.progress() as display:
+        bar = display.add_task("comparing", total=None)
+        yield lambda text: display.update(bar, description=text)
 
 
 def _render(found: "DriftResult | DriftChecked") -> None:

@@ -1,8 +1,10 @@
 """Compare two files of anybody's; no project, no record."""
 
 import os
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,15 +15,23 @@ from mlkit.steps import drift, frames, times
 from mlkit.steps.drift import DriftRule
 from mlkit.steps.drift_result import DriftResult
 
+Report = Callable[[str], None]
+
 
 def compare_files(
-    reference: Path, current: Path, *, time: str | None = None, min_rows: int | None = None
+    reference: Path,
+    current: Path,
+    *,
+    time: str | None = None,
+    overrides: Mapping[str, object] = MappingProxyType({}),
+    progress: Report | None = None,
 ) -> DriftResult:
     """Return the verdict on the rows of ``current``, by the settings' defaults and environment.
 
-    With a ``time`` column the rows of both are taken in its order. Raises InvalidInputError.
+    ``overrides`` are settings that go before both. With a ``time`` column the rows of both are
+    taken in its order. Raises InvalidInputError.
     """
-    chosen = settings_sources.load(None, os.environ, {"drift.min_rows": min_rows}).drift
+    settings = settings_sources.load(None, os.environ, overrides)
     first, second = frames.read_table(reference), frames.read_table(current)
     spans_s: tuple[float | None, float | None] = (None, None)
     if time is not None:
@@ -29,8 +39,14 @@ def compare_files(
         _require(second, time, current)
         spans_s = _span_s(first, time), _span_s(second, time)
         first, second = (_in_order(table, time) for table in (first, second))
-    rule = DriftRule.from_settings(chosen, ordered=time is not None)
-    return drift.compare_tables(first, second, rule, spans_s=spans_s)
+    rule = DriftRule.from_settings(settings.drift, ordered=time is not None)
+    result = drift.compare_tables(first, second, rule, spans_s=spans_s)
+    if not settings.drift.joint:
+        return result
+    from mlkit.flows import joint_drift  # scikit-learn, which the margins do without
+
+    how = joint_drift.How(rule, spans_s, settings.train.seed, progress or _silent)
+    return joint_drift.of_tables(first, second, result, how)
 
 
 def _in_order(table: pa.Table, name: str) -> pa.Table:
@@ -51,3 +67,7 @@ def _require(table: pa.Table, name: str, file: Path) -> None:
     if name not in table.column_names:
         known = ", ".join(table.column_names[:20])
         raise InvalidInputError(f"{file} has no column '{name}'; it has: {known}")
+
+
+def _silent(_message: str) -> None:
+    """Report nothing."""

@@ -1,5 +1,6 @@
 """Watch what a champion is asked: the log's newest rows against the training data."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import msgspec
@@ -17,6 +18,8 @@ from mlkit.store.registry import ModelVersion
 from mlkit.store.reports import DriftReport
 
 _DAY = timedelta(days=1)
+Report = Callable[[str], None]
+
 _PACE = timedelta(days=7)  # how far back the pace of the checks is looked at
 
 
@@ -33,13 +36,22 @@ class DriftChecked(msgspec.Struct, frozen=True, kw_only=True):
     drifted: tuple[str, ...]
     alpha: float
     budget: Budget
+    quiet: int
     summary: str
 
 
-def check(project: Project, model: str, *, window: str | None = None) -> DriftChecked:
+def check(
+    project: Project,
+    model: str,
+    *,
+    window: str | None = None,
+    joint: bool = False,
+    progress: Report | None = None,
+) -> DriftChecked:
     """Compare the champion's recent requests with its training data and record the verdict.
 
-    Raises ConflictError if ``model`` has no champion.
+    With ``joint``, or the setting ``drift.joint``, by a classifier as well. Raises ConflictError if
+    ``model`` has no champion.
     """
     version = deploy.find_version(project, model)
     own = project.settings.model(model).drift_window
@@ -48,12 +60,15 @@ def check(project: Project, model: str, *, window: str | None = None) -> DriftCh
     allowed = _budget(project, version, stretch)
     rule = DriftRule.from_settings(project.settings.drift, ordered=True)
     rule = msgspec.structs.replace(rule, alpha=allowed.alpha)
-    result = drift.compare(
-        evidence.reference_of(project, version).of_requests(),
-        evidence.with_answers(version, asked),
-        rule,
-        span_s=evidence.span_s(asked),
-    )
+    known = evidence.reference_of(project, version).of_requests()
+    span_s = evidence.span_s(asked)
+    result = drift.compare(known, evidence.with_answers(version, asked), rule, span_s=span_s)
+    if joint or project.settings.drift.joint:
+        from mlkit.flows import joint_drift  # scikit-learn, which the margins do without
+
+        spans_s, seed = (known.span_s, span_s), project.settings.train.seed
+        how = joint_drift.How(rule, spans_s, seed, progress or _silent)
+        result = joint_drift.of_version(project, version, asked, result, how)
     checked = DriftChecked(
         verdict=result.verdict,
         model=model,
@@ -65,6 +80,7 @@ def check(project: Project, model: str, *, window: str | None = None) -> DriftCh
         drifted=result.drifted,
         alpha=result.alpha,
         budget=allowed,
+        quiet=result.quiet,
         summary=f"v{version.number} {result.summary}",
     )
     report = DriftReport(
@@ -90,3 +106,7 @@ def _budget(project: Project, version: ModelVersion, stretch: Window) -> Budget:
         span=max(_DAY, now - (first or now)),
         most=chosen.alpha,
     )
+
+
+def _silent(_message: str) -> None:
+    """Report nothing."""

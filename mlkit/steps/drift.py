@@ -54,6 +54,7 @@ class DriftRule(msgspec.Struct, frozen=True, kw_only=True):
     min_tv: float = settings.Drift().min_tv
     min_missing: float = settings.Drift().min_missing
     min_violations: float = settings.Drift().min_violations
+    min_joint: float = settings.Drift().min_joint
     ordered: bool = False
 
     @classmethod
@@ -66,6 +67,7 @@ class DriftRule(msgspec.Struct, frozen=True, kw_only=True):
             min_tv=chosen.min_tv,
             min_missing=chosen.min_missing,
             min_violations=chosen.min_violations,
+            min_joint=chosen.min_joint,
             ordered=ordered,
         )
 
