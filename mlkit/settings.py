@@ -195,7 +195,7 @@ class Drift(_Section, frozen=True):
     ] = False
     min_joint: Annotated[
         Annotated[float, Meta(ge=0, le=0.5)],
-        Meta(description="smallest AUC of that classifier, above one half, worth an alert"),
+        Meta(description="smallest AUC of that classifier worth an alert, above what is usual"),
     ] = 0.05
 
 

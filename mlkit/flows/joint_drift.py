@@ -9,10 +9,9 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from mlkit.errors import InvalidInputError, MlkitError
-from mlkit.flows import deploy, ingest
+from mlkit.flows import deploy, ingest, material
 from mlkit.project import Project
 from mlkit.steps import encode, family, joint, target, threads, times, violations
 from mlkit.steps.columns import Column, InputSchema
@@ -70,9 +69,8 @@ def _training_rows(project: Project, version: ModelVersion) -> pa.Table:
         )
     rows = ingest.load_table(project, version.dataset_version.sha256)
     table, _ = target.keep_labelled(rows, str(dataset.target))
-    keys = [(dataset.time_column, "ascending")]
-    order = pc.sort_indices(table, keys, null_placement="at_start")
-    return table.take(order)
+    moments = np.asarray(material.moments_of(table, dataset.time_column))
+    return table.take(pa.array(np.argsort(moments, kind="stable")))
 
 
 def _tested(

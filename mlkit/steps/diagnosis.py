@@ -1,11 +1,15 @@
 """What a grown error, moved inputs and a moved base rate mean together, in words to act on."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from mlkit.steps.drift_result import FeatureDrift, excess
 from mlkit.steps.performance import Verdict
 
 _SHOWN = 3
+_BROKEN: Mapping[str, str] = {
+    "type": "values of {} are of another type",
+    "missing": "more or fewer values of {} are missing",
+}
 
 
 def of(verdict: Verdict, inputs: Sequence[FeatureDrift], *, base_moved: bool) -> str:
@@ -19,11 +23,15 @@ def of(verdict: Verdict, inputs: Sequence[FeatureDrift], *, base_moved: bool) ->
     'the base rate moved and the error did not: check the threshold of whoever decides by it'
     """
     drifted = sorted((f for f in inputs if f.drifted), key=excess, reverse=True)
-    missing = [feature.column for feature in drifted if feature.kind == "missing"]
-    moved = [feature.name for feature in drifted if feature.kind != "missing"]
-    if missing:
-        upstream = f"more or fewer values of {_listed(missing)} are missing: look upstream"
-        return upstream + (", before anything is retrained" if verdict == "degraded" else "")
+    broken = [
+        f"{text.format(_listed(columns))}: look upstream"
+        for kind, text in _BROKEN.items()
+        if (columns := [feature.column for feature in drifted if feature.kind == kind])
+    ]
+    moved = [feature.name for feature in drifted if feature.kind not in _BROKEN]
+    if broken:
+        later = ", before anything is retrained" if verdict == "degraded" else ""
+        return "; ".join(broken) + later
     if verdict == "degraded":
         unsure = [feature.name for feature in inputs if feature.drifted is None]
         return _degraded(moved, unsure, base_moved=base_moved)

@@ -18,11 +18,11 @@ class FeatureDrift(msgspec.Struct, frozen=True, kw_only=True):
     """One test of one column; ``name`` is the column, or ``kind(column)`` for a part of it.
 
     ``effect`` is the KS distance, the total variation, the change of the missing share, the share
-    of violations beyond the usual one, or how far the AUC is above one half; beside it ``moved``,
-    the Wasserstein distance in standard deviations of the reference, and ``psi``, the population
-    stability index, which is ``psi_usual`` where nothing has changed. ``examples`` are violations
-    and how many rows have them, or the features that a classifier used and what AUC they are
-    worth; ``low`` and ``high`` are the interval of its AUC.
+    of violations beyond the usual one, or how far the AUC is above the usual one; beside it
+    ``moved``, the Wasserstein distance in standard deviations of the reference, and ``psi``, the
+    population stability index, which is ``psi_usual`` where nothing has changed. ``examples`` are
+    violations and how many rows have them, or the features that a classifier used and what AUC
+    they are worth; ``low`` and ``high`` are the interval of its AUC.
     ``p_value`` counts correlated rows as ``effective_rows``; ``visible`` is the effect that would
     be found with a power of 80 %. ``drifted`` is null if nothing can be said: with too few rows,
     or where nothing was found and not even a plain change need have been.
@@ -63,7 +63,7 @@ class FeatureDrift(msgspec.Struct, frozen=True, kw_only=True):
             shift = 2 * float(special.ndtri((1 + self.visible) / 2))  # of a normal distribution
             return f"a shift by {shift:.2f} standard deviations (KS distance {self.visible:.3f})"
         if self.kind == "joint":
-            return f"rows told apart with an AUC of {0.5 + self.visible:.2f}"
+            return f"rows told apart with an AUC {self.visible:.2f} above the usual one"
         what = _SHARES.get(self.kind, "the share of a label")
         return f"{what} moved by {100 * self.visible:.1f} points"
 

@@ -90,9 +90,9 @@ def test(
     The AUC is that of rows which the classifier has not seen: both sides are cut into blocks of
     time, and each block is told by one fitted on all others. The p value is that of the largest of
     the AUCs of the reference's windows against the rest of it, or, beyond all of them, of Student's
-    t distribution with their mean and standard deviation. The interval is one of a bootstrap of
-    parts of the blocks. ``names`` are those of the matrix columns; several of one feature are
-    written ``feature:part``.
+    t distribution with their mean and standard deviation; the effect is how far it is above that
+    mean. The interval is one of a bootstrap of parts of the blocks. ``names`` are those of the
+    matrix columns; several of one feature are written ``feature:part``.
     """
     usual = np.array([
         _placebo(sides, chosen, place, seed, report) for place in range(len(sides.windows))
@@ -104,7 +104,7 @@ def test(
     scale = max(float(usual.std(ddof=1)), noise) * np.sqrt(1 + 1 / len(usual))
     freedom = len(usual) - 1
     low, high = scores.interval(seed)
-    needed = float(usual.mean()) + scale * (-special.stdtrit(freedom, level.alpha) + _Z80)
+    needed = scale * (_Z80 - float(special.stdtrit(freedom, level.alpha)))
     return FeatureDrift(
         name="joint",
         column="joint",
@@ -112,9 +112,9 @@ def test(
         test="auc",
         statistic=scores.auc,
         p_value=_p_value(scores.auc, usual, scale),
-        effect=max(0.0, scores.auc - 0.5),
+        effect=max(0.0, scores.auc - float(usual.mean())),
         threshold=level.threshold,
-        visible=float(min(1.0, max(needed - 0.5, level.threshold + _Z80 * scale))),
+        visible=float(min(1.0, max(needed, level.threshold + _Z80 * scale))),
         effective_rows=rows * float(min(1.0, (noise / scale) ** 2)),
         examples=scores.worth(names, seed),
         low=low,

@@ -3,15 +3,18 @@
 import pytest
 
 from mlkit.steps import diagnosis
-from mlkit.steps.drift_result import FeatureDrift
+from mlkit.steps.drift_result import FeatureDrift, Kind
 from mlkit.steps.performance import Verdict
 
 
-def moved(*columns: str, missing: bool = False, drifted: bool | None = True) -> list[FeatureDrift]:
+def moved(
+    *columns: str, missing: bool = False, kind: Kind = "number", drifted: bool | None = True
+) -> list[FeatureDrift]:
+    kind = "missing" if missing else kind
     return [
         FeatureDrift(
-            name=f"missing({column})" if missing else column, column=column,
-            kind="missing" if missing else "number", test="ks", statistic=0.3, p_value=0.0,
+            name=column if kind == "number" else f"{kind}({column})", column=column,
+            kind=kind, test="ks", statistic=0.3, p_value=0.0,
             effect=0.3, threshold=0.05, drifted=drifted, visible=0.1, effective_rows=500,
         )
         for column in columns
@@ -37,6 +40,13 @@ def moved(*columns: str, missing: bool = False, drifted: bool | None = True) -> 
             False,
             "of age are missing: look upstream, before",
         ),
+        (
+            "degraded",
+            [*moved("age", kind="type"), *moved("spend", missing=True)],
+            False,
+            "values of age are of another type: look upstream; more or fewer values of spend",
+        ),
+        ("ok", moved("plan", kind="unseen"), False, "inputs moved (unseen(plan)) and the error"),
         ("insufficient_data", moved("age"), True, ""),
         ("insufficient_data", moved("age", missing=True), False, "look upstream"),
     ],
