@@ -220,6 +220,24 @@ class Drift(_Section, frozen=True):
     min_missing: Annotated[
         Share, Meta(description="smallest change of a missing share worth an alert")
     ] = 0.05
+    min_violations: Annotated[
+        Share,
+        Meta(
+            description="smallest share of labels never seen, values out of range or of another "
+            "type worth an alert, beyond what is usual"
+        ),
+    ] = 0.01
+    joint: Annotated[
+        bool,
+        Meta(
+            description="also let a classifier tell rows from the training data: it sees what no "
+            "single feature shows, and takes some seconds"
+        ),
+    ] = False
+    min_joint: Annotated[
+        Annotated[float, Meta(ge=0, le=0.5)],
+        Meta(description="smallest AUC of that classifier worth an alert, above what is usual"),
+    ] = 0.05
 
 
 class Performance(_Section, frozen=True):

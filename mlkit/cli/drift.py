@@ -1,5 +1,7 @@
 """``mlkit drift``."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -7,6 +9,7 @@ import click
 
 from mlkit.cli import output, spark
 from mlkit.cli.baseline import baseline
+from mlkit.pages.words import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,6 +25,11 @@ _explain_option = click.option(
     is_flag=True,
     help="Show each test in full, how likely a false alarm is, and how large a change must be to "
     "be found.",
+)
+_joint_option = click.option(
+    "--joint",
+    is_flag=True,
+    help="Also let a classifier tell the rows apart: it sees what no single feature shows.",
 )
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -48,12 +56,13 @@ drift.add_command(baseline)
     "count for less. It is not compared itself.",
 )
 @click.option("--min-rows", type=click.IntRange(1), help="Fewest rows of CUR for a verdict.")
+@_joint_option
 @_explain_option
 @output.json_option
 @click.pass_context
 def compare(
     ctx: click.Context, ref: Path, cur: Path, *, time: str | None, min_rows: int | None,
-    explain: bool, as_json: bool,
+    joint: bool, explain: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Compare two files, CSV or Parquet; needs no project.
 
@@ -61,7 +70,11 @@ def compare(
     """
     from mlkit.flows import comparison
 
-    found = comparison.compare_files(ref, cur, time=time, min_rows=min_rows)
+    overrides = {"drift.min_rows": min_rows, "drift.joint": joint or None}
+    with _telling() as progress:
+        found = comparison.compare_files(
+            ref, cur, time=time, overrides=overrides, progress=progress
+        )
     output.emit(found, as_json=as_json, render=_explain if explain else _render)
     ctx.exit(_code(found))
 
@@ -75,23 +88,27 @@ def compare(
     help="training, previous (window), seasonal (the same hours and weekdays of the weeks before) "
     "or the name of a baseline. Default: drift.reference.",
 )
+@_joint_option
 @_explain_option
 @output.json_option
 @output.with_project
 def check(
-    project: "Project", *, model: str, window: str | None, against: str | None, explain: bool,
-    as_json: bool,
+    project: "Project", *, model: str, window: str | None, against: str | None, joint: bool,
+    explain: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Compare what MODEL was asked lately with what it was trained on, or with what you choose.
 
-    A check with another window or reference than the settings name is on record, but opens and
-    ends no alert.
+    A check with another window, reference or test than the settings name is on record, but opens
+    and ends no alert.
     """
     import msgspec
 
     from mlkit.flows import alerting, history, monitor
 
-    found = monitor.check_drift(project, model, window=window, against=against)
+    with _telling() as progress:
+        found = monitor.check_drift(
+            project, model, window=window, against=against, joint=joint, progress=progress
+        )
     alerting.deliver(project)
     past = history.of_drift(project, model)
     output.emit(
@@ -100,6 +117,14 @@ def check(
         render=lambda _: _explain(found) if explain else _render(found, past.features),
     )
     click.get_current_context().exit(_code(found))
+
+
+@contextmanager
+def _telling() -> "Iterator[Callable[[str], None]]":
+    """Yield what shows a person how far a check is."""
+    with output.progress() as display:
+        bar = display.add_task("comparing", total=None)
+        yield lambda text: display.update(bar, description=text)
 
 
 def _code(found: "FilesCompared | DriftChecked") -> int:
@@ -131,6 +156,9 @@ def _render(
 
 
 def _conclude(found: "FilesCompared | DriftChecked") -> None:
+    for feature in found.features:
+        if feature.examples:
+            click.echo(printable(f"{feature.name}: {feature.in_examples}"))
     for warning in found.warnings:
         click.echo(f"warning: {warning}", err=True)
     used = getattr(found, "reference", None)

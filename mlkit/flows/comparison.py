@@ -1,8 +1,10 @@
 """Compare two files of anybody's; no project, no record."""
 
 import os
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
 import pyarrow as pa
@@ -10,7 +12,7 @@ import pyarrow.compute as pc
 
 from mlkit import settings_sources
 from mlkit.errors import InvalidInputError
-from mlkit.steps import casts, drift, frames
+from mlkit.steps import casts, drift, frames, times
 from mlkit.steps.drift import DriftRule
 from mlkit.steps.drift_result import FeatureDrift, Rows, Verdict
 
@@ -27,23 +29,37 @@ class FilesCompared(msgspec.Struct, frozen=True, kw_only=True):
     summary: str
 
 
+Report = Callable[[str], None]
+
+
 def compare_files(
-    reference: Path, current: Path, *, time: str | None = None, min_rows: int | None = None
+    reference: Path,
+    current: Path,
+    *,
+    time: str | None = None,
+    overrides: Mapping[str, object] = MappingProxyType({}),
+    progress: Report | None = None,
 ) -> FilesCompared:
     """Return the verdict on the rows of ``current``, by the settings' defaults and environment.
 
-    With a ``time`` column the rows of both are taken in its order. Raises InvalidInputError.
+    ``overrides`` are settings that go before both. With a ``time`` column the rows of both are
+    taken in its order. Raises InvalidInputError.
     """
-    chosen = settings_sources.load(None, os.environ, {"drift.min_rows": min_rows}).drift
+    settings = settings_sources.load(None, os.environ, overrides)
     first, second = frames.read_table(reference), frames.read_table(current)
     spans_s: tuple[float | None, float | None] = (None, None)
     if time is not None:
         first, second = _timed(first, time, reference), _timed(second, time, current)
         _require_likeness(first, second, time)
         spans_s = _span_s(first, time), _span_s(second, time)
-        first, second = (table.sort_by(time).drop_columns([time]) for table in (first, second))
-    rule = DriftRule.from_settings(chosen, ordered=time is not None)
+        first, second = (_in_order(table, time) for table in (first, second))
+    rule = DriftRule.from_settings(settings.drift, ordered=time is not None)
     result = drift.compare_tables(first, second, rule, spans_s=spans_s)
+    if settings.drift.joint:
+        from mlkit.flows import joint_drift  # scikit-learn, which the margins do without
+
+        how = joint_drift.How(rule, spans_s, settings.train.seed, progress or _silent)
+        result = joint_drift.of_tables(first, second, result, how)
     return FilesCompared(
         verdict=result.verdict,
         features=result.features,
@@ -53,6 +69,11 @@ def compare_files(
         alpha=result.alpha,
         summary=result.summary,
     )
+
+
+def _in_order(table: pa.Table, name: str) -> pa.Table:
+    """Return the rows in order of column ``name``, which is no feature but their time."""
+    return times.stamp(table.sort_by(name), name).drop_columns([name])
 
 
 def _span_s(table: pa.Table, name: str) -> float | None:
@@ -89,3 +110,7 @@ def _require_likeness(first: pa.Table, second: pa.Table, name: str) -> None:
         raise InvalidInputError(
             f"the column '{name}' has dates in one file and numbers in the other; write it alike"
         )
+
+
+def _silent(_message: str) -> None:
+    """Report nothing."""

@@ -1,5 +1,6 @@
 """Watch what a champion is asked: the log's newest rows against the reference of the settings."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import msgspec
@@ -7,15 +8,17 @@ import msgspec
 from mlkit import settings
 from mlkit.flows import deploy, evidence, references, silence, verdicts
 from mlkit.flows.evidence import Window
-from mlkit.flows.references import Chosen, ReferenceUsed
+from mlkit.flows.references import ReferenceUsed
 from mlkit.project import Project
 from mlkit.steps import budget, drift
 from mlkit.steps.budget import Budget
 from mlkit.steps.drift import DriftRule
-from mlkit.steps.drift_result import FeatureDrift, Rows, Verdict
+from mlkit.steps.drift_result import DriftResult, FeatureDrift, Rows, Verdict
 from mlkit.store import reports
 from mlkit.store.registry import ModelVersion
 from mlkit.store.reports import DriftReport
+
+Report = Callable[[str], None]
 
 _DAY = timedelta(days=1)
 _PACE = timedelta(days=7)  # how far back the pace of the checks is looked at
@@ -24,8 +27,8 @@ _PACE = timedelta(days=7)  # how far back the pace of the checks is looked at
 class DriftChecked(msgspec.Struct, frozen=True, kw_only=True):
     """The verdict of one drift check; ``drifted`` names the features, the worst first.
 
-    ``standing``: with the window and the reference that the settings name. Only such a check opens
-    and ends alerts, and counts for the pace of the checks.
+    ``standing``: with the window, the reference and the tests that the settings name. Only such a
+    check opens and ends alerts, and counts for the pace of the checks.
     """
 
     verdict: Verdict
@@ -40,64 +43,76 @@ class DriftChecked(msgspec.Struct, frozen=True, kw_only=True):
     drifted: tuple[str, ...]
     alpha: float
     budget: Budget
+    quiet: int
     summary: str
 
 
 def check(
-    project: Project, model: str, *, window: str | None = None, against: str | None = None
+    project: Project,
+    model: str,
+    *,
+    window: str | None = None,
+    against: str | None = None,
+    joint: bool = False,
+    progress: Report | None = None,
 ) -> DriftChecked:
     """Compare the champion's recent requests with its reference and record the verdict.
 
-    ``window`` and ``against`` are the settings' unless they are given. Raises ConflictError if
-    ``model`` has no champion, NotFoundError if ``against`` is the name of no baseline.
+    ``window`` and ``against`` are the settings' unless they are given. With ``joint``, or the
+    setting ``drift.joint``, a classifier compares them with the training data as well. Raises
+    ConflictError if ``model`` has no champion, NotFoundError if ``against`` is the name of no
+    baseline.
     """
-    version = deploy.find_version(project, model)
-    usual_window = project.settings.drift_window(model)
-    usual_reference = project.settings.drift_reference(model)
+    version, chosen = deploy.find_version(project, model), project.settings
+    usual_window, usual_reference = chosen.drift_window(model), chosen.drift_reference(model)
     stretch = evidence.window(project, window or usual_window)
-    length = settings.duration(usual_window)
-    chosen = references.choose(project, version, stretch, against or usual_reference)
-    checked = _compare(
-        project,
-        version,
-        stretch,
-        chosen,
-        standing=stretch.end - stretch.start == length and chosen.used.name == usual_reference,
+    usual_tests = chosen.drift.joint or not joint
+    usual_length = stretch.end - stretch.start == settings.duration(usual_window)
+    known = references.choose(project, version, stretch, against or usual_reference)
+    allowed = _budget(project, version, stretch)
+    rule = DriftRule.from_settings(chosen.drift, ordered=True)
+    rule = msgspec.structs.replace(rule, alpha=allowed.alpha)
+    asked = evidence.asked(project, version, stretch)
+    result = drift.compare(known.known, asked, rule, span_s=evidence.span_s(asked))
+    if joint or chosen.drift.joint:
+        result = _jointly(project, version, stretch, result, rule, progress or _silent)
+    checked = DriftChecked(
+        verdict=result.verdict,
+        model=model,
+        version=version.number,
+        window=stretch,
+        reference=known.used,
+        standing=usual_length and usual_tests and known.used.name == usual_reference,
+        features=result.features,
+        rows=result.rows,
+        warnings=(*known.warnings, *result.warnings),
+        drifted=result.drifted,
+        alpha=result.alpha,
+        budget=allowed,
+        quiet=result.quiet,
+        summary=f"v{version.number} {result.summary}",
     )
     _record(project, version, checked)
-    if stretch.end - stretch.start == length:  # another one says nothing about what is usual
+    if usual_length:  # another one says nothing about what is usual
         silence.watch_requests(project, model, stretch.start)
     return checked
 
 
-def _compare(
-    project: Project, version: ModelVersion, stretch: Window, chosen: Chosen, *, standing: bool
-) -> DriftChecked:
-    asked = evidence.asked(project, version, stretch)
-    allowed = _budget(project, version, stretch)
-    rule = DriftRule.from_settings(project.settings.drift, ordered=True)
-    rule = msgspec.structs.replace(rule, alpha=allowed.alpha)
-    result = drift.compare(
-        chosen.known,
-        asked,
-        rule,
-        span_s=evidence.span_s(asked),
-    )
-    return DriftChecked(
-        verdict=result.verdict,
-        model=version.model.name,
-        version=version.number,
-        window=stretch,
-        reference=chosen.used,
-        standing=standing,
-        features=result.features,
-        rows=result.rows,
-        warnings=(*chosen.warnings, *result.warnings),
-        drifted=result.drifted,
-        alpha=result.alpha,
-        budget=allowed,
-        summary=f"v{version.number} {result.summary}",
-    )
+def _jointly(
+    project: Project,
+    version: ModelVersion,
+    stretch: Window,
+    result: DriftResult,
+    rule: DriftRule,
+    report: Report,
+) -> DriftResult:
+    """Return ``result`` with what a classifier says of the window and the training data."""
+    from mlkit.flows import joint_drift  # scikit-learn, which the margins do without
+
+    rows = evidence.rows(project, version, stretch)
+    spans_s = evidence.reference_of(project, version).span_s, evidence.span_s(rows)
+    how = joint_drift.How(rule, spans_s, project.settings.train.seed, report)
+    return joint_drift.of_version(project, version, rows, result, how)
 
 
 def _record(project: Project, version: ModelVersion, checked: DriftChecked) -> None:
@@ -125,3 +140,7 @@ def _budget(project: Project, version: ModelVersion, stretch: Window) -> Budget:
         span=max(_DAY, now - (first or now)),
         most=chosen.alpha,
     )
+
+
+def _silent(_message: str) -> None:
+    """Report nothing."""

@@ -12,7 +12,7 @@ from mlkit import settings
 from mlkit.flows import deploy, logs
 from mlkit.flows.log_window import LogWindow
 from mlkit.project import Project
-from mlkit.steps import metrics, prediction_columns, reference
+from mlkit.steps import metrics, prediction_columns, reference, times
 from mlkit.steps.answers import Predictions
 from mlkit.steps.performance import Holdout
 from mlkit.steps.reference import Reference
@@ -31,7 +31,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """Rows of the log with the answers to them as further columns."""
+    """Rows of the log with the answers to them, and their time, as further columns."""
 
     rows: pa.Table | LogWindow
     answers: pa.Table
@@ -41,8 +41,15 @@ class Asked(msgspec.Struct, frozen=True):
         """How many rows there are."""
         return int(self.rows.num_rows)
 
+    @property
+    def column_names(self) -> list[str]:
+        """The names of the columns."""
+        return [*self.rows.column_names, *self.answers.column_names, times.MOMENT]
+
     def column(self, name: str) -> Any:
         """Return the values of one column."""
+        if name == times.MOMENT:
+            return self.rows.column("_served_at")
         named = name in self.answers.column_names
         return (self.answers if named else self.rows).column(name)
 
@@ -90,7 +97,7 @@ def span_s(rows: pa.Table | Asked) -> float | None:
 
 
 def with_answers(version: ModelVersion, rows: pa.Table | LogWindow) -> Asked:
-    """Return ``rows`` with the answers to them as further columns."""
+    """Return ``rows`` with the answers to them, and their time, as further columns."""
     schema, names = deploy.input_schema(version), ("_value", "_probabilities")
     parts = rows.parts(names) if isinstance(rows, LogWindow) else (rows,)
     answers = [

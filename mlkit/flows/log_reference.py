@@ -16,10 +16,10 @@ import pyarrow.compute as pc
 from mlkit.flows import deploy, evidence, log_table, logs
 from mlkit.flows.evidence import Window
 from mlkit.project import Project
-from mlkit.steps import casts, reference, stretches
+from mlkit.steps import casts, reference, stretches, times
 from mlkit.steps.columns import Kind
 from mlkit.steps.encode import ARROW_TYPES
-from mlkit.steps.reference import Reference, Role
+from mlkit.steps.profiles import Reference, Role
 from mlkit.steps.stretches import Placed, Seats
 from mlkit.store import registry
 from mlkit.store.registry import ModelVersion
@@ -65,8 +65,9 @@ def read(project: Project, model: str, windows: Sequence[Window]) -> LogRows | N
         np.concatenate([_shares(table, each) for each, table in full]),
         len(full),
     )
+    whole = pa.concat_tables([table for _, table in full], promote_options="default")
     return LogRows(
-        pa.concat_tables([table for _, table in full], promote_options="default"),
+        times.stamp(whole, "_served_at"),
         seats,
         sum(evidence.span_s(table) or 0.0 for _, table in full),
         tuple(each for each, _ in full),

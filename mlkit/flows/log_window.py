@@ -44,6 +44,11 @@ class LogWindow:
         self._sealed = sealed
         self.num_rows: int = recent.num_rows + sum(part.rows for part in sealed)
 
+    @property
+    def column_names(self) -> list[str]:
+        """The names of the columns."""
+        return list(self._recent.column_names)
+
     def column(self, name: str) -> Any:
         """Return the values of all rows; raises KeyError for a name that no version has."""
         pa.default_memory_pool().release_unused()  # of the column before: halves what is held

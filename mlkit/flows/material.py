@@ -105,7 +105,7 @@ def gather(project: Project, wanted: Order) -> Material:
     )
     seed = project.settings.train.seed
     warnings += suspicion.find(schema, rows.matrix, rows.target, seed=seed)
-    moments = _moments(table, dataset.time_column)
+    moments = moments_of(table, dataset.time_column)
     parts = split.hold_out(
         len(table),
         project.settings.train.holdout,
@@ -119,6 +119,19 @@ def gather(project: Project, wanted: Order) -> Material:
         )
     span_s = _span_s(table, dataset.time_column)
     return Material(schema, table, columns, rows, parts, moments is not None, span_s, warnings)
+
+
+def moments_of(table: pa.Table, name: str | None) -> np.ndarray | None:
+    """Return a number that sorts the rows by time; a row without a time counts as the oldest."""
+    if name is None:
+        return None
+    values = table.column(name)
+    if pa.types.is_timestamp(values.type):
+        values = values.cast(pa.int64())
+    elif not (pa.types.is_integer(values.type) or pa.types.is_floating(values.type)):
+        raise InvalidInputError(f"the time column '{name}' is {values.type}, not a time or number")
+    moments = np.asarray(values.cast(pa.float64(), safe=False), dtype=float)
+    return np.where(np.isnan(moments), -np.inf, moments)
 
 
 def _same_task(row: Model | None, dataset: DatasetVersion, task: Wish) -> Wish:
@@ -163,16 +176,3 @@ def _span_s(table: pa.Table, name: str | None) -> float | None:
         return None
     extremes = pc.min_max(table.column(name)).as_py()
     return (extremes["max"] - extremes["min"]).total_seconds() if extremes["max"] else None
-
-
-def _moments(table: pa.Table, name: str | None) -> np.ndarray | None:
-    """Return a number that sorts the rows by time; a row without a time counts as the oldest."""
-    if name is None:
-        return None
-    values = table.column(name)
-    if pa.types.is_timestamp(values.type):
-        values = values.cast(pa.int64())
-    elif not (pa.types.is_integer(values.type) or pa.types.is_floating(values.type)):
-        raise InvalidInputError(f"the time column '{name}' is {values.type}, not a time or number")
-    moments = np.asarray(values.cast(pa.float64(), safe=False), dtype=float)
-    return np.where(np.isnan(moments), -np.inf, moments)

@@ -75,7 +75,7 @@ def look(
     found: dict[str, tuple[str, Distribution]] = {}
     for profile in evidence.reference_of(project, version).columns:
         column = _column(profile.name, (actuals, answers, rows))
-        if column is not None:
+        if column is not None and profile.measure != "text":  # which has no shares to be shown
             found[profile.name] = profile.role, histogram.compare(profile, column)
     lines = [_line(name, tested, past, found.get(name)) for name in _names(found, tested)]
     return Spread(

@@ -22,6 +22,7 @@ from mlkit.steps import (
     reference,
     slices,
     threads,
+    times,
 )
 from mlkit.steps.answers import Label, Predictions
 from mlkit.steps.columns import Task
@@ -85,7 +86,7 @@ def train(
         choice = candidates.choose(project, rows, estimator, tune, report)
         report(f"fitting {choice.name}")
         made = candidates.fit(project, rows, choice)
-        files = _store(project, rows, made)
+        files = _store(project, rows, made, wanted.dataset.dataset.time_column)
         report("asking the gate")
         artifact = project.artifacts.read(files.artifact)
         verdict = judgement.judge(project, rows, made, artifact=artifact, champion=wanted.champion)
@@ -111,7 +112,7 @@ def train(
     )
 
 
-def _store(project: Project, rows: Material, made: Candidate) -> _Files:
+def _store(project: Project, rows: Material, made: Candidate, time: str | None) -> _Files:
     try:
         artifact = predictor.dumps(made.predictor)
     except Exception as error:
@@ -124,7 +125,7 @@ def _store(project: Project, rows: Material, made: Candidate) -> _Files:
     profile = project.references.put(
         reference.build(
             rows.schema,
-            rows.in_order,
+            times.stamp(rows.in_order, time),
             {
                 "answer": prediction_columns.table(rows.schema, *_listed(made.answers)),
                 "target": prediction_columns.actuals(rows.schema, rows.holdout.actuals),

@@ -39,10 +39,13 @@ def of(verdict: Verdict, clues: Clues) -> str:
     """
     drifted = sorted((f for f in clues.inputs if f.drifted), key=excess, reverse=True)
     missing = [feature for feature in drifted if feature.kind == "missing"]
-    moved = [feature.name for feature in drifted if feature.kind != "missing"]
-    if missing:
+    mistyped = [feature.column for feature in drifted if feature.kind == "type"]
+    moved = [feature.name for feature in drifted if feature.kind not in ("missing", "type")]
+    broken = [f"values of {_listed(mistyped)} are of another type"] if mistyped else []
+    broken += [_missing(missing, clues.since)] if missing else []
+    if broken:
         after = ", before anything is retrained" if verdict == "degraded" else ""
-        return f"{_missing(missing, clues.since)}: look upstream{after}"
+        return f"{'; '.join(broken)}: look upstream{after}"
     if verdict == "insufficient_data":
         return ""
     if clues.base is not None and clues.base.explains:

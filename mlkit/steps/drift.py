@@ -3,7 +3,7 @@
 The statistics are in ``distance``, how many rows a correlated series is worth in ``correlation``.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any, Final, NamedTuple, Protocol, Self
 
 import msgspec
@@ -12,22 +12,31 @@ import pyarrow as pa
 
 from mlkit import settings
 from mlkit.errors import InvalidInputError
-from mlkit.steps import casts, correlation, onset, reference, scatter
+from mlkit.steps import (
+    correlation,
+    derived,
+    family,
+    onset,
+    rare,
+    reference,
+    scatter,
+    times,
+    violations,
+)
 from mlkit.steps.distance import (
     chi2,
     chi2_visible,
     deciles,
-    false_discovery,
     ks,
     ks_visible,
     psi,
     two_proportion,
     wasserstein,
 )
-from mlkit.steps.drift_result import DriftResult, FeatureDrift, Rows, Verdict
-from mlkit.steps.reference import Profile, Reference
+from mlkit.steps.drift_result import VIOLATIONS, DriftResult, FeatureDrift, Rows, ViolationKind
+from mlkit.steps.profiles import Profile, Reference
+from mlkit.steps.violations import Found, Level, Usual
 
-_PLAIN: Final = 0.25  # a KS distance of a shift by 0.64 standard deviations
 _DENSE: Final = 1.25  # times as many rows in the same time make a difference
 _LEADING: Final = 3  # labels whose series stand for the correlation of a categorical column
 
@@ -38,6 +47,10 @@ class Columns(Protocol):
     @property
     def num_rows(self) -> int:
         """How many rows there are."""
+
+    @property
+    def column_names(self) -> Sequence[str]:
+        """The names of the columns."""
 
     def column(self, name: str) -> Any:
         """Return the values of one column."""
@@ -56,6 +69,8 @@ class DriftRule(msgspec.Struct, frozen=True, kw_only=True):
     min_ks: float = settings.Drift().min_ks
     min_tv: float = settings.Drift().min_tv
     min_missing: float = settings.Drift().min_missing
+    min_violations: float = settings.Drift().min_violations
+    min_joint: float = settings.Drift().min_joint
     ordered: bool = False
 
     @classmethod
@@ -67,6 +82,8 @@ class DriftRule(msgspec.Struct, frozen=True, kw_only=True):
             min_ks=chosen.min_ks,
             min_tv=chosen.min_tv,
             min_missing=chosen.min_missing,
+            min_violations=chosen.min_violations,
+            min_joint=chosen.min_joint,
             ordered=ordered,
         )
 
@@ -90,7 +107,7 @@ def compare_tables(
     if not common:
         raise InvalidInputError("the two tables have no column in common")
     gone = [name for name in kinds if name not in common]
-    added = [name for name in second.column_names if name not in kinds]
+    added = [name for name in reference.kinds_of(second) if name not in kinds]
     known = reference.summarize(first, common, ordered=rule.ordered)
     known = msgspec.structs.replace(known, span_s=spans_s[0])
     result = compare(known, second, rule, span_s=spans_s[1])
@@ -109,72 +126,55 @@ def compare(
     A feature has drifted if its effect reaches the threshold **and** its q value (Benjamini and
     Hochberg over all tests) is at most ``alpha``. Below ``min_rows`` rows, of either, nothing is
     judged, and "no drift" is not said of a feature whose rows could not have shown any. ``span_s``
-    is the time that the current rows span.
+    is the time that the current rows span; with ``times.MOMENT`` they show the age of their times.
     """
     features: list[FeatureDrift] = []
-    warnings: list[str] = []
-    look = _Look(
-        rule,
-        rule.alpha / max(1, len(reference.columns)),
-        reference.sizes,
-        *_rates(reference, current, span_s),
-    )
+    look = _look(reference, current, rule, span_s)
     for profile in reference.columns:
-        column = current.column(profile.name)
-        warnings.extend(_type_warnings(profile, column))
-        features.extend(_tests(profile, column, look))
+        column, way = current.column(profile.column), profile.derived
+        if way is None:
+            features.extend(_tests(profile, column, look))
+        elif way != "gap" or look.same_pace:
+            moments = times.moments(current) if way == "age" else None
+            numbers = derived.again(way, column, moments, profile.known)
+            features.extend(_derived(profile, numbers, look) if numbers is not None else ())
     enough = min(current.num_rows, reference.rows) >= rule.min_rows
-    judged = _judge(features, rule) if enough else tuple(features)
+    watched = sum(len(profile.watched) for profile in reference.columns)
+    quiet = watched - sum(feature.kind in VIOLATIONS for feature in features)
+    judged = family.judge(features, quiet=quiet, alpha=rule.alpha) if enough else tuple(features)
     return DriftResult(
-        verdict=_verdict(judged),
+        verdict=family.verdict(judged),
         features=judged,
         rows=Rows(reference.rows, current.num_rows),
-        warnings=(*warnings, *(_blind(judged) if enough else ())),
+        warnings=tuple(family.blind(judged)) if enough else (),
         alpha=rule.alpha,
+        quiet=quiet,
     )
-
-
-def _judge(features: Sequence[FeatureDrift], rule: DriftRule) -> tuple[FeatureDrift, ...]:
-    adjusted = false_discovery(np.array([feature.p_value for feature in features]))
-    return tuple(
-        msgspec.structs.replace(
-            feature, q_value=float(q), drifted=_has_drifted(feature, float(q), rule)
-        )
-        for feature, q in zip(features, adjusted, strict=True)
-    )
-
-
-def _has_drifted(feature: FeatureDrift, q_value: float, rule: DriftRule) -> bool | None:
-    if q_value <= rule.alpha and feature.effect >= feature.threshold:
-        return True
-    return None if _is_blind(feature) else False
-
-
-def _is_blind(feature: FeatureDrift) -> bool:
-    """Tell whether even a change that nobody would miss might have passed unseen."""
-    return feature.visible > max(_PLAIN, feature.threshold)
-
-
-def _verdict(features: Sequence[FeatureDrift]) -> Verdict:
-    found = {feature.drifted for feature in features}
-    return "drift" if True in found else "ok" if False in found else "insufficient_data"
 
 
 Events = Callable[[], Sequence[np.ndarray]]
 
 
 class _Look(NamedTuple):
-    """How the columns are looked at: the rule, the share of alpha of one test, the window sizes.
+    """How the columns are looked at: the rule, the parts of alpha of one test, the window sizes.
 
     ``density`` says how many current rows there are in the time of one row of the windows that the
-    sizes are about, ``crowding`` how many rows of the reference in the time of a current one.
+    sizes are about, ``crowding`` how many rows of the reference in the time of a current one; both
+    are ``timed`` if that is known.
     """
 
     rule: DriftRule
     alpha: float
+    violation_alpha: float
     sizes: tuple[int, ...]
     density: float
     crowding: float
+    timed: bool
+
+    @property
+    def same_pace(self) -> bool:
+        """Whether as many rows come in the same time, so that their gaps can be compared."""
+        return self.rule.ordered and self.timed and 1 / _DENSE <= self.density <= _DENSE
 
     def tau(self, known: np.ndarray, sides: tuple[int, int], events: Events) -> float:
         """Return how many rows of either side are worth one; ``sides`` are those there are.
@@ -207,33 +207,88 @@ class _Look(NamedTuple):
             return max(1.0, self.density * usual)
         return usual
 
+    def of_extremes(self, profile: Profile, tau: float, rows: int) -> float:
+        """Return how many extreme rows are worth one where so many others are."""
+        if not (self.rule.ordered and self.sizes):
+            return tau
+        usual, extreme = (
+            scatter.at(profile.taus[place], self.sizes, round(rows / self.density))
+            for place in (0, 2)
+        )
+        return tau * extreme / usual
 
-def _rates(reference: Reference, current: Columns, span_s: float | None) -> tuple[float, float]:
-    """Return density and crowding, as ``_Look`` has them."""
+
+def _look(reference: Reference, current: Columns, rule: DriftRule, span_s: float | None) -> _Look:
+    watched = sum(len(profile.watched) for profile in reference.columns)
+    groups: list[family.Group] = ["margin", "violation"] if watched else ["margin"]
+    density, crowding = _rates(reference, current, span_s) or (1.0, 1.0)
+    return _Look(
+        rule,
+        rule.alpha * family.share("margin", groups) / max(1, len(reference.columns)),
+        rule.alpha * family.share(groups[-1], groups) / max(1, watched),
+        reference.sizes,
+        density,
+        crowding,
+        timed=_rates(reference, current, span_s) is not None,
+    )
+
+
+def _rates(
+    reference: Reference, current: Columns, span_s: float | None
+) -> tuple[float, float] | None:
+    """Return density and crowding, as ``_Look`` has them, if the times are known."""
     if not reference.span_s or not span_s or not current.num_rows:
-        return 1.0, 1.0
+        return None
     now, before = current.num_rows / span_s, reference.rows / reference.span_s
     return now / (reference.rate or before), before / now
 
 
 def _tests(profile: Profile, column: Any, look: _Look) -> Iterator[FeatureDrift]:
     """Yield the tests of one column: its values, where both sides have some, and its gaps."""
-    if profile.measure == "number":
-        values = reference.numbers(column)
-        present = len(values)
-        if present:
-            yield _number(profile, values, look)
-    else:
-        texts = reference.labels(column, profile.measure, numeric=profile.numeric)
-        present = len(texts) - texts.null_count
-        if present and profile.present:
-            yield _labels(profile, texts.drop_null(), look)
-    missing = len(column) - present
+    fitted, misfits = column, None
+    if profile.typed is not None:
+        fitted, misfits = violations.fit(profile.typed, column)
+    present = yield from _values(profile, fitted, look)
+    if misfits is not None:
+        tau = look.tau(profile.taus[0], (profile.present, misfits.of), list)
+        yield _violation("type", profile, misfits, tau, look)
+    missing = len(column) - present - (misfits.hits if misfits else 0)
     if profile.rows and len(column) and (missing or profile.present < profile.rows):
         yield _missing(profile, column, missing, look)
 
 
-def _number(profile: Profile, values: np.ndarray, look: _Look) -> FeatureDrift:
+def _derived(profile: Profile, column: Any, look: _Look) -> Iterator[FeatureDrift]:
+    """Yield the test of numbers derived from a column; of many texts not all are read."""
+    if profile.derived == "words" and len(column):
+        read = (len(column) - column.null_count) / len(column)
+        look = look._replace(density=look.density * read * profile.rows / profile.present)
+    yield from _values(profile, column, look)
+
+
+def _values(profile: Profile, column: Any, look: _Look) -> Generator[FeatureDrift, None, int]:
+    """Yield the tests of the values of one column and return how many there are."""
+    if profile.measure == "number":
+        values = reference.numbers(column)
+        if len(values):
+            yield from _number(profile, values, look)
+        return len(values)
+    if profile.measure == "text":
+        return int(len(column) - column.null_count)
+    texts = reference.labels(column, profile.measure, numeric=profile.numeric).drop_null()
+    if len(texts) and profile.present:
+        yield from _labels(profile, texts, look)
+    return len(texts)
+
+
+def _violation(
+    kind: ViolationKind, profile: Profile, found: Found, tau: float, look: _Look
+) -> FeatureDrift:
+    usual = profile.usual if profile.usual is not None and kind != "type" else Usual(0.0)
+    level = Level(profile.present, tau, look.rule.min_violations, look.violation_alpha)
+    return violations.test(kind, profile.column, found, usual, level)
+
+
+def _number(profile: Profile, values: np.ndarray, look: _Look) -> Iterator[FeatureDrift]:
     quartiles = profile.values[[len(profile.values) * part // 4 for part in (1, 2, 3)]]
     sides = profile.present, len(values)
     tau = look.tau(profile.taus[0], sides, lambda: [values <= each for each in quartiles])
@@ -242,10 +297,10 @@ def _number(profile: Profile, values: np.ndarray, look: _Look) -> FeatureDrift:
     distance, p_value = ks(profile.values, ordered, rows=sizes)
     stability = psi(*deciles(profile.values, ordered), tau=tau)
     threshold = look.rule.min_ks
-    return FeatureDrift(
+    yield FeatureDrift(
         name=profile.name,
-        column=profile.name,
-        kind="number",
+        column=profile.column,
+        kind=profile.derived or "number",
         test="ks",
         statistic=distance,
         p_value=p_value,
@@ -257,23 +312,28 @@ def _number(profile: Profile, values: np.ndarray, look: _Look) -> FeatureDrift:
         visible=ks_visible(look.alpha, threshold, _joint(*sizes)),
         effective_rows=sizes[1],
     )
+    watched = "range" in profile.watched
+    beyond = violations.out_of_range(ordered, profile.ends) if watched else None
+    if beyond is not None:
+        yield _violation("range", profile, beyond, look.of_extremes(profile, tau, beyond.of), look)
 
 
-def _labels(profile: Profile, texts: Any, look: _Look) -> FeatureDrift:
+def _labels(profile: Profile, texts: Any, look: _Look) -> Iterator[FeatureDrift]:
     codes = reference.codes_of(texts, profile.labels)
     unseen = len(profile.labels)
     leading = range(min(_LEADING, unseen))
     sides = profile.present, len(codes)
     tau = look.tau(profile.taus[0], sides, lambda: [codes == code for code in leading])
     counts = np.bincount(codes, minlength=unseen + 1)
-    statistic, p_value, variation = chi2(profile.counts, counts, tau=tau)
+    known, pooled = rare.pool(profile.counts, counts, len(texts) / tau)
+    statistic, p_value, variation = chi2(known, pooled, tau=tau)
     stability = psi(profile.counts, counts, tau=tau)
     threshold = look.rule.min_tv
     rows = _joint(profile.present / tau, len(texts) / tau)
-    return FeatureDrift(
+    yield FeatureDrift(
         name=profile.name,
-        column=profile.name,
-        kind="hour" if profile.measure == "hour" else "category",
+        column=profile.column,
+        kind=profile.derived or ("hour" if profile.measure == "hour" else "category"),
         test="chi2",
         statistic=statistic,
         p_value=p_value,
@@ -281,9 +341,13 @@ def _labels(profile: Profile, texts: Any, look: _Look) -> FeatureDrift:
         threshold=threshold,
         psi=stability.value,
         psi_usual=stability.usual,
-        visible=chi2_visible(look.alpha, threshold, profile.counts, rows),
+        visible=chi2_visible(look.alpha, threshold, known, rows),
         effective_rows=len(texts) / tau,
     )
+    watched = "unseen" in profile.watched
+    new = violations.unseen(texts, codes, unseen, profile.known) if watched else None
+    if new is not None:
+        yield _violation("unseen", profile, new, look.of_extremes(profile, tau, new.of), look)
 
 
 def _missing(profile: Profile, column: Any, missing: int, look: _Look) -> FeatureDrift:
@@ -313,27 +377,3 @@ def _missing(profile: Profile, column: Any, missing: int, look: _Look) -> Featur
 def _joint(first: float, second: float) -> float:
     """Return how many rows of one sample two samples of these sizes are worth."""
     return first * second / (first + second)
-
-
-def _type_warnings(profile: Profile, column: Any) -> Iterator[str]:
-    wanted = casts.NUMBER if profile.numeric else casts.TIME if profile.measure == "hour" else None
-    if wanted is None:
-        return
-    misfits = casts.cast(column, wanted)
-    if misfits.misfit_count:
-        example = misfits.misfits[0].value
-        yield (
-            f"type_changed: '{profile.name}' was {casts.NAMES[wanted]}; {misfits.misfit_count} "
-            f"values like {example!r} are none and count as missing"
-        )
-
-
-def _blind(features: Sequence[FeatureDrift]) -> Iterator[str]:
-    """Say where a change that matters could not have been told from chance."""
-    for feature in features:
-        if feature.drifted is None:
-            yield (
-                f"blind: '{feature.name}' is judged on {feature.effective_rows:.0f} effective "
-                f"rows, which show nothing below {feature.visible:.2f} with certainty, so the "
-                "verdict leaves it out; compare more rows or a longer window"
-            )

@@ -1,19 +1,28 @@
 """The verdict on a table: the evidence for it, column by column, and how to say it."""
 
-from typing import Literal
+from typing import Final, Literal, get_args
 
 import msgspec
 from scipy import special
 
 Verdict = Literal["drift", "ok", "insufficient_data"]
+ViolationKind = Literal["unseen", "range", "type"]
+Kind = Literal[
+    "number", "category", "hour", "age", "gap", "length", "words", "missing", ViolationKind, "joint"
+]
+VIOLATIONS: Final[tuple[ViolationKind, ...]] = get_args(ViolationKind)
+_SENSITIVE: Final = 5.0  # by default the thresholds of violations are this much lower
 
 
 class FeatureDrift(msgspec.Struct, frozen=True, kw_only=True):
-    """One test of one column; ``name`` is the column, or ``missing(column)`` for its gaps.
+    """One test of one column; ``name`` is the column, or ``kind(column)`` for a part of it.
 
-    ``effect`` is the KS distance, the total variation or the change of the missing share; beside
-    it ``moved``, the Wasserstein distance in standard deviations of the reference, and ``psi``,
-    the population stability index, which is ``psi_usual`` where nothing has changed.
+    ``effect`` is the KS distance, the total variation, the change of the missing share, the share
+    of violations beyond the usual one, or how far the AUC is above the usual one; beside it
+    ``moved``, the Wasserstein distance in standard deviations of the reference, and ``psi``, the
+    population stability index, which is ``psi_usual`` where nothing has changed. ``examples`` are
+    violations and how many rows have them, or the features that a classifier used and what AUC
+    they are worth; ``low`` and ``high`` are the interval of its AUC.
     ``p_value`` counts correlated rows as ``effective_rows``; ``visible`` is the effect that would
     be found with a power of 80 %. ``drifted`` is null if nothing can be said: with too few rows,
     or where nothing was found and not even a plain change need have been.
@@ -21,8 +30,8 @@ class FeatureDrift(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     column: str
-    kind: Literal["number", "category", "hour", "missing"]
-    test: Literal["ks", "chi2", "two_proportion"]
+    kind: Kind
+    test: Literal["ks", "chi2", "two_proportion", "negative_binomial", "auc"]
     statistic: float
     p_value: float
     q_value: float = 1.0
@@ -34,6 +43,9 @@ class FeatureDrift(msgspec.Struct, frozen=True, kw_only=True):
     psi_usual: float | None = None
     visible: float
     effective_rows: float
+    examples: dict[str, float] = {}
+    low: float | None = None
+    high: float | None = None
 
     @property
     def visible_in_words(self) -> str:
@@ -47,11 +59,28 @@ class FeatureDrift(msgspec.Struct, frozen=True, kw_only=True):
         """
         if self.visible >= 1:
             return "nothing"
-        if self.kind == "number":
+        if self.test == "ks":
             shift = 2 * float(special.ndtri((1 + self.visible) / 2))  # of a normal distribution
             return f"a shift by {shift:.2f} standard deviations (KS distance {self.visible:.3f})"
-        what = "the share of missing values" if self.kind == "missing" else "the share of a label"
+        if self.kind == "joint":
+            return f"rows told apart with an AUC {self.visible:.2f} above the usual one"
+        what = _SHARES.get(self.kind, "the share of a label")
         return f"{what} moved by {100 * self.visible:.1f} points"
+
+    @property
+    def in_examples(self) -> str:
+        """The examples in words, empty if there are none."""
+        if self.kind == "joint":
+            return ", ".join(f"{name} (AUC {worth:.2f})" for name, worth in self.examples.items())
+        return ", ".join(f"{value!r} ({rows:.0f} rows)" for value, rows in self.examples.items())
+
+
+_SHARES: Final[dict[Kind, str]] = {
+    "missing": "the share of missing values",
+    "unseen": "the share of labels never seen before",
+    "range": "the share of values out of range",
+    "type": "the share of values of another type",
+}
 
 
 class Rows(msgspec.Struct, frozen=True):
@@ -62,13 +91,17 @@ class Rows(msgspec.Struct, frozen=True):
 
 
 class DriftResult(msgspec.Struct, frozen=True, kw_only=True):
-    """The verdict on a table and the evidence for it; ``alpha`` is the chance of a false alarm."""
+    """The verdict on a table and the evidence for it; ``alpha`` is the chance of a false alarm.
+
+    ``quiet`` tests looked for violations and found none at all: they count, and are not listed.
+    """
 
     verdict: Verdict
     features: tuple[FeatureDrift, ...]
     rows: Rows
     warnings: tuple[str, ...] = ()
     alpha: float
+    quiet: int = 0
 
     @property
     def drifted(self) -> tuple[str, ...]:
@@ -86,9 +119,10 @@ class DriftResult(msgspec.Struct, frozen=True, kw_only=True):
             less = f", worth {worth:.0f} independent ones" if 0 < worth < self.rows.current else ""
             return f"insufficient data: {self.rows.current} rows{less}"
         if self.verdict == "ok":
-            judged = [feature for feature in self.features if feature.drifted is not None]
-            of_all = f" of {len(self.features)}" if len(judged) < len(self.features) else ""
-            return f"ok: no drift in {len(judged)}{of_all} tests on {self.rows.current} rows"
+            tests = self.quiet + len(self.features)
+            judged = tests - sum(feature.drifted is None for feature in self.features)
+            of_all = f" of {tests}" if judged < tests else ""
+            return f"ok: no drift in {judged}{of_all} tests on {self.rows.current} rows"
         effects = {feature.name: feature.effect for feature in self.features}
         named = ", ".join(f"{name} ({effects[name]:.2g})" for name in self.drifted[:3])
         more = f" and {len(self.drifted) - 3} more" if len(self.drifted) > 3 else ""
@@ -96,5 +130,9 @@ class DriftResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def excess(feature: FeatureDrift) -> float:
-    """Return the effect as a multiple of its threshold, to sort by."""
-    return feature.effect / max(feature.threshold, 1e-9)
+    """Return the effect as a multiple of its threshold, to sort by.
+
+    That of violations is low, and they are mostly a sign of what is to be named first.
+    """
+    scale = _SENSITIVE if feature.kind in VIOLATIONS else 1.0
+    return feature.effect / max(scale * feature.threshold, 1e-9)

@@ -5,6 +5,7 @@ No frame library here: a column is a plain list, so that one row costs microseco
 
 from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -45,11 +46,7 @@ def infer_schema(
     rely on it.
     """
     earlier = {column.name: column for column in like.columns} if like else {}
-    columns = tuple(
-        _infer_column(name, table.column(name), earlier.get(name))
-        for name in table.column_names
-        if name != target and name not in ignore
-    )
+    columns = infer_columns(table, ignore={target, *ignore}, earlier=earlier)
     if not columns:
         raise InvalidInputError(f"there is no column besides the target '{target}' to learn from")
     classes = table.column(target).drop_null().unique().to_pylist()
@@ -58,6 +55,20 @@ def infer_schema(
         target=target,
         task=task,
         classes=tuple(sorted(classes)) if task == "classification" else (),
+    )
+
+
+def infer_columns(
+    table: pa.Table,
+    *,
+    ignore: Collection[str] = (),
+    earlier: Mapping[str, Column] = MappingProxyType({}),
+) -> tuple[Column, ...]:
+    """Return the input columns that ``table`` shows: all but ``ignore``."""
+    return tuple(
+        _infer_column(name, table.column(name), earlier.get(name))
+        for name in table.column_names
+        if name not in ignore
     )
 
 

@@ -4,35 +4,35 @@ Sorted values of a numeric column, counts of any other, missing values of both, 
 it scatter. No rule lives here.
 """
 
-import io
-import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlkit.errors import DamagedError
-from mlkit.steps import casts, scatter
+from mlkit.steps import casts, derived, scatter, texts, times, violations
 from mlkit.steps.columns import InputSchema, Kind
+from mlkit.steps.profiles import (
+    FEW,
+    MAX_KNOWN,
+    MAX_LABELS,
+    MAX_VALUES,
+    NO_ENDS,
+    NO_HASHES,
+    Measure,
+    Profile,
+    Reference,
+    Role,
+)
+from mlkit.steps.reference_file import deviation, dump, load
 
-MAX_VALUES: Final = 100_000
-MAX_LABELS: Final = 254  # as many as ``encode`` tells apart
-FEW: Final = 20
-_FORMAT: Final = 2
-_READABLE: Final = (1, 2)  # 1 had no taus
-
-Measure = Literal["number", "label", "hour"]
-"""How a column is compared: by its sorted values, its labels, or the hour of day of its times.
-
-Numbers with at most ``FEW`` distinct values are labels: ties make a KS test blind. Calendar time
-always passes, so of a time only the hour of day can drift.
-"""
-
-Role = Literal["input", "answer", "target"]
+__all__ = (
+    "MAX_LABELS", "MAX_VALUES", "Measure", "Profile", "Reference", "build", "codes_of", "dump",
+    "gaps", "kinds_of", "labels", "load", "numbers", "summarize",
+)  # fmt: skip
 
 _KIND_OF_TYPE: Final[Mapping[pa.DataType, Kind]] = {
     casts.INTEGER: "integer",
@@ -41,80 +41,6 @@ _KIND_OF_TYPE: Final[Mapping[pa.DataType, Kind]] = {
     casts.TEXT: "category",
     casts.TIME: "datetime",
 }
-_TYPE_OF_MEASURE: Final[Mapping[Measure, pa.DataType]] = {
-    "number": casts.NUMBER,
-    "label": casts.TEXT,
-    "hour": casts.TIME,
-}
-
-
-class Profile(msgspec.Struct, frozen=True, kw_only=True):
-    """One column: ``present`` values of ``rows`` rows.
-
-    ``labels`` are the most frequent ones, ``counts`` theirs and, last, that of all others. Where
-    there are more than ``MAX_LABELS``, every other row chooses them and the rest counts.
-    ``values`` are sorted: all of them, or, beyond ``MAX_VALUES``, that many order statistics at
-    even steps, which move a KS distance by at most ``1 / MAX_VALUES``. ``taus`` has shape
-    (2, sizes): how many rows are worth one in windows of the reference's sizes, of values and of
-    gaps; without columns if the rows are in no order. ``deviation`` is the standard deviation of
-    ``values``, 0 without any.
-    """
-
-    name: str
-    measure: Measure
-    numeric: bool
-    rows: int
-    present: int
-    labels: tuple[str, ...] = ()
-    counts: np.ndarray
-    values: np.ndarray
-    taus: np.ndarray
-    deviation: float = 0.0
-    role: Role = "input"
-
-
-class Reference(msgspec.Struct, frozen=True, kw_only=True):
-    """All columns of a table of ``rows`` rows; ``sizes`` are the windows that were looked at.
-
-    ``span_s`` is the time from the first row to the last, if that is known. ``rate`` is how many
-    rows a second had the windows that were looked at, if they were not of these rows.
-    """
-
-    rows: int
-    columns: tuple[Profile, ...]
-    sizes: tuple[int, ...] = ()
-    span_s: float | None = None
-    rate: float | None = None
-
-    def of_target(self) -> "Reference":
-        """Return the reference of the actual values alone; versions of old have none of it."""
-        kept = tuple(profile for profile in self.columns if profile.role == "target")
-        return msgspec.structs.replace(self, columns=kept)
-
-    def of_requests(self) -> "Reference":
-        """Return the reference of what is known once a request is answered."""
-        kept = tuple(profile for profile in self.columns if profile.role != "target")
-        return msgspec.structs.replace(self, columns=kept)
-
-
-class _Head(msgspec.Struct, frozen=True, kw_only=True):
-    """A profile without its arrays, as it is stored."""
-
-    name: str
-    measure: Measure
-    numeric: bool
-    present: int
-    labels: tuple[str, ...]
-    rows: int | None = None  # format 1: those of the reference
-    role: Role = "input"
-
-
-class _Header(msgspec.Struct, frozen=True, kw_only=True):
-    format: int
-    rows: int
-    columns: tuple[_Head, ...]
-    sizes: tuple[int, ...] = ()
-    span_s: float | None = None
 
 
 def build(
@@ -145,11 +71,14 @@ def summarize(
     """Return the reference of the columns named in ``kinds``; by default of all of them.
 
     ``further`` are columns of other rows. ``ordered`` says that all rows are in time order, so
-    that their windows mean something.
+    that their windows mean something. A table with ``times.MOMENT`` shows the age of its times.
     """
     sizes = scatter.sizes(table.num_rows) if ordered else ()
     wanted = kinds if kinds is not None else kinds_of(table)
-    profiles = [_profile(name, kind, table.column(name), sizes) for name, kind in wanted.items()]
+    profiles = []
+    for name, kind in wanted.items():
+        made = _profile(name, kind, table.column(name), sizes)
+        profiles += [made, *_derived(made, table, sizes, ordered=ordered)]
     for role, part in further.items():
         for name, kind in kinds_of(part).items():
             made = _profile(name, kind, part.column(name), sizes)
@@ -160,58 +89,7 @@ def summarize(
 def kinds_of(table: pa.Table) -> dict[str, Kind]:
     """Return the kind of each column by its type, one of the five of ``casts``."""
     types = zip(table.column_names, table.schema.types, strict=True)
-    return {name: _KIND_OF_TYPE[kind] for name, kind in types}
-
-
-def dump(reference: Reference) -> bytes:
-    """Return ``reference`` as an npz file; the same reference gives the same bytes."""
-    heads = tuple(
-        _Head(
-            name=p.name,
-            measure=p.measure,
-            numeric=p.numeric,
-            present=p.present,
-            labels=p.labels,
-            rows=p.rows,
-            role=p.role,
-        )
-        for p in reference.columns
-    )
-    header = _Header(
-        format=_FORMAT,
-        rows=reference.rows,
-        columns=heads,
-        sizes=reference.sizes,
-        span_s=reference.span_s,
-    )
-    arrays = {"header": np.frombuffer(msgspec.json.encode(header), dtype=np.uint8)}
-    for place, profile in enumerate(reference.columns):
-        arrays[f"values{place}"] = profile.values
-        arrays[f"counts{place}"] = profile.counts
-        arrays[f"taus{place}"] = profile.taus
-    stream = io.BytesIO()
-    np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]  # numpy's stub takes a name for allow_pickle
-    return stream.getvalue()
-
-
-def load(content: bytes) -> Reference:
-    """Return the reference that ``build`` wrote; raises DamagedError."""
-    try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            header = msgspec.json.decode(file["header"].tobytes(), type=_Header)
-            if header.format not in _READABLE:
-                raise DamagedError(
-                    f"the reference has format {header.format}; this program reads up to {_FORMAT}"
-                )
-            profiles = [_restore(file, place, header) for place in range(len(header.columns))]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise DamagedError(
-            f"the drift reference cannot be read: {error}; restore a backup "
-            "(see: mlkit backup restore)"
-        ) from error
-    return Reference(
-        rows=header.rows, columns=tuple(profiles), sizes=header.sizes, span_s=header.span_s
-    )
+    return {name: _KIND_OF_TYPE[kind] for name, kind in types if name != times.MOMENT}
 
 
 def numbers(column: Any) -> np.ndarray:
@@ -258,55 +136,106 @@ def _profile(name: str, kind: Kind, column: Any, sizes: tuple[int, ...]) -> Prof
             codes, kept = scatter.cells(values, ordered), _thin(ordered)
             return Profile(
                 name=name,
+                column=name,
                 measure="number",
                 numeric=True,
                 rows=len(column),
                 present=len(values),
                 counts=np.zeros(0, dtype=np.int64),
                 values=kept,
-                deviation=_deviation(kept),
-                taus=_taus(codes, "ks", gaps(column), sizes),
+                deviation=deviation(kept),
+                taus=_taus(codes, "ks", gaps(column), sizes, violations.tails(codes)),
+                kind=kind,
+                ends=ordered[[0, -1]],
+                usual=violations.usual_range(values, ordered=bool(sizes)),
             )
     measure: Measure = "hour" if kind == "datetime" else "label"
-    texts = labels(column, measure, numeric=numeric)
-    return _counted(name, texts, measure, sizes, numeric=numeric)
+    counted = labels(column, measure, numeric=numeric)
+    return _counted(name, counted, kind, sizes, numeric=numeric)
 
 
 def _taus(
-    codes: np.ndarray, statistic: scatter.Statistic, missing: np.ndarray, sizes: tuple[int, ...]
+    codes: np.ndarray,
+    statistic: scatter.Statistic,
+    missing: np.ndarray,
+    sizes: tuple[int, ...],
+    extreme: np.ndarray,
 ) -> np.ndarray:
-    """Return the taus of the values that are there, and of which rows have none."""
-    return np.array([scatter.taus(codes, statistic, sizes), scatter.taus(missing, "chi2", sizes)])
+    """Return the taus of the values that are there, of which rows have none, and of violations.
+
+    Those of the ``extreme`` values, which may cluster though the others do not, or of all.
+    """
+    usual = scatter.taus(codes, statistic, sizes)
+    extremes = np.maximum(usual, scatter.taus(extreme, "chi2", sizes))
+    return np.array([usual, scatter.taus(missing, "chi2", sizes), extremes])
 
 
 def _counted(
-    name: str, texts: Any, measure: Measure, sizes: tuple[int, ...], *, numeric: bool
+    name: str, column: Any, kind: Kind, sizes: tuple[int, ...], *, numeric: bool
 ) -> Profile:
-    present = texts.drop_null()
-    kept = _ranked(present)
-    too_many = len(kept) > MAX_LABELS
-    if too_many:  # those that are frequent where they are chosen are there by chance as well
-        kept = _ranked(present.take(np.arange(0, len(present), 2)))[:MAX_LABELS]
-    codes = codes_of(present, kept)
-    counted = codes[1::2] if too_many else codes
+    present = column.drop_null()
+    all_codes, ranked = _ranked(present)
+    free = kind == "category" and texts.is_free(len(present), len(ranked), MAX_LABELS)
+    too_many = len(ranked) > MAX_LABELS
+    kept, codes, counts = _few(present) if too_many else (ranked, all_codes, None)
+    known = NO_HASHES
+    if too_many and len(ranked) <= MAX_KNOWN:
+        known = np.unique(violations.hashes(ranked))
+    tells = not free and kind != "datetime" and len(ranked) <= MAX_KNOWN
+    taus = _taus(codes, "chi2", gaps(column), sizes, violations.rarities(all_codes))
     return Profile(
         name=name,
-        measure=measure,
+        column=name,
+        measure="text" if free else "hour" if kind == "datetime" else "label",
         numeric=numeric,
-        rows=len(texts),
+        rows=len(column),
         present=len(present),
-        labels=tuple(kept),
-        counts=np.bincount(counted, minlength=len(kept) + 1),
+        labels=() if free else tuple(kept),
+        counts=np.bincount(codes, minlength=len(kept) + 1) if counts is None else counts,
         values=np.zeros(0),
-        taus=_taus(codes, "chi2", gaps(texts), sizes),
+        taus=taus,
+        kind=kind,
+        known=known if tells else NO_HASHES,
+        usual=violations.usual_unseen(all_codes, ordered=bool(sizes)) if tells else None,
     )
 
 
-def _ranked(present: Any) -> list[str]:
-    """Return the labels, the most frequent first."""
+def _ranked(present: Any) -> tuple[np.ndarray, list[str]]:
+    """Return the place of each label among them all, and all, the most frequent first."""
     found = pc.value_counts(present)
     pairs = zip(found.field("values").to_pylist(), found.field("counts").to_pylist(), strict=True)
-    return [label for label, _ in sorted(pairs, key=lambda pair: (-pair[1], pair[0]))]
+    ranked = [label for label, _ in sorted(pairs, key=lambda pair: (-pair[1], pair[0]))]
+    return codes_of(present, ranked), ranked
+
+
+def _few(present: Any) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Return the labels that are frequent in every other row, their codes, and counts of the rest.
+
+    Those that are frequent where they are chosen are there by chance as well.
+    """
+    _, chosen = _ranked(present.take(np.arange(0, len(present), 2)))
+    kept = chosen[:MAX_LABELS]
+    codes = codes_of(present, kept)
+    return kept, codes, np.bincount(codes[1::2], minlength=len(kept) + 1)
+
+
+def _derived(
+    profile: Profile, table: pa.Table, sizes: tuple[int, ...], *, ordered: bool
+) -> Iterator[Profile]:
+    """Yield the profiles of what can drift of a time or a free text."""
+    column = table.column(profile.name)
+    if profile.kind == "datetime":
+        found = derived.of_times(column, times.moments(table), ordered=ordered)
+    elif profile.measure == "text":
+        found = derived.of_texts(column)
+    else:
+        return
+    for way, numbers_of_rows, known in found:
+        made = _profile(f"{way}({profile.name})", "number", numbers_of_rows, sizes)
+        if made.present:
+            yield msgspec.structs.replace(
+                made, column=profile.name, derived=way, known=known, usual=None, ends=NO_ENDS
+            )
 
 
 def _distinct(values: np.ndarray) -> int:
@@ -318,25 +247,3 @@ def _thin(values: np.ndarray) -> np.ndarray:
         return values
     places = (np.arange(MAX_VALUES) + 0.5) * len(values) / MAX_VALUES
     return values[places.astype(np.int64)]
-
-
-def _deviation(values: np.ndarray) -> float:
-    with np.errstate(invalid="ignore"):  # infinities
-        return float(values.std()) if len(values) else 0.0
-
-
-def _restore(file: Any, place: int, header: _Header) -> Profile:
-    head, values = header.columns[place], file[f"values{place}"]
-    return Profile(
-        name=head.name,
-        measure=head.measure,
-        numeric=head.numeric,
-        rows=header.rows if head.rows is None else head.rows,
-        present=head.present,
-        labels=head.labels,
-        role=head.role,
-        counts=file[f"counts{place}"],
-        values=values,
-        deviation=_deviation(values),
-        taus=file[f"taus{place}"] if header.sizes else np.zeros((2, 0)),
-    )

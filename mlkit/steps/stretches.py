@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow.compute as pc
 from scipy import special
 
-from mlkit.steps import casts, reference, scatter
-from mlkit.steps.reference import Profile, Reference
+from mlkit.steps import casts, derived, reference, scatter, times
+from mlkit.steps.profiles import Profile, Reference
 from mlkit.steps.scatter import Statistic
 
 _SMALLEST: Final = 64  # rows of a block, as in ``scatter``
@@ -74,14 +74,15 @@ def weekly(known: Reference, placed: Mapping[str, Placed], stretches: int) -> Re
 
     A stretch is cut into blocks of equal time, and each block is compared with the same block of
     the other stretches: what the hour or the weekday does to a column is in both, and what is left
-    is what a window may differ by though nothing has changed.
+    is what a window may differ by though nothing has changed. Gaps between rows have no block.
     """
     blocks = _blocks(known.rows // stretches, stretches)
     if stretches < _FEWEST_STRETCHES or not blocks:
         return None
     columns = tuple(
-        msgspec.structs.replace(profile, taus=_taus(profile, placed[profile.name], blocks))
+        msgspec.structs.replace(profile, taus=_taus(profile, _numbers(profile, placed), blocks))
         for profile in known.columns
+        if profile.derived != "gap"
     )
     sizes = tuple(known.rows // stretches // number for number in blocks)
     return msgspec.structs.replace(known, columns=columns, sizes=sizes)
@@ -101,16 +102,24 @@ def _blocks(rows: int, stretches: int) -> tuple[int, ...]:
     return tuple(found)
 
 
+def _numbers(profile: Profile, placed: Mapping[str, Placed]) -> Placed:
+    """Return the values that the profile is about, and where they lie."""
+    found = placed[profile.column]
+    if profile.derived is None:
+        return found
+    moments = placed[times.MOMENT].column if profile.derived == "age" else None
+    return found._replace(
+        column=derived.again(profile.derived, found.column, moments, profile.known)
+    )
+
+
 def _taus(profile: Profile, placed: Placed, blocks: tuple[int, ...]) -> np.ndarray:
+    """Return the taus as a profile has them; those of violations are not told from the values'."""
     codes, kept = _codes(profile, placed.column)
     statistic: Statistic = "ks" if profile.measure == "number" else "chi2"
     missing = reference.gaps(placed.column)
-    return np.array(
-        [
-            _of_blocks(codes, placed.seats.of(kept), statistic, blocks),
-            _of_blocks(missing, placed.seats, "chi2", blocks),
-        ]
-    )
+    usual = _of_blocks(codes, placed.seats.of(kept), statistic, blocks)
+    return np.array([usual, _of_blocks(missing, placed.seats, "chi2", blocks), usual])
 
 
 def _codes(profile: Profile, column: Any) -> tuple[np.ndarray, np.ndarray]:

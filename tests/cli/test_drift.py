@@ -45,7 +45,7 @@ def test_two_files_are_compared_without_a_project(files: tuple[Path, Path, Path]
     reference, same, _ = files
     found = json.loads(compare(reference, same, "--json").stdout)
     assert (found["verdict"], found["rows"]) == ("ok", {"reference": 1500, "current": 600})
-    assert (found["summary"], found["drifted"]) == ("ok: no drift in 7 tests on 600 rows", [])
+    assert (found["summary"], found["drifted"]) == ("ok: no drift in 18 tests on 600 rows", [])
     assert {
         "name", "kind", "test", "statistic", "p_value", "q_value", "effect", "threshold", "drifted",
     } <= set(found["features"][0])  # fmt: skip
@@ -56,7 +56,8 @@ def test_drift_ends_with_code_3_and_scipys_statistics(files: tuple[Path, Path, P
     found = json.loads(compare(reference, older, "--json", code=3).stdout)
     features = {feature["name"]: feature for feature in found["features"]}
     assert found["verdict"] == "drift"
-    assert [name for name, feature in features.items() if feature["drifted"]] == ["age"]
+    drifted = [name for name, feature in features.items() if feature["drifted"]]
+    assert drifted == ["age", "range(age)"]
     first, second = pd.read_csv(reference), pd.read_csv(older, sep=";")
     theirs = stats.ks_2samp(first["age"], second["age"], method="asymp")
     assert features["age"]["statistic"] == pytest.approx(theirs.statistic, abs=1e-12)
@@ -180,7 +181,9 @@ def test_check_ends_with_code_3_and_tells_the_log(
     found = trained_cli.json("drift", "check", "churn", code=3)
     assert (found["verdict"], found["model"], found["version"]) == ("drift", "churn", 1)
     assert found["rows"] == {"reference": 400, "current": 300}
-    assert set(found["drifted"]) == {"age", "prediction(value)", "probability(yes)"}
+    assert set(found["drifted"]) == {
+        "age", "range(age)", "prediction(value)", "probability(yes)",
+    }  # fmt: skip
     assert [r.getMessage()[:26] for r in caplog.records] == ["firing: churn v1 drift in "]
     assert "drift in age (0.4)" in trained_cli("drift", "check", "churn", code=3).stdout
     assert len(caplog.records) == 1
@@ -282,3 +285,45 @@ def test_the_table_fits_into_80_columns(
     table = shown.split("\n\n")[0].splitlines()
     assert max(map(len, table)) <= 80
     assert len(table[3].split()[-1]) == 12
+
+
+def test_a_new_label_a_sentinel_and_a_broken_cell_are_named(tmp_path: Path, churn: Frames) -> None:
+    churn(rows=1_500, seed=1).to_csv(tmp_path / "ref.csv", index=False)
+    frame = churn(rows=600, seed=2).astype({"age": object})
+    frame.loc[:29, "plan"], frame.loc[100:149, "spend"] = "gold", -999.0
+    frame.loc[200:219, "age"] = "unknown"
+    frame.to_csv(tmp_path / "cur.csv", index=False)
+    lines = compare(tmp_path / "ref.csv", tmp_path / "cur.csv", code=3).stdout.splitlines()
+    assert "unseen(plan): 'gold' (30 rows)" in lines
+    assert "range(spend): '-999' (47 rows)" in lines or any(
+        line.startswith("range(spend): '-999' (") for line in lines
+    )
+    assert "type(age): 'unknown' (20 rows)" in lines
+
+
+def _together(rho: float, rows: int, seed: int) -> pd.DataFrame:
+    noise = np.random.default_rng(seed).normal(size=(rows, 2))
+    mixed = rho * noise[:, 0] + np.sqrt(1 - rho**2) * noise[:, 1]
+    return pd.DataFrame({"a": noise[:, 0], "b": mixed, "word": ["x", "y"] * (rows // 2)})
+
+
+def test_joint_drift_is_seen_if_one_asks_for_it(tmp_path: Path) -> None:
+    first, second = tmp_path / "ref.csv", tmp_path / "cur.csv"
+    _together(0.7, 2_400, 1).to_csv(first, index=False)
+    _together(-0.7, 300, 2).to_csv(second, index=False)
+    assert json.loads(compare(first, second, "--json").stdout)["verdict"] == "ok"
+    found = json.loads(compare(first, second, "--joint", "--json", code=3).stdout)
+    (joint,) = (feature for feature in found["features"] if feature["drifted"])
+    assert (joint["name"], joint["kind"], joint["test"]) == ("joint", "joint", "auc")
+    assert set(joint["examples"]) >= {"a", "b"}
+    assert joint["low"] < joint["statistic"] < joint["high"]
+
+
+def test_why_there_is_no_joint_test_is_said(files: tuple[Path, Path, Path]) -> None:
+    reference, same, _ = files
+    found = compare(reference, same, "--joint", "--min-rows", 100)
+    assert found.stdout.splitlines()[-1].startswith("ok: ")
+    few = reference.with_name("few.csv")
+    few.write_text("".join(reference.read_text().splitlines(keepends=True)[:50]))
+    found = compare(reference, few, "--joint")
+    assert "warning: joint_skipped: 1500 rows of the reference and 49 others" in found.stderr

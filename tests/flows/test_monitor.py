@@ -15,7 +15,7 @@ from sqlalchemy import select
 from mlkit.errors import ConflictError, DamagedError, InvalidInputError, NotFoundError
 from mlkit.flows import alerting, deploy, ingest, monitor, train
 from mlkit.project import Project
-from mlkit.settings import ModelSettings
+from mlkit.settings import Drift, ModelSettings
 from mlkit.steps import reference
 from mlkit.store import blobs, predictions, registry, reports
 from mlkit.store.alerts import AlertDelivery
@@ -111,6 +111,40 @@ def test_answers_drift_though_no_input_does(
     assert set(checked.drifted) == {"prediction(value)", "probability(yes)"}
 
 
+def test_the_joint_test_needs_the_training_rows_and_says_if_they_are_gone(
+    trained: Project, churn: Frames, answer: Answer
+) -> None:
+    answer(trained, churn(rows=300, seed=5))
+    checked = monitor.check_drift(trained, "churn", joint=True)
+    assert any(text.startswith("joint_skipped: 400 rows of the") for text in checked.warnings)
+    version = deploy.find_version(trained, "churn")
+    trained.data.path(version.dataset_version.sha256).unlink()
+    checked = monitor.check_drift(with_settings(trained, drift=Drift(joint=True)), "churn")
+    assert any("is missing; restore a backup" in text for text in checked.warnings)
+    assert checked.verdict == "ok"
+
+
+def test_joint_drift_of_requests_is_found_against_the_training_rows(
+    project: Project, churn: Frames, answer: Answer, tmp_path: Path
+) -> None:
+    frame = churn(rows=2_400, seed=1)
+    frame["spend"] = frame["age"] * 2.0 + np.random.default_rng(0).normal(0, 5, 2_400)
+    minutes = pd.to_timedelta(np.arange(2_400) * 10, unit="s")
+    start = pd.Timestamp("2026-01-01", tz="UTC")
+    frame["since"] = (start + minutes).strftime("%Y-%m-%dT%H:%M:%SZ")
+    frame.to_csv(tmp_path / "churn.csv", index=False)
+    ingest.add(project, "churn", tmp_path / "churn.csv", target="churned", time="since")
+    train.train(project, "churn", "churn", estimator="dummy", promote=True)
+    turned = frame.head(300).assign(spend=lambda rows: 2.0 * (97 - rows["age"]))
+    answer(project, turned, known=0.0)
+    plain = monitor.check_drift(project, "churn")
+    assert plain.verdict == "ok"
+    checked = monitor.check_drift(project, "churn", joint=True)
+    assert checked.drifted == ("joint",)
+    (found,) = (feature for feature in checked.features if feature.kind == "joint")
+    assert {"age", "spend"} <= set(found.examples)
+
+
 def test_the_more_often_is_checked_the_surer_each_check_has_to_be(
     trained: Project, churn: Frames, answer: Answer
 ) -> None:
@@ -157,7 +191,7 @@ def test_the_alert_ends_when_the_drift_does(
     assert monitor.check_drift(trained, "churn", window="1d").verdict == "ok"
     (alert,) = alerting.newest(trained, 10)
     assert (alert.status, alert.resolution) == (
-        "resolved", "v1 ok: no drift in 7 tests on 300 rows",
+        "resolved", "v1 ok: no drift in 15 tests on 300 rows",
     )  # fmt: skip
 
 

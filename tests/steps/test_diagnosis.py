@@ -6,15 +6,18 @@ import pytest
 from mlkit.steps import diagnosis
 from mlkit.steps.base_rate import BaseRate
 from mlkit.steps.diagnosis import Clues
-from mlkit.steps.drift_result import FeatureDrift
+from mlkit.steps.drift_result import FeatureDrift, Kind
 from mlkit.steps.performance import Verdict
 
 
-def moved(*columns: str, missing: bool = False, drifted: bool | None = True) -> list[FeatureDrift]:
+def moved(
+    *columns: str, missing: bool = False, kind: Kind = "number", drifted: bool | None = True
+) -> list[FeatureDrift]:
+    kind = "missing" if missing else kind
     return [
         FeatureDrift(
-            name=f"missing({column})" if missing else column, column=column,
-            kind="missing" if missing else "number", test="ks", statistic=0.3, p_value=0.0,
+            name=column if kind == "number" else f"{kind}({column})", column=column,
+            kind=kind, test="ks", statistic=0.3, p_value=0.0,
             effect=0.3, threshold=0.05, drifted=drifted, visible=0.1, effective_rows=500,
         )
         for column in columns
@@ -46,6 +49,13 @@ UNKNOWN = BaseRate("", explains=None)
         ("degraded", moved("age", missing=True), None, "in age: look upstream, before"),
         ("insufficient_data", moved("age"), FOLLOWED, ""),
         ("insufficient_data", moved("age", missing=True), None, "look upstream"),
+        (
+            "degraded",
+            [*moved("age", kind="type"), *moved("spend", missing=True)],
+            None,
+            "values of age are of another type; missing values in spend: look upstream, before",
+        ),
+        ("ok", moved("plan", kind="unseen"), None, "inputs moved (unseen(plan)), error did not"),
     ],
 )
 def test_what_happened_is_said(

@@ -9,8 +9,9 @@ import pytest
 from scipy import stats
 
 from mlkit.errors import DamagedError
-from mlkit.steps import distance, reference, scatter
+from mlkit.steps import distance, drift, reference, scatter
 from mlkit.steps.columns import Column, InputSchema
+from mlkit.steps.drift import DriftRule
 
 
 def mixed(rows: int = 300) -> pa.Table:
@@ -89,26 +90,53 @@ def test_rows_in_time_order_show_how_windows_of_them_scatter() -> None:
 
 
 def test_a_reference_of_the_first_format_is_read_without_taus() -> None:
-    found = reference.summarize(mixed(), ordered=True)
+    found = reference.summarize(mixed())
+    old = reference.load(_as_written_by(1, found))
+    assert (old.rows, old.sizes) == (found.rows, ())
+    assert all(profile.taus.shape[1] == 0 for profile in old.columns)
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_an_older_format_is_compared_as_ever_and_lacks_the_newer_tests(number: int) -> None:
+    found = reference.summarize(mixed(2_000).drop_columns(["since"]), ordered=number == 2)
+    old = reference.load(_as_written_by(number, found))
+    current = mixed(500).set_column(0, "spend", pa.array([1e6] * 500))
+    rule = DriftRule(ordered=True)
+    tests = {feature.name: feature for feature in drift.compare(old, current, rule).features}
+    assert set(tests) == {"spend", "missing(spend)", "rooms", "plan", "active"}
+    newer = {feature.name: feature for feature in drift.compare(found, current, rule).features}
+    assert set(newer) == set(tests) | {"range(spend)"}
+    for name, feature in tests.items():
+        assert feature.p_value == pytest.approx(newer[name].p_value, rel=1e-9)
+
+
+def _as_written_by(number: int, found: reference.Reference) -> bytes:
+    """Return the file that the program wrote when the format had this number."""
     with np.load(io.BytesIO(reference.dump(found))) as file:
-        arrays = {name: file[name] for name in file.files if not name.startswith("taus")}
-    header = msgspec.json.decode(arrays["header"].tobytes()) | {"format": 1}
-    del header["sizes"], header["span_s"]
+        arrays = {name: file[name] for name in file.files}
+    for name in list(arrays):
+        if name.startswith(("ends", "known")) or (name.startswith("taus") and number == 1):
+            del arrays[name]
+        elif name.startswith("taus"):
+            arrays[name] = arrays[name][:2]
+    header = msgspec.json.decode(arrays["header"].tobytes()) | {"format": number}
     for column in header["columns"]:
-        del column["rows"], column["role"]
+        del column["column"], column["derived"], column["kind"], column["usual"]
+        if number == 1:
+            del column["rows"], column["role"]
+    if number == 1:
+        del header["sizes"], header["span_s"]
     arrays["header"] = np.frombuffer(msgspec.json.encode(header), dtype=np.uint8)
     stream = io.BytesIO()
     np.savez(stream, **arrays)
-    old = reference.load(stream.getvalue())
-    assert (old.rows, old.sizes) == (found.rows, ())
-    assert all(profile.taus.shape == (2, 0) for profile in old.columns)
+    return stream.getvalue()
 
 
 def test_a_format_of_the_future_is_named() -> None:
     header = {"format": 9, "rows": 1, "columns": []}
     stream = io.BytesIO()
     np.savez(stream, header=np.frombuffer(msgspec.json.encode(header), dtype=np.uint8))
-    with pytest.raises(DamagedError, match="has format 9; this program reads up to 2"):
+    with pytest.raises(DamagedError, match="has format 9; this program reads up to 3"):
         reference.load(stream.getvalue())
 
 
