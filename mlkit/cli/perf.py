@@ -76,7 +76,7 @@ def _ripeness(found: "PerformanceChecked") -> "Iterator[str]":
         if half is not None and most is not None:
             took = f"; half of them take {length(half)}, 90% {length(most)}"
         yield f"maturity: {found.maturity:.0%} of the actuals to be expected have come{took}"
-    if found.judged_until is not None:
+    if found.judged_until is not None and found.rows:
         yield (
             f"judged: what was served until {output.cell(found.judged_until)}; the actuals of "
             "later rows are still coming"

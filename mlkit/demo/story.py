@@ -17,7 +17,7 @@ _SHORT = {
 
 Action = Literal["none", "kept", "promoted"]
 Drift = Literal[
-    "none",
+    "nothing",
     "input drift",
     "concept drift",
     "input drift, error grew",
@@ -133,7 +133,7 @@ def name_drift(
     if error != "degraded":
         if inputs == "drift":
             return "input drift"
-        return "none" if "ok" in (inputs, error) else "too few rows"
+        return "nothing" if "ok" in (inputs, error) else "too few rows"
     if inputs == "drift":
         return "input drift, error grew"
     if unclear or inputs == "insufficient_data":

@@ -47,8 +47,8 @@ def on_nothing(model: str) -> Advice:
     )
 
 
-def on_drift(model: str, found: Verdict | None, *, degraded: bool, now: datetime) -> Advice:
-    """Return what to do about the inputs, knowing whether the error grew."""
+def on_drift(model: str, found: Verdict | None, *, error: Advice, now: datetime) -> Advice:
+    """Return what to do about the inputs, knowing what is to be done about the error."""
     check = f"mlkit drift check {model}"
     if found is None:
         return _unchecked("drift", "what the champion is asked has not been checked yet", check)
@@ -59,8 +59,8 @@ def on_drift(model: str, found: Verdict | None, *, degraded: bool, now: datetime
     ]
     if found.verdict == "drift" and missing:
         next_step = "look upstream: what is missing moved", f"mlkit log show {model}"
-    elif found.verdict == "drift" and degraded:
-        next_step = "the error grew as well: learn from newer rows", f"mlkit retrain {model}"
+    elif found.verdict == "drift" and error.verdict == "degraded":
+        next_step = f"the error grew as well: {error.why}", error.command
     elif found.verdict == "drift":
         next_step = (
             "moved inputs alone are no harm: see whether the error grew",

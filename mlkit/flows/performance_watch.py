@@ -111,7 +111,8 @@ def _judge(
     warnings = (unknown_labels.warning(unknown),) if unknown else ()
     in_words = _in_words(result, metric, holdout, known.num_rows)
     if result.verdict == "ok" and failing:
-        in_words = f"ok overall, but {slices.in_words(metric, failing)} (all: {in_words})"
+        whole = in_words.removeprefix("ok: ")
+        in_words = f"ok overall, but {slices.in_words(metric, failing)} (all: {whole})"
     if result.verdict == "insufficient_data" and ripe.hint:
         in_words = f"{in_words}; {ripe.hint}"
     further, intervals = _metrics(project, version, known, answers)

@@ -174,12 +174,8 @@ def _champion(deployment: Deployment) -> Champion:
 def _verdicts(name: str, known: _Records, now: datetime) -> tuple[Advice, ...]:
     if known.champion is None:
         return (advice.on_nothing(name),)
-    performance = _verdict(known.last_performance)
-    degraded = performance is not None and performance.verdict == "degraded"
-    return (
-        advice.on_drift(name, _verdict(known.last_drift), degraded=degraded, now=now),
-        advice.on_performance(name, performance, now=now),
-    )
+    error = advice.on_performance(name, _verdict(known.last_performance), now=now)
+    return advice.on_drift(name, _verdict(known.last_drift), error=error, now=now), error
 
 
 def _verdict(report: DriftReport | PerformanceReport | None) -> Verdict | None:

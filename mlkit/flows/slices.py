@@ -61,11 +61,14 @@ def in_words(metric: str, found: tuple[SliceLoss, ...]) -> str:
 def announce(
     project: Project, model: str, verdict: Verdict, found: tuple[SliceLoss, ...], summary: str
 ) -> None:
-    """Open the alert ``slice:MODEL`` if a part fails while the whole is fine, or end it."""
-    if verdict != "ok":  # too little data says nothing, and a bad whole has its own alert
+    """Open the alert ``slice:MODEL`` if a part fails while the whole is fine, or end it.
+
+    Too little data says nothing about an ongoing one; a bad whole has an alert of its own instead.
+    """
+    if verdict == "insufficient_data":
         return
     key = f"slice:{model}"
-    if not found:
+    if not found or verdict == "degraded":
         alerting.resolve(project, key, summary)
         return
     alerting.raise_alert(

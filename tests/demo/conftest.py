@@ -123,7 +123,7 @@ def story(tmp_path: Path) -> Story:
         3,
         mae_live=8.04,
         mae_frozen=12.55,
-        drift="none",
+        drift="nothing",
         drifted=(),
         diagnosis="",
         alerts=(),

@@ -14,7 +14,7 @@ from mlkit.demo.story import Story
 def test_the_table_is_short_enough_for_a_terminal(story: Story) -> None:
     assert report.rows(story) == [
         ("Feb", 3000, 9.2, 9.2, "input drift: pressure", "drift: retrained, promoted v2"),
-        ("Mar", 3000, 8.0, 12.6, "none", "no alert, v2 stays"),
+        ("Mar", 3000, 8.0, 12.6, "nothing", "no alert, v2 stays"),
     ]
 
 

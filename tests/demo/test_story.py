@@ -56,7 +56,7 @@ def test_a_month_has_the_name_that_people_use(month: Callable[..., Month]) -> No
 @pytest.mark.parametrize(
     ("inputs", "error", "more", "name"),
     [
-        ("ok", "ok", {}, "none"),
+        ("ok", "ok", {}, "nothing"),
         ("drift", "ok", {}, "input drift"),
         ("drift", "insufficient_data", {}, "input drift"),
         ("ok", "degraded", {}, "concept drift"),
@@ -64,7 +64,7 @@ def test_a_month_has_the_name_that_people_use(month: Callable[..., Month]) -> No
         ("ok", "degraded", {"unclear": True}, "error grew, inputs unclear"),
         ("insufficient_data", "degraded", {}, "error grew, inputs unclear"),
         ("ok", "degraded", {"base_moved": True}, "base rate moved, error grew"),
-        ("insufficient_data", "ok", {}, "none"),
+        ("insufficient_data", "ok", {}, "nothing"),
         ("insufficient_data", "insufficient_data", {}, "too few rows"),
     ],
 )
@@ -75,6 +75,6 @@ def test_the_kinds_of_drift_are_told_apart(
 
 
 def test_a_month_names_a_few_of_the_features_that_moved(month: Callable[..., Month]) -> None:
-    assert month(drift="none", drifted=()).moved == "none"
+    assert month(drift="nothing", drifted=()).moved == "nothing"
     assert month(drifted=("a", "b")).moved == "input drift: a, b"
     assert month(drifted=tuple("abcde")).moved == "input drift: a, b, c and 2 more"

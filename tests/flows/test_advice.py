@@ -37,7 +37,8 @@ def _verdict(verdict: str, details: dict[str, Any], **changes: Any) -> Verdict:
 def test_what_to_do_about_the_inputs(
     found: Verdict | None, degraded: bool, command: str
 ) -> None:  # fmt: skip
-    done = advice.on_drift("m", found, degraded=degraded, now=NOW)
+    error = advice.on_performance("m", _verdict("degraded" if degraded else "ok", {}), now=NOW)
+    done = advice.on_drift("m", found, error=error, now=NOW)
     assert (done.command, bool(done.why)) == (command, bool(command))
     assert done.verdict == (found.verdict if found else "none")
 
@@ -59,5 +60,14 @@ def test_what_to_do_about_the_error(found: Verdict | None, command: str) -> None
 
 def test_an_old_verdict_is_no_news() -> None:
     old = _verdict("drift", MOVED, at=NOW - timedelta(days=30))
-    done = advice.on_drift("m", old, degraded=True, now=NOW)
+    error = advice.on_performance("m", None, now=NOW)
+    done = advice.on_drift("m", old, error=error, now=NOW)
     assert done.why == "that was 30 days ago: check again"
+
+
+def test_both_kinds_of_advice_agree() -> None:
+    upstream = _verdict("degraded", {"diagnosis": "missing: look upstream"})
+    error = advice.on_performance("m", upstream, now=NOW)
+    inputs = advice.on_drift("m", _verdict("drift", MOVED), error=error, now=NOW)
+    assert inputs.command == error.command == "mlkit log show m"
+    assert inputs.why == f"the error grew as well: {error.why}"

@@ -275,6 +275,20 @@ def test_a_part_that_fails_while_the_whole_looks_fine_is_named_and_an_alert_of_i
     assert keys(large) == []
 
 
+def test_when_the_whole_fails_as_well_there_is_one_alert(
+    large: Project, churn: Frames, answer: Answer
+) -> None:
+    alerting.raise_alert(
+        large, key="slice:churn", kind="performance", severity="warning", model="churn",
+        summary="a part", details={},
+    )  # fmt: skip
+    monitor.check_performance(large, "churn")
+    assert keys(large) == ["slice:churn"]
+    frame = churn(rows=1_000, seed=5)
+    assert check(large, answer, frame.assign(churned=flipped(frame["churned"]))).slices
+    assert keys(large) == ["performance:churn"]
+
+
 def test_a_version_of_old_is_judged_without_its_parts(
     large: Project, churn: Frames, answer: Answer
 ) -> None:
