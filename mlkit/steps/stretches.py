@@ -17,7 +17,7 @@ from mlkit.steps.profiles import Profile, Reference
 from mlkit.steps.scatter import Statistic
 
 _SMALLEST: Final = 64  # rows of a block, as in ``scatter``
-_FEWEST_STRETCHES: Final = 3  # two alarm three times as often on AR(1) data as three do
+_FEWEST_STRETCHES: Final = 3  # two alarmed in 3 % of the checks on AR(1) data, three in 0.5 %
 _FEWEST: Final = 8  # blocks that say anything of how much they vary
 _MOST_BLOCKS: Final = 64
 _PATIENCE: Final = 2.0
