@@ -17,6 +17,7 @@ from click.testing import CliRunner
 
 from mlkit.cli.root import cli as root_command
 from mlkit.demo import flights, report
+from mlkit.store import schema
 
 Run = Callable[..., str]
 FOUND = (0, 3)  # a check may have found something
@@ -57,7 +58,7 @@ def act(left_behind: Path) -> Run:
         ("alert list --all", "resolved"),
         ("job history", "retrain"),
         ("job list", "35 1 * * *"),
-        ("db status", "0002"),
+        ("db status", schema.HEAD),
     ],
 )
 def test_commands_that_look_have_something_to_show(look: Run, line: str, shows: str) -> None:
