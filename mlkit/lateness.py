@@ -125,7 +125,7 @@ def _standstill(since: datetime) -> str:
 
 def _end_others(project: Project, late: set[str], known: set[str]) -> None:
     with project.read() as s:
-        found = [a for a in alerts.ongoing(s, kinds=("job",)) if a.details["status"] == _MISSED]
+        found = [a for a in alerts.ongoing(s, kinds=("job",)) if a.details.get("status") == _MISSED]
     for alert in found:
         job = alert.details["job"]
         if job not in late:
