@@ -72,7 +72,10 @@ class FeatureDrift(msgspec.Struct, frozen=True, kw_only=True):
         """The examples in words, empty if there are none."""
         if self.kind == "joint":
             return ", ".join(f"{name} (AUC {worth:.2f})" for name, worth in self.examples.items())
-        return ", ".join(f"{value!r} ({rows:.0f} rows)" for value, rows in self.examples.items())
+        return ", ".join(
+            f"{value!r} ({rows:.0f} row{'s' if rows > 1 else ''})"
+            for value, rows in self.examples.items()
+        )
 
 
 _SHARES: Final[dict[Kind, str]] = {

@@ -54,9 +54,10 @@ def judge(
     adjusted = false_discovery(np.minimum(1.0, [*p_values, *[1.0] * quiet]))
     return tuple(
         msgspec.structs.replace(
-            feature, q_value=float(q), drifted=_has_drifted(feature, float(q), alpha)
+            feature, q_value=q_value, drifted=_has_drifted(feature, q_value, alpha)
         )
         for feature, q in zip(features, adjusted[: len(features)], strict=True)
+        for q_value in [max(float(q), feature.p_value)]  # weights do not make a test surer
     )
 
 

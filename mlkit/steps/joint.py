@@ -23,6 +23,7 @@ _PARTS: Final = 5  # of a fold, drawn again for the interval
 _ROUNDS: Final = 500
 _SHOWN: Final = 3
 _CONFIDENCE: Final = 0.95
+_MISSING: Final = -1e300  # below all others: scikit-learn fits no column that is missing throughout
 _Z80: Final = float(special.ndtri(0.8))
 
 Report = Callable[[str], None]
@@ -142,7 +143,8 @@ class _Scores:
     """A classifier for each block of time, fitted on the other blocks, and what it says of it."""
 
     def __init__(self, sample: np.ndarray, window: np.ndarray, seed: int) -> None:
-        self._blocks = [np.array_split(side, _FOLDS) for side in (sample, window)]
+        told = (np.where(np.isnan(side), _MISSING, side) for side in (sample, window))
+        self._blocks = [np.array_split(side, _FOLDS) for side in told]
         self._models = [self._fit(fold, seed) for fold in range(_FOLDS)]
         self._better = [self._compare(fold, *self._block(fold)) for fold in range(_FOLDS)]
         self.auc = float(np.mean([part.mean() for part in self._better]))

@@ -55,6 +55,16 @@ def test_a_stretch_of_a_slow_series_is_another_one_and_no_drift() -> None:
     assert found.effective_rows < WINDOW / 2
 
 
+def test_a_column_that_begins_amid_the_reference_breaks_nothing_and_one_that_ends_is_found() -> (
+    None
+):
+    reference, window = rows(1_600, 1), rows(200, 2)
+    reference[:, 3] = np.nan
+    assert compare(reference, np.where(np.arange(4) == 3, np.nan, window)).p_value > 0.01
+    reference[1_400:, 3] = 1.0
+    assert compare(reference, window).statistic > 0.8
+
+
 def test_windows_of_the_reference_take_as_much_time_as_the_window() -> None:
     chosen = joint.plan(10_000, 4_000, density=10.0, ordered=True, seed=0)
     assert chosen.length == 400
