@@ -7,6 +7,7 @@ import click
 from mlkit.cli import output
 
 if TYPE_CHECKING:
+    from mlkit.flows.estimates import Estimate
     from mlkit.flows.monitor import PerformanceChecked
     from mlkit.project import Project
 
@@ -39,3 +40,16 @@ def check(project: "Project", *, model: str, window: str | None, as_json: bool) 
 def _render(found: "PerformanceChecked") -> None:
     click.echo(f"{found.model} {found.summary}")
     click.echo(f"coverage: {found.coverage:.0%} of the predictions have an actual")
+    if found.estimated is not None:
+        click.echo(f"estimated: {_estimated(found.estimated, found.reference)}")
+
+
+def _estimated(found: "Estimate", reference: float) -> str:
+    from mlkit.flows import estimates
+
+    parts = [f"{estimates.in_words(found)} before actuals come (holdout {reference:.4g})"]
+    parts += ["blind to concept drift" if found.trusted else f"not to be trusted: {found.reason}"]
+    if found.past_error is not None:
+        windows = f"{found.past_windows} window{'s' if found.past_windows > 1 else ''}"
+        parts += [f"was off by {found.past_error:.2g} on average in {windows}"]
+    return "; ".join(parts)

@@ -60,21 +60,21 @@ def with_answers(version: ModelVersion, rows: pa.Table) -> pa.Table:
     """Return ``rows`` with the answers to them as further columns."""
     schema = deploy.input_schema(version)
     values, probabilities = (rows[name].to_pylist() for name in ("_value", "_probabilities"))
-    answers = prediction_columns.table(schema, values, probabilities)
-    for name in answers.column_names:
-        rows = rows.append_column(name, answers.column(name))
+    said = prediction_columns.table(schema, values, probabilities)
+    for name in said.column_names:
+        rows = rows.append_column(name, said.column(name))
     return rows
 
 
 def losses(version: ModelVersion, rows: pa.Table) -> tuple[str, np.ndarray]:
     """Return the metric that the version is judged by, and the loss of each row."""
     schema = deploy.input_schema(version)
-    answers = _answers(version, schema, rows)
-    metric = metrics.primary(answers, task=schema.task)
+    found = answers(version, schema, rows)
+    metric = metrics.primary(found, task=schema.task)
     if not rows.num_rows:
         return metric, np.zeros(0)
     actuals = rows["_actual"].to_pylist()
-    return metric, metrics.losses(metric, answers, actuals, schema.classes)
+    return metric, metrics.losses(metric, found, actuals, schema.classes)
 
 
 def holdout(version: ModelVersion, metric: str) -> Holdout:
@@ -86,7 +86,8 @@ def holdout(version: ModelVersion, metric: str) -> Holdout:
     return Holdout(1 - accuracy, 1 - limits.get("accuracy", (accuracy, 1.0))[0])
 
 
-def _answers(version: ModelVersion, schema: InputSchema, rows: pa.Table) -> Predictions:
+def answers(version: ModelVersion, schema: InputSchema, rows: pa.Table) -> Predictions:
+    """Return what the version answered to ``rows``, as its estimator would."""
     given = rows["_probabilities"].to_pylist()
     told = "log_loss" in version.metrics and all(row is not None for row in given)
     shape = len(given), len(schema.classes)

@@ -3,7 +3,8 @@
 import msgspec
 import pyarrow as pa
 
-from mlkit.flows import deploy, evidence, silence, verdicts
+from mlkit.flows import deploy, estimates, evidence, silence, verdicts
+from mlkit.flows.estimates import Estimate
 from mlkit.flows.evidence import Window
 from mlkit.project import Project
 from mlkit.steps import diagnosis, drift, metrics, performance, prediction_columns
@@ -15,13 +16,14 @@ from mlkit.store.registry import ModelVersion
 from mlkit.store.reports import PerformanceReport
 
 _SURE = 0.01  # of what moved, before it is named as a cause
+_JUDGED = 0.5  # share of predictions with an actual, from which on no estimate is needed
 
 
 class PerformanceChecked(msgspec.Struct, frozen=True, kw_only=True):
     """The verdict of one performance check.
 
     ``reference`` is the holdout's value, ``limit`` what ``low`` may reach, ``coverage`` the share
-    of the window's predictions that have an actual.
+    of the window's predictions that have an actual, ``estimated`` the loss expected of all.
     """
 
     verdict: performance.Verdict
@@ -36,6 +38,7 @@ class PerformanceChecked(msgspec.Struct, frozen=True, kw_only=True):
     limit: float
     rows: int
     coverage: float
+    estimated: Estimate | None
     target: FeatureDrift | None
     diagnosis: str
     summary: str
@@ -55,6 +58,7 @@ def check(project: Project, model: str, *, window: str | None = None) -> Perform
     holdout = evidence.holdout(version, metric)
     rule = PerformanceRule.from_settings(project.settings.performance)
     result = performance.judge(losses, holdout, rule, _resampling(project, known.num_rows))
+    estimated = estimates.of(project, version, answered, stretch)
     target, said = _diagnose(project, version, result.verdict, answered)
     in_words = _in_words(result, metric, holdout, known.num_rows)
     checked = PerformanceChecked(
@@ -70,14 +74,20 @@ def check(project: Project, model: str, *, window: str | None = None) -> Perform
         limit=result.limit,
         rows=known.num_rows,
         coverage=known.num_rows / answered.num_rows if answered.num_rows else 0.0,
+        estimated=estimated,
         target=target,
         diagnosis=said,
         summary=f"v{version.number} {in_words}{f'; {said}' if said else ''}",
     )
     report = PerformanceReport(
-        **verdicts.common(project, version, checked), rows=checked.rows, coverage=checked.coverage
+        **verdicts.common(project, version, checked),
+        rows=checked.rows,
+        coverage=checked.coverage,
+        estimate=estimates.row(version, stretch, estimated),
     )
     verdicts.record(project, report, checked)
+    judged = checked.verdict != "insufficient_data" and checked.coverage >= _JUDGED
+    estimates.announce(project, model, estimated, limit=result.limit, judged=judged)
     if window is None:
         silence.watch_actuals(
             project, model, stretch.start, answered=answered.num_rows, known=checked.rows

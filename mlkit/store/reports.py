@@ -7,6 +7,7 @@ from sqlalchemy import JSON, ForeignKey, Index, String, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from mlkit.store.base import Base, UtcDateTime
+from mlkit.store.estimates import PerformanceEstimate
 from mlkit.store.registry import Model, ModelVersion
 
 
@@ -44,6 +45,7 @@ class PerformanceReport(_Report, Base):
     rows: Mapped[int]
     coverage: Mapped[float]
     version: Mapped[ModelVersion] = relationship(lazy="joined")
+    estimate: Mapped[PerformanceEstimate | None] = relationship()
 
 
 def drift_pace(s: Session, model_id: int, since: datetime) -> tuple[int, datetime | None]:

@@ -13,6 +13,7 @@ from mlkit.store import (  # noqa: F401  # importing a module maps its tables
     alerts,
     audit,
     datasets,
+    estimates,
     predictions,
     registry,
     reports,
@@ -25,7 +26,7 @@ from mlkit.store.engine import APPLICATION_ID, Database, sqlite_driver
 
 metadata = Base.metadata
 
-HEAD = "0002"
+HEAD = "0004"
 
 
 def revision(database: Database) -> str | None:
