@@ -164,11 +164,11 @@ def _of_chances(score: np.ndarray, chance: np.ndarray) -> dict[str, float]:
 
 
 def _area(score: np.ndarray, chance: np.ndarray) -> float:
-    """Return the area under the expected ROC curve, its steps at the distinct scores."""
-    order = np.argsort(-score, kind="stable")
-    ends = np.flatnonzero(np.r_[np.diff(score[order]) != 0, True])
-    hits, false = (np.r_[0.0, np.cumsum(each[order])[ends]] for each in (chance, 1 - chance))
-    return float(np.trapezoid(hits / hits[-1], false / false[-1]))
+    """Return the area under the expected ROC curve, counts rounded to 5 places as NannyML does."""
+    best_first = chance[np.argsort(score)[::-1]]
+    steps = [np.r_[0.0, np.cumsum(each)].round(5) for each in (best_first, 1 - best_first)]
+    hits, false = (counts / counts[-1] for counts in steps)
+    return float(np.trapezoid(hits, false))
 
 
 def measure(tool: str, folder: Path) -> Iterator[dict[str, Any]]:

@@ -17,12 +17,15 @@ _BLOCK: Final = 10_000
 class Additive(NamedTuple):
     """The bends ``max(x[column] - knot, 0)`` and their weights; what lies outside is drawn in.
 
-    ``gap`` has the weight of each column's missing values.
+    ``gaps`` has the weight of each column's missing values, which are taken for ``usual``;
+    ``whole`` says that there was none.
     """
 
     start: float
     low: np.ndarray
     high: np.ndarray
+    usual: np.ndarray
+    whole: np.ndarray
     columns: np.ndarray
     knots: np.ndarray
     weights: np.ndarray
@@ -34,13 +37,14 @@ def fit(matrix: np.ndarray, target: np.ndarray) -> Additive:
 
     The generalized cross-validation of Golub, Heath and Wahba 1979. Matrix columns may be NaN.
     """
-    empty = np.isnan(matrix).all(axis=0)
-    filled = np.where(empty, 0.0, matrix)
-    low, high = np.nanmin(filled, axis=0), np.nanmax(filled, axis=0)
+    filled = np.where(np.isnan(matrix).all(axis=0), 0.0, matrix)
+    low, high, usual = (f(filled, axis=0) for f in (np.nanmin, np.nanmax, np.nanmean))
+    whole = ~np.isnan(matrix).any(axis=0)
     places = [_bends(column) for column in filled.T]
     columns = np.repeat(np.arange(len(places)), [len(found) for found in places])
     knots = np.concatenate([*places, np.zeros(0)])
-    bare = Additive(0.0, low, high, columns, knots, np.zeros(len(knots)), np.zeros(len(places)))
+    none = np.zeros(len(knots)), np.zeros(len(places))
+    bare = Additive(0.0, low, high, usual, whole, columns, knots, *none)
     design = _design(bare, matrix)
     centre, scale = design.mean(axis=0), design.std(axis=0)
     scale[scale == 0] = np.inf
@@ -65,13 +69,16 @@ def answer(model: Additive, matrix: np.ndarray) -> np.ndarray:
 def outside(model: Additive, matrix: np.ndarray) -> np.ndarray:
     """Return for each column the share of values beyond all that the model was fitted on.
 
+    A missing value is, where there was none.
+
     >>> model = fit(np.array([[0.0], [1.0], [2.0]]), np.zeros(3))
     >>> outside(model, np.array([[1.0], [3.0]])).tolist()
     [0.5]
     """
     with np.errstate(invalid="ignore"):
-        beyond: np.ndarray = ((matrix < model.low) | (matrix > model.high)).mean(axis=0)
-    return beyond
+        beyond = (matrix < model.low) | (matrix > model.high)
+    found: np.ndarray = (beyond | (np.isnan(matrix) & model.whole)).mean(axis=0)
+    return found
 
 
 def _bends(column: np.ndarray) -> np.ndarray:
@@ -85,7 +92,7 @@ def _bends(column: np.ndarray) -> np.ndarray:
 
 def _design(model: Additive, matrix: np.ndarray) -> np.ndarray:
     missing = np.isnan(matrix)
-    drawn = np.clip(np.where(missing, model.low, matrix), model.low, model.high)
+    drawn = np.clip(np.where(missing, model.usual, matrix), model.low, model.high)
     bends = np.maximum(drawn[:, model.columns] - model.knots, 0.0)
     return np.column_stack([bends, missing.astype(float)])
 

@@ -30,7 +30,7 @@ class Looks(NamedTuple):
 def look(matrix: np.ndarray, actual: np.ndarray, classes: int) -> Looks:
     """Return the looks of each class; ``actual`` is the index of the class, -1 for another."""
     edges = np.stack([_edges(column) for column in matrix.T])
-    counts = np.stack([_counts(edges, matrix[actual == place]) for place in range(classes)])
+    counts = np.stack([count(edges, matrix[actual == place]) for place in range(classes)])
     return Looks(edges, counts)
 
 
@@ -65,9 +65,13 @@ def mend(probabilities: np.ndarray, base: np.ndarray, now: np.ndarray) -> np.nda
     return mended
 
 
-def count(looks: Looks, matrix: np.ndarray) -> np.ndarray:
+def count(edges: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """Return how many values of each column fall into which part, missing values last."""
-    return _counts(looks.edges, matrix)
+    counted = []
+    for limits, column in zip(edges, matrix.T, strict=True):
+        part = np.where(np.isnan(column), _PARTS, np.searchsorted(limits, column))
+        counted.append(np.bincount(part, minlength=_PARTS + 1))
+    return np.stack(counted)
 
 
 def moved(looks: Looks, seen: np.ndarray) -> bool:
@@ -109,12 +113,3 @@ def _edges(column: np.ndarray) -> np.ndarray:
         found = np.unique(np.quantile(present, np.arange(1, _PARTS) / _PARTS))
         edges[: len(found)] = found
     return edges
-
-
-def _counts(edges: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """Return how many values of each column fall into which part, missing values last."""
-    counted = []
-    for limits, column in zip(edges, matrix.T, strict=True):
-        part = np.where(np.isnan(column), _PARTS, np.searchsorted(limits, column))
-        counted.append(np.bincount(part, minlength=_PARTS + 1))
-    return np.stack(counted)

@@ -171,7 +171,7 @@ def _moved_shares(known: Estimation, rows: Answered) -> np.ndarray | None:
     """Return the classes' shares if they have moved and nothing else has."""
     if known.calibrated is None or known.looks is None or rows.probabilities is None:
         return None
-    seen = base_rate.count(known.looks, rows.matrix)
+    seen = base_rate.count(known.looks.edges, rows.matrix)
     if not base_rate.moved(known.looks, seen):
         return None
     now = base_rate.shares(

@@ -96,12 +96,12 @@ def _level(metric: str, parts: Parts, rows: Answered, losses: np.ndarray) -> Par
 
 def _residuals(given: Material) -> dict[Way, np.ndarray]:
     """Return how far each way is off, row by row, learned from the other four fifths."""
+    if len(given.losses) < _FEWEST:
+        return {"unchanged": given.losses - given.losses.mean()}
     fold = np.arange(len(given.losses)) * _FOLDS // len(given.losses)
     found: dict[Way, np.ndarray] = {}
-    for number in range(min(_FOLDS, len(given.losses))):
+    for number in range(_FOLDS):
         out = fold == number
-        if out.all():
-            continue
         for way, parts in _learn(given, ~out).items():
             off = given.losses[out] - expected(given.metric, parts, given.rows.pick(out))
             found.setdefault(way, np.zeros(len(out)))[out] = off
@@ -113,13 +113,15 @@ def _choose(given: Material, residuals: dict[Way, np.ndarray], tau: float) -> _C
     if count < _FEWEST:
         why = f"its holdout of {count} rows is too small to learn from ({_FEWEST} are needed)"
         return _Choice("unchanged", False, why, 0.0)
-    parts = slices.cut(given.rows.matrix)
-    misfits = {way: slices.misfit(parts, off, tau=tau) for way, off in residuals.items()}
+    ways = slices.cut(given.rows.matrix)
+    misfits = {way: slices.misfit(ways, off, tau=tau) for way, off in residuals.items()}
     still = misfits["unchanged"]
-    if np.sqrt(still.chance) > _COARSE * total:
-        return _Choice("unchanged", False, "its holdout is too small to check an estimate on", 0.0)
-    if np.sqrt(still.real) <= _ALIKE * total:
+    differ, chance = (float(np.sqrt(part)) for part in (still.real, still.chance))
+    if differ <= _ALIKE * total and chance <= _ALIKE * total:
         return _Choice("unchanged", True, "the loss is the same in all parts of its holdout", 1.0)
+    if chance > _COARSE * total or differ <= _ALIKE * total:
+        why = f"its holdout of {count} rows is too small to check an estimate on"
+        return _Choice("unchanged", False, why, 0.0)
     return _best(misfits, still.real)
 
 

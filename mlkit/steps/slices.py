@@ -1,11 +1,13 @@
 """How far an expected loss is off in parts of a holdout: what it would be worth if inputs moved."""
 
+from itertools import combinations
 from typing import Final, NamedTuple
 
 import numpy as np
 
 _PARTS: Final = 4
 _FEWEST: Final = 20
+_MOST_PAIRED: Final = 20
 
 
 class Misfit(NamedTuple):
@@ -21,36 +23,46 @@ class Misfit(NamedTuple):
 
 
 def cut(matrix: np.ndarray) -> list[np.ndarray]:
-    """Return for each column the masks of its quarters and of its missing values.
+    """Return ways to part the rows, each as the number of every row's part.
 
-    Each part is what a window would look like after that column has moved.
+    By the quarters of a column and its missing values, and by the halves of two columns: each part
+    is what a window would look like after these have moved. Of many columns only the last is
+    paired with all others.
     """
-    parts = []
-    for column in matrix.T:
-        missing = np.isnan(column)
-        present = column[~missing]
-        if not len(present):
-            continue
-        edges = np.unique(np.quantile(present, np.arange(1, _PARTS) / _PARTS))
-        place = np.where(missing, _PARTS, np.searchsorted(edges, column))
-        parts += [place == number for number in np.unique(place)]
-    return [part for part in parts if _FEWEST <= part.sum() < len(matrix)]
+    quarters = [_place(column, np.arange(1, _PARTS) / _PARTS) for column in matrix.T]
+    halves = [_place(column, np.array([0.5])) for column in matrix.T]
+    pairs = list(combinations(range(len(halves)), 2))
+    if len(halves) > _MOST_PAIRED:
+        pairs = [pair for pair in pairs if pair[1] == len(halves) - 1]
+    return quarters + [halves[a] * (_PARTS + 1) + halves[b] for a, b in pairs]
 
 
-def misfit(parts: list[np.ndarray], residuals: np.ndarray, *, tau: float = 1.0) -> Misfit:
+def misfit(ways: list[np.ndarray], residuals: np.ndarray, *, tau: float = 1.0) -> Misfit:
     """Return how far ``residuals`` (loss minus expected loss) are from 0 in the parts' means.
 
-    ``tau`` rows count for one. A part counts by its rows.
+    ``tau`` rows count for one. A part counts by its rows; small ones do not.
 
-    >>> halves = [np.arange(200) < 100, np.arange(200) >= 100]
+    >>> halves = [np.repeat([0, 1], 100)]
     >>> misfit(halves, np.repeat([1.0, -1.0], 100)).real
     1.0
     """
-    sizes = np.array([part.sum() for part in parts], dtype=float)
-    if not len(sizes):
-        return Misfit(0.0, 0.0)
-    means = np.array([residuals[part].mean() for part in parts])
-    noise = np.array([residuals[part].var() for part in parts]) * np.minimum(tau / sizes, 1.0)
-    return Misfit(
-        float(np.average(means**2, weights=sizes)), float(np.average(noise, weights=sizes))
-    )
+    found, chance, rows = 0.0, 0.0, 0
+    for way in ways:
+        sizes = np.bincount(way)
+        kept = (sizes >= _FEWEST) & (sizes < len(residuals))
+        counts = sizes[kept].astype(float)
+        means = np.bincount(way, residuals)[kept] / counts
+        spread = np.maximum(np.bincount(way, residuals**2)[kept] / counts - means**2, 0.0)
+        found += float(counts @ means**2)
+        chance += float(counts @ (spread * np.minimum(tau / counts, 1.0)))
+        rows += int(counts.sum())
+    return Misfit(found / max(rows, 1), chance / max(rows, 1))
+
+
+def _place(column: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    """Return the part of each value, missing ones last."""
+    missing = np.isnan(column)
+    present = column[~missing]
+    edges = np.unique(np.quantile(present, steps)) if len(present) else np.zeros(0)
+    found: np.ndarray = np.where(missing, _PARTS, np.searchsorted(edges, column))
+    return found
