@@ -22,6 +22,7 @@ class Guess(NamedTuple):
     value: float
     low: float | None = None
     high: float | None = None
+    least: float | None = None
     way: str = ""
     trusted: bool = True
 
@@ -57,7 +58,7 @@ def mlkit(task: str, holdout: np.ndarray) -> Estimate:
             for metric, each in known.items()
         }
         return {
-            metric: Guess(each.value, each.low, each.high, each.way, each.trusted)
+            metric: Guess(each.value, each.low, each.high, each.least, each.way, each.trusted)
             for metric, each in found.items()
         }
 

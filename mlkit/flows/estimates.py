@@ -30,7 +30,8 @@ _PATIENCE = 10  # windows' lengths, after which no actual is waited for
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     """The loss that is expected of a window, and what is known of earlier estimates.
 
-    ``way`` says what it comes from; "unchanged" is the holdout's own loss. ``past_error`` is by
+    ``way`` says what it comes from; "unchanged" is the holdout's own loss. ``least`` is what it
+    will be at least if only half of the change from the holdout is real. ``past_error`` is by
     how much the estimates of the last ``past_windows`` windows with actuals were off on average.
     """
 
@@ -38,6 +39,7 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     value: float
     low: float
     high: float
+    least: float
     rows: int
     way: Way
     trusted: bool
@@ -88,6 +90,7 @@ def of(
         value=found.value,
         low=found.low,
         high=found.high,
+        least=found.least,
         rows=answered.num_rows,
         way=found.way,
         trusted=found.trusted and not doubt,
@@ -121,13 +124,13 @@ def announce(
 ) -> None:
     """Open an alert if the loss is expected to lie above ``limit``; end it if not, or ``judged``.
 
-    ``judged`` says that actuals have. The interval must stay above the limit at twice its width:
-    what it does not know of is larger than chance.
+    ``judged`` says that actuals have. The estimate must be above the limit even if only half of
+    the change is real: it may be off by more than chance.
     """
     key = f"estimate:{model}"
     if judged:
         alerting.resolve(project, key, "actuals have judged the window")
-    elif found is not None and found.trusted and 2 * found.low - found.value > limit:
+    elif found is not None and found.trusted and found.least > limit:
         alerting.raise_alert(
             project,
             key=key,
@@ -168,7 +171,13 @@ def _unchanged(version: ModelVersion, metric: str, why: str) -> Estimated:
     value, high = evidence.holdout(version, metric)
     low = version.intervals.get(metric, (value, high))[0]
     return Estimated(
-        value=value, low=min(low, value), high=high, way="unchanged", trusted=False, reason=why
+        value=value,
+        low=min(low, value),
+        high=high,
+        least=min(low, value),
+        way="unchanged",
+        trusted=False,
+        reason=why,
     )
 
 

@@ -69,11 +69,15 @@ class Estimation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Estimated(msgspec.Struct, frozen=True, kw_only=True):
-    """The expected mean loss of some rows, and whether and why to believe it."""
+    """The expected mean loss of some rows, and whether and why to believe it.
+
+    ``least`` is the low end of what chance leaves if only half of the change is real: for alarms.
+    """
 
     value: float
     low: float
     high: float
+    least: float
     way: Way
     trusted: bool
     reason: str
@@ -156,11 +160,14 @@ def estimate(known: Estimation, rows: Answered, *, confidence: float) -> Estimat
     if beyond and trusted:
         trusted, reason = False, beyond
     value = max(value, 0.0)
-    half = _half(known, value, len(rows.matrix), confidence)
+    quantile = float(special.ndtri((1 + confidence) / 2))
+    chance, drift = _chance(known, value, len(rows.matrix)), known.slack * (value - known.loss)
+    half = quantile * float(np.hypot(chance, drift))
     return Estimated(
         value=value,
         low=max(value - half, 0.0),
         high=value + half,
+        least=max((value + known.loss) / 2 - quantile * chance, 0.0),
         way=way,
         trusted=trusted,
         reason=reason,
@@ -189,16 +196,14 @@ def _at_shares(known: Estimation, rows: Answered, now: np.ndarray) -> float:
     return known.calibrated.level + float(of_chances(known.metric, rows, mended).mean())
 
 
-def _half(known: Estimation, value: float, rows: int, confidence: float) -> float:
-    """Return half the width of the interval: chance here and on the holdout, and the slack.
+def _chance(known: Estimation, value: float, rows: int) -> float:
+    """Return the standard error of the estimate, of what chance does here and on the holdout.
 
     Losses that are larger scatter more, in proportion.
     """
     scale = max(value / known.loss, 1.0) if known.loss > 0 else 1.0
-    chance = min(known.tau / rows, 1.0) * scale**2 + min(known.tau / known.rows, 1.0)
-    drift = known.slack * (value - known.loss)
-    width = np.sqrt(known.spread**2 * chance + drift**2)
-    return float(special.ndtri((1 + confidence) / 2) * width)
+    here, there = (min(known.tau / count, 1.0) for count in (rows, known.rows))
+    return float(known.spread * np.sqrt(here * scale**2 + there))
 
 
 def _beyond(known: Estimation, rows: Answered) -> str:

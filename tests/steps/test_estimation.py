@@ -188,6 +188,7 @@ def test_the_interval_narrows_with_the_window_and_widens_with_the_level() -> Non
     surer = estimation.estimate(known, rows, confidence=0.99)
     assert small.high - small.low > 2 * (large.high - large.low)
     assert surer.high - surer.low > large.high - large.low
+    assert small.least < large.least < large.value
 
 
 def test_95_of_100_windows_lie_inside() -> None:
