@@ -15,6 +15,7 @@ from mlkit.flows.material import Material
 from mlkit.project import Project
 from mlkit.steps import encode, estimation, estimation_file, estimation_fit
 from mlkit.steps.answers import Predictions
+from mlkit.steps.columns import InputSchema
 from mlkit.steps.estimation import Estimated, Way
 from mlkit.store import estimates
 from mlkit.store.estimates import PerformanceEstimate
@@ -62,11 +63,11 @@ def learn(project: Project, rows: Material, made: Candidate) -> str | None:
     actual = estimation.indexes(holdout.actuals[thin], schema.classes)
     given = estimation_fit.Material(
         made.metric,
-        estimation.answered(holdout.matrix[thin], answers, schema.classes),
+        estimation.answered(_inputs(schema, holdout.matrix[thin]), answers, schema.classes),
         made.losses[thin],
         actual,
         classes=schema.classes,
-        names=encode.names(schema),
+        names=[encode.names(schema)[place] for place in _lasting(schema)],
         ordered=rows.ordered,
     )
     return project.references.put(estimation_file.dump(estimation_fit.fit(given)))
@@ -162,9 +163,20 @@ def _estimate(project: Project, version: ModelVersion, rows: pa.Table) -> tuple[
     if known.calibrated is not None and answers.probabilities is None:
         return known.metric, _unchanged(version, known.metric, "answers lack their probabilities")
     matrix = encode.matrix_of_table(encode.relaxed(schema), rows)
-    asked = estimation.answered(matrix, answers, schema.classes)
+    asked = estimation.answered(_inputs(schema, matrix), answers, schema.classes)
     confidence = project.settings.train.confidence
     return known.metric, estimation.estimate(known, asked, confidence=confidence)
+
+
+def _inputs(schema: InputSchema, matrix: np.ndarray) -> np.ndarray:
+    """Return the columns that a window can have in common with the holdout."""
+    return matrix[:, _lasting(schema)]
+
+
+def _lasting(schema: InputSchema) -> list[int]:
+    """Return the places of all but the days of calendar time, which always pass."""
+    passing = {f"{column.name}:days" for column in schema.columns if column.kind == "datetime"}
+    return [place for place, name in enumerate(encode.names(schema)) if name not in passing]
 
 
 def _unchanged(version: ModelVersion, metric: str, why: str) -> Estimated:

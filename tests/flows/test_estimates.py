@@ -139,6 +139,15 @@ def test_what_it_estimates_with_is_named_by_the_version_and_kept(large: Project)
     assert large.references.path(version.estimation_sha256) not in leftovers.find(large)
 
 
+def test_time_that_passes_is_no_reason_to_doubt(
+    large: Project, churn: Frames, answer: Answer
+) -> None:
+    """The column since counts hours from January here, and is an input."""
+    frame = churn(rows=1_000, seed=5)
+    answer(large, frame.assign(since="2036-01-01T00:00:00Z"))
+    assert "since:days" not in estimated(large).reason
+
+
 def test_a_damaged_estimation_is_reported(large: Project, churn: Frames, answer: Answer) -> None:
     answer(large, churn(rows=300, seed=5))
     digest = deploy.find_version(large, "churn").estimation_sha256
@@ -209,7 +218,7 @@ def harder(frames: Frames) -> pd.DataFrame:
         0.05 * (45 - frame["age"]) + 1.2 * (frame["plan"] == "free")
         - 0.02 * frame["spend"] - frame["active"]
     )  # fmt: skip
-    return frame[score.abs() < 0.3]
+    return frame[score.abs() < 0.6]
 
 
 def test_an_expected_rise_opens_an_alert_that_actuals_end(
