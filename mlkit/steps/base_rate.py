@@ -92,18 +92,19 @@ def explained(looks: Looks, seen: np.ndarray, now: np.ndarray) -> bool:
 
 def _likelihood(looks: Looks, seen: np.ndarray, mix: np.ndarray) -> float:
     """Return the smallest p-value of the columns, corrected for how many there are."""
-    classes, columns, parts = looks.counts.shape
     used = looks.counts.sum(axis=0) + seen > 0
-    sizes = looks.counts.sum(axis=2, keepdims=True) + 0.5 * parts
-    known = (looks.counts + 0.5) / sizes
-    weights = mix.reshape(classes, 1, 1)
+    counts = looks.counts + 0.5 * used  # so that no part of a class is impossible
+    sizes = counts.sum(axis=2, keepdims=True)
+    known = counts / sizes
+    weights = mix.reshape(-1, 1, 1)
     expected = (weights * known).sum(axis=0)
     rows = seen.sum(axis=1, keepdims=True)
     noise = expected / rows + (weights**2 * known / sizes).sum(axis=0)
-    squares = np.where(used, (seen / rows - expected) ** 2 / noise, 0.0)
+    gaps = (seen / rows - expected) ** 2
+    squares = np.divide(gaps, noise, out=np.zeros_like(gaps), where=used)
     freedom = np.maximum(used.sum(axis=1) - 1, 1)
     likely = special.chdtrc(freedom, squares.sum(axis=1))
-    return float(likely.min() * columns)
+    return float(likely.min() * len(likely))
 
 
 def _edges(column: np.ndarray) -> np.ndarray:

@@ -81,7 +81,8 @@ def _restore(file: Any, header: _Header) -> Estimation:
     curves = tuple(
         Curve(*(file[f"{name}{place}"] for name in Curve._fields)) for place in range(header.curves)
     )
-    looks = Looks(*(file[f"looks_{name}"] for name in Looks._fields)) if curves else None
+    looked = f"looks_{Looks._fields[0]}" in file
+    looks = Looks(*(file[f"looks_{name}"] for name in Looks._fields)) if looked else None
     arrays = (file[f"inputs_{name}"] for name in Additive._fields[1:])
     own = {name: getattr(header, name) for name in _Header.__struct_fields__}
     for name in ("format", "start", "level", "curves"):

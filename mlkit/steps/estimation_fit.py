@@ -48,7 +48,7 @@ def fit(given: Material) -> Estimation:
     tau = _tau(residuals["unchanged"]) if given.ordered else 1.0
     choice = _choose(given, residuals, tau)
     rows, actual, classes = given.rows, given.actual, len(given.classes)
-    probable = rows.probabilities is not None
+    lookable = rows.probabilities is not None and len(given.losses) >= _FEWEST
     level = learned["unchanged"].level
     return Estimation(
         metric=given.metric,
@@ -65,7 +65,7 @@ def fit(given: Material) -> Estimation:
         calibrated=learned.get("calibration"),
         inputs=learned["inputs"].inputs or additive.fit(rows.matrix, given.losses),
         base=np.bincount(actual[actual >= 0], minlength=classes) / max((actual >= 0).sum(), 1),
-        looks=base_rate.look(rows.matrix, actual, classes) if probable else None,
+        looks=base_rate.look(rows.matrix, actual, classes) if lookable else None,
     )
 
 
@@ -112,7 +112,7 @@ def _choose(given: Material, residuals: dict[Way, np.ndarray], tau: float) -> _C
     total, count = float(given.losses.mean()), len(given.losses)
     if count < _FEWEST:
         why = f"its holdout of {count} rows is too small to learn from ({_FEWEST} are needed)"
-        return _Choice("unchanged", False, why, 0.0)
+        return _Choice("unchanged", False, why, 1.0)
     ways = slices.cut(given.rows.matrix)
     misfits = {way: slices.misfit(ways, off, tau=tau) for way, off in residuals.items()}
     still = misfits["unchanged"]
@@ -121,7 +121,7 @@ def _choose(given: Material, residuals: dict[Way, np.ndarray], tau: float) -> _C
         return _Choice("unchanged", True, "the loss is the same in all parts of its holdout", 1.0)
     if chance > _COARSE * total or differ <= _ALIKE * total:
         why = f"its holdout of {count} rows is too small to check an estimate on"
-        return _Choice("unchanged", False, why, 0.0)
+        return _Choice("unchanged", False, why, 1.0)
     return _best(misfits, still.real)
 
 
@@ -135,7 +135,7 @@ def _best(misfits: dict[Way, Misfit], differ: float) -> _Choice:
         told = "its probabilities" if way == "calibration" else "its inputs"
         return _Choice(way, True, f"{told} tell how the losses of the holdout differ", slack)
     why = "on its holdout neither probabilities nor inputs tell where the loss is larger"
-    return _Choice("unchanged", False, why, 0.0)
+    return _Choice("unchanged", False, why, 1.0)
 
 
 def _tau(residuals: np.ndarray) -> float:

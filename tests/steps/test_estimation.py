@@ -203,7 +203,10 @@ def test_95_of_100_windows_lie_inside() -> None:
     assert np.mean(inside) >= 0.88
 
 
-@pytest.mark.parametrize("of", [lambda: learned("log_loss"), lambda: of_numbers(*numbers(500, 0))])
+@pytest.mark.parametrize(
+    "of", [lambda: learned("log_loss"), lambda: of_numbers(*numbers(500, 0)),
+           lambda: learned("log_loss", rows=150)],
+)  # fmt: skip
 def test_an_estimation_survives_storage(of: object) -> None:
     made: Estimation = of()  # type: ignore[operator]  # a maker
     content = estimation_file.dump(made)
