@@ -1,35 +1,38 @@
-"""A model that adds up one bent line for each column: of what a loss hangs on, in a few numbers.
+"""A model that adds up a bent line for each column and two terms for each pair of columns.
 
-On losses of a few thousand rows it beats boosted trees when inputs move, fits in milliseconds, and
-answers by numpy alone.
+Of what a loss hangs on, in a few numbers: on losses of some thousand rows it does as well as
+boosted trees, fits in a fraction of the time, and answers by numpy alone.
 """
 
+from itertools import combinations
 from typing import Final, NamedTuple
 
 import numpy as np
 
 _FEW: Final = 20  # distinct values, each with a bend of its own
 _BENDS: Final = 5  # else, at quantiles
+_MOST_PAIRED: Final = 12
 _PENALTIES: Final = np.logspace(-1, 6, 29)
 _BLOCK: Final = 10_000
 
 
 class Additive(NamedTuple):
-    """The bends ``max(x[column] - knot, 0)`` and their weights; what lies outside is drawn in.
+    """The weights of bends ``max(x[column] - knot, 0)``, of missing values, and of pairs.
 
-    ``gaps`` has the weight of each column's missing values, which are taken for ``usual``;
-    ``whole`` says that there was none.
+    A pair has ``u * v`` and ``|u * v|``, both counted from the ``middle``. What lies outside of
+    ``low`` and ``high`` is drawn in, what is missing taken for ``usual``; ``whole`` says that
+    there was nothing missing.
     """
 
     start: float
     low: np.ndarray
     high: np.ndarray
     usual: np.ndarray
+    middle: np.ndarray
     whole: np.ndarray
     columns: np.ndarray
     knots: np.ndarray
     weights: np.ndarray
-    gaps: np.ndarray
 
 
 def fit(matrix: np.ndarray, target: np.ndarray) -> Additive:
@@ -38,30 +41,38 @@ def fit(matrix: np.ndarray, target: np.ndarray) -> Additive:
     The generalized cross-validation of Golub, Heath and Wahba 1979. Matrix columns may be NaN.
     """
     filled = np.where(np.isnan(matrix).all(axis=0), 0.0, matrix)
-    low, high, usual = (f(filled, axis=0) for f in (np.nanmin, np.nanmax, np.nanmean))
+    looks = (np.nanmin, np.nanmax, np.nanmean, np.nanmedian)
     whole = ~np.isnan(matrix).any(axis=0)
     places = [_bends(column) for column in filled.T]
     columns = np.repeat(np.arange(len(places)), [len(found) for found in places])
     knots = np.concatenate([*places, np.zeros(0)])
-    none = np.zeros(len(knots)), np.zeros(len(places))
-    bare = Additive(0.0, low, high, usual, whole, columns, knots, *none)
+    low, high, usual, middle = (of(filled, axis=0) for of in looks)
+    bare = Additive(0.0, low, high, usual, middle, whole, columns, knots, np.zeros(0))
     design = _design(bare, matrix)
     centre, scale = design.mean(axis=0), design.std(axis=0)
     scale[scale == 0] = np.inf
     mean = float(target.mean())
     weights = _ridge((design - centre) / scale, target - mean) / scale
-    return bare._replace(
-        start=mean - float(centre @ weights),
-        weights=weights[: len(knots)],
-        gaps=weights[len(knots) :],
-    )
+    return bare._replace(start=mean - float(centre @ weights), weights=weights)
+
+
+def pairs(columns: int) -> list[tuple[int, int]]:
+    """Return the pairs of columns that are looked at; of many only those with the last.
+
+    >>> pairs(3)
+    [(0, 1), (0, 2), (1, 2)]
+    >>> len(pairs(100))
+    99
+    """
+    if columns > _MOST_PAIRED:
+        return [(place, columns - 1) for place in range(columns - 1)]
+    return list(combinations(range(columns), 2))
 
 
 def answer(model: Additive, matrix: np.ndarray) -> np.ndarray:
     """Return the expectation for each row."""
-    weights = np.concatenate([model.weights, model.gaps])
     blocks = range(0, len(matrix), _BLOCK)
-    parts = [_design(model, matrix[start : start + _BLOCK]) @ weights for start in blocks]
+    parts = [_design(model, matrix[start : start + _BLOCK]) @ model.weights for start in blocks]
     found: np.ndarray = model.start + np.concatenate([*parts, np.zeros(0)])
     return found
 
@@ -94,7 +105,10 @@ def _design(model: Additive, matrix: np.ndarray) -> np.ndarray:
     missing = np.isnan(matrix)
     drawn = np.clip(np.where(missing, model.usual, matrix), model.low, model.high)
     bends = np.maximum(drawn[:, model.columns] - model.knots, 0.0)
-    return np.column_stack([bends, missing.astype(float)])
+    around = drawn - model.middle
+    first, second = np.array(pairs(matrix.shape[1]), dtype=int).reshape(-1, 2).T
+    products = around[:, first] * around[:, second]
+    return np.column_stack([bends, missing.astype(float), products, np.abs(products)])
 
 
 def _ridge(design: np.ndarray, target: np.ndarray) -> np.ndarray:

@@ -12,8 +12,8 @@ _PARTS: Final = 8
 _MOVED: Final = 0.05  # that something has moved must be this sure
 _FITS: Final = 0.05  # that the classes look as they did may not be less likely than this
 _ROUNDS: Final = 500
-_CLOSE: Final = 1e-9
-_MOST_ROWS: Final = 20_000
+_CLOSE: Final = 1e-6
+_MOST_ROWS: Final = 5_000
 
 
 class Looks(NamedTuple):

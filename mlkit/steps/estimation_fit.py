@@ -14,12 +14,13 @@ from mlkit.steps.answers import Label
 from mlkit.steps.estimation import Answered, Estimation, Parts, Way, expected
 from mlkit.steps.slices import Misfit
 
-_FEWEST: Final = 200
+_FEWEST: Final = 500  # so that most parts of a fifth have enough rows to count
 _FOLDS: Final = 5
-_GOOD: Final = 0.25  # an estimate that is trusted leaves so much at most of what differs there
+_GOOD: Final = 0.5  # an estimate that is trusted leaves so much at most of what differs there
 _DOUBT: Final = 0.3  # and is not taken to leave less: windows move further than such parts
 _ALIKE: Final = 0.05  # parts whose losses differ by less, relative to all, are alike
-_COARSE: Final = 0.15  # by so much chance may move a part's loss, relative to all
+_FINE: Final = 0.1  # if chance moves a part's loss by less, relative to all
+_COARSE: Final = 0.25  # by more, and nothing can be said
 
 
 class Material(NamedTuple):
@@ -94,11 +95,16 @@ def _level(metric: str, parts: Parts, rows: Answered, losses: np.ndarray) -> Par
     return parts._replace(level=float((losses - expected(metric, parts, rows)).mean()))
 
 
+def _fold(given: Material) -> np.ndarray:
+    """Return which fifth each row belongs to, in their order."""
+    return np.arange(len(given.losses)) * _FOLDS // len(given.losses)
+
+
 def _residuals(given: Material) -> dict[Way, np.ndarray]:
     """Return how far each way is off, row by row, learned from the other four fifths."""
     if len(given.losses) < _FEWEST:
         return {"unchanged": given.losses - given.losses.mean()}
-    fold = np.arange(len(given.losses)) * _FOLDS // len(given.losses)
+    fold = _fold(given)
     found: dict[Way, np.ndarray] = {}
     for number in range(_FOLDS):
         out = fold == number
@@ -113,11 +119,11 @@ def _choose(given: Material, residuals: dict[Way, np.ndarray], tau: float) -> _C
     if count < _FEWEST:
         why = f"its holdout of {count} rows is too small to learn from ({_FEWEST} are needed)"
         return _Choice("unchanged", False, why, 1.0)
-    ways = slices.cut(given.rows.matrix)
+    ways = slices.cut(given.rows.matrix, _fold(given))
     misfits = {way: slices.misfit(ways, off, tau=tau) for way, off in residuals.items()}
     still = misfits["unchanged"]
     differ, chance = (float(np.sqrt(part)) for part in (still.real, still.chance))
-    if differ <= _ALIKE * total and chance <= _ALIKE * total:
+    if differ <= _ALIKE * total and chance <= _FINE * total:
         return _Choice("unchanged", True, "the loss is the same in all parts of its holdout", 1.0)
     if chance > _COARSE * total or differ <= _ALIKE * total:
         why = f"its holdout of {count} rows is too small to check an estimate on"

@@ -1,13 +1,13 @@
 """How far an expected loss is off in parts of a holdout: what it would be worth if inputs moved."""
 
-from itertools import combinations
 from typing import Final, NamedTuple
 
 import numpy as np
 
+from mlkit.steps import additive
+
 _PARTS: Final = 4
 _FEWEST: Final = 20
-_MOST_PAIRED: Final = 20
 
 
 class Misfit(NamedTuple):
@@ -22,19 +22,18 @@ class Misfit(NamedTuple):
         return max(self.found - self.chance, 0.0)
 
 
-def cut(matrix: np.ndarray) -> list[np.ndarray]:
+def cut(matrix: np.ndarray, stretch: np.ndarray) -> list[np.ndarray]:
     """Return ways to part the rows, each as the number of every row's part.
 
     By the quarters of a column and its missing values, and by the halves of two columns: each part
-    is what a window would look like after these have moved. Of many columns only the last is
-    paired with all others.
+    is what a window would look like after these have moved. Every stretch is parted for itself:
+    what holds in one of them and not in another is no rule.
     """
     quarters = [_place(column, np.arange(1, _PARTS) / _PARTS) for column in matrix.T]
     halves = [_place(column, np.array([0.5])) for column in matrix.T]
-    pairs = list(combinations(range(len(halves)), 2))
-    if len(halves) > _MOST_PAIRED:
-        pairs = [pair for pair in pairs if pair[1] == len(halves) - 1]
-    return quarters + [halves[a] * (_PARTS + 1) + halves[b] for a, b in pairs]
+    both = [halves[a] * (_PARTS + 1) + halves[b] for a, b in additive.pairs(len(halves))]
+    stretches = int(stretch.max(initial=0)) + 1
+    return [way * stretches + stretch for way in quarters + both]
 
 
 def misfit(ways: list[np.ndarray], residuals: np.ndarray, *, tau: float = 1.0) -> Misfit:

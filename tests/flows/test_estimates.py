@@ -103,7 +103,7 @@ def test_a_small_holdout_is_not_trusted(trained: Project, churn: Frames, answer:
     answer(trained, churn(rows=300, seed=5))
     found = estimated(trained)
     assert (found.way, found.trusted) == ("unchanged", False)
-    assert found.reason == ("its holdout of 80 rows is too small to learn from (200 are needed)")
+    assert found.reason == ("its holdout of 80 rows is too small to learn from (500 are needed)")
 
 
 def test_a_version_of_old_says_to_train_again(

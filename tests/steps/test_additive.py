@@ -53,3 +53,10 @@ def test_what_lies_beyond_is_drawn_in_and_counted() -> None:
     far = np.array([[50.0, 0.0], [0.5, 0.0], [np.nan, 1.0], [0.2, 0.0]])
     assert additive.answer(model, far)[0] == pytest.approx(1.0, abs=0.02)
     assert additive.outside(model, far).tolist() == [0.5, 0.25]
+
+
+def test_two_columns_that_count_together_are_found() -> None:
+    rng = np.random.default_rng(0)
+    x, fresh = rng.normal(size=(4_000, 3)), rng.normal(size=(1_000, 3))
+    model = additive.fit(x, np.abs(x[:, 0] * x[:, 2]))
+    assert np.abs(additive.answer(model, fresh) - np.abs(fresh[:, 0] * fresh[:, 2])).mean() < 0.05
