@@ -21,6 +21,12 @@ PACKAGES = {
         "statsmodels",
         "pyarrow",
     ],  # imports statsmodels, but does not require it
+    "nannyml-dle": [
+        "nannyml",
+        "statsmodels",
+        "pyarrow",
+        "scikit-learn<1.8",  # its LightGBM does not fit with a newer one
+    ],
     "alibi": ["alibi-detect", "pyarrow<20"],  # holds numpy below 2
     "whylogs": ["whylogs[viz]", "pandas<3", "pyarrow<20", "numpy<2"],
 }

@@ -9,6 +9,7 @@ from mlkit.cli import output, spark
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from mlkit.flows.estimates import Estimate
     from mlkit.flows.history import PerformancePoint
     from mlkit.flows.monitor import PerformanceChecked
     from mlkit.project import Project
@@ -62,6 +63,8 @@ def _render(found: "PerformanceChecked", past: "Sequence[PerformancePoint]") -> 
             for s in found.slices
         ]
         output.print_table(headers, rows)
+    if found.estimated is not None:
+        click.echo(f"estimated: {_estimated(found.estimated, found.reference)}")
     levels = spark.line(point.level for point in past)
     click.echo(f"lately: {levels} ({len(past)} checks; the limit is at half height)")
 
@@ -87,3 +90,14 @@ def _metrics(found: "PerformanceChecked") -> "Iterator[str]":
     for name, value in found.metrics.items():
         limits = found.intervals.get(name)
         yield f"{name} {value:.4g}" + (f" [{limits[0]:.4g}, {limits[1]:.4g}]" if limits else "")
+
+
+def _estimated(found: "Estimate", reference: float) -> str:
+    from mlkit.flows import estimates
+
+    parts = [f"{estimates.in_words(found)} before actuals come (holdout {reference:.4g})"]
+    parts += ["blind to concept drift" if found.trusted else f"not to be trusted: {found.reason}"]
+    if found.past_error is not None:
+        windows = f"{found.past_windows} window{'s' if found.past_windows > 1 else ''}"
+        parts += [f"was off by {found.past_error:.2g} on average in {windows}"]
+    return "; ".join(parts)

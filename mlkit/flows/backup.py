@@ -98,8 +98,11 @@ def blobs_named(s: Session, project: Project) -> dict[str, str]:
         (ModelVersion.artifact_sha256, project.artifacts),
         (ModelVersion.reference_sha256, project.references),
         (Baseline.sha256, project.references),
+        (ModelVersion.estimation_sha256, project.references),
     ):
         for digest in s.scalars(select(column).distinct()):
+            if digest is None:  # a version of old has no estimation
+                continue
             named[store.path(digest).relative_to(project.root).as_posix()] = digest
     for segment in s.scalars(select(Segment)):
         named[segment.path] = segment.sha256

@@ -172,7 +172,7 @@ def settle(project: Project, done: Deployed) -> None:
     alerting.resolve_model(
         project,
         done.model,
-        ("drift", "performance"),
+        ("drift", "performance", "estimate"),
         f"v{done.version} took over ({done.action})",
     )
 

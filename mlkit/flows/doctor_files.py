@@ -156,7 +156,10 @@ def _faults(project: Project, version: ModelVersion) -> Iterator[str]:
     for store, digest in (
         (project.artifacts, version.artifact_sha256),
         (project.references, version.reference_sha256),
+        (project.references, version.estimation_sha256),
     ):
+        if digest is None:
+            continue
         try:
             store.read(digest)
         except DamagedError as error:

@@ -11,6 +11,7 @@ from mlkit.flows import (
     alert_policy,
     causes,
     deploy,
+    estimates,
     evidence,
     maturity,
     silence,
@@ -19,6 +20,7 @@ from mlkit.flows import (
     verdicts,
 )
 from mlkit.flows.causes import Judgement
+from mlkit.flows.estimates import Estimate
 from mlkit.flows.evidence import Window
 from mlkit.flows.maturity import Delay, Ripe
 from mlkit.project import Project
@@ -32,6 +34,7 @@ from mlkit.store.registry import ModelVersion
 from mlkit.store.reports import PerformanceReport
 
 _INTERVALS_ROWS = 20_000  # of more, the further metrics have no interval: it takes seconds
+_JUDGED = 0.5  # share of predictions with an actual, from which on no estimate is needed
 
 
 class PerformanceChecked(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,7 +44,7 @@ class PerformanceChecked(msgspec.Struct, frozen=True, kw_only=True):
     of the window's predictions that have an actual, ``maturity`` the share of the actuals to be
     expected that have come: null if the log does not show how long they take. ``judged_until`` is
     set if later rows were left out because their actuals are still coming. ``slices`` are the
-    parts of the inputs whose loss has risen.
+    parts of the inputs whose loss has risen, ``estimated`` the loss expected of all rows.
     """
 
     verdict: performance.Verdict
@@ -62,6 +65,7 @@ class PerformanceChecked(msgspec.Struct, frozen=True, kw_only=True):
     metrics: dict[str, float]
     intervals: dict[str, tuple[float, float]]
     slices: tuple[SliceLoss, ...]
+    estimated: Estimate | None
     target: FeatureDrift | None
     diagnosis: str
     warnings: tuple[str, ...]
@@ -81,11 +85,16 @@ def check(project: Project, model: str, *, window: str | None = None) -> Perform
     ripe = maturity.pick(project, version, stretch, answered)
     checked = _judge(project, version, stretch, answered, ripe)
     report = PerformanceReport(
-        **verdicts.common(project, version, checked), rows=checked.rows, coverage=checked.coverage
+        **verdicts.common(project, version, checked),
+        rows=checked.rows,
+        coverage=checked.coverage,
+        estimate=estimates.row(version, stretch, checked.estimated),
     )
     severity = alert_policy.severity_of_loss(checked.low, checked.limit)
     verdicts.record(project, report, checked, severity=severity)
     slices.announce(project, model, checked.verdict, checked.slices, checked.summary)
+    judged = checked.verdict != "insufficient_data" and checked.coverage >= _JUDGED
+    estimates.announce(project, model, checked.estimated, limit=checked.limit, judged=judged)
     if window is None:
         silence.watch_actuals(
             project, model, stretch.start, answered=answered.num_rows, known=_known(answered)
@@ -103,6 +112,7 @@ def _judge(
     holdout = evidence.holdout(version, metric)
     rule = _rule(project, stretch)
     result = performance.judge(losses, holdout, rule, _resampling(project, known.num_rows))
+    estimated = estimates.of(project, version, answered, stretch)
     answers = evidence.answers(version, known)
     sheets = slices.sheets(version, metric, known, answers, losses)
     failing = slices.failing(project, *sheets, rule)
@@ -135,6 +145,7 @@ def _judge(
         metrics=further,
         intervals=intervals,
         slices=failing,
+        estimated=estimated,
         target=target,
         diagnosis=said,
         warnings=warnings,

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from mlkit import names
 from mlkit.errors import InvalidInputError
 from mlkit.flows import candidate as candidates
-from mlkit.flows import deploy, judgement, material, provenance
+from mlkit.flows import deploy, estimates, judgement, material, provenance
 from mlkit.flows.candidate import Candidate
 from mlkit.flows.deploy import Deployed
 from mlkit.flows.material import Material, Order
@@ -57,6 +57,7 @@ class _Files(msgspec.Struct, frozen=True):
 
     artifact: str
     reference: str
+    estimation: str | None
 
 
 def train(
@@ -135,7 +136,7 @@ def _store(project: Project, rows: Material, made: Candidate, time: str | None) 
         )
     )
     failpoints.reach("train.reference")
-    return _Files(sha256, profile)
+    return _Files(sha256, profile, estimates.learn(project, rows, made))
 
 
 def _listed(answers: Predictions) -> tuple[list[Label], list[list[float]] | None]:
@@ -156,6 +157,7 @@ def _version(
     return ModelVersion(
         artifact_sha256=files.artifact,
         reference_sha256=files.reference,
+        estimation_sha256=files.estimation,
         input_schema=msgspec.to_builtins(rows.schema),
         estimator=made.choice.name,
         recipe=recipe,

@@ -49,6 +49,7 @@ class ModelVersion(Base):
     artifact_sha256: Mapped[str] = mapped_column(String(64))
     signature: Mapped[str] = mapped_column(String(64))
     reference_sha256: Mapped[str] = mapped_column(String(64))
+    estimation_sha256: Mapped[str | None] = mapped_column(String(64))
     input_schema: Mapped[dict[str, Any]] = mapped_column(JSON)
     estimator: Mapped[str]
     recipe: Mapped[dict[str, Any]] = mapped_column(JSON)

@@ -17,6 +17,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from mlkit.store.base import Base, UtcDateTime
+from mlkit.store.estimates import PerformanceEstimate
 from mlkit.store.registry import Model, ModelVersion
 
 _VERDICTS = 99  # as many as a rule such as "2 of 3" can name
@@ -60,6 +61,7 @@ class PerformanceReport(_Report, Base):
     rows: Mapped[int]
     coverage: Mapped[float]
     version: Mapped[ModelVersion] = relationship(lazy="joined")
+    estimate: Mapped[PerformanceEstimate | None] = relationship()
 
 
 def drift_pace(s: Session, model_id: int, since: datetime) -> tuple[int, datetime | None]:

@@ -14,6 +14,7 @@ from mlkit.store import (  # noqa: F401  # importing a module maps its tables
     audit,
     baselines,
     datasets,
+    estimates,
     predictions,
     registry,
     reports,

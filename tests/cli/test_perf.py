@@ -46,3 +46,31 @@ def test_without_actuals_there_is_no_verdict(trained_cli: Any) -> None:
     assert (
         "no prediction in the window has an actual" in trained_cli("perf", "check", "churn").stdout
     )
+
+
+def test_what_is_expected_is_shown_with_when_not_to_trust_it(
+    trained_cli: Any, trained: Project, churn: Frames, answer: Callable[..., None]
+) -> None:
+    answer(trained, churn(rows=300, seed=5), known=0.0)
+    shown = trained_cli("perf", "check", "churn").stdout
+    assert "estimated: log_loss 0." in shown
+    assert "(assumed unchanged) before actuals come (holdout 0." in shown
+    assert "not to be trusted: its holdout of 80 rows is too small to learn from" in shown
+    found = trained_cli.json("perf", "check", "churn")["estimated"]
+    assert {
+        "metric", "value", "low", "high", "rows", "trusted", "reason", "past_error", "past_windows",
+    } <= set(found)  # fmt: skip
+
+
+def test_past_errors_and_blindness_are_told() -> None:
+    from mlkit.cli.perf import _estimated
+    from mlkit.flows.estimates import Estimate
+
+    found = Estimate(
+        metric="mae", value=3.0, low=2.5, high=3.5, least=2.6, rows=9, way="inputs", trusted=True,
+        reason="", past_error=0.25, past_windows=12,
+    )  # fmt: skip
+    assert _estimated(found, 2.75) == (
+        "mae 3 [2.5, 3.5] before actuals come (holdout 2.75); blind to concept drift; "
+        "was off by 0.25 on average in 12 windows"
+    )

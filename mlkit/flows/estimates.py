@@ -1,0 +1,233 @@
+"""Say what the loss will be before actuals come, and later how far off that was.
+
+What is estimated with is learned when a version is trained, and lies beside its reference.
+"""
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+from sqlalchemy.orm import Session
+
+from mlkit.flows import alerting, deploy, evidence
+from mlkit.flows.candidate import Candidate
+from mlkit.flows.evidence import Window
+from mlkit.flows.material import Material
+from mlkit.project import Project
+from mlkit.steps import encode, estimation, estimation_file, estimation_fit
+from mlkit.steps.answers import Predictions
+from mlkit.steps.columns import InputSchema
+from mlkit.steps.estimation import Estimated, Way
+from mlkit.store import estimates
+from mlkit.store.estimates import PerformanceEstimate
+from mlkit.store.registry import ModelVersion
+
+_MOST_LEARNED = 20_000
+_MOST_ROWS = 100_000
+_REMEMBERED = 12
+_FEWEST = 4  # windows, before an estimate is no longer trusted for having been wrong
+_PATIENCE = 10  # windows' lengths, after which no actual is waited for
+
+
+class Estimate(msgspec.Struct, frozen=True, kw_only=True):
+    """The loss that is expected of a window, and what is known of earlier estimates.
+
+    ``way`` says what it comes from; "unchanged" is the holdout's own loss. ``least`` is what it
+    will be at least if only half of the change from the holdout is real. ``past_error`` is by
+    how much the estimates of the last ``past_windows`` windows with actuals were off on average.
+    """
+
+    metric: str
+    value: float
+    low: float
+    high: float
+    least: float
+    rows: int
+    way: Way
+    trusted: bool
+    reason: str
+    past_error: float | None
+    past_windows: int
+
+
+def learn(project: Project, rows: Material, made: Candidate) -> str | None:
+    """Store what the version's loss will be estimated with and return the digest of its file.
+
+    None if the holdout has losses that are no numbers.
+    """
+    if not np.isfinite(made.losses).all():
+        return None
+    holdout, schema = rows.holdout, rows.schema
+    thin = slice(None, None, -(-len(made.losses) // _MOST_LEARNED))
+    told = made.answers.probabilities
+    answers = Predictions(made.answers.values[thin], None if told is None else told[thin])
+    actual = estimation.indexes(holdout.actuals[thin], schema.classes)
+    given = estimation_fit.Material(
+        made.metric,
+        estimation.answered(_inputs(schema, holdout.matrix[thin]), answers, schema.classes),
+        made.losses[thin],
+        actual,
+        classes=schema.classes,
+        names=[encode.names(schema)[place] for place in _lasting(schema)],
+        ordered=rows.ordered,
+    )
+    return project.references.put(estimation_file.dump(estimation_fit.fit(given)))
+
+
+def of(
+    project: Project, version: ModelVersion, answered: pa.Table, stretch: Window
+) -> Estimate | None:
+    """Return the loss expected of the answered rows of a window; None if there is no row."""
+    _look_back(project, version, stretch)
+    if not answered.num_rows:
+        return None
+    thin = answered.take(np.arange(0, answered.num_rows, -(-answered.num_rows // _MOST_ROWS)))
+    metric, found = _estimate(project, version, thin)
+    with project.read() as s:
+        past = estimates.latest_realised(s, version.id, _REMEMBERED)
+    errors = [abs(each.value - each.realised) for each in past if each.realised is not None]
+    doubt = _doubt(past)
+    return Estimate(
+        metric=metric,
+        value=found.value,
+        low=found.low,
+        high=found.high,
+        least=found.least,
+        rows=answered.num_rows,
+        way=found.way,
+        trusted=found.trusted and not doubt,
+        reason=doubt if found.trusted and doubt else found.reason,
+        past_error=float(np.mean(errors)) if errors else None,
+        past_windows=len(errors),
+    )
+
+
+def row(
+    version: ModelVersion, stretch: Window, found: Estimate | None
+) -> PerformanceEstimate | None:
+    """Return what is put on record beside the report."""
+    if found is None:
+        return None
+    return PerformanceEstimate(
+        model_version_id=version.id,
+        window_start=stretch.start,
+        window_end=stretch.end,
+        metric=found.metric,
+        value=found.value,
+        low=found.low,
+        high=found.high,
+        trusted=found.trusted,
+        rows=found.rows,
+    )
+
+
+def announce(
+    project: Project, model: str, found: Estimate | None, *, limit: float, judged: bool
+) -> None:
+    """Open an alert if the loss is expected to lie above ``limit``; end it if not, or ``judged``.
+
+    ``judged`` says that actuals have. The estimate must be above the limit even if only half of
+    the change is real: it may be off by more than chance.
+    """
+    key = f"estimate:{model}"
+    if judged:
+        alerting.resolve(project, key, "actuals have judged the window")
+    elif found is not None and found.trusted and found.least > limit:
+        alerting.raise_alert(
+            project,
+            key=key,
+            kind="estimate",
+            severity="warning",
+            model=model,
+            summary=f"{model} estimated, no actuals yet: {in_words(found)}, {limit:.4g} is "
+            f"tolerated (see: mlkit perf check {model}, mlkit drift check {model})",
+            details=msgspec.to_builtins(found),
+        )
+    elif found is not None:
+        alerting.resolve(project, key, f"the estimate is {in_words(found)}")
+
+
+def in_words(found: Estimate) -> str:
+    """Return the value with its interval."""
+    assumed = " (assumed unchanged)" if found.way == "unchanged" and not found.trusted else ""
+    return f"{found.metric} {found.value:.4g} [{found.low:.4g}, {found.high:.4g}]{assumed}"
+
+
+def _estimate(project: Project, version: ModelVersion, rows: pa.Table) -> tuple[str, Estimated]:
+    if version.estimation_sha256 is None:
+        metric = evidence.losses(version, rows.slice(0, 0))[0]
+        why = f"v{version.number} has learned no estimate: train again (see: mlkit retrain)"
+        return metric, _unchanged(version, metric, why)
+    known = estimation_file.load(project.references.read(version.estimation_sha256))
+    schema = deploy.input_schema(version)
+    answers = evidence.answers(version, rows)
+    if known.calibrated is not None and answers.probabilities is None:
+        return known.metric, _unchanged(version, known.metric, "answers lack their probabilities")
+    matrix = encode.matrix_of_table(encode.relaxed(schema), rows)
+    asked = estimation.answered(_inputs(schema, matrix), answers, schema.classes)
+    confidence = project.settings.train.confidence
+    return known.metric, estimation.estimate(known, asked, confidence=confidence)
+
+
+def _inputs(schema: InputSchema, matrix: np.ndarray) -> np.ndarray:
+    """Return the columns that a window can have in common with the holdout."""
+    return matrix[:, _lasting(schema)]
+
+
+def _lasting(schema: InputSchema) -> list[int]:
+    """Return the places of all but the days of calendar time, which always pass."""
+    passing = {f"{column.name}:days" for column in schema.columns if column.kind == "datetime"}
+    return [place for place, name in enumerate(encode.names(schema)) if name not in passing]
+
+
+def _unchanged(version: ModelVersion, metric: str, why: str) -> Estimated:
+    value, high, _ = evidence.holdout(version, metric)
+    low = version.intervals.get(metric, (value, high))[0]
+    return Estimated(
+        value=value,
+        low=min(low, value),
+        high=high,
+        least=min(low, value),
+        way="unchanged",
+        trusted=False,
+        reason=why,
+    )
+
+
+def _doubt(past: list[PerformanceEstimate]) -> str:
+    """Return why earlier estimates speak against this one, or nothing."""
+    missed = sum(1 for each in past if each.realised is not None and not _held(each, each.realised))
+    if len(past) < _FEWEST or 2 * missed <= len(past):
+        return ""
+    return f"the truth lay outside its interval in {missed} of the last {len(past)} windows"
+
+
+def _held(each: PerformanceEstimate, realised: float) -> bool:
+    return each.low <= realised <= each.high
+
+
+def _look_back(project: Project, version: ModelVersion, stretch: Window) -> None:
+    """Compare one earlier estimate with the actuals that have come since.
+
+    It is of a window that ended a window's length ago and overlaps with none that is compared
+    already, so that each check reads as many rows again at most as it judges.
+    """
+    with project.read() as s:
+        open_one = _open(s, version, stretch)
+    if open_one is None:
+        return
+    then = Window(start=open_one.window_start, end=open_one.window_end)
+    answered = evidence.rows(project, version, then)
+    known = answered.filter(answered["_actual"].is_valid())
+    metric, losses = evidence.losses(version, known)
+    if len(losses) < project.settings.performance.min_rows or metric != open_one.metric:
+        return
+    with project.write() as s:
+        estimates.realise(s, open_one.id, float(losses.mean()), rows=len(losses), now=project.now())
+
+
+def _open(s: Session, version: ModelVersion, stretch: Window) -> PerformanceEstimate | None:
+    length = stretch.end - stretch.start
+    done = estimates.latest_realised(s, version.id, 1)
+    oldest = stretch.start - _PATIENCE * length
+    start = max(oldest, done[0].window_end) if done else oldest
+    return estimates.next_to_realise(s, version.id, start=start, end=stretch.start)

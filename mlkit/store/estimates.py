@@ -1,0 +1,61 @@
+"""What was estimated before actuals came, and what it really was once they had come."""
+
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, Index, String, select, update
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from mlkit.store.base import Base, UtcDateTime
+
+
+class PerformanceEstimate(Base):
+    """The loss that a performance check expected; ``realised`` is written once, by a later one."""
+
+    __tablename__ = "performance_estimate"
+    __table_args__ = (Index(None, "model_version_id", "window_end"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    report_id: Mapped[int] = mapped_column(ForeignKey("performance_report.id"), unique=True)
+    model_version_id: Mapped[int] = mapped_column(ForeignKey("model_version.id"))
+    window_start: Mapped[datetime] = mapped_column(UtcDateTime)
+    window_end: Mapped[datetime] = mapped_column(UtcDateTime)
+    metric: Mapped[str] = mapped_column(String(24))
+    value: Mapped[float]
+    low: Mapped[float]
+    high: Mapped[float]
+    trusted: Mapped[bool]
+    rows: Mapped[int]
+    realised: Mapped[float | None]
+    realised_rows: Mapped[int | None]
+    realised_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+def latest_realised(s: Session, version_id: int, limit: int) -> list[PerformanceEstimate]:
+    """Return the newest estimates of a version that are known to have been right or wrong."""
+    own = PerformanceEstimate.model_version_id == version_id
+    query = select(PerformanceEstimate).where(own, PerformanceEstimate.realised.is_not(None))
+    return list(s.scalars(query.order_by(PerformanceEstimate.window_end.desc()).limit(limit)))
+
+
+def next_to_realise(
+    s: Session, version_id: int, *, start: datetime, end: datetime
+) -> PerformanceEstimate | None:
+    """Return the oldest estimate of a window inside ``start`` to ``end`` that is still open."""
+    row = PerformanceEstimate
+    query = select(row).where(
+        row.model_version_id == version_id,
+        row.window_end <= end,
+        row.window_start >= start,
+        row.realised.is_(None),
+    )
+    return s.scalars(query.order_by(row.window_end, row.id).limit(1)).first()
+
+
+def realise(s: Session, estimate_id: int, value: float, *, rows: int, now: datetime) -> bool:
+    """Write down what the loss really was, unless that has been done; tell whether it was."""
+    done = s.execute(
+        update(PerformanceEstimate)
+        .where(PerformanceEstimate.id == estimate_id, PerformanceEstimate.realised.is_(None))
+        .values(realised=value, realised_rows=rows, realised_at=now)
+    )
+    return int(done.rowcount) == 1  # type: ignore[attr-defined]  # an UPDATE returns a CursorResult
