@@ -79,13 +79,14 @@ def check(
 def _render(found: "DriftResult | DriftChecked") -> None:
     rows = [
         (
-            f.name, f.kind, f.test, f.statistic, f.p_value, f.q_value, f.effect, f.threshold,
-            f.drifted,
+            f.name, f.kind, f.test, f.statistic, f.p_value, f.p_moments, f.q_value, f.effect,
+            f.threshold, f.drifted,
         )
         for f in sorted(found.features, key=_worst_first)
     ]  # fmt: skip
     headers = (
-        "feature", "kind", "test", "statistic", "p", "q", "effect", "threshold", "drifted",
+        "feature", "kind", "test", "statistic", "p", "p (moments)", "q", "effect", "threshold",
+        "drifted",
     )  # fmt: skip
     output.print_table(headers, rows)
     for warning in found.warnings:

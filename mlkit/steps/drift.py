@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from mlkit import settings
 from mlkit.errors import InvalidInputError
-from mlkit.steps import casts, correlation, reference, scatter
+from mlkit.steps import casts, correlation, moments, reference, scatter
 from mlkit.steps.distance import (
     chi2,
     chi2_visible,
@@ -96,9 +96,9 @@ def compare(
     """Return the verdict on ``current``, whose columns are found by the reference's names.
 
     A feature has drifted if its effect reaches the threshold **and** its q value (Benjamini and
-    Hochberg over all tests) is at most ``alpha``. Below ``min_rows`` rows, of either, nothing is
-    judged, and "no drift" is not said of a feature whose rows could not have shown any. ``span_s``
-    is the time that the current rows span.
+    Hochberg over the evidence on all) is at most ``alpha``. Below ``min_rows`` rows, of either,
+    nothing is judged, and "no drift" is not said of a feature whose rows could not have shown any.
+    ``span_s`` is the time that the current rows span.
     """
     features: list[FeatureDrift] = []
     warnings: list[str] = []
@@ -124,7 +124,7 @@ def compare(
 
 
 def _judge(features: Sequence[FeatureDrift], rule: DriftRule) -> tuple[FeatureDrift, ...]:
-    adjusted = false_discovery(np.array([feature.p_value for feature in features]))
+    adjusted = false_discovery(np.array([feature.evidence for feature in features]))
     return tuple(
         msgspec.structs.replace(
             feature, q_value=float(q), drifted=_has_drifted(feature, float(q), rule)
@@ -212,6 +212,7 @@ def _number(profile: Profile, values: np.ndarray, look: _Look) -> FeatureDrift:
     sizes = profile.present / tau, len(values) / tau
     ordered = np.sort(values)
     distance, p_value = ks(profile.values, ordered, rows=sizes)
+    p_moments = _moments(profile, values, ordered, look)
     stability = psi(*deciles(profile.values, ordered), tau=tau)
     threshold = look.rule.min_ks
     return FeatureDrift(
@@ -221,6 +222,7 @@ def _number(profile: Profile, values: np.ndarray, look: _Look) -> FeatureDrift:
         test="ks",
         statistic=distance,
         p_value=p_value,
+        p_moments=p_moments,
         effect=distance,
         threshold=threshold,
         moved=wasserstein(profile.values, ordered),
@@ -229,6 +231,30 @@ def _number(profile: Profile, values: np.ndarray, look: _Look) -> FeatureDrift:
         visible=ks_visible(look.alpha, threshold, _joint(*sizes)),
         effective_rows=sizes[1],
     )
+
+
+def _moments(
+    profile: Profile, values: np.ndarray, ordered: np.ndarray, look: _Look
+) -> float | None:
+    """Return the p value of the moments of ``values``; none where ties leave none of them.
+
+    A reference of an older program does not know how they scatter in its windows: none, too.
+    """
+    known = profile.taus[2:]
+    scale = moments.scale(profile.values)
+    untold = look.rule.ordered and look.sizes and not len(known)
+    if untold or not scale.scores.shape[1]:
+        return None
+
+    def events(place: int) -> Events:
+        return lambda: [moments.series(values, scale)[:, place]]
+
+    taus = [
+        look.tau(known[place] if look.sizes else known, len(values), events(place))
+        for place in range(scale.scores.shape[1])
+    ]
+    rows = _joint(profile.present, len(values)) / np.array(taus)
+    return moments.p_value(moments.means(ordered, scale), rows)
 
 
 def _labels(profile: Profile, texts: Any, look: _Look) -> FeatureDrift:

@@ -1,11 +1,13 @@
 """The verdict on a table: the evidence for it, column by column, and how to say it."""
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 from scipy import special
 
 Verdict = Literal["drift", "ok", "insufficient_data"]
+
+_OF_MOMENTS: Final = 0.75
 
 
 class FeatureDrift(msgspec.Struct, frozen=True, kw_only=True):
@@ -14,9 +16,10 @@ class FeatureDrift(msgspec.Struct, frozen=True, kw_only=True):
     ``effect`` is the KS distance, the total variation or the change of the missing share; beside
     it ``moved``, the Wasserstein distance in standard deviations of the reference, and ``psi``,
     the population stability index, which is ``psi_usual`` where nothing has changed.
-    ``p_value`` counts correlated rows as ``effective_rows``; ``visible`` is the effect that would
-    be found with a power of 80 %. ``drifted`` is null if nothing can be said: with too few rows,
-    or where nothing was found and not even a plain change need have been.
+    ``p_value`` is the test's; of numbers ``p_moments`` is that of a second look (see ``moments``),
+    and ``q_value`` comes from both. Correlated rows count as ``effective_rows``; ``visible`` is the
+    effect that would be found with a power of 80 %. ``drifted`` is null if nothing can be said:
+    with too few rows, or where nothing was found and not even a plain change need have been.
     """
 
     name: str
@@ -25,6 +28,7 @@ class FeatureDrift(msgspec.Struct, frozen=True, kw_only=True):
     test: Literal["ks", "chi2", "two_proportion"]
     statistic: float
     p_value: float
+    p_moments: float | None = None
     q_value: float = 1.0
     effect: float
     threshold: float
@@ -34,6 +38,16 @@ class FeatureDrift(msgspec.Struct, frozen=True, kw_only=True):
     psi_usual: float | None = None
     visible: float
     effective_rows: float
+
+    @property
+    def evidence(self) -> float:
+        """The p value of all looks at the column together: what was found by chance by any.
+
+        The moments have the larger part of the error: they find more of what happens.
+        """
+        if self.p_moments is None:
+            return self.p_value
+        return min(1.0, self.p_value / (1 - _OF_MOMENTS), self.p_moments / _OF_MOMENTS)
 
     @property
     def visible_in_words(self) -> str:

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlkit.errors import DamagedError
-from mlkit.steps import casts, scatter
+from mlkit.steps import casts, moments, scatter
 from mlkit.steps.columns import InputSchema, Kind
 
 MAX_VALUES: Final = 100_000
@@ -54,9 +54,9 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     ``labels`` are the most frequent ones, ``counts`` theirs and, last, that of all others. Where
     there are more than ``MAX_LABELS``, every other row chooses them and the rest counts.
     ``values`` are sorted: all of them, or, beyond ``MAX_VALUES``, that many order statistics at
-    even steps, which move a KS distance by at most ``1 / MAX_VALUES``. ``taus`` has shape
-    (2, sizes): how many rows are worth one in windows of the reference's sizes, of values and of
-    gaps; without columns if the rows are in no order.
+    even steps, which move a KS distance by at most ``1 / MAX_VALUES``. ``taus`` has one
+    column for each of the reference's window sizes, none if the rows are in no order: how many rows
+    are worth one, of values (first row), of gaps (second), and of the ``moments`` of numbers.
     """
 
     name: str
@@ -251,7 +251,6 @@ def _profile(name: str, kind: Kind, column: Any, sizes: tuple[int, ...]) -> Prof
         values = numbers(column)
         ordered = np.sort(values)
         if len(values) and _distinct(ordered) > FEW:
-            codes = scatter.cells(values, ordered)
             return Profile(
                 name=name,
                 measure="number",
@@ -260,11 +259,22 @@ def _profile(name: str, kind: Kind, column: Any, sizes: tuple[int, ...]) -> Prof
                 present=len(values),
                 counts=np.zeros(0, dtype=np.int64),
                 values=_thin(ordered),
-                taus=_taus(codes, "ks", gaps(column), sizes),
+                taus=_taus_of_numbers(values, ordered, gaps(column), sizes),
             )
     measure: Measure = "hour" if kind == "datetime" else "label"
     texts = labels(column, measure, numeric=numeric)
     return _counted(name, texts, measure, sizes, numeric=numeric)
+
+
+def _taus_of_numbers(
+    values: np.ndarray, ordered: np.ndarray, missing: np.ndarray, sizes: tuple[int, ...]
+) -> np.ndarray:
+    """Return the taus of the values, of which rows have none, and of the moments of the values."""
+    if not sizes:
+        return np.zeros((2, 0))
+    scores = moments.series(values, moments.scale(_thin(ordered)))
+    codes = scatter.cells(values, ordered)
+    return np.vstack([_taus(codes, "ks", missing, sizes), scatter.mean_taus(scores, sizes)])
 
 
 def _taus(
