@@ -29,17 +29,23 @@ PACKAGES = {
     ],
     "alibi": ["alibi-detect", "pyarrow<20"],  # holds numpy below 2
     "whylogs": ["whylogs[viz]", "pandas<3", "pyarrow<20", "numpy<2"],
+    "river": ["river"],
 }
 
 
 def make(work: Path, names: set[str]) -> None:
     """Make the environments that are not there yet; mlkit's is made anew."""
-    for name in sorted(names | {"mlkit"}):
+    add(work, names | {"mlkit"})
+    _install(
+        work / "environments" / "mlkit", ["--no-deps", "--force-reinstall", PACKAGES["mlkit"][-1]]
+    )
+
+
+def add(work: Path, names: set[str]) -> None:
+    """Make the environments that are not there yet."""
+    for name in sorted(names):
         folder = work / "environments" / name
         done = folder / "complete"
-        if name == "mlkit" and done.exists():
-            _install(folder, ["--no-deps", "--force-reinstall", PACKAGES[name][-1]])
-            continue
         if done.exists():
             continue
         print(f"making {folder}", file=sys.stderr, flush=True)

@@ -213,10 +213,10 @@ class Drift(_Section, frozen=True):
     ] = "90d"
     min_ks: Annotated[
         Share, Meta(description="smallest KS distance of a numeric feature worth an alert")
-    ] = 0.05
+    ] = 0.03
     min_tv: Annotated[
         Share, Meta(description="smallest total variation of a categorical feature worth an alert")
-    ] = 0.05
+    ] = 0.03
     min_missing: Annotated[
         Share, Meta(description="smallest change of a missing share worth an alert")
     ] = 0.05

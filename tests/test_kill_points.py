@@ -32,6 +32,7 @@ class Case(NamedTuple):
     code: int = KILLED
 
 
+STANDING = {"MLKIT_DRIFT_WINDOW": "90d"}  # so that the checks of 90 days open alerts
 RETRAIN = Case("retrain churn --reason test")
 CASES = {
     "data.stored": Case("data add churn fresh.csv"),
@@ -126,7 +127,7 @@ def test_a_kill_leaves_nothing_half_made_and_the_next_command_works(
     shutil.copytree(at_work, root)
     case = CASES[moment]
     before = _ids(shutil.copytree(at_work, tmp_path / "before"))
-    killed = _run(tmp_path, warm, root, case, {failpoints.VARIABLE: moment})
+    killed = _run(tmp_path, warm, root, case, {failpoints.VARIABLE: moment, **STANDING})
     assert killed.returncode == case.code, killed.stderr
     if moment.startswith("restore"):
         root = _whole_of(tmp_path)

@@ -1,7 +1,9 @@
 """References and windows in which nothing has changed, and what may change in a window."""
 
 import gzip
+import zlib
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +87,9 @@ def real(folder: Path) -> Mapping[str, Source]:
     prices = folder / "elec2.csv.gz"
     if prices.exists():
         found["electricity, shuffled"] = _pieces(_read(prices, "up"), shuffled=True)
+    weather = folder / "noaa_weather.csv.gz"
+    if weather.exists():
+        found["weather, shuffled"] = _pieces(_read(weather, "row", "rain"), shuffled=True)
     return found
 
 
@@ -94,7 +99,7 @@ def _pieces(values: np.ndarray, *, shuffled: bool) -> Source:
         split = len(data) // 2
 
         def window(rows: int) -> np.ndarray:
-            start = int(rng.integers(split, len(data) - rows))
+            start = int(rng.integers(split, len(data) - rows + 1))
             return data[start : start + rows]
 
         return data[:split], window
@@ -102,6 +107,7 @@ def _pieces(values: np.ndarray, *, shuffled: bool) -> Source:
     return source
 
 
+@lru_cache
 def _read(path: Path, *without: str) -> np.ndarray:
     """Return the columns of a CSV file that are numbers throughout."""
     with gzip.open(path, "rt") as file:
@@ -159,7 +165,47 @@ CHANGED: Mapping[str, tuple[str, ...]] = {
 """What is changed in which data."""
 
 
-def onset(folder: Path) -> tuple[np.ndarray, int, int] | None:
-    """Return a file with a change, where the reference ends and where the change begins."""
-    loans = folder / "synthetic_car_loan.csv.gz"
-    return (_read(loans, "id", "repaid"), 45_000, 75_000) if loans.exists() else None
+def most_rows(null: str) -> int:
+    """Return how many rows a window may have: files are short."""
+    return {"stationary stream": 10_000, "electricity, shuffled": 10_000,
+            "weather, shuffled": 1_000}.get(null, 50_000)  # fmt: skip
+
+
+STREAMS: Mapping[str, int] = {
+    "independent, mean + 0.2 sd": 20,
+    "AR(1) 0.8, mean + 0.5 sd": 20,
+    "AR(1) 0.8, mean + 1 sd within 10,000 rows": 20,
+    "car loans": 1,
+}
+"""Streams with a change that begins at a known row, and how many there are of each."""
+
+
+def streams(folder: Path) -> Mapping[str, int]:
+    """Return the streams that can be had: those of files need the files."""
+    there = _loans(folder).exists()
+    return {name: count for name, count in STREAMS.items() if there or name != "car loans"}
+
+
+def stream(name: str, place: int, folder: Path) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return a reference, the rows that follow, and which of these is the first to change."""
+    if name == "car loans":
+        values = _read(_loans(folder), "id", "repaid")
+        return values[:45_000], values[45_000:].copy(), 30_000
+    rng = np.random.default_rng([zlib.crc32(name.encode()), place])
+    draw = _noise if name.startswith("independent") else _autoregressive(0.8)
+    known, rows, change = draw(rng, 30 * DAY), draw(rng, 30 * DAY), 15 * DAY + DAY // 2
+    size, over = _ONSETS[name]
+    course = (np.arange(len(rows)) - change) / over
+    rows[:, 0] += size * np.clip(course, 0, 1)
+    return known, rows, change
+
+
+_ONSETS = {
+    "independent, mean + 0.2 sd": (0.2, 1),
+    "AR(1) 0.8, mean + 0.5 sd": (0.5, 1),
+    "AR(1) 0.8, mean + 1 sd within 10,000 rows": (1.0, 10 * DAY),
+}
+
+
+def _loans(folder: Path) -> Path:
+    return folder / "synthetic_car_loan.csv.gz"

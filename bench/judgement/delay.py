@@ -1,5 +1,6 @@
-"""How soon each rule sees a change whose beginning is known."""
+"""How soon each rule sees a change whose beginning is known, in windows one after the other."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -7,12 +8,13 @@ import cases
 import numpy as np
 import rules
 
-ROWS = 1_000
+ROWS = 1_000  # of a window
 
 
 class Delay(NamedTuple):
-    """What a rule made of the windows of a file, one after the other."""
+    """What a rule made of one stream: alarms before and after the change."""
 
+    stream: str
     rule: str
     windows_before: int
     alarms_before: int
@@ -21,26 +23,29 @@ class Delay(NamedTuple):
     rows_until_the_first: int | None
 
 
-def measure(folder: Path) -> list[Delay]:
-    """Return the delay of each rule; nothing if the file is not there."""
-    found = cases.onset(folder)
-    if found is None:
-        return []
-    values, end, change = found
-    return [_of(name, values, end, change) for name in rules.RULES]
+def of_stream(name: str, place: int, folder: Path) -> list[Delay]:
+    """Return what each rule makes of the stream of this name and number."""
+    known, rows, change = cases.stream(name, place, folder)
+    judge = rules.judge_all(known)
+    starts = np.arange(0, len(rows) - ROWS + 1, ROWS)
+    opinions = [judge(rows[start : start + ROWS]) for start in starts]
+    return [
+        _of(name, rule, change, zip(starts, (found[rule].alarm for found in opinions), strict=True))
+        for rule in rules.NAMES
+    ]
 
 
-def _of(name: str, values: np.ndarray, end: int, change: int) -> Delay:
-    judge = rules.RULES[name](values[:end], 1.0)
-    starts = range(end, len(values) - ROWS + 1, ROWS)
-    alarms = np.array([judge(values[start : start + ROWS]).alarm for start in starts])
-    before, after = (np.array(starts) < change), (np.array(starts) >= change)
-    late = np.flatnonzero(alarms[after])
+def _of(stream: str, rule: str, change: int, found: Iterable[tuple[int, bool]]) -> Delay:
+    """Count a window as one after the change if any of its rows is."""
+    ends, alarms = np.array([(start + ROWS, alarm) for start, alarm in found]).T
+    after = ends > change
+    late = ends[after & (alarms > 0)]
     return Delay(
-        name,
-        int(before.sum()),
-        int(alarms[before].sum()),
+        stream,
+        rule,
+        int((~after).sum()),
+        int(alarms[~after].sum()),
         int(after.sum()),
         int(alarms[after].sum()),
-        None if not len(late) else int((late[0] + 1) * ROWS),
+        int(late[0]) - change if len(late) else None,
     )

@@ -168,10 +168,13 @@ def _conclude(found: "FilesCompared | DriftChecked") -> None:
 
 def _explain(found: "FilesCompared | DriftChecked") -> None:
     output.print_table(
-        ("feature", "kind", "test", "statistic", "p", "q", "effect", "threshold", "drifted"),
+        (
+            "feature", "kind", "test", "statistic", "p", "p (moments)", "q", "effect", "threshold",
+            "drifted",
+        ),
         [
-            (f.name, f.kind, f.test, f.statistic, f.p_value, f.q_value, f.effect, f.threshold,
-             f.drifted)
+            (f.name, f.kind, f.test, f.statistic, f.p_value, f.p_moments, f.q_value, f.effect,
+             f.threshold, f.drifted)
             for f in sorted(found.features, key=_worst_first)
         ],
     )  # fmt: skip

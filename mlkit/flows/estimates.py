@@ -1,6 +1,7 @@
 """Say what the loss will be before actuals come, and later how far off that was.
 
-What is estimated with is learned when a version is trained, and lies beside its reference.
+What is estimated with is learned when a version is trained (``estimate_training``), and lies beside
+its reference.
 """
 
 import msgspec
@@ -9,20 +10,18 @@ import pyarrow as pa
 from sqlalchemy.orm import Session
 
 from mlkit.flows import alerting, deploy, evidence
-from mlkit.flows.candidate import Candidate
 from mlkit.flows.evidence import Window
-from mlkit.flows.material import Material
 from mlkit.project import Project
-from mlkit.steps import encode, estimation, estimation_file, estimation_fit
-from mlkit.steps.answers import Predictions
+from mlkit.steps import encode, estimation, estimation_file
 from mlkit.steps.columns import InputSchema
 from mlkit.steps.estimation import Estimated, Way
 from mlkit.store import estimates
 from mlkit.store.estimates import PerformanceEstimate
 from mlkit.store.registry import ModelVersion
 
-_MOST_LEARNED = 20_000
 _MOST_ROWS = 100_000
+_MOST_COLUMNS = 200
+_LARGEST = 1e100
 _REMEMBERED = 12
 _FEWEST = 4  # windows, before an estimate is no longer trusted for having been wrong
 _PATIENCE = 10  # windows' lengths, after which no actual is waited for
@@ -47,30 +46,6 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     past_error: float | None
     past_windows: int
-
-
-def learn(project: Project, rows: Material, made: Candidate) -> str | None:
-    """Store what the version's loss will be estimated with and return the digest of its file.
-
-    None if the holdout has losses that are no numbers.
-    """
-    if not np.isfinite(made.losses).all():
-        return None
-    holdout, schema = rows.holdout, rows.schema
-    thin = slice(None, None, -(-len(made.losses) // _MOST_LEARNED))
-    told = made.answers.probabilities
-    answers = Predictions(made.answers.values[thin], None if told is None else told[thin])
-    actual = estimation.indexes(holdout.actuals[thin], schema.classes)
-    given = estimation_fit.Material(
-        made.metric,
-        estimation.answered(_inputs(schema, holdout.matrix[thin]), answers, schema.classes),
-        made.losses[thin],
-        actual,
-        classes=schema.classes,
-        names=[encode.names(schema)[place] for place in _lasting(schema)],
-        ordered=rows.ordered,
-    )
-    return project.references.put(estimation_file.dump(estimation_fit.fit(given)))
 
 
 def of(
@@ -163,20 +138,28 @@ def _estimate(project: Project, version: ModelVersion, rows: pa.Table) -> tuple[
     if known.calibrated is not None and answers.probabilities is None:
         return known.metric, _unchanged(version, known.metric, "answers lack their probabilities")
     matrix = encode.matrix_of_table(encode.relaxed(schema), rows)
-    asked = estimation.answered(_inputs(schema, matrix), answers, schema.classes)
+    asked = estimation.answered(inputs(schema, matrix), answers, schema.classes)
     confidence = project.settings.train.confidence
     return known.metric, estimation.estimate(known, asked, confidence=confidence)
 
 
-def _inputs(schema: InputSchema, matrix: np.ndarray) -> np.ndarray:
-    """Return the columns that a window can have in common with the holdout."""
-    return matrix[:, _lasting(schema)]
+def inputs(schema: InputSchema, matrix: np.ndarray) -> np.ndarray:
+    """Return the columns that a window can have in common with the holdout.
+
+    Drawn in to what can be squared and added up.
+    """
+    drawn: np.ndarray = np.clip(matrix[:, lasting(schema)], -_LARGEST, _LARGEST)
+    return drawn
 
 
-def _lasting(schema: InputSchema) -> list[int]:
-    """Return the places of all but the days of calendar time, which always pass."""
+def lasting(schema: InputSchema) -> list[int]:
+    """Return the places of all but the days of calendar time, which always pass.
+
+    Of very many columns none: what a loss hangs on cannot be told among them, nor in time.
+    """
     passing = {f"{column.name}:days" for column in schema.columns if column.kind == "datetime"}
-    return [place for place, name in enumerate(encode.names(schema)) if name not in passing]
+    kept = [place for place, name in enumerate(encode.names(schema)) if name not in passing]
+    return kept if len(kept) <= _MOST_COLUMNS else []
 
 
 def _unchanged(version: ModelVersion, metric: str, why: str) -> Estimated:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from mlkit import names
 from mlkit.errors import InvalidInputError
 from mlkit.flows import candidate as candidates
-from mlkit.flows import deploy, estimates, judgement, material, provenance
+from mlkit.flows import deploy, estimate_training, judgement, material, provenance
 from mlkit.flows.candidate import Candidate
 from mlkit.flows.deploy import Deployed
 from mlkit.flows.material import Material, Order
@@ -136,7 +136,7 @@ def _store(project: Project, rows: Material, made: Candidate, time: str | None) 
         )
     )
     failpoints.reach("train.reference")
-    return _Files(sha256, profile, estimates.learn(project, rows, made))
+    return _Files(sha256, profile, estimate_training.learn(project, rows, made))
 
 
 def _listed(answers: Predictions) -> tuple[list[Label], list[list[float]] | None]:

@@ -16,6 +16,7 @@ from mlkit.steps import (
     correlation,
     derived,
     family,
+    moments,
     onset,
     rare,
     reference,
@@ -124,9 +125,10 @@ def compare(
     """Return the verdict on ``current``, whose columns are found by the reference's names.
 
     A feature has drifted if its effect reaches the threshold **and** its q value (Benjamini and
-    Hochberg over all tests) is at most ``alpha``. Below ``min_rows`` rows, of either, nothing is
-    judged, and "no drift" is not said of a feature whose rows could not have shown any. ``span_s``
-    is the time that the current rows span; with ``times.MOMENT`` they show the age of their times.
+    Hochberg over the evidence on all) is at most ``alpha``. Below ``min_rows`` rows, of either,
+    nothing is judged, and "no drift" is not said of a feature whose rows could not have shown any.
+    ``span_s`` is the time that the current rows span; with ``times.MOMENT`` they show the age of
+    their times.
     """
     features: list[FeatureDrift] = []
     look = _look(reference, current, rule, span_s)
@@ -135,8 +137,8 @@ def compare(
         if way is None:
             features.extend(_tests(profile, column, look))
         elif way != "gap" or look.same_pace:
-            moments = times.moments(current) if way == "age" else None
-            numbers = derived.again(way, column, moments, profile.known)
+            when = times.moments(current) if way == "age" else None
+            numbers = derived.again(way, column, when, profile.known)
             features.extend(_derived(profile, numbers, look) if numbers is not None else ())
     enough = min(current.num_rows, reference.rows) >= rule.min_rows
     watched = sum(len(profile.watched) for profile in reference.columns)
@@ -295,6 +297,7 @@ def _number(profile: Profile, values: np.ndarray, look: _Look) -> Iterator[Featu
     sizes = sides[0] / tau, sides[1] / tau
     ordered = np.sort(values)
     distance, p_value = ks(profile.values, ordered, rows=sizes)
+    p_moments = _moments(profile, values, ordered, look)
     stability = psi(*deciles(profile.values, ordered), tau=tau)
     threshold = look.rule.min_ks
     yield FeatureDrift(
@@ -304,6 +307,7 @@ def _number(profile: Profile, values: np.ndarray, look: _Look) -> Iterator[Featu
         test="ks",
         statistic=distance,
         p_value=p_value,
+        p_moments=p_moments,
         effect=distance,
         threshold=threshold,
         moved=wasserstein(profile.values, ordered, deviation=profile.deviation),
@@ -316,6 +320,30 @@ def _number(profile: Profile, values: np.ndarray, look: _Look) -> Iterator[Featu
     beyond = violations.out_of_range(ordered, profile.ends) if watched else None
     if beyond is not None:
         yield _violation("range", profile, beyond, look.of_extremes(profile, tau, beyond.of), look)
+
+
+def _moments(
+    profile: Profile, values: np.ndarray, ordered: np.ndarray, look: _Look
+) -> float | None:
+    """Return the p value of the moments of ``values``; none where ties leave none of them.
+
+    A reference of an older program does not know how they scatter in its windows: none, too.
+    """
+    known, sides = profile.taus[3:], (profile.present, len(values))
+    scale = moments.scale(profile.values)
+    untold = look.rule.ordered and look.sizes and not len(known)
+    if untold or not scale.scores.shape[1]:
+        return None
+
+    def events(place: int) -> Events:
+        return lambda: [moments.series(values, scale)[:, place]]
+
+    taus = [
+        look.tau(known[place] if look.sizes else known, sides, events(place))
+        for place in range(scale.scores.shape[1])
+    ]
+    rows = _joint(*sides) / np.array(taus)
+    return moments.p_value(moments.means(ordered, scale), rows)
 
 
 def _labels(profile: Profile, texts: Any, look: _Look) -> Iterator[FeatureDrift]:

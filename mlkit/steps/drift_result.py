@@ -13,6 +13,8 @@ Kind = Literal[
 VIOLATIONS: Final[tuple[ViolationKind, ...]] = get_args(ViolationKind)
 _SENSITIVE: Final = 5.0  # by default the thresholds of violations are this much lower
 
+_OF_MOMENTS: Final = 0.75  # of the error of a number's tests
+
 
 class FeatureDrift(msgspec.Struct, frozen=True, kw_only=True):
     """One test of one column; ``name`` is the column, or ``kind(column)`` for a part of it.
@@ -23,9 +25,10 @@ class FeatureDrift(msgspec.Struct, frozen=True, kw_only=True):
     population stability index, which is ``psi_usual`` where nothing has changed. ``examples`` are
     violations and how many rows have them, or the features that a classifier used and what AUC
     they are worth; ``low`` and ``high`` are the interval of its AUC.
-    ``p_value`` counts correlated rows as ``effective_rows``; ``visible`` is the effect that would
-    be found with a power of 80 %. ``drifted`` is null if nothing can be said: with too few rows,
-    or where nothing was found and not even a plain change need have been.
+    ``p_value`` is the test's; of numbers ``p_moments`` is that of a second look (see ``moments``),
+    and ``q_value`` comes from both. Correlated rows count as ``effective_rows``; ``visible`` is the
+    effect that would be found with a power of 80 %. ``drifted`` is null if nothing can be said:
+    with too few rows, or where nothing was found and not even a plain change need have been.
     """
 
     name: str
@@ -34,6 +37,7 @@ class FeatureDrift(msgspec.Struct, frozen=True, kw_only=True):
     test: Literal["ks", "chi2", "two_proportion", "negative_binomial", "auc"]
     statistic: float
     p_value: float
+    p_moments: float | None = None
     q_value: float = 1.0
     effect: float
     threshold: float
@@ -46,6 +50,16 @@ class FeatureDrift(msgspec.Struct, frozen=True, kw_only=True):
     examples: dict[str, float] = {}
     low: float | None = None
     high: float | None = None
+
+    @property
+    def evidence(self) -> float:
+        """The p value of all looks at the column together: what was found by chance by any.
+
+        The moments have the larger part of the error: they find more of what happens.
+        """
+        if self.p_moments is None:
+            return self.p_value
+        return min(1.0, self.p_value / (1 - _OF_MOMENTS), self.p_moments / _OF_MOMENTS)
 
     @property
     def visible_in_words(self) -> str:

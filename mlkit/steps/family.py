@@ -50,14 +50,14 @@ def judge(
     counts["violation"] += quiet
     present = [group for group in counts if counts[group]]
     weights = {group: share(group, present) * counts.total() / counts[group] for group in present}
-    p_values = [f.p_value / weights[group] for f, group in zip(features, groups, strict=True)]
+    p_values = [f.evidence / weights[group] for f, group in zip(features, groups, strict=True)]
     adjusted = false_discovery(np.minimum(1.0, [*p_values, *[1.0] * quiet]))
     return tuple(
         msgspec.structs.replace(
             feature, q_value=q_value, drifted=_has_drifted(feature, q_value, alpha)
         )
         for feature, q in zip(features, adjusted[: len(features)], strict=True)
-        for q_value in [max(float(q), feature.p_value)]  # weights do not make a test surer
+        for q_value in [max(float(q), feature.evidence)]  # weights do not make a test surer
     )
 
 

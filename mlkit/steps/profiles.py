@@ -34,10 +34,10 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     ``labels`` are the most frequent ones, ``counts`` theirs and, last, that of all others. Where
     there are more than ``MAX_LABELS``, every other row chooses them and the rest counts.
     ``values`` are sorted: all of them, or, beyond ``MAX_VALUES``, that many order statistics at
-    even steps, which move a KS distance by at most ``1 / MAX_VALUES``. ``taus`` has shape
-    (3, sizes): how many rows are worth one in windows of the reference's sizes, of values, of
-    gaps and of violations; without columns if the rows are in no order. ``deviation`` is the
-    standard deviation of ``values``, 0 without any.
+    even steps, which move a KS distance by at most ``1 / MAX_VALUES``. ``taus`` has one column for
+    each of the reference's window sizes, none if the rows are in no order: how many rows are worth
+    one, of values, of gaps, of violations, and one row for each of the ``moments`` of numbers.
+    ``deviation`` is the standard deviation of ``values``, 0 without any.
 
     ``kind`` is the type of the column, ``ends`` the smallest and the largest value, ``known`` the
     sorted hashes of all labels, where there are more than ``labels`` tells, or of the vocabulary,

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlkit.steps import casts, derived, scatter, texts, times, violations
+from mlkit.steps import casts, derived, moments, scatter, texts, times, violations
 from mlkit.steps.columns import InputSchema, Kind
 from mlkit.steps.profiles import (
     FEW,
@@ -133,7 +133,7 @@ def _profile(name: str, kind: Kind, column: Any, sizes: tuple[int, ...]) -> Prof
         values = numbers(column)
         ordered = np.sort(values)
         if len(values) and _distinct(ordered) > FEW:
-            codes, kept = scatter.cells(values, ordered), _thin(ordered)
+            kept = _thin(ordered)
             return Profile(
                 name=name,
                 column=name,
@@ -144,7 +144,7 @@ def _profile(name: str, kind: Kind, column: Any, sizes: tuple[int, ...]) -> Prof
                 counts=np.zeros(0, dtype=np.int64),
                 values=kept,
                 deviation=deviation(kept),
-                taus=_taus(codes, "ks", gaps(column), sizes, violations.tails(codes)),
+                taus=_taus_of_numbers(values, ordered, gaps(column), sizes),
                 kind=kind,
                 ends=ordered[[0, -1]],
                 usual=violations.usual_range(values, ordered=bool(sizes)),
@@ -152,6 +152,18 @@ def _profile(name: str, kind: Kind, column: Any, sizes: tuple[int, ...]) -> Prof
     measure: Measure = "hour" if kind == "datetime" else "label"
     counted = labels(column, measure, numeric=numeric)
     return _counted(name, counted, kind, sizes, numeric=numeric)
+
+
+def _taus_of_numbers(
+    values: np.ndarray, ordered: np.ndarray, missing: np.ndarray, sizes: tuple[int, ...]
+) -> np.ndarray:
+    """Return the taus as ``_taus`` does, and those of the moments of the values."""
+    if not sizes:
+        return np.zeros((3, 0))
+    scores = moments.series(values, moments.scale(_thin(ordered)))
+    codes = scatter.cells(values, ordered)
+    usual = _taus(codes, "ks", missing, sizes, violations.tails(codes))
+    return np.vstack([usual, scatter.mean_taus(scores, sizes)])
 
 
 def _taus(

@@ -101,7 +101,7 @@ def load(content: bytes) -> Reference:
 
 def deviation(values: np.ndarray) -> float:
     """Return the standard deviation, 0 without values."""
-    with np.errstate(invalid="ignore"):  # infinities
+    with np.errstate(invalid="ignore", over="ignore"):  # infinities, and what comes near
         return float(values.std()) if len(values) else 0.0
 
 

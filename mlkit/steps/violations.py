@@ -18,7 +18,7 @@ from mlkit.steps.columns import Kind
 from mlkit.steps.drift_result import FeatureDrift, ViolationKind
 
 _SHOWN: Final = 3
-_TAIL: Final = 8  # of the cells of ``scatter`` at either end
+_TAIL: Final = 2  # of the cells of ``scatter`` at either end
 _RARE: Final = 0.02  # of the rows have the labels that count as rare
 _Z80: Final = float(special.ndtri(0.8))
 

@@ -264,7 +264,7 @@ def test_a_check_shows_what_the_last_ones_said(
     assert [point["verdict"] for point in found["history"]["points"]] == [
         "insufficient_data", "drift",
     ]  # fmt: skip
-    assert found["history"]["features"]["age"] == [None, pytest.approx(8, rel=0.2)]
+    assert found["history"]["features"]["age"] == [None, pytest.approx(13, rel=0.2)]
     shown = trained_cli("drift", "check", "churn", code=3).stdout.splitlines()
     assert shown[1].split()[-1] == "lately"
     age = next(line for line in shown if line.split()[:1] == ["age"])

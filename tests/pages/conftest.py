@@ -26,9 +26,10 @@ def make_hostile(rows: int, seed: int, *, moved: bool = False) -> pd.DataFrame:
     many = np.char.add("label ", (rng.pareto(1.0, rows) * 20).astype(int).astype(str))
     kind = rng.choice([EVIL, "x" * 300, BIDI, "plain", ""], rows, p=[0.4, 0.2, 0.2, 0.15, 0.05])
     score = (age - 40) / 8 + (kind == "plain") - 8 * 0.5 * shift / 4
+    at = pd.date_range("2026-01-01", periods=rows, freq="7min", tz="UTC")
     frame = pd.DataFrame(
         {
-            "at": pd.date_range("2026-01-01", periods=rows, freq="7min", tz="UTC"),
+            "at": at,
             EVIL: age,
             LONG: rng.integers(0, 500, rows),
             'a & "b"': rng.lognormal(0, 3, rows),
@@ -36,8 +37,7 @@ def make_hostile(rows: int, seed: int, *, moved: bool = False) -> pd.DataFrame:
             "many": many,
             "few": rng.integers(1, 8, rows),
             "flag": rng.random(rows) < 0.3,
-            "when": pd.to_datetime("2026-03-01", utc=True)
-            + pd.to_timedelta(rng.integers(0, 86_400 * 20, rows), unit="s"),
+            "when": at - pd.to_timedelta(rng.integers(0, 86_400 * 20, rows), unit="s"),
             "constant": np.ones(rows),
         }
     )
@@ -66,7 +66,10 @@ def live(root: Path, answer: Callable[..., None]) -> None:
             deploy.promote(made, "hostile", 2, reason=f"because {EVIL}", force=True)
         rows = 80 if day == 14 else 400
         asked = make_hostile(rows, day, moved=day > 30)
-        asked = asked.assign(when=asked["when"].dt.strftime("%Y-%m-%dT%H:%M:%SZ"))
+        first = pd.Timestamp(start + timedelta(days=day, hours=-23))
+        served = first + pd.to_timedelta(np.arange(rows) * 79_200 / rows, unit="s")
+        when = served + (asked["when"] - asked["at"])  # as long ago as in training
+        asked = asked.assign(when=when.dt.strftime("%Y-%m-%dT%H:%M:%SZ"))
         answer(
             made, asked, model="hostile", age=timedelta(hours=23), step_s=79_200 / rows,
             known=0.9 if day < 30 else 0.6,

@@ -53,8 +53,48 @@ def test_the_statistics_are_scipys() -> None:
     table = [[t["plan"].to_pylist().count(label) for label in "abc"] for t in (first, second)]
     theirs = stats.chi2_contingency(table, correction=False)
     assert feature(result, "plan").statistic == pytest.approx(theirs.statistic, rel=1e-12)
-    q_values = stats.false_discovery_control([f.p_value for f in result.features]) / 0.9
+    q_values = stats.false_discovery_control([f.evidence for f in result.features]) / 0.9
     assert [f.q_value for f in result.features] == pytest.approx(q_values.tolist(), abs=1e-12)
+
+
+def test_a_spread_that_grew_is_found_where_the_ks_test_alone_sees_nothing() -> None:
+    wider = np.random.default_rng(7).normal(size=800) * np.sqrt(1.5)
+    result = drift.compare_tables(
+        make(5_000, 1, y=np.random.default_rng(6).normal(size=5_000)), make(800, 2, y=wider), RULE
+    )
+    found = feature(result, "y")
+    assert found.p_moments is not None
+    assert found.p_moments < 1e-4 < found.p_value
+    assert found.drifted
+    assert feature(result, "plan").p_moments is None
+
+
+def test_a_step_that_no_moment_shows_is_found_by_the_ks_test() -> None:
+    rng = np.random.default_rng(8)
+    values = rng.random(20_000)
+    rounded = np.where((values > 0.5) & (values < 0.56), 0.5, values)
+    first, second = make(20_000, 1, y=rng.random(20_000)), make(20_000, 2, y=rounded)
+    found = feature(drift.compare_tables(first, second, RULE), "y")
+    assert found.p_value < 1e-4 < (found.p_moments or 0)
+    assert found.drifted
+
+
+def test_numbers_that_are_nearly_all_the_same_have_no_moments_and_are_judged_nevertheless() -> None:
+    rng = np.random.default_rng(9)
+    rare = np.where(rng.random(4_000) < 0.97, 0.0, rng.normal(size=4_000))
+    first, second = (make(2_000, i, y=part) for i, part in enumerate((rare[:2_000], rare[2_000:])))
+    for rule in (RULE, DriftRule(ordered=True)):
+        found = feature(drift.compare_tables(first, second, rule), "y")
+        assert (found.test, found.p_moments, found.drifted) == ("ks", None, False)
+
+
+def test_a_reference_of_an_older_program_is_judged_by_the_ks_test_alone() -> None:
+    known = reference.summarize(make(3_000, 1), ordered=True)
+    profiles = [msgspec.structs.replace(p, taus=p.taus[:2]) for p in known.columns]
+    older = msgspec.structs.replace(known, columns=tuple(profiles))
+    found = feature(drift.compare(older, make(500, 2), DriftRule(ordered=True)), "x")
+    assert found.p_moments is None
+    assert found.evidence == found.p_value
 
 
 def test_a_significant_change_too_small_to_matter_is_no_drift() -> None:
@@ -181,7 +221,7 @@ def test_few_valued_numbers_are_compared_as_labels() -> None:
 def test_gaps_are_a_test_of_their_own() -> None:
     values = np.random.default_rng(4).normal(size=1_000)
     holes = pa.array([None if i % 5 == 0 else v for i, v in enumerate(values)])
-    result = drift.compare_tables(make(1_000, 1, z=values), make(1_000, 2, z=holes), RULE)
+    result = drift.compare_tables(make(1_000, 1, z=values), make(1_000, 3, z=holes), RULE)
     assert result.drifted == ("missing(z)",)
     found = feature(result, "missing(z)")
     assert (found.column, found.kind, found.test) == ("z", "missing", "two_proportion")

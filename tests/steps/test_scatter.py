@@ -32,6 +32,26 @@ def test_an_autoregressive_series_has_the_tau_of_its_median(
     assert least <= found <= most
 
 
+@pytest.mark.parametrize(("phi", "expected"), [(0.0, 1.0), (0.8, 9.0), (0.95, 39.0)])
+def test_a_mean_of_an_autoregressive_series_has_its_tau(phi: float, expected: float) -> None:
+    """That is (1 + phi) / (1 - phi); what is found errs to the safe side."""
+    sizes = scatter.sizes(30_000)
+    taus = np.array(
+        [scatter.mean_taus(_series(phi, 30_000)(seed)[:, None], sizes)[0] for seed in range(8)]
+    )
+    for rows in (1_000, 10_000):
+        found = np.median([scatter.at(each, sizes, rows) for each in taus])
+        assert 0.9 * expected <= found <= 1.5 * expected
+
+
+def test_means_of_a_season_scatter_less_in_windows_of_all_of_it() -> None:
+    rows = np.arange(60_000)
+    scores = np.sqrt(2) * np.sin(2 * np.pi * rows / 1_024)
+    part, whole = scatter.mean_taus(scores[:, None], [430, 1_024])[0]
+    assert part > 100
+    assert whole == 1.0
+
+
 def test_a_window_of_a_whole_season_is_worth_its_rows_and_a_part_of_it_is_not() -> None:
     rows = np.arange(60_000)
     values = np.sin(2 * np.pi * rows / 1_024) + np.random.default_rng(0).normal(size=len(rows))
@@ -60,6 +80,8 @@ def test_a_column_too_short_for_windows_is_taken_as_a_series() -> None:
     (found,) = scatter.taus(labels, "chi2", [64])
     assert 5 < found < 20
     assert scatter.taus(np.zeros(0, dtype=int), "ks", [64]).tolist() == [1.0]
+    (found,) = scatter.mean_taus(values[:, None], [64])[0]
+    assert found > 8
 
 
 def test_too_few_windows_say_nothing() -> None:
@@ -70,6 +92,11 @@ def test_too_few_windows_say_nothing() -> None:
     assert scatter.at(np.ones(0), (), 100) == 1.0
 
 
-def test_beyond_the_sizes_looked_at_the_last_one_holds() -> None:
+def test_beyond_the_sizes_looked_at_the_largest_of_the_last_ones_holds() -> None:
+    found = scatter.at(np.array([9.0, 2.0, 5.0, 4.0, 3.0]), [100, 119, 141, 168, 200], 300)
+    assert found == pytest.approx(5.0)
+
+
+def test_between_and_below_the_sizes_looked_at() -> None:
     assert scatter.at(np.array([2.0, 8.0]), [100, 400], 10) == pytest.approx(2.0)
     assert scatter.at(np.array([2.0, 8.0]), [100, 400], 10_000) == pytest.approx(8.0)
