@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 _FEW: Final = 20  # distinct values, each with a bend of its own
-_BENDS: Final = 5  # else, at quantiles
+_BENDS: Final = 9  # else, at quantiles
 _MOST_PAIRED: Final = 12
 _PENALTIES: Final = np.logspace(-1, 6, 29)
 _BLOCK: Final = 10_000

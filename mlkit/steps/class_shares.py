@@ -60,7 +60,7 @@ def mend(probabilities: np.ndarray, base: np.ndarray, now: np.ndarray) -> np.nda
     """
     factor = np.divide(now, base, out=np.zeros_like(base), where=base > 0)
     raw = probabilities * factor
-    total = raw.sum(axis=1, keepdims=True)
+    total = (raw @ np.ones(len(base)))[:, None]  # many times quicker than a sum along short rows
     mended: np.ndarray = np.divide(raw, total, out=probabilities.copy(), where=total > 0)
     return mended
 

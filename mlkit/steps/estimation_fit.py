@@ -123,23 +123,28 @@ def _choose(given: Material, residuals: dict[Way, np.ndarray], tau: float) -> _C
     found = {way: misfits.misfit(ways, off, tau=tau) for way, off in residuals.items()}
     still = found["unchanged"]
     differ, chance = (float(np.sqrt(part)) for part in (still.real, still.chance))
-    if differ <= _ALIKE * total and chance <= _FINE * total:
-        return _Choice("unchanged", True, "the loss is the same in all parts of its holdout", 1.0)
-    if chance > _COARSE * total or differ <= _ALIKE * total:
+    if chance > _COARSE * total or (differ <= _ALIKE * total and chance > _FINE * total):
         why = f"its holdout of {count} rows is too small to check an estimate on"
         return _Choice("unchanged", False, why, 1.0)
-    return _best(found, still.real)
+    return _best(found, alike=differ <= _ALIKE * total)
 
 
-def _best(found: dict[Way, Misfit], differ: float) -> _Choice:
+def _best(found: dict[Way, Misfit], *, alike: bool) -> _Choice:
+    differ = found["unchanged"].real or 1.0
     left = {way: misfit.real / differ for way, misfit in found.items()}
     way: Way = "inputs"
     if left.get("calibration", np.inf) <= left["inputs"]:
         way = "calibration"
     slack = float(np.sqrt(min(max(left[way], _DOUBT), 1.0)))
+    told = "its probabilities" if way == "calibration" else "its inputs"
     if left[way] <= _GOOD:
-        told = "its probabilities" if way == "calibration" else "its inputs"
         return _Choice(way, True, f"{told} tell how the losses of the holdout differ", slack)
+    if alike:
+        why = "the loss is nearly the same in all parts of its holdout"
+        return _Choice(way if left[way] < 1 else "unchanged", True, why, 1.0)
+    if left[way] < 1:
+        why = f"{told} tell less than half of how the losses of the holdout differ"
+        return _Choice(way, False, why, slack)
     why = "on its holdout neither probabilities nor inputs tell where the loss is larger"
     return _Choice("unchanged", False, why, 1.0)
 
