@@ -85,7 +85,8 @@ def watch(project: Project) -> str:
             details={"job": each.job, "status": _MISSED, "slot": each.slot.isoformat()},
         )
     _end_others(project, {each.job for each in late}, {job.name for job in jobs})
-    alerting.resolve(project, CLOCK, "the jobs run again")
+    if stopped(project, jobs) is None:
+        alerting.resolve(project, CLOCK, "the jobs run again")
     return f"late: {', '.join(each.job for each in late)}" if late else "no job is late"
 
 

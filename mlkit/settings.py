@@ -434,6 +434,10 @@ class Settings(_Section, frozen=True):
         """Return the window that drift checks of a model look at."""
         return self.model(name).drift_window or self.drift.window
 
+    def performance_window(self, name: str) -> str:
+        """Return the window that performance checks of a model look at."""
+        return self.model(name).performance_window or self.performance.window
+
     def drift_reference(self, name: str) -> str:
         """Return what drift checks of a model compare it with."""
         return self.model(name).drift_reference or self.drift.reference

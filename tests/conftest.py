@@ -357,6 +357,19 @@ def answer_rows(
     actuals.add(project, items[: round(known * len(items))])
 
 
+def look_back(project: Project, window: str) -> Project:
+    """Return the project with another ``performance.window``."""
+    chosen = msgspec.structs.replace(project.settings.performance, window=window)
+    settings = msgspec.structs.replace(project.settings, performance=chosen)
+    return Project(project.root, settings, project.database, project.clock_file)
+
+
+@pytest.fixture(scope="session")
+def within() -> Callable[[Project, str], Project]:
+    """``look_back``: standing performance checks look at that window."""
+    return look_back
+
+
 @pytest.fixture(scope="session")
 def answer() -> Callable[..., None]:
     """``answer_rows``: predictions on record, and their actuals, without a server."""

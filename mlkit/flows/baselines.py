@@ -146,11 +146,11 @@ def load(project: Project, version: ModelVersion, name: str) -> Loaded:
     kept = tuple(
         profile
         for profile in known.columns
-        if (profile.name in inputs if profile.role == "input" else theirs)
+        if (profile.column in inputs if profile.role == "input" else theirs)
     )
     known = msgspec.structs.replace(known, columns=kept)
     shown = log_reference.with_training(project, version, known)
-    return Loaded(row, shown, tuple(_lacks(row, version, inputs - {p.name for p in kept})))
+    return Loaded(row, shown, tuple(_lacks(row, version, inputs - {p.column for p in kept})))
 
 
 def _lacks(row: Baseline, version: ModelVersion, missing: set[str]) -> list[str]:

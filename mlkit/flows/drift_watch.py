@@ -75,7 +75,10 @@ def check(
     asked = evidence.asked(project, version, stretch)
     result = drift.compare(known.known, asked, rule, span_s=evidence.span_s(asked))
     if joint or chosen.drift.joint:
-        result = _jointly(project, version, stretch, result, rule, progress or _silent)
+        if known.used.kind == "training":
+            result = _jointly(project, version, stretch, result, rule, progress or _silent)
+        else:
+            result = _without_joint(result, known.used)
     checked = DriftChecked(
         verdict=result.verdict,
         model=model,
@@ -113,6 +116,12 @@ def _jointly(
     spans_s = evidence.reference_of(project, version).span_s, evidence.span_s(rows)
     how = joint_drift.How(rule, spans_s, project.settings.train.seed, report)
     return joint_drift.of_version(project, version, rows, result, how)
+
+
+def _without_joint(result: DriftResult, used: ReferenceUsed) -> DriftResult:
+    """Say why there is no joint test: against old data it would alarm in a world that changed."""
+    skipped = f"joint_skipped: a classifier compares with training data, not with '{used.name}'"
+    return msgspec.structs.replace(result, warnings=(*result.warnings, skipped))
 
 
 def _record(project: Project, version: ModelVersion, checked: DriftChecked) -> None:

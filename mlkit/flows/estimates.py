@@ -117,7 +117,7 @@ def announce(
             f"tolerated (see: mlkit perf check {model}, mlkit drift check {model})",
             details=msgspec.to_builtins(found),
         )
-    elif found is not None:
+    elif found is not None and found.trusted:  # any other says nothing
         alerting.resolve(project, key, f"the estimate is {in_words(found)}")
 
 
@@ -195,7 +195,7 @@ def _look_back(project: Project, version: ModelVersion, stretch: Window) -> None
     already, so that each check reads as many rows again at most as it judges.
     """
     with project.read() as s:
-        open_one = _open(s, version, stretch)
+        open_one = _open(s, version, stretch, project.settings.performance.min_rows)
     if open_one is None:
         return
     then = Window(start=open_one.window_start, end=open_one.window_end)
@@ -208,9 +208,11 @@ def _look_back(project: Project, version: ModelVersion, stretch: Window) -> None
         estimates.realise(s, open_one.id, float(losses.mean()), rows=len(losses), now=project.now())
 
 
-def _open(s: Session, version: ModelVersion, stretch: Window) -> PerformanceEstimate | None:
+def _open(
+    s: Session, version: ModelVersion, stretch: Window, least: int
+) -> PerformanceEstimate | None:
     length = stretch.end - stretch.start
     done = estimates.latest_realised(s, version.id, 1)
     oldest = stretch.start - _PATIENCE * length
     start = max(oldest, done[0].window_end) if done else oldest
-    return estimates.next_to_realise(s, version.id, start=start, end=stretch.start)
+    return estimates.next_to_realise(s, version.id, start=start, end=stretch.start, rows=least)

@@ -21,12 +21,13 @@ class Sealed:
 
     file: Path
     metadata: Any
+    names: frozenset[str]
     kept: Any | None
     rows: int
 
     def column(self, name: str, kind: Any) -> Any:
         """Return a column as the type ``kind``; what the segment does not have is null."""
-        if name not in self.metadata.schema.to_arrow_schema().names:
+        if name not in self.names:
             return pa.chunked_array([pa.nulls(self.rows, kind)])
         found = _read(self.file, self.metadata, name)
         return log_table.cast(found if self.kept is None else found.filter(self.kept), kind)
@@ -74,7 +75,8 @@ def sealed(project: Project, segment: Segment, selection: Selection, version: in
     asked = {name: _read(file, metadata, name) for name in ("_served_at", "_version")}
     kept = log_segments.mask(asked, selection, version)
     rows = pc.sum(kept).as_py() or 0
-    return Sealed(file, metadata, None if rows == metadata.num_rows else kept, rows)
+    names = frozenset(metadata.schema.to_arrow_schema().names)
+    return Sealed(file, metadata, names, None if rows == metadata.num_rows else kept, rows)
 
 
 def _read(file: Path, metadata: Any, name: str) -> Any:

@@ -44,7 +44,8 @@ class PerformanceChecked(msgspec.Struct, frozen=True, kw_only=True):
     of the window's predictions that have an actual, ``maturity`` the share of the actuals to be
     expected that have come: null if the log does not show how long they take. ``judged_until`` is
     set if later rows were left out because their actuals are still coming. ``slices`` are the
-    parts of the inputs whose loss has risen, ``estimated`` the loss expected of all rows.
+    parts of the inputs whose loss has risen, ``estimated`` the loss expected of all rows;
+    ``standing`` is as in ``DriftChecked``.
     """
 
     verdict: performance.Verdict
@@ -69,6 +70,7 @@ class PerformanceChecked(msgspec.Struct, frozen=True, kw_only=True):
     target: FeatureDrift | None
     diagnosis: str
     warnings: tuple[str, ...]
+    standing: bool = True
     summary: str
 
 
@@ -79,27 +81,36 @@ def check(project: Project, model: str, *, window: str | None = None) -> Perform
     ``model`` has no champion.
     """
     version = deploy.find_version(project, model)
-    own = project.settings.model(model).performance_window
-    stretch = evidence.window(project, window or own or project.settings.performance.window)
+    usual = project.settings.performance_window(model)
+    stretch = evidence.window(project, window or usual)
+    standing = stretch.end - stretch.start == settings.duration(usual)
     answered = evidence.rows(project, version, stretch)
     ripe = maturity.pick(project, version, stretch, answered)
     checked = _judge(project, version, stretch, answered, ripe)
+    checked = msgspec.structs.replace(checked, standing=standing)
     report = PerformanceReport(
         **verdicts.common(project, version, checked),
         rows=checked.rows,
         coverage=checked.coverage,
-        estimate=estimates.row(version, stretch, checked.estimated),
+        standing=standing,
+        estimate=estimates.row(version, stretch, checked.estimated) if standing else None,
     )
     severity = alert_policy.severity_of_loss(checked.low, checked.limit)
-    verdicts.record(project, report, checked, severity=severity)
+    verdicts.record(project, report, checked, severity=severity, announce=standing)
+    if standing:  # another window says nothing about what is usual
+        _announce_further(project, checked, answered)
+    return checked
+
+
+def _announce_further(project: Project, checked: PerformanceChecked, answered: pa.Table) -> None:
+    """Open or end the alerts about parts, about what is expected, and that no actual comes."""
+    model, known = checked.model, _known(answered)
     slices.announce(project, model, checked.verdict, checked.slices, checked.summary)
     judged = checked.verdict != "insufficient_data" and checked.coverage >= _JUDGED
     estimates.announce(project, model, checked.estimated, limit=checked.limit, judged=judged)
-    if window is None:
-        silence.watch_actuals(
-            project, model, stretch.start, answered=answered.num_rows, known=_known(answered)
-        )
-    return checked
+    silence.watch_actuals(
+        project, model, checked.window.start, answered=answered.num_rows, known=known
+    )
 
 
 def _judge(

@@ -129,11 +129,12 @@ def _served(project: Project, version: ModelVersion, window: Window) -> Window:
     with project.read() as s:
         past = registry.deployments(s, version.model)
     before = [each for each in past if each.started_at <= window.start]
-    first = max(before, key=lambda each: each.started_at, default=None)
+    first = before[-1] if before else None
     if first is None or first.model_version_id == version.id:
         return window
     since = [each.started_at for each in past if each.model_version_id == version.id]
-    return Window(start=min(at for at in since if at > window.start), end=window.end)
+    start = min((at for at in since if at > window.start), default=window.start)
+    return Window(start=start, end=window.end)
 
 
 def _previous(window: Window) -> Window:

@@ -61,10 +61,11 @@ def record(
     checked: Checked,
     *,
     severity: Severity = "warning",
+    announce: bool = True,
 ) -> None:
     """Write the report, and open, update or end the alert that it asks for."""
     with project.write() as s:
-        record_in(s, project, report, checked, severity=severity)
+        record_in(s, project, report, checked, severity=severity, announce=announce)
 
 
 def record_in(

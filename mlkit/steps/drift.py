@@ -310,7 +310,7 @@ def _number(profile: Profile, values: np.ndarray, look: _Look) -> Iterator[Featu
         p_moments=p_moments,
         effect=distance,
         threshold=threshold,
-        moved=wasserstein(profile.values, ordered, deviation=profile.deviation),
+        moved=_finite(wasserstein(profile.values, ordered, deviation=profile.deviation)),
         psi=stability.value,
         psi_usual=stability.usual,
         visible=ks_visible(look.alpha, threshold, _joint(*sizes)),
@@ -331,8 +331,9 @@ def _moments(
     """
     known, sides = profile.taus[3:], (profile.present, len(values))
     scale = moments.scale(profile.values)
-    untold = look.rule.ordered and look.sizes and not len(known)
-    if untold or not scale.scores.shape[1]:
+    if look.rule.ordered and look.sizes:  # borrowed taus may be of fewer moments
+        scale = scale._replace(scores=scale.scores[:, : len(known)])
+    if not scale.scores.shape[1]:
         return None
 
     def events(place: int) -> Events:
@@ -400,6 +401,10 @@ def _missing(profile: Profile, column: Any, missing: int, look: _Look) -> Featur
         visible=chi2_visible(look.alpha, threshold, counts, rows),
         effective_rows=len(column) / tau,
     )
+
+
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None
 
 
 def _joint(first: float, second: float) -> float:

@@ -236,6 +236,8 @@ def _derived(
 ) -> Iterator[Profile]:
     """Yield the profiles of what can drift of a time or a free text."""
     column = table.column(profile.name)
+    if profile.kind in ("datetime", "category"):  # rows of the log may be of a wider type
+        column, _ = violations.fit(profile.kind, column)
     if profile.kind == "datetime":
         found = derived.of_times(column, times.moments(table), ordered=ordered)
     elif profile.measure == "text":

@@ -99,6 +99,11 @@ def load(content: bytes) -> Reference:
     )
 
 
+def _taus(stored: np.ndarray) -> np.ndarray:
+    """Return the taus with those of violations; format 2 took these for the values'."""
+    return stored if len(stored) > 2 else np.vstack([stored, stored[:1]])
+
+
 def deviation(values: np.ndarray) -> float:
     """Return the standard deviation, 0 without values."""
     with np.errstate(invalid="ignore", over="ignore"):  # infinities, and what comes near
@@ -119,7 +124,7 @@ def _restore(file: Any, place: int, header: _Header) -> Profile:
         counts=file[f"counts{place}"],
         values=values,
         deviation=deviation(values),
-        taus=file[f"taus{place}"] if header.sizes else np.zeros((3, 0)),
+        taus=_taus(file[f"taus{place}"]) if header.sizes else np.zeros((3, 0)),
         derived=head.derived,
         kind=head.kind,
         ends=file[f"ends{place}"] if header.format >= _VIOLATIONS else NO_ENDS,

@@ -38,15 +38,19 @@ def latest_realised(s: Session, version_id: int, limit: int) -> list[Performance
 
 
 def next_to_realise(
-    s: Session, version_id: int, *, start: datetime, end: datetime
+    s: Session, version_id: int, *, start: datetime, end: datetime, rows: int = 0
 ) -> PerformanceEstimate | None:
-    """Return the oldest estimate of a window inside ``start`` to ``end`` that is still open."""
+    """Return the oldest estimate of a window inside ``start`` to ``end`` that is still open.
+
+    Of windows with fewer than ``rows`` rows none.
+    """
     row = PerformanceEstimate
     query = select(row).where(
         row.model_version_id == version_id,
         row.window_end <= end,
         row.window_start >= start,
         row.realised.is_(None),
+        row.rows >= rows,
     )
     return s.scalars(query.order_by(row.window_end, row.id).limit(1)).first()
 

@@ -24,7 +24,11 @@ _VERDICTS = 99  # as many as a rule such as "2 of 3" can name
 
 
 class _Report:
-    """The columns of every report."""
+    """The columns of every report.
+
+    ``standing``: of a check as the settings describe it, window, reference and all, as the job
+    makes it.
+    """
 
     id: Mapped[int] = mapped_column(primary_key=True)
     model_id: Mapped[int] = mapped_column(ForeignKey("model.id"))
@@ -35,20 +39,17 @@ class _Report:
     summary: Mapped[str]
     details: Mapped[dict[str, Any]] = mapped_column(JSON)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    standing: Mapped[bool] = mapped_column(default=True, server_default=true())
 
 
 class DriftReport(_Report, Base):
-    """One drift check of one model version over one window.
-
-    ``standing``: with the window and the reference that the settings name, as the job does.
-    """
+    """One drift check of one model version over one window."""
 
     __tablename__ = "drift_report"
     __table_args__ = (Index(None, "model_id", "created_at"), Index(None, "model_id", "standing"))
 
     reference_rows: Mapped[int]
     current_rows: Mapped[int]
-    standing: Mapped[bool] = mapped_column(default=True, server_default=true())
     version: Mapped[ModelVersion] = relationship(lazy="joined")
 
 
@@ -56,7 +57,7 @@ class PerformanceReport(_Report, Base):
     """One performance check of one model version over one window."""
 
     __tablename__ = "performance_report"
-    __table_args__ = (Index(None, "model_id", "created_at"),)
+    __table_args__ = (Index(None, "model_id", "created_at"), Index(None, "model_id", "standing"))
 
     rows: Mapped[int]
     coverage: Mapped[float]
@@ -67,7 +68,7 @@ class PerformanceReport(_Report, Base):
 def drift_pace(s: Session, model_id: int, since: datetime) -> tuple[int, datetime | None]:
     """Return how many standing drift checks of a model were made since a moment, and when first."""
     query = select(func.count().label("seen"), func.min(DriftReport.created_at).label("first"))
-    of_model = _standing(model_id)
+    of_model = _standing(DriftReport, model_id)
     row = s.execute(query.where(*of_model, DriftReport.created_at >= since)).one()
     return row.seen, row.first
 
@@ -75,15 +76,15 @@ def drift_pace(s: Session, model_id: int, since: datetime) -> tuple[int, datetim
 def last_verdicts(
     s: Session, kind: type[DriftReport] | type[PerformanceReport], version_id: int
 ) -> list[str]:
-    """Return the verdicts about a version that an alert may depend on, newest first.
+    """Return the standing verdicts about a version that an alert may depend on, newest first.
 
-    Those that say nothing are left out, and of drift those that are not standing.
+    Those that say nothing are left out.
     """
     query = select(kind.verdict).where(
-        kind.model_version_id == version_id, kind.verdict != "insufficient_data"
+        kind.model_version_id == version_id,
+        kind.standing.is_(True),
+        kind.verdict != "insufficient_data",
     )
-    if kind is DriftReport:
-        query = query.where(DriftReport.standing.is_(True))
     return list(s.scalars(query.order_by(kind.id.desc()).limit(_VERDICTS)))
 
 
@@ -95,7 +96,7 @@ def latest_drift(s: Session, model: Model) -> DriftReport | None:
 
 
 def latest_performance(s: Session, model: Model) -> PerformanceReport | None:
-    """Return the newest performance report of the model, or None."""
+    """Return the newest standing performance report of the model, or None."""
     return s.scalars(
         select(PerformanceReport).where(PerformanceReport.id.in_(_ids(PerformanceReport, model, 1)))
     ).first()
@@ -113,7 +114,7 @@ class Past(NamedTuple):
 def newest(
     s: Session, kind: type[DriftReport] | type[PerformanceReport], model: Model, limit: int
 ) -> list[Past]:
-    """Return the newest reports of the model, of drift only standing ones, the oldest first."""
+    """Return the newest standing reports of the model, the oldest of them first."""
     query = (
         select(kind.created_at, ModelVersion.number, kind.verdict, kind.details)
         .join(ModelVersion, ModelVersion.id == kind.model_version_id)
@@ -127,9 +128,11 @@ def _ids(
     kind: type[DriftReport] | type[PerformanceReport], model: Model, limit: int
 ) -> ScalarSelect[int]:
     """Select the ids of the newest reports from the index alone: the reports are large to sort."""
-    of_model = _standing(model.id) if kind is DriftReport else (kind.model_id == model.id,)
+    of_model = _standing(kind, model.id)
     return select(kind.id).where(*of_model).order_by(kind.id.desc()).limit(limit).scalar_subquery()
 
 
-def _standing(model_id: int) -> tuple[ColumnElement[bool], ...]:
-    return DriftReport.model_id == model_id, DriftReport.standing.is_(True)
+def _standing(
+    kind: type[DriftReport] | type[PerformanceReport], model_id: int
+) -> tuple[ColumnElement[bool], ...]:
+    return kind.model_id == model_id, kind.standing.is_(True)

@@ -252,7 +252,11 @@ def test_missing_values_are_named_with_the_time_since_when(
 
 
 def test_a_part_that_fails_while_the_whole_looks_fine_is_named_and_an_alert_of_its_own(
-    large: Project, churn: Frames, answer: Answer, trained_cli: Any
+    large: Project,
+    churn: Frames,
+    answer: Answer,
+    trained_cli: Any,
+    within: Callable[[Project, str], Project],
 ) -> None:
     frame = churn(rows=3_000, seed=5)
     part = (frame["plan"] == "pro") & (np.random.default_rng(0).random(len(frame)) < 0.35)
@@ -271,7 +275,7 @@ def test_a_part_that_fails_while_the_whole_looks_fine_is_named_and_an_alert_of_i
         "slice:churn", "performance", "warning", 2,
     )  # fmt: skip
     answer(large, churn(rows=3_000, seed=6), age=timedelta(hours=9))
-    monitor.check_performance(large, "churn", window="8h")
+    monitor.check_performance(within(large, "8h"), "churn")
     assert keys(large) == []
 
 

@@ -54,7 +54,7 @@ def live(root: Path, answer: Callable[..., None]) -> None:
     start = pd.Timestamp("2026-03-20T08:00:00Z").to_pydatetime()
     clock = root / "clock"
     clock.write_text(start.isoformat())
-    (root / "mlkit.toml").touch()
+    (root / "mlkit.toml").write_text('[performance]\nwindow = "1d"\n')
     made = create_project(root, environment={"MLKIT_CLOCK": str(clock)})
     make_hostile(1500, 0).to_parquet(root / "rows.parquet", index=False)
     ingest.add(made, "hostile", root / "rows.parquet", target="target", time="at")
@@ -75,7 +75,7 @@ def live(root: Path, answer: Callable[..., None]) -> None:
             known=0.9 if day < 30 else 0.6,
         )  # fmt: skip
         monitor.check_drift(made, "hostile")
-        monitor.check_performance(made, "hostile", window="1d")
+        monitor.check_performance(made, "hostile")
     made.close()
 
 
