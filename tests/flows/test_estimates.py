@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select, update
 
 from mlkit.errors import DamagedError
-from mlkit.flows import alerting, deploy, ingest, leftovers, monitor, train
+from mlkit.flows import alerting, deploy, estimates, ingest, leftovers, monitor, train
 from mlkit.flows.estimates import Estimate
 from mlkit.project import Project, create_project, open_project
 from mlkit.steps import estimation_file
@@ -253,6 +253,18 @@ def test_an_estimate_that_is_well_again_ends_the_alert(
     (alert,) = alerting.newest(large, 10)
     assert alert.status == "resolved"
     assert str(alert.resolution).startswith("the estimate is log_loss 0.")
+
+
+def test_an_estimate_that_nobody_should_believe_ends_no_alert(
+    large: Project, churn: Frames, answer: Answer
+) -> None:
+    answer(large, harder(churn), known=0.0)
+    found = monitor.check_performance(large, "churn").estimated
+    assert found is not None
+    assert "estimate:churn" in [alert.key for alert in alerting.ongoing(large)]
+    doubtful = msgspec.structs.replace(found, trusted=False, reason="far from all that was seen")
+    estimates.announce(large, "churn", doubtful, limit=0.5, judged=False)
+    assert "estimate:churn" in [alert.key for alert in alerting.ongoing(large)]
 
 
 def test_a_promotion_ends_it_too(large: Project, churn: Frames, answer: Answer) -> None:

@@ -79,6 +79,18 @@ def test_a_step_that_no_moment_shows_is_found_by_the_ks_test() -> None:
     assert found.drifted
 
 
+def test_taus_of_fewer_moments_than_the_numbers_have_are_enough() -> None:
+    first, second = make(4_000, 1), make(500, 2)
+    known = reference.summarize(first, ordered=True)
+    for kept in (5, 3):  # of values, gaps and violations, and of two moments or of none
+        columns = tuple(
+            msgspec.structs.replace(profile, taus=profile.taus[:kept]) for profile in known.columns
+        )
+        fewer = msgspec.structs.replace(known, columns=columns)
+        found = feature(drift.compare(fewer, second, DriftRule(ordered=True)), "x")
+        assert (found.p_moments is None) == (kept == 3)
+
+
 def test_numbers_that_are_nearly_all_the_same_have_no_moments_and_are_judged_nevertheless() -> None:
     rng = np.random.default_rng(9)
     rare = np.where(rng.random(4_000) < 0.97, 0.0, rng.normal(size=4_000))

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from mlkit.errors import DamagedError
-from mlkit.steps import distance, drift, reference, scatter
+from mlkit.steps import distance, drift, reference, scatter, stretches
 from mlkit.steps.columns import Column, InputSchema
 from mlkit.steps.drift import DriftRule
 
@@ -108,6 +108,21 @@ def test_an_older_format_is_compared_as_ever_and_lacks_the_newer_tests(number: i
     assert set(newer) == set(tests) | {"range(spend)"}
     for name, feature in tests.items():
         assert feature.p_value == pytest.approx(newer[name].p_value, rel=1e-9)
+
+
+def test_new_profiles_can_borrow_the_taus_of_an_older_format() -> None:
+    found = reference.summarize(mixed(4_000), ordered=True)
+    old = reference.load(_as_written_by(2, found))
+    borrowed = stretches.borrow(found, old)
+    current = mixed(500).set_column(0, "spend", pa.array([1e6] * 500))
+    tests = drift.compare(borrowed, current, DriftRule(ordered=True)).features
+    assert "range(spend)" in {feature.name for feature in tests}
+
+
+def test_times_that_the_log_holds_as_text_have_a_reference() -> None:
+    hours = [f"2026-01-{1 + place // 24:02d}T{place % 24:02d}:00:00Z" for place in range(600)]
+    made = reference.summarize(pa.table({"t": hours}), {"t": "datetime"}, ordered=True)
+    assert {profile.name for profile in made.columns} >= {"t", "gap(t)"}
 
 
 def _as_written_by(number: int, found: reference.Reference) -> bytes:
