@@ -35,7 +35,9 @@ def list_(project: "Project", *, show: str | None, limit: int, as_json: bool) ->
         found = alerting.newest(project, limit)
     else:
         found = alerting.unattended(project) if show else alerting.ongoing(project)
-    output.emit(found, as_json=as_json, render=_render)
+    output.emit(
+        found, as_json=as_json, render=lambda lines: _render(lines, only_open=show == "open")
+    )
 
 
 @alert.command()
@@ -87,9 +89,9 @@ def test(project: "Project", *, as_json: bool) -> None:
     click.get_current_context().exit(0 if all(outcome.delivered for outcome in outcomes) else 1)
 
 
-def _render(found: "list[AlertLine]") -> None:
+def _render(found: "list[AlertLine]", *, only_open: bool = False) -> None:
     if not found:
-        click.echo("no alert is ongoing")
+        click.echo("no alert is ongoing" if not only_open else "every ongoing alert is attended to")
         return
     headers = ("id", "status", "severity", "since", "seen", "summary")
     rows = [(a.id, _status(a), a.severity, a.opened_at, _seen(a), a.summary) for a in found]

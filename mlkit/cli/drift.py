@@ -130,9 +130,10 @@ def _telling() -> "Iterator[Callable[[str], None]]":
 def _code(found: "FilesCompared | DriftChecked") -> int:
     """Return the exit code; whoever reads nothing but that hears on stderr of a missing verdict."""
     if found.verdict == "insufficient_data":
-        click.echo(
-            f"no verdict: {found.summary}; compare more rows, or set drift.min_rows lower", err=True
-        )
+        advice = "compare more rows, or set drift.min_rows lower"
+        if found.rows.reference < found.rows.current:
+            advice = "compare with a reference that has more rows"
+        click.echo(f"no verdict: {found.summary}; {advice}", err=True)
     return _FOUND if found.verdict == "drift" else 0
 
 

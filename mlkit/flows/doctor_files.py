@@ -107,11 +107,11 @@ def data(project: Project) -> Iterator[Finding]:
 
 def unneeded(project: Project) -> Iterator[Finding]:
     """Find files that no row names: killed commands leave some; they only cost space."""
-    found = leftovers.find(project)
+    found = leftovers.due(project)
     if found:
         yield warn(
             f"{len(found)} files that nothing needs, {_size(found)}",
-            "mlkit job run prune (it deletes those that are a day old)",
+            "mlkit job run prune",
         )
     else:
         yield ok("every file is named by a row")

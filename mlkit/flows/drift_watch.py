@@ -69,7 +69,7 @@ def check(
     usual_tests = chosen.drift.joint or not joint
     usual_length = stretch.end - stretch.start == settings.duration(usual_window)
     known = references.choose(project, version, stretch, against or usual_reference)
-    allowed = _budget(project, version, stretch)
+    allowed = _budget(project, version, settings.duration(usual_window))
     rule = DriftRule.from_settings(chosen.drift, ordered=True)
     rule = msgspec.structs.replace(rule, alpha=allowed.alpha)
     asked = evidence.asked(project, version, stretch)
@@ -137,14 +137,14 @@ def _record(project: Project, version: ModelVersion, checked: DriftChecked) -> N
         verdicts.record_in(s, project, report, checked, announce=checked.standing)
 
 
-def _budget(project: Project, version: ModelVersion, stretch: Window) -> Budget:
-    """Return what this check may take; how often checks are made is what the reports show."""
+def _budget(project: Project, version: ModelVersion, usual: timedelta) -> Budget:
+    """Return what a check may take; how often standing ones are made is what the reports show."""
     chosen, now = project.settings.drift, project.now()
     with project.read() as s:
         seen, first = reports.drift_pace(s, version.model_id, now - _PACE)
     return budget.share(
         settings.duration(chosen.false_alarm_every),
-        window=stretch.end - stretch.start,
+        window=usual,
         seen=seen,
         span=max(_DAY, now - (first or now)),
         most=chosen.alpha,

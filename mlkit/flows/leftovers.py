@@ -15,13 +15,18 @@ def sweep(project: Project) -> int:
 
     A blob or segment that any row names is never touched.
     """
-    now = datetime.now(UTC)  # file times are of the machine's clock, whatever the project's says
-    kept = now - duration(project.settings.jobs.keep)
-    found = [file for file in find(project) if _changed(file) < now - _MIN_AGE]
+    kept = datetime.now(UTC) - duration(project.settings.jobs.keep)
+    found = due(project)
     found += [file for file in project.log_dir.glob("jobs/*/*.log") if _changed(file) < kept]
     for file in found:
         file.unlink(missing_ok=True)
     return len(found)
+
+
+def due(project: Project) -> list[Path]:
+    """Return the files that no row names and that nobody can be at work on any more."""
+    now = datetime.now(UTC)  # file times are of the machine's clock, whatever the project's says
+    return [file for file in find(project) if _changed(file) < now - _MIN_AGE]
 
 
 def find(project: Project) -> list[Path]:

@@ -355,7 +355,8 @@ def _labels(profile: Profile, texts: Any, look: _Look) -> Iterator[FeatureDrift]
     tau = look.tau(profile.taus[0], sides, lambda: [codes == code for code in leading])
     counts = np.bincount(codes, minlength=unseen + 1)
     known, pooled = rare.pool(profile.counts, counts, len(texts) / tau)
-    statistic, p_value, variation = chi2(known, pooled, tau=tau)
+    statistic, p_value, _ = chi2(known, pooled, tau=tau)
+    variation = chi2(profile.counts, counts).variation  # of all labels: a size needs no certainty
     stability = psi(profile.counts, counts, tau=tau)
     threshold = look.rule.min_tv
     rows = _joint(profile.present / tau, len(texts) / tau)

@@ -67,7 +67,8 @@ def plan(reference: int, current: int, *, density: float, ordered: bool, seed: i
     if rows < _FEWEST_ROWS:
         raise InvalidInputError(
             f"{reference} rows of the reference and {current} others are too few for a joint test: "
-            f"it needs {_FEWEST_ROWS} in the window and in an eighth of the reference"
+            f"it needs {_FEWEST_ROWS} in the window and in the same time of the reference, at most "
+            f"an eighth of it; there are {rows}"
         )
     count = min(_WINDOWS, reference // length)
     starts = np.linspace(0, reference - length, count).astype(np.int64)

@@ -73,6 +73,7 @@ def test(
     seen = max(2.0 if kind == "range" else 1.0, usual.share * level.rows / clump)
     odds = found.of / (level.rows + found.of)
     expected = min(1.0, seen * clump / level.rows)
+    normal = max(usual.share, 1 / level.rows)  # that they clump makes none of them usual
     share = found.hits / found.of
     critical = clump * float(special.btdtria(level.alpha, seen, odds)) / found.of
     least = max(critical - expected, level.threshold)
@@ -84,7 +85,7 @@ def test(
         test="negative_binomial",
         statistic=float(found.hits),
         p_value=float(special.betainc(found.hits / clump, seen, odds)),
-        effect=max(0.0, share - expected),
+        effect=max(0.0, share - normal),
         threshold=level.threshold,
         visible=min(1.0, visible),
         effective_rows=found.of / level.tau,

@@ -2,6 +2,7 @@
 
 import os
 import re
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -133,11 +134,19 @@ def test_what_hurts_now_fails(
 
 
 def _part(project: Project) -> None:
-    project.data.scratch().touch()
+    file = project.data.scratch()
+    file.touch()
+    _age(file)
 
 
 def _orphan(project: Project) -> None:
-    project.artifacts.put(b"nobody's")
+    _age(project.artifacts.path(project.artifacts.put(b"nobody's")))
+
+
+def _age(file: Path) -> None:
+    """Let a file be two days old: nobody is at work on it any more."""
+    then = time.time() - 2 * 86_400
+    os.utime(file, (then, then))
 
 
 def _damaged_journal(project: Project) -> None:
