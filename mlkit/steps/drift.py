@@ -4,6 +4,7 @@ The statistics are in ``distance``, how many rows a correlated series is worth i
 """
 
 from collections.abc import Callable, Generator, Iterator, Sequence
+from functools import cache
 from typing import Any, Final, NamedTuple, Protocol, Self
 
 import msgspec
@@ -293,7 +294,8 @@ def _violation(
 def _number(profile: Profile, values: np.ndarray, look: _Look) -> Iterator[FeatureDrift]:
     quartiles = profile.values[[len(profile.values) * part // 4 for part in (1, 2, 3)]]
     sides = profile.present, len(values)
-    tau = look.tau(profile.taus[0], sides, lambda: [values <= each for each in quartiles])
+    looked_at = correlation.blocks(values)
+    tau = look.tau(profile.taus[0], sides, lambda: [looked_at <= each for each in quartiles])
     sizes = sides[0] / tau, sides[1] / tau
     ordered = np.sort(values)
     distance, p_value = ks(profile.values, ordered, rows=sizes)
@@ -336,8 +338,12 @@ def _moments(
     if not scale.scores.shape[1]:
         return None
 
+    @cache  # one series for all moments, if any asks for it
+    def scores() -> np.ndarray:
+        return moments.series(correlation.blocks(values), scale)
+
     def events(place: int) -> Events:
-        return lambda: [moments.series(values, scale)[:, place]]
+        return lambda: [scores()[:, place]]
 
     taus = [
         look.tau(known[place] if look.sizes else known, sides, events(place))
