@@ -24,7 +24,11 @@ def mlkit(reference: pd.DataFrame, window: pd.DataFrame) -> Run:
     from mlkit.steps import reference as references
 
     def table(frame: pd.DataFrame) -> pa.Table:
-        columns = {name: pa.chunked_array([pa.array(frame[name])]) for name in frame}
+        texts = pa.Table.from_pandas(frame.select_dtypes("str"), preserve_index=False)
+        columns = {
+            name: texts[name] if _is_text(frame[name]) else pa.chunked_array([frame[name]])
+            for name in frame
+        }
         return pa.table({name: casts.canonical(each, name) for name, each in columns.items()})
 
     known = references.summarize(table(reference))
