@@ -87,7 +87,7 @@ def nannyml(task: str, holdout: np.ndarray) -> Estimate:
     import nannyml as nml
 
     if task == "classification":
-        names = ("accuracy", "roc_auc", "f1", "precision", "recall", "specificity")
+        names: tuple[str, ...] = ("accuracy", "roc_auc", "f1", "precision", "recall", "specificity")
         tool: Any = nml.CBPE(
             y_pred_proba="p", y_pred="said", y_true="y", metrics=list(names), chunk_number=1,
             problem_type="classification_binary",

@@ -39,10 +39,10 @@ class Known:
         if self.are_labels:
             pairs = zip(self._ordered, ordered, strict=True)
             return Seen(np.array([_chi2(*pair) for pair in pairs]), None, self.diverge(window))
-        pairs = [(first, np.ascontiguousarray(second)) for first, second in
-                 zip(self._ordered, ordered, strict=True)]  # fmt: skip
-        p_values = [ks(*pair).p_value for pair in pairs]
-        moved = [wasserstein(*pair) for pair in pairs]
+        both = [(first, np.ascontiguousarray(second)) for first, second in
+                zip(self._ordered, ordered, strict=True)]  # fmt: skip
+        p_values = [ks(*pair).p_value for pair in both]
+        moved = [wasserstein(*pair, deviation=float(pair[0].std())) for pair in both]
         return Seen(np.array(p_values), np.array(moved), self.diverge(window))
 
     def diverge(self, window: np.ndarray) -> np.ndarray:

@@ -94,7 +94,7 @@ def _answers(
 def _run(work: Path, tool: str, places: Sequence[Path]) -> list[dict[str, list[bool]]]:
     print(f"asking {tool}", file=sys.stderr, flush=True)
     program = Path(__file__).with_name("packages.py")
-    command = [environments.python(work, tool), program, tool, *places]
+    command: list[str | Path] = [environments.python(work, tool), program, tool, *places]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"{tool} failed: {done.stderr[-500:]}")

@@ -31,7 +31,7 @@ def sealed(work: Path, *, repeats: int) -> str:
     """Return what a million sealed rows cost mlkit's command, and their Parquet Evidently's."""
     folder = project(work, MILLION, 1)
     script = [environments.python(work, "evidently"), HERE / "evidently_script.py"]
-    rivals = {
+    rivals: dict[str, list[Path | str]] = {
         "mlkit drift check": check(work, folder),
         "a script with Evidently": [
             *script, work / "monitoring" / "reference.parquet", folder / "window.parquet",

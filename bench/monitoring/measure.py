@@ -52,7 +52,7 @@ def scipy(reference: pd.DataFrame, window: pd.DataFrame) -> Run:
         table = pd.concat(counts, axis=1).fillna(0).to_numpy().T
         return float(stats.chi2_contingency(table, correction=False).statistic)
 
-    return lambda: {name: one(name) for name in reference}
+    return lambda: {str(name): one(str(name)) for name in reference}
 
 
 def evidently(reference: pd.DataFrame, window: pd.DataFrame) -> Run:
@@ -144,7 +144,8 @@ def main() -> None:
     start = time.perf_counter()
     run = TOOLS[tool](reference, window)
     fitted = time.perf_counter()
-    times, cpu = [], []
+    times: list[float] = []
+    cpu: list[float] = []
     while len(times) < 3 and sum(times) < 20:
         before, used = time.perf_counter(), time.process_time()
         statistics = run()

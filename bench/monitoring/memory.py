@@ -29,7 +29,11 @@ def measure(work: Path, *, repeats: int, sizes: list[int]) -> str:
         for rows, window in files.items():
             for tool, name in ENVIRONMENTS.items():
                 print(f"round {repeat + 1}: {tool}, {rows:,} rows", file=sys.stderr, flush=True)
-                command = [environments.python(work, name), HERE / "measure.py", tool]
+                command: list[str | Path] = [
+                    environments.python(work, name),
+                    HERE / "measure.py",
+                    tool,
+                ]
                 command += [work / "monitoring" / "reference.parquet", window]
                 done = subprocess.run(command, capture_output=True, text=True)
                 if done.returncode:

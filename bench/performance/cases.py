@@ -11,8 +11,8 @@ import pyarrow as pa
 from scipy.signal import lfilter
 
 from mlkit.steps import metrics, slices
-from mlkit.steps.answers import Predictions
-from mlkit.steps.columns import Column, InputSchema
+from mlkit.steps.answers import Label, Predictions
+from mlkit.steps.columns import Column, InputSchema, Task
 from mlkit.steps.slices import Judged
 
 NUMBERS = ("a", "b", "c", "d", "e")
@@ -75,7 +75,7 @@ def schema(world: World) -> InputSchema:
     columns = [Column(name=name, kind="number") for name in NUMBERS]
     columns.append(Column(name="origin", kind="category", categories=LABELS))
     classes = CLASSES if world.task == "classification" else ()
-    task = "classification" if world.task == "classification" else "regression"
+    task: Task = "classification" if world.task == "classification" else "regression"
     return InputSchema(columns=tuple(columns), target="y", task=task, classes=classes)
 
 
@@ -91,7 +91,7 @@ def judged(world: World, rows: Rows) -> tuple[str, Judged]:
         answers, actuals = Predictions(rows.answer.tolist(), None), rows.actual.tolist()
         metric = "mae"
     else:
-        said = [CLASSES[int(value > 0.5)] for value in rows.answer]
+        said: list[Label] = [CLASSES[int(value > 0.5)] for value in rows.answer]
         answers = Predictions(said, np.column_stack([1 - rows.answer, rows.answer]))
         actuals = [CLASSES[int(value)] for value in rows.actual]
         metric = "log_loss"

@@ -4,6 +4,7 @@ The rules of others as their documents state them; river's detectors are its own
 """
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import cases
 import numpy as np
@@ -83,7 +84,7 @@ WINDOWS: Mapping[str, Alarm] = {
 }
 
 
-def streams() -> Mapping[str, Callable[[], object]]:
+def streams() -> Mapping[str, Callable[[], Any]]:
     """Return river's detectors of a changed error by name; none if river is not installed."""
     try:
         from river import drift

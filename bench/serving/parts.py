@@ -81,8 +81,9 @@ def _entry(project: Any) -> journal.Entry:
     return journal.read(path).entries[0]
 
 
-def _ignore(*_: Any) -> None:
-    """Take the status and the headers."""
+def _ignore(*_: Any) -> Callable[[bytes], object]:
+    """Take the status and the headers; nobody writes."""
+    return bytes
 
 
 if __name__ == "__main__":
