@@ -235,6 +235,7 @@ def _write(file: Path, rows: dict[str, list[dict[str, Any]]]) -> None:
     database.dispose()
     with closing(sqlite_driver().connect(str(file))) as connection:
         connection.execute("PRAGMA journal_mode=DELETE")
+        connection.execute("PRAGMA page_size=2048")  # many tables of few rows
         connection.execute("VACUUM")
 
 

@@ -63,7 +63,7 @@ def test_the_story_played_again_gives_the_same_rows(tmp_path: Path) -> None:
 
 
 def test_it_is_small_migrated_and_has_rows_in_every_table(copy: Path) -> None:
-    assert EXAMPLE.stat().st_size < 500_000
+    assert EXAMPLE.stat().st_size < 400_000
     rows = _rows(EXAMPLE)
     assert {table.name for table in schema.metadata.sorted_tables} <= rows.keys()
     assert [name for name, found in rows.items() if not found] == []

@@ -30,6 +30,11 @@ class Queued(NamedTuple):
     snoozed_until: datetime | None = None
 
 
+def is_bad(verdict: str) -> bool:
+    """Tell whether a verdict says that something is wrong."""
+    return verdict not in (_OK, _UNSURE)
+
+
 def opens(verdicts: Sequence[str], rule: str) -> bool:
     """Tell whether these verdicts, the newest first, open an alert by a rule such as "2 of 3".
 

@@ -134,7 +134,8 @@ def _record(project: Project, version: ModelVersion, checked: DriftChecked) -> N
     with project.write() as s:
         if checked.standing:
             references.audit_change(s, project, version, checked.reference)
-        verdicts.record_in(s, project, report, checked, announce=checked.standing)
+        matters = (verdicts.own("drift", checked),) if checked.standing else ()
+        verdicts.record(s, project, report, checked.model, matters)
 
 
 def _budget(project: Project, version: ModelVersion, usual: timedelta) -> Budget:

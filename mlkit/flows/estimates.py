@@ -4,13 +4,17 @@ What is estimated with is learned when a version is trained (``estimate_training
 its reference.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import msgspec
 import numpy as np
 import pyarrow as pa
 from sqlalchemy.orm import Session
 
-from mlkit.flows import alerting, deploy, evidence
+from mlkit.flows import deploy, evidence
 from mlkit.flows.evidence import Window
+from mlkit.flows.verdicts import Matter
 from mlkit.project import Project
 from mlkit.steps import encode, estimation, estimation_file
 from mlkit.steps.columns import InputSchema
@@ -20,6 +24,7 @@ from mlkit.store.estimates import PerformanceEstimate
 from mlkit.store.registry import ModelVersion
 
 _MOST_ROWS = 100_000
+_JUDGED = 0.5  # share of predictions with an actual, from which on no estimate is needed
 _MOST_COLUMNS = 200
 _LARGEST = 1e100
 _REMEMBERED = 12
@@ -95,30 +100,32 @@ def row(
     )
 
 
-def announce(
-    project: Project, model: str, found: Estimate | None, *, limit: float, judged: bool
-) -> None:
-    """Open an alert if the loss is expected to lie above ``limit``; end it if not, or ``judged``.
+def matter(found: Estimate | None, *, limit: float, verdict: str, coverage: float) -> Matter:
+    """Return what the alert ``estimate:MODEL`` is about: the loss will lie above ``limit``."""
+    told = "no estimate" if found is None else in_words(found)
+    summary = f"estimated, no actuals yet: {told}, {limit:.4g} is tolerated"
+    details = {} if found is None else msgspec.to_builtins(found)
+    judged = _have_judged(verdict, coverage)
+    ended = "actuals have judged the window" if judged else f"the estimate is {told}"
+    return Matter("estimate", "estimate", said, summary, ended, details)
 
-    ``judged`` says that actuals have. The estimate must be above the limit even if only half of
-    the change is real: it may be off by more than chance.
+
+def said(details: Mapping[str, Any]) -> str:
+    """Return how the expected loss stands, by the details of a performance report.
+
+    It must be above the limit even if only half of the change is real: it may be off by more than
+    chance. Once actuals have judged the window it says nothing that they do not say better.
     """
-    key = f"estimate:{model}"
-    if judged:
-        alerting.resolve(project, key, "actuals have judged the window")
-    elif found is not None and found.trusted and found.least > limit:
-        alerting.raise_alert(
-            project,
-            key=key,
-            kind="estimate",
-            severity="warning",
-            model=model,
-            summary=f"{model} estimated, no actuals yet: {in_words(found)}, {limit:.4g} is "
-            f"tolerated (see: mlkit perf check {model}, mlkit drift check {model})",
-            details=msgspec.to_builtins(found),
-        )
-    elif found is not None and found.trusted:  # any other says nothing
-        alerting.resolve(project, key, f"the estimate is {in_words(found)}")
+    found = details.get("estimated")
+    if _have_judged(details["verdict"], details["coverage"]):
+        return "ok"
+    if not found or not found["trusted"]:
+        return "insufficient_data"
+    return "high" if found["least"] > details["limit"] else "ok"
+
+
+def _have_judged(verdict: str, coverage: float) -> bool:
+    return verdict != "insufficient_data" and coverage >= _JUDGED
 
 
 def in_words(found: Estimate) -> str:

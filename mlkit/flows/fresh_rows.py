@@ -117,7 +117,7 @@ def _cast(values: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
     """Return ``values`` in the dataset's type if nothing is lost; else its rules will object."""
     try:
         return values.cast(field.type)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # the rules name value and row
         return values
 
 

@@ -12,6 +12,7 @@ import msgspec
 from sqlalchemy.orm import Session
 
 from mlkit.project import Project
+from mlkit.steps import drift_result
 from mlkit.store import registry, reports
 from mlkit.store.registry import Model
 from mlkit.store.reports import DriftReport, Past, PerformanceReport
@@ -132,7 +133,7 @@ def level(test: Mapping[str, Any], alpha: float | None) -> float | None:
     effect, threshold = number(test.get("effect")), number(test.get("threshold"))
     if test.get("drifted") is None or effect is None or threshold is None:
         return None
-    size = effect / max(threshold, _SMALLEST)
+    size = drift_result.multiple(str(test.get("kind")), effect, threshold)
     if test["drifted"]:
         return max(1.0, size)
     return min(size, _evidence(number(test.get("q_value")), alpha), _BELOW)

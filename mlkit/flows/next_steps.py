@@ -8,6 +8,8 @@ from mlkit.store.alerts import Alert
 _STEPS: Final[Mapping[str, Callable[[str], tuple[str, ...]]]] = {
     "drift": lambda model: (f"mlkit drift check {model} --explain", f"mlkit perf check {model}"),
     "performance": lambda model: (f"mlkit perf check {model}", f"mlkit retrain {model}"),
+    "slice": lambda model: (f"mlkit perf check {model}", f"mlkit retrain {model}"),
+    "estimate": lambda model: (f"mlkit perf check {model}", f"mlkit drift check {model}"),
     "requests": lambda model: (f"mlkit log show {model}", "mlkit doctor"),
     "actuals": lambda model: (f"mlkit log show {model}", f"mlkit perf check {model}"),
     "serving": lambda model: ("mlkit doctor", f"mlkit model rollback {model}"),
@@ -19,6 +21,8 @@ _STEPS: Final[Mapping[str, Callable[[str], tuple[str, ...]]]] = {
 def of(alert: Alert) -> tuple[str, ...]:
     """Return the commands that look into the matter and mend it, then the one that answers for it.
 
+    Who has answered for it need not again.
+
     >>> of(Alert(id=12, key="drift:churn"))[0]
     'mlkit drift check churn --explain'
     >>> of(Alert(id=12, key="drift:churn"))[-1]
@@ -28,4 +32,5 @@ def of(alert: Alert) -> tuple[str, ...]:
         return ()
     matter, _, name = alert.key.partition(":")
     known = _STEPS.get(matter)
-    return (*(known(name) if known else ("mlkit status",)), f"mlkit alert ack {alert.id}")
+    steps = known(name) if known else ("mlkit status",)
+    return steps if alert.acked_at is not None else (*steps, f"mlkit alert ack {alert.id}")

@@ -23,6 +23,7 @@ from mlkit.flows.causes import Judgement
 from mlkit.flows.estimates import Estimate
 from mlkit.flows.evidence import Window
 from mlkit.flows.maturity import Delay, Ripe
+from mlkit.flows.verdicts import Matter
 from mlkit.project import Project
 from mlkit.steps import metrics, performance
 from mlkit.steps.answers import Predictions
@@ -34,7 +35,6 @@ from mlkit.store.registry import ModelVersion
 from mlkit.store.reports import PerformanceReport
 
 _INTERVALS_ROWS = 20_000  # of more, the further metrics have no interval: it takes seconds
-_JUDGED = 0.5  # share of predictions with an actual, from which on no estimate is needed
 
 
 class PerformanceChecked(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,21 +95,27 @@ def check(project: Project, model: str, *, window: str | None = None) -> Perform
         standing=standing,
         estimate=estimates.row(version, stretch, checked.estimated) if standing else None,
     )
-    severity = alert_policy.severity_of_loss(checked.low, checked.limit)
-    verdicts.record(project, report, checked, severity=severity, announce=standing)
+    with project.write() as s:
+        verdicts.record(s, project, report, model, _matters(checked) if standing else ())
     if standing:  # another window says nothing about what is usual
-        _announce_further(project, checked, answered)
+        known = _known(answered)
+        silence.watch_actuals(
+            project, model, stretch.start, answered=answered.num_rows, known=known
+        )
     return checked
 
 
-def _announce_further(project: Project, checked: PerformanceChecked, answered: pa.Table) -> None:
-    """Open or end the alerts about parts, about what is expected, and that no actual comes."""
-    model, known = checked.model, _known(answered)
-    slices.announce(project, model, checked.verdict, checked.slices, checked.summary)
-    judged = checked.verdict != "insufficient_data" and checked.coverage >= _JUDGED
-    estimates.announce(project, model, checked.estimated, limit=checked.limit, judged=judged)
-    silence.watch_actuals(
-        project, model, checked.window.start, answered=answered.num_rows, known=known
+def _matters(checked: PerformanceChecked) -> tuple[Matter, ...]:
+    severity = alert_policy.severity_of_loss(checked.low, checked.limit)
+    return (
+        verdicts.own("performance", checked, severity),
+        slices.matter(checked.slices, checked.summary),
+        estimates.matter(
+            checked.estimated,
+            limit=checked.limit,
+            verdict=checked.verdict,
+            coverage=checked.coverage,
+        ),
     )
 
 

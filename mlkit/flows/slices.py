@@ -1,13 +1,17 @@
 """A part of the inputs that fails while the whole looks fine: named, and an alert of its own."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 
-from mlkit.flows import alerting, deploy, evidence
+from mlkit.flows import deploy, evidence
+from mlkit.flows.verdicts import Matter
 from mlkit.project import Project
 from mlkit.steps import slices
 from mlkit.steps.answers import Predictions
-from mlkit.steps.performance import PerformanceRule, Verdict
+from mlkit.steps.performance import PerformanceRule
 from mlkit.steps.slices import Judged, Sheet, SliceLoss
 from mlkit.store.registry import ModelVersion
 
@@ -58,25 +62,17 @@ def in_words(metric: str, found: tuple[SliceLoss, ...]) -> str:
     return "; ".join(named) + more
 
 
-def announce(
-    project: Project, model: str, verdict: Verdict, found: tuple[SliceLoss, ...], summary: str
-) -> None:
-    """Open the alert ``slice:MODEL`` if a part fails while the whole is fine, or end it.
+def matter(found: tuple[SliceLoss, ...], summary: str) -> Matter:
+    """Return what the alert ``slice:MODEL`` is about: a part fails while the whole is fine.
 
-    Too little data says nothing about an ongoing one; a bad whole has an alert of its own instead.
+    Of kind ``performance``: it asks for a retraining as that of the whole does.
     """
-    if verdict == "insufficient_data":
-        return
-    key = f"slice:{model}"
-    if not found or verdict == "degraded":
-        alerting.resolve(project, key, summary)
-        return
-    alerting.raise_alert(
-        project,
-        key=key,
-        kind="performance",
-        severity="warning",
-        model=model,
-        summary=f"{model} {summary}",
-        details={"slices": [part.name for part in found]},
-    )
+    told = {"slices": [part.name for part in found]}
+    return Matter("slice", "performance", _said, summary, summary, told)
+
+
+def _said(details: Mapping[str, Any]) -> str:
+    """Return how the parts stand; where the whole is bad as well, that has an alert of its own."""
+    if details["verdict"] == "ok" and details.get("slices"):
+        return "failing"
+    return "insufficient_data" if details["verdict"] == "insufficient_data" else "ok"

@@ -1,10 +1,12 @@
-"""Put a verdict on record: its report, and in the same transaction the alert it asks for."""
+"""Put a verdict on record: its report, and in the same transaction the alerts it asks for."""
 
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 from sqlalchemy.orm import Session
 
+from mlkit import settings
 from mlkit.flows import alert_policy, alerting
 from mlkit.flows.evidence import Window
 from mlkit.project import Project
@@ -12,9 +14,6 @@ from mlkit.store import alerts, failpoints, reports
 from mlkit.store.alerts import Alert, Severity
 from mlkit.store.registry import ModelVersion
 from mlkit.store.reports import DriftReport, PerformanceReport
-
-_KINDS = {DriftReport: "drift", PerformanceReport: "performance"}
-_BAD = ("drift", "degraded")
 
 
 class Checked(Protocol):
@@ -55,67 +54,85 @@ def common(project: Project, version: ModelVersion, checked: Checked) -> dict[st
     }
 
 
+class Matter(NamedTuple):
+    """What one alert is about, and how it is told.
+
+    ``said`` reads in the details of a report how the matter stands: "ok", "insufficient_data", or
+    in any other word that it is bad.
+    """
+
+    name: str
+    kind: str
+    said: Callable[[Mapping[str, Any]], str]
+    summary: str
+    ended: str
+    details: Mapping[str, Any]
+    severity: Severity = "warning"
+
+
+def own(kind: str, checked: Checked, severity: Severity = "warning") -> Matter:
+    """Return the matter that the verdict itself is about."""
+    told = {"version": checked.version, "verdict": checked.verdict}
+    return Matter(kind, kind, _verdict, checked.summary, checked.summary, told, severity)
+
+
 def record(
-    project: Project,
-    report: DriftReport | PerformanceReport,
-    checked: Checked,
-    *,
-    severity: Severity = "warning",
-    announce: bool = True,
-) -> None:
-    """Write the report, and open, update or end the alert that it asks for."""
-    with project.write() as s:
-        record_in(s, project, report, checked, severity=severity, announce=announce)
-
-
-def record_in(
     s: Session,
     project: Project,
     report: DriftReport | PerformanceReport,
-    checked: Checked,
-    *,
-    severity: Severity = "warning",
-    announce: bool = True,
+    model: str,
+    matters: Sequence[Matter],
 ) -> None:
-    """Do the same in an open session; without ``announce`` it is on record and no more."""
+    """Write the report, and open, update or end the alerts that it asks for."""
     s.add(report)
     s.flush()
-    if announce:
-        _announce(s, project, report, checked, severity)
+    for matter in matters:
+        _announce(s, project, report, model, matter)
     failpoints.reach("report.written")
+
+
+def _verdict(details: Mapping[str, Any]) -> str:
+    return str(details["verdict"])
 
 
 def _announce(
     s: Session,
     project: Project,
     report: DriftReport | PerformanceReport,
-    checked: Checked,
-    severity: Severity,
+    model: str,
+    matter: Matter,
 ) -> None:
-    """Open the alert, or end it, if enough of the last verdicts about the version say so.
+    """Open the alert, or end it, if enough of the last reports about the version say so.
 
     Too little data says nothing about an ongoing one.
     """
-    kind, now = _KINDS[type(report)], project.now()
-    key = f"{kind}:{checked.model}"
-    own, rule = project.settings.model(checked.model), project.settings.alerts
-    verdicts = reports.last_verdicts(s, type(report), report.model_version_id)
+    chosen, rule = project.settings.model(model), project.settings.alerts
+    opens = chosen.alert_open_after or rule.open_after
+    ends = chosen.alert_resolve_after or rule.resolve_after
+    said = [matter.said(details) for details in _past(s, report, opens, ends)]
+    key, now = f"{matter.name}:{model}", project.now()
     ongoing = alerts.ongoing(s, key=key)
-    opens = alert_policy.opens(verdicts, own.alert_open_after or rule.open_after)
-    if checked.verdict in _BAD and (ongoing or opens):
+    if alert_policy.is_bad(said[0]) and (ongoing or alert_policy.opens(said, opens)):
         new = Alert(
             key=key,
-            kind=kind,
-            severity=severity,
-            model=checked.model,
-            summary=f"{checked.model} {checked.summary}",
-            details={"version": checked.version, "verdict": checked.verdict},
+            kind=matter.kind,
+            severity=matter.severity,
+            model=model,
+            summary=f"{model} {matter.summary}",
+            details=dict(matter.details),
             opened_at=now,
             last_seen_at=now,
         )
         alerting.open_in(s, project, new)
-    elif checked.verdict == "ok" and alert_policy.ends(
-        verdicts, own.alert_resolve_after or rule.resolve_after
-    ):
+    elif ongoing and not alert_policy.is_bad(said[0]) and alert_policy.ends(said, ends):
         for alert in ongoing:
-            alerting.resolve_in(s, project, alert, checked.summary)
+            alerting.resolve_in(s, project, alert, matter.ended)
+
+
+def _past(
+    s: Session, report: DriftReport | PerformanceReport, opens: str, ends: int
+) -> Sequence[Mapping[str, Any]]:
+    """Return the details of the report and, if the rules look at more than one, those before."""
+    if settings.out_of(opens)[1] == ends == 1:
+        return [report.details]
+    return reports.last_details(s, type(report), report.model_version_id)

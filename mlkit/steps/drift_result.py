@@ -151,5 +151,10 @@ def excess(feature: FeatureDrift) -> float:
 
     That of violations is low, and they are mostly a sign of what is to be named first.
     """
-    scale = _SENSITIVE if feature.kind in VIOLATIONS else 1.0
-    return feature.effect / max(scale * feature.threshold, 1e-9)
+    return multiple(feature.kind, feature.effect, feature.threshold)
+
+
+def multiple(kind: str, effect: float, threshold: float) -> float:
+    """Return the same of a test that is on record."""
+    scale = _SENSITIVE if kind in VIOLATIONS else 1.0
+    return effect / max(scale * threshold, 1e-9)

@@ -242,7 +242,7 @@ def _reading(path: Path, action: Callable[[], T]) -> T:
     """Run ``action``; what Arrow says about the file becomes an error that an operator can mend."""
     try:
         return action()
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:  # a bad file
         text = " ".join(str(error).split())
         if "Empty CSV" in text:
             raise InvalidInputError(f"{path} has a header but no rows") from error

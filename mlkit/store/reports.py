@@ -20,7 +20,7 @@ from mlkit.store.base import Base, UtcDateTime
 from mlkit.store.estimates import PerformanceEstimate
 from mlkit.store.registry import Model, ModelVersion
 
-_VERDICTS = 99  # as many as a rule such as "2 of 3" can name
+_REPORTS = 200  # of these the ones that say something must do for a rule such as "2 of 3"
 
 
 class _Report:
@@ -73,19 +73,12 @@ def drift_pace(s: Session, model_id: int, since: datetime) -> tuple[int, datetim
     return row.seen, row.first
 
 
-def last_verdicts(
+def last_details(
     s: Session, kind: type[DriftReport] | type[PerformanceReport], version_id: int
-) -> list[str]:
-    """Return the standing verdicts about a version that an alert may depend on, newest first.
-
-    Those that say nothing are left out.
-    """
-    query = select(kind.verdict).where(
-        kind.model_version_id == version_id,
-        kind.standing.is_(True),
-        kind.verdict != "insufficient_data",
-    )
-    return list(s.scalars(query.order_by(kind.id.desc()).limit(_VERDICTS)))
+) -> list[dict[str, Any]]:
+    """Return what the last standing reports about a version say, newest first."""
+    query = select(kind.details).where(kind.model_version_id == version_id, kind.standing.is_(True))
+    return list(s.scalars(query.order_by(kind.id.desc()).limit(_REPORTS)))
 
 
 def latest_drift(s: Session, model: Model) -> DriftReport | None:

@@ -255,16 +255,32 @@ def test_an_estimate_that_is_well_again_ends_the_alert(
     assert str(alert.resolution).startswith("the estimate is log_loss 0.")
 
 
-def test_an_estimate_that_nobody_should_believe_ends_no_alert(
+def test_an_estimate_that_nobody_should_believe_says_nothing(
     large: Project, churn: Frames, answer: Answer
 ) -> None:
     answer(large, harder(churn), known=0.0)
-    found = monitor.check_performance(large, "churn").estimated
-    assert found is not None
-    assert "estimate:churn" in [alert.key for alert in alerting.ongoing(large)]
-    doubtful = msgspec.structs.replace(found, trusted=False, reason="far from all that was seen")
-    estimates.announce(large, "churn", doubtful, limit=0.5, judged=False)
-    assert "estimate:churn" in [alert.key for alert in alerting.ongoing(large)]
+    details = msgspec.to_builtins(monitor.check_performance(large, "churn"))
+    assert estimates.said(details) == "high"
+    details["estimated"]["trusted"] = False
+    assert estimates.said(details) == "insufficient_data"
+    assert estimates.said(details | {"verdict": "ok", "coverage": 0.9}) == "ok"  # actuals say it
+
+
+def test_it_opens_and_ends_by_the_rules_of_all_alerts(
+    large: Project, churn: Frames, answer: Answer
+) -> None:
+    chosen = msgspec.structs.replace(large.settings.alerts, open_after="2 of 3", resolve_after=2)
+    settings = msgspec.structs.replace(large.settings, alerts=chosen)
+    patient = Project(large.root, settings, large.database, large.clock_file)
+
+    def ongoing(project: Project) -> bool:
+        monitor.check_performance(project, "churn")
+        return "estimate:churn" in [alert.key for alert in alerting.ongoing(large)]
+
+    answer(large, harder(churn), age=timedelta(days=3), known=0.0)
+    assert [ongoing(patient) for _ in range(2)] == [False, True]
+    answer(large, churn(rows=1_000, seed=6), known=0.0)
+    assert [ongoing(look_back(patient, "1d")) for _ in range(2)] == [True, False]
 
 
 def test_a_promotion_ends_it_too(large: Project, churn: Frames, answer: Answer) -> None:

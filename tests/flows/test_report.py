@@ -53,7 +53,7 @@ def test_pictures_and_numbers_are_of_one_window(
     )  # fmt: skip
     worst = found.spread.features[0]
     assert worst.drifted
-    assert checked.drifted[0] in [test.name for test in worst.tests]
+    assert worst.tests[0].name == checked.drifted[0]
     tests = {test.name: test for line in found.spread.features for test in line.tests}
     assert set(tests) == {feature.name for feature in checked.features}
     for feature in checked.features:
