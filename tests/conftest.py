@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
@@ -19,10 +20,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
+from sqlalchemy.orm import Session
 
 from mlkit.cli.root import cli as root_command
 from mlkit.project import Project, create_project, open_project
-from mlkit.store import audit, blobs, log_view
+from mlkit.store import audit, blobs, log_view, schema
 from mlkit.store.datasets import Dataset, DatasetVersion
 from mlkit.store.datasets import get_version as get_dataset_version
 from mlkit.store.registry import (
@@ -284,29 +286,68 @@ def register() -> Callable[..., ModelVersion]:
     return register_model
 
 
-@pytest.fixture(scope="session")
-def trained_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project folder with the dataset ``churn`` and v1 of the model ``churn``: copy, not use."""
+def train_project(root: Path, *, rows: int = 400, by: str | None = "since") -> Path:
+    """Make a project with the dataset ``churn``, whose time column is ``by``, and a linear v1."""
     from mlkit.flows import ingest, train  # slow to import, and not every test needs them
 
-    root = tmp_path_factory.mktemp("trained")
     (root / "mlkit.toml").touch()
-    make_churn().to_csv(root / "churn.csv", index=False)
+    make_churn(rows).to_csv(root / "churn.csv", index=False)
     made = create_project(root, environment={})
-    ingest.add(made, "churn", root / "churn.csv", target="churned", time="since")
+    ingest.add(made, "churn", root / "churn.csv", target="churned", time=by)
     train.train(made, "churn", "churn", estimator="linear", promote=True, reason="first")
     made.close()
     return root
 
 
+@contextmanager
+def open_copy(root: Path, to: Path) -> Iterator[Project]:
+    """Open a copy of a project, so that the next test finds it as it was."""
+    made = open_project(Path(shutil.copytree(root, to)), environment={})
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def training() -> Callable[..., Path]:
+    """``train_project``: a model that has learned from as many rows as are wanted."""
+    return train_project
+
+
+@pytest.fixture(scope="session")
+def copied() -> Callable[[Path, Path], AbstractContextManager[Project]]:
+    """``open_copy``."""
+    return open_copy
+
+
+@pytest.fixture(scope="session")
+def trained_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project folder with the dataset ``churn`` and v1 of the model ``churn``: copy, not use."""
+    return train_project(tmp_path_factory.mktemp("trained"))
+
+
 @pytest.fixture
 def trained(trained_root: Path, tmp_path: Path) -> Iterator[Project]:
     """A project whose model ``churn`` has the champion v1, a linear classifier."""
-    root = tmp_path / "trained"
-    shutil.copytree(trained_root, root)
-    made = open_project(root, environment={})
-    yield made
-    made.close()
+    with open_copy(trained_root, tmp_path / "trained") as made:
+        yield made
+
+
+def to_revision(s: Session, revision: str) -> None:
+    """Bring a database to the schema of a release."""
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    folder = Path(schema.__file__).with_name("migrations")
+    config.set_main_option("script_location", str(folder))
+    config.attributes["connection"] = s.connection()
+    command.upgrade(config, revision)
+
+
+@pytest.fixture(scope="session")
+def migrate() -> Callable[[Session, str], None]:
+    """``to_revision``: what an older release would have left."""
+    return to_revision
 
 
 @pytest.fixture

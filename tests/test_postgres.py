@@ -16,9 +16,8 @@ from typing import Any
 import msgspec
 import pandas as pd
 import pytest
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import create_engine, select, text
+from sqlalchemy.orm import Session
 
 from mlkit.flows import (
     alerting,
@@ -214,19 +213,17 @@ def test_an_alert_lives_and_is_told_once_by_many(shop: Project, tmp_path: Path) 
     }  # fmt: skip
 
 
-def test_an_old_database_gets_the_new_columns(server: str, tmp_path: Path) -> None:
+def test_an_old_database_gets_the_new_columns(
+    server: str, migrate: Callable[[Session, str], None]
+) -> None:
     url = f"{server}/old{time.monotonic_ns()}"
     root = create_engine(f"{server}/postgres", isolation_level="AUTOCOMMIT")
     with root.connect() as connection:
         connection.execute(text(f"CREATE DATABASE {url.rpartition('/')[2]}"))
     root.dispose()
     database = Database(url)
-    config = Config()
-    folder = Path(schema.__file__).with_name("migrations")
-    config.set_main_option("script_location", str(folder))
     with database.write() as s:
-        config.attributes["connection"] = s.connection()
-        command.upgrade(config, "0002")
+        migrate(s, "0002")
         s.execute(text(
             "INSERT INTO alert (key, kind, severity, summary, details, opened_at, last_seen_at, "
             "times_seen) VALUES ('drift:a', 'drift', 'warning', '', '{}', now(), now(), 1)"

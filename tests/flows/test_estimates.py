@@ -1,7 +1,7 @@
 """Performance before actuals come: on record, trusted or not, and compared with what came."""
 
-import shutil
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 from mlkit.errors import DamagedError
 from mlkit.flows import alerting, deploy, estimates, ingest, leftovers, monitor, train
 from mlkit.flows.estimates import Estimate
-from mlkit.project import Project, create_project, open_project
+from mlkit.project import Project
 from mlkit.steps import estimation_file
 from mlkit.store import predictions
 from mlkit.store.estimates import PerformanceEstimate
@@ -21,42 +21,33 @@ from mlkit.store.registry import ModelVersion
 
 Frames = Callable[..., pd.DataFrame]
 Answer = Callable[..., None]
+Estimated = Callable[..., Estimate]
+Copied = Callable[[Path, Path], AbstractContextManager[Project]]
 
 
 @pytest.fixture(scope="module")
-def large_root(tmp_path_factory: pytest.TempPathFactory, churn: Frames) -> Path:
+def large_root(tmp_path_factory: pytest.TempPathFactory, training: Callable[..., Path]) -> Path:
     """A project whose model was judged on 2,000 rows: copy, not use."""
-    root = tmp_path_factory.mktemp("large")
-    (root / "mlkit.toml").touch()
-    churn(rows=10_000).to_csv(root / "churn.csv", index=False)
-    made = create_project(root, environment={})
-    ingest.add(made, "churn", root / "churn.csv", target="churned")
-    train.train(made, "churn", "churn", estimator="linear", promote=True, reason="first")
-    made.close()
-    return root
+    return training(tmp_path_factory.mktemp("large"), rows=10_000, by=None)
 
 
 @pytest.fixture
-def large(large_root: Path, tmp_path: Path) -> Iterator[Project]:
+def large(large_root: Path, tmp_path: Path, copied: Copied) -> Iterator[Project]:
     """A copy of it."""
-    root = tmp_path / "large"
-    shutil.copytree(large_root, root)
-    made = open_project(root, environment={})
-    yield made
-    made.close()
+    with copied(large_root, tmp_path / "large") as made:
+        yield made
 
 
-def look_back(project: Project, window: str) -> Project:
-    """Return the project with another ``performance.window``."""
-    chosen = msgspec.structs.replace(project.settings.performance, window=window)
-    settings = msgspec.structs.replace(project.settings, performance=chosen)
-    return Project(project.root, settings, project.database, project.clock_file)
+@pytest.fixture
+def estimated(within: Callable[[Project, str], Project]) -> Estimated:
+    """What a standing check says of a window."""
 
+    def look(project: Project, window: str = "7d") -> Estimate:
+        found = monitor.check_performance(within(project, window), "churn").estimated
+        assert found is not None
+        return found
 
-def estimated(project: Project, window: str = "7d") -> Estimate:
-    found = monitor.check_performance(look_back(project, window), "churn").estimated
-    assert found is not None
-    return found
+    return look
 
 
 def on_record(project: Project) -> list[PerformanceEstimate]:
@@ -107,7 +98,9 @@ def test_no_request_is_no_estimate(large: Project) -> None:
     assert on_record(large) == []
 
 
-def test_a_small_holdout_is_not_trusted(trained: Project, churn: Frames, answer: Answer) -> None:
+def test_a_small_holdout_is_not_trusted(
+    trained: Project, churn: Frames, answer: Answer, estimated: Estimated
+) -> None:
     answer(trained, churn(rows=300, seed=5))
     found = estimated(trained)
     assert (found.way, found.trusted) == ("unchanged", False)
@@ -129,7 +122,7 @@ def test_a_version_of_old_says_to_train_again(
 
 
 def test_answers_without_probabilities_are_not_estimated(
-    large: Project, churn: Frames, answer: Answer
+    large: Project, churn: Frames, answer: Answer, estimated: Estimated
 ) -> None:
     answer(large, churn(rows=300, seed=5))
     with large.write() as s:
@@ -148,7 +141,7 @@ def test_what_it_estimates_with_is_named_by_the_version_and_kept(large: Project)
 
 
 def test_time_that_passes_is_no_reason_to_doubt(
-    large: Project, churn: Frames, answer: Answer
+    large: Project, churn: Frames, answer: Answer, estimated: Estimated
 ) -> None:
     """The column since counts hours from January here, and is an input."""
     frame = churn(rows=1_000, seed=5)
@@ -165,7 +158,11 @@ def test_a_damaged_estimation_is_reported(large: Project, churn: Frames, answer:
 
 
 def test_its_own_past_error_is_shown_once_actuals_have_come(
-    large: Project, churn: Frames, answer: Answer, monkeypatch: pytest.MonkeyPatch
+    large: Project,
+    churn: Frames,
+    answer: Answer,
+    monkeypatch: pytest.MonkeyPatch,
+    estimated: Estimated,
 ) -> None:
     answer(large, churn(rows=1_000, seed=5))
     first = estimated(large, "1d")
@@ -182,7 +179,11 @@ def test_its_own_past_error_is_shown_once_actuals_have_come(
 
 
 def test_an_estimate_waits_for_enough_actuals_and_not_for_ever(
-    large: Project, churn: Frames, answer: Answer, monkeypatch: pytest.MonkeyPatch
+    large: Project,
+    churn: Frames,
+    answer: Answer,
+    monkeypatch: pytest.MonkeyPatch,
+    estimated: Estimated,
 ) -> None:
     answer(large, churn(rows=1_000, seed=5), known=0.05)
     estimated(large, "1d")
@@ -194,7 +195,11 @@ def test_an_estimate_waits_for_enough_actuals_and_not_for_ever(
 
 
 def test_windows_that_overlap_count_once(
-    large: Project, churn: Frames, answer: Answer, monkeypatch: pytest.MonkeyPatch
+    large: Project,
+    churn: Frames,
+    answer: Answer,
+    monkeypatch: pytest.MonkeyPatch,
+    estimated: Estimated,
 ) -> None:
     answer(large, churn(rows=1_000, seed=5), age=timedelta(hours=6))
     for _ in range(3):
@@ -208,7 +213,11 @@ def test_windows_that_overlap_count_once(
 
 
 def test_an_estimate_that_was_often_wrong_is_no_longer_trusted(
-    large: Project, churn: Frames, answer: Answer, monkeypatch: pytest.MonkeyPatch
+    large: Project,
+    churn: Frames,
+    answer: Answer,
+    monkeypatch: pytest.MonkeyPatch,
+    estimated: Estimated,
 ) -> None:
     for number in range(5):
         answer(large, flip(churn(rows=400, seed=number)))
@@ -244,12 +253,12 @@ def test_an_expected_rise_opens_an_alert_that_actuals_end(
 
 
 def test_an_estimate_that_is_well_again_ends_the_alert(
-    large: Project, churn: Frames, answer: Answer
+    large: Project, churn: Frames, answer: Answer, within: Callable[[Project, str], Project]
 ) -> None:
     answer(large, harder(churn), age=timedelta(days=3), known=0.0)
     monitor.check_performance(large, "churn")
     answer(large, churn(rows=1_000, seed=6), known=0.0)
-    monitor.check_performance(look_back(large, "1d"), "churn")
+    monitor.check_performance(within(large, "1d"), "churn")
     (alert,) = alerting.newest(large, 10)
     assert alert.status == "resolved"
     assert str(alert.resolution).startswith("the estimate is log_loss 0.")
@@ -267,7 +276,7 @@ def test_an_estimate_that_nobody_should_believe_says_nothing(
 
 
 def test_it_opens_and_ends_by_the_rules_of_all_alerts(
-    large: Project, churn: Frames, answer: Answer
+    large: Project, churn: Frames, answer: Answer, within: Callable[[Project, str], Project]
 ) -> None:
     chosen = msgspec.structs.replace(large.settings.alerts, open_after="2 of 3", resolve_after=2)
     settings = msgspec.structs.replace(large.settings, alerts=chosen)
@@ -280,7 +289,7 @@ def test_it_opens_and_ends_by_the_rules_of_all_alerts(
     answer(large, harder(churn), age=timedelta(days=3), known=0.0)
     assert [ongoing(patient) for _ in range(2)] == [False, True]
     answer(large, churn(rows=1_000, seed=6), known=0.0)
-    assert [ongoing(look_back(patient, "1d")) for _ in range(2)] == [True, False]
+    assert [ongoing(within(patient, "1d")) for _ in range(2)] == [True, False]
 
 
 def test_a_promotion_ends_it_too(large: Project, churn: Frames, answer: Answer) -> None:

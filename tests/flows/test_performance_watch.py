@@ -1,7 +1,7 @@
 """Actuals that come late, parts that fail, and what happened, told apart on a real project."""
 
-import shutil
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,38 +11,29 @@ import pandas as pd
 import pytest
 from sqlalchemy import select
 
-from mlkit.flows import alerting, ingest, logs, maturity, monitor, train
+from mlkit.flows import alerting, logs, maturity, monitor
 from mlkit.flows.log_retention import seal
 from mlkit.flows.performance_watch import PerformanceChecked
-from mlkit.project import Project, create_project, open_project
+from mlkit.project import Project
 from mlkit.store import predictions, registry
 
 Frames = Callable[..., pd.DataFrame]
 Answer = Callable[..., None]
+Copied = Callable[[Path, Path], AbstractContextManager[Project]]
 DAY = timedelta(days=1)
 
 
 @pytest.fixture(scope="module")
-def large_root(tmp_path_factory: pytest.TempPathFactory, churn: Frames) -> Path:
+def large_root(tmp_path_factory: pytest.TempPathFactory, training: Callable[..., Path]) -> Path:
     """A project whose model has learned from 4,000 rows: copy, not use."""
-    root = tmp_path_factory.mktemp("large")
-    (root / "mlkit.toml").touch()
-    churn(rows=4_000).to_csv(root / "churn.csv", index=False)
-    made = create_project(root, environment={})
-    ingest.add(made, "churn", root / "churn.csv", target="churned", time="since")
-    train.train(made, "churn", "churn", estimator="linear", promote=True)
-    made.close()
-    return root
+    return training(tmp_path_factory.mktemp("large"), rows=4_000)
 
 
 @pytest.fixture
-def large(large_root: Path, tmp_path: Path) -> Iterator[Project]:
+def large(large_root: Path, tmp_path: Path, copied: Copied) -> Iterator[Project]:
     """A project whose model ``churn`` is a good one, with a holdout of 800 rows."""
-    root = tmp_path / "large"
-    shutil.copytree(large_root, root)
-    made = open_project(root, environment={})
-    yield made
-    made.close()
+    with copied(large_root, tmp_path / "large") as made:
+        yield made
 
 
 def keys(project: Project) -> list[str]:

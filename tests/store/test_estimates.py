@@ -1,14 +1,14 @@
 """The table of estimates: written once, realised once, and new to databases of old."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import inspect, text
+from sqlalchemy.orm import Session
 
 from mlkit.project import Project, create_project
-from mlkit.store import estimates, registry, schema
+from mlkit.store import estimates, registry
 from mlkit.store.estimates import PerformanceEstimate
 from mlkit.store.reports import PerformanceReport
 
@@ -59,18 +59,16 @@ def test_the_oldest_open_one_inside_a_stretch_is_next(furnished: Project) -> Non
             assert (found.id if found else None) == expected
 
 
-def test_a_database_from_before_gets_the_table_and_keeps_its_versions(tmp_path: Path) -> None:
+def test_a_database_from_before_gets_the_table_and_keeps_its_versions(
+    tmp_path: Path, migrate: Callable[[Session, str], None]
+) -> None:
     (tmp_path / "mlkit.toml").touch()
     project = create_project(tmp_path, environment={})
-    config = Config()
-    folder = Path(schema.__file__).with_name("migrations")
-    config.set_main_option("script_location", str(folder))
     with project.write() as s:
         s.execute(text("DROP TABLE performance_estimate"))
         s.execute(text("ALTER TABLE model_version DROP COLUMN estimation_sha256"))
         s.execute(text("UPDATE alembic_version SET version_num = '0003'"))
-        config.attributes["connection"] = s.connection()
-        command.upgrade(config, "0004")
+        migrate(s, "0004")
         tables = inspect(s.connection())
         assert "performance_estimate" in tables.get_table_names()
         columns = {column["name"] for column in tables.get_columns("model_version")}

@@ -1,5 +1,6 @@
 """What the schema itself forbids: rewriting history, two champions, a broken audit chain."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -119,17 +120,12 @@ def test_the_newest_migration_is_the_head_the_program_expects() -> None:
     assert ScriptDirectory.from_config(config).get_current_head() == schema.HEAD
 
 
-def test_drift_reports_of_an_earlier_release_count_as_those_of_the_job(tmp_path: Path) -> None:
-    from alembic import command
-    from alembic.config import Config
-
+def test_drift_reports_of_an_earlier_release_count_as_those_of_the_job(
+    tmp_path: Path, migrate: Callable[[Session, str], None]
+) -> None:
     database = Database(f"sqlite:///{tmp_path / 'old.sqlite'}")
-    config = Config()
-    folder = Path(schema.__file__).with_name("migrations")
-    config.set_main_option("script_location", str(folder))
     with database.write() as s:
-        config.attributes["connection"] = s.connection()
-        command.upgrade(config, "0002")
+        migrate(s, "0002")
         s.execute(text("PRAGMA defer_foreign_keys = ON"))  # no model, and no commit
         s.execute(
             text(
@@ -138,7 +134,7 @@ def test_drift_reports_of_an_earlier_release_count_as_those_of_the_job(tmp_path:
                 "VALUES (1, 1, 1, '2026-01-01', '2026-01-02', 'ok', 'ok', '{}', '2026-01-02', 1, 1)"
             )
         )
-        command.upgrade(config, "head")
+        migrate(s, "head")
         assert s.scalars(select(DriftReport.standing)).all() == [True]
         s.rollback()
     database.dispose()

@@ -1,14 +1,13 @@
 """A database of the release before opens, and what was given up long ago is not sent again."""
 
+from collections.abc import Callable
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import select, text
+from sqlalchemy.orm import Session
 
 from mlkit.flows import alerting
 from mlkit.project import open_project
-from mlkit.store import schema
 from mlkit.store.alerts import AlertDelivery
 from mlkit.store.engine import Database
 
@@ -21,16 +20,14 @@ _ROWS = (
 )
 
 
-def test_alerts_of_the_release_before_are_taken_over(tmp_path: Path) -> None:
+def test_alerts_of_the_release_before_are_taken_over(
+    tmp_path: Path, migrate: Callable[[Session, str], None]
+) -> None:
     (tmp_path / "mlkit.toml").touch()
     (tmp_path / ".mlkit").mkdir()
     database = Database(f"sqlite:///{tmp_path / 'ml.sqlite'}")
-    config = Config()
-    folder = Path(schema.__file__).with_name("migrations")
-    config.set_main_option("script_location", str(folder))
     with database.write() as s:
-        config.attributes["connection"] = s.connection()
-        command.upgrade(config, "0002")
+        migrate(s, "0002")
         for statement in _ROWS:
             s.execute(text(statement))
     database.dispose()
