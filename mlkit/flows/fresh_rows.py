@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from mlkit.errors import ConflictError, InvalidInputError
 from mlkit.flows import deploy, ingest, logs, unknown_labels
-from mlkit.flows.versioning import Added
+from mlkit.flows.versioning import Added, Origin
 from mlkit.project import Project
 from mlkit.settings import duration
 from mlkit.store import registry
@@ -77,9 +77,17 @@ def _from_log(project: Project, champion: ModelVersion) -> Fresh:
     nothing = f"the log has no row with an actual that {model} has not learned from"
     if _is_tail(table, _last_learned(project, champion)):
         return Fresh(None, table.num_rows, nothing, warnings)
-    source = f"log of {model}, {_day(start)} to {_day(end)}"
-    parents = [champion.dataset_version.reference]
-    added = ingest.add_table(project, dataset.name, table, source=source, parents=parents)
+    origin = Origin(
+        source=f"log of {model}, {_day(start)} to {_day(end)}",
+        parents=(champion.dataset_version.reference,),
+        transformation={
+            "kind": "log",
+            "model": model,
+            "start": start.isoformat(),
+            "end": end.isoformat(),
+        },
+    )
+    added = ingest.add_table(project, dataset.name, table, origin=origin)
     return _fresh(project, champion, added, nothing)._replace(warnings=warnings)
 
 

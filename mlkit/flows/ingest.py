@@ -1,7 +1,7 @@
 """Bring rows into a project: read, check, keep as a dataset version, or refuse without a trace."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,7 +52,9 @@ def add(
         roles = _roles(project, name, Roles(target, time, entity))
         if not file.is_file():
             raise InvalidInputError(f"{file} is not a file")
-        origin = Origin(str(file.resolve()), blobs.file_digest(file))
+        origin = Origin(
+            str(file.resolve()), blobs.file_digest(file), transformation={"kind": "file"}
+        )
         same = _same_source(project, name, roles, origin)
         if same is not None:
             return same
@@ -65,9 +67,7 @@ def add(
         return versioning.keep(project, name, roles, accepted=accepted, origin=origin)
 
 
-def add_table(
-    project: Project, name: str, table: "pa.Table", *, source: str, parents: Sequence[str] = ()
-) -> Added:
+def add_table(project: Project, name: str, table: "pa.Table", *, origin: Origin) -> Added:
     """Make ``table`` the next version of a dataset that exists; raises like ``add``."""
     with _alone(project, name):
         with project.read() as s:
@@ -75,7 +75,6 @@ def add_table(
         roles = _roles(project, name, Roles())
         rules = acceptance.read_rules(project, name)
         accepted = acceptance.accept(name, table, roles=roles, rules=rules)
-        origin = Origin(source, parents=tuple(parents))
         return versioning.keep(project, name, roles, accepted=accepted, origin=origin)
 
 

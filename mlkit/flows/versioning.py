@@ -1,7 +1,7 @@
 """Turn accepted rows into a dataset version: first the file, then the row that names it."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from sqlalchemy.orm import Session
@@ -29,11 +29,16 @@ class Added(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Origin:
-    """Where the rows of a version come from."""
+    """Where the rows of a version come from, and how to make them again.
+
+    ``transformation["kind"]`` says what was done: ``file``, ``query``, ``log`` or ``join``; beside
+    it is what doing it again takes.
+    """
 
     source: str
     sha256: str | None = None
     parents: tuple[str, ...] = ()
+    transformation: dict[str, Any] = field(default_factory=dict)
 
 
 def own_roles(dataset: Dataset) -> Roles:
@@ -107,6 +112,7 @@ def _add_version(
         source=origin.source,
         source_sha256=origin.sha256,
         parents=list(origin.parents),
+        transformation=origin.transformation,
         warnings=list(accepted.warnings),
         created_at=project.now(),
     )

@@ -46,6 +46,7 @@ class DatasetVersion(Base):
     source: Mapped[str]
     source_sha256: Mapped[str | None] = mapped_column(String(64))
     parents: Mapped[list[str]] = mapped_column(JSON)
+    transformation: Mapped[dict[str, Any]] = mapped_column(JSON, server_default="{}")
     warnings: Mapped[list[str]] = mapped_column(JSON)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 

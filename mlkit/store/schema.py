@@ -27,7 +27,7 @@ from mlkit.store.engine import APPLICATION_ID, Database, sqlite_driver
 
 metadata = Base.metadata
 
-HEAD = "0007"
+HEAD = "0008"
 
 
 def revision(database: Database) -> str | None:

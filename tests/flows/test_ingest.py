@@ -14,6 +14,7 @@ from mlkit.errors import (
     NotFoundError,
 )
 from mlkit.flows import acceptance, ingest
+from mlkit.flows.versioning import Origin
 from mlkit.project import Project
 from mlkit.store import audit, datasets
 
@@ -170,7 +171,7 @@ def test_a_table_joins_a_dataset_under_the_same_rules(project: Project, churn_cs
     first = _add(project, churn_csv)
     table = ingest.load_table(project, first.sha256)
     half = table.slice(0, 200).select(["plan", "age", "spend", "since", "active", "churned"])
-    added = ingest.add_table(project, "churn", half, source="log", parents=["churn@1"])
+    added = ingest.add_table(project, "churn", half, origin=Origin("log", parents=("churn@1",)))
     assert (added.version, added.rows) == (2, 200)
     assert ingest.load_table(project, added.sha256).column_names == table.column_names
     with project.read() as s:
@@ -178,9 +179,9 @@ def test_a_table_joins_a_dataset_under_the_same_rules(project: Project, churn_cs
         assert (version.source, version.parents) == ("log", ["churn@1"])
     bad = half.set_column(0, "plan", pa.array(["gold"] * 200))
     with pytest.raises(CheckFailedError):
-        ingest.add_table(project, "churn", bad, source="log")
+        ingest.add_table(project, "churn", bad, origin=Origin("log"))
     with pytest.raises(NotFoundError, match="no dataset named 'other'"):
-        ingest.add_table(project, "other", half, source="log")
+        ingest.add_table(project, "other", half, origin=Origin("log"))
 
 
 def test_rows_that_changed_on_disk_are_never_used(project: Project, churn_csv: Path) -> None:
