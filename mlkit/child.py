@@ -19,14 +19,13 @@ from pathlib import Path
 
 import msgspec
 
-from mlkit import timetable
+from mlkit import background, timetable
 from mlkit.errors import MlkitError
 from mlkit.project import Project
 
 OK, FAILED, TIMEOUT, OOM, LOST = "ok", "failed", "timeout", "oom", "lost"
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
-_NICENESS = 10  # serving comes first
 _OOM_SCORE = "500"  # of 1000: when memory is short the kernel takes the job, not the server
 _SUMMARY_CHARS = 2000
 
@@ -122,11 +121,9 @@ def _redirect(output: Path) -> None:
 
 
 def _limit(memory_mb: int) -> None:
-    os.nice(_NICENESS)
+    background.stand_back()
     with suppress(OSError):  # some containers forbid it
         Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE)
-    with suppress(OSError):  # where the kernel shares by session, the niceness of one counts within
-        Path("/proc/self/autogroup").write_text(str(_NICENESS))
     if memory_mb:
         _, hard = resource.getrlimit(resource.RLIMIT_DATA)
         limit = memory_mb << 20 if hard == resource.RLIM_INFINITY else min(memory_mb << 20, hard)

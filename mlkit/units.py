@@ -13,6 +13,7 @@ from pathlib import Path
 
 from cronsim import CronSim
 
+from mlkit import background
 from mlkit.errors import InvalidInputError
 from mlkit.project import Project
 from mlkit.timetable import Job
@@ -168,7 +169,7 @@ def _one_shot(project: Project, job: Job, what: str) -> str:
         _words(project, "job", "run", job.name, "--due", "slot"),
         description=what,
         kind="oneshot",
-        extra=f"TimeoutStartSec={patience}\nNice=5\n",
+        extra=f"TimeoutStartSec={patience}\nNice={background.NICENESS}\nCPUWeight=20\n",
     )
 
 

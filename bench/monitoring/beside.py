@@ -1,4 +1,7 @@
-"""What the drift job does to the answers of the server beside it."""
+"""What the drift job does to the answers of the server beside it.
+
+Each of them is in a session of its own, as cron and systemd start them.
+"""
 
 import subprocess
 import sys
@@ -25,7 +28,7 @@ def measure(work: Path, *, repeats: int) -> str:
     program = environments.python(work, "mlkit").with_name("mlkit")
     server = subprocess.Popen(
         [program, "--project", folder, "serve", "--port", "8099"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
     try:
         _wait()
@@ -63,7 +66,9 @@ class _Jobs:
 
     def _work(self) -> None:
         while not self._over.is_set():
-            subprocess.run(self._command, stdout=subprocess.DEVNULL, check=True)
+            subprocess.run(
+                self._command, stdout=subprocess.DEVNULL, check=True, start_new_session=True
+            )
             self.done += 1
 
 

@@ -1,9 +1,11 @@
 """``mlkit job``."""
 
+import functools
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import click
 
@@ -14,6 +16,22 @@ if TYPE_CHECKING:
     from mlkit.project import Project
     from mlkit.runner import RunResult
     from mlkit.timetable import Planned
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _standing_back(command: Callable[P, R]) -> Callable[P, R]:
+    """Let others go first before the imports of ``command``, half a second of work, begin."""
+
+    @functools.wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        from mlkit import background
+
+        background.stand_back()
+        return command(*args, **kwargs)
+
+    return run
 
 
 @click.group()
@@ -44,6 +62,7 @@ def list_(project: "Project", *, as_json: bool) -> None:
 )
 @click.option("--missed", is_flag=True, help="Run every job whose last slot no clock has run.")
 @output.json_option
+@_standing_back
 @output.with_project
 def run(
     project: "Project", *, name: str | None, due: str | None, missed: bool, as_json: bool
