@@ -17,11 +17,15 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 Positive = Annotated[int, Meta(ge=1)]
 Count = Annotated[int, Meta(ge=0)]
 Seconds = Annotated[float, Meta(ge=0)]
-Duration = Annotated[str, Meta(pattern=r"^[1-9][0-9]*(m|h|d|w)$")]
-Reference = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
-OptionalDuration = Annotated[str, Meta(pattern=r"^([1-9][0-9]*(m|h|d|w)|off)$")]
+Duration = Annotated[str, Meta(pattern=r"^[1-9][0-9]*(m|h|d|w)$", examples=["90m", "36h", "7d"])]
+Reference = Annotated[
+    str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", examples=["training", "seasonal"])
+]
+OptionalDuration = Annotated[
+    str, Meta(pattern=r"^([1-9][0-9]*(m|h|d|w)|off)$", examples=["36h", "7d", "off"])
+]
 InARow = Annotated[int, Meta(ge=1, le=99)]
-OutOf = Annotated[str, Meta(pattern=r"^[1-9][0-9]? of [1-9][0-9]?$")]
+OutOf = Annotated[str, Meta(pattern=r"^[1-9][0-9]? of [1-9][0-9]?$", examples=["2 of 3"])]
 
 
 def zone(name: str) -> tzinfo:
@@ -327,6 +331,7 @@ class Alerts(_Section, frozen=True):
         str,
         Meta(
             pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9])?$",
+            examples=["22:00-07:00"],
             description="messages about warnings wait until the end of these hours, for example "
             "22:00-07:00; critical ones never wait",
         ),
@@ -337,7 +342,11 @@ class Alerts(_Section, frozen=True):
     ] = "off"
     digest_at: Annotated[
         str,
-        Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", description="time of day of that message"),
+        Meta(
+            pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$",
+            examples=["08:00"],
+            description="time of day of that message",
+        ),
     ] = "08:00"
     time_zone: Annotated[
         str, Meta(description="time zone of quiet_hours and digest_at, such as Europe/Berlin")

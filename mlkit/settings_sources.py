@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import inspect
 
 from mlkit.errors import InvalidInputError
 from mlkit.settings import Settings, table
@@ -61,6 +62,10 @@ def _convert(tree: dict[str, Any], origin: str) -> Settings:
 
 
 def _explain(message: str) -> str:
+    words, _, place = message.removesuffix("`").rpartition(" - at `$.")
+    form = _form(place) if "regex" in words or "enum" in words else None
+    if form is not None:
+        return f"{place} must be {form}"
     text = message.replace("`$.", "`").replace(" - at `$`", "")
     text = text[:1].lower() + text[1:]
     if "unknown field" not in text:
@@ -71,6 +76,28 @@ def _explain(message: str) -> str:
     near = difflib.get_close_matches(wrong, leaf_names, n=1)
     hint = f"; did you mean '{near[0]}'" if near else ""
     return f"unknown setting '{wrong}'{hint} (a new mlkit.toml lists all settings, commented out)"
+
+
+def _form(place: str) -> str | None:
+    """Return what the setting at ``place`` (``drift.window``, ``models[...].x``) may be."""
+    kind: Any = inspect.type_info(Settings)
+    for name in place.replace("[...]", ".*").split("."):
+        fields = {field.encode_name: field.type for field in getattr(kind, "fields", ())}
+        kind = kind.value_type if name == "*" else fields[name]
+    kinds = kind.types if isinstance(kind, inspect.UnionType) else (kind,)
+    forms = [form for kind in kinds if (form := _alternatives(kind))]
+    return " or ".join(forms) or None
+
+
+def _alternatives(kind: Any) -> str:
+    if isinstance(kind, inspect.LiteralType):
+        return "one of " + ", ".join(json.dumps(value) for value in kind.values)
+    if isinstance(kind, inspect.Metadata):
+        if choice := _alternatives(kind.type):
+            return choice
+        examples = (kind.extra_json_schema or {}).get("examples", ())
+        return "of the form of " + ", ".join(json.dumps(value) for value in examples)
+    return ""
 
 
 def _parse(value: str) -> object:
