@@ -1,7 +1,7 @@
 """Compare two files of anybody's; no project, no record."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
@@ -64,11 +64,31 @@ def compare_files(
         verdict=result.verdict,
         features=result.features,
         rows=result.rows,
-        warnings=result.warnings,
+        warnings=(*([] if time else _untold(first, second)), *result.warnings),
         drifted=result.drifted,
         alpha=result.alpha,
         summary=result.summary,
     )
+
+
+def _untold(first: pa.Table, second: pa.Table) -> Iterator[str]:
+    """Yield a hint if a column looks like the time of the rows: without gaps, its range moved on.
+
+    Compared like a feature it would drift for ever.
+    """
+    for name in (name for name in first.column_names if name in second.column_names):
+        old, new = first.column(name), second.column(name)
+        whole = old.null_count + new.null_count == 0
+        if (
+            whole
+            and old.type == new.type == casts.TIME
+            and pc.max(new).as_py() > pc.max(old).as_py()
+        ):
+            yield (
+                f"'{name}' is compared like any feature; if it is the time of the rows, "
+                f"say --time {name}"
+            )
+            return
 
 
 def _in_order(table: pa.Table, name: str) -> pa.Table:

@@ -111,6 +111,19 @@ def test_a_time_column_orders_the_rows_and_is_not_compared(files: tuple[Path, Pa
     assert "has no column 'nosuch'; it has: since, age, plan" in refused.stderr
 
 
+def test_a_time_of_the_rows_that_was_not_named_is_pointed_out(tmp_path: Path) -> None:
+    hours = pd.date_range("2026-01-01", periods=400, freq="h", tz="UTC")
+    frame = pd.DataFrame({"at": hours, "age": np.arange(400) % 7})
+    first, second = tmp_path / "first.csv", tmp_path / "second.csv"
+    frame[:200].to_csv(first, index=False)
+    frame[200:].to_csv(second, index=False)
+    hint = "say --time at"
+    found = json.loads(compare(first, second, "--json").stdout)
+    assert hint in found["warnings"][0]
+    found = json.loads(compare(first, second, "--time", "at", "--json").stdout)
+    assert not any(hint in warning for warning in found["warnings"])
+
+
 def test_a_column_that_is_no_time_is_refused(
     files: tuple[Path, Path, Path], tmp_path: Path
 ) -> None:
