@@ -3,10 +3,10 @@
 from typing import Any
 
 import msgspec
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlkit.steps import casts
+from mlkit.steps.tabular import Tabular
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _TOP = 10
@@ -27,14 +27,14 @@ class ColumnProfile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     top: tuple[tuple[str, int], ...] = ()
 
 
-def describe(table: pa.Table) -> list[ColumnProfile]:
+def describe(table: Tabular) -> list[ColumnProfile]:
     """Return the profile of each column of a canonical table, in its order.
 
+    >>> import pyarrow as pa
     >>> describe(pa.table({"age": pa.array([3, 5, None])}))[0].mean
     4.0
     """
-    pairs = zip(table.column_names, table.columns, strict=True)
-    return [_column(name, column) for name, column in pairs]
+    return [_column(name, table.column(name)) for name in table.column_names]
 
 
 def _column(name: str, column: Any) -> ColumnProfile:
