@@ -3,6 +3,7 @@
 from typing import Any
 
 import msgspec
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlkit.steps import casts
@@ -30,7 +31,6 @@ class ColumnProfile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 def describe(table: Tabular) -> list[ColumnProfile]:
     """Return the profile of each column of a canonical table, in its order.
 
-    >>> import pyarrow as pa
     >>> describe(pa.table({"age": pa.array([3, 5, None])}))[0].mean
     4.0
     """
@@ -74,9 +74,10 @@ def _time(column: Any) -> dict[str, Any]:
 
 def _top(column: Any) -> tuple[tuple[str, int], ...]:
     counts = pc.value_counts(column.drop_null())
-    values = counts.field("values").cast(casts.TEXT).to_pylist()
-    ranked = sorted(
-        zip(values, counts.field("counts").to_pylist(), strict=True),
-        key=lambda pair: (-pair[1], pair[0]),
+    found = pa.table(
+        {"value": counts.field("values").cast(casts.TEXT), "count": counts.field("counts")}
     )
-    return tuple((value[:100], count) for value, count in ranked[:_TOP])
+    order = [("count", "descending"), ("value", "ascending")]
+    first = found.take(pc.select_k_unstable(found, k=_TOP, sort_keys=order))
+    pairs = zip(first["value"].to_pylist(), first["count"].to_pylist(), strict=True)
+    return tuple((value[:100], count) for value, count in pairs)

@@ -77,7 +77,13 @@ def _stored(held: list[pa.Table], rest: Iterator[pa.Table], scratch: Path) -> Ta
     names = held[0].column_names
     places = [str(place) for place in range(len(names))]
     schema = held[0].rename_columns(places).schema
-    with pq.ParquetWriter(scratch, schema, compression="lz4", store_schema=False) as writer:
+    with pq.ParquetWriter(
+        scratch,
+        schema,
+        compression="lz4",
+        use_dictionary=[field.name for field in schema if pa.types.is_string(field.type)],
+        store_schema=False,
+    ) as writer:
         while held:
             table = pa.concat_tables(held).rename_columns(places)
             held.clear()
