@@ -24,6 +24,7 @@ from mlkit.errors import InvalidInputError
 SAMPLE_BYTES = 1 << 20
 MOST_EXPANDED_BYTES = 1 << 30  # of a compressed file, or
 MOST_EXPANSION = 200  # times its size: CSV seldom shrinks to a hundredth
+MOST_COLUMNS = 10_000
 _SAMPLE_ROWS = 100
 _DELIMITERS = (",", ";", "\t", "|")
 _BOMS = (  # the longer one first: UTF-32's begins with UTF-16's
@@ -107,7 +108,7 @@ def state(
 def _codec(encoding: str) -> str:
     """Return the name of a text encoding; raises InvalidInputError."""
     try:
-        b"".decode(encoding)
+        "a".encode(encoding)
         return codecs.lookup(encoding).name
     except LookupError as error:
         raise InvalidInputError(
@@ -149,7 +150,15 @@ def sniff(path: Path, stated: Stated | None = None) -> Dialect:
 
 
 def check_names(names: list[str], path: Path) -> None:
-    """Raise InvalidInputError if a column of ``path`` has no name or two have the same."""
+    """Raise InvalidInputError if a column of ``path`` has no name, two have the same, or too many.
+
+    The rules of a column weigh some 20 kB in memory, whatever its values do.
+    """
+    if len(names) > MOST_COLUMNS:
+        raise InvalidInputError(
+            f"{path} has {len(names):,} columns, {MOST_COLUMNS:,} are the most; keep what a model "
+            "can learn from, or write the table long instead of wide"
+        )
     for position, name in enumerate(names, start=1):
         if not name:
             hint = "pandas writes its index so: use to_csv(..., index=False)"

@@ -3,6 +3,7 @@
 from typing import Any
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -11,6 +12,7 @@ from mlkit.steps.tabular import Tabular
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _TOP = 10
+_LONG = 1 << 22  # rows
 
 
 class ColumnProfile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -42,7 +44,7 @@ def _column(name: str, column: Any) -> ColumnProfile:
         "name": name,
         "type": casts.NAMES[column.type],
         "missing": column.null_count,
-        "distinct": pc.count_distinct(column).as_py(),
+        "distinct": _distinct(column),
     }
     if column.null_count == len(column):
         return ColumnProfile(**common)
@@ -51,6 +53,16 @@ def _column(name: str, column: Any) -> ColumnProfile:
     if column.type == casts.TIME:
         return ColumnProfile(**common, **_time(column))
     return ColumnProfile(**common, top=_top(column))
+
+
+def _distinct(column: Any) -> int:
+    """Return how many values there are; of a long column by sorting, for a hash table is larger."""
+    if len(column) <= _LONG or column.type in (casts.TEXT, casts.BOOLEAN):
+        return int(pc.count_distinct(column).as_py())
+    plain = column if column.type == casts.NUMBER else column.cast(casts.INTEGER)
+    values = np.array(plain.drop_null().to_numpy())
+    values.sort()
+    return int(np.count_nonzero(values[1:] != values[:-1])) + min(1, len(values))
 
 
 def _number(column: Any) -> dict[str, Any]:

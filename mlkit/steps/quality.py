@@ -141,15 +141,31 @@ def _of_rows(table: Tabular) -> Iterator[tuple[str, str]]:
 
 def _hashes(table: Tabular) -> np.ndarray:
     """Return a number for each row, the same for the same values, in the memory of a column."""
-    from pandas.util import hash_pandas_object  # slow to import
-
     hashes = np.zeros(table.num_rows, dtype=np.uint64)
     for name in table.column_names:
-        values = table.column(name).to_pandas()
-        hashes *= _ODD
-        hashes ^= hash_pandas_object(values, index=False).to_numpy()
-        hashes ^= hashes >> _HALF
+        start = 0
+        for chunk in table.column(name).chunks:
+            part = hashes[start : start + len(chunk)]
+            part *= _ODD
+            part ^= _hash(chunk)
+            part ^= part >> _HALF
+            start += len(chunk)
     return hashes
+
+
+def _hash(values: Any) -> np.ndarray:
+    from pandas.util import hash_array, hash_pandas_object  # slow to import
+
+    if values.type == casts.TEXT:
+        hashed: np.ndarray = hash_pandas_object(values.to_pandas(), index=False).to_numpy()
+        return hashed
+    if values.type == casts.NUMBER:
+        return hash_array(values.to_numpy(zero_copy_only=False))
+    whole = values.cast(casts.INTEGER)
+    hashed = hash_array(pc.fill_null(whole, 0).to_numpy())
+    if whole.null_count:
+        hashed[pc.is_null(whole).to_numpy(zero_copy_only=False)] = _ODD
+    return hashed
 
 
 def _of_target(table: Tabular, target: str) -> Iterator[tuple[str, str]]:
