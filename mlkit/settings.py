@@ -396,9 +396,29 @@ class Backup(_Section, frozen=True):
 
 
 class DatasetSettings(_Section, frozen=True):
-    """``[datasets.NAME]``: where new rows of a dataset come from."""
+    """``[datasets.NAME]``: where new rows of a dataset come from, and how files are written."""
 
-    source: str = ""
+    source: Annotated[
+        str,
+        Meta(
+            description="a CSV file, a Parquet file or a folder of those, relative to the project; "
+            "with a query the SQLAlchemy URL of a database, where ${NAME} is a variable of the "
+            "environment"
+        ),
+    ] = ""
+    query: Annotated[str, Meta(description="what to ask the database: a SELECT, read only")] = ""
+    delimiter: Annotated[
+        str | None, Meta(description="what separates the values of a CSV file; unset: found out")
+    ] = None
+    encoding: Annotated[
+        str | None, Meta(description="encoding of a CSV file; unset: UTF-8, or its byte order mark")
+    ] = None
+    decimal: Annotated[
+        str | None, Meta(description="decimal mark of a CSV file; unset: found out")
+    ] = None
+    thousands: Annotated[
+        str | None, Meta(description="what groups the digits of numbers in a CSV file; unset: none")
+    ] = None
 
 
 class ModelSettings(_Section, frozen=True):

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mlkit.cli import output
+from mlkit.cli import data_source, output
 
 if TYPE_CHECKING:
     from mlkit.flows.catalog import Change, Diff, Listed, Shown
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 _MOST_COLUMNS = 200
 
-file_argument = click.argument("file", type=click.Path(path_type=Path))
+file_argument = click.argument(
+    "file", type=click.Path(path_type=Path, allow_dash=True), metavar="FILE"
+)
 
 
 @click.group()
@@ -28,7 +30,12 @@ def data() -> None:
 
 @data.command()
 @click.argument("name")
-@file_argument
+@click.argument(
+    "file", type=click.Path(path_type=Path, allow_dash=True), metavar="[FILE]", required=False
+)
+@click.option("--source", metavar="URL", help="Instead of FILE: a database, as SQLAlchemy URL.")
+@click.option("--query", metavar="SQL", help="What to ask that database: a SELECT, read only.")
+@data_source.dialect_options
 @click.option("--target", metavar="COL", help="The column that models of this data predict.")
 @click.option("--time", metavar="COL", help="The column with each row's time: newest rows judge.")
 @click.option("--entity", metavar="COL", help="The column that says whom or what a row is about.")
@@ -37,26 +44,48 @@ def data() -> None:
 def add(
     project: "Project",
     name: str,
-    file: Path,
+    file: Path | None,
     *,
+    source: str | None,
+    query: str | None,
+    dialect: dict[str, str | None],
     target: str | None,
     time: str | None,
     entity: str | None,
     as_json: bool,
 ) -> None:
-    """Add the rows of FILE (CSV, also gzipped, or Parquet) as the next version of NAME.
+    """Add the rows of FILE as the next version of NAME.
+
+    FILE is CSV (also .gz or .zst), Parquet, a folder of Parquet files, or - for stdin. Without
+    FILE and --source the rows come from what [datasets.NAME] in mlkit.toml says. How a CSV file
+    is written is found out unless it is said; what is said holds for the next files too.
 
     The first version infers rules and writes them to schemas/NAME.yaml for you to edit. Every
     later version is checked against them; one that breaks a rule is refused with exit code 3.
     """
     from mlkit.flows import ingest  # imports SQLAlchemy
 
-    with output.progress() as display:
-        task = display.add_task("reading", total=None)
+    chosen = data_source.choose(file, source, query, dialect)
+    with data_source.progress() as report:
         added = ingest.add(
-            project, name, file, target=target, time=time, entity=entity,
-            progress=lambda text: display.update(task, description=text),
-        )  # fmt: skip
+            project, name, chosen, target=target, time=time, entity=entity, progress=report
+        )
+    output.emit(added, as_json=as_json, render=_render_added)
+
+
+@data.command()
+@click.argument("name")
+@output.json_option
+@output.with_project
+def pull(project: "Project", name: str, *, as_json: bool) -> None:
+    """Fetch the source of NAME again; make a new version if its rows have changed.
+
+    The source is what [datasets.NAME] in mlkit.toml says, or the query of the newest version.
+    """
+    from mlkit.flows import ingest  # imports SQLAlchemy
+
+    with data_source.progress() as report:
+        added = ingest.pull(project, name, progress=report)
     output.emit(added, as_json=as_json, render=_render_added)
 
 
@@ -84,13 +113,17 @@ def show(project: "Project", reference: str, *, as_json: bool) -> None:
 @data.command()
 @click.argument("name")
 @file_argument
+@data_source.dialect_options
 @output.json_option
 @output.with_project
-def validate(project: "Project", name: str, file: Path, *, as_json: bool) -> None:
+def validate(
+    project: "Project", name: str, file: Path, *, dialect: dict[str, str | None], as_json: bool
+) -> None:
     """Check FILE against the rules of NAME without adding it; exit code 3 if it breaks one."""
     from mlkit.flows import ingest  # imports SQLAlchemy
 
-    output.emit(ingest.validate(project, name, file), as_json=as_json, render=_render_validated)
+    chosen = data_source.choose(file, None, None, dialect)
+    output.emit(ingest.validate(project, name, chosen), as_json=as_json, render=_render_validated)
 
 
 @data.command()
@@ -115,6 +148,8 @@ def _render_added(added: "Added") -> None:
         click.echo(f"these rows are {reference} already; no new version")
         return
     click.echo(f"added {reference}: {added.rows:,} rows, sha256 {added.sha256[:12]}")
+    if added.read_as.get("format") == "csv":
+        click.echo(f"read as CSV: {data_source.spell(added.read_as)}")
     _render_warnings(added.warnings)
     click.echo(f"rules for later versions: schemas/{added.dataset}.yaml (edit them freely)")
 

@@ -81,6 +81,8 @@ class LazyGroup(click.Group):
             if error.errno == errno.EPIPE or error.strerror is None:
                 raise  # click ends quietly when the reader of a pipe has gone
             report(ctx, MlkitError(_explain(error)))
+        except MemoryError as error:  # Arrow's and numpy's say how much they asked for
+            report(ctx, MlkitError(f"not enough memory: {error}; give this process more"))
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
             ctx.exit(_INTERRUPTED)

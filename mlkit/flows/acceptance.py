@@ -13,6 +13,8 @@ from mlkit.store import blobs, datasets
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from mlkit.steps.tabular import Tabular
+
 
 @dataclass(frozen=True)
 class Roles:
@@ -27,7 +29,7 @@ class Roles:
 class Accepted:
     """Rows that may become a version, and the rules they passed."""
 
-    table: "pa.Table"
+    table: "Tabular"
     schema_yaml: str
     profile: list[dict[str, Any]]
     warnings: tuple[str, ...]
@@ -68,15 +70,14 @@ def write_rules(project: Project, name: str, text: str) -> None:
         blobs.write_durably(file, text.encode())
 
 
-def read_file(file: Path, rules: Rules) -> "pa.Table":
-    """Return the rows of ``file``; what the rules call text is not taken for numbers."""
-    from mlkit.steps import checks, frames  # pandas, which most other flows do without
+def types(rules: Rules) -> "dict[str, pa.DataType]":
+    """Return the types that the rules demand: what they call text is not taken for numbers."""
+    from mlkit.steps import checks  # pandas, which most other flows do without
 
-    types = {} if rules.text is None else checks.types(checks.from_yaml(rules.text, rules.label))
-    return frames.read_table(file, types)
+    return {} if rules.text is None else checks.types(checks.from_yaml(rules.text, rules.label))
 
 
-def accept(name: str, table: "pa.Table", *, roles: Roles, rules: Rules) -> Accepted:
+def accept(name: str, table: "Tabular", *, roles: Roles, rules: Rules) -> Accepted:
     """Return the rows with types, rules, profile and warnings.
 
     Raises CheckFailedError with every failure, or InvalidInputError if a named column is missing.

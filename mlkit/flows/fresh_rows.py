@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from pathlib import Path
 from typing import Literal, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlkit.errors import ConflictError, InvalidInputError
+from mlkit.errors import ConflictError
 from mlkit.flows import deploy, ingest, logs, unknown_labels
 from mlkit.flows.versioning import Added, Origin
 from mlkit.project import Project
@@ -47,15 +46,13 @@ def _silent(_message: str) -> None:
 
 def _from_source(project: Project, champion: ModelVersion, report: Callable[[str], None]) -> Fresh:
     name = champion.dataset_version.dataset.name
-    settings = project.settings.datasets.get(name)
-    if settings is None or not settings.source:
-        raise InvalidInputError(
-            f"dataset '{name}' has no source to read again; write into mlkit.toml: "
-            f'[datasets."{name}"] source = "FILE"'
-        )
-    file = project.root / Path(settings.source).expanduser()
-    added = ingest.add(project, name, file, progress=report)
-    return _fresh(project, champion, added, f"{file} has not changed since {name}@{added.version}")
+    added = ingest.pull(project, name, progress=lambda what, *_: report(what))
+    return _fresh(
+        project,
+        champion,
+        added,
+        f"the source of {name} has not changed since {name}@{added.version}",
+    )
 
 
 def _from_log(project: Project, champion: ModelVersion) -> Fresh:

@@ -1,8 +1,6 @@
 """Bring rows into a project: read, check, keep as a dataset version, or refuse without a trace."""
 
 import dataclasses
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,16 +8,19 @@ import msgspec
 
 from mlkit import names
 from mlkit.errors import CheckFailedError, ConflictError, InvalidInputError
-from mlkit.flows import acceptance, versioning
+from mlkit.flows import acceptance, scratch, sources, versioning
 from mlkit.flows.acceptance import Roles
+from mlkit.flows.fetched import BytesRead, Fetching, Ready
+from mlkit.flows.file_source import FileSource
+from mlkit.flows.sources import Source
 from mlkit.flows.versioning import Added, Origin
 from mlkit.project import Project
-from mlkit.store import blobs, datasets
+from mlkit.store import datasets, failpoints
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Report = Callable[[str], None]
+    from mlkit.steps.tabular import Tabular
 
 
 class Validated(msgspec.Struct, frozen=True):
@@ -34,42 +35,52 @@ class Validated(msgspec.Struct, frozen=True):
 def add(
     project: Project,
     name: str,
-    file: Path,
+    source: Path | Source | None = None,
     *,
     target: str | None = None,
     time: str | None = None,
     entity: str | None = None,
-    progress: Report | None = None,
+    progress: BytesRead | None = None,
 ) -> Added:
-    """Make the rows of ``file`` the next version of dataset ``name``, the first one included.
+    """Make the rows of ``source`` the next version of dataset ``name``, the first one included.
 
-    The first version writes the rules (``schemas/NAME.yaml``), every later one is checked against
-    them. Raises CheckFailedError with every failure, and leaves no trace then.
+    A path is a file or a folder, None is what ``[datasets.NAME]`` says. The first version writes
+    the rules (``schemas/NAME.yaml``), every later one is checked against them. Raises
+    CheckFailedError with every failure, and leaves no trace then.
     """
     names.check("dataset", name)
     say = progress or _silent
-    with _alone(project, name):
+    with scratch.alone(project, name) as folder:
         roles = _roles(project, name, Roles(target, time, entity))
-        if not file.is_file():
-            raise InvalidInputError(f"{file} is not a file")
-        origin = Origin(
-            str(file.resolve()), blobs.file_digest(file), transformation={"kind": "file"}
-        )
-        same = _same_source(project, name, roles, origin)
+        ready = sources.ready(project, name, _source(project, name, source), folder)
+        same = _same_source(project, name, roles, ready)
         if same is not None:
+            ready.settled()
             return same
-        say("reading")
         rules = acceptance.read_rules(project, name)
-        table = acceptance.read_file(file, rules)
-        say("checking")
-        accepted = acceptance.accept(name, table, roles=roles, rules=rules)
-        say("writing")
-        return versioning.keep(project, name, roles, accepted=accepted, origin=origin)
+        fetched = ready.fetch(Fetching(folder, acceptance.types(rules), say))
+        failpoints.reach("data.fetched")
+        say("checking", 0, 0)
+        accepted = acceptance.accept(name, fetched.table, roles=roles, rules=rules)
+        say("writing", 0, 0)
+        added = versioning.keep(project, name, roles, accepted=accepted, origin=fetched.origin)
+        ready.settled()
+        return added
 
 
-def add_table(project: Project, name: str, table: "pa.Table", *, origin: Origin) -> Added:
+def pull(project: Project, name: str, *, progress: BytesRead | None = None) -> Added:
+    """Fetch the source of a dataset that exists again; a new version only if its rows changed.
+
+    Raises like ``add``.
+    """
+    with project.read() as s:
+        datasets.get(s, name)
+    return add(project, name, progress=progress)
+
+
+def add_table(project: Project, name: str, table: "Tabular", *, origin: Origin) -> Added:
     """Make ``table`` the next version of a dataset that exists; raises like ``add``."""
-    with _alone(project, name):
+    with scratch.alone(project, name):
         with project.read() as s:
             datasets.get(s, name)
         roles = _roles(project, name, Roles())
@@ -78,19 +89,21 @@ def add_table(project: Project, name: str, table: "pa.Table", *, origin: Origin)
         return versioning.keep(project, name, roles, accepted=accepted, origin=origin)
 
 
-def validate(project: Project, name: str, file: Path) -> Validated:
-    """Check ``file`` as the next version of ``name`` without adding it; raises like ``add``."""
+def validate(project: Project, name: str, source: Path | Source | None = None) -> Validated:
+    """Check ``source`` as the next version of ``name`` without adding it; raises like ``add``."""
     with project.read() as s:
         datasets.get(s, name)
     rules = acceptance.read_rules(project, name)
-    table = acceptance.read_file(file, rules)
     roles = _roles(project, name, Roles())
-    try:
-        accepted = acceptance.accept(name, table, roles=roles, rules=rules)
-    except CheckFailedError as refused:
-        refused.details.update(valid=False, rows=table.num_rows)
-        raise
-    return Validated(name, table.num_rows, accepted.warnings)
+    with scratch.shared(project, name) as folder:
+        ready = sources.ready(project, name, _source(project, name, source), folder)
+        table = ready.fetch(Fetching(folder, acceptance.types(rules))).table
+        try:
+            accepted = acceptance.accept(name, table, roles=roles, rules=rules)
+        except CheckFailedError as refused:
+            refused.details.update(valid=False, rows=table.num_rows)
+            raise
+        return Validated(name, table.num_rows, accepted.warnings)
 
 
 def load_table(project: Project, sha256: str) -> "pa.Table":
@@ -112,14 +125,14 @@ def parse_reference(text: str) -> tuple[str, int | None]:
     return names.check("dataset", name), int(number) if at else None
 
 
-def _silent(_message: str) -> None:
+def _silent(_what: str, _done: int, _total: int) -> None:
     """Report nothing."""
 
 
-def _alone(project: Project, name: str) -> AbstractContextManager[None]:
-    return project.lock(
-        f"data-{name}", busy=f"another process is adding to dataset '{name}'; try again"
-    )
+def _source(project: Project, name: str, given: Path | Source | None) -> Source:
+    if given is None:
+        return sources.configured(project, name)
+    return FileSource(given) if isinstance(given, Path) else given
 
 
 def _roles(project: Project, name: str, given: Roles) -> Roles:
@@ -137,17 +150,18 @@ def _roles(project: Project, name: str, given: Roles) -> Roles:
     return Roles(own.target or given.target, own.time or given.time, own.entity or given.entity)
 
 
-def _same_source(project: Project, name: str, roles: Roles, origin: Origin) -> Added | None:
+def _same_source(project: Project, name: str, roles: Roles, ready: Ready) -> Added | None:
     """Return the version that was made from the same bytes, with roles it did not have yet."""
     with project.read() as s:
         dataset = datasets.find(s, name)
-        if dataset is None:
+        if dataset is None or ready.sha256 is None:
             return None
-        version = datasets.find_by_digest(s, dataset, source_sha256=origin.sha256)
-        if version is None:
+        version = datasets.find_by_digest(s, dataset, source_sha256=ready.sha256)
+        if version is None or version.transformation.get("stated", {}) != ready.stated:
             return None
         own = versioning.own_roles(dataset)
         found, sha256 = versioning.already(version), version.sha256
+        origin = Origin(version.source, ready.sha256, transformation=version.transformation)
     rules = acceptance.read_rules(project, name)
     if roles == own:
         acceptance.write_rules(project, name, str(rules.text))

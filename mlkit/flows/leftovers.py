@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from mlkit.flows import backup
+from mlkit.flows import backup, scratch
 from mlkit.project import Project
 from mlkit.settings import duration
 
@@ -43,6 +43,7 @@ def find(project: Project) -> list[Path]:
         (project.log_dir, "*/*/.*.part"),
         (project.journal_dir, ".*.part"),
         (project.backups_dir, ".*.part*"),
+        (scratch.root(project), "*/*"),
     ):
         unnamed |= set(folder.glob(pattern))
     return sorted(unnamed)

@@ -44,6 +44,7 @@ _GITIGNORE = """\
 /.mlkit/
 /ml.sqlite*
 /data/sha256/
+/data/scratch/
 /artifacts/
 /log/
 /backups/

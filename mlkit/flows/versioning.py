@@ -6,18 +6,21 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from sqlalchemy.orm import Session
 
-from mlkit.flows import acceptance
+from mlkit.flows import acceptance, scratch
 from mlkit.flows.acceptance import Accepted, Roles
 from mlkit.project import Project
 from mlkit.store import audit, datasets, failpoints
 from mlkit.store.datasets import Dataset, DatasetVersion
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    from mlkit.steps.tabular import Tabular
 
 
 class Added(msgspec.Struct, frozen=True):
-    """What ``add`` did; ``new`` is false if the same rows were there already."""
+    """What ``add`` did; ``new`` is false if the same rows were there already.
+
+    ``read_as`` says how a file was read.
+    """
 
     dataset: str
     version: int
@@ -25,6 +28,7 @@ class Added(msgspec.Struct, frozen=True):
     sha256: str
     warnings: tuple[str, ...]
     new: bool
+    read_as: dict[str, Any] = {}
 
 
 @dataclass(frozen=True)
@@ -55,12 +59,16 @@ def already(version: DatasetVersion) -> Added:
         version.sha256,
         tuple(version.warnings),
         new=False,
+        read_as=version.transformation.get("read_as", {}),
     )
 
 
 def keep(project: Project, name: str, roles: Roles, *, accepted: Accepted, origin: Origin) -> Added:
-    """Store the rows, then the row that names them, then the rules for the user to edit."""
-    sha256 = _store(project, accepted.table)
+    """Store the rows, then the row that names them, then the rules for the user to edit.
+
+    The caller holds the lock of the dataset (``scratch.alone``).
+    """
+    sha256 = _store(project, name, accepted.table)
     failpoints.reach("data.stored")
     with project.write() as s:
         dataset = _with_roles(project, s, name, roles)
@@ -76,12 +84,13 @@ def keep(project: Project, name: str, roles: Roles, *, accepted: Accepted, origi
     return added
 
 
-def _store(project: Project, table: "pa.Table") -> str:
+def _store(project: Project, name: str, table: "Tabular") -> str:
     from mlkit.steps import frames  # pyarrow, which `data list` does without
 
-    part = project.data.scratch()
+    part = scratch.of_dataset(project, name) / "version.parquet"
     try:
         frames.write_parquet(table, part)
+        failpoints.reach("data.written")
         return project.data.adopt(part)
     finally:
         part.unlink(missing_ok=True)

@@ -17,7 +17,9 @@ import pyarrow.compute as pc
 from pandera import errors
 
 from mlkit.steps import casts
+from mlkit.steps.revised_table import Change, RevisedTable, revise
 from mlkit.steps.rules import DTYPES, arrow_type, from_yaml, to_yaml
+from mlkit.steps.tabular import Tabular
 
 __all__ = ["Example", "Failure", "Findings", "check", "conform", "from_yaml", "infer", "to_yaml"]
 
@@ -55,7 +57,7 @@ class Findings(msgspec.Struct, frozen=True):
 
 
 def infer(
-    table: pa.Table,
+    table: Tabular,
     *,
     target: str | None = None,
     time: str | None = None,
@@ -69,7 +71,8 @@ def infer(
     entity column grow, so they have no range and no list.
     """
     columns = {}
-    for name, column in zip(table.column_names, table.columns, strict=True):
+    for name in table.column_names:
+        column = table.column(name)
         rules = [] if name in (time, entity) else list(_rules(column, is_target=name == target))
         columns[name] = pandera.Column(
             None if column.null_count == len(column) else DTYPES[column.type],
@@ -79,27 +82,32 @@ def infer(
     return _schema(columns)
 
 
-def check(table: pa.Table, schema: pandera.DataFrameSchema) -> Findings:
+def check(table: Tabular, schema: pandera.DataFrameSchema) -> Findings:
     """Return every rule of ``schema`` that the rows of a canonical table break."""
     extra = [name for name in table.column_names if name not in schema.columns]
     failures = list(_absent(table, schema))
     if schema.strict is True:
         failures += [Failure(name, "column_known", table.num_rows) for name in extra]
         extra = []
-    fitting, misfits = _cast(table, schema)
+    fitting, misfits = _cast(table.select(table.column_names), schema)
     failures += misfits
     failures += _broken(fitting, schema)
     warnings = [f"new_column: '{name}' is not in the schema; kept, unchecked" for name in extra]
     return Findings(tuple(failures), tuple(warnings))
 
 
-def conform(table: pa.Table, schema: pandera.DataFrameSchema) -> pa.Table:
+def conform(table: Tabular, schema: pandera.DataFrameSchema) -> Tabular:
     """Return a table that passed ``check`` with the types and the column order of ``schema``."""
-    fitting, _ = _cast(table, schema)
-    present = fitting.column_names
+    present = table.column_names
     inside = set(present)
     known = [name for name in schema.columns if name in inside]
-    return fitting.select(list(dict.fromkeys([*known, *present])))
+    changes = {name: _to(kind) for name, kind in types(schema).items() if name in inside}
+    return RevisedTable(table, list(dict.fromkeys([*known, *present])), changes)
+
+
+def _to(kind: pa.DataType) -> Change:
+    """Return what gives a column without misfits the type ``kind``."""
+    return lambda column: casts.cast(column, kind).column
 
 
 def _rules(column: Any, *, is_target: bool) -> Iterator[pandera.Check]:
@@ -128,7 +136,7 @@ def _bounds(column: Any) -> tuple[float, float] | None:
     return wide if isinstance(span, int) else (round(wide[0], digits), round(wide[1], digits))
 
 
-def _absent(table: pa.Table, schema: pandera.DataFrameSchema) -> Iterator[Failure]:
+def _absent(table: Tabular, schema: pandera.DataFrameSchema) -> Iterator[Failure]:
     present = set(table.column_names)
     for name, column in schema.columns.items():
         if name not in present and column.required:
@@ -229,9 +237,7 @@ def types(schema: pandera.DataFrameSchema) -> dict[str, pa.DataType]:
     return {name: kind for name, kind in known.items() if kind is not None}
 
 
-def keyed(
-    table: pa.Table, *, target: str | None, time: str | None
-) -> tuple[pa.Table, list[Failure]]:
+def keyed(table: Tabular, *, target: str | None, time: str | None) -> tuple[Tabular, list[Failure]]:
     """Return the table with its time column as times, and what no dataset survives.
 
     That is: a target without any value, or a time column with gaps or with what is not a time.
@@ -241,8 +247,7 @@ def keyed(
         failures.append(Failure(target, "target_present", table.num_rows))
     if time is None:
         return table, failures
-    position = table.column_names.index(time)
-    column = table.column(position)
+    column = table.column(time)
     result = casts.cast(column, casts.TIME, examples=_EXAMPLES)
     if result.misfits:
         failures.append(_misfitting(time, casts.TIME, result))
@@ -251,5 +256,5 @@ def keyed(
         examples = tuple(Example(row + 1, None) for row in rows[:_EXAMPLES].to_pylist())
         failures.append(Failure(time, "not_nullable", column.null_count, examples))
     else:
-        table = table.set_column(position, time, result.column)
+        table = revise(table, {time: _to(casts.TIME)})
     return table, failures

@@ -3,13 +3,16 @@
 from typing import Any
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlkit.steps import casts
+from mlkit.steps.tabular import Tabular
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _TOP = 10
+_LONG = 1 << 22  # rows
 
 
 class ColumnProfile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -27,14 +30,13 @@ class ColumnProfile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     top: tuple[tuple[str, int], ...] = ()
 
 
-def describe(table: pa.Table) -> list[ColumnProfile]:
+def describe(table: Tabular) -> list[ColumnProfile]:
     """Return the profile of each column of a canonical table, in its order.
 
     >>> describe(pa.table({"age": pa.array([3, 5, None])}))[0].mean
     4.0
     """
-    pairs = zip(table.column_names, table.columns, strict=True)
-    return [_column(name, column) for name, column in pairs]
+    return [_column(name, table.column(name)) for name in table.column_names]
 
 
 def _column(name: str, column: Any) -> ColumnProfile:
@@ -42,7 +44,7 @@ def _column(name: str, column: Any) -> ColumnProfile:
         "name": name,
         "type": casts.NAMES[column.type],
         "missing": column.null_count,
-        "distinct": pc.count_distinct(column).as_py(),
+        "distinct": _distinct(column),
     }
     if column.null_count == len(column):
         return ColumnProfile(**common)
@@ -51,6 +53,16 @@ def _column(name: str, column: Any) -> ColumnProfile:
     if column.type == casts.TIME:
         return ColumnProfile(**common, **_time(column))
     return ColumnProfile(**common, top=_top(column))
+
+
+def _distinct(column: Any) -> int:
+    """Return how many values there are; of a long column by sorting, for a hash table is larger."""
+    if len(column) <= _LONG or column.type in (casts.TEXT, casts.BOOLEAN):
+        return int(pc.count_distinct(column).as_py())
+    plain = column if column.type == casts.NUMBER else column.cast(casts.INTEGER)
+    values = np.array(plain.drop_null().to_numpy())
+    values.sort()
+    return int(np.count_nonzero(values[1:] != values[:-1])) + min(1, len(values))
 
 
 def _number(column: Any) -> dict[str, Any]:
@@ -74,9 +86,10 @@ def _time(column: Any) -> dict[str, Any]:
 
 def _top(column: Any) -> tuple[tuple[str, int], ...]:
     counts = pc.value_counts(column.drop_null())
-    values = counts.field("values").cast(casts.TEXT).to_pylist()
-    ranked = sorted(
-        zip(values, counts.field("counts").to_pylist(), strict=True),
-        key=lambda pair: (-pair[1], pair[0]),
+    found = pa.table(
+        {"value": counts.field("values").cast(casts.TEXT), "count": counts.field("counts")}
     )
-    return tuple((value[:100], count) for value, count in ranked[:_TOP])
+    order = [("count", "descending"), ("value", "ascending")]
+    first = found.take(pc.select_k_unstable(found, k=_TOP, sort_keys=order))
+    pairs = zip(first["value"].to_pylist(), first["count"].to_pylist(), strict=True)
+    return tuple((value[:100], count) for value, count in pairs)

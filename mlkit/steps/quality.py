@@ -9,44 +9,53 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlkit.steps import casts
 from mlkit.steps.profile import ColumnProfile
+from mlkit.steps.revised_table import revise
+from mlkit.steps.tabular import Tabular
 
 _WIDE = 1_000  # columns
 _ENOUGH_ROWS = 50  # below, all values being different says little
 _SHOWN = 10  # warnings of one name
 _EXACT = 2.0**53  # from here on a double skips integers
+_ODD, _HALF = np.uint64(0x9E3779B97F4A7C15), np.uint64(32)  # to mix the hashes of columns
 _PLAIN_NAME = re.compile(r"^[\w][\w .:/()%-]*$")
 _NAMED_ID = re.compile(r"(^|[_ .-])(id|uuid|guid|key)$|^(id|uuid)[_ .-]|[a-z]Id$")
 _NUMERIC = r"^\s*[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?\s*$"
 _LOCAL_DATE = r"^\s*\d{1,4}[./-]\d{1,2}[./-]\d{1,4}([ T].*)?$"
 
 
-def without_infinities(table: pa.Table) -> tuple[pa.Table, list[str]]:
+def without_infinities(table: Tabular) -> tuple[Tabular, list[str]]:
     """Return the table with infinite numbers as missing ones, and a warning for each column.
 
     No estimator takes an infinity, and a drift test ranks it above everything.
     """
     warnings = []
-    columns = dict(zip(table.column_names, table.columns, strict=True))
-    for name, column in columns.items():
-        infinite = pc.is_inf(column) if column.type == casts.NUMBER else None
-        count = 0 if infinite is None else pc.sum(infinite).as_py() or 0
+    infinite = []
+    for name in table.column_names:
+        column = table.column(name)
+        count = pc.sum(pc.is_inf(column)).as_py() or 0 if column.type == casts.NUMBER else 0
         if count:
-            columns[name] = pc.if_else(infinite, pa.scalar(None, casts.NUMBER), column)
+            infinite.append(name)
             warnings.append(f"infinite: {name!r} has {count} infinite values; kept as missing")
-    return pa.table(columns), warnings
+    return revise(table, dict.fromkeys(infinite, _finite)), warnings
+
+
+def _finite(column: Any) -> Any:
+    return pc.if_else(pc.is_inf(column), pa.scalar(None, casts.NUMBER), column)
 
 
 def warnings(
-    table: pa.Table, profile: Sequence[ColumnProfile], *, target: str | None, time: str | None
+    table: Tabular, profile: Sequence[ColumnProfile], *, target: str | None, time: str | None
 ) -> list[str]:
     """Return the named warnings about a canonical table and its profile."""
     found: list[tuple[str, str]] = []
-    for column, summary in zip(table.columns, profile, strict=True):
+    for summary in profile:
+        column = table.column(summary.name)
         found += _of_column(column, summary, key=summary.name in (target, time))
     found += _of_rows(table)
     if target is not None:
@@ -118,26 +127,56 @@ def _is_iso(values: Any) -> bool:
     return True
 
 
-def _of_rows(table: pa.Table) -> Iterator[tuple[str, str]]:
-    if table.num_columns > _WIDE:
-        yield "wide_table", f"{table.num_columns:,} columns; expect long checks and large models"
+def _of_rows(table: Tabular) -> Iterator[tuple[str, str]]:
+    width = len(table.column_names)
+    if width > _WIDE:
+        yield "wide_table", f"{width:,} columns; expect long checks and large models"
         return
-    from pandas.util import hash_pandas_object
-
-    hashes = hash_pandas_object(table.to_pandas(), index=False)
-    repeated = int(hashes.duplicated().sum())
+    hashes = _hashes(table)
+    hashes.sort()
+    repeated = int((hashes[1:] == hashes[:-1]).sum())
     if repeated:
         yield "duplicated_rows", f"{repeated} of {table.num_rows} rows repeat an earlier one"
 
 
-def _of_target(table: pa.Table, target: str) -> Iterator[tuple[str, str]]:
+def _hashes(table: Tabular) -> np.ndarray:
+    """Return a number for each row, the same for the same values, in the memory of a column."""
+    hashes = np.zeros(table.num_rows, dtype=np.uint64)
+    for name in table.column_names:
+        start = 0
+        for chunk in table.column(name).chunks:
+            part = hashes[start : start + len(chunk)]
+            part *= _ODD
+            part ^= _hash(chunk)
+            part ^= part >> _HALF
+            start += len(chunk)
+    return hashes
+
+
+def _hash(values: Any) -> np.ndarray:
+    from pandas.util import hash_array, hash_pandas_object  # slow to import
+
+    if values.type == casts.TEXT:
+        hashed: np.ndarray = hash_pandas_object(values.to_pandas(), index=False).to_numpy()
+        return hashed
+    if values.type == casts.NUMBER:
+        return hash_array(values.to_numpy(zero_copy_only=False))
+    whole = values.cast(casts.INTEGER)
+    hashed = hash_array(pc.fill_null(whole, 0).to_numpy())
+    if whole.null_count:
+        hashed[pc.is_null(whole).to_numpy(zero_copy_only=False)] = _ODD
+    return hashed
+
+
+def _of_target(table: Tabular, target: str) -> Iterator[tuple[str, str]]:
     wanted = table.column(target)
     if wanted.null_count:
         yield "missing_target", f"{wanted.null_count} rows have no {target!r}"
     if pc.count_distinct(wanted.drop_null()).as_py() == 1:
         yield "constant_target", f"{target!r} has one value; there is nothing to learn"
         return
-    for name, column in zip(table.column_names, table.columns, strict=True):
+    for name in table.column_names:
+        column = wanted if name == target else table.column(name)
         if name != target and column.type == wanted.type and column.equals(wanted):
             yield "target_copy", f"{name!r} equals the target {target!r} in every row"
 

@@ -4,7 +4,8 @@ What checks, profiles and compares rows asks for no more than this, so that it c
 one column whatever the table weighs.
 """
 
-from typing import Protocol
+from collections.abc import Iterator
+from typing import Protocol, cast
 
 import pyarrow as pa
 
@@ -25,3 +26,23 @@ class Tabular(Protocol):
 
     def select(self, names: list[str]) -> pa.Table:
         """Return the named columns, in that order, in memory."""
+
+
+class Piecewise(Tabular, Protocol):
+    """Rows on disk, which can be gone through without all of them in memory."""
+
+    def pieces(self, rows: int) -> Iterator[pa.Table]:
+        """Yield the rows, ``rows`` at a time."""
+
+
+def pieces(table: Tabular, rows: int) -> Iterator[pa.Table]:
+    """Yield the rows of ``table``, ``rows`` at a time; of an empty table one empty piece.
+
+    >>> [piece.num_rows for piece in pieces(pa.table({"a": [1, 2, 3]}), 2)]
+    [2, 1]
+    """
+    if not isinstance(table, pa.Table):
+        yield from cast("Piecewise", table).pieces(rows)
+        return
+    for start in range(0, table.num_rows or 1, rows):
+        yield table.slice(start, rows)

@@ -159,7 +159,7 @@ def test_a_refusal_lists_every_failing_column_rule_and_example_rows(
     cli: Any, tmp_path: Path, churn: Churn, churn_csv: Path
 ) -> None:
     added = cli.json("data", "add", "churn", churn_csv, "--target", "churned", "--time", "since")
-    assert set(added) == {"dataset", "version", "rows", "sha256", "warnings", "new"}
+    assert set(added) == {"dataset", "version", "rows", "sha256", "warnings", "new", "read_as"}
     bad = churn()
     bad.loc[2, "age"], bad["plan"] = 900, "gold"
     file = tmp_path / "bad.csv"

@@ -46,7 +46,10 @@ def test_whole_numbers_fit_a_column_of_numbers_and_gaps_fit_every_type() -> None
     new = pa.table({"x": [1, 2], "s": pa.nulls(2, casts.NUMBER)})
     schema = checks.infer(old)
     assert not checks.check(new, schema).failures
-    assert checks.conform(new, schema).schema.types == [casts.NUMBER, casts.TEXT]
+    assert checks.conform(new, schema).select(new.column_names).schema.types == [
+        casts.NUMBER,
+        casts.TEXT,
+    ]
 
 
 def test_a_wrong_type_is_reported_with_its_rows_and_nothing_else_about_that_column() -> None:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlkit.errors import InvalidInputError
-from mlkit.steps import casts, frames
+from mlkit.steps import casts, csv_rows, frames
 
 CSV = b"id,day,price,open,name\n1,2026-01-31,1.5,true,ann\n2,2026-02-01T10:00:00Z,,false,\n"
 
@@ -70,7 +70,7 @@ def test_a_decimal_comma_is_read_whole_and_in_batches(tmp_path: Path) -> None:
 def test_a_column_whose_type_changes_far_down_is_read_right(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(frames, "BLOCK_BYTES", 64)
+    monkeypatch.setattr(csv_rows, "BLOCK_BYTES", 64)
     rows = b"".join(b"%d,a\n" % i for i in range(100))
     table = frames.read_table(_file(tmp_path, b"n,t\n" + rows + b"oops,b\n"))
     assert table["n"].type == casts.TEXT
@@ -115,7 +115,7 @@ def test_a_file_that_is_wrong_is_refused_with_the_place(
 def test_a_row_longer_than_a_block_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(frames, "BLOCK_BYTES", 1024)
+    monkeypatch.setattr(csv_rows, "BLOCK_BYTES", 1024)
     with pytest.raises(InvalidInputError, match="row is longer than a block"):
         frames.read_table(_file(tmp_path, b"a,b\n" + b"x" * 5000 + b",1\n"))
 
@@ -162,7 +162,7 @@ def test_reading_in_batches_needs_memory_for_a_batch_and_not_for_the_file(tmp_pa
     program = (
         "import resource, sys\n"
         "from pathlib import Path\n"
-        "from mlkit.steps import casts, frames\n"
+        "from mlkit.steps import casts, csv_rows, frames\n"
         "start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "types = {'a': casts.NUMBER}\n"
         "rows = sum(b.num_rows for b in frames.open_batches(Path(sys.argv[1]), types, 10_000))\n"

@@ -74,7 +74,7 @@ def test_a_target_with_gaps_with_one_value_or_with_a_copy_is_named() -> None:
 
 def test_infinite_numbers_become_missing_ones_and_are_counted() -> None:
     table, lines = quality.without_infinities(pa.table({"x": [1.0, math.inf, -math.inf, None]}))
-    assert table["x"].to_pylist() == [1.0, None, None, None]
+    assert table.column("x").to_pylist() == [1.0, None, None, None]
     assert lines == ["infinite: 'x' has 2 infinite values; kept as missing"]
 
 

@@ -1,0 +1,83 @@
+"""What commands that read rows share: how a source is named, and the bar that moves meanwhile."""
+
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from mlkit.cli import output
+
+if TYPE_CHECKING:
+    from mlkit.flows.fetched import BytesRead
+    from mlkit.flows.sources import Source
+
+R = TypeVar("R")
+
+_MEGABYTE = 1_000_000
+_OPTIONS = {
+    "delimiter": "What separates the values of a CSV file, e.g. ';' or tab.",
+    "encoding": "Encoding of a CSV file, e.g. cp1252; UTF-8 unless a byte order mark says more.",
+    "decimal": "Decimal mark of a CSV file, e.g. ','.",
+    "thousands": "What groups the digits of numbers in a CSV file, e.g. '.'.",
+}
+
+
+def dialect_options(command: Callable[..., R]) -> Callable[..., R]:
+    """Add the options that say how a CSV file is written; ``command`` gets them as ``dialect``."""
+
+    @functools.wraps(command)
+    def run(*args: Any, **kwargs: Any) -> R:
+        return command(*args, dialect={name: kwargs.pop(name) for name in _OPTIONS}, **kwargs)
+
+    wrapped: Callable[..., R] = run
+    for name, text in reversed(_OPTIONS.items()):
+        wrapped = click.option(f"--{name}", metavar="TEXT", help=text)(wrapped)
+    return wrapped
+
+
+def choose(
+    file: Path | None, url: str | None, query: str | None, dialect: Mapping[str, str | None]
+) -> "Source | None":
+    """Return the source that the options name, None for the one of the settings."""
+    from mlkit.flows.file_source import Dialect, FileSource  # imports SQLAlchemy
+    from mlkit.flows.query_source import QuerySource
+
+    if (url is None) != (query is None):
+        raise click.UsageError("--source and --query go together")
+    stated = any(value is not None for value in dialect.values())
+    if url is not None and query is not None:
+        if file is not None or stated:
+            raise click.UsageError("give either a FILE or --source and --query")
+        return QuerySource(url, query, Path.cwd())
+    if file is None:
+        if stated:
+            raise click.UsageError("these options need a FILE; or write them into mlkit.toml")
+        return None
+    return FileSource(file, Dialect(**dialect))
+
+
+def spell(read_as: Mapping[str, str | None]) -> str:
+    """Return how a CSV file was read, in words."""
+    names = ("delimiter", "encoding", "decimal", "thousands", "compression")
+    marks = ("delimiter", "decimal", "thousands")
+    return ", ".join(
+        f"{name} {read_as[name]!r}" if name in marks else f"{name} {read_as[name]}"
+        for name in names
+        if read_as.get(name)
+    )
+
+
+@contextmanager
+def progress() -> "Iterator[BytesRead]":
+    """Yield what shows on stderr how many bytes of how many are behind."""
+    with output.progress() as display:
+        task = display.add_task("reading", total=None)
+
+        def report(what: str, done: int, total: int) -> None:
+            size = f" {done // _MEGABYTE:,} of {total // _MEGABYTE:,} MB" if total else ""
+            display.update(task, description=f"{what}{size}", completed=done, total=total or None)
+
+        yield report

@@ -1,0 +1,152 @@
+"""Rows from a file: CSV, Parquet, a folder of Parquet files, or what comes in through stdin."""
+
+import hashlib
+import shutil
+import sys
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from mlkit.errors import InvalidInputError
+from mlkit.flows.fetched import Fetched, Fetching, Ready
+from mlkit.flows.versioning import Origin
+from mlkit.project import Project
+from mlkit.settings import DatasetSettings
+from mlkit.store import blobs, datasets, file_digests
+from mlkit.store.file_digests import Stamp
+
+STDIN = Path("-")
+_MARKS = ("delimiter", "encoding", "decimal", "thousands")
+_STILL_NS = 2_000_000_000  # a younger file may change again without another time
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """What somebody says of how a CSV file is written; the rest is found out."""
+
+    delimiter: str | None = None
+    encoding: str | None = None
+    decimal: str | None = None
+    thousands: str | None = None
+
+    @property
+    def stated(self) -> dict[str, str]:
+        """What is said, without what is not."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+@dataclass(frozen=True)
+class FileSource:
+    """A file or a folder; ``-`` is stdin."""
+
+    path: Path
+    dialect: Dialect = Dialect()
+
+
+def of_settings(project: Project, settings: DatasetSettings) -> FileSource:
+    """Return the file that ``[datasets.NAME]`` names."""
+    path = project.root / Path(settings.source).expanduser()
+    return FileSource(path, Dialect(**{mark: getattr(settings, mark) for mark in _MARKS}))
+
+
+def ready(project: Project, name: str, source: FileSource, scratch: Path) -> Ready:
+    """Return the file as it can be fetched for dataset ``name``; raises InvalidInputError."""
+    source = _with_habits(project, name, source)
+    if source.path == STDIN:
+        source, label = replace(source, path=_written_down(scratch)), "stdin"
+        found = Digest(blobs.file_digest(source.path), {})
+    else:
+        label = str(source.path.resolve())
+        found = _digest(project, source.path)
+    return Ready(
+        label,
+        fetch=lambda how: _fetch(source, how, label=label, sha256=found.sha256),
+        sha256=found.sha256,
+        stated=source.dialect.stated,
+        settled=lambda: _remember(project, found),
+    )
+
+
+def _with_habits(project: Project, name: str, source: FileSource) -> FileSource:
+    """Return the source with what ``mlkit.toml``, or else the last file, said of its dialect."""
+    settings = project.settings.datasets.get(name)
+    of_project = {} if settings is None else {m: getattr(settings, m) for m in _MARKS}
+    habits = {**_of_last_file(project, name), **Dialect(**of_project).stated}
+    return replace(source, dialect=Dialect(**{**habits, **source.dialect.stated}))
+
+
+def _of_last_file(project: Project, name: str) -> dict[str, str]:
+    with project.read() as s:
+        dataset = datasets.find(s, name)
+        made = [] if dataset is None else [v.transformation for v in dataset.versions]
+    files = [how for how in made if how.get("kind") == "file"]
+    return dict(files[-1].get("stated", {})) if files else {}
+
+
+def _written_down(scratch: Path) -> Path:
+    """Return a file with what comes through stdin, for it will be read more than once."""
+    kept = scratch / "stdin"
+    with kept.open("wb") as stream:
+        shutil.copyfileobj(sys.stdin.buffer, stream, 1 << 20)
+    return kept
+
+
+@dataclass(frozen=True)
+class Digest:
+    """The sha256 of a file, or of all files of a folder; ``stamps`` are worth remembering."""
+
+    sha256: str
+    stamps: dict[str, tuple[Stamp, str]]
+
+
+def _digest(project: Project, path: Path) -> Digest:
+    """Return the digest of ``path``; a file that looks as it did is not read for it."""
+    if not path.is_dir():
+        if not path.is_file():
+            raise InvalidInputError(f"{path} is not a file")
+        return _of_file(project, path)
+    from mlkit.steps import parquet_rows  # pyarrow, which `data list` does without
+
+    files = parquet_rows.files(path)
+    found = {file: _of_file(project, file) for file in files}
+    lines = [f"{file.relative_to(path)} {found[file].sha256}\n" for file in files]
+    stamps = {key: stamp for one in found.values() for key, stamp in one.stamps.items()}
+    return Digest(hashlib.sha256("".join(lines).encode()).hexdigest(), stamps)
+
+
+def _of_file(project: Project, path: Path) -> Digest:
+    key, stamp = str(path.resolve()), Stamp.of(path.stat())
+    with project.read() as s:
+        known = file_digests.find(s, key, stamp)
+    if known is not None:
+        return Digest(known, {})
+    started = time.time_ns()
+    sha256 = blobs.file_digest(path)
+    settled = stamp == Stamp.of(path.stat()) and started - stamp.mtime_ns > _STILL_NS
+    return Digest(sha256, {key: (stamp, sha256)} if settled else {})
+
+
+def _remember(project: Project, found: Digest) -> None:
+    """Note the digests of files that were read, so that they are not read again."""
+    if found.stamps:
+        with project.write() as s:
+            for path, (stamp, sha256) in found.stamps.items():
+                file_digests.remember(s, path, stamp, sha256)
+
+
+def _fetch(source: FileSource, how: Fetching, *, label: str, sha256: str) -> Fetched:
+    """Return the rows; raises InvalidInputError that says where the file is wrong."""
+    from mlkit.steps import csv_dialect, source_file  # pyarrow, which `data list` does without
+
+    stated = csv_dialect.state(**source.dialect.stated)
+    reading = source_file.Reading(
+        scratch=how.scratch, stated=stated, types=how.types, progress=how.progress
+    )
+    loaded = source_file.load(source.path, reading)
+    transformation: dict[str, Any] = {
+        "kind": "file",
+        "stated": source.dialect.stated,
+        "read_as": loaded.read_as,
+    }
+    return Fetched(loaded.table, Origin(label, sha256, transformation=transformation))

@@ -1,0 +1,48 @@
+"""Folders for bulky files on their way into the project: gone when the work is done.
+
+What a killed process left there, the next one at the same work clears away.
+"""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from mlkit.project import Project
+
+
+def root(project: Project) -> Path:
+    """Return the folder of all such folders, beside the files that will be kept."""
+    return project.root / "data" / "scratch"
+
+
+def of_dataset(project: Project, name: str) -> Path:
+    """Return the folder of whoever holds the lock of dataset ``name``."""
+    return root(project) / name
+
+
+@contextmanager
+def alone(project: Project, name: str) -> Iterator[Path]:
+    """Hold the lock of dataset ``name`` and yield its folder, empty; raises BusyError."""
+    busy = f"another process is adding to dataset '{name}'; try again"
+    with project.lock(f"data-{name}", busy=busy):
+        folder = of_dataset(project, name)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(mode=0o700, parents=True)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            with suppress(OSError):  # somebody else's is in it
+                root(project).rmdir()
+
+
+@contextmanager
+def shared(project: Project, name: str) -> Iterator[Path]:
+    """Yield a folder for work that others may do at the same time."""
+    root(project).mkdir(mode=0o700, parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f"~{name}-", dir=root(project)) as folder:
+        yield Path(folder)
+    with suppress(OSError):
+        root(project).rmdir()

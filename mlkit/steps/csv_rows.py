@@ -1,0 +1,120 @@
+"""The rows of a CSV file, as Arrow reads them: whole or block by block.
+
+How the file is written is ``csv_dialect``'s business, what its columns hold ``csv_types``'.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv as pcsv
+
+from mlkit.errors import InvalidInputError
+from mlkit.steps import csv_dialect
+from mlkit.steps.csv_dialect import Dialect
+from mlkit.steps.reading import LongRowError, attempt, iterate
+
+BLOCK_BYTES = 8 << 20  # also the longest row
+BATCH_BLOCK_BYTES = 1 << 20  # Arrow reads up to 32 blocks ahead
+_SHOWN = 5
+
+Count = Callable[[int], None]
+
+
+class Ragged:
+    """Collects the rows of a CSV file that have too many or too few values."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.first: list[str] = []
+
+    def __call__(self, row: Any) -> str:
+        """Note a row and leave it out."""
+        self.count += 1
+        if self.count <= _SHOWN:
+            self.first.append(f"row {row.number - 1} has {row.actual_columns}")
+        return "skip"
+
+    def refuse(self, path: Path, width: int) -> None:
+        """Raise InvalidInputError with the rows, if there are any."""
+        if self.count:
+            more = f" (and {self.count - _SHOWN} more)" if self.count > _SHOWN else ""
+            raise InvalidInputError(
+                f"{path} has {width} columns but {', '.join(self.first)}{more}; "
+                "quote values that hold the delimiter"
+            )
+
+
+def read(path: Path, dialect: Dialect, kinds: Mapping[str, pa.DataType]) -> pa.Table:
+    """Return all rows; a column that ``kinds`` does not name has the type that its values have."""
+    ragged = Ragged()
+    with csv_dialect.as_utf8(path, dialect) as file, _stream(file, path, dialect) as (stream, _):
+        options = _options(dialect, ragged, kinds, block=BLOCK_BYTES)
+        table = attempt(path, lambda: pcsv.read_csv(stream, **options))
+    ragged.refuse(path, len(dialect.header))
+    return table.rename_columns(dialect.names)
+
+
+def batches(
+    path: Path,
+    dialect: Dialect,
+    kinds: Mapping[str, pa.DataType],
+    *,
+    block: int,
+    utf8: Path | None = None,
+    count: Count | None = None,
+) -> Iterator[pa.Table]:
+    """Yield the rows block by block; a column that ``kinds`` does not name is typed by the first.
+
+    ``utf8`` is the file that ``as_utf8`` gave for ``path``; ``count`` hears how many of its bytes
+    are read. Raises OtherTypeError where a later block has other values, LongRowError for a row
+    longer than ``block``.
+    """
+    ragged, rows = Ragged(), 0
+    with _stream(utf8 or path, path, dialect) as (stream, raw):
+        options = _options(dialect, ragged, kinds, block=block)
+        reader = attempt(path, lambda: pcsv.open_csv(stream, **options))
+        try:
+            for batch in iterate(path, reader):
+                ragged.refuse(path, len(dialect.header))
+                if count is not None:
+                    count(raw.tell())
+                rows += batch.num_rows
+                yield pa.Table.from_batches([batch]).rename_columns(dialect.names)
+        except LongRowError as error:
+            where = f"a row after row {rows:,} is longer than {block:,} bytes"
+            raise LongRowError(
+                f"cannot read {path}: {where}, the block of the reader; is a quote left open?"
+            ) from error
+    ragged.refuse(path, len(dialect.header))
+
+
+def _options(
+    dialect: Dialect, ragged: Ragged, kinds: Mapping[str, pa.DataType], *, block: int
+) -> dict[str, Any]:
+    return {
+        # one thread: only then a ragged row knows its number
+        "read_options": pcsv.ReadOptions(use_threads=False, block_size=block),
+        "parse_options": pcsv.ParseOptions(
+            delimiter=dialect.delimiter, newlines_in_values=True, invalid_row_handler=ragged
+        ),
+        "convert_options": pcsv.ConvertOptions(
+            strings_can_be_null=True,
+            decimal_point=dialect.decimal_point,
+            column_types=dict(kinds),
+        ),
+    }
+
+
+@contextmanager
+def _stream(file: Path, path: Path, dialect: Dialect) -> Iterator[tuple[Any, Any]]:
+    """Yield the bytes of ``file``, decompressed, and the file itself, which knows its place."""
+    compression = dialect.compression if file == path else None
+    with pa.OSFile(str(file)) as raw:
+        if compression is None:
+            yield raw, raw
+            return
+        with pa.CompressedInputStream(raw, compression) as stream:
+            yield stream, raw

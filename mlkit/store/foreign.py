@@ -1,0 +1,123 @@
+"""Rows from somebody else's database: one query, read only, a chunk at a time."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, create_engine
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
+
+from mlkit.errors import InvalidInputError
+
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_SECRET = re.compile(r"pass|pwd|secret|token|key", re.IGNORECASE)
+
+
+def parse(text: str, folder: Path) -> URL:
+    """Return the URL that ``text`` is; the file of SQLite is looked for in ``folder``.
+
+    Raises InvalidInputError, without the text, which may hold a password.
+    """
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError) as error:
+        raise InvalidInputError(
+            "the source is not a URL such as postgresql+psycopg://user@host/database"
+        ) from error
+    if url.get_backend_name() == "sqlite":
+        file = folder / Path(url.database or "").expanduser()
+        if not file.is_file():
+            raise InvalidInputError(f"{file} is not a file")
+        url = url.set(database=str(file))
+    return url
+
+
+def public(url: URL) -> str:
+    """Return the URL as it may be shown and stored: a password only if it is a ``${VARIABLE}``.
+
+    >>> public(make_url("postgresql://ann:secret@host/shop?sslpassword=x"))
+    'postgresql://ann@host/shop'
+    """
+    hidden = [name for name in url.query if _SECRET.search(name)]
+    if url.password is not None and not _VARIABLE.fullmatch(str(url.password)):
+        url = url.set(password=None) if url.username else URL.create(
+            url.drivername, None, None, url.host, url.port, url.database, url.query
+        )  # fmt: skip
+    shown = url.difference_update_query(hidden).render_as_string(hide_password=False)
+    return shown.replace("%24%7B", "${").replace("%7D", "}")
+
+
+def fill(url: URL, environment: Mapping[str, str]) -> URL:
+    """Return the URL with the variables that its parts name; raises InvalidInputError."""
+
+    def of(match: re.Match[str]) -> str:
+        if match[1] not in environment:
+            raise InvalidInputError(
+                f"the source names the variable {match[1]}, which the environment does not have"
+            )
+        return environment[match[1]]
+
+    def filled(part: str | None) -> str | None:
+        return None if part is None else _VARIABLE.sub(of, str(part))
+
+    return url.set(
+        username=filled(url.username),
+        password=filled(url.password),
+        host=filled(url.host),
+        database=filled(url.database),
+    )
+
+
+@contextmanager
+def select(
+    url: URL, query: str, *, chunk: int, label: str
+) -> Iterator[tuple[list[str], Iterator[Sequence[Sequence[Any]]]]]:
+    """Yield the names of the columns and the rows of ``query``, ``chunk`` at a time.
+
+    In a transaction that is read only where the database has such, and always rolled back.
+    Raises InvalidInputError that calls the query ``label``, without the password.
+    """
+    try:
+        engine = create_engine(url, poolclass=NullPool, hide_parameters=True)
+        with engine.connect() as plain:
+            connection = _read_only(plain, url.get_backend_name())
+            streaming = connection.execution_options(
+                stream_results=True, max_row_buffer=chunk, no_parameters=True
+            )
+            result = streaming.exec_driver_sql(query)
+            if not result.returns_rows:
+                raise InvalidInputError(f"{label} gives no rows; write a SELECT")
+            yield list(result.keys()), result.partitions(chunk)
+            connection.rollback()
+    except ModuleNotFoundError as error:
+        raise InvalidInputError(
+            f"{label}: no driver for {url.drivername}; pip install {error.name}"
+        ) from error
+    except (SQLAlchemyError, NoSuchModuleError) as error:
+        raise InvalidInputError(f"{label}: {_said(error, url)}") from error
+
+
+def _read_only(connection: Connection, backend: str) -> Connection:
+    if backend == "postgresql":
+        return connection.execution_options(
+            isolation_level="REPEATABLE READ", postgresql_readonly=True
+        )
+    if backend == "sqlite":
+        connection.exec_driver_sql("PRAGMA query_only = ON")
+    if backend in ("mysql", "mariadb"):
+        connection.exec_driver_sql("SET SESSION TRANSACTION READ ONLY")
+        connection.rollback()
+    return connection
+
+
+def _said(error: Exception, url: URL) -> str:
+    """Return the first line of what the database said, without the password."""
+    text = str(getattr(error, "orig", None) or error).strip()
+    secrets = [url.password, *(url.query[name] for name in url.query if _SECRET.search(name))]
+    for secret in filter(None, map(str, filter(None, secrets))):
+        text = text.replace(secret, "***")
+    return " ".join(text.split())[:300]
