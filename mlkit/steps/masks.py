@@ -147,13 +147,29 @@ def _outside(column: pa.ChunkedArray, arguments: Mapping[str, Any], name: str) -
     above = operator.gt if with_high else operator.ge
     if column.type == casts.TIME:
         column, low, high = column.cast(casts.INTEGER), _plain(low), _plain(high)
-    ends = pc.min_max(column)
-    least, most = ends["min"].as_py(), ends["max"].as_py()
-    if least is None or not (
-        (low is not None and below(least, low)) or (high is not None and above(most, high))
-    ):
+    if all(_inside(chunk, (low, below), (high, above)) for chunk in column.chunks):
         return None
     return _but_missing(_beyond(column, (low, below), (high, above)), column)
+
+
+def _inside(chunk: Any, *ends: tuple[Any, Callable[[Any, Any], Any]]) -> bool:
+    """Tell whether the smallest and the largest value are inside; 4 ms of a million by Arrow.
+
+    Numpy takes 0.4 ms, and knows no missing values. A NaN, which no canonical table has, is
+    inside nothing: then the rows are looked at.
+    """
+    if chunk.null_count or chunk.type == casts.TEXT:
+        found = pc.min_max(chunk)
+        extremes = [found["min"].as_py(), found["max"].as_py()]
+    else:
+        numbers = chunk.to_numpy()
+        extremes = [numbers.min(), numbers.max()] if len(numbers) else [None]
+    if extremes[0] is None:
+        return True
+    return not any(
+        edge is not None and (beyond(extreme, edge) or extreme != extreme)  # noqa: PLR0124  # NaN
+        for extreme, (edge, beyond) in zip(extremes, ends, strict=True)
+    )
 
 
 def _beyond(column: pa.ChunkedArray, *ends: tuple[Any, Callable[[Any, Any], Any]]) -> Mask:
