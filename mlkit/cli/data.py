@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mlkit.cli import output
+from mlkit.cli import data_rules, output
 
 if TYPE_CHECKING:
     from mlkit.flows.catalog import Change, Diff, Listed, Shown
@@ -47,7 +47,8 @@ def add(
     """Add the rows of FILE (CSV, also gzipped, or Parquet) as the next version of NAME.
 
     The first version infers rules and writes them to schemas/NAME.yaml for you to edit. Every
-    later version is checked against them; one that breaks a rule is refused with exit code 3.
+    later version is checked against them; one that breaks a rule is refused with exit code 3, and
+    the failing rows are in quarantine/ with the reasons.
     """
     from mlkit.flows import ingest  # imports SQLAlchemy
 
@@ -84,13 +85,20 @@ def show(project: "Project", reference: str, *, as_json: bool) -> None:
 @data.command()
 @click.argument("name")
 @file_argument
+@click.option(
+    "--quarantine", "aside", metavar="OUT.csv", type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the rows that break a rule to this file, with row numbers and reasons.",
+)  # fmt: skip
 @output.json_option
 @output.with_project
-def validate(project: "Project", name: str, file: Path, *, as_json: bool) -> None:
+def validate(
+    project: "Project", name: str, file: Path, *, aside: Path | None, as_json: bool
+) -> None:
     """Check FILE against the rules of NAME without adding it; exit code 3 if it breaks one."""
     from mlkit.flows import ingest  # imports SQLAlchemy
 
-    output.emit(ingest.validate(project, name, file), as_json=as_json, render=_render_validated)
+    found = ingest.validate(project, name, file, aside=aside)
+    output.emit(found, as_json=as_json, render=_render_validated)
 
 
 @data.command()
@@ -107,6 +115,10 @@ def diff(project: "Project", old: str, new: str | None, *, as_json: bool) -> Non
     from mlkit.flows import catalog  # imports SQLAlchemy
 
     output.emit(catalog.diff(project, old, new), as_json=as_json, render=_render_diff)
+
+
+data.add_command(data_rules.rules)
+data.add_command(data_rules.quarantine)
 
 
 def _render_added(added: "Added") -> None:

@@ -10,7 +10,7 @@ import msgspec
 
 from mlkit import names
 from mlkit.errors import CheckFailedError, ConflictError, InvalidInputError
-from mlkit.flows import acceptance, versioning
+from mlkit.flows import acceptance, quarantine, versioning
 from mlkit.flows.acceptance import Roles
 from mlkit.flows.versioning import Added, Origin
 from mlkit.project import Project
@@ -78,11 +78,16 @@ def add_table(project: Project, name: str, table: "pa.Table", *, origin: Origin)
         return versioning.keep(project, name, roles, accepted=accepted, origin=origin)
 
 
-def validate(project: Project, name: str, file: Path) -> Validated:
-    """Check ``file`` as the next version of ``name`` without adding it; raises like ``add``."""
+def validate(project: Project, name: str, file: Path, *, aside: Path | None = None) -> Validated:
+    """Check ``file`` as the next version of ``name`` without adding it; raises like ``add``.
+
+    Rows that break a rule are written to ``aside``, if that is given.
+    """
     with project.read() as s:
         datasets.get(s, name)
     rules = acceptance.read_rules(project, name)
+    shelf = None if aside is None else quarantine.shelf_at(aside)
+    rules = dataclasses.replace(rules, shelf=shelf)
     table = acceptance.read_file(file, rules)
     roles = _roles(project, name, Roles())
     try:

@@ -47,6 +47,7 @@ _GITIGNORE = """\
 /artifacts/
 /log/
 /backups/
+/quarantine/
 __pycache__/
 """
 

@@ -25,7 +25,6 @@ from mlkit.steps.schema import (
     ROWS,
     UNIQUE_TOGETHER,
     ColumnRules,
-    Level,
     Rule,
     Schema,
     types,
@@ -47,7 +46,7 @@ class Circumstances(NamedTuple):
     """
 
     now: datetime | None = None
-    drift: "Callable[[pa.Table], DriftResult] | None" = None
+    drift: "Callable[[pa.Table], DriftResult | None] | None" = None
 
 
 class Breach(NamedTuple):
@@ -57,12 +56,16 @@ class Breach(NamedTuple):
     """
 
     columns: tuple[str, ...]
-    rule: str
-    level: Level
+    rule: Rule
     rows: Mask | None = None
     first: tuple[tuple[int, Any], ...] = ()
     said: str | bool | None = None
     total: int = 0
+
+    @property
+    def refuses(self) -> bool:
+        """Whether the rows may not become a version because of it."""
+        return self.rule.level == "error"
 
 
 def find(table: Tabular, schema: Schema, circumstances: Circumstances) -> Iterator[Breach]:
@@ -70,11 +73,11 @@ def find(table: Tabular, schema: Schema, circumstances: Circumstances) -> Iterat
     present = set(table.column_names)
     for name, rules in schema.columns.items():
         if name not in present and rules.required:
-            yield Breach((name,), "column_present", "error", total=table.num_rows)
+            yield Breach((name,), Rule("column_present"), total=table.num_rows)
     if schema.strict:
         for name in table.column_names:
             if name not in schema.columns:
-                yield Breach((name,), "column_known", "error", total=table.num_rows)
+                yield Breach((name,), Rule("column_known"), total=table.num_rows)
     for name in [name for name in schema.columns if name in present]:
         yield from _of_column(table.column(name), name, schema, circumstances)
     yield from _of_rows(table, schema)
@@ -103,8 +106,8 @@ def misfitting(name: str, wanted: pa.DataType, column: Any, fitting: Cast) -> Br
     """Return the breach of values that are not of the wanted type."""
     rows = np.asarray(pc.and_(column.is_valid(), fitting.column.is_null()).to_numpy())
     values = tuple((row, value) for row, value in fitting.misfits)
-    rule = f"type({casts.NAMES[wanted]})"
-    return Breach((name,), rule, "error", rows, values, total=fitting.misfit_count)
+    rule = Rule(f"type({casts.NAMES[wanted]})")
+    return Breach((name,), rule, rows, values, total=fitting.misfit_count)
 
 
 def _of_values(column: Any, name: str, rules: ColumnRules) -> Iterator[Breach]:
@@ -129,7 +132,7 @@ def _by_pandera(column: Any, name: str, rule: Rule) -> Iterator[Breach]:
         return
     if not len(verdict.rows):
         said = None if verdict.whole is None else str(verdict.whole)
-        yield Breach((name,), verdict.label, rule.level, said=said, total=1)
+        yield Breach((name,), rule, said=said, total=1)
         return
     rows = np.zeros(len(column), dtype=bool)
     rows[verdict.rows] = True
@@ -139,7 +142,7 @@ def _by_pandera(column: Any, name: str, rule: Rule) -> Iterator[Breach]:
 def _by_rows(names: tuple[str, ...], rule: Rule, rows: Mask, columns: Sequence[Any]) -> Breach:
     first = _first(rows)
     values = tuple((row, _shown(names, columns, row)) for row in first)
-    return Breach(names, rule.label, rule.level, rows, values, total=int(rows.sum()))
+    return Breach(names, rule, rows, values, total=int(rows.sum()))
 
 
 def _first(rows: Mask) -> list[int]:
@@ -170,7 +173,7 @@ def _of_column_whole(
         if rule.name == FRESH and circumstances.now is not None:
             said = _stale(column, rule, circumstances.now)
         if said is not None:
-            yield Breach((name,), rule.label, rule.level, said=said)
+            yield Breach((name,), rule, said=said)
 
 
 def _stale(column: Any, rule: Rule, now: datetime) -> str | None:
@@ -224,7 +227,7 @@ def _of_check(table: Tabular, schema: Schema, rule: Rule) -> Iterator[Breach]:
     try:
         holds = expressions.compile_text(text, kinds).holds
     except InvalidInputError as error:
-        yield Breach(names, rule.label, rule.level, said=str(error), total=1)
+        yield Breach(names, rule, said=str(error), total=1)
         return
     with np.errstate(all="ignore"):
         rows = ~holds({n: masks.values(c) for n, c in zip(names, columns, strict=True)})
@@ -241,13 +244,13 @@ def _of_whole(table: Tabular, schema: Schema, circumstances: Circumstances) -> I
         if (low is not None and table.num_rows < low) or (
             high is not None and table.num_rows > high
         ):
-            yield Breach((), rule.label, rule.level, said=f"there are {table.num_rows:,} rows")
+            yield Breach((), rule, said=f"there are {table.num_rows:,} rows")
     if schema.compares and circumstances.drift is not None:
         yield from _drifted(table, schema, circumstances.drift)
 
 
 def _drifted(
-    table: Tabular, schema: Schema, compare: "Callable[[pa.Table], DriftResult]"
+    table: Tabular, schema: Schema, compare: "Callable[[pa.Table], DriftResult | None]"
 ) -> Iterator[Breach]:
     """Yield the columns that have moved away from the version before by more than is allowed."""
     everywhere = list(schema.named(MAX_DRIFT))
@@ -259,8 +262,9 @@ def _drifted(
     wanted = [name for name, rules in limits.items() if rules]
     if not wanted:
         return
-    result = compare(table.select(wanted))
-    if result.verdict == "insufficient_data":
+    columns = {name: cast(table.column(name), name, schema).column for name in wanted}
+    result = compare(pa.table(columns))
+    if result is None or result.verdict == "insufficient_data":
         return
     for name in wanted:
         moved = [f for f in result.features if f.column == name and f.q_value <= result.alpha]
@@ -268,4 +272,4 @@ def _drifted(
         for rule in limits[name]:
             if worst is not None and worst.effect > rule.arguments["effect"]:
                 said = f"{worst.kind} by {worst.effect:.3g} ({worst.test}, q {worst.q_value:.2g})"
-                yield Breach((name,), rule.label, rule.level, said=said)
+                yield Breach((name,), rule, said=said)

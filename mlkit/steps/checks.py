@@ -64,7 +64,7 @@ def findings(found: Iterable[Breach], table: Tabular, schema: Schema) -> Finding
     failures, warnings = [], []
     for breach in found:
         failure = _failure(breach)
-        if breach.level == "error":
+        if breach.refuses:
             failures.append(failure)
         else:
             warnings.append(f"rule_broken: {_line(failure)}")
@@ -87,7 +87,7 @@ def _failure(breach: Breach) -> Failure:
     examples = tuple(Example(row + 1, plain(value)) for row, value in breach.first)
     if breach.said is not None:
         examples = (Example(None, plain(breach.said)),)
-    return Failure(", ".join(breach.columns) or "(all columns)", shorten(breach.rule),
+    return Failure(", ".join(breach.columns) or "(all columns)", shorten(breach.rule.label),
                    breach.total, examples)  # fmt: skip
 
 

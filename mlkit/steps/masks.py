@@ -167,7 +167,7 @@ def _inside(chunk: Any, *ends: tuple[Any, Callable[[Any, Any], Any]]) -> bool:
     if extremes[0] is None:
         return True
     return not any(
-        edge is not None and (beyond(extreme, edge) or extreme != extreme)  # noqa: PLR0124  # NaN
+        edge is not None and (beyond(extreme, edge) or extreme != extreme)  # NaN
         for extreme, (edge, beyond) in zip(extremes, ends, strict=True)
     )
 

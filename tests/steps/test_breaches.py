@@ -97,9 +97,11 @@ def _ours(table: pa.Table, schema: Schema) -> tuple[set[Cell], set[tuple[str, st
     cells, whole = set(), set()
     for breach in breaches.find(table, schema, Circumstances()):
         if breach.rows is None:
-            whole.add((breach.columns[0], breach.rule))
+            whole.add((breach.columns[0], breach.rule.label))
         else:
-            cells |= {(breach.columns[0], breach.rule, int(r)) for r in np.flatnonzero(breach.rows)}
+            cells |= {
+                (breach.columns[0], breach.rule.label, int(r)) for r in np.flatnonzero(breach.rows)
+            }
     return cells, whole
 
 
