@@ -54,6 +54,11 @@ class Project:
         return self.root / "schemas"
 
     @property
+    def quarantine_dir(self) -> Path:
+        """Rows that broke the rules of their dataset, with the reasons."""
+        return self.root / "quarantine"
+
+    @property
     def log_dir(self) -> Path:
         """Sealed predictions, journals and the output of jobs."""
         return self.root / "log"

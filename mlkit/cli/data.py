@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mlkit.cli import data_source, output
+from mlkit.cli import data_rules, data_source, output
 
 if TYPE_CHECKING:
     from mlkit.flows.catalog import Change, Diff, Listed, Shown
@@ -61,7 +61,8 @@ def add(
     is written is found out unless it is said; what is said holds for the next files too.
 
     The first version infers rules and writes them to schemas/NAME.yaml for you to edit. Every
-    later version is checked against them; one that breaks a rule is refused with exit code 3.
+    later version is checked against them; one that breaks a rule is refused with exit code 3, and
+    the failing rows are in quarantine/ with the reasons.
     """
     from mlkit.flows import ingest  # imports SQLAlchemy
 
@@ -114,16 +115,22 @@ def show(project: "Project", reference: str, *, as_json: bool) -> None:
 @click.argument("name")
 @file_argument
 @data_source.dialect_options
+@click.option(
+    "--quarantine", "aside", metavar="OUT.csv", type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the rows that break a rule to this file, with row numbers and reasons.",
+)  # fmt: skip
 @output.json_option
 @output.with_project
 def validate(
-    project: "Project", name: str, file: Path, *, dialect: dict[str, str | None], as_json: bool
-) -> None:
+    project: "Project", name: str, file: Path, *, dialect: dict[str, str | None],
+    aside: Path | None, as_json: bool,
+) -> None:  # fmt: skip
     """Check FILE against the rules of NAME without adding it; exit code 3 if it breaks one."""
     from mlkit.flows import ingest  # imports SQLAlchemy
 
     chosen = data_source.choose(file, None, None, dialect)
-    output.emit(ingest.validate(project, name, chosen), as_json=as_json, render=_render_validated)
+    found = ingest.validate(project, name, chosen, aside=aside)
+    output.emit(found, as_json=as_json, render=_render_validated)
 
 
 @data.command()
@@ -140,6 +147,10 @@ def diff(project: "Project", old: str, new: str | None, *, as_json: bool) -> Non
     from mlkit.flows import catalog  # imports SQLAlchemy
 
     output.emit(catalog.diff(project, old, new), as_json=as_json, render=_render_diff)
+
+
+data.add_command(data_rules.rules)
+data.add_command(data_rules.quarantine)
 
 
 def _render_added(added: "Added") -> None:

@@ -1,18 +1,23 @@
 """Whether rows may become a version of a dataset: its rules, as the user left them, decide."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from mlkit.errors import CheckFailedError, InvalidInputError
+from mlkit.flows import new_values, quarantine
 from mlkit.project import Project
 from mlkit.store import blobs, datasets
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from mlkit.steps.breaches import Breach, Circumstances
+    from mlkit.steps.drift_result import DriftResult
+    from mlkit.steps.schema import Schema
     from mlkit.steps.tabular import Tabular
 
 
@@ -33,14 +38,20 @@ class Accepted:
     schema_yaml: str
     profile: list[dict[str, Any]]
     warnings: tuple[str, ...]
+    aside: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Rules:
-    """The schema of a dataset as YAML (None before its first version), and where it is edited."""
+    """The schema of a dataset as YAML (None before its first version), and where it is edited.
+
+    Beside it what checking takes: the time and the version before, and where failing rows go.
+    """
 
     text: str | None
     label: str
+    circumstances: "Circumstances | None" = None
+    shelf: quarantine.Shelf | None = None
 
 
 def schema_file(project: Project, name: str) -> Path:
@@ -52,14 +63,37 @@ def read_rules(project: Project, name: str) -> Rules:
     """Return the rules as the user left them; without a file, as the newest version passed them."""
     file = schema_file(project, name)
     label = str(file.relative_to(project.root))
-    if file.is_file():
-        try:
-            return Rules(file.read_text("utf-8"), label)
-        except UnicodeDecodeError as error:
-            raise InvalidInputError(f"{label} is not UTF-8: {error}") from error
     with project.read() as s:
         dataset = datasets.find(s, name)
-        return Rules(dataset.versions[-1].schema_yaml if dataset is not None else None, label)
+        newest = None if dataset is None else dataset.versions[-1]
+        recorded = None if newest is None else newest.schema_yaml
+        sha256 = None if newest is None else newest.sha256
+    try:
+        text = file.read_text("utf-8") if file.is_file() else recorded
+    except UnicodeDecodeError as error:
+        raise InvalidInputError(f"{label} is not UTF-8: {error}") from error
+    return Rules(text, label, _circumstances(project, sha256), quarantine.shelf(project, name))
+
+
+def _circumstances(project: Project, parent: str | None) -> "Circumstances":
+    """Return the time and, where there is a version before, how rows differ from it."""
+    from mlkit.steps.breaches import Circumstances  # pyarrow, which the list does without
+
+    return Circumstances(project.now(), None if parent is None else _compare(project, parent))
+
+
+def _compare(project: Project, parent: str) -> "Callable[[pa.Table], DriftResult | None]":
+    def compare(current: "pa.Table") -> "DriftResult | None":
+        from mlkit.steps import drift, frames  # scipy, which most rules do without
+
+        before = frames.read_parquet(project.data.read(parent))
+        common = [name for name in current.column_names if name in before.column_names]
+        if not common:
+            return None
+        rule = drift.DriftRule.from_settings(project.settings.drift)
+        return drift.compare_tables(before.select(common), current.select(common), rule)
+
+    return compare
 
 
 def write_rules(project: Project, name: str, text: str) -> None:
@@ -81,27 +115,73 @@ def accept(name: str, table: "Tabular", *, roles: Roles, rules: Rules) -> Accept
     """Return the rows with types, rules, profile and warnings.
 
     Raises CheckFailedError with every failure, or InvalidInputError if a named column is missing.
+    Rows that break a rule go to the quarantine, the reasons with them; the rest goes on if the
+    rules say so.
     """
     from mlkit.steps import checks, profile, quality  # pandas, which most other flows do without
 
     need_columns(table.column_names, roles)
     table, warnings = quality.without_infinities(table)
-    table, failures = checks.keyed(table, target=roles.target, time=roles.time)
-    if rules.text is None:
+    schema = None if rules.text is None else checks.from_yaml(rules.text, rules.label)
+    checked = _Checked(table) if schema is None else _checked(table, schema, rules)
+    table, failures = checks.keyed(checked.table, target=roles.target, time=roles.time)
+    if schema is None:
         schema = checks.infer(table, target=roles.target, time=roles.time, entity=roles.entity)
-        text = checks.to_yaml(schema)
     else:
-        text = rules.text
-        schema = checks.from_yaml(text, rules.label)
-        findings = checks.check(table, schema)
+        findings = checks.findings(checked.found, table, schema)
         failures = list(dict.fromkeys([*failures, *findings.failures]))
         warnings += findings.warnings
     if failures:
-        raise _refusal(name, failures, warnings, edit=rules.label if rules.text else None)
+        raise _refusal(name, failures, warnings, rules, checked)
     table = checks.conform(table, schema)
     profiles = profile.describe(table)
+    warnings += _set_aside(name, rules, checked)
     warnings += quality.warnings(table, profiles, target=roles.target, time=roles.time)
-    return Accepted(table, text, [msgspec.to_builtins(p) for p in profiles], tuple(warnings))
+    text = rules.text or checks.to_yaml(schema)
+    described = [msgspec.to_builtins(p) for p in profiles]
+    return Accepted(table, text, described, tuple(warnings), checked.aside)
+
+
+@dataclass(frozen=True)
+class _Checked:
+    """The rows that may go on, the rules that they break, and what of the others is known."""
+
+    table: "Tabular"
+    found: "Sequence[Breach]" = ()
+    aside: dict[str, Any] = field(default_factory=dict)
+    offers: Sequence[new_values.NewValues] = ()
+
+
+def _checked(table: "Tabular", schema: "Schema", rules: Rules) -> _Checked:
+    """Look for rows that break rules, and set them aside where the rules say so."""
+    from mlkit.steps import breaches
+    from mlkit.steps import quarantine as rows
+
+    circumstances = rules.circumstances or breaches.Circumstances()
+    found = list(breaches.find(table, schema, circumstances))
+    mask = rows.failing(found, table.num_rows)
+    if mask is None:
+        return _Checked(table, found)
+    count = int(mask.sum())
+    aside: dict[str, Any] = {"rows": count, "of": table.num_rows}
+    if rules.shelf is not None:
+        aside["file"] = str(rules.shelf(rows.apart(table, found, mask)))
+    offers = new_values.find(table, schema, found)
+    if count < table.num_rows and count <= schema.quarantine * table.num_rows:
+        table = rows.rest(table, mask)
+        found = list(breaches.find(table, schema, circumstances))
+    return _Checked(table, found, aside, offers)
+
+
+def _set_aside(name: str, rules: Rules, checked: _Checked) -> list[str]:
+    """Return what to say of rows that were left out."""
+    if not checked.aside:
+        return []
+    aside = checked.aside
+    where = f" and are in {aside['file']}" if "file" in aside else ""
+    offers = [f"; {offer.in_short}; {offer.remedy(name, rules.label)}" for offer in checked.offers]
+    left = f"quarantine: {aside['rows']:,} of {aside['of']:,} rows break rules{where}; left out"
+    return [left + "".join(offers)]
 
 
 def need_columns(known: list[str], roles: Roles) -> None:
@@ -114,12 +194,22 @@ def need_columns(known: list[str], roles: Roles) -> None:
 
 
 def _refusal(
-    name: str, failures: list[Any], warnings: list[str], *, edit: str | None
+    name: str, failures: list[Any], warnings: list[str], rules: Rules, checked: _Checked
 ) -> CheckFailedError:
     from mlkit.steps import checks  # loaded already by the check
 
-    lines = [f"dataset '{name}' refuses these rows:", *checks.lines(failures)]
-    if edit is not None:
-        lines.append(f"mend the rows, or the rules in {edit}")
-    details = {"dataset": name, "failures": failures, "warnings": warnings}
+    aside, offers = checked.aside, checked.offers
+    head = f"dataset '{name}' refuses these rows:"
+    lines = [" ".join([head, *(offer.in_short for offer in offers[:1])]), *checks.lines(failures)]
+    lines += [offer.remedy(name, rules.label) for offer in offers]
+    details: dict[str, Any] = {"dataset": name, "failures": failures, "warnings": warnings}
+    if offers:
+        details["new_values"] = {offer.column: list(offer.counts) for offer in offers}
+    if "file" in aside:
+        details["quarantine"] = aside["file"]
+        lines.append(
+            f"the {aside['rows']:,} failing rows, with the reasons, are in {aside['file']}"
+        )
+    if rules.text is not None:
+        lines.append(f"mend the rows, or the rules in {rules.label}")
     return CheckFailedError("\n".join(lines), details)

@@ -8,7 +8,7 @@ import msgspec
 
 from mlkit import names
 from mlkit.errors import CheckFailedError, ConflictError, InvalidInputError
-from mlkit.flows import acceptance, scratch, sources, versioning
+from mlkit.flows import acceptance, quarantine, scratch, sources, versioning
 from mlkit.flows.acceptance import Roles
 from mlkit.flows.fetched import BytesRead, Fetching, Ready
 from mlkit.flows.file_source import FileSource
@@ -89,11 +89,17 @@ def add_table(project: Project, name: str, table: "Tabular", *, origin: Origin) 
         return versioning.keep(project, name, roles, accepted=accepted, origin=origin)
 
 
-def validate(project: Project, name: str, source: Path | Source | None = None) -> Validated:
-    """Check ``source`` as the next version of ``name`` without adding it; raises like ``add``."""
+def validate(
+    project: Project, name: str, source: Path | Source | None = None, *, aside: Path | None = None
+) -> Validated:
+    """Check ``source`` as the next version of ``name`` without adding it; raises like ``add``.
+
+    Rows that break a rule are written to ``aside``, if that is given.
+    """
     with project.read() as s:
         datasets.get(s, name)
-    rules = acceptance.read_rules(project, name)
+    shelf = None if aside is None else quarantine.shelf_at(aside)
+    rules = dataclasses.replace(acceptance.read_rules(project, name), shelf=shelf)
     roles = _roles(project, name, Roles())
     with scratch.shared(project, name) as folder:
         ready = sources.ready(project, name, _source(project, name, source), folder)

@@ -48,6 +48,7 @@ _GITIGNORE = """\
 /artifacts/
 /log/
 /backups/
+/quarantine/
 __pycache__/
 """
 

@@ -121,12 +121,18 @@ def _add_version(
         source=origin.source,
         source_sha256=origin.sha256,
         parents=list(origin.parents),
-        transformation=origin.transformation,
+        transformation=_made(origin, accepted),
         warnings=list(accepted.warnings),
         created_at=project.now(),
     )
     s.add(version)
     return version
+
+
+def _made(origin: Origin, accepted: Accepted) -> dict[str, Any]:
+    """Return how the rows were made, the rows that were left out included."""
+    aside = {"quarantine": accepted.aside} if accepted.aside else {}
+    return {**origin.transformation, **aside}
 
 
 def _record(project: Project, s: Session, version: DatasetVersion) -> None:

@@ -1,36 +1,34 @@
 """What the rows of a dataset must be like: rules inferred once, edited by hand, checked for ever.
 
-The rules are a pandera schema; its YAML form is ``rules``' business.
+Which rows break which rule is found in ``breaches``; here it becomes what a person is told. The
+YAML form of the rules is ``rules``' business.
 """
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
 import msgspec
 import numpy as np
 import pandas as pd
-import pandera.pandas as pandera
 import pyarrow as pa
 import pyarrow.compute as pc
-from pandera import errors
 
-from mlkit.steps import casts
+from mlkit.steps import breaches, casts
+from mlkit.steps.breaches import Breach, Circumstances
+from mlkit.steps.inference import infer
 from mlkit.steps.revised_table import Change, RevisedTable, revise
-from mlkit.steps.rules import DTYPES, arrow_type, from_yaml, to_yaml
+from mlkit.steps.rules import from_yaml, to_yaml
+from mlkit.steps.schema import Schema, types
 from mlkit.steps.tabular import Tabular
 
-__all__ = ["Example", "Failure", "Findings", "check", "conform", "from_yaml", "infer", "to_yaml"]
+__all__ = [
+    "Circumstances", "Example", "Failure", "Findings", "check", "conform", "from_yaml", "infer",
+    "to_yaml", "types",
+]  # fmt: skip
 
-MAX_CATEGORIES = 20
 _EXAMPLES = 5
 _SHOWN = 20
-_FRAME_TYPES = {
-    casts.INTEGER: pd.Int64Dtype(),
-    casts.BOOLEAN: pd.BooleanDtype(),
-    casts.TEXT: pd.StringDtype("pyarrow"),
-}
 
 
 class Example(msgspec.Struct, frozen=True):
@@ -41,7 +39,7 @@ class Example(msgspec.Struct, frozen=True):
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """One rule that ``count`` rows of a column break."""
+    """One rule that ``count`` rows of a column break; 0 if it is about no rows but the whole."""
 
     column: str
     rule: str
@@ -56,53 +54,35 @@ class Findings(msgspec.Struct, frozen=True):
     warnings: tuple[str, ...] = ()
 
 
-def infer(
-    table: Tabular,
-    *,
-    target: str | None = None,
-    time: str | None = None,
-    entity: str | None = None,
-) -> pandera.DataFrameSchema:
-    """Return the rules that a first version suggests.
-
-    Types; nulls only where some were seen; numbers within the seen range widened by its own span
-    on each side, never below 0 if nothing was; the seen values of a text column if there are at
-    most 20 of them and each comes twice on average. The time column must have no gaps; it and the
-    entity column grow, so they have no range and no list.
-    """
-    columns = {}
-    for name in table.column_names:
-        column = table.column(name)
-        rules = [] if name in (time, entity) else list(_rules(column, is_target=name == target))
-        columns[name] = pandera.Column(
-            None if column.null_count == len(column) else DTYPES[column.type],
-            checks=rules,
-            nullable=column.null_count > 0 and name != time,
-        )
-    return _schema(columns)
-
-
-def check(table: Tabular, schema: pandera.DataFrameSchema) -> Findings:
+def check(table: Tabular, schema: Schema, circumstances: Circumstances | None = None) -> Findings:
     """Return every rule of ``schema`` that the rows of a canonical table break."""
-    extra = [name for name in table.column_names if name not in schema.columns]
-    failures = list(_absent(table, schema))
-    if schema.strict is True:
-        failures += [Failure(name, "column_known", table.num_rows) for name in extra]
-        extra = []
-    fitting, misfits = _cast(table.select(table.column_names), schema)
-    failures += misfits
-    failures += _broken(fitting, schema)
-    warnings = [f"new_column: '{name}' is not in the schema; kept, unchecked" for name in extra]
+    found = breaches.find(table, schema, circumstances or Circumstances())
+    return findings(found, table, schema)
+
+
+def findings(found: Iterable[Breach], table: Tabular, schema: Schema) -> Findings:
+    """Return what to say of breaches: those of level ``warn`` are warnings."""
+    failures, warnings = [], []
+    for breach in found:
+        failure = _failure(breach)
+        if breach.refuses:
+            failures.append(failure)
+        else:
+            warnings.append(f"rule_broken: {_line(failure)}")
+    if not schema.strict:
+        extra = [name for name in table.column_names if name not in schema.columns]
+        warnings += [f"new_column: '{n}' is not in the schema; kept, unchecked" for n in extra]
     return Findings(tuple(failures), tuple(warnings))
 
 
-def conform(table: Tabular, schema: pandera.DataFrameSchema) -> Tabular:
+def conform(table: Tabular, schema: Schema) -> Tabular:
     """Return a table that passed ``check`` with the types and the column order of ``schema``."""
     present = table.column_names
     inside = set(present)
     known = [name for name in schema.columns if name in inside]
+    names = list(dict.fromkeys([*known, *present]))
     changes = {name: _to(kind) for name, kind in types(schema).items() if name in inside}
-    return RevisedTable(table, list(dict.fromkeys([*known, *present])), changes)
+    return RevisedTable(table, names, changes)
 
 
 def _to(kind: pa.DataType) -> Change:
@@ -110,100 +90,16 @@ def _to(kind: pa.DataType) -> Change:
     return lambda column: casts.cast(column, kind).column
 
 
-def _rules(column: Any, *, is_target: bool) -> Iterator[pandera.Check]:
-    if column.type in (casts.INTEGER, casts.NUMBER):
-        bounds = _bounds(column)
-        if bounds is not None:
-            yield pandera.Check.in_range(*bounds)
-    if column.type == casts.TEXT:
-        values = sorted(pc.unique(column.drop_null()).to_pylist())
-        few = len(values) <= MAX_CATEGORIES and 2 * len(values) <= len(column)
-        if values and (few or (is_target and len(values) <= MAX_CATEGORIES)):
-            yield pandera.Check.isin(values)
+def _failure(breach: Breach) -> Failure:
+    examples = tuple(Example(row + 1, plain(value)) for row, value in breach.first)
+    if breach.said is not None:
+        examples = (Example(None, plain(breach.said)),)
+    return Failure(", ".join(breach.columns) or "(all columns)", shorten(breach.rule.label),
+                   breach.total, examples)  # fmt: skip
 
 
-def _bounds(column: Any) -> tuple[float, float] | None:
-    """Return the widened range, or None for a column that gives no scale (constant, huge, ids)."""
-    edges = pc.min_max(column)
-    low, high = edges["min"].as_py(), edges["max"].as_py()
-    if low is None or low == high:
-        return None
-    span = high - low
-    wide = (max(low - span, 0) if low >= 0 else low - span, high + span)
-    if not all(abs(edge) < 2**63 for edge in wide):
-        return None
-    digits = 3 - math.floor(math.log10(span))  # of the span: enough, and pleasant to read
-    return wide if isinstance(span, int) else (round(wide[0], digits), round(wide[1], digits))
-
-
-def _absent(table: Tabular, schema: pandera.DataFrameSchema) -> Iterator[Failure]:
-    present = set(table.column_names)
-    for name, column in schema.columns.items():
-        if name not in present and column.required:
-            yield Failure(name, "column_present", table.num_rows)
-
-
-def _cast(table: pa.Table, schema: pandera.DataFrameSchema) -> tuple[pa.Table, list[Failure]]:
-    """Return the table in the schema's types without the columns that do not fit, and these."""
-    wanted = types(schema)
-    columns = dict(zip(table.column_names, table.columns, strict=True))
-    failures = []
-    for name in [name for name in wanted if name in columns]:
-        result = casts.cast(columns[name], wanted[name], examples=_EXAMPLES)
-        if result.misfits:
-            failures.append(_misfitting(name, wanted[name], result))
-            del columns[name]
-        else:
-            columns[name] = result.column
-    return pa.table(columns), failures
-
-
-def _misfitting(name: str, wanted: pa.DataType, result: casts.Cast) -> Failure:
-    examples = tuple(Example(row + 1, plain(value)) for row, value in result.misfits)
-    return Failure(name, f"type({casts.NAMES[wanted]})", result.misfit_count, examples)
-
-
-def _broken(table: pa.Table, schema: pandera.DataFrameSchema) -> list[Failure]:
-    """Let pandera check all but presence and types."""
-    present = set(table.column_names)
-    names = [name for name in schema.columns if name in present]
-    unique = [name for name in schema.unique or [] if name in names]
-    rest = _schema(
-        {name: _untyped(schema.columns[name]) for name in names},
-        checks=schema.checks,
-        unique=unique or None,
-    )
-    frame = table.select(names).to_pandas(types_mapper=_FRAME_TYPES.get)
-    try:
-        rest.validate(frame, lazy=True)
-    except errors.SchemaErrors as broken:
-        return _grouped(broken.failure_cases)
-    return []
-
-
-def _schema(columns: dict[str, pandera.Column], **options: Any) -> pandera.DataFrameSchema:
-    return pandera.DataFrameSchema(columns, **options)
-
-
-def _untyped(column: pandera.Column) -> pandera.Column:
-    return pandera.Column(
-        None, checks=column.checks, nullable=column.nullable, unique=column.unique
-    )
-
-
-def _grouped(cases: pd.DataFrame) -> list[Failure]:
-    failures = []
-    cases = cases.assign(column=cases["column"].fillna("(all columns)"))
-    for (column, rule), group in cases.groupby(["column", "check"], sort=False, dropna=False):
-        head = zip(group["index"].head(_EXAMPLES), group["failure_case"], strict=False)
-        examples = tuple(
-            Example(None if pd.isna(row) else int(row) + 1, plain(value)) for row, value in head
-        )
-        failures.append(Failure(str(column), _shorten(str(rule)), len(group), examples))
-    return failures
-
-
-def _shorten(rule: str) -> str:
+def shorten(rule: str) -> str:
+    """Return the name of a rule as it fits into a line."""
     return rule if len(rule) <= 200 else f"{rule[:197]}..."
 
 
@@ -220,21 +116,22 @@ def plain(value: Any) -> str | int | float | bool | None:
 
 def lines(failures: Sequence[Failure]) -> list[str]:
     """Return a line for each failure, at most twenty, with the first rows that break the rule."""
-    shown = [
-        f"  {f.column!r}: {f.rule} broken in {f.count} rows{_rows(f)}" for f in failures[:_SHOWN]
-    ]
+    shown = [f"  {_line(failure)}" for failure in failures[:_SHOWN]]
     return [*shown, f"  and {len(failures) - _SHOWN} more"] if len(failures) > _SHOWN else shown
 
 
-def _rows(failure: Failure) -> str:
-    rows = [f"{e.value!r} in row {e.row}" for e in failure.examples if e.row is not None]
-    return f", first {', '.join(rows[:3])}" if rows else ""
+def _line(failure: Failure) -> str:
+    """Return which rule is broken, where and how often.
 
-
-def types(schema: pandera.DataFrameSchema) -> dict[str, pa.DataType]:
-    """Return the type that the schema demands of each column that has one."""
-    known = {name: arrow_type(column.dtype) for name, column in schema.columns.items()}
-    return {name: kind for name, kind in known.items() if kind is not None}
+    >>> _line(Failure("age", "in_range(0, 80)", 2, (Example(3, 99), Example(8, -1))))
+    "'age': in_range(0, 80) broken in 2 rows, first 99 in row 3, -1 in row 8"
+    """
+    what = f"{failure.column!r}: {failure.rule} broken"
+    said = [str(e.value) for e in failure.examples if e.row is None]
+    if said:
+        return f"{what}: {said[0]}"
+    rows = [f"{e.value!r} in row {e.row}" for e in failure.examples]
+    return f"{what} in {failure.count} rows" + (f", first {', '.join(rows[:3])}" if rows else "")
 
 
 def keyed(table: Tabular, *, target: str | None, time: str | None) -> tuple[Tabular, list[Failure]]:
@@ -250,7 +147,7 @@ def keyed(table: Tabular, *, target: str | None, time: str | None) -> tuple[Tabu
     column = table.column(time)
     result = casts.cast(column, casts.TIME, examples=_EXAMPLES)
     if result.misfits:
-        failures.append(_misfitting(time, casts.TIME, result))
+        failures.append(_failure(breaches.misfitting(time, casts.TIME, column, result)))
     elif column.null_count:
         rows = pc.indices_nonzero(pc.is_null(column))
         examples = tuple(Example(row + 1, None) for row in rows[:_EXAMPLES].to_pylist())

@@ -1,25 +1,32 @@
 """The YAML form of a schema: what the user edits, read with care and written for reading."""
 
-import difflib
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
 
-import pandera.pandas as pandera
 import pyarrow as pa
 import yaml
-from pandera import errors
-from pandera.io import pandas_io
 
 from mlkit.errors import InvalidInputError
-from mlkit.steps import casts
+from mlkit.steps import arguments, casts, expressions, spelling
+from mlkit.steps.schema import (
+    CHECK,
+    DTYPES,
+    FRESH,
+    KEY,
+    MAX_DRIFT,
+    MAX_MISSING,
+    MONOTONE,
+    NOT_NULLABLE,
+    ROWS,
+    UNIQUE,
+    UNIQUE_TOGETHER,
+    VALUE_RULES,
+    ColumnRules,
+    Level,
+    Rule,
+    Schema,
+)
 
-DTYPES = {
-    casts.INTEGER: "Int64",
-    casts.NUMBER: "float64",
-    casts.BOOLEAN: "boolean",
-    casts.TEXT: "string[pyarrow]",
-    casts.TIME: "datetime64[us, UTC]",
-}
 _WORDS = {
     "int": casts.INTEGER,
     "uint": casts.INTEGER,
@@ -33,44 +40,54 @@ _WORDS = {
     "datetime": casts.TIME,
     "timestamp": casts.TIME,
 }
-_COLUMN_KEYS = (
-    "dtype", "nullable", "required", "unique", "title", "description", "checks",
+_OWN: Final = (MAX_MISSING, MONOTONE, FRESH, MAX_DRIFT)
+_COLUMN_RULES: Final = ("nullable", "unique", *_OWN, *VALUE_RULES)
+_COLUMN_KEYS: Final = (
+    "dtype", "required", "title", "description", "checks", "warn", *_COLUMN_RULES,
 )  # fmt: skip
-_CHECKS = (
-    "in_range", "isin", "notin", "equal_to", "not_equal_to", "greater_than", "less_than",
-    "greater_than_or_equal_to", "less_than_or_equal_to", "str_matches", "str_contains",
-    "str_startswith", "str_endswith", "str_length", "unique_values_eq",
+_TAGS: Final = (
+    "name", "coerce", "regex", "report_duplicates", "drop_invalid_rows", "default", "metadata",
 )  # fmt: skip
-_SCHEMA_KEYS = (
-    "schema_type", "version", "api", "columns", "checks", "unique", "strict", "name", "title",
-    "description", "index", "coerce", "dtype", "ordered", "metadata", "dataframe_library",
+_RULES: Final = ("checks", "unique", "keys", ROWS, MAX_DRIFT)
+_SCHEMA_KEYS: Final = ("columns", "strict", "quarantine", "warn", *_RULES)
+_SCHEMA_TAGS: Final = (
+    "schema_type", "version", "api", "name", "title", "description", "index", "coerce", "dtype",
+    "ordered", "metadata", "dataframe_library", "report_duplicates", "unique_column_names",
+    "add_missing_columns", "drop_invalid_rows",
 )  # fmt: skip
-_REFUSALS = (errors.SchemaDefinitionError, errors.SchemaInitError, errors.SchemaError)
 _HEAD = """\
 # What every later version of this dataset must be like. Edit freely; it is yours.
 # A column: dtype (Int64, float64, boolean, string, datetime), nullable, required, unique, and
 # rules: in_range, isin, notin, greater_than, less_than, str_matches, str_length, ...
+# max_missing: 0.05, monotone: increasing, fresh: 2d (newest time), max_drift: 0.2.
+# Beside 'columns:', of whole rows and of all: checks: ["end >= start"], keys: [[order, line]],
+# rows: {min_value: 100}, max_drift: 0.2, quarantine: 0.01 (set aside up to 1 % failing rows).
+# A rule under 'warn:' (of a column, or of the whole) warns and refuses nothing.
 """
 
 
-def to_yaml(schema: pandera.DataFrameSchema) -> str:
-    """Return the schema as the text that a user edits."""
-    return f"{_HEAD}{schema.to_yaml()}"
+def to_yaml(schema: Schema) -> str:
+    """Return the schema as the text that a user edits; without rules of ours, pandera's form."""
+    tree = {"schema_type": "dataframe", "api": "pandas", **_tree(schema)}
+    return _HEAD + yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
 
 
-def from_yaml(text: str, origin: str) -> pandera.DataFrameSchema:
+def from_yaml(text: str, origin: str) -> Schema:
     """Return the schema in ``text``; raises InvalidInputError with ``origin`` and the place."""
     tree = _parse(text, origin)
-    for name, body in tree["columns"].items():
-        _check_column(name, body, origin)
-    columns = {str(name): _normal(name, body, origin) for name, body in tree["columns"].items()}
-    try:
-        schema: pandera.DataFrameSchema = pandas_io.deserialize_schema(  # type: ignore[no-untyped-call]  # pandera's io is untyped
-            {**tree, "columns": columns}
-        )
-    except (TypeError, ValueError, KeyError, AttributeError, *_REFUSALS) as error:
-        raise InvalidInputError(f"{origin}: {str(error)[:300]}") from error
-    return schema
+    columns = {
+        str(name): _column(body, f"{origin}, column '{name}'")
+        for name, body in tree["columns"].items()
+    }
+    everywhere = _old_checks(tree, f"{origin}: checks")
+    columns = {
+        name: ColumnRules(c.dtype, c.required, (*c.rules, *everywhere))
+        for name, c in columns.items()
+    }
+    rules = _rules(tree, columns, "error", origin)
+    rules += _rules(_part(tree, "warn", _RULES, origin), columns, "warn", f"{origin}, warn")
+    strict = tree.get("strict") is True
+    return Schema(columns, tuple(rules), strict, _quarantine(tree.get("quarantine"), origin))
 
 
 def arrow_type(dtype: object) -> pa.DataType | None:
@@ -92,9 +109,8 @@ def _parse(text: str, origin: str) -> dict[str, Any]:
         raise InvalidInputError(f"{origin} is not valid YAML: {_place(error)}") from error
     if not isinstance(tree, dict) or not isinstance(tree.get("columns"), dict):
         raise InvalidInputError(f"{origin} has no 'columns:' with a name and rules for each column")
-    for key in tree:
-        _known(str(key), _SCHEMA_KEYS, f"{origin}: '{key}'")
-    return {**tree, "coerce": False, "index": None}
+    _known(tree, _SCHEMA_KEYS, _SCHEMA_TAGS, f"{origin}:")
+    return tree
 
 
 def _place(error: yaml.YAMLError) -> str:
@@ -103,40 +119,204 @@ def _place(error: yaml.YAMLError) -> str:
     return f"line {mark.line + 1}: {problem}" if mark is not None else str(problem)
 
 
-def _check_column(name: object, body: object, origin: str) -> None:
+def _known(tree: Mapping[Any, Any], words: Sequence[str], tags: Sequence[str], where: str) -> None:
+    for key in tree:
+        if key not in words and key not in tags:
+            hint = spelling.hint(str(key), words)
+            raise InvalidInputError(f"{where} '{key}' is not a rule; {hint}")
+
+
+def _part(tree: Mapping[str, Any], key: str, words: Sequence[str], where: str) -> Mapping[str, Any]:
+    """Return a mapping inside another, none being an empty one."""
+    body = tree.get(key)
+    if body is None:
+        return {}
     if not isinstance(body, dict):
-        raise InvalidInputError(f"{origin}, column '{name}': expected rules such as 'dtype: Int64'")
-    tags = ("coerce", "regex", "report_duplicates", "drop_invalid_rows", "default", "metadata")
-    for key in body:
-        _known(str(key), (*_COLUMN_KEYS, *_CHECKS, *tags), f"{origin}, column '{name}': '{key}'")
-    checks = body.get("checks") or {}
-    names = checks if isinstance(checks, dict) else [_check_name(check) for check in checks]
-    for check in names:
-        _known(str(check), _CHECKS, f"{origin}, column '{name}': '{check}'")
+        raise InvalidInputError(f"{where}: '{key}:' expects rules such as '{words[-1]}'")
+    _known(body, words, (), f"{where}, {key}:")
+    return body
 
 
-def _check_name(check: object) -> str:
-    options = check.get("options", {}) if isinstance(check, dict) else {}
-    return str(options.get("check_name", check))
-
-
-def _known(word: str, words: tuple[str, ...], where: str) -> None:
-    if word not in words:
-        near = difflib.get_close_matches(word, words, n=1)
-        hint = f"did you mean '{near[0]}'" if near else f"known: {', '.join(words)}"
-        raise InvalidInputError(f"{where} is not a rule; {hint}")
-
-
-def _normal(name: object, body: Mapping[str, Any], origin: str) -> dict[str, Any]:
-    """Return the column's rules with the dtype spelled as ours, for nothing is coerced here."""
-    kept = {key: value for key, value in body.items() if key not in ("coerce", "regex", "default")}
+def _column(body: object, where: str) -> ColumnRules:
+    if not isinstance(body, dict):
+        raise InvalidInputError(f"{where}: expected rules such as 'dtype: Int64'")
+    _known(body, _COLUMN_KEYS, _TAGS, f"{where}:")
     word = body.get("dtype")
-    if word is None:
-        return kept
     kind = arrow_type(word)
-    if kind is None:
-        raise InvalidInputError(
-            f"{origin}, column '{name}': dtype '{word}' is unknown; "
-            f"use one of {', '.join(DTYPES.values())}"
-        )
-    return {**kept, "dtype": DTYPES[kind]}
+    if word is not None and kind is None:
+        listed = ", ".join(DTYPES.values())
+        raise InvalidInputError(f"{where}: dtype '{word}' is unknown; use one of {listed}")
+    soft = _part(body, "warn", _COLUMN_RULES, where)
+    rules = [*_column_rules(body, kind, "error", where)]
+    rules += _column_rules(soft, kind, "warn", f"{where}, warn")
+    if "nullable" not in body and "nullable" not in soft:
+        rules.insert(0, Rule(NOT_NULLABLE))  # as in pandera
+    return ColumnRules(
+        None if kind is None else DTYPES[kind], bool(body.get("required", True)), tuple(rules)
+    )
+
+
+def _column_rules(
+    body: Mapping[str, Any], kind: pa.DataType | None, level: Level, where: str
+) -> Iterator[Rule]:
+    for key, name in (("nullable", NOT_NULLABLE), ("unique", UNIQUE)):
+        value = body.get(key)
+        if value not in (True, False, None):
+            raise InvalidInputError(f"{where}: '{key}' is true or false, not {value!r}")
+        if value is (key == "unique"):
+            yield Rule(name, level=level)
+    for name in VALUE_RULES:
+        if name in body:
+            yield arguments.read(name, body[name], kind, level, where)
+    yield from _listed(body.get("checks"), kind, level, where)
+    for name in _OWN:
+        if body.get(name) is not None:
+            yield arguments.read_own(name, body[name], kind, level, where)
+
+
+def _listed(checks: object, kind: pa.DataType | None, level: Level, where: str) -> Iterator[Rule]:
+    """Yield the rules under ``checks:``, the older forms of pandera."""
+    for name, value in _pairs(checks, where):
+        if name not in VALUE_RULES:
+            hint = spelling.hint(name, VALUE_RULES)
+            raise InvalidInputError(f"{where}: '{name}' is not a rule; {hint}")
+        yield arguments.read(name, value, kind, level, where)
+
+
+def _pairs(checks: object, where: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(checks, dict):
+        yield from ((str(name), value) for name, value in checks.items())
+    elif isinstance(checks, list):
+        for check in checks:
+            options = check.get("options") if isinstance(check, dict) else None
+            name = options.get("check_name") if isinstance(options, dict) else check
+            yield str(name), check
+    elif checks is not None:
+        raise InvalidInputError(f"{where}: 'checks' expects rules by name")
+
+
+def _old_checks(tree: Mapping[str, Any], where: str) -> tuple[Rule, ...]:
+    """Return pandera's checks of a whole frame: they are rules of every column."""
+    checks = tree.get("checks")
+    old = checks if isinstance(checks, dict) else [c for c in checks or [] if isinstance(c, dict)]
+    return tuple(_listed(old, None, "error", where))
+
+
+def _rules(
+    tree: Mapping[str, Any], columns: Mapping[str, ColumnRules], level: Level, where: str
+) -> list[Rule]:
+    """Return the rules about whole rows and about the whole."""
+    rules = []
+    checks = tree.get("checks")
+    for text in [checks] if isinstance(checks, str) else checks or []:
+        if isinstance(text, str):
+            _check_text(text, columns, where)
+            rules.append(Rule(CHECK, {"text": text}, level))
+    unique = _names(tree.get("unique"), columns, f"{where}: unique")
+    if unique:
+        rules.append(Rule(UNIQUE_TOGETHER, {"columns": unique}, level))
+    keys = tree.get("keys")
+    for key in _as_list(keys, f"{where}: keys"):
+        names = _names(key, columns, f"{where}: keys")
+        rules.append(Rule(KEY, {"columns": names}, level))
+    rules += arguments.read_whole(tree, level, where)
+    return rules
+
+
+def _check_text(text: str, columns: Mapping[str, ColumnRules], where: str) -> None:
+    """Raise InvalidInputError if ``text`` is no rule about these columns."""
+    try:
+        named = expressions.columns_of(text)
+        for name in named:
+            if name not in columns:
+                hint = spelling.hint(name, list(columns))
+                raise InvalidInputError(f"'{text}': there is no column '{name}'; {hint}")
+        if all(columns[name].dtype for name in named):
+            kinds = {name: arrow_type(columns[name].dtype) for name in named}
+            expressions.compile_text(text, {n: expressions.KINDS[k] for n, k in kinds.items()})
+    except InvalidInputError as error:
+        raise InvalidInputError(f"{where}: checks: {error}") from error
+
+
+def _as_list(value: object, where: str) -> list[Any]:
+    if value is None:
+        return []
+    if isinstance(value, list):
+        return value
+    raise InvalidInputError(f"{where} expects a list such as [[order, line]], not {value!r}")
+
+
+def _names(value: object, columns: Mapping[str, ColumnRules], where: str) -> list[str]:
+    listed = [value] if isinstance(value, str) else _as_list(value, where)
+    for name in listed:
+        if str(name) not in columns:
+            hint = spelling.hint(str(name), list(columns))
+            raise InvalidInputError(f"{where}: there is no column '{name}'; {hint}")
+    return [str(name) for name in listed]
+
+
+def _quarantine(value: object, origin: str) -> float:
+    if value in (None, False):
+        return 0.0
+    if isinstance(value, bool):
+        return 1.0
+    if isinstance(value, int | float) and 0 < value <= 1:
+        return float(value)
+    raise InvalidInputError(
+        f"{origin}: 'quarantine' is the largest share of rows to set aside, such as 0.01, "
+        f"not {value!r}"
+    )
+
+
+def _tree(schema: Schema) -> dict[str, Any]:
+    """Return what ``from_yaml`` reads as ``schema``."""
+    tree: dict[str, Any] = {"columns": {n: _column_tree(c) for n, c in schema.columns.items()}}
+    tree |= _whole_tree([rule for rule in schema.rules if rule.level == "error"])
+    soft = _whole_tree([rule for rule in schema.rules if rule.level == "warn"])
+    if soft:
+        tree["warn"] = soft
+    if schema.strict:
+        tree["strict"] = True
+    if schema.quarantine:
+        tree["quarantine"] = schema.quarantine
+    return tree
+
+
+def _column_tree(column: ColumnRules) -> dict[str, Any]:
+    tree: dict[str, Any] = {} if column.dtype is None else {"dtype": column.dtype}
+    names = {rule.name for rule in column.rules}
+    if NOT_NULLABLE not in names:
+        tree["nullable"] = True
+    if not column.required:
+        tree["required"] = False
+    hard = [rule for rule in column.rules if rule.level == "error"]
+    tree |= dict(_written(rule) for rule in hard if rule.name != NOT_NULLABLE)
+    soft = dict(_written(rule) for rule in column.rules if rule.level == "warn")
+    return {**tree, "warn": soft} if soft else tree
+
+
+def _whole_tree(rules: Sequence[Rule]) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for rule in rules:
+        if rule.name == CHECK:
+            tree.setdefault("checks", []).append(rule.arguments["text"])
+        elif rule.name == KEY:
+            tree.setdefault("keys", []).append(rule.arguments["columns"])
+        elif rule.name == UNIQUE_TOGETHER:
+            tree["unique"] = rule.arguments["columns"]
+        else:
+            name, value = _written(rule)
+            tree[name] = value
+    return tree
+
+
+def _written(rule: Rule) -> tuple[str, Any]:
+    """Return the key and the value of a rule in YAML."""
+    if rule.name == NOT_NULLABLE:
+        return "nullable", False
+    if rule.name == UNIQUE:
+        return "unique", True
+    plain = [*rule.arguments.values()]
+    short = len(plain) == 1 and rule.name not in (ROWS, "str_length")
+    value: Any = plain[0] if short else dict(rule.arguments)
+    return rule.name, {**value, "options": rule.options} if rule.options and not short else value

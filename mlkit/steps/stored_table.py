@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mlkit.errors import InvalidInputError
-from mlkit.steps.tabular import Tabular
+from mlkit.steps.tabular import Tabular, regrouped
 
 IN_MEMORY_BYTES = 32 << 20  # a smaller table is not worth a file
 _GROUP_BYTES = 16 << 20
@@ -43,17 +43,9 @@ class StoredTable:
 
     def pieces(self, rows: int) -> Iterator[pa.Table]:
         """Yield the rows, ``rows`` at a time."""
-        held: list[pa.Table] = []
-        count = 0
-        for batch in self._file.iter_batches(_BATCH_ROWS, use_threads=False):
-            table = pa.Table.from_batches([batch]).rename_columns(self.column_names)
-            while count + table.num_rows >= rows:
-                yield pa.concat_tables([*held, table.slice(0, rows - count)])
-                table, held, count = table.slice(rows - count), [], 0
-            held.append(table)
-            count += table.num_rows
-        if count:
-            yield pa.concat_tables(held)
+        batches = self._file.iter_batches(_BATCH_ROWS, use_threads=False)
+        tables = (pa.Table.from_batches([batch]) for batch in batches)
+        return regrouped((table.rename_columns(self.column_names) for table in tables), rows)
 
 
 def keep(batches: Iterable[pa.Table], scratch: Path, label: object) -> Tabular:

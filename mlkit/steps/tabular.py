@@ -4,7 +4,7 @@ What checks, profiles and compares rows asks for no more than this, so that it c
 one column whatever the table weighs.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Protocol, cast
 
 import pyarrow as pa
@@ -46,3 +46,22 @@ def pieces(table: Tabular, rows: int) -> Iterator[pa.Table]:
         return
     for start in range(0, table.num_rows or 1, rows):
         yield table.slice(start, rows)
+
+
+def regrouped(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
+    """Yield the rows of ``tables``, ``rows`` at a time; the last piece may be smaller.
+
+    >>> [piece.num_rows for piece in regrouped([pa.table({"a": [1, 2]})] * 2, 3)]
+    [3, 1]
+    """
+    held: list[pa.Table] = []
+    count = 0
+    for each in tables:
+        table = each
+        while count + table.num_rows >= rows:
+            yield pa.concat_tables([*held, table.slice(0, rows - count)])
+            table, held, count = table.slice(rows - count), [], 0
+        held.append(table)
+        count += table.num_rows
+    if count:
+        yield pa.concat_tables(held)

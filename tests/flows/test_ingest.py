@@ -37,8 +37,9 @@ def _add(project: Project, file: Path) -> ingest.Added:
 
 
 def _traces(project: Project) -> set[Path]:
-    """Return every file of the project but the database, its journal and the locks."""
+    """Return every file but the database, its journal, the locks and the quarantine."""
     files = {path.relative_to(project.root) for path in project.root.rglob("*") if path.is_file()}
+    files = {file for file in files if file.parts[0] != "quarantine"}
     return {file for file in files if file.parts[:2] != (".mlkit", "locks") and file.stem != "ml"}
 
 

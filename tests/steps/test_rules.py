@@ -53,7 +53,10 @@ def test_a_type_may_be_written_in_plain_words(word: str, kind: pa.DataType) -> N
         ("columns: {a: {nulable: true}}", r"'nulable' is not a rule; did you mean 'nullable'"),
         ("columns: {a: {in_rnge: {}}}", r"'in_rnge' is not a rule; did you mean 'in_range'"),
         ("columns: {a: {checks: {exec: 1}}}", r"'exec' is not a rule"),
-        ("columns: {a: {in_range: {min_value: 1}}}", r"x.yaml: "),
+        (
+            "columns: {a: {in_range: {min_value: 1}}}",
+            r"column 'a', in_range: 'max_value' is missing",
+        ),
         ("colums: {}\ncolumns: {a: {}}", r"'colums' is not a rule; did you mean 'columns'"),
     ],
 )
@@ -77,7 +80,108 @@ def test_a_rule_that_a_user_writes_is_applied() -> None:
     }
 
 
-def test_the_first_lines_tell_the_user_what_may_be_written(tmp_path: Path) -> None:
-    text = rules.to_yaml(pandera.DataFrameSchema({"a": pandera.Column("Int64")}))
+def test_the_first_lines_tell_the_user_what_may_be_written() -> None:
+    text = rules.to_yaml(checks.infer(MIXED))
     assert text.startswith("# What every later version")
     assert "str_length" in text
+
+
+def test_a_file_that_pandera_wrote_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "theirs.yaml"
+    check = pandera.Check
+    theirs = pandera.DataFrameSchema(
+        {
+            "a": pandera.Column("Int64", [check.in_range(1, 9, include_max=False)], unique=True),
+            "b": pandera.Column("float64", [check.gt(3, raise_warning=True), check.le(8)]),
+            "s": pandera.Column("string", [check.str_matches("^a"), check.str_length(1, 3)]),
+            "o": pandera.Column(required=False, nullable=True),
+        },
+        checks=[check.ne(5)],
+        unique=["a", "b"],
+        strict=True,
+    )
+    for minimal in (True, False):
+        theirs.to_yaml(file, minimal=minimal)
+        schema = rules.from_yaml(file.read_text(), "theirs.yaml")
+        assert schema.strict
+        assert [rule.label for rule in schema.columns["a"].rules] == [
+            "not_nullable", "field_uniqueness", "in_range(1, 9)", "not_equal_to(5)",
+        ]  # fmt: skip
+        assert [(r.label, r.level) for r in schema.columns["b"].rules[1:3]] == [
+            ("greater_than(3)", "warn"), ("less_than_or_equal_to(8)", "error"),
+        ]  # fmt: skip
+        assert not schema.columns["o"].required
+        assert [rule.label for rule in schema.rules] == ["multiple_fields_uniqueness"]
+
+
+WHOLE = """
+columns:
+  id: {dtype: Int64, unique: true}
+  line: {dtype: Int64, nullable: true, max_missing: 0.5}
+  start: {dtype: datetime, monotone: increasing, fresh: 2d}
+  end: {dtype: datetime, nullable: true}
+  price: {dtype: number, max_drift: 0.3, greater_than: 0, warn: {less_than: 5}}
+checks: ["end >= start", "price * line < 100"]
+keys: [[id, line]]
+rows: {min_value: 2, max_value: 4}
+max_drift: 0.5
+quarantine: 0.25
+strict: true
+warn: {rows: {max_value: 3}, checks: ["line != 0"]}
+"""
+
+
+def test_what_pandera_has_no_words_for_lives_beside_it_in_the_same_file() -> None:
+    schema = rules.from_yaml(WHOLE, "x.yaml")
+    again = rules.from_yaml(rules.to_yaml(schema), "x.yaml")
+    assert again == schema
+    assert schema.quarantine == 0.25
+    assert {rule.label for rule in schema.rules if rule.level == "warn"} == {
+        "rows(None, 3)", "line != 0",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        ("checks: ['ennd >= start']", "x.yaml: checks: 'ennd >= start': there is no column 'ennd'; "
+                                      "did you mean 'end'"),
+        ("checks: ['end >= plan']", r"a time \('end'\) cannot be compared with a text \('plan'\)"),
+        ("checks: ['start.__import__(1)']", r"'start.__import__\(1\)' is not in the language"),
+        ("checks: ['end.year > 2']", "'end.year' is not in the language of checks"),
+        ("checks: ['end >=']", "is no comparison"),
+        ("checks: ['end - start']", "is a number, not a comparison"),
+        ("keys: [[plam]]", "keys: there is no column 'plam'; did you mean 'plan'"),
+        ("unique: plam", "unique: there is no column 'plam'"),
+        ("rows: 5", "'rows' is for example {min_value: 100}, not 5"),
+        ("max_drift: no", "'max_drift' is an effect size above 0"),
+        ("quarantine: 2", "'quarantine' is the largest share of rows"),
+        ("warn: {fres: 1}", "x.yaml, warn: 'fres' is not a rule"),
+        ("warn: [rows]", "'warn:' expects rules"),
+    ],
+)  # fmt: skip
+def test_a_rule_about_the_whole_is_refused_with_file_and_key(extra: str, message: str) -> None:
+    columns = "columns: {start: {dtype: datetime}, end: {dtype: datetime}, plan: {dtype: str}}\n"
+    with pytest.raises(InvalidInputError, match=message):
+        rules.from_yaml(columns + extra, "x.yaml")
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ("max_missing: 5", "column 'a': 'max_missing' is a share of the rows between 0 and 1"),
+        ("monotone: up", "'monotone' is one of increasing, strictly_increasing"),
+        ("fresh: 2d", "'fresh' needs a column of times"),
+        ("str_matches: '('", "'\\(' is no regular expression"),
+        ("in_range: {min_value: 3, max_value: 1}", "min_value 3 is above max_value 1"),
+        ("in_range: {min_value: 3, max_value: x}", "3 and 'x' are of two types"),
+        ("in_range: {min_value: 3, max_vale: 1, max_value: 4}", "'max_vale' is not its argument"),
+        ("isin: 5", "a list is needed, not 5"),
+        ("str_length: {}", "'min_value' or 'max_value' is missing"),
+        ("nullable: maybe", "'nullable' is true or false, not 'maybe'"),
+        ("warn: {dtype: Int64}", "column 'a', warn: 'dtype' is not a rule"),
+    ],
+)
+def test_a_rule_of_a_column_is_refused_with_column_and_key(rule: str, message: str) -> None:
+    with pytest.raises(InvalidInputError, match=message):
+        rules.from_yaml(f"columns: {{a: {{dtype: Int64, {rule}}}}}", "x.yaml")

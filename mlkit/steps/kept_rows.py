@@ -1,0 +1,46 @@
+"""Some rows of a table, left where they are."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from mlkit.steps.masks import Mask
+from mlkit.steps.tabular import Tabular, pieces, regrouped
+
+
+@dataclass(frozen=True)
+class KeptRows:
+    """The rows of ``table`` where ``kept`` (of shape (rows,)) is true."""
+
+    table: Tabular
+    kept: Mask
+
+    @property
+    def column_names(self) -> list[str]:
+        """The names, in the order of the columns."""
+        return self.table.column_names
+
+    @property
+    def num_rows(self) -> int:
+        """How many rows there are."""
+        return int(self.kept.sum())
+
+    def column(self, name: str) -> pa.ChunkedArray:
+        """Return the values of one column."""
+        return self.table.column(name).filter(pa.array(self.kept))
+
+    def select(self, names: list[str]) -> pa.Table:
+        """Return the named columns, in that order, in memory."""
+        return pa.table({name: self.column(name) for name in names})
+
+    def pieces(self, rows: int) -> Iterator[pa.Table]:
+        """Yield the rows, ``rows`` at a time."""
+        return regrouped(self._parts(rows), rows)
+
+    def _parts(self, rows: int) -> Iterator[pa.Table]:
+        start = 0
+        for piece in pieces(self.table, rows):
+            end = start + piece.num_rows
+            yield piece.filter(pa.array(self.kept[start:end]))
+            start = end
