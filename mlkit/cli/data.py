@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mlkit.cli import output
+from mlkit.cli import data_upkeep, output
 
 if TYPE_CHECKING:
     from mlkit.flows.catalog import Change, Diff, Listed, Shown
@@ -207,3 +207,6 @@ def _rule_change(change: "Change") -> str:
     old, new = change.old or {}, change.new or {}
     keys = [key for key in dict.fromkeys([*old, *new]) if old.get(key) != new.get(key)]
     return "; ".join(f"{key} {old.get(key, '-')} -> {new.get(key, '-')}" for key in keys)
+
+
+data.add_command(data_upkeep.rebuild)

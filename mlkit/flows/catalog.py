@@ -214,5 +214,5 @@ def _drift(project: Project, first: DatasetVersion, second: DatasetVersion) -> A
     from mlkit.steps import drift  # scipy, which the list does without
 
     rule = drift.DriftRule.from_settings(project.settings.drift)
-    old, new = (ingest.load_table(project, version.sha256) for version in (first, second))
+    old, new = (ingest.load_version(project, version) for version in (first, second))
     return drift.compare_tables(old, new, rule)

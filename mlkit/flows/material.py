@@ -9,14 +9,15 @@ import pyarrow.compute as pc
 from mlkit.errors import ConflictError, InvalidInputError
 from mlkit.flows import deploy, ingest
 from mlkit.project import Project
-from mlkit.steps import encode, prediction_columns, split, suspicion, target
+from mlkit.settings import duration
+from mlkit.steps import encode, prediction_columns, recency, split, suspicion, target
 from mlkit.steps.columns import InputSchema, Task
 from mlkit.steps.fitting import Rows
 from mlkit.steps.metrics import Resampling, block_length
 from mlkit.steps.split import Split
 from mlkit.steps.target import Wish
 from mlkit.store import datasets, registry
-from mlkit.store.datasets import DatasetVersion
+from mlkit.store.datasets import Dataset, DatasetVersion
 from mlkit.store.registry import Model, ModelVersion
 
 
@@ -28,6 +29,7 @@ class Order(NamedTuple):
     champion: ModelVersion | None
     task: Wish
     champion_deployment: int | None
+    half_life: str = "off"
 
 
 class Material(NamedTuple):
@@ -64,7 +66,7 @@ class Material(NamedTuple):
         return Resampling(settings.bootstrap, settings.confidence, settings.seed, block)
 
 
-def order(project: Project, model: str, data: str, task: Wish) -> Order:
+def order(project: Project, model: str, data: str, task: Wish, half_life: str = "off") -> Order:
     """Look up the dataset version and the champion; raises NotFoundError, ConflictError.
 
     A model keeps its task and target for life: its clients and its actuals depend on them.
@@ -85,6 +87,7 @@ def order(project: Project, model: str, data: str, task: Wish) -> Order:
         champion=current.version if current else None,
         task=_same_task(row, dataset, task),
         champion_deployment=current.id if current else None,
+        half_life=half_life,
     )
 
 
@@ -92,7 +95,7 @@ def gather(project: Project, wanted: Order) -> Material:
     """Read, label, encode and split the rows; raises InvalidInputError if they teach nothing."""
     dataset = wanted.dataset.dataset
     name = str(dataset.target)
-    table, warnings = target.keep_labelled(ingest.load_table(project, wanted.dataset.sha256), name)
+    table, warnings = target.keep_labelled(ingest.load_version(project, wanted.dataset), name)
     _enough(project, len(table))
     task = target.infer_task(table.column(name), wanted.task)
     target.check(table.column(name), task, name)
@@ -102,6 +105,7 @@ def gather(project: Project, wanted: Order) -> Material:
         encode.matrix(schema, columns),
         target.encode(table.column(name), task, schema.classes),
         table.column(name).to_pylist(),
+        _weights(table, dataset, wanted.half_life),
     )
     seed = project.settings.train.seed
     warnings += suspicion.find(schema, rows.matrix, rows.target, seed=seed)
@@ -132,6 +136,21 @@ def moments_of(table: pa.Table, name: str | None) -> np.ndarray | None:
         raise InvalidInputError(f"the time column '{name}' is {values.type}, not a time or number")
     moments = np.asarray(values.cast(pa.float64(), safe=False), dtype=float)
     return np.where(np.isnan(moments), -np.inf, moments)
+
+
+def _weights(table: pa.Table, dataset: Dataset, half_life: str) -> np.ndarray | None:
+    """Return what each row weighs in training, None if all weigh the same."""
+    if half_life == "off":
+        return None
+    name = dataset.time_column
+    if name is None or not pa.types.is_timestamp(table.schema.field(name).type):
+        raise InvalidInputError(
+            f"weights by recency (half-life {half_life}) need a column of times, and dataset "
+            f"'{dataset.name}' has none; add its file once more with --time COLUMN"
+        )
+    moments = moments_of(table, name)
+    assert moments is not None  # noqa: S101  # there is a time column
+    return recency.weights(moments, duration(half_life).total_seconds())
 
 
 def _same_task(row: Model | None, dataset: DatasetVersion, task: Wish) -> Wish:

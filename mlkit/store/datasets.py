@@ -28,7 +28,10 @@ class Dataset(Base):
 
 
 class DatasetVersion(Base):
-    """One immutable state of a dataset: the sha256 of its canonical Parquet file."""
+    """One immutable state of a dataset: the sha256 of its canonical Parquet file.
+
+    The file of a version with ``collected_at`` is gone, because nothing needed it.
+    """
 
     __tablename__ = "dataset_version"
     __table_args__ = (
@@ -49,6 +52,8 @@ class DatasetVersion(Base):
     transformation: Mapped[dict[str, Any]] = mapped_column(JSON, server_default="{}")
     warnings: Mapped[list[str]] = mapped_column(JSON)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    collected_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    erased_rows: Mapped[int] = mapped_column(default=0, server_default="0")
 
     dataset: Mapped[Dataset] = relationship(back_populates="versions", lazy="joined")
 
@@ -102,6 +107,16 @@ def find_by_digest(
     if source_sha256 is not None:
         query = query.where(DatasetVersion.source_sha256 == source_sha256)
     return s.scalars(query.order_by(DatasetVersion.number.desc())).first()
+
+
+def blobs(s: Session) -> set[str]:
+    """Return the digest of every file that a version needs: its rows, and what they are made from.
+
+    A collected version needs its rows no more, but what it can be made again from.
+    """
+    held = select(DatasetVersion.sha256).where(DatasetVersion.collected_at.is_(None))
+    made = s.scalars(select(DatasetVersion.transformation))
+    return {*s.scalars(held), *(str(each["picked"]) for each in made if "picked" in each)}
 
 
 def next_number(s: Session, dataset: Dataset) -> int:
