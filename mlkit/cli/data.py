@@ -8,7 +8,7 @@ import click
 from mlkit.cli import data_upkeep, output
 
 if TYPE_CHECKING:
-    from mlkit.flows.catalog import Change, Diff, Listed, Shown
+    from mlkit.flows.catalog import Change, Diff, Listed, Shown, VersionLine
     from mlkit.flows.ingest import Validated
     from mlkit.flows.versioning import Added
     from mlkit.project import Project
@@ -146,6 +146,7 @@ def _render_shown(shown: "Shown") -> None:
     click.echo(f"{shown.dataset}@{shown.version}: {shown.rows:,} rows from {shown.source}")
     click.echo(f"target {shown.target or '-'}, time {shown.time or '-'}, "
                f"entity {shown.entity or '-'}, rules in {shown.schema}")  # fmt: skip
+    _render_losses(shown)
     _render_warnings(shown.warnings)
     output.print_table(
         ("column", "type", "missing", "distinct", "mean", "values"),
@@ -157,12 +158,30 @@ def _render_shown(shown: "Shown") -> None:
     if len(shown.columns) > _MOST_COLUMNS:
         click.echo(f"and {len(shown.columns) - _MOST_COLUMNS:,} more columns (see --json)")
     output.print_table(
-        ("version", "rows", "columns", "sha256", "added", "source"),
+        ("version", "rows", "columns", "sha256", "added", "source", "state"),
         [
-            (v.version, v.rows, v.columns, v.sha256[:12], v.added_at, v.source)
+            (v.version, v.rows, v.columns, v.sha256[:12], v.added_at, v.source, _state(v))
             for v in shown.versions
         ],
     )
+
+
+def _render_losses(shown: "Shown") -> None:
+    """Say which of the rows are there no more."""
+    reference = f"{shown.dataset}@{shown.version}"
+    if shown.collected_at is not None:
+        click.echo(
+            f"its rows were collected on {shown.collected_at:%Y-%m-%d}; make them again with: "
+            f"mlkit data rebuild {reference}"
+        )
+    if shown.erased_rows:
+        click.echo(f"{shown.erased_rows:,} rows of erased subjects are gone for good")
+
+
+def _state(line: "VersionLine") -> str:
+    words = ["collected"] if line.collected_at is not None else []
+    words += [f"{line.erased_rows:,} rows erased"] if line.erased_rows else []
+    return ", ".join(words) or "-"
 
 
 def _values(column: dict[str, object]) -> str:
@@ -209,4 +228,5 @@ def _rule_change(change: "Change") -> str:
     return "; ".join(f"{key} {old.get(key, '-')} -> {new.get(key, '-')}" for key in keys)
 
 
-data.add_command(data_upkeep.rebuild)
+for _command in (data_upkeep.export, data_upkeep.rebuild, data_upkeep.gc):
+    data.add_command(_command)

@@ -38,6 +38,8 @@ class VersionLine(msgspec.Struct, frozen=True):
     parents: tuple[str, ...]
     warnings: tuple[str, ...]
     added_at: datetime
+    collected_at: datetime | None = None
+    erased_rows: int = 0
 
 
 class Shown(msgspec.Struct, frozen=True):
@@ -55,6 +57,9 @@ class Shown(msgspec.Struct, frozen=True):
     warnings: tuple[str, ...]
     columns: tuple[dict[str, Any], ...]
     versions: tuple[VersionLine, ...]
+    transformation: dict[str, Any] = {}
+    collected_at: datetime | None = None
+    erased_rows: int = 0
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -134,6 +139,9 @@ def show(project: Project, reference: str) -> Shown:
                 for column in version.profile["columns"]
             ),
             versions=tuple(_line(v) for v in dataset.versions),
+            transformation=version.transformation,
+            collected_at=version.collected_at,
+            erased_rows=version.erased_rows,
         )
 
 
@@ -180,6 +188,8 @@ def _line(version: DatasetVersion) -> VersionLine:
         parents=tuple(version.parents),
         warnings=tuple(version.warnings),
         added_at=version.created_at,
+        collected_at=version.collected_at,
+        erased_rows=version.erased_rows,
     )
 
 

@@ -94,7 +94,7 @@ def train(
         artifact = project.artifacts.read(files.artifact)
         verdict = judgement.judge(project, rows, made, artifact=artifact, champion=wanted.champion)
     recipe = {"estimator": estimator, "tune": tune, "task": rows.schema.task,
-              "dataset": wanted.dataset.dataset.name, "half_life": half_life}  # fmt: skip
+              "dataset": wanted.dataset.dataset.name, **_weighed(half_life)}  # fmt: skip
     row = _version(project, wanted, rows, made, files, verdict, recipe)
     number, done, warnings = _register(project, wanted, row, promote=promote, reason=reason)
     if done is not None:
@@ -113,6 +113,10 @@ def train(
         dataset=wanted.dataset.reference,
         ladder=tuple(rung._asdict() for rung in choice.rungs),
     )
+
+
+def _weighed(half_life: str) -> dict[str, str]:
+    return {} if half_life == "off" else {"half_life": half_life}
 
 
 def _store(project: Project, rows: Material, made: Candidate, time: str | None) -> _Files:

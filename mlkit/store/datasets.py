@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import JSON, ForeignKey, String, Text, UniqueConstraint, func, select
-from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
+from sqlalchemy.orm import Mapped, Session, defer, mapped_column, relationship
 
 from mlkit.errors import NotFoundError, unknown
 from mlkit.store.base import Base, UtcDateTime
@@ -62,6 +62,14 @@ class DatasetVersion(Base):
         """The text a user types for it: ``name@number``."""
         return f"{self.dataset.name}@{self.number}"
 
+    @property
+    def made_of(self) -> tuple[str, ...]:
+        """The other versions that its rows come from, each as ``name@number``."""
+        made = self.transformation
+        views = [str(view["dataset"]) for view in made.get("views", ()) if view.get("dataset")]
+        base = [str(made["base"])] if "base" in made else []
+        return tuple(dict.fromkeys([*base, *views, *self.parents]))
+
 
 def find(s: Session, name: str) -> Dataset | None:
     """Return the dataset, or None."""
@@ -107,6 +115,13 @@ def find_by_digest(
     if source_sha256 is not None:
         query = query.where(DatasetVersion.source_sha256 == source_sha256)
     return s.scalars(query.order_by(DatasetVersion.number.desc())).first()
+
+
+def outline(s: Session) -> list[DatasetVersion]:
+    """Return every version without its rules and profile, which are large."""
+    heavy = (defer(DatasetVersion.schema_yaml), defer(DatasetVersion.profile))
+    query = select(DatasetVersion).join(Dataset).options(*heavy)
+    return list(s.scalars(query.order_by(Dataset.name, DatasetVersion.number)))
 
 
 def blobs(s: Session) -> set[str]:

@@ -253,7 +253,7 @@ def test_a_half_life_weighs_new_rows_more_and_stands_in_the_recipe(
     assert done.metrics != plain.metrics
     with trained.read() as s:
         model = registry.get_model(s, "churn")
-        recipes = [v.recipe["half_life"] for v in registry.versions(s, model)]
+        recipes = [v.recipe.get("half_life", "off") for v in registry.versions(s, model)]
     assert recipes == ["off", "off", "2d"]
 
 
