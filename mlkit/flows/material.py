@@ -10,7 +10,17 @@ from mlkit.errors import ConflictError, InvalidInputError
 from mlkit.flows import deploy, ingest
 from mlkit.project import Project
 from mlkit.settings import duration
-from mlkit.steps import encode, prediction_columns, recency, split, suspicion, target
+from mlkit.steps import (
+    encode,
+    overlap,
+    prediction_columns,
+    recency,
+    split,
+    suspicion,
+    target,
+    target_shift,
+    time_travel,
+)
 from mlkit.steps.columns import InputSchema, Task
 from mlkit.steps.fitting import Rows
 from mlkit.steps.metrics import Resampling, block_length
@@ -95,7 +105,8 @@ def gather(project: Project, wanted: Order) -> Material:
     """Read, label, encode and split the rows; raises InvalidInputError if they teach nothing."""
     dataset = wanted.dataset.dataset
     name = str(dataset.target)
-    table, warnings = target.keep_labelled(ingest.load_version(project, wanted.dataset), name)
+    whole = ingest.load_version(project, wanted.dataset)
+    table, warnings = target.keep_labelled(whole, name)
     _enough(project, len(table))
     task = target.infer_task(table.column(name), wanted.task)
     target.check(table.column(name), task, name)
@@ -108,7 +119,6 @@ def gather(project: Project, wanted: Order) -> Material:
         _weights(table, dataset, wanted.half_life),
     )
     seed = project.settings.train.seed
-    warnings += suspicion.find(schema, rows.matrix, rows.target, seed=seed)
     moments = moments_of(table, dataset.time_column)
     parts = split.hold_out(
         len(table),
@@ -121,8 +131,27 @@ def gather(project: Project, wanted: Order) -> Material:
         raise InvalidInputError(
             f"the older rows, those to learn from, have one value of '{name}'; add rows"
         )
+    warnings += suspicion.find(schema, rows.matrix, rows.target, seed=seed)
+    warnings += suspicion.identifiers(schema, table)
+    warnings += time_travel.find(
+        whole, time=dataset.time_column, features=schema.names, views=_views(wanted.dataset)
+    )
+    keys = [column for column in (dataset.time_column, dataset.entity_column) if column]
+    warnings += overlap.find(table, parts, features=schema.names, target=name, keys=keys)
+    if moments is not None:
+        shown = (rows.target[part] for part in (parts.train, parts.holdout))
+        warnings += target_shift.find(schema, *shown)
     span_s = _span_s(table, dataset.time_column)
     return Material(schema, table, columns, rows, parts, moments is not None, span_s, warnings)
+
+
+def _views(version: DatasetVersion) -> dict[str, str]:
+    """Return the feature view, as ``name@version``, that each joined column comes from."""
+    return {
+        str(column): f"{view['name']}@{view['version']}"
+        for view in version.transformation.get("views", ())
+        for column in view.get("columns", ())
+    }
 
 
 def moments_of(table: pa.Table, name: str | None) -> np.ndarray | None:
