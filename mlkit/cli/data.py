@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from mlkit.flows.ingest import Validated
     from mlkit.flows.versioning import Added
     from mlkit.project import Project
+    from mlkit.steps.row_changes import RowChanges
 
 _MOST_COLUMNS = 200
 
@@ -99,7 +100,10 @@ def validate(project: "Project", name: str, file: Path, *, as_json: bool) -> Non
 @output.json_option
 @output.with_project
 def diff(project: "Project", old: str, new: str | None, *, as_json: bool) -> None:
-    """Compare two versions: columns, rules and the distribution of each column.
+    """Compare two versions: columns, rules, rows, and the distribution of each column.
+
+    Rows are told apart by the entity, and by the time if there is one; without an entity, rows are
+    the same if all their values are.
 
     `mlkit data diff churn` compares the last two versions, `churn@2` the second with the newest,
     `churn@1 churn@3` (or `churn@1 3`) any two.
@@ -211,6 +215,7 @@ def _render_diff(found: "Diff") -> None:
         click.echo(f"rules of {change.column}: {_rule_change(change)}")
     if found.same:
         return
+    _render_rows(found.keys)
     click.echo(f"distributions: {found.drift.verdict}")
     output.print_table(
         ("column", "kind", "test", "effect", "threshold", "q value", "drifted"),
@@ -219,6 +224,23 @@ def _render_diff(found: "Diff") -> None:
             for f in found.drift.features
         ],
     )
+
+
+def _render_rows(found: "RowChanges") -> None:
+    by = f" by {', '.join(found.key)}" if found.key else ""
+    changed = f", {found.changed:,} changed" if found.key else ""
+    click.echo(
+        f"rows{by}: {found.added:,} added, {found.removed:,} removed{changed}, {found.same:,} same"
+    )
+    if found.repeated:
+        click.echo(f"{found.repeated:,} rows have a key that is there more than once; not compared")
+    for word, keys in found.examples.items():
+        shown = "; ".join(", ".join(str(output.cell(value)) for value in key) for key in keys)
+        click.echo(f"  first {word}: {shown}")
+    if found.columns:
+        output.print_table(
+            ("column", "rows changed"), [(one.column, one.rows) for one in found.columns]
+        )
 
 
 def _rule_change(change: "Change") -> str:
