@@ -268,12 +268,26 @@ class Retrain(_Section, frozen=True):
     """``mlkit retrain`` and the retrain job."""
 
     data: Annotated[
-        Literal["log", "source"],
-        Meta(description="log: logged rows with actuals; source: read the dataset's source again"),
+        Literal["log", "source", "both"],
+        Meta(
+            description="log: logged rows with ripe actuals; source: read the dataset's source "
+            "again; both: the source's rows and then the logged ones, none twice"
+        ),
     ] = "log"
     window: Annotated[
         Duration, Meta(description="age of the oldest logged row that is trained on")
     ] = "90d"
+    source_window: Annotated[
+        OptionalDuration,
+        Meta(description="age of the oldest row of the source that is trained on; off: any"),
+    ] = "off"
+    half_life: Annotated[
+        OptionalDuration,
+        Meta(
+            description="a row this much older than the newest weighs half as much in training; "
+            "off: all weigh the same"
+        ),
+    ] = "off"
     on: Annotated[
         Literal["alert", "always", "never"],
         Meta(description="when the retrain job acts: on an open alert, at every run, or never"),
@@ -427,8 +441,10 @@ class ModelSettings(_Section, frozen=True):
     drift_window: Duration | None = None
     drift_reference: Reference | None = None
     performance_window: Duration | None = None
-    retrain_data: Literal["log", "source"] | None = None
+    retrain_data: Literal["log", "source", "both"] | None = None
     retrain_window: Duration | None = None
+    retrain_source_window: OptionalDuration | None = None
+    retrain_half_life: OptionalDuration | None = None
     retrain_on: Literal["alert", "always", "never"] | None = None
     alert_open_after: OutOf | None = None
     alert_resolve_after: InARow | None = None

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from mlkit.flows import backup, deploy, doctor, ingest, logs, train
+from mlkit.flows import backup, collect, deploy, doctor, ingest, logs, train
 from mlkit.project import Project, open_project
 from mlkit.store import audit, failpoints, journal, predictions, registry
 from mlkit.store.journal import Journal
@@ -43,6 +43,9 @@ CASES = {
     "deploy.written": Case("model promote churn 2 --force"),
     "deploy.committed": Case("model promote churn 2 --force", then=1),
     "retrain.data": RETRAIN,
+    "rebuild.stored": Case("data rebuild old@1"),
+    "gc.marked": Case("data gc --yes"),
+    "gc.deleted": Case("data gc --yes"),
     "journal.moved": Case("log show churn"),
     "actuals.written": Case("actual add actuals.csv"),
     "report.written": Case("drift check churn --window 90d", then=3),
@@ -76,6 +79,7 @@ def at_work(
     answer(project, frame, age=OLD, known=0.9)
     train.train(project, "churn", "churn", estimator="dummy")
     churn(rows=500, seed=7).to_csv(root / "fresh.csv", index=False)
+    _keep_old_versions(project, churn)
     unknown = logs.read(project, "churn")["_id"].to_pylist()[-20:]
     lines = [f"{identifier},yes" for identifier in unknown]
     (root / "actuals.csv").write_text("\n".join(["prediction_id,actual", *lines]))
@@ -85,6 +89,16 @@ def at_work(
     for path in (root, *root.rglob("*")):
         path.chmod(0o700 if path.is_dir() else 0o600)
     return root
+
+
+def _keep_old_versions(project: Project, churn: Callable[..., Any]) -> None:
+    """Make three versions that no model knows: one is collected, one could be."""
+    for number in (1, 2, 3):
+        file = project.root / f"old{number}.csv"
+        churn(rows=60, seed=number).to_csv(file, index=False)
+        if number == 3:
+            collect.collect(project)
+        ingest.add(project, "old", file)
 
 
 def _leave_a_journal(project: Project) -> None:

@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mlkit.cli import data_rules, data_source, output
+from mlkit.cli import data_rules, data_source, data_upkeep, output
 
 if TYPE_CHECKING:
-    from mlkit.flows.catalog import Change, Diff, Listed, Shown
+    from mlkit.flows.catalog import Change, Diff, Listed, Shown, VersionLine
     from mlkit.flows.ingest import Validated
     from mlkit.flows.versioning import Added
     from mlkit.project import Project
+    from mlkit.steps.row_changes import RowChanges
 
 _MOST_COLUMNS = 200
 
@@ -139,7 +140,10 @@ def validate(
 @output.json_option
 @output.with_project
 def diff(project: "Project", old: str, new: str | None, *, as_json: bool) -> None:
-    """Compare two versions: columns, rules and the distribution of each column.
+    """Compare two versions: columns, rules, rows, and the distribution of each column.
+
+    Rows are told apart by the entity, and by the time if there is one; without an entity, rows are
+    the same if all their values are.
 
     `mlkit data diff churn` compares the last two versions, `churn@2` the second with the newest,
     `churn@1 churn@3` (or `churn@1 3`) any two.
@@ -192,6 +196,7 @@ def _render_shown(shown: "Shown") -> None:
     click.echo(f"{shown.dataset}@{shown.version}: {shown.rows:,} rows from {shown.source}")
     click.echo(f"target {shown.target or '-'}, time {shown.time or '-'}, "
                f"entity {shown.entity or '-'}, rules in {shown.schema}")  # fmt: skip
+    _render_losses(shown)
     _render_warnings(shown.warnings)
     output.print_table(
         ("column", "type", "missing", "distinct", "mean", "values"),
@@ -203,12 +208,30 @@ def _render_shown(shown: "Shown") -> None:
     if len(shown.columns) > _MOST_COLUMNS:
         click.echo(f"and {len(shown.columns) - _MOST_COLUMNS:,} more columns (see --json)")
     output.print_table(
-        ("version", "rows", "columns", "sha256", "added", "source"),
+        ("version", "rows", "columns", "sha256", "added", "source", "state"),
         [
-            (v.version, v.rows, v.columns, v.sha256[:12], v.added_at, v.source)
+            (v.version, v.rows, v.columns, v.sha256[:12], v.added_at, v.source, _state(v))
             for v in shown.versions
         ],
     )
+
+
+def _render_losses(shown: "Shown") -> None:
+    """Say which of the rows are there no more."""
+    reference = f"{shown.dataset}@{shown.version}"
+    if shown.collected_at is not None:
+        click.echo(
+            f"its rows were collected on {shown.collected_at:%Y-%m-%d}; make them again with: "
+            f"mlkit data rebuild {reference}"
+        )
+    if shown.erased_rows:
+        click.echo(f"{shown.erased_rows:,} rows of erased subjects are gone for good")
+
+
+def _state(line: "VersionLine") -> str:
+    words = ["collected"] if line.collected_at is not None else []
+    words += [f"{line.erased_rows:,} rows erased"] if line.erased_rows else []
+    return ", ".join(words) or "-"
 
 
 def _values(column: dict[str, object]) -> str:
@@ -238,6 +261,7 @@ def _render_diff(found: "Diff") -> None:
         click.echo(f"rules of {change.column}: {_rule_change(change)}")
     if found.same:
         return
+    _render_rows(found.keys)
     click.echo(f"distributions: {found.drift.verdict}")
     output.print_table(
         ("column", "kind", "test", "effect", "threshold", "q value", "drifted"),
@@ -248,8 +272,29 @@ def _render_diff(found: "Diff") -> None:
     )
 
 
+def _render_rows(found: "RowChanges") -> None:
+    by = f" by {', '.join(found.key)}" if found.key else ""
+    changed = f", {found.changed:,} changed" if found.key else ""
+    click.echo(
+        f"rows{by}: {found.added:,} added, {found.removed:,} removed{changed}, {found.same:,} same"
+    )
+    if found.repeated:
+        click.echo(f"{found.repeated:,} rows have a key that is there more than once; not compared")
+    for word, keys in found.examples.items():
+        shown = "; ".join(", ".join(str(output.cell(value)) for value in key) for key in keys)
+        click.echo(f"  first {word}: {shown}")
+    if found.columns:
+        output.print_table(
+            ("column", "rows changed"), [(one.column, one.rows) for one in found.columns]
+        )
+
+
 def _rule_change(change: "Change") -> str:
     """Return the rules that differ, as they were and are."""
     old, new = change.old or {}, change.new or {}
     keys = [key for key in dict.fromkeys([*old, *new]) if old.get(key) != new.get(key)]
     return "; ".join(f"{key} {old.get(key, '-')} -> {new.get(key, '-')}" for key in keys)
+
+
+for _command in (data_upkeep.export, data_upkeep.rebuild, data_upkeep.gc):
+    data.add_command(_command)

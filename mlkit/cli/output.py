@@ -13,6 +13,8 @@ from mlkit.pages.words import printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress
+    from rich.text import Text
+    from rich.tree import Tree
 
     from mlkit.project import Project
 
@@ -113,6 +115,27 @@ def print_table(
     unwrapped = Console(width=_UNLIMITED)  # who reads a pipe or a file looks for whole lines
     with unwrapped.capture() as printed:
         unwrapped.print(table)
+    click.echo("\n".join(line.rstrip() for line in printed.get().splitlines()))
+
+
+def plain(text: str) -> "Text":
+    """Return ``text`` as it is: its brackets are no markup, its control characters are gone."""
+    from rich.text import Text
+
+    return Text(printable(text))
+
+
+def print_tree(tree: "Tree") -> None:
+    """Print a tree; into a pipe or a file its lines are whole."""
+    from rich.console import Console
+
+    console = Console()
+    if console.is_terminal:
+        console.print(tree)
+        return
+    unwrapped = Console(width=_UNLIMITED)
+    with unwrapped.capture() as printed:
+        unwrapped.print(tree)
     click.echo("\n".join(line.rstrip() for line in printed.get().splitlines()))
 
 

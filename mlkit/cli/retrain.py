@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 @click.argument("model")
 @click.option(
     "--data",
-    type=click.Choice(["log", "source"]),
-    help="New rows from the prediction log with actuals, or from the dataset's source file. "
+    type=click.Choice(["log", "source", "both"]),
+    help="New rows from the prediction log with actuals, from the dataset's source, or both. "
     "Default: the setting retrain.data.",
 )
 @click.option("--reason", default="", help="Why, for the history of the model.")
@@ -27,7 +27,7 @@ def retrain(
     project: "Project",
     *,
     model: str,
-    data: Literal["log", "source"] | None,
+    data: Literal["log", "source", "both"] | None,
     reason: str,
     check: bool,
     as_json: bool,

@@ -27,6 +27,11 @@ COMMANDS = {
     ),
     "doctor": ("doctor", "doctor", "Check the machine and the project for what breaks at night."),
     "data": ("data", "data", "Add, check and compare dataset versions."),
+    "lineage": (
+        "lineage",
+        "lineage",
+        "Show where a model, dataset or prediction comes from and what was made of it.",
+    ),
     "train": ("train", "train", "Train a version of MODEL and judge it at the gate."),
     "model": ("model", "model", "List, compare, promote and roll back model versions."),
     "serve": ("serve", "serve", "Serve every champion over HTTP."),

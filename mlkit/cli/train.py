@@ -33,6 +33,13 @@ if TYPE_CHECKING:
 @click.option(
     "--tune", type=click.IntRange(0), default=0, metavar="N", help="Search parameters in N trials."
 )
+@click.option(
+    "--half-life",
+    metavar="AGE",
+    default="off",
+    show_default=True,
+    help="A row this much older than the newest (30d) weighs half as much in training.",
+)
 @click.option("--promote", is_flag=True, help="Make it the champion if the gate accepts it.")
 @click.option("--check", is_flag=True, help="Exit with code 3 if the gate refuses it.")
 @click.option("--reason", default="", help="Why, for the history.")
@@ -46,6 +53,7 @@ def train(
     task: Literal["auto", "classification", "regression"],
     estimator: str,
     tune: int,
+    half_life: str,
     promote: bool,
     check: bool,
     reason: str,
@@ -67,6 +75,7 @@ def train(
             task=task,
             estimator=estimator,
             tune=tune,
+            half_life=half_life,
             promote=promote,
             reason=reason,
             progress=lambda text: display.update(bar, description=text),

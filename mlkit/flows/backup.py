@@ -12,11 +12,10 @@ from mlkit import __version__
 from mlkit.errors import ConflictError, DamagedError, InvalidInputError
 from mlkit.flows import log_import
 from mlkit.project import DATABASE_FILE, SETTINGS_FILE, Project
-from mlkit.store import archive, audit, failpoints, schema
+from mlkit.store import archive, audit, datasets, failpoints, schema
 from mlkit.store.archive import Content, Manifest
 from mlkit.store.baselines import Baseline
 from mlkit.store.blobs import sync
-from mlkit.store.datasets import DatasetVersion
 from mlkit.store.engine import Database
 from mlkit.store.predictions import Prediction
 from mlkit.store.registry import ModelVersion
@@ -93,8 +92,9 @@ def list_backups(project: Project) -> list[Path]:
 def blobs_named(s: Session, project: Project) -> dict[str, str]:
     """Return every file that the rows of a database name, as path in the project: sha256."""
     named = {}
+    for rows in datasets.blobs(s):
+        named[project.data.path(rows).relative_to(project.root).as_posix()] = rows
     for column, store in (
-        (DatasetVersion.sha256, project.data),
         (ModelVersion.artifact_sha256, project.artifacts),
         (ModelVersion.reference_sha256, project.references),
         (Baseline.sha256, project.references),

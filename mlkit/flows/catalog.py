@@ -38,6 +38,8 @@ class VersionLine(msgspec.Struct, frozen=True):
     parents: tuple[str, ...]
     warnings: tuple[str, ...]
     added_at: datetime
+    collected_at: datetime | None = None
+    erased_rows: int = 0
 
 
 class Shown(msgspec.Struct, frozen=True):
@@ -55,6 +57,9 @@ class Shown(msgspec.Struct, frozen=True):
     warnings: tuple[str, ...]
     columns: tuple[dict[str, Any], ...]
     versions: tuple[VersionLine, ...]
+    transformation: dict[str, Any] = {}
+    collected_at: datetime | None = None
+    erased_rows: int = 0
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -81,7 +86,7 @@ class Columns(msgspec.Struct, frozen=True):
 
 
 class Diff(msgspec.Struct, frozen=True):
-    """How two versions differ: columns, rules, and the distribution of each common column."""
+    """How two versions differ: columns, rules, rows, and each common column's distribution."""
 
     old: str
     new: str
@@ -89,6 +94,7 @@ class Diff(msgspec.Struct, frozen=True):
     rows: Counts
     columns: Columns
     rules: tuple[Change, ...]
+    keys: Any
     drift: Any
 
 
@@ -134,6 +140,9 @@ def show(project: Project, reference: str) -> Shown:
                 for column in version.profile["columns"]
             ),
             versions=tuple(_line(v) for v in dataset.versions),
+            transformation=version.transformation,
+            collected_at=version.collected_at,
+            erased_rows=version.erased_rows,
         )
 
 
@@ -144,6 +153,7 @@ def diff(project: Project, old: str, new: str | None = None) -> Diff:
     """
     with project.read() as s:
         first, second = _pair(s, old, new)
+    tables = tuple(ingest.load_version(project, version) for version in (first, second))
     return Diff(
         old=first.reference,
         new=second.reference,
@@ -151,7 +161,8 @@ def diff(project: Project, old: str, new: str | None = None) -> Diff:
         rows=Counts(first.rows, second.rows),
         columns=_columns(first, second),
         rules=_changes(_rules(first), _rules(second)),
-        drift=_drift(project, first, second),
+        keys=_rows(first, second, *tables),
+        drift=_drift(project, *tables),
     )
 
 
@@ -180,6 +191,8 @@ def _line(version: DatasetVersion) -> VersionLine:
         parents=tuple(version.parents),
         warnings=tuple(version.warnings),
         added_at=version.created_at,
+        collected_at=version.collected_at,
+        erased_rows=version.erased_rows,
     )
 
 
@@ -210,9 +223,18 @@ def _changes(
     )
 
 
-def _drift(project: Project, first: DatasetVersion, second: DatasetVersion) -> Any:
+def _rows(first: DatasetVersion, second: DatasetVersion, old: Any, new: Any) -> Any:
+    """Return what became of the rows, by entity and time where both datasets have the same."""
+    from mlkit.steps import row_changes  # pyarrow, which the list does without
+
+    roles = [(v.dataset.entity_column, v.dataset.time_column) for v in (first, second)]
+    entity, time = roles[0] if roles[0] == roles[1] else (None, None)
+    key = [] if entity is None else [entity, *([] if time is None else [time])]
+    return row_changes.compare(old, new, key=key)
+
+
+def _drift(project: Project, old: Any, new: Any) -> Any:
     from mlkit.steps import drift  # scipy, which the list does without
 
     rule = drift.DriftRule.from_settings(project.settings.drift)
-    old, new = (ingest.load_table(project, version.sha256) for version in (first, second))
     return drift.compare_tables(old, new, rule)

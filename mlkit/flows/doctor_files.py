@@ -14,7 +14,7 @@ from mlkit.errors import DamagedError
 from mlkit.flows import backup, leftovers
 from mlkit.flows.findings import Finding, fail, ok, warn
 from mlkit.project import SETTINGS_FILE, Project
-from mlkit.store import baselines, blobs, journal, registry
+from mlkit.store import baselines, blobs, datasets, journal, registry
 from mlkit.store.datasets import DatasetVersion
 from mlkit.store.registry import ModelVersion
 from mlkit.store.segments import Segment
@@ -90,7 +90,11 @@ def data(project: Project) -> Iterator[Finding]:
         named = {
             v.reference: (project.data.path(v.sha256), v.sha256)
             for v in s.scalars(select(DatasetVersion).order_by(DatasetVersion.id))
+            if v.collected_at is None
         }
+        files = {digest for _, digest in named.values()}
+        for digest in sorted(datasets.blobs(s) - files):
+            named[f"the rows behind a version, {digest[:12]}"] = (project.data.path(digest), digest)
         for kept in baselines.list_all(s):
             file = project.references.path(kept.sha256)
             named[f"baseline '{kept.name}' of {kept.model.name}"] = (file, kept.sha256)

@@ -52,7 +52,11 @@ def of_settings(project: Project, settings: DatasetSettings) -> FileSource:
 
 def ready(project: Project, name: str, source: FileSource, scratch: Path) -> Ready:
     """Return the file as it can be fetched for dataset ``name``; raises InvalidInputError."""
-    source = _with_habits(project, name, source)
+    return exactly(project, _with_habits(project, name, source), scratch)
+
+
+def exactly(project: Project, source: FileSource, scratch: Path) -> Ready:
+    """Return the file as it can be fetched, read as ``source`` says and no other way."""
     if source.path == STDIN:
         source, label = replace(source, path=_written_down(scratch)), "stdin"
         found = Digest(blobs.file_digest(source.path), {})

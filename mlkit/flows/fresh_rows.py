@@ -1,20 +1,24 @@
 """Find rows that a model has not learned from yet, and make them a dataset version."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from mlkit.errors import ConflictError
-from mlkit.flows import deploy, ingest, logs, unknown_labels
+from mlkit.flows import evidence, ingest, retraining_rows, versioning
+from mlkit.flows.evidence import Window
+from mlkit.flows.retraining_rows import Picked
 from mlkit.flows.versioning import Added, Origin
 from mlkit.project import Project
 from mlkit.settings import duration
-from mlkit.store import registry
-from mlkit.store.datasets import Dataset
+from mlkit.steps import duplicates
+from mlkit.store import datasets, registry
+from mlkit.store.datasets import DatasetVersion
 from mlkit.store.registry import ModelVersion
+
+Data = Literal["log", "source", "both"]
+Report = Callable[[str], None]
 
 
 class Fresh(NamedTuple):
@@ -26,135 +30,164 @@ class Fresh(NamedTuple):
     warnings: tuple[str, ...] = ()
 
 
+class _Base(NamedTuple):
+    """The newest version of the source, and from when on its rows are wanted."""
+
+    version: DatasetVersion
+    rows: pa.Table
+    since: datetime | None
+    unchanged: str
+
+
 def gather(
-    project: Project,
-    champion: ModelVersion,
-    data: Literal["log", "source"],
-    progress: Callable[[str], None] | None = None,
+    project: Project, champion: ModelVersion, data: Data, progress: Report | None = None
 ) -> Fresh:
-    """Make a dataset version of what is new in the log or the source; raises like ``ingest``."""
+    """Make a dataset version of what is new in the log, the source or both.
+
+    Raises like ``ingest``.
+    """
     report = progress or _silent
+    base = None if data == "log" else _read_source(project, champion, report)
     if data == "source":
-        return _from_source(project, champion, report)
+        return _from_source(project, champion, base)
     report("reading the log")
-    return _from_log(project, champion)
+    return _from_log(project, champion, base)
 
 
 def _silent(_message: str) -> None:
     """Report nothing."""
 
 
-def _from_source(project: Project, champion: ModelVersion, report: Callable[[str], None]) -> Fresh:
+def _read_source(project: Project, champion: ModelVersion, report: Report) -> _Base:
     name = champion.dataset_version.dataset.name
     added = ingest.pull(project, name, progress=lambda what, *_: report(what))
-    return _fresh(
-        project,
-        champion,
-        added,
-        f"the source of {name} has not changed since {name}@{added.version}",
-    )
+    with project.read() as s:
+        version = datasets.get_version(s, name, added.version)
+    own = project.settings.model(champion.model.name).retrain_source_window
+    window = own or project.settings.retrain.source_window
+    since = None if window == "off" else project.now() - duration(window)
+    unchanged = f"the source of {name} has not changed since {version.reference}"
+    return _Base(version, ingest.load_version(project, version), since, unchanged)
 
 
-def _from_log(project: Project, champion: ModelVersion) -> Fresh:
-    model, dataset = champion.model.name, champion.dataset_version.dataset
-    window = project.settings.model(model).retrain_window or project.settings.retrain.window
-    start, end = project.now() - duration(window), project.now()
-    logged = logs.read(project, model, start=start, end=end, actuals="required")
-    logged, unknown = unknown_labels.part(deploy.input_schema(champion), logged)
-    warnings = _left_out(dataset.name, unknown)
-    least = project.settings.train.min_rows
-    if logged.num_rows < least:
-        reason = (
-            f"the log of the last {window} has {logged.num_rows} rows with an actual, "
-            f"{least} are needed"
-        )
-        return Fresh(None, logged.num_rows, reason, warnings)
-    like = ingest.load_table(project, champion.dataset_version.sha256).schema
-    table = as_dataset(logged, dataset, like)
-    nothing = f"the log has no row with an actual that {model} has not learned from"
-    if _is_tail(table, _last_learned(project, champion)):
-        return Fresh(None, table.num_rows, nothing, warnings)
+def _from_source(project: Project, champion: ModelVersion, base: "_Base | None") -> Fresh:
+    assert base is not None  # noqa: S101  # told by ``gather``
+    dataset = base.version.dataset
+    table, repeats = retraining_rows.combine(dataset, base.rows, None, base.since)
+    if table.num_rows == base.rows.num_rows:
+        added = versioning.already(base.version)
+        return _fresh(project, champion, added, base.unchanged)
+    few = _too_few(project, table, f"{base.version.reference} has {{}} rows in the window")
+    if few or _has_learned(project, champion, table):
+        return Fresh(None, table.num_rows, few or base.unchanged)
+    made = {"kind": "window", **_of_base(base), "left_out": {"duplicates": repeats}}
     origin = Origin(
-        source=f"log of {model}, {_day(start)} to {_day(end)}",
-        parents=(champion.dataset_version.reference,),
-        transformation={
-            "kind": "log",
-            "model": model,
-            "start": start.isoformat(),
-            "end": end.isoformat(),
-        },
+        source=base.version.source, parents=(base.version.reference,), transformation=made
     )
+    added = ingest.add_table(project, dataset.name, table, origin=origin)
+    fresh = _fresh(project, champion, added, base.unchanged)
+    return fresh._replace(warnings=_of_repeats(repeats))
+
+
+def _from_log(project: Project, champion: ModelVersion, base: _Base | None) -> Fresh:
+    model, dataset = champion.model.name, champion.dataset_version.dataset
+    length = project.settings.model(model).retrain_window or project.settings.retrain.window
+    window = evidence.window(project, length)
+    picked = retraining_rows.pick(project, champion, window)
+    base_schema = _like(project, champion) if base is None else base.rows.schema
+    logged = retraining_rows.as_dataset(picked.rows, dataset, base_schema)
+    base_rows, since = (None, None) if base is None else (base.rows, base.since)
+    table, repeats = retraining_rows.combine(dataset, base_rows, logged, since)
+    picked.left_out["duplicates"] += repeats
+    warnings = (*picked.warnings, *_of_repeats(picked.left_out["duplicates"]))
+    few = _too_few(project, table, f"the log of the last {length} has {{}} rows with an actual")
+    if few:
+        return Fresh(None, table.num_rows, few, warnings)
+    nothing = f"the log has no row with an actual that {model} has not learned from"
+    if _has_learned(project, champion, table):
+        return Fresh(None, table.num_rows, nothing, warnings)
+    origin = _origin(project, champion, window, picked, base, base_schema)
     added = ingest.add_table(project, dataset.name, table, origin=origin)
     return _fresh(project, champion, added, nothing)._replace(warnings=warnings)
 
 
-def _left_out(dataset: str, unknown: Mapping[str, int]) -> tuple[str, ...]:
-    """Return what to say of rows whose label the champion does not know."""
-    if not unknown:
+def _like(project: Project, champion: ModelVersion) -> pa.Schema:
+    return ingest.load_version(project, champion.dataset_version).schema
+
+
+def _origin(
+    project: Project,
+    champion: ModelVersion,
+    window: Window,
+    picked: Picked,
+    base: _Base | None,
+    like: pa.Schema,
+) -> Origin:
+    """Return where the rows come from, and all that making them again takes."""
+    model = champion.model.name
+    made: dict[str, Any] = {
+        "kind": "log",
+        "model": model,
+        "versions": sorted(set(picked.rows["_version"].to_pylist())),
+        "start": window.start.isoformat(),
+        "end": window.end.isoformat(),
+        "until": None if picked.until is None else picked.until.isoformat(),
+        "picked": retraining_rows.store(project, picked.rows),
+        "types": retraining_rows.types(like),
+        "left_out": picked.left_out,
+        **({} if base is None else _of_base(base)),
+    }
+    source = f"log of {model}, {window.start:%Y-%m-%d} to {window.end:%Y-%m-%d}"
+    parent = champion.dataset_version if base is None else base.version
+    if base is not None:
+        source += f", and {base.version.source}"
+    return Origin(source=source, parents=(parent.reference,), transformation=made)
+
+
+def _of_base(base: _Base) -> dict[str, Any]:
+    since = None if base.since is None else base.since.isoformat()
+    return {"base": base.version.reference, "since": since}
+
+
+def _too_few(project: Project, table: pa.Table, have: str) -> str:
+    least = project.settings.train.min_rows
+    if table.num_rows >= least:
+        return ""
+    return f"{have.format(table.num_rows)}, {least} are needed"
+
+
+def _of_repeats(repeats: int) -> tuple[str, ...]:
+    if not repeats:
         return ()
-    how = f"; they are left out: to learn a new class, add rows with it (mlkit data add {dataset})"
-    return (unknown_labels.warning(unknown) + how,)
-
-
-def as_dataset(logged: pa.Table, dataset: Dataset, like: pa.Schema) -> pa.Table:
-    """Return logged rows with the columns and types of a dataset: features, roles and target.
-
-    The time of a row is when it was asked for; a row without an entity is an entity of its own.
-    Raises ConflictError if the dataset's time is no point in time.
-    """
-    entity = pc.coalesce(logged.column("_entity"), logged.column("_id"))
-    logged = logged.set_column(logged.schema.get_field_index("_entity"), "_entity", entity)
-    sources = {dataset.target: "_actual", dataset.entity_column: "_entity"}
-    if dataset.time_column is not None:
-        if not pa.types.is_timestamp(like.field(dataset.time_column).type):
-            raise ConflictError(
-                f"the time column '{dataset.time_column}' of dataset '{dataset.name}' holds no "
-                "points in time, so the log cannot fill it; retrain with --data source"
-            )
-        sources[dataset.time_column] = "_served_at"
-    present = set(logged.column_names)
-    names = [name for name in like.names if sources.get(name, name) in present]
-    columns = [_cast(logged.column(sources.get(name, name)), like.field(name)) for name in names]
-    return pa.table(dict(zip(names, columns, strict=True)))
-
-
-def _cast(values: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
-    """Return ``values`` in the dataset's type if nothing is lost; else its rules will object."""
-    try:
-        return values.cast(field.type)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # the rules name value and row
-        return values
+    return (f"duplicates: {repeats:,} rows repeat an earlier one and are left out",)
 
 
 def _fresh(project: Project, champion: ModelVersion, added: Added, otherwise: str) -> Fresh:
     """Return the version, unless an earlier one of the model was trained on it."""
-    with project.read() as s:
-        model = registry.get_model(s, champion.model.name)
-        learned = {version.dataset_version.reference for version in model.versions}
     reference = f"{added.dataset}@{added.version}"
-    if reference in learned:
+    if reference in {version.reference for version in _learned(project, champion)}:
         return Fresh(None, added.rows, otherwise)
     return Fresh(reference, added.rows, "")
 
 
-def _last_learned(project: Project, champion: ModelVersion) -> pa.Table:
-    """Return the rows of the newest dataset version that any version of the model learned from."""
+def _has_learned(project: Project, champion: ModelVersion, table: pa.Table) -> bool:
+    """Tell whether the newest version that the model learned from has all these rows.
+
+    Then only old rows have left the window.
+    """
+    dataset_id = champion.dataset_version.dataset_id
+    learned = [v for v in _learned(project, champion) if v.dataset_id == dataset_id]
+    newest = max(learned, key=lambda version: version.number)
+    if newest.rows < table.num_rows:
+        return False
+    whole = ingest.load_version(project, newest)
+    if whole.schema.equals(table.schema):
+        return duplicates.contains(whole, table)
+    return False
+
+
+def _learned(project: Project, champion: ModelVersion) -> list[DatasetVersion]:
+    """Return the dataset versions that the versions of the model were trained on."""
     with project.read() as s:
         model = registry.get_model(s, champion.model.name)
-        dataset_id = champion.dataset_version.dataset_id
-        learned = [v.dataset_version for v in model.versions]
-        newest = max(
-            (version for version in learned if version.dataset_id == dataset_id),
-            key=lambda version: version.number,
-        )
-    return ingest.load_table(project, newest.sha256)
-
-
-def _is_tail(table: pa.Table, whole: pa.Table) -> bool:
-    """Tell whether ``table`` is the end of ``whole``: then only old rows left the window."""
-    missing = whole.num_rows - table.num_rows
-    return missing >= 0 and bool(whole.slice(missing).equals(table))
-
-
-def _day(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d}"
+        return [version.dataset_version for version in model.versions]

@@ -16,6 +16,7 @@ from mlkit.flows.sources import Source
 from mlkit.flows.versioning import Added, Origin
 from mlkit.project import Project
 from mlkit.store import datasets, failpoints
+from mlkit.store.datasets import DatasetVersion
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -119,6 +120,21 @@ def load_table(project: Project, sha256: str) -> "pa.Table":
     return frames.read_parquet(project.data.read(sha256))
 
 
+def load_version(project: Project, version: DatasetVersion) -> "pa.Table":
+    """Return the rows of a dataset version; raises ConflictError if they were collected."""
+    refuse_collected(version)
+    return load_table(project, version.sha256)
+
+
+def refuse_collected(version: DatasetVersion) -> None:
+    """Raise ConflictError if the file of ``version`` is gone because nothing needed it."""
+    if version.collected_at is not None:
+        raise ConflictError(
+            f"the rows of {version.reference} were collected on {version.collected_at:%Y-%m-%d} "
+            f"(mlkit data gc); make them again with: mlkit data rebuild {version.reference}"
+        )
+
+
 def parse_reference(text: str) -> tuple[str, int | None]:
     """Return the name and number in ``name`` or ``name@3``; raises InvalidInputError.
 
@@ -163,7 +179,9 @@ def _same_source(project: Project, name: str, roles: Roles, ready: Ready) -> Add
         if dataset is None or ready.sha256 is None:
             return None
         version = datasets.find_by_digest(s, dataset, source_sha256=ready.sha256)
-        if version is None or version.transformation.get("stated", {}) != ready.stated:
+        if version is None or version.collected_at is not None:
+            return None
+        if version.transformation.get("stated", {}) != ready.stated:
             return None
         own = versioning.own_roles(dataset)
         found, sha256 = versioning.already(version), version.sha256

@@ -67,7 +67,7 @@ def _training_rows(project: Project, version: ModelVersion) -> pa.Table:
             "the training data has no time column, so how well its own windows can be told from "
             "the rest of it cannot be known (see: mlkit data add --time)"
         )
-    rows = ingest.load_table(project, version.dataset_version.sha256)
+    rows = ingest.load_version(project, version.dataset_version)
     table, _ = target.keep_labelled(rows, str(dataset.target))
     moments = np.asarray(material.moments_of(table, dataset.time_column))
     return table.take(pa.array(np.argsort(moments, kind="stable")))

@@ -105,6 +105,28 @@ def ids(project: Project, segment: Segment) -> list[str]:
     return list(pq.read_table(file, columns=["_id"])["_id"].to_pylist())
 
 
+def versions(project: Project, segment: Segment) -> dict[int, int]:
+    """Return how many rows of each model version a segment has; none if its file is gone."""
+    file = project.root / segment.path
+    if not file.is_file():
+        return {}
+    counts = pc.value_counts(pq.read_table(file, columns=["_version"])["_version"])
+    return {each["values"]: each["counts"] for each in counts.to_pylist()}
+
+
+def find_row(project: Project, prediction_id: str) -> tuple[int, dict[str, Any]] | None:
+    """Return version id and row of a sealed prediction, or None."""
+    day = _day_of(prediction_id)
+    with project.read() as s:
+        for segment in [] if day is None else segments.of_day(s, day):
+            table = load(project, segment)
+            found = table.filter(pc.equal(table["_id"], prediction_id)).to_pylist()
+            if found:
+                numbers = predictions.version_numbers(s, segment.model_id)
+                return numbers[found[0]["_version"]], found[0]
+    return None
+
+
 def locate(project: Project, ids: Sequence[str]) -> dict[str, tuple[int, bool]]:
     """Return version id, and whether it has an actual, of each sealed prediction in ``ids``.
 

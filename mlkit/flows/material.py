@@ -9,14 +9,25 @@ import pyarrow.compute as pc
 from mlkit.errors import ConflictError, InvalidInputError
 from mlkit.flows import deploy, ingest
 from mlkit.project import Project
-from mlkit.steps import encode, prediction_columns, split, suspicion, target
+from mlkit.settings import duration
+from mlkit.steps import (
+    encode,
+    overlap,
+    prediction_columns,
+    recency,
+    split,
+    suspicion,
+    target,
+    target_shift,
+    time_travel,
+)
 from mlkit.steps.columns import InputSchema, Task
 from mlkit.steps.fitting import Rows
 from mlkit.steps.metrics import Resampling, block_length
 from mlkit.steps.split import Split
 from mlkit.steps.target import Wish
 from mlkit.store import datasets, registry
-from mlkit.store.datasets import DatasetVersion
+from mlkit.store.datasets import Dataset, DatasetVersion
 from mlkit.store.registry import Model, ModelVersion
 
 
@@ -28,6 +39,7 @@ class Order(NamedTuple):
     champion: ModelVersion | None
     task: Wish
     champion_deployment: int | None
+    half_life: str = "off"
 
 
 class Material(NamedTuple):
@@ -64,7 +76,7 @@ class Material(NamedTuple):
         return Resampling(settings.bootstrap, settings.confidence, settings.seed, block)
 
 
-def order(project: Project, model: str, data: str, task: Wish) -> Order:
+def order(project: Project, model: str, data: str, task: Wish, half_life: str = "off") -> Order:
     """Look up the dataset version and the champion; raises NotFoundError, ConflictError.
 
     A model keeps its task and target for life: its clients and its actuals depend on them.
@@ -85,6 +97,7 @@ def order(project: Project, model: str, data: str, task: Wish) -> Order:
         champion=current.version if current else None,
         task=_same_task(row, dataset, task),
         champion_deployment=current.id if current else None,
+        half_life=half_life,
     )
 
 
@@ -92,7 +105,8 @@ def gather(project: Project, wanted: Order) -> Material:
     """Read, label, encode and split the rows; raises InvalidInputError if they teach nothing."""
     dataset = wanted.dataset.dataset
     name = str(dataset.target)
-    table, warnings = target.keep_labelled(ingest.load_table(project, wanted.dataset.sha256), name)
+    whole = ingest.load_version(project, wanted.dataset)
+    table, warnings = target.keep_labelled(whole, name)
     _enough(project, len(table))
     task = target.infer_task(table.column(name), wanted.task)
     target.check(table.column(name), task, name)
@@ -102,9 +116,9 @@ def gather(project: Project, wanted: Order) -> Material:
         encode.matrix(schema, columns),
         target.encode(table.column(name), task, schema.classes),
         table.column(name).to_pylist(),
+        _weights(table, dataset, wanted.half_life),
     )
     seed = project.settings.train.seed
-    warnings += suspicion.find(schema, rows.matrix, rows.target, seed=seed)
     moments = moments_of(table, dataset.time_column)
     parts = split.hold_out(
         len(table),
@@ -117,8 +131,27 @@ def gather(project: Project, wanted: Order) -> Material:
         raise InvalidInputError(
             f"the older rows, those to learn from, have one value of '{name}'; add rows"
         )
+    warnings += suspicion.find(schema, rows.matrix, rows.target, seed=seed)
+    warnings += suspicion.identifiers(schema, table)
+    warnings += time_travel.find(
+        whole, time=dataset.time_column, features=schema.names, views=_views(wanted.dataset)
+    )
+    keys = [column for column in (dataset.time_column, dataset.entity_column) if column]
+    warnings += overlap.find(table, parts, features=schema.names, target=name, keys=keys)
+    if moments is not None:
+        shown = (rows.target[part] for part in (parts.train, parts.holdout))
+        warnings += target_shift.find(schema, *shown)
     span_s = _span_s(table, dataset.time_column)
     return Material(schema, table, columns, rows, parts, moments is not None, span_s, warnings)
+
+
+def _views(version: DatasetVersion) -> dict[str, str]:
+    """Return the feature view, as ``name@version``, that each joined column comes from."""
+    return {
+        str(column): f"{view['name']}@{view['version']}"
+        for view in version.transformation.get("views", ())
+        for column in view.get("columns", ())
+    }
 
 
 def moments_of(table: pa.Table, name: str | None) -> np.ndarray | None:
@@ -132,6 +165,21 @@ def moments_of(table: pa.Table, name: str | None) -> np.ndarray | None:
         raise InvalidInputError(f"the time column '{name}' is {values.type}, not a time or number")
     moments = np.asarray(values.cast(pa.float64(), safe=False), dtype=float)
     return np.where(np.isnan(moments), -np.inf, moments)
+
+
+def _weights(table: pa.Table, dataset: Dataset, half_life: str) -> np.ndarray | None:
+    """Return what each row weighs in training, None if all weigh the same."""
+    if half_life == "off":
+        return None
+    name = dataset.time_column
+    if name is None or not pa.types.is_timestamp(table.schema.field(name).type):
+        raise InvalidInputError(
+            f"weights by recency (half-life {half_life}) need a column of times, and dataset "
+            f"'{dataset.name}' has none; add its file once more with --time COLUMN"
+        )
+    moments = moments_of(table, name)
+    assert moments is not None  # noqa: S101  # there is a time column
+    return recency.weights(moments, duration(half_life).total_seconds())
 
 
 def _same_task(row: Model | None, dataset: DatasetVersion, task: Wish) -> Wish:

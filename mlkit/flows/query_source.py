@@ -1,8 +1,10 @@
 """Rows from a query on a database that SQLAlchemy knows."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy.engine import URL
 
@@ -38,8 +40,11 @@ def remembered(project: Project, name: str) -> QuerySource | None:
     with project.read() as s:
         dataset = datasets.find(s, name)
         made = {} if dataset is None else dataset.versions[-1].transformation
-    if made.get("kind") != "query":
-        return None
+    return of_record(project, made) if made.get("kind") == "query" else None
+
+
+def of_record(project: Project, made: Mapping[str, Any]) -> QuerySource:
+    """Return the query that a version's transformation tells of."""
     return QuerySource(made["url"], made["query"], project.root)
 
 

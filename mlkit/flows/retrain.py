@@ -1,13 +1,13 @@
 """Close the loop: new rows, a candidate by the champion's recipe, promoted only if better."""
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from mlkit.errors import CheckFailedError, ConflictError
 from mlkit.flows import fresh_rows
-from mlkit.flows.fresh_rows import Fresh
+from mlkit.flows.fresh_rows import Data, Fresh
 from mlkit.project import Project
 from mlkit.store import alerts, failpoints, registry
 from mlkit.store.registry import ModelVersion
@@ -38,15 +38,15 @@ def retrain(
     project: Project,
     model: str,
     *,
-    data: Literal["log", "source"] | None = None,
+    data: Data | None = None,
     reason: str = "",
     progress: Report | None = None,
 ) -> Retrained:
     """Train on the newest rows as the champion was trained, and promote what the gate accepts.
 
-    The rows come from the prediction log, joined with actuals, or from the dataset's source
-    (``data``, else the setting ``retrain.data``). Raises MlkitError if there is no champion, or
-    CheckFailedError if the rows break the dataset's rules.
+    The rows come from the prediction log, joined with actuals, from the dataset's source, or from
+    both (``data``, else the setting ``retrain.data``). Raises MlkitError if there is no champion,
+    or CheckFailedError if the rows break the dataset's rules.
     """
     busy = f"model '{model}' is being retrained already; try again when that has ended"
     with project.lock(f"retrain-{model}", busy=busy):
@@ -98,10 +98,17 @@ def _champion(project: Project, model: str) -> ModelVersion:
     return deployment.version
 
 
-def _data(
-    project: Project, model: str, data: Literal["log", "source"] | None
-) -> Literal["log", "source"]:
+def _data(project: Project, model: str, data: Data | None) -> Data:
     return data or project.settings.model(model).retrain_data or project.settings.retrain.data
+
+
+def _half_life(project: Project, champion: ModelVersion) -> str:
+    """Return the half-life that the settings name, else the one that the champion has."""
+    own = project.settings.model(champion.model.name).retrain_half_life
+    chosen = own or project.settings.retrain.half_life
+    return (
+        str(champion.recipe.get("half_life", "off")) if own is None and chosen == "off" else chosen
+    )
 
 
 def _unchanged(model: str, champion: ModelVersion, fresh: Fresh) -> Retrained:
@@ -139,6 +146,7 @@ def _train(
         task=recipe["task"],
         estimator=recipe["estimator"],
         tune=recipe["tune"],
+        half_life=_half_life(project, champion),
         promote=project.settings.retrain.promote,
         reason=reason,
         progress=progress,

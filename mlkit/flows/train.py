@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from mlkit import names
 from mlkit.errors import InvalidInputError
 from mlkit.flows import candidate as candidates
-from mlkit.flows import deploy, estimate_training, judgement, material, provenance
+from mlkit.flows import deploy, estimate_training, ingest, judgement, material, provenance
 from mlkit.flows.candidate import Candidate
 from mlkit.flows.deploy import Deployed
 from mlkit.flows.material import Material, Order
@@ -30,6 +30,7 @@ from mlkit.steps.gate import Verdict
 from mlkit.steps.slices import Judged, Sheet
 from mlkit.steps.target import Wish
 from mlkit.store import audit, blobs, failpoints, log_view, registry
+from mlkit.store.datasets import DatasetVersion
 from mlkit.store.registry import Model, ModelVersion
 
 Report = Callable[[str], None]
@@ -68,6 +69,7 @@ def train(
     task: Wish = "auto",
     estimator: str = "auto",
     tune: int = 0,
+    half_life: str = "off",
     promote: bool = False,
     reason: str = "",
     progress: Report | None = None,
@@ -79,7 +81,7 @@ def train(
     """
     report = progress or _silent
     names.check("model", model)
-    wanted = material.order(project, model, data, task)
+    wanted = material.order(project, model, data, task, half_life)
     report(f"reading {wanted.dataset.reference}")
     rows = material.gather(project, wanted)
     estimators.check(estimator, rows.schema.task)
@@ -92,7 +94,7 @@ def train(
         artifact = project.artifacts.read(files.artifact)
         verdict = judgement.judge(project, rows, made, artifact=artifact, champion=wanted.champion)
     recipe = {"estimator": estimator, "tune": tune, "task": rows.schema.task,
-              "dataset": wanted.dataset.dataset.name}  # fmt: skip
+              "dataset": wanted.dataset.dataset.name, **_weighed(half_life)}  # fmt: skip
     row = _version(project, wanted, rows, made, files, verdict, recipe)
     number, done, warnings = _register(project, wanted, row, promote=promote, reason=reason)
     if done is not None:
@@ -111,6 +113,10 @@ def train(
         dataset=wanted.dataset.reference,
         ladder=tuple(rung._asdict() for rung in choice.rungs),
     )
+
+
+def _weighed(half_life: str) -> dict[str, str]:
+    return {} if half_life == "off" else {"half_life": half_life}
 
 
 def _store(project: Project, rows: Material, made: Candidate, time: str | None) -> _Files:
@@ -198,6 +204,7 @@ def _register(
     key = project.key
     accepted = bool(row.verdict["accepted"])
     with project.write() as s:
+        ingest.refuse_collected(s.get_one(DatasetVersion, wanted.dataset.id))
         model = _model(s, wanted.model, row)
         registry.lock(s, model)
         row.number = registry.next_number(s, model)

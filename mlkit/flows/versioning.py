@@ -78,6 +78,9 @@ def keep(project: Project, name: str, roles: Roles, *, accepted: Accepted, origi
             version = _add_version(project, s, dataset, accepted=accepted, origin=origin)
             version.sha256 = sha256
             _record(project, s, version)
+        elif version.collected_at is not None:
+            version.collected_at = None  # its bytes are back
+            _record(project, s, version)
         added = msgspec.structs.replace(already(version), new=new)
     failpoints.reach("data.recorded")
     acceptance.write_rules(project, name, accepted.schema_yaml)

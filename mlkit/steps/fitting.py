@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from sklearn.utils.validation import has_fit_parameter
 
 from mlkit.errors import InvalidInputError, MlkitError
 from mlkit.steps import metrics
@@ -16,16 +17,21 @@ Make = Callable[[], Any]
 
 
 class Rows(NamedTuple):
-    """Encoded rows: the matrix, the numbers that are learned, and the values they stand for."""
+    """Encoded rows: the matrix, the numbers that are learned, and the values they stand for.
+
+    ``weights`` says how much each row teaches; None if all teach the same.
+    """
 
     matrix: np.ndarray
     target: np.ndarray
     actuals: list[object]
+    weights: np.ndarray | None = None
 
     def pick(self, indexes: np.ndarray) -> "Rows":
         """Return the rows at ``indexes``."""
         chosen = [self.actuals[index] for index in indexes.tolist()]
-        return Rows(self.matrix[indexes], self.target[indexes], chosen)
+        weights = None if self.weights is None else self.weights[indexes]
+        return Rows(self.matrix[indexes], self.target[indexes], chosen, weights)
 
 
 def fit(name: str, make: Make, rows: Rows, complaints: list[str]) -> Any:
@@ -34,7 +40,8 @@ def fit(name: str, make: Make, rows: Rows, complaints: list[str]) -> Any:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             estimator = make()
-            estimator.fit(_without_empty(rows.matrix), rows.target)
+            weights = _fit_weights(name, estimator, rows)
+            estimator.fit(_without_empty(rows.matrix), rows.target, **weights)
     except MlkitError:
         raise
     except Exception as error:
@@ -59,6 +66,19 @@ def fold_losses(
         metric = metrics.primary(answers, task=schema.task)
         found.append(metrics.losses(metric, answers, judged.actuals, schema.classes))
     return np.concatenate(found)
+
+
+def _fit_weights(name: str, estimator: Any, rows: Rows) -> dict[str, np.ndarray]:
+    """Return the weights as the argument of ``fit`` that takes them; raises InvalidInputError."""
+    if rows.weights is None:
+        return {}
+    steps = getattr(estimator, "steps", None)
+    learner = estimator if steps is None else steps[-1][1]
+    if not has_fit_parameter(learner, "sample_weight"):
+        raise InvalidInputError(
+            f"the estimator '{name}' takes no weights of rows; train it without a half-life"
+        )
+    return {"sample_weight" if steps is None else f"{steps[-1][0]}__sample_weight": rows.weights}
 
 
 def _without_empty(matrix: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from mlkit.errors import DamagedError
@@ -26,7 +26,7 @@ class BlobStore:
     def put(self, content: bytes) -> str:
         """Store ``content`` durably and return its digest."""
         sha256 = hashlib.sha256(content).hexdigest()
-        if not self.path(sha256).exists():
+        if not self._used(sha256):
             part = self.scratch()
             part.write_bytes(content)
             self._settle(part, sha256)
@@ -35,7 +35,7 @@ class BlobStore:
     def adopt(self, part: Path) -> str:
         """Move a finished ``scratch()`` file into the store and return its digest."""
         sha256 = file_digest(part)
-        if self.path(sha256).exists():
+        if self._used(sha256):
             part.unlink()
         else:
             self._settle(part, sha256)
@@ -65,6 +65,25 @@ class BlobStore:
             )
         return content
 
+    def remove(self, sha256: str, unused: Callable[[], bool]) -> int:
+        """Delete a blob that is ``unused`` and return its bytes, 0 if it was not there.
+
+        It is moved aside first, so that who stores the same bytes at that moment writes them anew,
+        or had touched them before, which is seen here: then they stay.
+        """
+        path = self.path(sha256)
+        aside = self.scratch()
+        try:
+            before = path.stat()
+            path.replace(aside)
+        except FileNotFoundError:
+            return 0
+        if aside.stat().st_mtime_ns != before.st_mtime_ns or not unused():
+            aside.replace(path)
+            return 0
+        aside.unlink()
+        return before.st_size
+
     def digests(self) -> Iterator[str]:
         """Yield the digest of every blob in the store, by name."""
         for path in sorted(self.root.glob(f"??/*{self.suffix}")):
@@ -73,6 +92,14 @@ class BlobStore:
     def leftovers(self) -> list[Path]:
         """Return the files that a killed writer left behind."""
         return sorted(self.root.glob(".*.part"))
+
+    def _used(self, sha256: str) -> bool:
+        """Touch a blob that somebody is about to name, and tell whether it is there."""
+        try:
+            os.utime(self.path(sha256))
+        except FileNotFoundError:
+            return False
+        return True
 
     def _settle(self, part: Path, sha256: str) -> None:
         target = self.path(sha256)

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import JSON, ForeignKey, String, Text, UniqueConstraint, func, select
-from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
+from sqlalchemy.orm import Mapped, Session, defer, mapped_column, relationship
 
 from mlkit.errors import NotFoundError, unknown
 from mlkit.store.base import Base, UtcDateTime
@@ -28,7 +28,10 @@ class Dataset(Base):
 
 
 class DatasetVersion(Base):
-    """One immutable state of a dataset: the sha256 of its canonical Parquet file."""
+    """One immutable state of a dataset: the sha256 of its canonical Parquet file.
+
+    The file of a version with ``collected_at`` is gone, because nothing needed it.
+    """
 
     __tablename__ = "dataset_version"
     __table_args__ = (
@@ -49,6 +52,8 @@ class DatasetVersion(Base):
     transformation: Mapped[dict[str, Any]] = mapped_column(JSON, server_default="{}")
     warnings: Mapped[list[str]] = mapped_column(JSON)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    collected_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    erased_rows: Mapped[int] = mapped_column(default=0, server_default="0")
 
     dataset: Mapped[Dataset] = relationship(back_populates="versions", lazy="joined")
 
@@ -56,6 +61,14 @@ class DatasetVersion(Base):
     def reference(self) -> str:
         """The text a user types for it: ``name@number``."""
         return f"{self.dataset.name}@{self.number}"
+
+    @property
+    def made_of(self) -> tuple[str, ...]:
+        """The other versions that its rows come from, each as ``name@number``."""
+        made = self.transformation
+        views = [str(view["dataset"]) for view in made.get("views", ()) if view.get("dataset")]
+        base = [str(made["base"])] if "base" in made else []
+        return tuple(dict.fromkeys([*base, *views, *self.parents]))
 
 
 def find(s: Session, name: str) -> Dataset | None:
@@ -102,6 +115,23 @@ def find_by_digest(
     if source_sha256 is not None:
         query = query.where(DatasetVersion.source_sha256 == source_sha256)
     return s.scalars(query.order_by(DatasetVersion.number.desc())).first()
+
+
+def outline(s: Session) -> list[DatasetVersion]:
+    """Return every version without its rules and profile, which are large."""
+    heavy = (defer(DatasetVersion.schema_yaml), defer(DatasetVersion.profile))
+    query = select(DatasetVersion).join(Dataset).options(*heavy)
+    return list(s.scalars(query.order_by(Dataset.name, DatasetVersion.number)))
+
+
+def blobs(s: Session) -> set[str]:
+    """Return the digest of every file that a version needs: its rows, and what they are made from.
+
+    A collected version needs its rows no more, but what it can be made again from.
+    """
+    held = select(DatasetVersion.sha256).where(DatasetVersion.collected_at.is_(None))
+    made = s.scalars(select(DatasetVersion.transformation))
+    return {*s.scalars(held), *(str(each["picked"]) for each in made if "picked" in each)}
 
 
 def next_number(s: Session, dataset: Dataset) -> int:

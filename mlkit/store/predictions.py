@@ -154,6 +154,18 @@ def of_request(s: Session, request_id: str, model_id: int) -> Entry | None:
     )
 
 
+def count_by_version(s: Session) -> dict[int, int]:
+    """Return how many rows of each model version the database holds."""
+    query = select(Prediction.model_version_id, func.count().label("rows"))
+    found = s.execute(query.group_by(Prediction.model_version_id))
+    return {row.model_version_id: row.rows for row in found}
+
+
+def find(s: Session, identifier: str) -> Prediction | None:
+    """Return the prediction with this id if the database holds it."""
+    return s.scalar(select(Prediction).where(Prediction.id == identifier))
+
+
 def versions_of(s: Session, ids: Sequence[str]) -> dict[str, int]:
     """Return the model version id of each prediction in ``ids`` that the database holds."""
     found: dict[str, int] = {}

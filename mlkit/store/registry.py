@@ -1,7 +1,7 @@
 """Models, their versions, and which version serves in which role since when."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     JSON,
@@ -145,6 +145,53 @@ def versions(s: Session, model: Model) -> list[ModelVersion]:
     """Return every version of the model, oldest first."""
     query = select(ModelVersion).where(ModelVersion.model_id == model.id)
     return list(s.scalars(query.order_by(ModelVersion.number)))
+
+
+class Outline(NamedTuple):
+    """What a version is and what it was trained on, without its large parts."""
+
+    id: int
+    model: str
+    number: int
+    dataset_version_id: int
+    estimator: str
+    created_at: datetime
+
+
+def outline(s: Session) -> list[Outline]:
+    """Return every version of every model, by model and number."""
+    query = select(
+        ModelVersion.id,
+        Model.name,
+        ModelVersion.number,
+        ModelVersion.dataset_version_id,
+        ModelVersion.estimator,
+        ModelVersion.created_at,
+    ).join(Model, Model.id == ModelVersion.model_id)
+    rows = s.execute(query.order_by(Model.name, ModelVersion.number))
+    return [Outline(*row) for row in rows]
+
+
+class Served(NamedTuple):
+    """When a version had a role, without the evidence for it."""
+
+    id: int
+    model_version_id: int
+    role: str
+    started_at: datetime
+    ended_at: datetime | None
+
+
+def outline_of_deployments(s: Session) -> list[Served]:
+    """Return every deployment of every model, oldest first."""
+    query = select(
+        Deployment.id,
+        Deployment.model_version_id,
+        Deployment.role,
+        Deployment.started_at,
+        Deployment.ended_at,
+    )
+    return [Served(*row) for row in s.execute(query.order_by(Deployment.id))]
 
 
 def lock(s: Session, model: Model) -> None:

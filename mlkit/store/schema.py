@@ -14,6 +14,7 @@ from mlkit.store import (  # noqa: F401  # importing a module maps its tables
     audit,
     baselines,
     datasets,
+    erasures,
     estimates,
     file_digests,
     predictions,
@@ -28,7 +29,7 @@ from mlkit.store.engine import APPLICATION_ID, Database, sqlite_driver
 
 metadata = Base.metadata
 
-HEAD = "0009"
+HEAD = "0010"
 
 
 def revision(database: Database) -> str | None:

@@ -224,7 +224,7 @@ def test_list_show_and_diff_are_readable(
     assert "churn@1 -> churn@2: 400 -> 400 rows" in text
     assert "distributions: drift" in text
     document = cli.json("data", "diff", "churn@1", "2")
-    assert set(document) == {"old", "new", "same", "rows", "columns", "rules", "drift"}
+    assert set(document) == {"old", "new", "same", "rows", "columns", "rules", "keys", "drift"}
     assert "no version 9" in cli("data", "diff", "churn@9", code=1).stderr
 
 
@@ -254,3 +254,21 @@ def test_the_process_ends_with_the_code_and_one_document(cli: Any, churn_csv: Pa
     done = cli.process("data", "add", "churn", churn_csv, "--json")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("{")
+
+
+def test_a_diff_says_which_customers_came_went_and_changed(cli: Any, tmp_path: Path) -> None:
+    first, second = tmp_path / "first.csv", tmp_path / "second.csv"
+    rows = pd.DataFrame({"who": [f"c{n}" for n in range(60)], "x": range(60), "y": [1.5] * 60})
+    rows.to_csv(first, index=False)
+    later = rows.iloc[1:].assign(x=lambda t: t["x"] + (t["who"] == "c7"))
+    pd.concat([later, pd.DataFrame({"who": ["c60"], "x": [60], "y": [1.5]})]).to_csv(
+        second, index=False
+    )
+    cli("data", "add", "people", first, "--entity", "who")
+    cli("data", "add", "people", second)
+    found = cli.json("data", "diff", "people")["keys"]
+    assert (found["added"], found["removed"], found["changed"], found["same"]) == (1, 1, 1, 58)
+    assert found["columns"] == [{"column": "x", "rows": 1}]
+    said = cli("data", "diff", "people").stdout
+    assert "rows by who: 1 added, 1 removed, 1 changed, 58 same" in said
+    assert "first changed: c7" in said

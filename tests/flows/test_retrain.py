@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from mlkit.errors import BusyError, CheckFailedError, ConflictError, InvalidInputError
-from mlkit.flows import alerting, deploy, fresh_rows, ingest, logs, models, retrain
+from mlkit.flows import alerting, deploy, ingest, logs, models, retrain, retraining_rows
 from mlkit.project import Project
 from mlkit.settings import DatasetSettings, ModelSettings, Retrain
 from mlkit.steps import frames
@@ -81,7 +81,7 @@ def test_a_row_without_an_entity_is_an_entity_of_its_own(
     answer(trained, frame)
     logged = logs.read(trained, "churn", actuals="required")
     like = frames.read_table(file).schema
-    made = fresh_rows.as_dataset(logged, dataset, like)
+    made = retraining_rows.as_dataset(logged, dataset, like)
     assert made["customer"].to_pylist() == logged["_id"].to_pylist()
 
 

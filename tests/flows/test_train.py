@@ -360,3 +360,33 @@ def test_a_trainer_killed_at_random_moments_leaves_a_whole_project(trained: Proj
         process.kill()
         process.communicate()
         assert_whole(trained.root)
+
+
+def _suspicious(project: Project, frame: pd.DataFrame, name: str) -> list[str]:
+    file = project.root / f"{name}.csv"
+    frame.to_csv(file, index=False)
+    ingest.add(project, name, file, target="churned", time="since")
+    done = train.train(project, name, name, estimator="dummy")
+    return [text for text in done.warnings if not text.startswith("fit_warning")]
+
+
+def test_honest_rows_are_trained_on_without_a_warning(
+    project: Project, churn: Callable[..., pd.DataFrame]
+) -> None:
+    assert _suspicious(project, churn(rows=600), "honest") == []
+
+
+def test_suspicious_rows_are_named_with_the_evidence(
+    project: Project, churn: Callable[..., pd.DataFrame]
+) -> None:
+    frame = churn(rows=600)
+    late = pd.to_datetime(frame["since"]) + pd.to_timedelta((frame.index == 7) * 2 - 1, unit="D")
+    frame["paid"] = late.dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+    frame["region"] = ["north"] * 599 + ["south"]
+    frame["ticket"] = [f"t{n // 2 if n < 20 else n}" for n in range(600)]
+    frame.loc[560:, "churned"] = "yes"
+    copies = frame.iloc[:5].assign(since=frame["since"].iloc[-1])
+    frame = pd.concat([frame, copies, frame.iloc[-3:]])
+    frame = pd.concat([frame, frame.iloc[-1:].assign(since=frame["since"].iloc[3])])
+    found = {text.partition(":")[0] for text in _suspicious(project, frame, "odd")}
+    assert {"time_travel", "near_constant", "identifier_like", "target_drift"} <= found

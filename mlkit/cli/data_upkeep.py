@@ -1,0 +1,110 @@
+"""``mlkit data rebuild|export|gc``: what a dataset needs after its versions are there."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mlkit.cli import output
+
+if TYPE_CHECKING:
+    from mlkit.flows.collect import Collected
+    from mlkit.flows.data_export import Exported
+    from mlkit.flows.rebuild import Rebuilt
+    from mlkit.project import Project
+
+reference_argument = click.argument("reference", metavar="NAME[@V]")
+
+
+@click.command()
+@reference_argument
+@output.json_option
+@output.with_project
+def rebuild(project: "Project", reference: str, *, as_json: bool) -> None:
+    """Make the rows of a version again from its record and prove that they are the same bytes.
+
+    A file that was collected (`mlkit data gc`) or lost is put back. Exit code 3, with the reason,
+    if the bytes differ or the rows cannot be made any more.
+    """
+    from mlkit.flows import rebuild as flow  # imports pyarrow
+
+    with output.progress() as display:
+        task = display.add_task("rebuilding", total=None)
+        done = flow.rebuild(
+            project, reference, progress=lambda text: display.update(task, description=text)
+        )
+    output.emit(done, as_json=as_json, render=_render_rebuilt)
+
+
+@click.command()
+@reference_argument
+@click.option(
+    "-o", "--output", "file", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path),
+    help="Write this .csv or .parquet file. Default: CSV on the standard output.",
+)  # fmt: skip
+@output.with_project
+def export(project: "Project", reference: str, *, file: Path | None) -> None:
+    """Write the rows of a version, the newest by default, as CSV or Parquet."""
+    from mlkit.flows import data_export  # imports pyarrow
+
+    _render_exported(data_export.export(project, reference, file))
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Say what would be deleted, and delete nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@output.json_option
+@output.with_project
+def gc(project: "Project", *, dry_run: bool, yes: bool, as_json: bool) -> None:
+    """Delete the files of versions that nothing refers to.
+
+    Kept are the newest version of each dataset, those that a model was trained on, that an open
+    alert speaks of, and all that these were made of. A collected version stays on record, and
+    `mlkit data rebuild` can make its rows again while their source is there.
+    """
+    from mlkit.flows import collect  # imports SQLAlchemy
+
+    found = collect.look(project)
+    if not dry_run and (found.versions or found.files):
+        _confirm(found, yes=yes)
+        with output.progress() as display:
+            task = display.add_task("collecting", total=None)
+            found = collect.collect(project, lambda text: display.update(task, description=text))
+    output.emit(found, as_json=as_json, render=_render_collected)
+
+
+def _confirm(found: "Collected", *, yes: bool) -> None:
+    """Let a person look before anything is deleted; a script has to say that it means it."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise click.UsageError("nobody can be asked here; say --yes, or --dry-run to look first")
+    _render_collected(found)
+    click.confirm("delete these files?", abort=True, err=True)
+
+
+def _render_collected(found: "Collected") -> None:
+    verb = "would be deleted" if found.dry_run else "deleted"
+    if found.versions:
+        output.print_table(
+            ("version", "rows", "MB"),
+            [(one.reference, one.rows, one.size_bytes / 1e6) for one in found.versions],
+        )
+    click.echo(
+        f"{verb}: {len(found.versions)} versions and {found.files} files that no row names, "
+        f"{found.size_bytes / 1e6:.1f} MB"
+    )
+
+
+def _render_exported(done: "Exported") -> None:
+    words = f"{done.rows:,} rows of {done.dataset}@{done.version} written to {done.file}"
+    click.echo(words, err=done.file == "-")
+
+
+def _render_rebuilt(done: "Rebuilt") -> None:
+    put_back = "; its file was put back" if done.restored else ""
+    click.echo(
+        f"{done.dataset}@{done.version}: {done.rows:,} rows made again, the same bytes "
+        f"(sha256 {done.sha256[:12]}){put_back}"
+    )

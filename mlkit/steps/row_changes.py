@@ -1,0 +1,143 @@
+"""Which rows came, went and changed between two tables, by their key or as they are."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+_SHOWN: Final = 5
+
+Key = tuple[Any, ...]
+
+
+class ColumnChanges(msgspec.Struct, frozen=True):
+    """In how many rows that stayed a column has another value."""
+
+    column: str
+    rows: int
+
+
+class RowChanges(msgspec.Struct, frozen=True, kw_only=True):
+    """Rows by ``key``; without one (``key`` is empty), equal rows are the same and none changes.
+
+    ``repeated`` counts rows whose key is there more than once in a table: nobody can say what
+    became of them, so they are in no other count. Examples are keys.
+    """
+
+    key: tuple[str, ...]
+    same: int
+    added: int
+    removed: int
+    changed: int = 0
+    columns: tuple[ColumnChanges, ...] = ()
+    repeated: int = 0
+    examples: dict[str, tuple[Key, ...]] = {}
+
+
+def compare(old: pa.Table, new: pa.Table, *, key: Sequence[str]) -> RowChanges:
+    """Return what became of the rows of ``old`` in ``new``; a missing value equals another.
+
+    >>> old = pa.table({"id": [1, 2, 3], "x": [5, 6, 7]})
+    >>> new = pa.table({"id": [2, 3, 4], "x": [6, 9, 1]})
+    >>> found = compare(old, new, key=["id"])
+    >>> found.same, found.added, found.removed, found.changed
+    (1, 1, 1, 1)
+    """
+    common = [name for name in old.column_names if name in new.column_names]
+    if key and all(name in common for name in key):
+        return _by_key(old, new, tuple(key), [name for name in common if name not in key])
+    ids = _ids(old, new, common)
+    size = int(ids.max(initial=-1)) + 1
+    before, after = (np.bincount(part, minlength=size) for part in np.split(ids, [len(old)]))
+    same = int(np.minimum(before, after).sum())
+    return RowChanges(key=(), same=same, added=len(new) - same, removed=len(old) - same)
+
+
+def _by_key(
+    old: pa.Table, new: pa.Table, key: tuple[str, ...], others: Sequence[str]
+) -> RowChanges:
+    ids = _ids(old, new, key)
+    size = int(ids.max(initial=-1)) + 1
+    first, second = np.split(ids, [len(old)])
+    before, after = (np.bincount(part, minlength=size) for part in (first, second))
+    single = (before <= 1) & (after <= 1)
+    place_old, place_new = (_places(part, size) for part in (first, second))
+    both = np.flatnonzero(single & (before == 1) & (after == 1))
+    rows = (place_old[both], place_new[both])
+    changed = np.zeros(len(both), dtype=bool)
+    columns = []
+    for name in others:
+        differs = _differs(old.column(name), new.column(name), rows)
+        changed |= differs
+        if differs.any():
+            columns.append(ColumnChanges(name, int(differs.sum())))
+    came = place_new[single & (before == 0) & (after == 1)]
+    went = place_old[single & (before == 1) & (after == 0)]
+    examples = {
+        "added": _keys(new, key, np.sort(came)),
+        "removed": _keys(old, key, np.sort(went)),
+        "changed": _keys(new, key, np.sort(rows[1][changed])),
+    }
+    return RowChanges(
+        key=key,
+        same=int((~changed).sum()),
+        added=len(came),
+        removed=len(went),
+        changed=int(changed.sum()),
+        columns=tuple(sorted(columns, key=lambda one: -one.rows)),
+        repeated=int((before[~single] + after[~single]).sum()),
+        examples={name: keys for name, keys in examples.items() if keys},
+    )
+
+
+def _places(ids: np.ndarray, size: int) -> np.ndarray:
+    """Return the row of each id; where an id is there twice, one of them."""
+    places = np.zeros(size, dtype=np.int64)
+    places[ids] = np.arange(len(ids))
+    return places
+
+
+def _ids(old: pa.Table, new: pa.Table, names: Sequence[str]) -> np.ndarray:
+    """Return a number per row of both tables that is equal where the columns ``names`` are."""
+    ids = np.zeros(len(old) + len(new), dtype=np.int64)
+    for name in names:
+        codes = _codes(old.column(name), new.column(name))
+        paired = ids * (int(codes.max(initial=0)) + 1) + codes
+        ids = np.unique(paired, return_inverse=True)[1]
+    return ids
+
+
+def _codes(old: pa.ChunkedArray, new: pa.ChunkedArray) -> np.ndarray:
+    kind = _common(old.type, new.type)
+    both = pa.chunked_array([*old.cast(kind).chunks, *new.cast(kind).chunks], kind)
+    encoded = both.combine_chunks().dictionary_encode(null_encoding="encode")
+    if isinstance(encoded, pa.ChunkedArray):
+        encoded = encoded.combine_chunks()
+    return np.asarray(encoded.indices, dtype=np.int64)
+
+
+def _differs(
+    old: pa.ChunkedArray, new: pa.ChunkedArray, rows: tuple[np.ndarray, np.ndarray]
+) -> np.ndarray:
+    kind = _common(old.type, new.type)
+    first, second = old.take(rows[0]).cast(kind), new.take(rows[1]).cast(kind)
+    equal = pc.fill_null(pc.equal(first, second), fill_value=False)
+    alike = pc.or_(equal, pc.and_(pc.is_null(first), pc.is_null(second)))
+    return ~np.asarray(alike.combine_chunks() if isinstance(alike, pa.ChunkedArray) else alike)
+
+
+def _common(one: pa.DataType, other: pa.DataType) -> pa.DataType:
+    """Return a type that can hold the values of both."""
+    if one == other:
+        return one
+    numbers = all(pa.types.is_integer(kind) or pa.types.is_floating(kind) for kind in (one, other))
+    return pa.float64() if numbers else pa.string()
+
+
+def _keys(table: pa.Table, key: Sequence[str], rows: np.ndarray) -> tuple[Key, ...]:
+    """Return the keys of the first rows."""
+    found = table.select(list(key)).take(rows[:_SHOWN])
+    return tuple(zip(*(column.to_pylist() for column in found.columns), strict=True))

@@ -1,0 +1,38 @@
+"""Subjects whose rows are to be forgotten, known by a keyed hash and by nothing else."""
+
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, String, UniqueConstraint, select, update
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from mlkit.store.base import Base, UtcDateTime
+
+
+class Erasure(Base):
+    """One subject of a dataset; ``done_at`` is when the last of its rows was gone."""
+
+    __tablename__ = "erasure"
+    __table_args__ = (UniqueConstraint("dataset_id", "subject"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    dataset_id: Mapped[int] = mapped_column(ForeignKey("dataset.id"))
+    subject: Mapped[str] = mapped_column(String(64))
+    reason: Mapped[str]
+    asked_by: Mapped[str]
+    asked_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    done_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+def of_dataset(s: Session, dataset_id: int) -> list[Erasure]:
+    """Return the erased subjects of a dataset, in the order in which they were asked for."""
+    query = select(Erasure).where(Erasure.dataset_id == dataset_id)
+    return list(s.scalars(query.order_by(Erasure.id)))
+
+
+def finish(s: Session, dataset_id: int, at: datetime) -> None:
+    """Mark every erasure of a dataset that was under way as done."""
+    s.execute(
+        update(Erasure)
+        .where(Erasure.dataset_id == dataset_id, Erasure.done_at.is_(None))
+        .values(done_at=at)
+    )

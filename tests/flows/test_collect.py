@@ -1,0 +1,173 @@
+"""What ``data gc`` takes, and what it never takes."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from mlkit.errors import BusyError, ConflictError
+from mlkit.flows import (
+    alerting,
+    backup,
+    catalog,
+    collect,
+    data_export,
+    doctor,
+    ingest,
+    lineage,
+    rebuild,
+    train,
+)
+from mlkit.project import Project
+from mlkit.store import audit, datasets
+
+Frames = Callable[..., pd.DataFrame]
+
+
+@pytest.fixture
+def grown(trained: Project, churn: Frames) -> Project:
+    """The dataset churn with a model on its first version and four more, each of a file."""
+    for number in (2, 3, 4, 5):
+        file = trained.root / f"churn{number}.csv"
+        churn(rows=400 + number, seed=number).to_csv(file, index=False)
+        ingest.add(trained, "churn", file)
+    return trained
+
+
+def _taken(found: collect.Collected) -> list[str]:
+    return [one.reference for one in found.versions]
+
+
+def _file(project: Project, number: int) -> Path:
+    with project.read() as s:
+        return project.data.path(datasets.get_version(s, "churn", number).sha256)
+
+
+def test_only_versions_that_nothing_refers_to_are_taken(grown: Project) -> None:
+    seen = collect.look(grown)
+    assert (_taken(seen), seen.dry_run) == (["churn@2", "churn@3", "churn@4"], True)
+    assert _file(grown, 2).is_file()
+    size = sum(_file(grown, number).stat().st_size for number in (2, 3, 4))
+    done = collect.collect(grown)
+    assert (_taken(done), done.size_bytes, done.files) == (_taken(seen), size, 0)
+    assert [_file(grown, number).is_file() for number in (1, 2, 3, 4, 5)] == [
+        True, False, False, False, True,
+    ]  # fmt: skip
+    assert _taken(collect.collect(grown)) == []
+    with grown.read() as s:
+        events = s.query(audit.AuditEvent).filter_by(action="data gc").all()
+        assert [event.subject for event in events] == _taken(seen)
+    found = doctor.examine(grown.root).checks
+    assert {line.level for line in found if line.check in ("data", "models")} == {"ok"}
+
+
+def test_what_a_kept_version_was_made_of_is_kept(grown: Project) -> None:
+    with grown.write() as s:
+        datasets.get_version(s, "churn", 5).transformation = {
+            "kind": "join",
+            "views": [{"name": "v", "version": 1, "dataset": "churn@3", "columns": []}],
+        }
+        datasets.get_version(s, "churn", 3).parents = ["churn@2"]
+    assert _taken(collect.look(grown)) == ["churn@4"]
+
+
+def test_what_any_model_version_was_trained_on_is_kept(grown: Project) -> None:
+    train.train(grown, "other", "churn@3", estimator="dummy")
+    assert _taken(collect.look(grown)) == ["churn@2", "churn@4"]
+
+
+def test_what_an_open_alert_speaks_of_is_kept(grown: Project) -> None:
+    alerting.raise_alert(
+        grown, key="data:churn", kind="data", severity="warning", model="churn",
+        summary="churn@2 has drifted", details={"against": "churn@4"},
+    )  # fmt: skip
+    assert _taken(collect.look(grown)) == ["churn@3"]
+
+
+def test_a_collected_version_stays_on_record_and_says_how_to_get_it_back(
+    grown: Project, tmp_path: Path
+) -> None:
+    collect.collect(grown)
+    assert catalog.show(grown, "churn@2").collected_at is not None
+    assert lineage.trace(grown, "churn@2").nodes[0].details["collected_at"] is not None
+    again = "mlkit data rebuild churn@2"
+    with pytest.raises(ConflictError, match=again):
+        data_export.export(grown, "churn@2", tmp_path / "out.csv")
+    with pytest.raises(ConflictError, match=again):
+        train.train(grown, "churn", "churn@2", estimator="dummy")
+    with pytest.raises(ConflictError, match=again):
+        catalog.diff(grown, "churn@2", "churn@5")
+    assert rebuild.rebuild(grown, "churn@2").restored
+    assert data_export.export(grown, "churn@2", tmp_path / "out.csv").rows == 402
+    assert not rebuild.rebuild(grown, "churn@2").restored
+
+
+def test_adding_the_same_rows_again_brings_a_collected_version_back(grown: Project) -> None:
+    collect.collect(grown)
+    added = ingest.add(grown, "churn", grown.root / "churn3.csv")
+    assert (added.version, added.new) == (3, False)
+    assert _file(grown, 3).is_file()
+    assert catalog.show(grown, "churn@3").collected_at is None
+
+
+def test_bytes_that_another_dataset_has_too_stay(grown: Project) -> None:
+    ingest.add(grown, "twin", grown.root / "churn2.csv", target="churned", time="since")
+    assert "churn@2" in _taken(collect.collect(grown))
+    assert ingest.add(grown, "twin", grown.root / "churn2.csv").version == 1
+    with grown.read() as s:
+        twin = datasets.get_version(s, "twin")
+    assert ingest.load_version(grown, twin).num_rows == 402
+
+
+def test_a_file_that_is_named_in_the_last_moment_stays(grown: Project) -> None:
+    sha256 = grown.data.put(b"new rows")
+    assert grown.data.remove(sha256, lambda: False) == 0
+    assert grown.data.read(sha256) == b"new rows"
+
+    def touched() -> bool:
+        return grown.data.put(b"new rows") == sha256
+
+    assert grown.data.remove(sha256, touched) == len(b"new rows")
+    assert grown.data.read(sha256) == b"new rows"
+
+
+def test_files_that_a_killed_collection_left_go_with_the_next(grown: Project) -> None:
+    collect._mark(grown)
+    assert _file(grown, 2).is_file()
+    seen = collect.look(grown)
+    assert (seen.versions, seen.files) == ((), 3)
+    done = collect.collect(grown)
+    assert (done.versions, done.files) == ((), 3)
+    assert not _file(grown, 2).is_file()
+
+
+def test_a_backup_of_a_collected_project_is_whole(grown: Project, tmp_path: Path) -> None:
+    collect.collect(grown)
+    made = backup.create(grown, tmp_path / "all.mlkit.tar")
+    assert made.members > 0
+
+
+def test_nobody_adds_while_it_works(grown: Project) -> None:
+    with (
+        grown.lock("data-churn", busy="the test holds it"),
+        pytest.raises(BusyError, match="adding to dataset 'churn'"),
+    ):
+        collect.collect(grown)
+
+
+def test_a_training_whose_rows_went_meanwhile_registers_nothing(
+    grown: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlkit.flows import judgement
+
+    judge = judgement.judge
+
+    def slowly(*args: Any, **options: Any) -> Any:
+        collect.collect(grown)
+        return judge(*args, **options)
+
+    monkeypatch.setattr(judgement, "judge", slowly)
+    with pytest.raises(ConflictError, match="the rows of churn@2 were collected"):
+        train.train(grown, "churn", "churn@2", estimator="dummy")
