@@ -387,9 +387,16 @@ class Backup(_Section, frozen=True):
 
 
 class DatasetSettings(_Section, frozen=True):
-    """``[datasets.NAME]``: where new rows of a dataset come from."""
+    """``[datasets.NAME]``: where new rows of a dataset come from.
+
+    A joined dataset has ``base``, another dataset, whose rows get the features of ``views`` as
+    they were at the time of each row, and those of the transformations ``on_demand``.
+    """
 
     source: str = ""
+    base: str = ""
+    views: tuple[str, ...] = ()
+    on_demand: tuple[str, ...] = ()
 
 
 class ModelSettings(_Section, frozen=True):
