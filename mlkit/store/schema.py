@@ -15,6 +15,7 @@ from mlkit.store import (  # noqa: F401  # importing a module maps its tables
     baselines,
     datasets,
     estimates,
+    features,
     predictions,
     registry,
     reports,
@@ -27,7 +28,7 @@ from mlkit.store.engine import APPLICATION_ID, Database, sqlite_driver
 
 metadata = Base.metadata
 
-HEAD = "0008"
+HEAD = "0011"
 
 
 def revision(database: Database) -> str | None:
