@@ -195,9 +195,9 @@ def test_features_are_joined_materialised_and_looked_up(shop: Project) -> None:
     ingest.add(shop, "weather", shop.root / "weather.parquet")
     assert materialize.materialize(shop)[0].written == 2
     assert online.lookup(plan.views[0], ["JFK"])[0].features == (6.0,)
-    others = "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
     with shop.write() as s:  # as when the server is restarted
-        s.execute(text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity {others}"))
+        s.execute(text("SELECT pg_terminate_backend(pid) " + others))
     assert online.lookup(plan.views[0], ["EWR"])[0].features == (6.0,)
     online.close()
 
