@@ -4,7 +4,7 @@ Change a time, remove a line, or add a file with `run(project) -> str` and a lin
 now with `mlkit job run NAME`; have them run by `mlkit daemon`, cron or systemd (`mlkit job -h`).
 """
 
-from jobs import alerts, backup, drift, performance, prune, retrain
+from jobs import alerts, backup, drift, materialize, performance, prune, retrain
 from mlkit.timetable import Job
 
 TIMETABLE = (
@@ -13,5 +13,6 @@ TIMETABLE = (
     Job("retrain", retrain.run, at="35 1 * * *"),
     Job("backup", backup.run, at="15 3 * * *"),
     Job("prune", prune.run, at="45 3 * * SUN"),
+    Job("materialize", materialize.run, at="*/10 * * * *"),
     Job("alerts", alerts.run, at="*/5 * * * *"),
 )

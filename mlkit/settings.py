@@ -410,7 +410,11 @@ class Backup(_Section, frozen=True):
 
 
 class DatasetSettings(_Section, frozen=True):
-    """``[datasets.NAME]``: where new rows of a dataset come from, and how files are written."""
+    """``[datasets.NAME]``: where new rows of a dataset come from, and how files are written.
+
+    A joined dataset has ``base``, another dataset, whose rows get the features of ``views`` as
+    they were at the time of each row, and those of the transformations ``on_demand``.
+    """
 
     source: Annotated[
         str,
@@ -433,6 +437,15 @@ class DatasetSettings(_Section, frozen=True):
     thousands: Annotated[
         str | None, Meta(description="what groups the digits of numbers in a CSV file; unset: none")
     ] = None
+    base: Annotated[
+        str, Meta(description="dataset that features are joined to, instead of a source")
+    ] = ""
+    views: Annotated[
+        tuple[str, ...], Meta(description="feature views that are joined to the base")
+    ] = ()
+    on_demand: Annotated[
+        tuple[str, ...], Meta(description="on-demand transformations of the joined rows")
+    ] = ()
 
 
 class ModelSettings(_Section, frozen=True):

@@ -243,5 +243,5 @@ def test_the_shipped_timetable_loads() -> None:
     root = Path(__file__).parents[1]
     shipped = timetable.load(Project(root=root, settings=None, database=None))  # type: ignore[arg-type]
     assert [job.name for job in shipped] == [
-        "drift", "performance", "retrain", "backup", "prune", "alerts",
+        "drift", "performance", "retrain", "backup", "prune", "materialize", "alerts",
     ]  # fmt: skip

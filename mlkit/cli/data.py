@@ -82,12 +82,13 @@ def add(
 def pull(project: "Project", name: str, *, as_json: bool) -> None:
     """Fetch the source of NAME again; make a new version if its rows have changed.
 
-    The source is what [datasets.NAME] in mlkit.toml says, or the query of the newest version.
+    The source is what [datasets.NAME] in mlkit.toml says (a file, a query, or a base and views to
+    be joined anew), or the query of the newest version.
     """
-    from mlkit.flows import ingest  # imports SQLAlchemy
+    from mlkit.flows import pull as pulling  # imports SQLAlchemy
 
     with data_source.progress() as report:
-        added = ingest.pull(project, name, progress=report)
+        added = pulling.pull(project, name, progress=report)
     output.emit(added, as_json=as_json, render=_render_added)
 
 

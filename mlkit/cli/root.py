@@ -32,6 +32,11 @@ COMMANDS = {
         "lineage",
         "Show where a model, dataset or prediction comes from and what was made of it.",
     ),
+    "features": (
+        "features",
+        "features",
+        "Join, materialise, look up and test the features of features.py.",
+    ),
     "train": ("train", "train", "Train a version of MODEL and judge it at the gate."),
     "model": ("model", "model", "List, compare, promote and roll back model versions."),
     "serve": ("serve", "serve", "Serve every champion over HTTP."),

@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 import pyarrow as pa
 
-from mlkit.flows import evidence, ingest, retraining_rows, versioning
+from mlkit.flows import evidence, ingest, pull, retraining_rows, versioning
 from mlkit.flows.evidence import Window
 from mlkit.flows.retraining_rows import Picked
 from mlkit.flows.versioning import Added, Origin
@@ -60,7 +60,7 @@ def _silent(_message: str) -> None:
 
 def _read_source(project: Project, champion: ModelVersion, report: Report) -> _Base:
     name = champion.dataset_version.dataset.name
-    added = ingest.pull(project, name, progress=lambda what, *_: report(what))
+    added = pull.pull(project, name, progress=lambda what, *_: report(what))
     with project.read() as s:
         version = datasets.get_version(s, name, added.version)
     own = project.settings.model(champion.model.name).retrain_source_window

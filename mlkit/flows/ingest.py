@@ -79,12 +79,18 @@ def pull(project: Project, name: str, *, progress: BytesRead | None = None) -> A
     return add(project, name, progress=progress)
 
 
-def add_table(project: Project, name: str, table: "Tabular", *, origin: Origin) -> Added:
-    """Make ``table`` the next version of a dataset that exists; raises like ``add``."""
-    with scratch.alone(project, name):
-        with project.read() as s:
-            datasets.get(s, name)
-        roles = _roles(project, name, Roles())
+def add_table(
+    project: Project, name: str, table: "Tabular", *, origin: Origin, roles: Roles | None = None
+) -> Added:
+    """Make ``table`` the next version of a dataset, the first one if ``roles`` are given.
+
+    Raises like ``add``, and NotFoundError without ``roles`` for a dataset that does not exist.
+    """
+    with scratch.alone(project, names.check("dataset", name)):
+        if roles is None:
+            with project.read() as s:
+                datasets.get(s, name)
+        roles = _roles(project, name, roles or Roles())
         rules = acceptance.read_rules(project, name)
         accepted = acceptance.accept(name, table, roles=roles, rules=rules)
         return versioning.keep(project, name, roles, accepted=accepted, origin=origin)

@@ -9,7 +9,15 @@ import msgspec
 import pyarrow as pa
 
 from mlkit.errors import CheckFailedError, MlkitError
-from mlkit.flows import acceptance, file_source, ingest, query_source, retraining_rows, scratch
+from mlkit.flows import (
+    acceptance,
+    file_source,
+    ingest,
+    joining,
+    query_source,
+    retraining_rows,
+    scratch,
+)
 from mlkit.flows.acceptance import Rules
 from mlkit.flows.fetched import Fetching, Ready
 from mlkit.flows.file_source import Dialect, FileSource
@@ -118,6 +126,11 @@ def _from_log(project: Project, version: DatasetVersion, made: Mapping[str, Any]
     return _combined(project, version, made, logged)
 
 
+def _from_join(project: Project, version: DatasetVersion, _made: Mapping[str, Any]) -> Tabular:
+    table: Tabular = joining.again(project, version)
+    return table
+
+
 def _of_window(project: Project, version: DatasetVersion, made: Mapping[str, Any]) -> pa.Table:
     return _combined(project, version, made, None)
 
@@ -146,6 +159,7 @@ _MAKERS: Mapping[str, Callable[[Project, DatasetVersion, Mapping[str, Any]], Tab
     "file": _from_file,
     "query": _from_query,
     "log": _from_log,
+    "join": _from_join,
     "window": _of_window,
 }
 

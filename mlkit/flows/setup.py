@@ -27,6 +27,11 @@ _TAIL = """
 #[datasets.NAME]
 #source = "/path/to/rows.csv"
 
+# A dataset that joins the features of views (features.py) to the rows of another one:
+#[datasets.JOINED]
+#base = "NAME"
+#views = ["VIEW"]
+
 # What differs for one model from the tables above:
 #[models.NAME]
 #drift_window = "7d"

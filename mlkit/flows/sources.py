@@ -36,5 +36,6 @@ def configured(project: Project, name: str) -> Source:
         return remembered
     raise InvalidInputError(
         f"dataset '{name}' has no source to read again; write into mlkit.toml: "
-        f'[datasets."{name}"] source = "FILE" (or a URL, with query = "SELECT ...")'
+        f'[datasets."{name}"] source = "FILE" (or a URL, with query = "SELECT ...", or for a '
+        'joined dataset base = "DATASET" and views = ["VIEW"], to be pulled)'
     )

@@ -16,6 +16,7 @@ from mlkit.store import (  # noqa: F401  # importing a module maps its tables
     datasets,
     erasures,
     estimates,
+    features,
     file_digests,
     predictions,
     registry,
@@ -29,7 +30,7 @@ from mlkit.store.engine import APPLICATION_ID, Database, sqlite_driver
 
 metadata = Base.metadata
 
-HEAD = "0010"
+HEAD = "0011"
 
 
 def revision(database: Database) -> str | None:

@@ -1,0 +1,78 @@
+"""Which inputs of a model come from feature views: what serving fills in, and by what key."""
+
+from dataclasses import dataclass
+
+import msgspec
+
+from mlkit.errors import ConflictError
+from mlkit.flows import features
+from mlkit.project import Project
+from mlkit.steps.feature_view import OnDemand, ViewUse
+from mlkit.store.datasets import DatasetVersion
+
+
+class OnDemandUse(msgspec.Struct, frozen=True):
+    """One on-demand transformation as a joined dataset uses it."""
+
+    name: str
+    version: int
+    inputs: tuple[str, ...]
+    columns: tuple[str, ...]
+    digest: str
+
+
+@dataclass(frozen=True)
+class FeaturePlan:
+    """What a joined dataset adds to the columns of a request.
+
+    ``views`` fill their ``columns`` by the value that a row has in the column ``ViewUse.entity``,
+    or, where that is ``entity`` (the entity column of the dataset, which is no input of a model),
+    by the entity id that the request names for the row. ``on_demand`` comes after, in this order.
+    """
+
+    dataset: str
+    views: tuple[ViewUse, ...]
+    on_demand: tuple[OnDemandUse, ...]
+    entity: str | None
+
+
+def of(version: DatasetVersion) -> FeaturePlan | None:
+    """Return the plan of a dataset version, None if it has nothing from feature views.
+
+    A version of logged rows has the plan of the join before it: ``model_version.dataset_version``
+    is what to ask with, in a session that is open.
+    """
+    joins = [
+        v for v in version.dataset.versions
+        if v.number <= version.number and v.transformation.get("kind") == "join"
+    ]  # fmt: skip
+    if not joins:
+        return None
+    made = joins[-1].transformation
+    return FeaturePlan(
+        dataset=joins[-1].reference,
+        views=tuple(msgspec.convert(view, ViewUse) for view in made["views"]),
+        on_demand=tuple(msgspec.convert(entry, OnDemandUse) for entry in made["on_demand"]),
+        entity=version.dataset.entity_column,
+    )
+
+
+def transformations(project: Project, plan: FeaturePlan) -> list[OnDemand]:
+    """Return the functions of the plan as ``features.py`` has them now.
+
+    Raises ConflictError if one of them is of another version than the model was trained with,
+    NotFoundError if it is gone.
+    """
+    if not plan.on_demand:
+        return []
+    declared = features.load(project)
+    found = []
+    for use in plan.on_demand:
+        made = declared.transformation(use.name)
+        if made.version != use.version:
+            raise ConflictError(
+                f"{made} is of version {made.version} and {plan.dataset} was made with version "
+                f"{use.version}; train on a new version of the dataset"
+            )
+        found.append(made)
+    return found

@@ -1,0 +1,98 @@
+"""Reading the online store while a request waits: plain SQL on a connection that stays open."""
+
+import json
+import os
+import threading
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+from mlkit.errors import BusyError
+from mlkit.store.engine import Database
+
+Row = tuple[str, int, str]  # entity, event_us, data
+
+_LIVE: Final = "v.set_id = (SELECT set_id FROM feature_view WHERE id = {mark})"
+_ONE: Final = "SELECT v.entity, v.event_us, v.data FROM feature_value v WHERE {live} AND {which}"
+_VIEWS: Final = "SELECT id, name, version, changes, columns FROM feature_view"
+
+
+class Version(NamedTuple):
+    """A stored version of a view; ``changes`` counts up with its values."""
+
+    id: int
+    name: str
+    version: int
+    changes: int
+    columns: tuple[str, ...]
+
+
+class FeatureReader:
+    """Reads live values; each thread of each process has a connection of its own.
+
+    One statement finds the live set and the values in it, so that a set which is replaced
+    meanwhile is read as it was or as it is, never half.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._own = threading.local()
+        self._open: list[Any] = []
+        mark = "?" if database.is_sqlite else "%s"
+        some = "IN (SELECT value FROM json_each(?))" if database.is_sqlite else "= ANY(%s)"
+        live = _LIVE.format(mark=mark)
+        self._one = _ONE.format(live=live, which=f"v.entity = {mark}")
+        self._some = _ONE.format(live=live, which=f"v.entity {some}")
+
+    def versions(self) -> list[Version]:
+        """Return every stored version of every view."""
+        return [
+            Version(id_, name, version, changes, tuple(_list(columns)))
+            for id_, name, version, changes, columns in self._fetch(_VIEWS, ())
+        ]
+
+    def values(self, view_id: int, entities: Sequence[str]) -> list[Row]:
+        """Return the rows of these entities, in any order; who has none is left out."""
+        if len(entities) == 1:
+            return self._fetch(self._one, (view_id, entities[0]))
+        listed = json.dumps(entities) if self._database.is_sqlite else list(entities)
+        return self._fetch(self._some, (view_id, listed))
+
+    def close(self) -> None:
+        """Close the connections of this process."""
+        while self._open:
+            self._open.pop().close()
+        self._own = threading.local()
+
+    def _fetch(self, statement: str, parameters: tuple[Any, ...]) -> list[Any]:
+        own = self._own
+        if getattr(own, "pid", 0) != os.getpid():
+            self._connect()
+        try:
+            return own.connection.execute(statement, parameters).fetchall()  # type: ignore[no-any-return]  # the driver's
+        except Exception:  # noqa: BLE001  # a lost connection has another class in each driver
+            return self._again(statement, parameters)
+
+    def _again(self, statement: str, parameters: tuple[Any, ...]) -> list[Any]:
+        """Try once more on a new connection; raises BusyError."""
+        try:
+            self._database.engine.dispose()  # who has lost one connection may have lost all
+            self._connect()
+            return self._own.connection.execute(statement, parameters).fetchall()  # type: ignore[no-any-return]  # the driver's
+        except Exception as error:
+            raise BusyError(
+                f"cannot read features from {self._database.location}: {error}"
+            ) from error
+
+    def _connect(self) -> None:
+        fairy = self._database.engine.raw_connection()
+        connection: Any = fairy.dbapi_connection
+        fairy.detach()  # ours for as long as the thread lives
+        if not self._database.is_sqlite:
+            connection.autocommit = True
+        self._own.connection, self._own.pid = connection, os.getpid()
+        self._open.append(connection)
+
+
+def _list(columns: str | list[str]) -> list[str]:
+    """Return a JSON column, which SQLite gives as text and PostgreSQL's driver as a list."""
+    return json.loads(columns) if isinstance(columns, str) else columns

@@ -1,0 +1,213 @@
+"""The online store: the latest values of every feature view, one compact row per entity.
+
+A view's rows are a *set*. Few changes go into the live set in one transaction; many go into a new
+set, which takes its place in one step. So a reader sees the old values or the new ones.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import repeat
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    ForeignKey,
+    Integer,
+    String,
+    Text,
+    UniqueConstraint,
+    delete,
+    func,
+    select,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from mlkit.store.base import Base, UtcDateTime
+
+_FIELDS: Final = ("set_id", "entity", "event_us", "data")
+_IN_LIMIT: Final = 1000  # parameters of one statement; far below every database's limit
+_WIDE = BigInteger().with_variant(Integer, "sqlite")
+
+
+class StoredView(Base):
+    """One version of a feature view that has been materialised, and what of.
+
+    ``set_id`` names its live rows; ``changes`` counts up whenever they change, which is how
+    caches notice. ``next_event_at`` is the first event in the future that its source knows of.
+    """
+
+    __tablename__ = "feature_view"
+    __table_args__ = (UniqueConstraint("name", "version"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(64))
+    version: Mapped[int]
+    entity: Mapped[str]
+    key: Mapped[str] = mapped_column(String(16))
+    columns: Mapped[list[str]] = mapped_column(JSON)
+    types: Mapped[list[str]] = mapped_column(JSON)
+    ttl: Mapped[str | None]
+    digest: Mapped[str] = mapped_column(String(64))
+    dataset: Mapped[str | None]
+    source_sha256: Mapped[str | None] = mapped_column(String(64))
+    set_id: Mapped[int | None]
+    changes: Mapped[int] = mapped_column(default=0)
+    rows: Mapped[int] = mapped_column(default=0)
+    newest_event_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    next_event_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    changed_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    materialized_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    @property
+    def reference(self) -> str:
+        """The text that names it: ``name v1``."""
+        return f"{self.name} v{self.version}"
+
+
+class FeatureSet(Base):
+    """Rows of one view that are, or will be, its values; a set that no view names is a leftover."""
+
+    __tablename__ = "feature_set"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    view_id: Mapped[int] = mapped_column(ForeignKey("feature_view.id"), index=True)
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class FeatureValue(Base):
+    """The latest values of one entity: a JSON array in the order of the view's columns."""
+
+    __tablename__ = "feature_value"
+    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012  # SQLAlchemy's form
+
+    set_id: Mapped[int] = mapped_column(
+        ForeignKey("feature_set.id"), primary_key=True, autoincrement=False
+    )
+    entity: Mapped[str] = mapped_column(Text, primary_key=True)
+    event_us: Mapped[int] = mapped_column(_WIDE)
+    data: Mapped[str] = mapped_column(Text)
+
+
+class Rows(NamedTuple):
+    """Values as they are stored, by column: ``event_us`` counts microseconds since 1970."""
+
+    entities: Sequence[str]
+    event_us: Sequence[int]
+    data: Sequence[str]
+
+    def part(self, start: int, stop: int) -> "Rows":
+        """Return the rows from ``start`` until before ``stop``."""
+        piece = slice(start, stop)
+        return Rows(self.entities[piece], self.event_us[piece], self.data[piece])
+
+
+def find(s: Session, name: str, version: int) -> StoredView | None:
+    """Return what is stored of that version of a view, or None."""
+    query = select(StoredView).where(StoredView.name == name, StoredView.version == version)
+    return s.scalar(query)
+
+
+def list_views(s: Session) -> list[StoredView]:
+    """Return every version of every view that has been materialised."""
+    return list(s.scalars(select(StoredView).order_by(StoredView.name, StoredView.version)))
+
+
+def begin_set(s: Session, view: StoredView, now: datetime) -> int:
+    """Return the number of a new, empty set of rows of ``view``."""
+    made = FeatureSet(view_id=view.id, started_at=now)
+    s.add(made)
+    s.flush()
+    return made.id
+
+
+def put(s: Session, set_id: int, rows: Rows) -> None:
+    """Write rows into a set; one that holds a newer event of that entity already stays.
+
+    One prepared statement with tuples, past the ORM and its parameter handling.
+    """
+    if not rows.entities:
+        return
+    connection = s.connection()
+    dialect: Any = sqlite if connection.dialect.name == "sqlite" else postgresql
+    insert = dialect.insert(FeatureValue)
+    statement = insert.on_conflict_do_update(
+        index_elements=["set_id", "entity"],
+        set_={"event_us": insert.excluded.event_us, "data": insert.excluded.data},
+        where=insert.excluded.event_us >= FeatureValue.event_us,
+    )
+    compiled = statement.compile(dialect=connection.dialect, column_keys=_FIELDS)
+    columns = dict(zip(_FIELDS, (repeat(set_id), *rows), strict=True))
+    if compiled.positional:
+        lines = list(zip(*map(columns.__getitem__, compiled.positiontup), strict=False))
+        connection.exec_driver_sql(str(compiled), lines)
+    else:
+        named = [
+            dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=False)
+        ]
+        connection.exec_driver_sql(str(compiled), named)
+
+
+def read_set(s: Session, set_id: int) -> dict[str, tuple[int, str]]:
+    """Return time and data of every entity in a set."""
+    query = select(FeatureValue.entity, FeatureValue.event_us, FeatureValue.data)
+    found = s.execute(query.where(FeatureValue.set_id == set_id))
+    return {entity: (event_us, data) for entity, event_us, data in found}
+
+
+def remove(s: Session, set_id: int, entities: Sequence[str]) -> None:
+    """Delete the rows of these entities from a set."""
+    for at in range(0, len(entities), _IN_LIMIT):
+        some = entities[at : at + _IN_LIMIT]
+        _deleted(
+            s,
+            delete(FeatureValue).where(
+                FeatureValue.set_id == set_id, FeatureValue.entity.in_(some)
+            ),
+        )
+
+
+def prune(s: Session, set_id: int, until_us: int) -> int:
+    """Delete the rows of a set whose event is that old, or older; return how many."""
+    return _deleted(
+        s,
+        delete(FeatureValue).where(
+            FeatureValue.set_id == set_id, FeatureValue.event_us <= until_us
+        ),
+    )
+
+
+def count(s: Session, set_id: int) -> int:
+    """Return how many entities a set has values of."""
+    query = select(func.count()).where(FeatureValue.set_id == set_id)
+    return s.scalar(query) or 0
+
+
+def leftovers(s: Session) -> list[int]:
+    """Return the sets that are no view's values: replaced ones, and what a kill left."""
+    live = select(StoredView.set_id).where(StoredView.set_id.is_not(None))
+    return list(s.scalars(select(FeatureSet.id).where(FeatureSet.id.not_in(live))))
+
+
+def drop_some(s: Session, set_id: int, rows: int) -> bool:
+    """Delete that many rows of a set, in the end the set itself; tell whether it is gone."""
+    mine = FeatureValue.set_id == set_id
+    ordered = select(FeatureValue.entity).where(mine).order_by(FeatureValue.entity)
+    last = s.scalar(ordered.offset(rows - 1).limit(1))
+    if last is not None:
+        _deleted(s, delete(FeatureValue).where(mine, FeatureValue.entity <= last))
+        return False
+    _deleted(s, delete(FeatureValue).where(mine))
+    _deleted(s, delete(FeatureSet).where(FeatureSet.id == set_id))
+    return True
+
+
+def forget_empty(s: Session) -> None:
+    """Delete the versions of views that have no values and never will."""
+    filled = select(FeatureSet.view_id)
+    _deleted(s, delete(StoredView).where(StoredView.set_id.is_(None), StoredView.id.not_in(filled)))
+
+
+def _deleted(s: Session, statement: Any) -> int:
+    return int(s.execute(statement).rowcount)  # type: ignore[attr-defined]  # a DELETE returns a CursorResult
