@@ -86,6 +86,7 @@ def accept(name: str, table: "Tabular", *, roles: Roles, rules: Rules) -> Accept
 
     need_columns(table.column_names, roles)
     table, warnings = quality.without_infinities(table)
+    warnings += quality.of_raw_time(table, roles.time)
     table, failures = checks.keyed(table, target=roles.target, time=roles.time)
     if rules.text is None:
         schema = checks.infer(table, target=roles.target, time=roles.time, entity=roles.entity)

@@ -116,10 +116,10 @@ def _rules(column: Any, *, is_target: bool) -> Iterator[pandera.Check]:
         if bounds is not None:
             yield pandera.Check.in_range(*bounds)
     if column.type == casts.TEXT:
-        values = sorted(pc.unique(column.drop_null()).to_pylist())
-        few = len(values) <= MAX_CATEGORIES and 2 * len(values) <= len(column)
-        if values and (few or (is_target and len(values) <= MAX_CATEGORIES)):
-            yield pandera.Check.isin(values)
+        values = pc.unique(column.drop_null())
+        few = 2 * len(values) <= len(column) or is_target
+        if few and 0 < len(values) <= MAX_CATEGORIES:
+            yield pandera.Check.isin(sorted(values.to_pylist()))
 
 
 def _bounds(column: Any) -> tuple[float, float] | None:

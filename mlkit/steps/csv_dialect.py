@@ -24,7 +24,7 @@ from mlkit.errors import InvalidInputError
 SAMPLE_BYTES = 1 << 20
 MOST_EXPANDED_BYTES = 1 << 30  # of a compressed file, or
 MOST_EXPANSION = 200  # times its size: CSV seldom shrinks to a hundredth
-MOST_COLUMNS = 10_000
+MOST_COLUMNS = 20_000
 _SAMPLE_ROWS = 100
 _DELIMITERS = (",", ";", "\t", "|")
 _BOMS = (  # the longer one first: UTF-32's begins with UTF-16's

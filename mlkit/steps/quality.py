@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlkit.steps import casts
+from mlkit.steps import casts, spelling
 from mlkit.steps.profile import ColumnProfile
 from mlkit.steps.revised_table import revise
 from mlkit.steps.tabular import Tabular
@@ -23,6 +23,7 @@ _ENOUGH_ROWS = 50  # below, all values being different says little
 _SHOWN = 10  # warnings of one name
 _EXACT = 2.0**53  # from here on a double skips integers
 _ODD, _HALF = np.uint64(0x9E3779B97F4A7C15), np.uint64(32)  # to mix the hashes of columns
+_AT_ONCE = 1 << 16  # rows
 _PLAIN_NAME = re.compile(r"^[\w][\w .:/()%-]*$")
 _NAMED_ID = re.compile(r"(^|[_ .-])(id|uuid|guid|key)$|^(id|uuid)[_ .-]|[a-z]Id$")
 _NUMERIC = r"^\s*[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?\s*$"
@@ -49,6 +50,13 @@ def _finite(column: Any) -> Any:
     return pc.if_else(pc.is_inf(column), pa.scalar(None, casts.NUMBER), column)
 
 
+def of_raw_time(table: Tabular, time: str | None) -> list[str]:
+    """Return the warnings about a time column whose times are still text."""
+    if time is None or table.column(time).type != casts.TEXT:
+        return []
+    return [f"{name}: {text}" for name, text in spelling.of_zones(time, table.column(time))]
+
+
 def warnings(
     table: Tabular, profile: Sequence[ColumnProfile], *, target: str | None, time: str | None
 ) -> list[str]:
@@ -60,6 +68,8 @@ def warnings(
     found += _of_rows(table)
     if target is not None:
         found += _of_target(table, target)
+    if time is not None and table.column(time).type == casts.TIME:
+        found += spelling.of_fold(time, table.column(time))
     return _shortened(found)
 
 
@@ -74,6 +84,9 @@ def _of_column(column: Any, summary: ColumnProfile, *, key: bool) -> Iterator[tu
         yield "constant_column", f"{name!r} has one value"
     if column.type == casts.NUMBER:
         yield from _big_integers(name, summary)
+        yield from spelling.of_number(name, column)
+    if column.type == casts.TIME:
+        yield from spelling.of_time(name, column)
     if not key and _identifies(column, summary):
         yield "identifier_column", f"{name!r} differs in every row; a model learns nothing from it"
     if column.type == casts.TEXT:
@@ -99,6 +112,10 @@ def _identifies(column: Any, summary: ColumnProfile) -> bool:
 
 
 def _of_text(name: str, column: Any) -> Iterator[tuple[str, str]]:
+    spelled = list(spelling.of_text(name, column))
+    yield from spelled
+    if any(warning == "number_as_text" for warning, _ in spelled):
+        return
     values = column.drop_null()
     numeric = pc.match_substring_regex(values, _NUMERIC)
     count = pc.sum(numeric).as_py() or 0
@@ -143,13 +160,12 @@ def _hashes(table: Tabular) -> np.ndarray:
     """Return a number for each row, the same for the same values, in the memory of a column."""
     hashes = np.zeros(table.num_rows, dtype=np.uint64)
     for name in table.column_names:
-        start = 0
-        for chunk in table.column(name).chunks:
-            part = hashes[start : start + len(chunk)]
+        column = table.column(name)
+        for start in range(0, len(column), _AT_ONCE):
+            part = hashes[start : start + _AT_ONCE]
             part *= _ODD
-            part ^= _hash(chunk)
+            part ^= _hash(column.slice(start, _AT_ONCE).combine_chunks())
             part ^= part >> _HALF
-            start += len(chunk)
     return hashes
 
 
