@@ -70,15 +70,15 @@ def infer(
     most 20 of them and each comes twice on average. The time column must have no gaps; it and the
     entity column grow, so they have no range and no list.
     """
-    columns = {}
-    for name in table.column_names:
-        column = table.column(name)
-        rules = [] if name in (time, entity) else list(_rules(column, is_target=name == target))
-        columns[name] = pandera.Column(
-            None if column.null_count == len(column) else DTYPES[column.type],
-            checks=rules,
-            nullable=column.null_count > 0 and name != time,
+    columns = {
+        name: _suggested(
+            table.column(name),
+            key=name in (time, entity),
+            is_target=name == target,
+            nullable=name != time,
         )
+        for name in table.column_names
+    }
     return _schema(columns)
 
 
@@ -108,6 +108,14 @@ def conform(table: Tabular, schema: pandera.DataFrameSchema) -> Tabular:
 def _to(kind: pa.DataType) -> Change:
     """Return what gives a column without misfits the type ``kind``."""
     return lambda column: casts.cast(column, kind).column
+
+
+def _suggested(column: Any, *, key: bool, is_target: bool, nullable: bool) -> pandera.Column:
+    return pandera.Column(
+        None if column.null_count == len(column) else DTYPES[column.type],
+        checks=[] if key else list(_rules(column, is_target=is_target)),
+        nullable=column.null_count > 0 and nullable,
+    )
 
 
 def _rules(column: Any, *, is_target: bool) -> Iterator[pandera.Check]:

@@ -38,12 +38,15 @@ def without_infinities(table: Tabular) -> tuple[Tabular, list[str]]:
     warnings = []
     infinite = []
     for name in table.column_names:
-        column = table.column(name)
-        count = pc.sum(pc.is_inf(column)).as_py() or 0 if column.type == casts.NUMBER else 0
+        count = _infinite(table.column(name))  # one column at a time, and this one is gone
         if count:
             infinite.append(name)
             warnings.append(f"infinite: {name!r} has {count} infinite values; kept as missing")
     return revise(table, dict.fromkeys(infinite, _finite)), warnings
+
+
+def _infinite(column: Any) -> int:
+    return pc.sum(pc.is_inf(column)).as_py() or 0 if column.type == casts.NUMBER else 0
 
 
 def _finite(column: Any) -> Any:
@@ -63,8 +66,8 @@ def warnings(
     """Return the named warnings about a canonical table and its profile."""
     found: list[tuple[str, str]] = []
     for summary in profile:
-        column = table.column(summary.name)
-        found += _of_column(column, summary, key=summary.name in (target, time))
+        key = summary.name in (target, time)
+        found += _of_column(table.column(summary.name), summary, key=key)
     found += _of_rows(table)
     if target is not None:
         found += _of_target(table, target)
@@ -160,13 +163,17 @@ def _hashes(table: Tabular) -> np.ndarray:
     """Return a number for each row, the same for the same values, in the memory of a column."""
     hashes = np.zeros(table.num_rows, dtype=np.uint64)
     for name in table.column_names:
-        column = table.column(name)
-        for start in range(0, len(column), _AT_ONCE):
-            part = hashes[start : start + _AT_ONCE]
-            part *= _ODD
-            part ^= _hash(column.slice(start, _AT_ONCE).combine_chunks())
-            part ^= part >> _HALF
+        _stir(hashes, table.column(name))
     return hashes
+
+
+def _stir(hashes: np.ndarray, column: Any) -> None:
+    """Let the values of ``column`` count in ``hashes``."""
+    for start in range(0, len(column), _AT_ONCE):
+        part = hashes[start : start + _AT_ONCE]
+        part *= _ODD
+        part ^= _hash(column.slice(start, _AT_ONCE).combine_chunks())
+        part ^= part >> _HALF
 
 
 def _hash(values: Any) -> np.ndarray:
