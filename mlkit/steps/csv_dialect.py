@@ -44,6 +44,8 @@ _NOT_CSV = (
     (b"[{", "JSON; convert it to CSV or Parquet"),
 )
 _COMPRESSIONS = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"))
+_HIGH, _FEW = 0x80, 0.3
+_CONTROLS = {0x00, 0x81, 0x8D, 0x8F, 0x90, 0x9D}  # which cp1252 does not have
 _SPELLED = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "space": " "}
 _LIKELY = (
     "utf_16", "cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp932", "gb18030", "big5",
@@ -90,7 +92,7 @@ def state(
     r"""Return what is said of a CSV file, checked; raises InvalidInputError.
 
     >>> state(delimiter="tab", encoding="latin1")
-    Stated(delimiter='\\t', encoding='iso8859-1', decimal=None, thousands=None)
+    Stated(delimiter='\t', encoding='iso8859-1', decimal=None, thousands=None)
     """
     delimiter, thousands = (_SPELLED.get(mark or "", mark) for mark in (delimiter, thousands))
     for name, mark in (("delimiter", delimiter), ("decimal", decimal), ("thousands", thousands)):
@@ -252,6 +254,10 @@ def _not_in(path: Path, encoding: str, error: UnicodeDecodeError, line: int) -> 
 
 def _likely(sample: bytes) -> str | None:
     """Return the name of an encoding that ``sample`` is probably in."""
+    high = sum(byte >= _HIGH for byte in sample)
+    letters = sum(chr(byte).isalpha() for byte in sample if byte < _HIGH)
+    if high < _FEW * (high + letters) and not _CONTROLS & set(sample):
+        return "cp1252"  # a western text with an accent here and there
     from charset_normalizer import from_bytes  # only for a file that is not what it should be
 
     best = from_bytes(sample, cp_isolation=list(_LIKELY)).best()

@@ -41,13 +41,19 @@ def public(url: URL) -> str:
 
     >>> public(make_url("postgresql://ann:secret@host/shop?sslpassword=x"))
     'postgresql://ann@host/shop'
+    >>> public(make_url("postgresql://ann:${SHOP}@host/shop"))
+    'postgresql://ann:${SHOP}@host/shop'
     """
-    hidden = [name for name in url.query if _SECRET.search(name)]
-    if url.password is not None and not _VARIABLE.fullmatch(str(url.password)):
-        url = url.set(password=None) if url.username else URL.create(
-            url.drivername, None, None, url.host, url.port, url.database, url.query
-        )  # fmt: skip
-    shown = url.difference_update_query(hidden).render_as_string(hide_password=False)
+    open_secret = url.password is not None and _VARIABLE.fullmatch(str(url.password))
+    shown = URL.create(
+        url.drivername,
+        username=url.username,
+        password=str(url.password) if open_secret else None,
+        host=url.host,
+        port=url.port,
+        database=url.database,
+        query={name: value for name, value in url.query.items() if not _SECRET.search(name)},
+    ).render_as_string(hide_password=False)
     return shown.replace("%24%7B", "${").replace("%7D", "}")
 
 
@@ -64,11 +70,14 @@ def fill(url: URL, environment: Mapping[str, str]) -> URL:
     def filled(part: str | None) -> str | None:
         return None if part is None else _VARIABLE.sub(of, str(part))
 
-    return url.set(
+    return URL.create(
+        url.drivername,
         username=filled(url.username),
         password=filled(url.password),
         host=filled(url.host),
+        port=url.port,
         database=filled(url.database),
+        query=url.query,
     )
 
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mlkit.errors import CheckFailedError, InvalidInputError, NotFoundError
+from mlkit.errors import CheckFailedError, ConflictError, InvalidInputError, NotFoundError
 from mlkit.flows import file_source, ingest, retrain
 from mlkit.flows.file_source import STDIN, Dialect, FileSource
 from mlkit.flows.query_source import QuerySource
@@ -267,3 +267,16 @@ def test_retraining_from_the_source_asks_the_query(trained: Project, churn: Chur
     assert made["kind"] == "query"
     again = retrain.retrain(chosen, "churn", data="source", reason="a test")
     assert "has not changed since churn@2" in again.summary
+
+
+def test_a_file_that_changes_while_it_is_read_is_refused(
+    project: Project, churn_csv: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def grow(what: str, _done: int, _total: int) -> None:
+        if what == "reading":
+            with churn_csv.open("a") as stream:
+                stream.write("\n")
+
+    with pytest.raises(ConflictError, match="has changed while it was read"):
+        ingest.add(project, "churn", churn_csv, progress=grow)
+    assert _scratch_is_gone(project)

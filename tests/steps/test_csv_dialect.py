@@ -81,3 +81,23 @@ def test_a_byte_that_is_not_utf_8_is_located_by_its_line(tmp_path: Path) -> None
         csv_dialect.as_utf8(file, dialect),
     ):
         pass
+
+
+@pytest.mark.parametrize(
+    ("line", "encoding"),
+    [
+        ("José García aus Köln", "cp1252"),
+        ("Müller, Straße: 5 €", "cp1252"),
+        ("Москва Санкт-Петербург Новосибирск", "cp1251"),
+        ("東京都 大阪府 北海道 神奈川県", "cp932"),
+    ],
+)
+def test_the_encoding_that_a_file_is_probably_in_is_suggested(
+    tmp_path: Path, line: str, encoding: str
+) -> None:
+    file = _file(tmp_path, f"name,n\n{line},1\n".encode(encoding))
+    with (
+        pytest.raises(InvalidInputError, match=f"--encoding {encoding}"),
+        csv_dialect.as_utf8(file, csv_dialect.sniff(file)),
+    ):
+        pass
