@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from mlkit.steps import casts, spelling
 from mlkit.steps.profile import ColumnProfile
 from mlkit.steps.revised_table import revise
-from mlkit.steps.tabular import Tabular
+from mlkit.steps.tabular import Tabular, pieces
 
 _WIDE = 1_000  # columns
 _ENOUGH_ROWS = 50  # below, all values being different says little
@@ -160,20 +160,17 @@ def _of_rows(table: Tabular) -> Iterator[tuple[str, str]]:
 
 
 def _hashes(table: Tabular) -> np.ndarray:
-    """Return a number for each row, the same for the same values, in the memory of a column."""
+    """Return a number for each row, the same for the same values; reads few rows at a time."""
     hashes = np.zeros(table.num_rows, dtype=np.uint64)
-    for name in table.column_names:
-        _stir(hashes, table.column(name))
+    start = 0
+    for piece in pieces(table, _AT_ONCE):
+        part = hashes[start : start + piece.num_rows]
+        for column in piece.columns:
+            part *= _ODD
+            part ^= _hash(column.combine_chunks())
+            part ^= part >> _HALF
+        start += piece.num_rows
     return hashes
-
-
-def _stir(hashes: np.ndarray, column: Any) -> None:
-    """Let the values of ``column`` count in ``hashes``."""
-    for start in range(0, len(column), _AT_ONCE):
-        part = hashes[start : start + _AT_ONCE]
-        part *= _ODD
-        part ^= _hash(column.slice(start, _AT_ONCE).combine_chunks())
-        part ^= part >> _HALF
 
 
 def _hash(values: Any) -> np.ndarray:

@@ -24,6 +24,7 @@ _LONG_NUMBER, _DIGITS_LEFT = 1e11, 6  # Excel shows 12 digits and more as 1.2345
 _USUAL_YEARS = (1900, 2200)
 _FOLD_MONTHS = (4, 10, 11)  # when clocks are set back, south and north
 _HOUR_US = 3_600_000_000
+_AT_ONCE = 1 << 20  # rows
 
 
 def of_text(name: str, column: Any) -> Warned:
@@ -95,6 +96,9 @@ def of_number(name: str, column: Any) -> Warned:
 
 def of_time(name: str, column: Any) -> Warned:
     """Yield whether a column of times has placeholders such as 9999-12-31."""
+    edges = pc.min_max(column).as_py().values()
+    if all(edge is None or _USUAL_YEARS[0] <= edge.year < _USUAL_YEARS[1] for edge in edges):
+        return
     years = pc.year(column)
     odd = pc.or_(pc.less(years, _USUAL_YEARS[0]), pc.greater_equal(years, _USUAL_YEARS[1]))
     rows = pc.indices_nonzero(pc.fill_null(odd, fill_value=False))
@@ -113,20 +117,30 @@ def of_fold(name: str, column: Any) -> Warned:
 
     Such an hour happens twice, and a time without a zone does not say which one it was.
     """
-    moments = column.drop_null().cast(casts.INTEGER).to_numpy()
-    back = np.flatnonzero(np.diff(moments) < 0)
-    steps = moments[back] - moments[back + 1]
-    if not len(back) or steps.max() > _HOUR_US:
-        return
-    at = pa.array(moments[back]).cast(casts.TIME)
-    sunday = np.array(pc.day_of_week(at)) == 6
-    night = np.array(pc.hour(at)) <= 3
-    if (sunday & night & np.isin(np.array(pc.month(at)), _FOLD_MONTHS)).all():
+    first = None
+    for start in range(0, len(column) - 1, _AT_ONCE):
+        part = column.slice(start, _AT_ONCE + 1)
+        moments = part.cast(casts.INTEGER).to_numpy()
+        back = np.flatnonzero(np.diff(moments) < 0)
+        if len(back) and not _where_clocks_are_set_back(moments[back], moments[back + 1]):
+            return
+        if len(back) and first is None:
+            first = start + back[0] + 2
+    if first is not None:
         yield (
             "local_time",
             f"{name!r} steps back by an hour or less only where clocks are set back, first in row "
-            f"{back[0] + 2}; these are local times: write them with their zone (+02:00)",
+            f"{first}; these are local times: write them with their zone (+02:00)",
         )
+
+
+def _where_clocks_are_set_back(before: np.ndarray, after: np.ndarray) -> bool:
+    """Tell whether all steps back are of an hour at most, in the night of a Sunday in season."""
+    at = pa.array(before).cast(casts.TIME)
+    sunday = np.array(pc.day_of_week(at)) == 6
+    night = np.array(pc.hour(at)) <= 3
+    season = np.isin(np.array(pc.month(at)), _FOLD_MONTHS)
+    return bool((sunday & night & season & (before - after <= _HOUR_US)).all())
 
 
 class _Counted:

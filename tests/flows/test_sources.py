@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from mlkit.errors import CheckFailedError, ConflictError, InvalidInputError, NotFoundError
-from mlkit.flows import file_source, ingest, retrain
+from mlkit.flows import file_source, ingest, leftovers, retrain
 from mlkit.flows.file_source import STDIN, Dialect, FileSource
 from mlkit.flows.query_source import QuerySource
 from mlkit.project import Project
@@ -280,3 +280,16 @@ def test_a_file_that_changes_while_it_is_read_is_refused(
     with pytest.raises(ConflictError, match="has changed while it was read"):
         ingest.add(project, "churn", churn_csv, progress=grow)
     assert _scratch_is_gone(project)
+
+
+def test_what_a_killed_validation_left_is_swept_away_when_it_is_old(project: Project) -> None:
+    folder = project.root / "data" / "scratch" / "~churn-killed"
+    folder.mkdir(parents=True)
+    (folder / "rows.parquet").touch()
+    assert leftovers.sweep(project) == 0
+    old = time.time() - 2 * 86_400
+    os.utime(folder / "rows.parquet", (old, old))
+    assert leftovers.sweep(project) == 1
+    os.utime(folder, (old, old))
+    leftovers.sweep(project)
+    assert not folder.exists()
