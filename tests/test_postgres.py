@@ -251,7 +251,7 @@ def test_sources_are_pulled_and_remembered(
     theirs = create_engine(f"{server}/{name}")
     frame.to_sql("customers", theirs, index=False)
     monkeypatch.setenv("SHOP_PASSWORD", "s3cret")
-    url = f"{server}/{name}".replace("mlkit@", "mlkit:${SHOP_PASSWORD}@")
+    url = f"{server}/{name}".replace("mlkit@", "mlkit:${SHOP_PASSWORD}@").replace("+psycopg", "")
     query = "SELECT *, 10.5::numeric AS rate, 'a%'::text AS t FROM customers ORDER BY since"
     added = ingest.add(shop, "crm", QuerySource(url, query, shop.root), target="churned")
     table = ingest.load_table(shop, added.sha256)

@@ -28,7 +28,7 @@ def parse(text: str, folder: Path) -> URL:
         raise InvalidInputError(
             "the source is not a URL such as postgresql+psycopg://user@host/database"
         ) from error
-    if url.get_backend_name() == "sqlite":
+    if url.get_backend_name() == "sqlite" and not str(url.database).startswith("file:"):
         file = folder / Path(url.database or "").expanduser()
         if not file.is_file():
             raise InvalidInputError(f"{file} is not a file")
@@ -91,7 +91,7 @@ def select(
     Raises InvalidInputError that calls the query ``label``, without the password.
     """
     try:
-        engine = create_engine(url, poolclass=NullPool, hide_parameters=True)
+        engine = create_engine(_with_driver(url), poolclass=NullPool, hide_parameters=True)
         with engine.connect() as plain:
             connection = _read_only(plain, url.get_backend_name())
             streaming = connection.execution_options(
@@ -108,6 +108,11 @@ def select(
         ) from error
     except (SQLAlchemyError, NoSuchModuleError) as error:
         raise InvalidInputError(f"{label}: {_said(error, url)}") from error
+
+
+def _with_driver(url: URL) -> URL:
+    """Return the URL with the driver that comes with mlkit, where none is named."""
+    return url.set(drivername="postgresql+psycopg") if url.drivername == "postgresql" else url
 
 
 def _read_only(connection: Connection, backend: str) -> Connection:
