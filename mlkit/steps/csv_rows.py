@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.csv as pcsv
 
 from mlkit.errors import InvalidInputError
-from mlkit.steps import csv_dialect
+from mlkit.steps import csv_bytes
 from mlkit.steps.csv_dialect import Dialect
 from mlkit.steps.reading import LongRowError, attempt, iterate
 
@@ -49,7 +49,7 @@ class Ragged:
 def read(path: Path, dialect: Dialect, kinds: Mapping[str, pa.DataType]) -> pa.Table:
     """Return all rows; a column that ``kinds`` does not name has the type that its values have."""
     ragged = Ragged()
-    with csv_dialect.as_utf8(path, dialect) as file:
+    with csv_bytes.as_utf8(path, dialect.encoding, dialect.compression) as file:
         stream, _ = _stream(file, path, dialect)
         options = _options(dialect, ragged, kinds, block=BLOCK_BYTES)
         table = attempt(path, lambda: pcsv.read_csv(stream, **options))

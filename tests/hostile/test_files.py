@@ -15,7 +15,7 @@ import pytest
 from mlkit.errors import CheckFailedError, InvalidInputError
 from mlkit.flows import ingest
 from mlkit.project import Project
-from mlkit.steps import csv_dialect
+from mlkit.steps import csv_bytes
 from mlkit.store import audit, datasets
 
 MEASURE = Path(__file__).with_name("measure_add.py")
@@ -162,7 +162,7 @@ def test_the_hour_that_happens_twice_is_noticed(project: Project, tmp_path: Path
 def test_a_bomb_is_not_unpacked_to_its_end(
     compression: str, project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(csv_dialect, "MOST_EXPANDED_BYTES", 10_000_000)
+    monkeypatch.setattr(csv_bytes, "MOST_EXPANDED_BYTES", 10_000_000)
     content = b"n,v\n" + b"1,2\n" * 10_000_000
     packed = gzip.compress(content, 1) if compression == "gzip" else pa.compress(
         content, "zstd", asbytes=True
