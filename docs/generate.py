@@ -12,7 +12,6 @@ from itertools import groupby
 from pathlib import Path
 
 import click
-import msgspec
 from sqlalchemy import CheckConstraint, Column, Index, Table, UniqueConstraint
 
 from mlkit import settings, settings_sources
@@ -62,9 +61,24 @@ def _named_sections() -> Iterator[str]:
         ("[datasets.NAME]", settings.DatasetSettings),
         ("[models.NAME]", settings.ModelSettings),
     ):
-        text = (kind.__doc__ or "").partition(": ")[2]
-        names = ", ".join(f"`{field.encode_name}`" for field in msgspec.structs.fields(kind))
-        yield from (f"## {title}", "", f"{text[:1].upper()}{text[1:]} Settings: {names}.", "")
+        text = (kind.__doc__ or "").partition(": ")[2].strip()
+        text = f"{text[:1].upper()}{text[1:]}"
+        helps = settings.helps(kind)
+        if all(helps.values()):
+            rows = [f"| `{name}` | {meaning} |" for name, meaning in helps.items()]
+            yield from (
+                f"## {title}",
+                "",
+                text,
+                "",
+                "| setting | meaning |",
+                "|---|---|",
+                *rows,
+                "",
+            )
+        else:
+            names = ", ".join(f"`{name}`" for name in helps)
+            yield from (f"## {title}", "", f"{text} Settings: {names}.", "")
 
 
 _QUERIES = """\

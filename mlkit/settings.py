@@ -519,6 +519,15 @@ def table() -> Iterator[Setting]:
             yield Setting(name, field.default, _description(field.type))
 
 
+def helps(kind: type[_Section]) -> dict[str, str]:
+    """Return the help of each setting of one section, "" for one that has none."""
+    found = {}
+    for field in msgspec.structs.fields(kind):
+        metas = getattr(field.type, "__metadata__", ())
+        found[field.encode_name] = next((str(m.description) for m in metas if m.description), "")
+    return found
+
+
 def duration(text: str) -> timedelta:
     """Return the length of time that ``text`` names: a whole number of m, h, d or w.
 

@@ -47,6 +47,8 @@ class Case(NamedTuple):
 STANDING = {"MLKIT_DRIFT_WINDOW": "90d"}  # so that the checks of 90 days open alerts
 RETRAIN = Case("retrain churn --reason test")
 CASES = {
+    "data.fetched": Case("data pull churn"),
+    "data.written": Case("data pull churn"),
     "data.stored": Case("data add churn fresh.csv"),
     "data.recorded": Case("data add other fresh.csv --target churned"),
     "train.artifact": Case("train churn --data churn --estimator linear"),
@@ -97,6 +99,7 @@ def at_work(
     _keep_old_versions(project, churn)
     unknown = logs.read(project, "churn")["_id"].to_pylist()[-20:]
     lines = [f"{identifier},yes" for identifier in unknown]
+    (root / "mlkit.toml").write_text('[datasets.churn]\nsource = "fresh.csv"\n')
     (root / "actuals.csv").write_text("\n".join(["prediction_id,actual", *lines]))
     (root / "features.py").write_text(FEATURES)
     _add_a_person(root, 1)
@@ -179,6 +182,7 @@ def test_a_kill_leaves_nothing_half_made_and_the_next_command_works(
     assert again.returncode == case.then, again.stderr
     assert "Traceback" not in killed.stderr + again.stderr
     assert _champions_after(tmp_path / "project") == 1
+    assert not (tmp_path / "project" / "data" / "scratch").exists()
 
 
 @pytest.mark.parametrize(

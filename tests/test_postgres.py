@@ -19,6 +19,7 @@ import pytest
 from sqlalchemy import create_engine, select, text
 from sqlalchemy.orm import Session
 
+from mlkit.errors import InvalidInputError
 from mlkit.flows import (
     alerting,
     backup,
@@ -38,9 +39,10 @@ from mlkit.flows import (
     upkeep,
 )
 from mlkit.flows.online import Online
+from mlkit.flows.query_source import QuerySource
 from mlkit.project import Project, create_project
 from mlkit.settings import Alerts
-from mlkit.store import alerts, audit, datasets, outbox, registry, schema
+from mlkit.store import alerts, audit, datasets, file_digests, outbox, registry, schema
 from mlkit.store.engine import Database
 
 PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
@@ -281,3 +283,59 @@ def test_an_old_database_gets_the_new_columns(
         assert outbox.sinks_waiting(s) == ["mail"]
         assert [alert.flaps for alert in alerts.ongoing(s)] == [0]
     database.dispose()
+
+
+def test_sources_are_pulled_and_remembered(
+    server: str, shop: Project, churn: Callable[..., pd.DataFrame], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame = churn(rows=12_000)
+    frame["since"] = pd.to_datetime(frame["since"])
+    frame["nothing"] = None
+    name = shop.database.url.rpartition("/")[2]
+    theirs = create_engine(f"{server}/{name}")
+    frame.to_sql("customers", theirs, index=False)
+    monkeypatch.setenv("SHOP_PASSWORD", "s3cret")
+    url = f"{server}/{name}".replace("mlkit@", "mlkit:${SHOP_PASSWORD}@").replace("+psycopg", "")
+    query = "SELECT *, 10.5::numeric AS rate, 'a%'::text AS t FROM customers ORDER BY since"
+    added = ingest.add(shop, "crm", QuerySource(url, query, shop.root), target="churned")
+    table = ingest.load_table(shop, added.sha256)
+    assert table.num_rows == 12_000
+    assert table["since"].to_pylist()[0] == frame["since"][0].to_pydatetime()
+    assert table["rate"].to_pylist()[0] == 10.5
+    with shop.read() as s:
+        made = datasets.get_version(s, "crm")
+        assert made.transformation["url"] == url
+        assert "s3cret" not in f"{made.source} {made.transformation}"
+    assert ingest.pull(shop, "crm").new is False
+    with theirs.begin() as connection:
+        connection.execute(text("DELETE FROM customers WHERE age > 70"))
+    assert ingest.pull(shop, "crm").version == 2
+    for bad in ("DELETE FROM customers", "CREATE TABLE t (a int)",
+                "WITH gone AS (DELETE FROM customers RETURNING *) SELECT * FROM gone"):  # fmt: skip
+        with pytest.raises(InvalidInputError, match=r"read-only|syntax error|DECLARE CURSOR"):
+            ingest.add(shop, "crm", QuerySource(url, bad, shop.root))
+    theirs.dispose()
+
+
+def test_a_killed_pull_leaves_the_old_state_or_the_new(
+    shop: Project, churn: Callable[..., pd.DataFrame]
+) -> None:
+    file = shop.root / "churn.csv"
+    churn().to_csv(file, index=False)
+    ingest.add(shop, "churn", file, target="churned")
+    old = time.time() - 60
+    with (shop.root / "mlkit.toml").open("a") as stream:
+        stream.write('[datasets.churn]\nsource = "churn.csv"\n')
+    words = [sys.executable, "-m", "mlkit", "--project", str(shop.root), "data", "pull", "churn"]
+    for number, moment in enumerate(("data.fetched", "data.written", "data.stored"), start=2):
+        churn(seed=number).to_csv(file, index=False)
+        os.utime(file, (old, old))
+        killed = subprocess.run(words, env={**os.environ, "MLKIT_FAILPOINT": moment}, check=False)
+        assert killed.returncode == -9
+        with shop.read() as s:
+            assert datasets.get_version(s, "churn").number == number - 1
+        subprocess.run(words, check=True, capture_output=True)
+        with shop.read() as s:
+            assert datasets.get_version(s, "churn").number == number
+            assert file_digests.find(s, str(file), file_digests.Stamp.of(file.stat()))
+        assert not (shop.root / "data" / "scratch").exists()

@@ -122,6 +122,7 @@ def accept(name: str, table: "Tabular", *, roles: Roles, rules: Rules) -> Accept
 
     need_columns(table.column_names, roles)
     table, warnings = quality.without_infinities(table)
+    warnings += quality.of_raw_time(table, roles.time)
     schema = None if rules.text is None else checks.from_yaml(rules.text, rules.label)
     checked = _Checked(table) if schema is None else _checked(table, schema, rules)
     table, failures = checks.keyed(checked.table, target=roles.target, time=roles.time)

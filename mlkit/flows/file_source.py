@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mlkit.errors import InvalidInputError
+from mlkit.errors import ConflictError, InvalidInputError
 from mlkit.flows.fetched import Fetched, Fetching, Ready
 from mlkit.flows.versioning import Origin
 from mlkit.project import Project
@@ -59,13 +59,13 @@ def exactly(project: Project, source: FileSource, scratch: Path) -> Ready:
     """Return the file as it can be fetched, read as ``source`` says and no other way."""
     if source.path == STDIN:
         source, label = replace(source, path=_written_down(scratch)), "stdin"
-        found = Digest(blobs.file_digest(source.path), {})
+        found = Digest(blobs.file_digest(source.path), {}, {})
     else:
         label = str(source.path.resolve())
         found = _digest(project, source.path)
     return Ready(
         label,
-        fetch=lambda how: _fetch(source, how, label=label, sha256=found.sha256),
+        fetch=lambda how: _fetch(source, how, label=label, found=found),
         sha256=found.sha256,
         stated=source.dialect.stated,
         settled=lambda: _remember(project, found),
@@ -98,10 +98,14 @@ def _written_down(scratch: Path) -> Path:
 
 @dataclass(frozen=True)
 class Digest:
-    """The sha256 of a file, or of all files of a folder; ``stamps`` are worth remembering."""
+    """The sha256 of a file, or of all files of a folder.
+
+    ``stamps`` are how the files looked, ``fresh`` the digests that are worth remembering.
+    """
 
     sha256: str
-    stamps: dict[str, tuple[Stamp, str]]
+    stamps: dict[str, Stamp]
+    fresh: dict[str, str]
 
 
 def _digest(project: Project, path: Path) -> Digest:
@@ -115,8 +119,11 @@ def _digest(project: Project, path: Path) -> Digest:
     files = parquet_rows.files(path)
     found = {file: _of_file(project, file) for file in files}
     lines = [f"{file.relative_to(path)} {found[file].sha256}\n" for file in files]
-    stamps = {key: stamp for one in found.values() for key, stamp in one.stamps.items()}
-    return Digest(hashlib.sha256("".join(lines).encode()).hexdigest(), stamps)
+    return Digest(
+        hashlib.sha256("".join(lines).encode()).hexdigest(),
+        {key: stamp for one in found.values() for key, stamp in one.stamps.items()},
+        {key: sha256 for one in found.values() for key, sha256 in one.fresh.items()},
+    )
 
 
 def _of_file(project: Project, path: Path) -> Digest:
@@ -124,22 +131,22 @@ def _of_file(project: Project, path: Path) -> Digest:
     with project.read() as s:
         known = file_digests.find(s, key, stamp)
     if known is not None:
-        return Digest(known, {})
+        return Digest(known, {key: stamp}, {})
     started = time.time_ns()
     sha256 = blobs.file_digest(path)
     settled = stamp == Stamp.of(path.stat()) and started - stamp.mtime_ns > _STILL_NS
-    return Digest(sha256, {key: (stamp, sha256)} if settled else {})
+    return Digest(sha256, {key: stamp}, {key: sha256} if settled else {})
 
 
 def _remember(project: Project, found: Digest) -> None:
     """Note the digests of files that were read, so that they are not read again."""
-    if found.stamps:
+    if found.fresh:
         with project.write() as s:
-            for path, (stamp, sha256) in found.stamps.items():
-                file_digests.remember(s, path, stamp, sha256)
+            for path, sha256 in found.fresh.items():
+                file_digests.remember(s, path, found.stamps[path], sha256)
 
 
-def _fetch(source: FileSource, how: Fetching, *, label: str, sha256: str) -> Fetched:
+def _fetch(source: FileSource, how: Fetching, *, label: str, found: Digest) -> Fetched:
     """Return the rows; raises InvalidInputError that says where the file is wrong."""
     from mlkit.steps import csv_dialect, source_file  # pyarrow, which `data list` does without
 
@@ -148,9 +155,17 @@ def _fetch(source: FileSource, how: Fetching, *, label: str, sha256: str) -> Fet
         scratch=how.scratch, stated=stated, types=how.types, progress=how.progress
     )
     loaded = source_file.load(source.path, reading)
+    _refuse_changed(found)
     transformation: dict[str, Any] = {
         "kind": "file",
         "stated": source.dialect.stated,
         "read_as": loaded.read_as,
     }
-    return Fetched(loaded.table, Origin(label, sha256, transformation=transformation))
+    return Fetched(loaded.table, Origin(label, found.sha256, transformation=transformation))
+
+
+def _refuse_changed(found: Digest) -> None:
+    """Raise ConflictError if a file is no longer the one that was hashed."""
+    for path, stamp in found.stamps.items():
+        if Stamp.of(Path(path).stat()) != stamp:
+            raise ConflictError(f"{path} has changed while it was read; try again when it is whole")

@@ -20,6 +20,7 @@ def sweep(project: Project) -> int:
     found += [file for file in project.log_dir.glob("jobs/*/*.log") if _changed(file) < kept]
     for file in found:
         file.unlink(missing_ok=True)
+    scratch.remove_empty(project, older_than=_MIN_AGE)
     return len(found)
 
 

@@ -6,6 +6,7 @@ What a killed process left there, the next one at the same work clears away.
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -36,6 +37,15 @@ def alone(project: Project, name: str) -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
             with suppress(OSError):  # somebody else's is in it
                 root(project).rmdir()
+
+
+def remove_empty(project: Project, *, older_than: timedelta) -> None:
+    """Remove the folders from which everything is gone, and that nobody can be about to use."""
+    limit = (datetime.now(UTC) - older_than).timestamp()  # of the machine's clock, as file times
+    for folder in root(project).glob("*"):
+        with suppress(OSError):
+            if folder.stat().st_mtime < limit:
+                folder.rmdir()
 
 
 @contextmanager

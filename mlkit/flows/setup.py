@@ -23,9 +23,14 @@ _HEAD = """\
 """
 
 _TAIL = """
-# Where new rows of a dataset come from when `mlkit retrain --data source` reads them again:
+# Where new rows of a dataset come from when `mlkit data pull` or `mlkit retrain --data source`
+# fetches them again: a file (with how it is written), or a query.
 #[datasets.NAME]
 #source = "/path/to/rows.csv"
+#encoding = "cp1252"
+#[datasets.OTHER]
+#source = "postgresql+psycopg://ml:${SHOP_PASSWORD}@db.example.com/shop"
+#query = "SELECT * FROM customers ORDER BY id"
 
 # A dataset that joins the features of views (features.py) to the rows of another one:
 #[datasets.JOINED]

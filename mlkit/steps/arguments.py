@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from mlkit.errors import InvalidInputError
 from mlkit.settings import duration
-from mlkit.steps import casts, spelling
+from mlkit.steps import casts, suggestion
 from mlkit.steps.schema import FRESH, MAX_DRIFT, MAX_MISSING, MONOTONE, ROWS, Level, Rule
 
 ORDERS: Final = (
@@ -62,7 +62,7 @@ def read(name: str, value: object, kind: pa.DataType | None, level: Level, where
             raise InvalidInputError(f"{place}: '{key}' is missing")
     for key in given:
         if key not in (*form.needed, *form.possible):
-            hint = spelling.hint(key, (*form.needed, *form.possible))
+            hint = suggestion.hint(key, (*form.needed, *form.possible))
             raise InvalidInputError(f"{place}: '{key}' is not its argument; {hint}")
     arguments = {key: _argument(key, v, kind, place) for key, v in given.items()}
     _sensible(name, arguments, place)

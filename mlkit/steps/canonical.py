@@ -1,6 +1,5 @@
 """Tables in the five types of ``casts``, without what no database or clock takes."""
 
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +8,6 @@ import pyarrow.compute as pc
 
 from mlkit.errors import InvalidInputError
 from mlkit.steps import casts, csv_dialect
-
-_MICROSECOND = timedelta(microseconds=1)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_FIRST_TIME = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
-_LAST_TIME = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
 
 
 def canonical(table: pa.Table, path: Path, *, first_row: int = 0, empty: bool = False) -> pa.Table:
@@ -52,13 +46,9 @@ def _refuse_nul(path: Path, name: str, column: Any, first_row: int) -> None:
 
 def _refuse_far_times(path: Path, name: str, column: Any, first_row: int) -> None:
     """Refuse what the calendar of Python and of databases does not have: year 0, year 10000."""
-    moments = column.cast(casts.INTEGER)
-    edges = pc.min_max(moments)
-    low, high = edges["min"].as_py(), edges["max"].as_py()
-    if low is None or (low >= _FIRST_TIME and high <= _LAST_TIME):
+    row = casts.outside_calendar(column)
+    if row is None:
         return
-    outside = pc.or_(pc.less(moments, _FIRST_TIME), pc.greater(moments, _LAST_TIME))
-    row = pc.indices_nonzero(pc.fill_null(outside, fill_value=False))[0].as_py()
     raise InvalidInputError(
         f"{path}: column {name!r} has a time outside of the years 1 to 9999 in row "
         f"{first_row + row + 1}; leave it empty if it is unknown"

@@ -6,7 +6,7 @@ int64, double, bool, string and timestamp[us, UTC]; a time without a zone is tak
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -19,6 +19,11 @@ NUMBER = pa.float64()
 BOOLEAN = pa.bool_()
 TEXT = pa.string()
 TIME = pa.timestamp("us", tz="UTC")
+
+_MICROSECOND = timedelta(microseconds=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_TIME = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
+_LAST_TIME = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
 
 NAMES = {INTEGER: "integer", NUMBER: "number", BOOLEAN: "boolean", TEXT: "text", TIME: "datetime"}
 
@@ -87,9 +92,9 @@ def _at_once(column: Any, wanted: pa.DataType) -> Any:
         return _without_nan(column.cast(wanted)) if wanted == NUMBER else column.cast(wanted)
     if column.type == TEXT and wanted == TIME:
         try:
-            return _utc(column.cast(pa.timestamp("us")))
+            return _in_calendar(_utc(column.cast(pa.timestamp("us"))))
         except pa.ArrowInvalid:
-            return column.cast(TIME)
+            return _in_calendar(column.cast(TIME))
     raise pa.ArrowInvalid("no direct way")
 
 
@@ -206,6 +211,25 @@ def _is_text(kind: pa.DataType) -> bool:
     return bool(
         pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
     )
+
+
+def _in_calendar(column: Any) -> Any:
+    """Return ``column``; raises ArrowInvalid for a year that Python and databases do not have."""
+    if outside_calendar(column) is not None:
+        raise pa.ArrowInvalid("a time outside of the calendar")
+    return column
+
+
+def outside_calendar(column: Any) -> int | None:
+    """Return the first row, from 0, with a time outside of the years 1 to 9999, None without."""
+    moments = column.cast(INTEGER)
+    edges = pc.min_max(moments)
+    low, high = edges["min"].as_py(), edges["max"].as_py()
+    if low is None or (low >= _FIRST_TIME and high <= _LAST_TIME):
+        return None
+    outside = pc.or_(pc.less(moments, _FIRST_TIME), pc.greater(moments, _LAST_TIME))
+    row: int = pc.indices_nonzero(pc.fill_null(outside, fill_value=False))[0].as_py()
+    return row
 
 
 def _utc(column: Any) -> Any:

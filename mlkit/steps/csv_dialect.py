@@ -5,26 +5,17 @@ Looks at the first megabyte only; reading the rows is ``frames``' business.
 
 import codecs
 import csv
-import gzip
 import io
 import re
-import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import NamedTemporaryFile
-from typing import IO, Any
-
-import pyarrow as pa
 
 from mlkit.errors import InvalidInputError
+from mlkit.steps import csv_bytes
 
-SAMPLE_BYTES = 1 << 20
-MOST_EXPANDED_BYTES = 1 << 30  # of a compressed file, or
-MOST_EXPANSION = 200  # times its size: CSV seldom shrinks to a hundredth
-MOST_COLUMNS = 10_000
+MOST_COLUMNS = 20_000
 _SAMPLE_ROWS = 100
 _DELIMITERS = (",", ";", "\t", "|")
 _BOMS = (  # the longer one first: UTF-32's begins with UTF-16's
@@ -43,12 +34,7 @@ _NOT_CSV = (
     (b"{", "JSON; convert it to CSV or Parquet"),
     (b"[{", "JSON; convert it to CSV or Parquet"),
 )
-_COMPRESSIONS = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"))
 _SPELLED = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "space": " "}
-_LIKELY = (
-    "utf_16", "cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp932", "gb18030", "big5",
-    "euc_kr",
-)  # fmt: skip
 _DECIMAL_COMMA = re.compile(r"^[+-]?\d+,\d+$")
 _DECIMAL_POINT = re.compile(r"^[+-]?\d+\.\d+$")
 
@@ -90,7 +76,7 @@ def state(
     r"""Return what is said of a CSV file, checked; raises InvalidInputError.
 
     >>> state(delimiter="tab", encoding="latin1")
-    Stated(delimiter='\\t', encoding='iso8859-1', decimal=None, thousands=None)
+    Stated(delimiter='\t', encoding='iso8859-1', decimal=None, thousands=None)
     """
     delimiter, thousands = (_SPELLED.get(mark or "", mark) for mark in (delimiter, thousands))
     for name, mark in (("delimiter", delimiter), ("decimal", decimal), ("thousands", thousands)):
@@ -122,7 +108,7 @@ def sniff(path: Path, stated: Stated | None = None) -> Dialect:
     Raises InvalidInputError for what is no CSV file.
     """
     said = stated or Stated()
-    raw, compression = _sample(path)
+    raw, compression = csv_bytes.sample(path)
     for magic, what in _NOT_CSV:
         if raw.startswith(magic):
             raise InvalidInputError(f"{path} is {what}")
@@ -136,9 +122,11 @@ def sniff(path: Path, stated: Stated | None = None) -> Dialect:
         )
     if not text.strip():
         raise InvalidInputError(f"{path} is empty")
-    delimiter, rows = _split(text, said.delimiter, whole=len(raw) < SAMPLE_BYTES)
+    delimiter, rows = _split(text, said.delimiter, whole=len(raw) < csv_bytes.SAMPLE_BYTES)
     if not rows:
-        raise InvalidInputError(f"the header of {path} is longer than {SAMPLE_BYTES:,} bytes")
+        raise InvalidInputError(
+            f"the header of {path} is longer than {csv_bytes.SAMPLE_BYTES:,} bytes"
+        )
     return Dialect(
         header=tuple(rows[0]),
         delimiter=delimiter,
@@ -171,116 +159,6 @@ def check_names(names: list[str], path: Path) -> None:
     if twice:
         listed = ", ".join(repr(name) for name in twice[:5])
         raise InvalidInputError(f"{path} has more than one column named {listed}; rename them")
-
-
-@contextmanager
-def as_utf8(
-    path: Path,
-    dialect: Dialect,
-    *,
-    folder: Path | None = None,
-    count: Callable[[int], None] | None = None,
-) -> Iterator[Path]:
-    """Yield a file with the same rows in UTF-8: ``path`` itself, or a copy that lives as long.
-
-    The copy is made in ``folder``; ``count`` hears how many bytes of ``path`` are behind. Raises
-    InvalidInputError with the line of the first byte that is not what it should be, or for a file
-    that grows beyond measure when it is decompressed. Done before reading, because Arrow would
-    call a decoder from threads that may outlive the reader, and one that asks for Python while it
-    shuts down aborts the process.
-    """
-    if dialect.encoding == "utf-8":
-        _recode(path, dialect, None, count)
-        yield path
-        return
-    with NamedTemporaryFile(suffix=".csv", dir=folder) as copy:
-        _recode(path, dialect, copy, count)
-        copy.flush()
-        yield Path(copy.name)
-
-
-def _recode(
-    path: Path, dialect: Dialect, copy: IO[bytes] | None, count: Callable[[int], None] | None
-) -> None:
-    """Decode all of ``path``, into ``copy`` if there is one."""
-    decoder = codecs.getincrementaldecoder(dialect.encoding)()
-    most = max(MOST_EXPANDED_BYTES, MOST_EXPANSION * path.stat().st_size)
-    lines, size = 1, 0
-    try:
-        with path.open("rb") as raw, _decompressed(raw, dialect.compression) as stream:
-            while chunk := stream.read(SAMPLE_BYTES):
-                size += len(chunk)
-                if dialect.compression is not None and size > most:
-                    raise _bomb(path, most)
-                text = decoder.decode(chunk)
-                lines += text.count("\n")
-                if copy is not None:
-                    copy.write(text.encode())
-                if count is not None:
-                    count(raw.tell())
-        decoder.decode(b"", final=True)
-    except UnicodeDecodeError as error:
-        lines += error.object[: error.start].count(b"\n")
-        raise _not_in(path, dialect.encoding, error, lines) from error
-    except (OSError, EOFError, zlib.error) as error:
-        raise InvalidInputError(f"{path} is damaged: {error}") from error
-
-
-def _bomb(path: Path, most: int) -> InvalidInputError:
-    return InvalidInputError(
-        f"{path} expands to more than {most:,} bytes, {MOST_EXPANSION} times its size; if that is "
-        "meant, decompress it first"
-    )
-
-
-def _not_in(path: Path, encoding: str, error: UnicodeDecodeError, line: int) -> InvalidInputError:
-    """Return the error for a byte that the encoding does not have, with one that has it."""
-    wrong = error.object[error.start]
-    start = error.object.rfind(b"\n", 0, error.start) + 1
-    end = error.object.find(b"\n", error.start)
-    text = error.object[start : end if end >= 0 else None][:SAMPLE_BYTES]
-    likely = _likely(error.object[max(0, error.start - 4096) : error.start + 4096])
-    hint = "; save it as UTF-8, or give --encoding"
-    if likely is not None:
-        shown = text.decode(likely, errors="replace").strip()
-        place = max(0, len(text[: error.start - start].decode(likely, errors="replace")) - 15)
-        hint = f"; if {shown[place:][:40]!r} reads well, give --encoding {likely}"
-    return InvalidInputError(
-        f"{path} is not {encoding.upper()}: byte 0x{wrong:02x} in line {line}{hint}"
-    )
-
-
-def _likely(sample: bytes) -> str | None:
-    """Return the name of an encoding that ``sample`` is probably in."""
-    from charset_normalizer import from_bytes  # only for a file that is not what it should be
-
-    best = from_bytes(sample, cp_isolation=list(_LIKELY)).best()
-    return None if best is None else codecs.lookup(best.encoding).name
-
-
-@contextmanager
-def _decompressed(raw: Any, compression: str | None) -> Iterator[Any]:
-    if compression is None:
-        yield raw
-    elif compression == "gzip":
-        with gzip.GzipFile(fileobj=raw) as stream:
-            yield stream
-    else:
-        with pa.CompressedInputStream(pa.PythonFile(raw, "r"), compression) as stream:
-            yield stream
-
-
-def _sample(path: Path) -> tuple[bytes, str | None]:
-    with path.open("rb") as stream:
-        raw = stream.read(SAMPLE_BYTES)
-    compression = next((name for magic, name in _COMPRESSIONS if raw.startswith(magic)), None)
-    if compression is None:
-        return raw, None
-    try:
-        with path.open("rb") as file, _decompressed(file, compression) as stream:
-            return stream.read(SAMPLE_BYTES), compression
-    except (OSError, EOFError, zlib.error) as error:
-        raise InvalidInputError(f"{path} is damaged: {error}") from error
 
 
 def _split(text: str, stated: str | None, *, whole: bool) -> tuple[str, list[list[str]]]:

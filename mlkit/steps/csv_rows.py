@@ -4,7 +4,6 @@ How the file is written is ``csv_dialect``'s business, what its columns hold ``c
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import pyarrow as pa
 import pyarrow.csv as pcsv
 
 from mlkit.errors import InvalidInputError
-from mlkit.steps import csv_dialect
+from mlkit.steps import csv_bytes
 from mlkit.steps.csv_dialect import Dialect
 from mlkit.steps.reading import LongRowError, attempt, iterate
 
@@ -50,7 +49,8 @@ class Ragged:
 def read(path: Path, dialect: Dialect, kinds: Mapping[str, pa.DataType]) -> pa.Table:
     """Return all rows; a column that ``kinds`` does not name has the type that its values have."""
     ragged = Ragged()
-    with csv_dialect.as_utf8(path, dialect) as file, _stream(file, path, dialect) as (stream, _):
+    with csv_bytes.as_utf8(path, dialect.encoding, dialect.compression) as file:
+        stream, _ = _stream(file, path, dialect)
         options = _options(dialect, ragged, kinds, block=BLOCK_BYTES)
         table = attempt(path, lambda: pcsv.read_csv(stream, **options))
     ragged.refuse(path, len(dialect.header))
@@ -73,21 +73,21 @@ def batches(
     longer than ``block``.
     """
     ragged, rows = Ragged(), 0
-    with _stream(utf8 or path, path, dialect) as (stream, raw):
-        options = _options(dialect, ragged, kinds, block=block)
-        reader = attempt(path, lambda: pcsv.open_csv(stream, **options))
-        try:
-            for batch in iterate(path, reader):
-                ragged.refuse(path, len(dialect.header))
-                if count is not None:
-                    count(raw.tell())
-                rows += batch.num_rows
-                yield pa.Table.from_batches([batch]).rename_columns(dialect.names)
-        except LongRowError as error:
-            where = f"a row after row {rows:,} is longer than {block:,} bytes"
-            raise LongRowError(
-                f"cannot read {path}: {where}, the block of the reader; is a quote left open?"
-            ) from error
+    stream, raw = _stream(utf8 or path, path, dialect)
+    options = _options(dialect, ragged, kinds, block=block)
+    reader = attempt(path, lambda: pcsv.open_csv(stream, **options))
+    try:
+        for batch in iterate(path, reader):
+            ragged.refuse(path, len(dialect.header))
+            if count is not None:
+                count(raw.tell())
+            rows += batch.num_rows
+            yield pa.Table.from_batches([batch]).rename_columns(dialect.names)
+    except LongRowError as error:
+        where = f"a row after row {rows:,} is longer than {block:,} bytes"
+        raise LongRowError(
+            f"cannot read {path}: {where}, the block of the reader; is a quote left open?"
+        ) from error
     ragged.refuse(path, len(dialect.header))
 
 
@@ -108,13 +108,13 @@ def _options(
     }
 
 
-@contextmanager
-def _stream(file: Path, path: Path, dialect: Dialect) -> Iterator[tuple[Any, Any]]:
-    """Yield the bytes of ``file``, decompressed, and the file itself, which knows its place."""
-    compression = dialect.compression if file == path else None
-    with pa.OSFile(str(file)) as raw:
-        if compression is None:
-            yield raw, raw
-            return
-        with pa.CompressedInputStream(raw, compression) as stream:
-            yield stream, raw
+def _stream(file: Path, path: Path, dialect: Dialect) -> tuple[Any, Any]:
+    """Return the bytes of ``file``, decompressed, and the file itself, which knows its place.
+
+    Nobody closes it: Arrow reads ahead in threads that may outlive its reader, and that would go
+    on in whatever file is opened next under the same descriptor. The last of them closes it.
+    """
+    raw = pa.OSFile(str(file))
+    if dialect.compression is None or file != path:
+        return raw, raw
+    return pa.CompressedInputStream(raw, dialect.compression), raw

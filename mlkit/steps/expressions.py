@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from mlkit.errors import InvalidInputError
-from mlkit.steps import casts, spelling
+from mlkit.steps import casts, suggestion
 
 Kind = Literal["number", "text", "time", "truth"]
 Values = Mapping[str, Any]
@@ -155,7 +155,7 @@ class _Compiler:
 
     def _column(self, name: str) -> _Part:
         if name not in self._kinds:
-            hint = spelling.hint(name, list(self._kinds))
+            hint = suggestion.hint(name, list(self._kinds))
             raise self._wrong(f"there is no column '{name}'; {hint}")
         return _Part(self._kinds[name], operator.itemgetter(name))
 

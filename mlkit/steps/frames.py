@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mlkit.errors import InvalidInputError
-from mlkit.steps import casts, csv_dialect, csv_rows, parquet_rows
+from mlkit.steps import casts, csv_bytes, csv_dialect, csv_rows, parquet_rows
 from mlkit.steps.canonical import canonical
 from mlkit.steps.csv_dialect import Dialect
 from mlkit.steps.parquet_rows import is_parquet
@@ -105,7 +105,7 @@ def _blocks(path: Path, types: Mapping[str, pa.DataType] | None, rows: int) -> I
     csv_dialect.check_names(dialect.names, path)
     texts = {} if types is None else dict.fromkeys(dialect.header, casts.TEXT)
     start = 0
-    with csv_dialect.as_utf8(path, dialect) as utf8:
+    with csv_bytes.as_utf8(path, dialect.encoding, dialect.compression) as utf8:
         for table in csv_rows.batches(
             path, dialect, texts, block=csv_rows.BATCH_BLOCK_BYTES, utf8=utf8
         ):

@@ -27,15 +27,23 @@ def infer(
     most 20 of them and each comes twice on average. The time column must have no gaps; it and the
     entity column grow, so they have no range and no list.
     """
-    columns = {}
-    for name in table.column_names:
-        column = table.column(name)
-        rules = [] if name in (time, entity) else list(_rules(column, is_target=name == target))
-        if column.null_count == 0 or name == time:
-            rules.insert(0, Rule(NOT_NULLABLE))
-        empty = column.null_count == len(column)
-        columns[name] = ColumnRules(None if empty else DTYPES[column.type], rules=tuple(rules))
-    return Schema(columns)
+    return Schema({
+        name: _suggested(
+            table.column(name),
+            key=name in (time, entity),
+            is_target=name == target,
+            nullable=name != time,
+        )
+        for name in table.column_names
+    })  # fmt: skip
+
+
+def _suggested(column: Any, *, key: bool, is_target: bool, nullable: bool) -> ColumnRules:
+    rules = [] if key else list(_rules(column, is_target=is_target))
+    if column.null_count == 0 or not nullable:
+        rules.insert(0, Rule(NOT_NULLABLE))
+    empty = column.null_count == len(column)
+    return ColumnRules(None if empty else DTYPES[column.type], rules=tuple(rules))
 
 
 def _rules(column: Any, *, is_target: bool) -> Iterator[Rule]:
@@ -44,10 +52,10 @@ def _rules(column: Any, *, is_target: bool) -> Iterator[Rule]:
         if bounds is not None:
             yield Rule("in_range", {"min_value": bounds[0], "max_value": bounds[1]})
     if column.type == casts.TEXT:
-        values = sorted(pc.unique(column.drop_null()).to_pylist())
-        few = len(values) <= MAX_CATEGORIES and 2 * len(values) <= len(column)
-        if values and (few or (is_target and len(values) <= MAX_CATEGORIES)):
-            yield Rule("isin", {"allowed_values": values})
+        values = pc.unique(column.drop_null())
+        few = 2 * len(values) <= len(column) or is_target
+        if few and 0 < len(values) <= MAX_CATEGORIES:
+            yield Rule("isin", {"allowed_values": sorted(values.to_pylist())})
 
 
 def _bounds(column: Any) -> tuple[float, float] | None:

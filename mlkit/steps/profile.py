@@ -60,7 +60,8 @@ def _distinct(column: Any) -> int:
     if len(column) <= _LONG or column.type in (casts.TEXT, casts.BOOLEAN):
         return int(pc.count_distinct(column).as_py())
     plain = column if column.type == casts.NUMBER else column.cast(casts.INTEGER)
-    values = np.array(plain.drop_null().to_numpy())
+    values = plain.drop_null().to_numpy()
+    values = values if values.flags.writeable else values.copy()
     values.sort()
     return int(np.count_nonzero(values[1:] != values[:-1])) + min(1, len(values))
 

@@ -13,16 +13,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlkit.steps import casts
+from mlkit.steps import casts, spelling
 from mlkit.steps.profile import ColumnProfile
 from mlkit.steps.revised_table import revise
-from mlkit.steps.tabular import Tabular
+from mlkit.steps.tabular import Tabular, pieces
 
 _WIDE = 1_000  # columns
 _ENOUGH_ROWS = 50  # below, all values being different says little
 _SHOWN = 10  # warnings of one name
 _EXACT = 2.0**53  # from here on a double skips integers
 _ODD, _HALF = np.uint64(0x9E3779B97F4A7C15), np.uint64(32)  # to mix the hashes of columns
+_AT_ONCE = 1 << 16  # rows
 _PLAIN_NAME = re.compile(r"^[\w][\w .:/()%-]*$")
 _NAMED_ID = re.compile(r"(^|[_ .-])(id|uuid|guid|key)$|^(id|uuid)[_ .-]|[a-z]Id$")
 _NUMERIC = r"^\s*[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?\s*$"
@@ -37,16 +38,26 @@ def without_infinities(table: Tabular) -> tuple[Tabular, list[str]]:
     warnings = []
     infinite = []
     for name in table.column_names:
-        column = table.column(name)
-        count = pc.sum(pc.is_inf(column)).as_py() or 0 if column.type == casts.NUMBER else 0
+        count = _infinite(table.column(name))  # one column at a time, and this one is gone
         if count:
             infinite.append(name)
             warnings.append(f"infinite: {name!r} has {count} infinite values; kept as missing")
     return revise(table, dict.fromkeys(infinite, _finite)), warnings
 
 
+def _infinite(column: Any) -> int:
+    return pc.sum(pc.is_inf(column)).as_py() or 0 if column.type == casts.NUMBER else 0
+
+
 def _finite(column: Any) -> Any:
     return pc.if_else(pc.is_inf(column), pa.scalar(None, casts.NUMBER), column)
+
+
+def of_raw_time(table: Tabular, time: str | None) -> list[str]:
+    """Return the warnings about a time column whose times are still text."""
+    if time is None or table.column(time).type != casts.TEXT:
+        return []
+    return [f"{name}: {text}" for name, text in spelling.of_zones(time, table.column(time))]
 
 
 def warnings(
@@ -55,11 +66,13 @@ def warnings(
     """Return the named warnings about a canonical table and its profile."""
     found: list[tuple[str, str]] = []
     for summary in profile:
-        column = table.column(summary.name)
-        found += _of_column(column, summary, key=summary.name in (target, time))
+        key = summary.name in (target, time)
+        found += _of_column(table.column(summary.name), summary, key=key)
     found += _of_rows(table)
     if target is not None:
         found += _of_target(table, target)
+    if time is not None and table.column(time).type == casts.TIME:
+        found += spelling.of_fold(time, table.column(time))
     return _shortened(found)
 
 
@@ -74,6 +87,9 @@ def _of_column(column: Any, summary: ColumnProfile, *, key: bool) -> Iterator[tu
         yield "constant_column", f"{name!r} has one value"
     if column.type == casts.NUMBER:
         yield from _big_integers(name, summary)
+        yield from spelling.of_number(name, column)
+    if column.type == casts.TIME:
+        yield from spelling.of_time(name, column)
     if not key and _identifies(column, summary):
         yield "identifier_column", f"{name!r} differs in every row; a model learns nothing from it"
     if column.type == casts.TEXT:
@@ -99,6 +115,10 @@ def _identifies(column: Any, summary: ColumnProfile) -> bool:
 
 
 def _of_text(name: str, column: Any) -> Iterator[tuple[str, str]]:
+    spelled = list(spelling.of_text(name, column))
+    yield from spelled
+    if any(warning == "number_as_text" for warning, _ in spelled):
+        return
     values = column.drop_null()
     numeric = pc.match_substring_regex(values, _NUMERIC)
     count = pc.sum(numeric).as_py() or 0
@@ -140,16 +160,16 @@ def _of_rows(table: Tabular) -> Iterator[tuple[str, str]]:
 
 
 def _hashes(table: Tabular) -> np.ndarray:
-    """Return a number for each row, the same for the same values, in the memory of a column."""
+    """Return a number for each row, the same for the same values; reads few rows at a time."""
     hashes = np.zeros(table.num_rows, dtype=np.uint64)
-    for name in table.column_names:
-        start = 0
-        for chunk in table.column(name).chunks:
-            part = hashes[start : start + len(chunk)]
+    start = 0
+    for piece in pieces(table, _AT_ONCE):
+        part = hashes[start : start + piece.num_rows]
+        for column in piece.columns:
             part *= _ODD
-            part ^= _hash(chunk)
+            part ^= _hash(column.combine_chunks())
             part ^= part >> _HALF
-            start += len(chunk)
+        start += piece.num_rows
     return hashes
 
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from mlkit.errors import InvalidInputError, NotFoundError
-from mlkit.steps import casts, rules, spelling
+from mlkit.steps import casts, rules, suggestion
 
 _KEYS = ("allowed_values", "value")
 
@@ -41,7 +41,7 @@ def _find(text: str, column: str, origin: str) -> _Place:
     names = [str(key.value) for key, _ in columns.value]
     body = _child(columns, column)
     if body is None:
-        raise NotFoundError(f"{origin} has no column '{column}'; {spelling.hint(column, names)}")
+        raise NotFoundError(f"{origin} has no column '{column}'; {suggestion.hint(column, names)}")
     for holder in (body, _child(body, "checks"), _child(body, "warn")):
         found = _child(holder, "isin")
         if isinstance(found, yaml.MappingNode):

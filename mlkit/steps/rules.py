@@ -7,7 +7,7 @@ import pyarrow as pa
 import yaml
 
 from mlkit.errors import InvalidInputError
-from mlkit.steps import arguments, casts, expressions, spelling
+from mlkit.steps import arguments, casts, expressions, suggestion
 from mlkit.steps.schema import (
     CHECK,
     DTYPES,
@@ -122,7 +122,7 @@ def _place(error: yaml.YAMLError) -> str:
 def _known(tree: Mapping[Any, Any], words: Sequence[str], tags: Sequence[str], where: str) -> None:
     for key in tree:
         if key not in words and key not in tags:
-            hint = spelling.hint(str(key), words)
+            hint = suggestion.hint(str(key), words)
             raise InvalidInputError(f"{where} '{key}' is not a rule; {hint}")
 
 
@@ -178,7 +178,7 @@ def _listed(checks: object, kind: pa.DataType | None, level: Level, where: str) 
     """Yield the rules under ``checks:``, the older forms of pandera."""
     for name, value in _pairs(checks, where):
         if name not in VALUE_RULES:
-            hint = spelling.hint(name, VALUE_RULES)
+            hint = suggestion.hint(name, VALUE_RULES)
             raise InvalidInputError(f"{where}: '{name}' is not a rule; {hint}")
         yield arguments.read(name, value, kind, level, where)
 
@@ -229,7 +229,7 @@ def _check_text(text: str, columns: Mapping[str, ColumnRules], where: str) -> No
         named = expressions.columns_of(text)
         for name in named:
             if name not in columns:
-                hint = spelling.hint(name, list(columns))
+                hint = suggestion.hint(name, list(columns))
                 raise InvalidInputError(f"'{text}': there is no column '{name}'; {hint}")
         if all(columns[name].dtype for name in named):
             kinds = {name: arrow_type(columns[name].dtype) for name in named}
@@ -250,7 +250,7 @@ def _names(value: object, columns: Mapping[str, ColumnRules], where: str) -> lis
     listed = [value] if isinstance(value, str) else _as_list(value, where)
     for name in listed:
         if str(name) not in columns:
-            hint = spelling.hint(str(name), list(columns))
+            hint = suggestion.hint(str(name), list(columns))
             raise InvalidInputError(f"{where}: there is no column '{name}'; {hint}")
     return [str(name) for name in listed]
 

@@ -11,7 +11,15 @@ from typing import Any
 
 import pyarrow as pa
 
-from mlkit.steps import casts, csv_dialect, csv_rows, csv_types, parquet_rows, stored_table
+from mlkit.steps import (
+    casts,
+    csv_bytes,
+    csv_dialect,
+    csv_rows,
+    csv_types,
+    parquet_rows,
+    stored_table,
+)
 from mlkit.steps.canonical import canonical
 from mlkit.steps.csv_dialect import Dialect, Stated
 from mlkit.steps.parquet_rows import is_parquet
@@ -66,7 +74,9 @@ def load(path: Path, how: Reading) -> Loaded:
     dialect = csv_dialect.sniff(path, how.stated)
     csv_dialect.check_names(dialect.names, path)
     checked = how.counter("checking the encoding", path.stat().st_size)
-    with csv_dialect.as_utf8(path, dialect, folder=how.scratch, count=checked) as utf8:
+    with csv_bytes.as_utf8(
+        path, dialect.encoding, dialect.compression, folder=how.scratch, count=checked
+    ) as utf8:
         return Loaded(_Csv(path, utf8, dialect, how).load(), _described(dialect))
 
 

@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 from mlkit.errors import InvalidInputError
 from mlkit.steps.tabular import Tabular, regrouped
 
-IN_MEMORY_BYTES = 32 << 20  # a smaller table is not worth a file
-_GROUP_BYTES = 16 << 20
+IN_MEMORY_BYTES = 16 << 20  # a smaller table is not worth a file
+_GROUP_BYTES = 8 << 20
 _BATCH_ROWS = 1 << 14
 
 

@@ -28,7 +28,7 @@ def parse(text: str, folder: Path) -> URL:
         raise InvalidInputError(
             "the source is not a URL such as postgresql+psycopg://user@host/database"
         ) from error
-    if url.get_backend_name() == "sqlite":
+    if url.get_backend_name() == "sqlite" and not str(url.database).startswith("file:"):
         file = folder / Path(url.database or "").expanduser()
         if not file.is_file():
             raise InvalidInputError(f"{file} is not a file")
@@ -41,13 +41,19 @@ def public(url: URL) -> str:
 
     >>> public(make_url("postgresql://ann:secret@host/shop?sslpassword=x"))
     'postgresql://ann@host/shop'
+    >>> public(make_url("postgresql://ann:${SHOP}@host/shop"))
+    'postgresql://ann:${SHOP}@host/shop'
     """
-    hidden = [name for name in url.query if _SECRET.search(name)]
-    if url.password is not None and not _VARIABLE.fullmatch(str(url.password)):
-        url = url.set(password=None) if url.username else URL.create(
-            url.drivername, None, None, url.host, url.port, url.database, url.query
-        )  # fmt: skip
-    shown = url.difference_update_query(hidden).render_as_string(hide_password=False)
+    open_secret = url.password is not None and _VARIABLE.fullmatch(str(url.password))
+    shown = URL.create(
+        url.drivername,
+        username=url.username,
+        password=str(url.password) if open_secret else None,
+        host=url.host,
+        port=url.port,
+        database=url.database,
+        query={name: value for name, value in url.query.items() if not _SECRET.search(name)},
+    ).render_as_string(hide_password=False)
     return shown.replace("%24%7B", "${").replace("%7D", "}")
 
 
@@ -64,11 +70,14 @@ def fill(url: URL, environment: Mapping[str, str]) -> URL:
     def filled(part: str | None) -> str | None:
         return None if part is None else _VARIABLE.sub(of, str(part))
 
-    return url.set(
+    return URL.create(
+        url.drivername,
         username=filled(url.username),
         password=filled(url.password),
         host=filled(url.host),
+        port=url.port,
         database=filled(url.database),
+        query=url.query,
     )
 
 
@@ -82,7 +91,7 @@ def select(
     Raises InvalidInputError that calls the query ``label``, without the password.
     """
     try:
-        engine = create_engine(url, poolclass=NullPool, hide_parameters=True)
+        engine = create_engine(_with_driver(url), poolclass=NullPool, hide_parameters=True)
         with engine.connect() as plain:
             connection = _read_only(plain, url.get_backend_name())
             streaming = connection.execution_options(
@@ -99,6 +108,11 @@ def select(
         ) from error
     except (SQLAlchemyError, NoSuchModuleError) as error:
         raise InvalidInputError(f"{label}: {_said(error, url)}") from error
+
+
+def _with_driver(url: URL) -> URL:
+    """Return the URL with the driver that comes with mlkit, where none is named."""
+    return url.set(drivername="postgresql+psycopg") if url.drivername == "postgresql" else url
 
 
 def _read_only(connection: Connection, backend: str) -> Connection:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from mlkit.errors import InvalidInputError
-from mlkit.steps import csv_dialect
+from mlkit.steps import csv_bytes, csv_dialect
 
 
 def _file(tmp_path: Path, content: bytes) -> Path:
@@ -65,7 +65,7 @@ def test_a_gzipped_file_is_known_by_its_bytes(tmp_path: Path) -> None:
         (b"SQLite format 3\x00", "SQLite"),
         ("a,b\n1,2\n".encode("utf-16-le"), "byte order mark"),
         (b"\x1f\x8b" + bytes(40), "damaged"),
-        (b"x" * (csv_dialect.SAMPLE_BYTES + 10), "header of .* is longer"),
+        (b"x" * (csv_bytes.SAMPLE_BYTES + 10), "header of .* is longer"),
     ],
 )
 def test_what_is_no_csv_is_called_by_its_name(tmp_path: Path, content: bytes, message: str) -> None:
@@ -78,6 +78,26 @@ def test_a_byte_that_is_not_utf_8_is_located_by_its_line(tmp_path: Path) -> None
     dialect = csv_dialect.sniff(file)
     with (
         pytest.raises(InvalidInputError, match="byte 0xe9 in line 3"),
-        csv_dialect.as_utf8(file, dialect),
+        csv_bytes.as_utf8(file, dialect.encoding, dialect.compression),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("line", "encoding"),
+    [
+        ("José García aus Köln", "cp1252"),
+        ("Müller, Straße: 5 €", "cp1252"),
+        ("Москва Санкт-Петербург Новосибирск", "cp1251"),
+        ("東京都 大阪府 北海道 神奈川県", "cp932"),
+    ],
+)
+def test_the_encoding_that_a_file_is_probably_in_is_suggested(
+    tmp_path: Path, line: str, encoding: str
+) -> None:
+    file = _file(tmp_path, f"name,n\n{line},1\n".encode(encoding))
+    with (
+        pytest.raises(InvalidInputError, match=f"--encoding {encoding}"),
+        csv_bytes.as_utf8(file, "utf-8", None),
     ):
         pass

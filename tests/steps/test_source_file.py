@@ -262,3 +262,14 @@ def test_times_of_the_calendar_only(tmp_path: Path) -> None:
     assert _load(file, tmp_path / "scratch").column("day").to_pylist() == [first, last]
     with pytest.raises(InvalidInputError, match=r"'day' has a time outside .* in row 2"):
         _load(_file(tmp_path, b"n,day\n1,0001-01-01\n2,0000-12-31\n"), tmp_path / "scratch")
+
+
+def test_what_the_rules_call_text_stays_text_however_often_the_file_is_read(
+    tmp_path: Path, small_blocks: None
+) -> None:
+    rows = "".join(f"{number},0{number}\n" for number in range(100))
+    file = _file(tmp_path, f"n, zip \n{rows}x,007\n".encode())
+    how = Reading(tmp_path, types={"zip": casts.TEXT})
+    table = source_file.load(file, how).table
+    assert table.column("zip").to_pylist()[:2] == ["00", "01"]
+    assert table.column("n").type == casts.TEXT

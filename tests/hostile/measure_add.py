@@ -1,0 +1,50 @@
+"""Add a file to a new project and print what that cost: ``measure_add.py FOLDER FILE [BYTES]``.
+
+A small file is added before, so that imports and what they bring along do not count. BYTES is how
+much more address space the process may take after that.
+"""
+
+import json
+import resource
+import sys
+from pathlib import Path
+
+from mlkit.errors import MlkitError
+from mlkit.flows import ingest
+from mlkit.project import create_project
+
+
+def _peak_bytes() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _limit(headroom: int) -> None:
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    limit = pages * resource.getpagesize() + headroom
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+
+def main() -> None:
+    root, file = map(Path, sys.argv[1:3])
+    root.mkdir()
+    (root / "mlkit.toml").touch()
+    project = create_project(root, environment={})
+    small = root / "small.csv"
+    small.write_text("n,x,t,d\n" + "".join(f"{n},{n / 7},t{n},2026-01-01\n" for n in range(100)))
+    ingest.add(project, "small", small)
+    before, files = _peak_bytes(), sum(path.is_file() for path in root.rglob("*"))
+    if len(sys.argv) > 3:
+        _limit(int(sys.argv[3]))
+    try:
+        outcome = f"rows: {ingest.add(project, 'large', file).rows}"
+    except MlkitError as error:
+        outcome = str(error)
+    print(json.dumps({  # noqa: T201  # what the test reads
+        "outcome": outcome,
+        "grown_bytes": _peak_bytes() - before,
+        "files_before": files,
+        "files": sum(path.is_file() and "locks" not in path.parts for path in root.rglob("*")) + 1,
+    }))  # fmt: skip
+
+
+main()
