@@ -9,7 +9,7 @@ import msgspec
 import pyarrow as pa
 
 from mlkit.errors import CheckFailedError, MlkitError
-from mlkit.flows import acceptance, ingest, retraining_rows
+from mlkit.flows import acceptance, erasure, ingest, retraining_rows
 from mlkit.flows.acceptance import Rules
 from mlkit.project import Project
 from mlkit.steps import checks, frames, quality
@@ -45,6 +45,8 @@ def rebuild(project: Project, reference: str, progress: Report | None = None) ->
         say(f"making {version.reference} again")
         table = remake(project, version)
         restored = _prove(project, version, table)
+    with project.read() as s:
+        version = datasets.get_version(s, name, version.number)  # of old it may have lost rows
     return Rebuilt(
         dataset=name,
         version=version.number,
@@ -118,7 +120,7 @@ def _rows_of(project: Project, reference: str) -> pa.Table:
         return ingest.load_version(project, version)
     table = remake(project, version)
     _prove(project, version, table)
-    return table
+    return erasure.without_erased(project, version, table)
 
 
 _MAKERS: Mapping[str, Callable[[Project, DatasetVersion, Mapping[str, Any]], pa.Table]] = {
@@ -141,20 +143,35 @@ def _prove(project: Project, version: DatasetVersion, table: pa.Table) -> bool:
 
     Raises CheckFailedError with the first difference.
     """
+    left = erasure.without_erased(project, version, table)
+    if left.num_rows < table.num_rows and _writes(project, version, table, None):
+        # collected before a subject was erased: proved with its rows, kept without them
+        erasure.record(project, version, left, erasure.store(project, version, left))
+        return True
+    stamp = None if _writes(project, version, left, None) else version.reference
+    if stamp is not None and not _writes(project, version, left, stamp):
+        raise _refusal(version, _difference(project, version, left))
+    if version.collected_at is None and project.data.path(version.sha256).is_file():
+        return False
     part = project.data.scratch()
     try:
-        frames.write_parquet(table, part)
-        found = blobs.file_digest(part)
-        if found != version.sha256:
-            raise _refusal(version, _difference(project, version, table), found)
-        if version.collected_at is None and project.data.path(version.sha256).is_file():
-            return False
+        frames.write_parquet(left, part, stamp=stamp)
         project.data.adopt(part)
     finally:
         part.unlink(missing_ok=True)
     failpoints.reach("rebuild.stored")
     _restore(project, version)
     return True
+
+
+def _writes(project: Project, version: DatasetVersion, table: pa.Table, stamp: str | None) -> bool:
+    """Tell whether the rows, written again, are the bytes that were recorded."""
+    part = project.data.scratch()
+    try:
+        frames.write_parquet(table, part, stamp=stamp)
+        return blobs.file_digest(part) == version.sha256
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _restore(project: Project, version: DatasetVersion) -> None:
@@ -169,7 +186,9 @@ def _restore(project: Project, version: DatasetVersion) -> None:
 def _difference(project: Project, version: DatasetVersion, table: pa.Table) -> str:
     """Say where the rows differ from those recorded, as far as they are still there."""
     if table.num_rows != version.rows:
-        return f"it has {table.num_rows:,} rows, {version.rows:,} were recorded"
+        return f"it has {table.num_rows:,} rows, {version.rows:,} were recorded" + (
+            "; rows of erased subjects are gone for good" if version.collected_at else ""
+        )
     if version.collected_at is not None or not project.data.path(version.sha256).is_file():
         return "the bytes differ, and the recorded ones are not there to compare with"
     recorded = ingest.load_version(project, version)
@@ -181,13 +200,12 @@ def _difference(project: Project, version: DatasetVersion, table: pa.Table) -> s
     return f"the rows are equal, but pyarrow {pa.__version__} writes them in other bytes"
 
 
-def _refusal(version: DatasetVersion, why: str, found: str | None = None) -> CheckFailedError:
+def _refusal(version: DatasetVersion, why: str) -> CheckFailedError:
     details = {
         "dataset": version.dataset.name,
         "version": version.number,
         "kind": kind(version),
         "sha256": version.sha256,
-        "rebuilt_sha256": found,
         "same": False,
         "reason": why,
     }
