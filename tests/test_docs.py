@@ -35,7 +35,13 @@ ALONE = (
     "examples/cron_only/README.md",
 )
 COLD = "examples/own_csv/README.md"  # run with the program as it is installed
-IN_A_PROJECT = ("docs/monitoring.md", "docs/operations.md", "docs/security.md", "docs/serving.md")
+IN_A_PROJECT = (
+    "docs/data.md",
+    "docs/monitoring.md",
+    "docs/operations.md",
+    "docs/security.md",
+    "docs/serving.md",
+)
 ELSEWHERE = re.compile(r"pip install|mlkit demo")  # .ci/run and the tests of the demo run these
 
 
