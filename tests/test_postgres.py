@@ -150,7 +150,7 @@ def test_versions_are_traced_made_again_collected_and_rid_of_a_subject(
 ) -> None:
     frame = churn(rows=600)
     frame["who"] = [f"c{n % 50}" for n in range(600)]
-    _learn(shop, frame.drop(columns="who"))
+    _learn(shop, churn())
     answer(shop, churn(rows=300, seed=3).drop(columns="since"), age=timedelta(hours=36))
     done = retrain.retrain(shop, "churn")
     assert rebuild.rebuild(shop, done.dataset).same
@@ -161,7 +161,7 @@ def test_versions_are_traced_made_again_collected_and_rid_of_a_subject(
         frame.head(rows).to_csv(file, index=False)
         ingest.add(shop, "people", file, target="churned", time="since", entity="who")
     assert [one.reference for one in collect.collect(shop).versions] == ["people@1", "people@2"]
-    train.train(shop, "people", "people", estimator="linear", promote=True)
+    train.train(shop, "people", "people", estimator="linear")
     erased = erasure.erase(shop, "people", ["c7"], reason="a test")
     assert (erased.versions[0].rows, erased.models) == (8, ("people v1",))
     assert rebuild.rebuild(shop, "people@2").restored
