@@ -95,6 +95,8 @@ def _from_file(project: Project, version: DatasetVersion, _made: Mapping[str, An
 
 
 def _from_log(project: Project, version: DatasetVersion, made: Mapping[str, Any]) -> pa.Table:
+    if "picked" not in made:
+        raise CheckFailedError("it is of a release that did not record which predictions it took")
     logged = retraining_rows.from_log(project, version.dataset, made)
     return _combined(project, version, made, logged)
 

@@ -43,7 +43,8 @@ class Subjects:
         if not erased:
             return table
         theirs = pc.is_in(entities, value_set=pa.array(erased, entities.type))
-        return table.filter(pc.invert(theirs))
+        whole = table.select(table.column_names)  # in memory, if it was on disk
+        return whole.filter(pc.invert(theirs))
 
 
 def of(project: Project, dataset: str) -> Subjects:
