@@ -89,12 +89,12 @@ def store(project: Project, version: DatasetVersion, table: "pa.Table") -> str:
 
     Two versions of a dataset never have the same bytes: where they would, the file names its own.
     """
-    from mlkit.steps import frames  # pyarrow
+    from mlkit.steps import stamped  # pyarrow
 
     for stamp in (None, version.reference):
         part = project.data.scratch()
         try:
-            frames.write_parquet(table, part, stamp=stamp)
+            stamped.write(table, part, stamp)
             sha256 = project.data.adopt(part)
         finally:
             part.unlink(missing_ok=True)

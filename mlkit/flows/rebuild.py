@@ -12,7 +12,7 @@ from mlkit.errors import CheckFailedError, MlkitError
 from mlkit.flows import acceptance, erasure, ingest, retraining_rows
 from mlkit.flows.acceptance import Rules
 from mlkit.project import Project
-from mlkit.steps import checks, frames, quality
+from mlkit.steps import checks, quality, stamped
 from mlkit.store import audit, blobs, datasets, failpoints
 from mlkit.store.datasets import DatasetVersion
 
@@ -157,7 +157,7 @@ def _prove(project: Project, version: DatasetVersion, table: pa.Table) -> bool:
         return False
     part = project.data.scratch()
     try:
-        frames.write_parquet(left, part, stamp=stamp)
+        stamped.write(left, part, stamp)
         project.data.adopt(part)
     finally:
         part.unlink(missing_ok=True)
@@ -170,7 +170,7 @@ def _writes(project: Project, version: DatasetVersion, table: pa.Table, stamp: s
     """Tell whether the rows, written again, are the bytes that were recorded."""
     part = project.data.scratch()
     try:
-        frames.write_parquet(table, part, stamp=stamp)
+        stamped.write(table, part, stamp)
         return blobs.file_digest(part) == version.sha256
     finally:
         part.unlink(missing_ok=True)

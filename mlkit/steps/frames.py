@@ -71,21 +71,19 @@ def column_types(table: pa.Table) -> dict[str, pa.DataType]:
     return dict(zip(table.column_names, table.schema.types, strict=True))
 
 
-def write_parquet(table: pa.Table, path: Path, *, stamp: str | None = None) -> None:
-    """Write the canonical Parquet file: the same rows and ``stamp`` give the same bytes."""
+def write_parquet(table: pa.Table, path: Path) -> None:
+    """Write the canonical Parquet file: the same rows give the same bytes."""
     plain = table.replace_schema_metadata(None).combine_chunks()
-    with pq.ParquetWriter(
+    pq.write_table(
+        plain,
         path,
-        plain.schema,
         version="2.6",
         compression="zstd",
         compression_level=3,
+        row_group_size=1 << 17,
         data_page_version="1.0",
         store_schema=False,  # Arrow's own copy of the schema may differ between its versions
-    ) as writer:
-        writer.write_table(plain, row_group_size=1 << 17)
-        if stamp is not None:
-            writer.add_key_value_metadata({"mlkit": stamp})
+    )
 
 
 def read_parquet(content: bytes) -> pa.Table:
