@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from mlkit.errors import BusyError
 from mlkit.flows import log_import, log_segments, retraining_rows
 from mlkit.flows.subjects import Subjects
 from mlkit.project import Project
@@ -19,27 +20,46 @@ from mlkit.store.segments import Segment
 
 ACTION = "data erase"
 _TURNS = 10
+_CLEAN = 2
 
 
 def erase(project: Project, dataset: Dataset, erased: Subjects) -> int:
     """Delete what the models of ``dataset`` were asked about the subjects; return how many rows.
 
-    What was picked for retraining goes first: the log is what says which predictions are theirs.
+    Rows that a server still has in its journal are imported once more: while there are journals,
+    it takes two looks in a row that find nothing. Raises BusyError if it comes to no end.
     """
     models = _models_of(project, dataset)
-    gone = 0
+    gone: set[str] = set()
+    clean = 0
     for _ in range(_TURNS):
-        log_import.sync(project)
-        found = {model_id: _theirs(project, model_id, erased) for model_id in models}
-        ids = {identifier for each in found.values() for identifier in each}
-        _forget_picked(project, ids)
-        for model_id in models:
-            gone += _rewrite_segments(project, model_id, erased)
-            gone += _delete_recent(project, found[model_id])
-        if not ids or not any(journal.files(project.journal_dir)):
+        ids = _erase_once(project, models, erased)
+        gone |= ids
+        clean = 0 if ids else clean + 1
+        if clean == _CLEAN or not any(journal.files(project.journal_dir)):
             break
         time.sleep(2 * project.settings.log.import_s)  # a server hands its journal on meanwhile
-    return gone
+    else:
+        raise BusyError(
+            "a server goes on answering about the subject, or keeps its journal; when that has "
+            f"ended, finish with: mlkit data erase {dataset.name} --yes"
+        )
+    return len(gone)
+
+
+def _erase_once(project: Project, models: list[int], erased: Subjects) -> set[str]:
+    """Delete what is there of the subjects and return the ids of the predictions.
+
+    What was picked for retraining goes first: the log is what says which predictions are theirs.
+    """
+    log_import.sync(project)
+    found = {model_id: _theirs(project, model_id, erased) for model_id in models}
+    ids = {identifier for each in found.values() for identifier in each}
+    _forget_picked(project, ids)
+    for model_id in models:
+        _rewrite_segments(project, model_id, erased)
+        _delete_recent(project, found[model_id])
+    return ids
 
 
 def delete_segment(project: Project, path: str) -> None:
@@ -95,8 +115,7 @@ def _forget_picked(project: Project, ids: set[str]) -> None:
         failpoints.reach("erase.picked")
 
 
-def _rewrite_segments(project: Project, model_id: int, erased: Subjects) -> int:
-    gone = 0
+def _rewrite_segments(project: Project, model_id: int, erased: Subjects) -> None:
     with project.read() as s:
         sealed = segments.overlapping(s, model_id, None, None)
         name = s.get_one(Model, model_id).name
@@ -109,8 +128,6 @@ def _rewrite_segments(project: Project, model_id: int, erased: Subjects) -> int:
         _replace(project, name, segment, left, ids.to_pylist())
         failpoints.reach("erase.segment")
         delete_segment(project, segment.path)
-        gone += len(ids)
-    return gone
 
 
 def _replace(
@@ -132,9 +149,9 @@ def _replace(
             setattr(row, field, getattr(new, field))
 
 
-def _delete_recent(project: Project, ids: Iterable[str]) -> int:
+def _delete_recent(project: Project, ids: Iterable[str]) -> None:
     with project.write() as s:
-        return predictions.forget(s, list(ids))
+        predictions.forget(s, list(ids))
 
 
 def _audit(s: Session, project: Project, subject: str, details: dict[str, object]) -> None:

@@ -257,3 +257,19 @@ def test_a_script_has_to_say_that_it_means_it(people: Project, cli: Any) -> None
     done = cli.json("data", "erase", "people", "1007", "--yes")
     assert (done["dataset"], done["subjects"]) == ("people", 1)
     assert "rows of erased subjects are gone for good" in cli("data", "show", "people").stdout
+
+
+def test_a_journal_that_brings_rows_back_for_ever_leaves_the_erasure_unfinished(
+    people: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlkit.errors import BusyError
+    from mlkit.flows import erasure_log
+
+    people.journal_dir.mkdir(exist_ok=True)
+    (people.journal_dir / "1.journal").touch()
+    monkeypatch.setattr(erasure_log, "_erase_once", lambda *_: {"again"})
+    monkeypatch.setattr(erasure_log, "_TURNS", 1)
+    with pytest.raises(BusyError, match="finish with: mlkit data erase people --yes"):
+        erasure.erase(people, "people", ["1007"])
+    found = [c.level for c in doctor.examine(people.root).checks if c.check == "erasures"]
+    assert found == ["warn"]
