@@ -13,11 +13,25 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
+import pyarrow as pa
 import pytest
 
-from mlkit.flows import backup, collect, deploy, doctor, ingest, logs, materialize, train
+from mlkit.flows import (
+    backup,
+    collect,
+    deploy,
+    doctor,
+    ingest,
+    leftovers,
+    log_retention,
+    logs,
+    materialize,
+    retraining_rows,
+    train,
+)
 from mlkit.project import Project, open_project
-from mlkit.store import audit, failpoints, features, journal, predictions, registry
+from mlkit.store import audit, datasets, failpoints, features, journal, predictions, registry
 from mlkit.store.journal import Journal
 
 SOURCE = Path(__file__).parents[1] / "mlkit"
@@ -45,6 +59,7 @@ class Case(NamedTuple):
 
 
 STANDING = {"MLKIT_DRIFT_WINDOW": "90d"}  # so that the checks of 90 days open alerts
+ERASE = Case("data erase old pro --yes")
 RETRAIN = Case("retrain churn --reason test")
 CASES = {
     "data.fetched": Case("data pull churn"),
@@ -60,6 +75,12 @@ CASES = {
     "rebuild.stored": Case("data rebuild old@1"),
     "gc.marked": Case("data gc --yes"),
     "gc.deleted": Case("data gc --yes"),
+    "erase.asked": ERASE,
+    "erase.stored": ERASE,
+    "erase.recorded": ERASE,
+    "erase.picked": ERASE,
+    "erase.segment": ERASE,
+    "erase.deleted": ERASE,
     "journal.moved": Case("log show churn"),
     "actuals.written": Case("actual add actuals.csv"),
     "report.written": Case("drift check churn --window 90d", then=3),
@@ -121,7 +142,46 @@ def _keep_old_versions(project: Project, churn: Callable[..., Any]) -> None:
         churn(rows=60, seed=number).to_csv(file, index=False)
         if number == 3:
             collect.collect(project)
-        ingest.add(project, "old", file)
+        ingest.add(project, "old", file, target="churned", time="since", entity="plan")
+    train.train(project, "older", "old", estimator="dummy")
+    with project.read() as s:
+        older = registry.get_model(s, "older")
+        version = registry.get_version(s, older, 1)
+        rows = [row for row, _, _ in predictions.newest(s, registry.get_model(s, "churn").id, 6)]
+    entries = [
+        msgspec.structs.replace(
+            _entry(row, f"{row.id[:-4]}{n:04x}", older.id), version_id=version.id,
+            entities=["pro" if n % 2 else "free"],
+            features=[tuple(json.loads(row.features)[place] for place in (0, 2, 3))],
+            served_us=int((project.now() - timedelta(days=80 if n < 3 else 1)).timestamp() * 1e6),
+        )
+        for n, row in enumerate(rows)
+    ]  # fmt: skip
+    with project.write() as s:
+        predictions.add(s, entries)
+    log_retention.seal(project, older_than="75d")
+    told = [(entry.ids[0], "yes") for entry in entries]
+    picked = pa.table(
+        dict(zip(("_id", "_actual"), map(list, zip(*told, strict=True)), strict=True))
+    )
+    with project.write() as s:
+        newest = datasets.get_version(s, "old")
+        newest.transformation = {"kind": "log", "picked": retraining_rows.store(project, picked)}
+
+
+def _is_erased(root: Path) -> bool:
+    """Tell whether no row about "pro" is left in the versions of ``old`` or in its model's log."""
+    project = open_project(root, environment={})
+    with project.read() as s:
+        versions = [v for v in datasets.get(s, "old").versions if v.collected_at is None]
+        picked = {v.transformation["picked"] for v in versions if "picked" in v.transformation}
+    plans = {p for v in versions for p in ingest.load_version(project, v)["plan"].to_pylist()}
+    entities = logs.read(project, "older")["_entity"].to_pylist()
+    ids = [len(retraining_rows.stored(project, each)) for each in picked]
+    unnamed = leftovers.find(project)
+    project.close()
+    gone = "pro" not in plans and entities == ["free"] * 3 and ids == [3]
+    return gone and not [file for file in unnamed if "data" in file.parts or "older" in file.parts]
 
 
 def _add_a_person(root: Path, number: int) -> None:
@@ -175,6 +235,8 @@ def test_a_kill_leaves_nothing_half_made_and_the_next_command_works(
     if moment.startswith("restore"):
         root = _whole_of(tmp_path)
     kept = _ids(root)
+    if moment.startswith("erase"):
+        assert not _is_erased(root)
     if moment != "prune.row":  # which deletes
         assert kept == before
     assert _champions_after(root) == 1
@@ -182,7 +244,8 @@ def test_a_kill_leaves_nothing_half_made_and_the_next_command_works(
     assert again.returncode == case.then, again.stderr
     assert "Traceback" not in killed.stderr + again.stderr
     assert _champions_after(tmp_path / "project") == 1
-    assert not (tmp_path / "project" / "data" / "scratch").exists()
+    assert not (root / "data" / "scratch").exists()
+    assert not moment.startswith("erase") or _is_erased(root)
 
 
 @pytest.mark.parametrize(

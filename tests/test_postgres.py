@@ -24,15 +24,20 @@ from mlkit.flows import (
     alerting,
     backup,
     baselines,
+    catalog,
+    collect,
     deploy,
     doctor,
+    erasure,
     feature_plan,
     ingest,
     joining,
+    lineage,
     log_retention,
     logs,
     materialize,
     monitor,
+    rebuild,
     retrain,
     status,
     train,
@@ -144,6 +149,33 @@ def _compare_with_the_log(shop: Project) -> None:
     with shop.read() as s:
         actions = [event.action for event in s.scalars(select(audit.AuditEvent))]
     assert actions[-3:] == ["baseline-add", "baseline-remove", "reference"]
+
+
+def test_versions_are_traced_made_again_collected_and_rid_of_a_subject(
+    shop: Project, churn: Callable[..., pd.DataFrame], answer: Callable[..., None]
+) -> None:
+    frame = churn(rows=600)
+    frame["who"] = [f"c{n % 50}" for n in range(600)]
+    _learn(shop, churn())
+    answer(shop, churn(rows=300, seed=3).drop(columns="since"), age=timedelta(hours=36))
+    done = retrain.retrain(shop, "churn")
+    assert rebuild.rebuild(shop, done.dataset).same
+    row = logs.read(shop, "churn").to_pylist()[0]
+    assert f"dataset:{done.dataset}" in lineage.trace(shop, row["_id"]).down
+    for rows in (600, 500, 400):
+        file = shop.root / f"people{rows}.csv"
+        frame.head(rows).to_csv(file, index=False)
+        ingest.add(shop, "people", file, target="churned", time="since", entity="who")
+    assert [one.reference for one in collect.collect(shop).versions] == ["people@1", "people@2"]
+    train.train(shop, "people", "people", estimator="linear")
+    erased = erasure.erase(shop, "people", ["c7"], reason="a test")
+    assert (erased.versions[0].rows, erased.models) == (8, ("people v1",))
+    assert rebuild.rebuild(shop, "people@2").restored
+    assert catalog.show(shop, "people@2").erased_rows == 10
+    assert catalog.diff(shop, "people@2", "people@3").keys.removed == 98
+    assert [line for line in doctor.examine(shop.root).checks if line.level == "fail"] == []
+    with shop.read() as s:
+        assert audit.first_break(s) is None
 
 
 def test_promotions_at_once_never_leave_none_or_two_champions(

@@ -297,5 +297,5 @@ def _rule_change(change: "Change") -> str:
     return "; ".join(f"{key} {old.get(key, '-')} -> {new.get(key, '-')}" for key in keys)
 
 
-for _command in (data_upkeep.export, data_upkeep.rebuild, data_upkeep.gc):
+for _command in (data_upkeep.export, data_upkeep.rebuild, data_upkeep.gc, data_upkeep.erase):
     data.add_command(_command)

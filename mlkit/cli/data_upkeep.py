@@ -1,4 +1,4 @@
-"""``mlkit data rebuild|export|gc``: what a dataset needs after its versions are there."""
+"""``mlkit data rebuild|export|gc|erase``: what a dataset needs after its versions are there."""
 
 import sys
 from pathlib import Path
@@ -11,6 +11,7 @@ from mlkit.cli import output
 if TYPE_CHECKING:
     from mlkit.flows.collect import Collected
     from mlkit.flows.data_export import Exported
+    from mlkit.flows.erasure import Erased
     from mlkit.flows.rebuild import Rebuilt
     from mlkit.project import Project
 
@@ -74,14 +75,56 @@ def gc(project: "Project", *, dry_run: bool, yes: bool, as_json: bool) -> None:
     output.emit(found, as_json=as_json, render=_render_collected)
 
 
+@click.command()
+@click.argument("name")
+@click.argument("entities", metavar="[ENTITY]...", nargs=-1)
+@click.option("--reason", default="", help="Why, for the audit trail.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@output.json_option
+@output.with_project
+def erase(
+    project: "Project",
+    name: str,
+    entities: tuple[str, ...],
+    *,
+    reason: str,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Erase every row about ENTITY from the versions of NAME and from the log of its models.
+
+    A version keeps its number and gets a new sha256; the old bytes are deleted. The entity is
+    remembered by a keyed hash alone, and its rows are left out of every later version. Models that
+    have learned from them are named: train them again. Without ENTITY, an erasure that was cut off
+    is finished.
+    """
+    from mlkit.flows import erasure  # imports pyarrow
+
+    whom = f"{len(set(entities))} entities" if entities else "the entities asked for before"
+    _ask(f"erase every row about {whom} from dataset '{name}'?", yes=yes)
+    with output.progress() as display:
+        task = display.add_task("erasing", total=None)
+        done = erasure.erase(
+            project, name, entities, reason=reason,
+            progress=lambda text: display.update(task, description=text),
+        )  # fmt: skip
+    output.emit(done, as_json=as_json, render=_render_erased)
+
+
 def _confirm(found: "Collected", *, yes: bool) -> None:
     """Let a person look before anything is deleted; a script has to say that it means it."""
+    if not yes and sys.stdin.isatty():
+        _render_collected(found)
+    _ask("delete these files?", yes=yes)
+
+
+def _ask(question: str, *, yes: bool) -> None:
+    """Ask before anything is deleted; a script, which nobody can ask, has to say ``--yes``."""
     if yes:
         return
     if not sys.stdin.isatty():
-        raise click.UsageError("nobody can be asked here; say --yes, or --dry-run to look first")
-    _render_collected(found)
-    click.confirm("delete these files?", abort=True, err=True)
+        raise click.UsageError("nobody can be asked here; say --yes if you mean it")
+    click.confirm(question, abort=True, err=True)
 
 
 def _render_collected(found: "Collected") -> None:
@@ -95,6 +138,18 @@ def _render_collected(found: "Collected") -> None:
         f"{verb}: {len(found.versions)} versions and {found.files} files that no row names, "
         f"{found.size_bytes / 1e6:.1f} MB"
     )
+
+
+def _render_erased(done: "Erased") -> None:
+    for one in done.versions:
+        click.echo(f"{one.reference}: {one.rows:,} rows erased, sha256 now {one.sha256[:12]}")
+    click.echo(
+        f"{done.subjects} subjects erased from dataset '{done.dataset}': "
+        f"{sum(one.rows for one in done.versions):,} rows of {len(done.versions)} versions, "
+        f"{done.predictions:,} predictions; later versions leave them out"
+    )
+    if done.models:
+        click.echo(f"trained on rows that are gone: {', '.join(done.models)}; train again")
 
 
 def _render_exported(done: "Exported") -> None:

@@ -26,6 +26,7 @@ CHECKS: dict[str, Check] = {
 ROW_CHECKS: dict[str, Check] = {
     "clock": doctor_rows.clock,
     "audit trail": doctor_rows.audit_trail,
+    "erasures": doctor_rows.erasures,
     "jobs": doctor_rows.jobs,
     "alerts": doctor_rows.alerts,
     "models": doctor_files.models,

@@ -87,6 +87,7 @@ def libraries(project: Project) -> Iterator[Finding]:
 def data(project: Project) -> Iterator[Finding]:
     """Hash every dataset version, drift baseline and sealed segment of the log."""
     with project.read() as s:
+        collected = sum(v.collected_at is not None for v in datasets.outline(s))
         named = {
             v.reference: (project.data.path(v.sha256), v.sha256)
             for v in s.scalars(select(DatasetVersion).order_by(DatasetVersion.id))
@@ -106,7 +107,8 @@ def data(project: Project) -> Iterator[Finding]:
             wrong += 1
             yield fail(f"{name}: {path} is {'changed' if path.is_file() else 'missing'}", _RESTORE)
     if not wrong:
-        yield ok(f"{len(named)} files, all as recorded")
+        said = f"{len(named)} files, all as recorded"
+        yield ok(f"{said}; {collected} versions collected" if collected else said)
 
 
 def unneeded(project: Project) -> Iterator[Finding]:

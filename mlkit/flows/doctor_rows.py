@@ -9,6 +9,7 @@ from mlkit.flows import backup
 from mlkit.flows.findings import Finding, fail, ok, warn
 from mlkit.project import Project, refuse_missing_database
 from mlkit.store import audit, outbox, processes, runs, schema
+from mlkit.store import erasures as store_erasures
 from mlkit.store.alerts import AlertDelivery
 from mlkit.store.audit import AuditEvent
 from mlkit.store.predictions import Prediction
@@ -67,6 +68,18 @@ def audit_trail(project: Project) -> Iterator[Finding]:
             f"event {broken} does not follow from the one before: rows were edited or removed",
             "compare with a backup (mlkit backup verify) and find out who wrote to the database",
         )
+
+
+def erasures(project: Project) -> Iterator[Finding]:
+    """Find erasures that were cut off: rows of the subjects may be there still."""
+    with project.read() as s:
+        waiting = store_erasures.unfinished(s)
+    for name in waiting:
+        yield warn(
+            f"an erasure of dataset '{name}' is not finished", f"mlkit data erase {name} --yes"
+        )
+    if not waiting:
+        yield ok("every erasure is finished")
 
 
 def jobs(project: Project) -> Iterator[Finding]:

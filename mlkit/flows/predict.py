@@ -15,7 +15,7 @@ from mlkit.errors import ConflictError, InvalidInputError
 from mlkit.flows import deploy
 from mlkit.flows.deploy import Loaded
 from mlkit.project import Project
-from mlkit.steps import encode, frames, threads
+from mlkit.steps import encode, frames, parquet_rows, threads
 from mlkit.store.blobs import sync
 
 CHUNK_ROWS = 20_000
@@ -77,10 +77,22 @@ def predict(
 
 def _answered(loaded: Loaded, file: Path) -> Iterator[pa.Table]:
     first_row = 1
-    for table in frames.open_batches(file, encode.arrow_types(loaded.schema), CHUNK_ROWS):
+    for table in frames.open_batches(file, _types(loaded, file), CHUNK_ROWS):
         columns = encode.columns_of_table(loaded.schema, table, first_row=first_row)
         yield _with_answers(loaded, table, columns)
         first_row += len(table)
+
+
+def _types(loaded: Loaded, file: Path) -> dict[str, pa.DataType]:
+    """Return how the columns of ``file`` are to be read.
+
+    In CSV all is text, so the model says what it stands for. Parquet has types, and a text that
+    looks like a number is as wrong there as it is in JSON.
+    """
+    types = encode.arrow_types(loaded.schema)
+    if not parquet_rows.is_parquet(file):
+        return types
+    return {name: kind for name, kind in types.items() if pa.types.is_timestamp(kind)}
 
 
 def _with_answers(loaded: Loaded, table: pa.Table, columns: list[list[object]]) -> pa.Table:

@@ -11,6 +11,7 @@ import pyarrow as pa
 from mlkit.errors import CheckFailedError, MlkitError
 from mlkit.flows import (
     acceptance,
+    erasure,
     file_source,
     ingest,
     joining,
@@ -22,7 +23,7 @@ from mlkit.flows.acceptance import Rules
 from mlkit.flows.fetched import Fetching, Ready
 from mlkit.flows.file_source import Dialect, FileSource
 from mlkit.project import Project
-from mlkit.steps import breaches, checks, frames, quality, quarantine
+from mlkit.steps import breaches, checks, quality, quarantine, stamped
 from mlkit.steps.tabular import Tabular
 from mlkit.store import audit, blobs, datasets, failpoints
 from mlkit.store.datasets import DatasetVersion
@@ -55,6 +56,8 @@ def rebuild(project: Project, reference: str, progress: Report | None = None) ->
         say(f"making {version.reference} again")
         table = remake(project, version)
         restored = _prove(project, version, table)
+    with project.read() as s:
+        version = datasets.get_version(s, name, version.number)  # of old it may have lost rows
     return Rebuilt(
         dataset=name,
         version=version.number,
@@ -122,6 +125,8 @@ def _fetched(version: DatasetVersion, ready: Ready, folder: Path) -> Tabular:
 
 
 def _from_log(project: Project, version: DatasetVersion, made: Mapping[str, Any]) -> pa.Table:
+    if "picked" not in made:
+        raise CheckFailedError("it is of a release that did not record which predictions it took")
     logged = retraining_rows.from_log(project, version.dataset, made)
     return _combined(project, version, made, logged)
 
@@ -152,7 +157,8 @@ def _rows_of(project: Project, reference: str) -> pa.Table:
         return ingest.load_version(project, version)
     table = remake(project, version)
     _prove(project, version, table)
-    return table.select(table.column_names)
+    left = erasure.without_erased(project, version, table)
+    return left.select(left.column_names)
 
 
 _MAKERS: Mapping[str, Callable[[Project, DatasetVersion, Mapping[str, Any]], Tabular]] = {
@@ -182,20 +188,35 @@ def _prove(project: Project, version: DatasetVersion, table: Tabular) -> bool:
 
     Raises CheckFailedError with the first difference.
     """
+    left = erasure.without_erased(project, version, table)
+    if left.num_rows < table.num_rows and _writes(project, version, table, None):
+        # collected before a subject was erased: proved with its rows, kept without them
+        erasure.record(project, version, left, erasure.store(project, version, left))
+        return True
+    stamp = None if _writes(project, version, left, None) else version.reference
+    if stamp is not None and not _writes(project, version, left, stamp):
+        raise _refusal(version, _difference(project, version, left))
+    if version.collected_at is None and project.data.path(version.sha256).is_file():
+        return False
     part = project.data.scratch()
     try:
-        frames.write_parquet(table, part)
-        found = blobs.file_digest(part)
-        if found != version.sha256:
-            raise _refusal(version, _difference(project, version, table), found)
-        if version.collected_at is None and project.data.path(version.sha256).is_file():
-            return False
+        stamped.write(left, part, stamp)
         project.data.adopt(part)
     finally:
         part.unlink(missing_ok=True)
     failpoints.reach("rebuild.stored")
     _restore(project, version)
     return True
+
+
+def _writes(project: Project, version: DatasetVersion, table: pa.Table, stamp: str | None) -> bool:
+    """Tell whether the rows, written again, are the bytes that were recorded."""
+    part = project.data.scratch()
+    try:
+        stamped.write(table, part, stamp)
+        return blobs.file_digest(part) == version.sha256
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _restore(project: Project, version: DatasetVersion) -> None:
@@ -210,7 +231,9 @@ def _restore(project: Project, version: DatasetVersion) -> None:
 def _difference(project: Project, version: DatasetVersion, table: Tabular) -> str:
     """Say where the rows differ from those recorded, as far as they are still there."""
     if table.num_rows != version.rows:
-        return f"it has {table.num_rows:,} rows, {version.rows:,} were recorded"
+        return f"it has {table.num_rows:,} rows, {version.rows:,} were recorded" + (
+            "; rows of erased subjects are gone for good" if version.collected_at else ""
+        )
     if version.collected_at is not None or not project.data.path(version.sha256).is_file():
         return "the bytes differ, and the recorded ones are not there to compare with"
     recorded = ingest.load_version(project, version)
@@ -224,13 +247,12 @@ def _difference(project: Project, version: DatasetVersion, table: Tabular) -> st
     return f"the rows are equal, but pyarrow {pa.__version__} writes them in other bytes"
 
 
-def _refusal(version: DatasetVersion, why: str, found: str | None = None) -> CheckFailedError:
+def _refusal(version: DatasetVersion, why: str) -> CheckFailedError:
     details = {
         "dataset": version.dataset.name,
         "version": version.number,
         "kind": kind(version),
         "sha256": version.sha256,
-        "rebuilt_sha256": found,
         "same": False,
         "reason": why,
     }

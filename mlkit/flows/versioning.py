@@ -1,12 +1,13 @@
 """Turn accepted rows into a dataset version: first the file, then the row that names it."""
 
+import dataclasses
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from sqlalchemy.orm import Session
 
-from mlkit.flows import acceptance, scratch
+from mlkit.flows import acceptance, scratch, subjects
 from mlkit.flows.acceptance import Accepted, Roles
 from mlkit.project import Project
 from mlkit.store import audit, datasets, failpoints
@@ -66,8 +67,10 @@ def already(version: DatasetVersion) -> Added:
 def keep(project: Project, name: str, roles: Roles, *, accepted: Accepted, origin: Origin) -> Added:
     """Store the rows, then the row that names them, then the rules for the user to edit.
 
-    The caller holds the lock of the dataset (``scratch.alone``).
+    The caller holds the lock of the dataset (``scratch.alone``). Rows of erased subjects are left
+    out, which a warning tells.
     """
+    accepted = _without_erased(project, name, roles, accepted)
     sha256 = _store(project, name, accepted.table)
     failpoints.reach("data.stored")
     with project.write() as s:
@@ -85,6 +88,22 @@ def keep(project: Project, name: str, roles: Roles, *, accepted: Accepted, origi
     failpoints.reach("data.recorded")
     acceptance.write_rules(project, name, accepted.schema_yaml)
     return added
+
+
+def _without_erased(project: Project, name: str, roles: Roles, accepted: Accepted) -> Accepted:
+    erased = subjects.of(project, name)
+    table = erased.without(accepted.table, roles.entity)
+    lost = accepted.table.num_rows - table.num_rows
+    if not lost:
+        return accepted
+    from mlkit.steps import profile  # pandas, loaded by the check before
+
+    return dataclasses.replace(
+        accepted,
+        table=table,
+        profile=[msgspec.to_builtins(each) for each in profile.describe(table)],
+        warnings=(*accepted.warnings, f"erased: {lost:,} rows of erased subjects are left out"),
+    )
 
 
 def _store(project: Project, name: str, table: "Tabular") -> str:

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from msgspec.structs import replace
 
 from mlkit.errors import InvalidInputError
+from mlkit.steps import casts
 from mlkit.steps.columns import Column, InputSchema, Kind, Task
 from mlkit.steps.values import READERS, UnfitValueError
 
@@ -100,9 +101,7 @@ def columns_of_table(
         try:
             values = _convert(table.column(column.name), column.kind)
         except pa.ArrowInvalid as error:
-            found = table.column(column.name).type
-            problem = f"{found} where {column.kind} is expected: {error}"
-            problems.append({"row": first_row, "column": column.name, "problem": problem})
+            problems += _misfits(column, table.column(column.name), str(error), first_row)
             continue
         if values.null_count and not column.nullable:
             empty = pc.indices_nonzero(pc.is_null(values)).to_pylist()[:MAX_PROBLEMS]
@@ -112,6 +111,26 @@ def columns_of_table(
         columns.append(values.to_pylist())
     _refuse(problems)
     return columns
+
+
+def _misfits(
+    column: Column, values: pa.ChunkedArray, reason: str, first_row: int
+) -> list[dict[str, object]]:
+    """Return the values that are no whole numbers, else that the column is of another type."""
+    if column.kind == "integer" and pa.types.is_floating(values.type):
+        broken = pc.fill_null(pc.not_equal(values, pc.floor(values)), fill_value=False)
+        rows = pc.indices_nonzero(broken).to_pylist()[:MAX_PROBLEMS]
+        if rows:
+            return [
+                {
+                    "row": first_row + row,
+                    "column": column.name,
+                    "problem": f"{values[row].as_py()} is not a whole number",
+                }
+                for row in rows
+            ]
+    problem = f"{values.type} where {column.kind} is expected: {reason}"
+    return [{"row": first_row, "column": column.name, "problem": problem}]
 
 
 def matrix(schema: InputSchema, columns: Sequence[Sequence[object]]) -> np.ndarray:
@@ -219,6 +238,8 @@ def _convert(values: pa.ChunkedArray, kind: Kind) -> pa.ChunkedArray:
         missing = pa.scalar(None, values.type)
         values = pc.if_else(pc.is_finite(values), values, missing)
     if kind == "datetime":
+        if pa.types.is_string(values.type):
+            values = _moments(values)
         if not (pa.types.is_timestamp(values.type) or pa.types.is_null(values.type)):
             raise pa.ArrowInvalid("not a time")
         naive = values.cast(ARROW_TYPES[kind]).cast(pa.timestamp("us"))
@@ -226,6 +247,14 @@ def _convert(values: pa.ChunkedArray, kind: Kind) -> pa.ChunkedArray:
     if kind in ("category", "boolean") and values.type != ARROW_TYPES[kind]:
         return _cast_alike(values, kind)
     return values.cast(ARROW_TYPES[kind])
+
+
+def _moments(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return ISO texts as times, as JSON has them; raises ArrowInvalid."""
+    result = casts.cast(values, casts.TIME, examples=1)
+    if result.misfits:
+        raise pa.ArrowInvalid(f"{result.misfits[0].value!r} is not a time")
+    return result.column
 
 
 def _cast_alike(values: pa.ChunkedArray, kind: Kind) -> pa.ChunkedArray:

@@ -101,4 +101,4 @@ def _saved(bins: np.ndarray, count: int, target: np.ndarray, taught: np.ndarray)
     judged = target[~taught]
     plain = -np.log(prior[judged]).sum()
     told = -np.log(shares[bins[~taught], judged]).sum()
-    return max(0.0, 1 - float(told / plain))
+    return max(0.0, 1 - float(told / plain)) if plain > 0 else 0.0

@@ -17,6 +17,8 @@ _MIN_ROWS: Final = 20
 _ENOUGH_ROWS: Final = 200
 _NEARLY_ALL: Final = 0.995
 _ID_SHARE: Final = 0.5
+_CELLS: Final = 2_000_000  # are looked at for what each column alone explains: a second or two
+_FEW: Final = 1_000
 _NAMED_ID: Final = re.compile(r"(^|[_ .-])(id|uuid|guid|key|number|no)$|^(id|uuid)[_ .-]|[a-z]Id$")
 _OUTSTANDING: Final[Mapping[Task, float]] = {"regression": 0.97, "classification": 0.7}
 _BESIDE: Final = 0.5  # what the next best column explains, compared with the best
@@ -47,16 +49,17 @@ def identifiers(schema: InputSchema, table: pa.Table) -> list[str]:
     """
     found = []
     for column in schema.columns:
+        named = column.kind == "integer" and _NAMED_ID.search(column.name)
+        if column.kind != "category" and not named:
+            continue
         values = table.column(column.name).drop_null()
         distinct = pc.count_distinct(values).as_py()
         if not _ID_SHARE * len(values) <= distinct < len(values) or len(values) < _ENOUGH_ROWS:
             continue
-        named = column.kind == "integer" and _NAMED_ID.search(column.name)
-        if column.kind == "category" or named:
-            found.append(
-                f"identifier_like: '{column.name}' has {distinct:,} different values in "
-                f"{len(values):,} rows; it tells rows apart, a model learns them by heart"
-            )
+        found.append(
+            f"identifier_like: '{column.name}' has {distinct:,} different values in "
+            f"{len(values):,} rows; it tells rows apart, a model learns them by heart"
+        )
     return found
 
 
@@ -105,6 +108,8 @@ def _outstanding(schema: InputSchema, matrix: np.ndarray, target: np.ndarray) ->
     """Return a warning if one column alone is nearly all that can be known, and no other is."""
     if len(target) < _ENOUGH_ROWS:
         return []
+    most = max(_FEW, _CELLS // matrix.shape[1])
+    matrix, target = matrix[:most], target[:most]
     names = [name.partition(":")[0] for name in encode.names(schema)]
     codes = set(encode.categorical(schema))
     best: dict[str, float] = {}

@@ -6,6 +6,7 @@ from sqlalchemy import ForeignKey, String, UniqueConstraint, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from mlkit.store.base import Base, UtcDateTime
+from mlkit.store.datasets import Dataset
 
 
 class Erasure(Base):
@@ -27,6 +28,12 @@ def of_dataset(s: Session, dataset_id: int) -> list[Erasure]:
     """Return the erased subjects of a dataset, in the order in which they were asked for."""
     query = select(Erasure).where(Erasure.dataset_id == dataset_id)
     return list(s.scalars(query.order_by(Erasure.id)))
+
+
+def unfinished(s: Session) -> list[str]:
+    """Return the names of the datasets with an erasure under way, or cut off, by name."""
+    query = select(Dataset.name).join(Erasure, Erasure.dataset_id == Dataset.id)
+    return list(s.scalars(query.where(Erasure.done_at.is_(None)).distinct().order_by(Dataset.name)))
 
 
 def finish(s: Session, dataset_id: int, at: datetime) -> None:

@@ -161,6 +161,22 @@ def count_by_version(s: Session) -> dict[int, int]:
     return {row.model_version_id: row.rows for row in found}
 
 
+def entities(s: Session, model_id: int) -> Iterator[tuple[str, str]]:
+    """Yield the id and the entity of each row of a model that has one."""
+    query = select(Prediction.id, Prediction.entity).where(
+        Prediction.model_id == model_id, Prediction.entity.is_not(None)
+    )
+    for row in s.execute(query.execution_options(yield_per=50_000)):
+        yield row.id, str(row.entity)
+
+
+def forget(s: Session, ids: Sequence[str]) -> None:
+    """Delete rows and their actuals."""
+    forget_actuals(s, ids)
+    for part in _parts(ids):
+        s.execute(delete(Prediction).where(Prediction.id.in_(part)))
+
+
 def find(s: Session, identifier: str) -> Prediction | None:
     """Return the prediction with this id if the database holds it."""
     return s.scalar(select(Prediction).where(Prediction.id == identifier))

@@ -213,6 +213,19 @@ def test_a_file_that_is_still_the_same_gives_the_same_bytes(trained: Project) ->
     assert (done.same, done.kind, done.rows) == (True, "file", 400)
 
 
+def test_a_version_of_an_older_release_says_what_is_not_known(trained: Project) -> None:
+    with trained.write() as s:
+        old = datasets.get_version(s, "churn", 1)
+        old.transformation = {"kind": "log", "model": "churn", "start": "2026", "end": "2026"}
+    with pytest.raises(CheckFailedError, match="did not record which predictions"):
+        rebuild.rebuild(trained, "churn@1")
+    with trained.write() as s:
+        old = datasets.get_version(s, "churn", 1)
+        old.transformation, old.source_sha256 = {}, None
+    with pytest.raises(CheckFailedError, match="of the kind 'unknown'"):
+        rebuild.rebuild(trained, "churn@1")
+
+
 def test_a_lost_file_is_put_back(trained: Project) -> None:
     version = _version(trained, 1)
     trained.data.path(version.sha256).unlink()
