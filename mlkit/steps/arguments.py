@@ -154,6 +154,8 @@ def _typed(value: object, kind: pa.DataType | None, place: str) -> Any:
     """Return a value as its column holds it: times as times."""
     if isinstance(value, dict | list | tuple):
         raise InvalidInputError(f"{place}: one value is needed, not {value!r}")
+    if kind in (casts.INTEGER, casts.NUMBER) and isinstance(value, str):
+        return _number(value)
     if kind != casts.TIME:
         return value
     try:
@@ -165,6 +167,14 @@ def _typed(value: object, kind: pa.DataType | None, place: str) -> Any:
     if not isinstance(when, datetime):
         raise InvalidInputError(f"{place}: {value!r} is not a time; write for example 2026-01-31")
     return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
+
+
+def _number(text: str) -> float | str:
+    """Return a number that YAML 1.1 takes for text (``1e6``); other text is the rule's business."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def _sensible(name: str, arguments: Mapping[str, Any], place: str) -> None:

@@ -20,7 +20,8 @@ Mask = np.ndarray  # of truths, one for each row
 
 _NUMBERS: Final = (casts.INTEGER, casts.NUMBER)
 _ORDERED: Final = (casts.INTEGER, casts.NUMBER, casts.TIME)
-_END_ANCHOR = re.compile(r"((?:^|[^\\])(?:\\\\)*)\\Z")
+_PLAIN_PATTERN = re.compile(r"(\\[dDwWbB]|\\[^\w]|\((?!\?)|[^\\(])*", re.ASCII)
+_OF_LETTERS = re.compile(r"\\[dDwWbB]")
 
 
 class NotCompiledError(Exception):
@@ -69,19 +70,17 @@ def fits(kind: pa.DataType, value: object) -> bool:
     return isinstance(value, {casts.BOOLEAN: bool, casts.TEXT: str}[kind])
 
 
-def regular(rule: Rule) -> tuple[str, bool]:
-    """Return the pattern of a rule as RE2 reads it, and whether RE2 can.
+def lists(kind: pa.DataType, allowed: Sequence[object]) -> bool:
+    """Tell whether a column of that type can be looked up in a list of those values."""
+    whole = kind != casts.INTEGER or all(_whole(value) for value in allowed)
+    return whole and all(fits(kind, value) for value in allowed)
 
-    What RE2 has no word for (a look ahead, a back reference) is Python's business, as in pandas.
-    """
-    pattern = _END_ANCHOR.sub(r"\1\\z", rule.arguments["pattern"])
-    if rule.name == "str_matches":
-        pattern = f"^({pattern.removeprefix('^')})"
-    try:
-        pc.match_substring_regex(pa.array([""]), pattern)
-    except pa.ArrowInvalid:
-        return rule.arguments["pattern"], False
-    return pattern, True
+
+def matches(rule: Rule) -> Callable[[str], bool]:
+    """Return whether a text has the pattern of a rule: what Python's ``re`` says counts."""
+    compiled = re.compile(rule.arguments["pattern"])
+    search = compiled.match if rule.name == "str_matches" else compiled.search
+    return lambda text: search(text) is not None
 
 
 def values(column: pa.ChunkedArray) -> np.ndarray:
@@ -146,7 +145,7 @@ def _outside(column: pa.ChunkedArray, arguments: Mapping[str, Any], name: str) -
     below = operator.lt if with_low else operator.le
     above = operator.gt if with_high else operator.ge
     if column.type == casts.TIME:
-        column, low, high = column.cast(casts.INTEGER), _plain(low), _plain(high)
+        column, low, high = column.cast(casts.INTEGER), plain(low), plain(high)
     if all(_inside(chunk, (low, below), (high, above)) for chunk in column.chunks):
         return None
     return _but_missing(_beyond(column, (low, below), (high, above)), column)
@@ -187,8 +186,8 @@ def _beyond(column: pa.ChunkedArray, *ends: tuple[Any, Callable[[Any, Any], Any]
     return mask
 
 
-def _plain(edge: Any) -> Any:
-    """Return a value as numpy compares it: a time as the microseconds since 1970."""
+def plain(edge: Any) -> Any:
+    """Return a value as it is compared: a time as the microseconds since 1970."""
     return pa.scalar(edge, casts.TIME).value if hasattr(edge, "tzinfo") else edge
 
 
@@ -201,12 +200,10 @@ _ARROW: Final[Mapping[Any, Any]] = {
 def _equal(column: pa.ChunkedArray, allowed: Sequence[Any]) -> Mask:
     """Return the rows whose value is one of ``allowed``; raises NotCompiledError."""
     wanted = [value for value in allowed if value is not None]
-    if not all(fits(column.type, value) for value in wanted):
-        raise NotCompiledError
-    if column.type == casts.INTEGER and not all(_whole(value) for value in wanted):
+    if not lists(column.type, wanted):
         raise NotCompiledError
     if column.type in _ORDERED:
-        return np.isin(values(column), [_plain(value) for value in wanted])
+        return np.isin(values(column), [plain(value) for value in wanted])
     found = pc.is_in(column, pa.array(wanted, column.type))
     return np.asarray(found.to_numpy())
 
@@ -233,18 +230,30 @@ def _same(column: pa.ChunkedArray, arguments: Mapping[str, Any]) -> Mask:
 
 def _unlike(column: pa.ChunkedArray, rule: Rule) -> Mask:
     _only_text(column)
-    pattern, native = regular(rule)
-    if native:
-        return _negated(pc.match_substring_regex(column, pattern))
-    search = re.compile(pattern).match if rule.name == "str_matches" else re.compile(pattern).search
-    return _by_distinct_value(column, lambda text: search(text) is not None)
-
-
-def _by_distinct_value(column: pa.ChunkedArray, holds: Callable[[str], bool]) -> Mask:
-    encoded = column.combine_chunks().dictionary_encode()
-    encoded = encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
+    pattern = rule.arguments["pattern"]
+    if _reads_alike(pattern, column):
+        wanted = f"^({pattern.removeprefix('^')})" if rule.name == "str_matches" else pattern
+        try:
+            return _negated(pc.match_substring_regex(column, wanted))
+        except pa.ArrowInvalid:  # RE2 has no such word
+            pass
+    holds = matches(rule)
+    whole = column.combine_chunks()
+    encoded = (whole.chunk(0) if isinstance(whole, pa.ChunkedArray) else whole).dictionary_encode()
     truths = pa.array([holds(text) for text in encoded.dictionary.to_pylist()], pa.bool_())
     return _negated(truths.take(encoded.indices))
+
+
+def _reads_alike(pattern: str, column: pa.ChunkedArray) -> bool:
+    r"""Tell whether RE2, ten times as fast, means what Python means, for the texts of a column.
+
+    Both agree on plain patterns; on ``\d``, ``\w`` and ``\b`` in ASCII, on ``$`` without new lines.
+    """
+    if not _PLAIN_PATTERN.fullmatch(pattern):
+        return False
+    if _OF_LETTERS.search(pattern) and not pc.all(pc.string_is_ascii(column)).as_py():
+        return False
+    return "$" not in pattern or not pc.any(pc.match_substring(column, "\n")).as_py()
 
 
 def _length(column: pa.ChunkedArray, arguments: Mapping[str, Any]) -> Mask:
