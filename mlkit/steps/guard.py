@@ -84,6 +84,8 @@ def _of_columns(schema: Schema, inputs: InputSchema) -> Iterator[tuple[Test, _Ed
         rules = schema.columns.get(column.name)
         kind = encode.ARROW_TYPES[column.kind]
         for rule in rules.rules if rules is not None else ():
+            if rule.name == NOT_NULLABLE and not column.nullable:
+                continue  # a missing value is refused as such
             holds = _value_test(rule, kind)
             if holds is not None:
                 test = Test((column.name,), rule.label, rule.level, _at(place, holds, kind))

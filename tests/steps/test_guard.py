@@ -100,7 +100,7 @@ def test_rules_of_many_rows_and_of_columns_that_the_model_lacks_are_not_asked() 
     """
     inputs = InputSchema(columns=(Column(name="a", kind="integer"),), target="y", task="regression")
     guard = Guard(rules.from_yaml(text, "x.yaml"), inputs)
-    assert [test.rule for test in guard.tests] == ["not_nullable", "less_than(5)", "a != 3"]
+    assert [test.rule for test in guard.tests] == ["less_than(5)", "a != 3"]
     assert [(b.row, b.test.rule) for b in guard.find([(3,), (4,), (7,)])] == [
         (0, "a != 3"), (2, "less_than(5)"),
     ]  # fmt: skip
