@@ -35,6 +35,7 @@ class Case(NamedTuple):
 STANDING = {"MLKIT_DRIFT_WINDOW": "90d"}  # so that the checks of 90 days open alerts
 RETRAIN = Case("retrain churn --reason test")
 CASES = {
+    "data.aside": Case("data add churn odd.csv", then=3),
     "data.stored": Case("data add churn fresh.csv"),
     "data.recorded": Case("data add other fresh.csv --target churned"),
     "train.artifact": Case("train churn --data churn --estimator linear"),
@@ -76,6 +77,7 @@ def at_work(
     answer(project, frame, age=OLD, known=0.9)
     train.train(project, "churn", "churn", estimator="dummy")
     churn(rows=500, seed=7).to_csv(root / "fresh.csv", index=False)
+    churn(rows=50, seed=8).assign(plan="gold").to_csv(root / "odd.csv", index=False)
     unknown = logs.read(project, "churn")["_id"].to_pylist()[-20:]
     lines = [f"{identifier},yes" for identifier in unknown]
     (root / "actuals.csv").write_text("\n".join(["prediction_id,actual", *lines]))

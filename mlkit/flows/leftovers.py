@@ -43,6 +43,8 @@ def find(project: Project) -> list[Path]:
         (project.log_dir, "*/*/.*.part"),
         (project.journal_dir, ".*.part"),
         (project.backups_dir, ".*.part*"),
+        (project.quarantine_dir, ".*.part"),
+        (project.schemas_dir, ".*.part"),
     ):
         unnamed |= set(folder.glob(pattern))
     return sorted(unnamed)
