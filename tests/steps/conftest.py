@@ -68,7 +68,9 @@ def _rule(draw: st.DrawFn, kind: pa.DataType) -> Rule:
     if name in ("str_startswith", "str_endswith"):
         return Rule(name, {"string": draw(st.sampled_from(TEXTS))})
     if name == "str_length":
-        return Rule(name, {"min_value": draw(st.integers(0, 3))})
+        return Rule(
+            name, {draw(st.sampled_from(["min_value", "max_value"])): draw(st.integers(0, 3))}
+        )
     key = "value" if "equal_to" in name and "than" not in name else (
         "min_value" if "greater" in name else "max_value")  # fmt: skip
     return Rule(name, {key: value})
