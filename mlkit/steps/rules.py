@@ -85,7 +85,10 @@ def from_yaml(text: str, origin: str) -> Schema:
         for name, c in columns.items()
     }
     rules = _rules(tree, columns, "error", origin)
-    rules += _rules(_part(tree, "warn", _RULES, origin), columns, "warn", f"{origin}, warn")
+    soft = _part(tree, "warn", _RULES, origin)
+    if isinstance(soft.get("checks"), dict):
+        raise InvalidInputError(f'{origin}, warn: checks: write texts such as "end >= start"')
+    rules += _rules(soft, columns, "warn", f"{origin}, warn")
     strict = tree.get("strict") is True
     return Schema(columns, tuple(rules), strict, _quarantine(tree.get("quarantine"), origin))
 
@@ -198,8 +201,9 @@ def _pairs(checks: object, where: str) -> Iterator[tuple[str, Any]]:
 def _old_checks(tree: Mapping[str, Any], where: str) -> tuple[Rule, ...]:
     """Return pandera's checks of a whole frame: they are rules of every column."""
     checks = tree.get("checks")
-    old = checks if isinstance(checks, dict) else [c for c in checks or [] if isinstance(c, dict)]
-    return tuple(_listed(old, None, "error", where))
+    if isinstance(checks, list):
+        checks = [check for check in checks if isinstance(check, dict)]
+    return tuple(_listed(checks, None, "error", where)) if not isinstance(checks, str) else ()
 
 
 def _rules(
@@ -207,11 +211,9 @@ def _rules(
 ) -> list[Rule]:
     """Return the rules about whole rows and about the whole."""
     rules = []
-    checks = tree.get("checks")
-    for text in [checks] if isinstance(checks, str) else checks or []:
-        if isinstance(text, str):
-            _check_text(text, columns, where)
-            rules.append(Rule(CHECK, {"text": text}, level))
+    for text in _texts(tree.get("checks"), where):
+        _check_text(text, columns, where)
+        rules.append(Rule(CHECK, {"text": text}, level))
     unique = _names(tree.get("unique"), columns, f"{where}: unique")
     if unique:
         rules.append(Rule(UNIQUE_TOGETHER, {"columns": unique}, level))
@@ -221,6 +223,17 @@ def _rules(
         rules.append(Rule(KEY, {"columns": names}, level))
     rules += arguments.read_whole(tree, level, where)
     return rules
+
+
+def _texts(checks: object, where: str) -> Iterator[str]:
+    """Yield the checks across columns; those in pandera's form are rules of columns."""
+    for text in [checks] if isinstance(checks, str) else checks if isinstance(checks, list) else ():
+        if isinstance(text, str):
+            yield text
+        elif not isinstance(text, dict):
+            raise InvalidInputError(
+                f"{where}: checks: '{text}' is no text such as \"end >= start\""
+            )
 
 
 def _check_text(text: str, columns: Mapping[str, ColumnRules], where: str) -> None:
