@@ -49,7 +49,7 @@ def _column(what: str, rng: np.random.Generator, rows: int) -> pa.Array:
 def _with_faults(column: pa.Array, place: int) -> pa.Array:
     """Return the column with a missing value and two that are not allowed, in rows of its own."""
     values = column.to_pylist()
+    bad = ["far too long a name", "nowhere"] if isinstance(values[0], str) else [99, -99]
     first = 1_000 + 10 * place
-    bad = ("far too long a name", "nowhere") if isinstance(values[0], str) else (99, -99)
-    values[first], values[first + 1], values[first + 2] = None, *bad
+    values[first : first + 3] = [None, *bad]
     return pa.array(values, column.type)

@@ -47,7 +47,7 @@ def _make(work: Path, folder: Path, rows: int) -> None:
 
 def _run(work: Path, tool: str, file: Path, repeats: int) -> dict[str, Any]:
     python = environments.python(work, ENVIRONMENTS[tool])
-    command = [python, HERE / "one_tool.py", tool, file, str(repeats)]
+    command = [str(word) for word in (python, HERE / "one_tool.py", tool, file, repeats)]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return result
