@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from mlkit.errors import InvalidInputError
-from mlkit.steps import casts, encode, expressions, masks
+from mlkit.steps import casts, encode, expressions, masks, text_rules
 from mlkit.steps.columns import InputSchema
 from mlkit.steps.rows import Rows
 from mlkit.steps.schema import CHECK, NOT_NULLABLE, Level, Rule, Schema
@@ -180,7 +180,7 @@ def _edges(place: int, rule: Rule, kind: pa.DataType) -> _Edges | None:
 def _of_text(rule: Rule) -> Holds | None:
     arguments = rule.arguments
     if rule.name in ("str_matches", "str_contains"):
-        return masks.matches(rule)
+        return text_rules.matches(rule)
     if rule.name == "str_startswith":
         start = arguments["string"]
         return lambda text: bool(text.startswith(start))

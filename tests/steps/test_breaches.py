@@ -145,7 +145,7 @@ def test_data_that_are_too_old_are_refused_by_the_clock_that_is_passed_in() -> N
 
 def test_too_few_rows_and_too_many_gaps_are_said_with_their_numbers() -> None:
     table = pa.table({"a": [1, None, None]})
-    text = "columns: {a: {nullable: true, max_missing: 0.5}}\nrows: {min_value: 4}"
+    text = "columns: {a: {max_missing: 0.5}}\nrows: {min_value: 4}"
     assert _said(table, text) == [
         "'a': max_missing(0.5) broken: 2 of 3 values are missing (66.67%)",
         "'(all columns)': rows(4, None) broken: there are 3 rows",
