@@ -181,6 +181,7 @@ def test_a_rule_about_the_whole_is_refused_with_file_and_key(extra: str, message
         ("in_range: {min_value: 3, max_value: x}", "3 and 'x' are of two types"),
         ("in_range: {min_value: 3, max_vale: 1, max_value: 4}", "'max_vale' is not its argument"),
         ("isin: 5", "a list is needed, not 5"),
+        ("less_than: .nan", "nothing compares with NaN"),
         ("str_length: {}", "'min_value' or 'max_value' is missing"),
         ("nullable: maybe", "'nullable' is true or false, not 'maybe'"),
         ("warn: {dtype: Int64}", "column 'a', warn: 'dtype' is not a rule"),
