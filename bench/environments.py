@@ -31,6 +31,7 @@ PACKAGES = {
     "whylogs": ["whylogs[viz]", "pandas<3", "pyarrow<20", "numpy<2"],
     "river": ["river"],
     "feast": ["feast"],
+    "great-expectations": ["great-expectations", "pyarrow"],
 }
 
 

@@ -104,6 +104,13 @@ class Server(_Section, frozen=True):
     ] = 10
     max_body_bytes: Annotated[Positive, Meta(description="largest request body")] = 5_000_000
     max_rows: Annotated[Positive, Meta(description="most rows in one request")] = 10_000
+    guard: Annotated[
+        Literal["off", "count", "refuse"],
+        Meta(
+            description="rows that break a rule of the training data (a range, a list, a check): "
+            "count them in the metrics, or refuse the request with 422; wrong types always are"
+        ),
+    ] = "count"
     reload_s: Annotated[
         Annotated[float, Meta(gt=0)],
         Meta(description="how often a worker looks for a promotion or rollback"),

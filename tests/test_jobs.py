@@ -1,12 +1,19 @@
 """The jobs that every new project gets do their work in a project with a champion."""
 
 import re
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
+import msgspec
+import pandas as pd
 import pytest
 
 from mlkit import runner, supervisor, timetable
+from mlkit.flows import rule_edits
 from mlkit.project import Project
+from mlkit.settings import DatasetSettings, Retrain
+from mlkit.store import alerts
 
 SHIPPED = Path(__file__).parents[1] / "jobs"
 
@@ -39,3 +46,32 @@ def test_the_jobs_of_a_new_project_have_nothing_to_do_yet(project: Project) -> N
     for name in ("drift", "performance", "retrain"):
         job = timetable.find(timetable.load(project), name)
         assert job.run(project) == "no model has a champion yet"
+
+
+def test_a_new_category_stops_the_nightly_retraining_with_the_command_that_lets_it_in(
+    trained: Project, churn: Callable[..., pd.DataFrame]
+) -> None:
+    settings = msgspec.structs.replace(
+        trained.settings,
+        datasets={"churn": DatasetSettings(source="churn.csv")},
+        retrain=Retrain(on="always", data="source"),
+    )
+    project = Project(trained.root, settings, trained.database, trained.clock_file)
+    (project.root / "jobs").symlink_to(SHIPPED)
+    churn(rows=500, seed=4).replace({"plan": {"pro": "gold"}}).to_csv(
+        project.root / "churn.csv", index=False
+    )
+    job = timetable.find(timetable.load(project), "retrain")
+    slot = job.last_until(project.now())
+    failed = runner.run_one(project, job, slot)
+    assert failed.status == "failed"
+    head = "churn failed: dataset 'churn' refuses these rows: 'plan' has the new value 'gold' ("
+    assert failed.summary.startswith(head)
+    command = "in schemas/churn.yaml: mlkit data rules churn --accept plan=gold"
+    assert command in failed.summary
+    with project.read() as s:
+        (alert,) = alerts.ongoing(s, kinds=("job",))
+        assert command in alert.summary
+    rule_edits.accept(project, "churn", ["plan=gold"])
+    again = runner.run_one(project, job, slot + timedelta(days=1))
+    assert again.status == "ok", again.summary

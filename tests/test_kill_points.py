@@ -64,6 +64,7 @@ RETRAIN = Case("retrain churn --reason test")
 CASES = {
     "data.fetched": Case("data pull churn"),
     "data.written": Case("data pull churn"),
+    "data.aside": Case("data add churn odd.csv", then=3),
     "data.stored": Case("data add churn fresh.csv"),
     "data.recorded": Case("data add other fresh.csv --target churned"),
     "train.artifact": Case("train churn --data churn --estimator linear"),
@@ -118,6 +119,7 @@ def at_work(
     train.train(project, "churn", "churn", estimator="dummy")
     churn(rows=500, seed=7).to_csv(root / "fresh.csv", index=False)
     _keep_old_versions(project, churn)
+    churn(rows=50, seed=8).assign(plan="gold").to_csv(root / "odd.csv", index=False)
     unknown = logs.read(project, "churn")["_id"].to_pylist()[-20:]
     lines = [f"{identifier},yes" for identifier in unknown]
     (root / "mlkit.toml").write_text('[datasets.churn]\nsource = "fresh.csv"\n')

@@ -65,7 +65,7 @@ def read_rules(project: Project, name: str) -> Rules:
     label = str(file.relative_to(project.root))
     with project.read() as s:
         dataset = datasets.find(s, name)
-        newest = None if dataset is None else dataset.versions[-1]
+        newest = dataset.versions[-1] if dataset is not None and dataset.versions else None
         recorded = None if newest is None else newest.schema_yaml
         sha256 = None if newest is None else newest.sha256
     try:

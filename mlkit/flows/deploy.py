@@ -33,6 +33,7 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     role: str
     schema: InputSchema
     predictor: "Predictor"
+    rules: str
 
 
 class Deployed(msgspec.Struct, frozen=True, kw_only=True):
@@ -234,6 +235,7 @@ def load_version(project: Project, version: ModelVersion, *, role: str = CHAMPIO
         role=role,
         schema=loaded.schema,
         predictor=loaded,
+        rules=version.dataset_version.schema_yaml,
     )
 
 

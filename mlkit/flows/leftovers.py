@@ -45,6 +45,8 @@ def find(project: Project) -> list[Path]:
         (project.journal_dir, ".*.part"),
         (project.backups_dir, ".*.part*"),
         (scratch.root(project), "*/*"),
+        (project.quarantine_dir, ".*.part"),
+        (project.schemas_dir, ".*.part"),
     ):
         unnamed |= set(folder.glob(pattern))
     return sorted(unnamed)

@@ -9,6 +9,7 @@ from mlkit.flows.deploy import Loaded
 from mlkit.server.batching import Ask, Batcher
 from mlkit.steps.answers import Label, Predictions
 from mlkit.steps.columns import InputSchema
+from mlkit.steps.guard import Guard
 from mlkit.steps.rows import Reader
 
 _MANY: Final = 200  # rows
@@ -24,8 +25,17 @@ class Classes(NamedTuple):
 class Held:
     """A version that answers."""
 
-    def __init__(self, loaded: Loaded, *, load_s: float, size_bytes: int, sha256: str) -> None:
+    def __init__(
+        self,
+        loaded: Loaded,
+        *,
+        load_s: float,
+        size_bytes: int,
+        sha256: str,
+        guard: Guard | None = None,
+    ) -> None:
         self.loaded = loaded
+        self.guard = guard
         self.load_s = load_s
         self.size_bytes = size_bytes
         self.sha256 = sha256

@@ -10,6 +10,7 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from mlkit.errors import BusyError, MlkitError, NotFoundError, unknown
 from mlkit.flows import alerting, deploy
 from mlkit.project import Project
+from mlkit.server import rule_guard
 from mlkit.server.held import Held
 from mlkit.store import registry
 from mlkit.store.registry import ModelVersion
@@ -227,6 +228,7 @@ def _load_into(future: "Future[Held]", project: Project, version: ModelVersion) 
                 load_s=time.perf_counter() - started,
                 size_bytes=size,
                 sha256=version.artifact_sha256,
+                guard=rule_guard.make(loaded) if project.settings.server.guard != "off" else None,
             )
         )
     except BaseException as error:  # noqa: BLE001  # raised again in the thread that waits

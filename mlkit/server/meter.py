@@ -16,6 +16,7 @@ WORKER: Final = "worker"
 IN_FLIGHT, DROPPED = 0, 1
 ANSWERED: Final = "answered"
 INVALID: Final = "invalid"
+RULES: Final = "rules"
 
 
 class Meter:
@@ -33,6 +34,7 @@ class Meter:
         self._worker = self._reserve((WORKER,))
         self._other_answered = self._reserve((ANSWERED, OTHER, OTHER, "0"))
         self._other_invalid = self._reserve((INVALID, OTHER))
+        self._other_rules = self._reserve((RULES, OTHER, OTHER))
         self._answered: dict[tuple[str, str, int], int] = {}
         self._cells[self._worker + IN_FLIGHT] = 0.0  # the dead owner's requests are gone
 
@@ -64,6 +66,12 @@ class Meter:
             place = self.slot.place((INVALID, model))
             self._cells[self._other_invalid if place is None else place] += 1.0
 
+    def rules_broken(self, model: str, columns: str, rows: int) -> None:
+        """Count rows that break a rule of the training data about some columns."""
+        with self._lock:
+            place = self.slot.place((RULES, model, columns))
+            self._cells[self._other_rules if place is None else place] += rows
+
     def dropped(self, rows: int) -> None:
         """Count predictions that were answered and could not be logged."""
         with self._lock:
@@ -85,5 +93,5 @@ class Meter:
 
     def _reserve(self, key: Key) -> int:
         place = self.slot.place(key)
-        assert place is not None  # noqa: S101  # the first three find room
+        assert place is not None  # noqa: S101  # the first four find room
         return place

@@ -1,7 +1,7 @@
 """Answer one query: rows in, values out, on record before the reply leaves."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -19,6 +19,8 @@ from mlkit.store.base import new_ids
 from mlkit.store.journal import Entry
 from mlkit.store.registry import ModelVersion
 
+Look = Callable[[Held, Query], None]
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -26,9 +28,11 @@ _MICROSECOND = timedelta(microseconds=1)
 class Scorer:
     """Answer queries with what is held."""
 
-    def __init__(self, project: Project, recorder: Recorder) -> None:
+    def __init__(self, project: Project, recorder: Recorder, look: Look | None = None) -> None:
+        """``look`` sees every query before the model does, and may refuse it."""
         self._project = project
         self._recorder = recorder
+        self._look = look
         self._replay = Replay(project)
         self._max_rows = project.settings.server.max_rows
 
@@ -69,6 +73,8 @@ class Scorer:
     def _entry(self, held: Held, query: Query, started: int) -> Entry:
         """Ask the model and put what it says on record."""
         loaded = held.loaded
+        if self._look is not None:
+            self._look(held, query)
         now = self._project.now()
         rows = query.rows
         matrix = rows if isinstance(rows, np.ndarray) else held.reader.matrix(rows)

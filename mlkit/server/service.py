@@ -25,6 +25,7 @@ from mlkit.server.protocols import kserve, v2, v2_metadata
 from mlkit.server.query import Message
 from mlkit.server.recorder import Recorder
 from mlkit.server.routes import PREDICTIONS, Routes, Target, Wire
+from mlkit.server.rule_guard import RuleGuard
 from mlkit.server.scoring import Scorer
 from mlkit.server.wire import Environ
 
@@ -58,7 +59,7 @@ class Service:
         self.meter = Meter(metrics_dir or project.state_dir / "metrics" / "0")
         self._metrics = Metrics(project, self.meter)
         self.recorder = Recorder(project, self.meter)
-        self.scorer = Scorer(project, self.recorder)
+        self.scorer = Scorer(project, self.recorder, RuleGuard(project, self.meter).look)
         self.platform = platforms.detect(os.environ)
         own = self.platform.predict
         self.routes = Routes({own: kserve} if own and own not in PREDICTIONS else {})

@@ -1,5 +1,6 @@
 """What a rule in YAML says beside its name: read, checked, and in the type of its column."""
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
@@ -154,6 +155,10 @@ def _typed(value: object, kind: pa.DataType | None, place: str) -> Any:
     """Return a value as its column holds it: times as times."""
     if isinstance(value, dict | list | tuple):
         raise InvalidInputError(f"{place}: one value is needed, not {value!r}")
+    if isinstance(value, float) and math.isnan(value):
+        raise InvalidInputError(f"{place}: nothing compares with NaN; leave it out")
+    if kind in (casts.INTEGER, casts.NUMBER) and isinstance(value, str):
+        return _number(value)
     if kind != casts.TIME:
         return value
     try:
@@ -165,6 +170,14 @@ def _typed(value: object, kind: pa.DataType | None, place: str) -> Any:
     if not isinstance(when, datetime):
         raise InvalidInputError(f"{place}: {value!r} is not a time; write for example 2026-01-31")
     return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
+
+
+def _number(text: str) -> float | str:
+    """Return a number that YAML 1.1 takes for text (``1e6``); other text is the rule's business."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def _sensible(name: str, arguments: Mapping[str, Any], place: str) -> None:

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from mlkit.errors import InvalidInputError
 from mlkit.settings import duration
-from mlkit.steps import casts, expressions, masks
+from mlkit.steps import casts, expressions, masks, repeats
 from mlkit.steps.casts import Cast
 from mlkit.steps.masks import Mask
 from mlkit.steps.schema import (
@@ -202,7 +202,7 @@ def _of_rows(table: Tabular, schema: Schema) -> Iterator[Breach]:
         if rule.name in (UNIQUE_TOGETHER, KEY):
             names = [name for name in rule.arguments["columns"] if name in table.column_names]
             columns = [cast(table.column(name), name, schema).column for name in names]
-            rows = masks.repeated(columns) if columns else None
+            rows = repeats.together(columns) if columns else None
             if rule.name == KEY:
                 rows = _with_gaps(rows, columns)
             if rows is not None:

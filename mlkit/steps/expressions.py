@@ -27,6 +27,7 @@ KINDS: Final[Mapping[pa.DataType, Kind]] = {
     casts.TIME: "time",
 }  # fmt: skip
 MAX_CHARS: Final = 1_000
+_DEEPEST: Final = 60
 _BACKQUOTED = re.compile(r"`([^`]+)`")
 _SECOND: Final = 1_000_000  # microseconds
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -109,7 +110,17 @@ def _parse(text: str) -> tuple[ast.expr, dict[str, str]]:
         raise InvalidInputError(
             f"'{text}' is no comparison: {error.args[0]}; write for example \"end >= start\""
         ) from error
+    if _depth(tree.body) > _DEEPEST:
+        raise InvalidInputError(f"'{text[:60]}...' is nested too deeply")
     return tree.body, names
+
+
+def _depth(tree: ast.AST) -> int:
+    """Return how many levels a tree has; without recursion, which is what is to be kept out."""
+    depth, level = 0, [tree]
+    while level:
+        depth, level = depth + 1, [child for node in level for child in ast.iter_child_nodes(node)]
+    return depth
 
 
 def _names(tree: ast.expr) -> list[ast.Name]:
@@ -132,7 +143,7 @@ class _Compiler:
             case ast.Name():
                 return self._column(self._names.get(node.id, node.id))
             case ast.Constant(value=bool() | int() | float() | str() as value):
-                return _literal(value)
+                return self._literal(value)
             case ast.BinOp():
                 return self._arithmetic(node)
             case ast.UnaryOp(op=ast.Not()):
@@ -149,6 +160,13 @@ class _Compiler:
                 number = self._wanted(inner, "number")
                 return _Part("number", lambda v: abs(number(v)))
         raise self._wrong(f"'{ast.unparse(node)}' is not in the language of checks")
+
+    def _literal(self, value: bool | float | str) -> _Part:  # noqa: FBT001  # any literal
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+            raise self._wrong(f"{value} is too large")
+        if isinstance(value, bool):
+            return _Part("truth", lambda _v: value, value)
+        return _Part("text" if isinstance(value, str) else "number", lambda _v: value, value)
 
     def _wrong(self, what: str) -> InvalidInputError:
         return InvalidInputError(f"'{self._text}': {what}")
@@ -231,12 +249,6 @@ class _Compiler:
         except ValueError as error:
             raise self._wrong(f"'{text}' is not a time; write for example 2026-01-31") from error
         return _Part("time", lambda _v: when)
-
-
-def _literal(value: bool | float | str) -> _Part:  # noqa: FBT001  # any literal
-    if isinstance(value, bool):
-        return _Part("truth", lambda _v: value, value)
-    return _Part("text" if isinstance(value, str) else "number", lambda _v: value, value)
 
 
 def _undefined(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:

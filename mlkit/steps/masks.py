@@ -5,7 +5,6 @@ rule holds at all (one pass, nothing allocated); rows are looked for only if it 
 """
 
 import operator
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -13,14 +12,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlkit.steps import casts
+from mlkit.steps import casts, repeats, text_rules
 from mlkit.steps.schema import MONOTONE, NOT_NULLABLE, UNIQUE, Rule
 
 Mask = np.ndarray  # of truths, one for each row
 
 _NUMBERS: Final = (casts.INTEGER, casts.NUMBER)
 _ORDERED: Final = (casts.INTEGER, casts.NUMBER, casts.TIME)
-_END_ANCHOR = re.compile(r"((?:^|[^\\])(?:\\\\)*)\\Z")
 
 
 class NotCompiledError(Exception):
@@ -34,9 +32,11 @@ def broken(column: pa.ChunkedArray, rule: Rule) -> Mask | None:
     if rule.name == NOT_NULLABLE:
         return _missing(column)
     if rule.name == UNIQUE:
-        return repeated([column]) if _has_repeats(column) else None
+        return repeats.of(column)
     if rule.name == MONOTONE:
         return _out_of_order(column, rule.arguments["order"])
+    if rule.name in text_rules.NAMES and column.type == casts.TEXT:
+        return _some(text_rules.broken(column, rule))
     find = _FINDERS.get(rule.name)
     if find is None:
         raise NotCompiledError
@@ -69,19 +69,10 @@ def fits(kind: pa.DataType, value: object) -> bool:
     return isinstance(value, {casts.BOOLEAN: bool, casts.TEXT: str}[kind])
 
 
-def regular(rule: Rule) -> tuple[str, bool]:
-    """Return the pattern of a rule as RE2 reads it, and whether RE2 can.
-
-    What RE2 has no word for (a look ahead, a back reference) is Python's business, as in pandas.
-    """
-    pattern = _END_ANCHOR.sub(r"\1\\z", rule.arguments["pattern"])
-    if rule.name == "str_matches":
-        pattern = f"^({pattern.removeprefix('^')})"
-    try:
-        pc.match_substring_regex(pa.array([""]), pattern)
-    except pa.ArrowInvalid:
-        return rule.arguments["pattern"], False
-    return pattern, True
+def lists(kind: pa.DataType, allowed: Sequence[object]) -> bool:
+    """Tell whether a column of that type can be looked up in a list of those values."""
+    whole = kind != casts.INTEGER or all(_whole(value) for value in allowed)
+    return whole and all(fits(kind, value) for value in allowed)
 
 
 def values(column: pa.ChunkedArray) -> np.ndarray:
@@ -96,24 +87,6 @@ def values(column: pa.ChunkedArray) -> np.ndarray:
 def valid(column: pa.ChunkedArray) -> Mask | None:
     """Return where a column has values, or None if it has them everywhere."""
     return column.is_valid().to_numpy() if column.null_count else None
-
-
-def repeated(columns: Sequence[pa.ChunkedArray]) -> Mask | None:
-    """Return the rows whose values together come more than once, missing ones being alike.
-
-    A row without any value repeats nothing.
-    """
-    codes = _codes(columns[0])
-    for column in columns[1:]:
-        more = _codes(column)
-        both = codes.astype(np.int64) * (int(more.max(initial=0)) + 1) + more
-        codes = np.unique(both, return_inverse=True)[1]
-    counts = np.bincount(codes)
-    mask: Mask = counts[codes] > 1
-    if all(column.null_count for column in columns):
-        empty = np.logical_and.reduce([column.is_null().to_numpy() for column in columns])
-        mask &= ~empty
-    return _some(mask)
 
 
 _FILL: Final[Mapping[pa.DataType, Any]] = {
@@ -146,7 +119,7 @@ def _outside(column: pa.ChunkedArray, arguments: Mapping[str, Any], name: str) -
     below = operator.lt if with_low else operator.le
     above = operator.gt if with_high else operator.ge
     if column.type == casts.TIME:
-        column, low, high = column.cast(casts.INTEGER), _plain(low), _plain(high)
+        column, low, high = column.cast(casts.INTEGER), plain(low), plain(high)
     if all(_inside(chunk, (low, below), (high, above)) for chunk in column.chunks):
         return None
     return _but_missing(_beyond(column, (low, below), (high, above)), column)
@@ -187,8 +160,8 @@ def _beyond(column: pa.ChunkedArray, *ends: tuple[Any, Callable[[Any, Any], Any]
     return mask
 
 
-def _plain(edge: Any) -> Any:
-    """Return a value as numpy compares it: a time as the microseconds since 1970."""
+def plain(edge: Any) -> Any:
+    """Return a value as it is compared: a time as the microseconds since 1970."""
     return pa.scalar(edge, casts.TIME).value if hasattr(edge, "tzinfo") else edge
 
 
@@ -201,12 +174,10 @@ _ARROW: Final[Mapping[Any, Any]] = {
 def _equal(column: pa.ChunkedArray, allowed: Sequence[Any]) -> Mask:
     """Return the rows whose value is one of ``allowed``; raises NotCompiledError."""
     wanted = [value for value in allowed if value is not None]
-    if not all(fits(column.type, value) for value in wanted):
-        raise NotCompiledError
-    if column.type == casts.INTEGER and not all(_whole(value) for value in wanted):
+    if not lists(column.type, wanted):
         raise NotCompiledError
     if column.type in _ORDERED:
-        return np.isin(values(column), [_plain(value) for value in wanted])
+        return np.isin(values(column), [plain(value) for value in wanted])
     found = pc.is_in(column, pa.array(wanted, column.type))
     return np.asarray(found.to_numpy())
 
@@ -231,56 +202,6 @@ def _same(column: pa.ChunkedArray, arguments: Mapping[str, Any]) -> Mask:
     return _but_missing(_equal(column, [arguments["value"]]), column)
 
 
-def _unlike(column: pa.ChunkedArray, rule: Rule) -> Mask:
-    _only_text(column)
-    pattern, native = regular(rule)
-    if native:
-        return _negated(pc.match_substring_regex(column, pattern))
-    search = re.compile(pattern).match if rule.name == "str_matches" else re.compile(pattern).search
-    return _by_distinct_value(column, lambda text: search(text) is not None)
-
-
-def _by_distinct_value(column: pa.ChunkedArray, holds: Callable[[str], bool]) -> Mask:
-    encoded = column.combine_chunks().dictionary_encode()
-    encoded = encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
-    truths = pa.array([holds(text) for text in encoded.dictionary.to_pylist()], pa.bool_())
-    return _negated(truths.take(encoded.indices))
-
-
-def _length(column: pa.ChunkedArray, arguments: Mapping[str, Any]) -> Mask:
-    _only_text(column)
-    lengths = np.asarray(pc.utf8_length(column).fill_null(0).to_numpy())
-    exact = arguments.get("exact_value")
-    low = arguments.get("min_value") if exact is None else exact
-    high = arguments.get("max_value") if exact is None else exact
-    mask = np.zeros(len(lengths), dtype=bool)
-    if low is not None:
-        mask |= lengths < low
-    if high is not None:
-        mask |= lengths > high
-    return _but_missing(mask, column)
-
-
-def _only_text(column: pa.ChunkedArray) -> None:
-    if column.type != casts.TEXT:
-        raise NotCompiledError
-
-
-def _negated(truths: Any) -> Mask:
-    """Return where an Arrow array of truths is false; what is missing is not."""
-    return ~np.asarray(truths.fill_null(True).to_numpy(zero_copy_only=False))
-
-
-def _begins(column: pa.ChunkedArray, arguments: Mapping[str, Any]) -> Mask:
-    _only_text(column)
-    return _negated(pc.starts_with(column, arguments["string"]))
-
-
-def _ends(column: pa.ChunkedArray, arguments: Mapping[str, Any]) -> Mask:
-    _only_text(column)
-    return _negated(pc.ends_with(column, arguments["string"]))
-
-
 _FINDERS: Final[Mapping[str, Callable[[pa.ChunkedArray, Mapping[str, Any]], Mask | None]]] = {
     "in_range": lambda column, a: _outside(column, a, "in_range"),
     "greater_than": lambda column, a: _outside(column, a, "greater_than"),
@@ -291,30 +212,7 @@ _FINDERS: Final[Mapping[str, Callable[[pa.ChunkedArray, Mapping[str, Any]], Mask
     "notin": _in,
     "equal_to": _different,
     "not_equal_to": _same,
-    "str_matches": lambda column, a: _unlike(column, Rule("str_matches", dict(a))),
-    "str_contains": lambda column, a: _unlike(column, Rule("str_contains", dict(a))),
-    "str_startswith": _begins,
-    "str_endswith": _ends,
-    "str_length": _length,
 }
-
-
-def _has_repeats(column: pa.ChunkedArray) -> bool:
-    """Tell whether a value comes twice; two doubles for zero count as two here."""
-    if column.type == casts.NUMBER:
-        return True  # to be looked at: 0.0 and -0.0 are one value
-    distinct: int = pc.count_distinct(column, mode="only_valid").as_py()
-    return bool(distinct < len(column) - column.null_count)
-
-
-def _codes(column: pa.ChunkedArray) -> np.ndarray:
-    """Return a whole number for each row, the same for equal values; 0 where one is missing."""
-    if column.type == casts.NUMBER:
-        column = pc.add(column, 0.0)  # turns -0.0 into 0.0
-    encoded = column.combine_chunks().dictionary_encode()
-    encoded = encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
-    indices = encoded.indices.cast(pa.int64())
-    return np.asarray(pc.add(indices, 1).fill_null(0).to_numpy(zero_copy_only=False))
 
 
 def _out_of_order(column: pa.ChunkedArray, order: str) -> Mask | None:

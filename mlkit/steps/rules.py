@@ -7,7 +7,7 @@ import pyarrow as pa
 import yaml
 
 from mlkit.errors import InvalidInputError
-from mlkit.steps import arguments, casts, expressions, suggestion
+from mlkit.steps import arguments, casts, expressions, rule_tree, suggestion
 from mlkit.steps.schema import (
     CHECK,
     DTYPES,
@@ -68,7 +68,7 @@ _HEAD = """\
 
 def to_yaml(schema: Schema) -> str:
     """Return the schema as the text that a user edits; without rules of ours, pandera's form."""
-    tree = {"schema_type": "dataframe", "api": "pandas", **_tree(schema)}
+    tree = {"schema_type": "dataframe", "api": "pandas", **rule_tree.of(schema)}
     return _HEAD + yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
 
 
@@ -85,7 +85,10 @@ def from_yaml(text: str, origin: str) -> Schema:
         for name, c in columns.items()
     }
     rules = _rules(tree, columns, "error", origin)
-    rules += _rules(_part(tree, "warn", _RULES, origin), columns, "warn", f"{origin}, warn")
+    soft = _part(tree, "warn", _RULES, origin)
+    if isinstance(soft.get("checks"), dict):
+        raise InvalidInputError(f'{origin}, warn: checks: write texts such as "end >= start"')
+    rules += _rules(soft, columns, "warn", f"{origin}, warn")
     strict = tree.get("strict") is True
     return Schema(columns, tuple(rules), strict, _quarantine(tree.get("quarantine"), origin))
 
@@ -149,8 +152,8 @@ def _column(body: object, where: str) -> ColumnRules:
     soft = _part(body, "warn", _COLUMN_RULES, where)
     rules = [*_column_rules(body, kind, "error", where)]
     rules += _column_rules(soft, kind, "warn", f"{where}, warn")
-    if "nullable" not in body and "nullable" not in soft:
-        rules.insert(0, Rule(NOT_NULLABLE))  # as in pandera
+    if not {"nullable", MAX_MISSING} & {*body, *soft}:
+        rules.insert(0, Rule(NOT_NULLABLE))  # as in pandera; a share that may be missing may be
     return ColumnRules(
         None if kind is None else DTYPES[kind], bool(body.get("required", True)), tuple(rules)
     )
@@ -198,8 +201,9 @@ def _pairs(checks: object, where: str) -> Iterator[tuple[str, Any]]:
 def _old_checks(tree: Mapping[str, Any], where: str) -> tuple[Rule, ...]:
     """Return pandera's checks of a whole frame: they are rules of every column."""
     checks = tree.get("checks")
-    old = checks if isinstance(checks, dict) else [c for c in checks or [] if isinstance(c, dict)]
-    return tuple(_listed(old, None, "error", where))
+    if isinstance(checks, list):
+        checks = [check for check in checks if isinstance(check, dict)]
+    return tuple(_listed(checks, None, "error", where)) if not isinstance(checks, str) else ()
 
 
 def _rules(
@@ -207,11 +211,9 @@ def _rules(
 ) -> list[Rule]:
     """Return the rules about whole rows and about the whole."""
     rules = []
-    checks = tree.get("checks")
-    for text in [checks] if isinstance(checks, str) else checks or []:
-        if isinstance(text, str):
-            _check_text(text, columns, where)
-            rules.append(Rule(CHECK, {"text": text}, level))
+    for text in _texts(tree.get("checks"), where):
+        _check_text(text, columns, where)
+        rules.append(Rule(CHECK, {"text": text}, level))
     unique = _names(tree.get("unique"), columns, f"{where}: unique")
     if unique:
         rules.append(Rule(UNIQUE_TOGETHER, {"columns": unique}, level))
@@ -221,6 +223,17 @@ def _rules(
         rules.append(Rule(KEY, {"columns": names}, level))
     rules += arguments.read_whole(tree, level, where)
     return rules
+
+
+def _texts(checks: object, where: str) -> Iterator[str]:
+    """Yield the checks across columns; those in pandera's form are rules of columns."""
+    for text in [checks] if isinstance(checks, str) else checks if isinstance(checks, list) else ():
+        if isinstance(text, str):
+            yield text
+        elif not isinstance(text, dict):
+            raise InvalidInputError(
+                f"{where}: checks: '{text}' is no text such as \"end >= start\""
+            )
 
 
 def _check_text(text: str, columns: Mapping[str, ColumnRules], where: str) -> None:
@@ -266,57 +279,3 @@ def _quarantine(value: object, origin: str) -> float:
         f"{origin}: 'quarantine' is the largest share of rows to set aside, such as 0.01, "
         f"not {value!r}"
     )
-
-
-def _tree(schema: Schema) -> dict[str, Any]:
-    """Return what ``from_yaml`` reads as ``schema``."""
-    tree: dict[str, Any] = {"columns": {n: _column_tree(c) for n, c in schema.columns.items()}}
-    tree |= _whole_tree([rule for rule in schema.rules if rule.level == "error"])
-    soft = _whole_tree([rule for rule in schema.rules if rule.level == "warn"])
-    if soft:
-        tree["warn"] = soft
-    if schema.strict:
-        tree["strict"] = True
-    if schema.quarantine:
-        tree["quarantine"] = schema.quarantine
-    return tree
-
-
-def _column_tree(column: ColumnRules) -> dict[str, Any]:
-    tree: dict[str, Any] = {} if column.dtype is None else {"dtype": column.dtype}
-    names = {rule.name for rule in column.rules}
-    if NOT_NULLABLE not in names:
-        tree["nullable"] = True
-    if not column.required:
-        tree["required"] = False
-    hard = [rule for rule in column.rules if rule.level == "error"]
-    tree |= dict(_written(rule) for rule in hard if rule.name != NOT_NULLABLE)
-    soft = dict(_written(rule) for rule in column.rules if rule.level == "warn")
-    return {**tree, "warn": soft} if soft else tree
-
-
-def _whole_tree(rules: Sequence[Rule]) -> dict[str, Any]:
-    tree: dict[str, Any] = {}
-    for rule in rules:
-        if rule.name == CHECK:
-            tree.setdefault("checks", []).append(rule.arguments["text"])
-        elif rule.name == KEY:
-            tree.setdefault("keys", []).append(rule.arguments["columns"])
-        elif rule.name == UNIQUE_TOGETHER:
-            tree["unique"] = rule.arguments["columns"]
-        else:
-            name, value = _written(rule)
-            tree[name] = value
-    return tree
-
-
-def _written(rule: Rule) -> tuple[str, Any]:
-    """Return the key and the value of a rule in YAML."""
-    if rule.name == NOT_NULLABLE:
-        return "nullable", False
-    if rule.name == UNIQUE:
-        return "unique", True
-    plain = [*rule.arguments.values()]
-    short = len(plain) == 1 and rule.name not in (ROWS, "str_length")
-    value: Any = plain[0] if short else dict(rule.arguments)
-    return rule.name, {**value, "options": rule.options} if rule.options and not short else value

@@ -272,3 +272,44 @@ def test_a_diff_says_which_customers_came_went_and_changed(cli: Any, tmp_path: P
     said = cli("data", "diff", "people").stdout
     assert "rows by who: 1 added, 1 removed, 1 changed, 58 same" in said
     assert "first changed: c7" in said
+
+
+def test_a_refused_file_is_mended_by_the_commands_that_the_refusal_names(
+    cli: Any, tmp_path: Path, churn: Churn, churn_csv: Path
+) -> None:
+    cli("data", "add", "churn", churn_csv, "--target", "churned")
+    file = tmp_path / "next.csv"
+    churn(seed=1).replace({"plan": {"pro": "gold"}}).to_csv(file, index=False)
+    refused = cli.json("data", "add", "churn", file, code=3)
+    assert refused["new_values"] == {"plan": ["gold"]}
+    (aside,) = cli.json("data", "quarantine", "churn")
+    assert aside["file"] == refused["quarantine"]
+    assert aside["file"] in cli("data", "quarantine").stdout
+    words = ("data", "rules", "churn", "--accept", "plan=gold")
+    assert cli(*words).stdout == "schemas/churn.yaml allows plan=gold now\n"
+    assert cli.json("data", "add", "churn", file)["version"] == 2
+    assert "removed quarantine/" in cli("data", "quarantine", "--remove", "churn").stdout
+    assert "no rows are set aside" in cli("data", "quarantine").stdout
+    assert "no quarantine file" in cli("data", "quarantine", "--remove", "x", code=1).stderr
+
+
+def test_the_rules_are_shown_as_they_are_checked(cli: Any, churn_csv: Path, tmp_path: Path) -> None:
+    cli("data", "add", "churn", churn_csv, "--target", "churned")
+    shown = cli.json("data", "rules", "churn")
+    assert {"column": "age", "rule": "in_range(0, 140)", "level": "error"} in shown["rules"]
+    assert "in_range(0, 140)" in cli("data", "rules", "churn").stdout
+    assert "is no COLUMN=VALUE" in cli(
+        "data", "rules", "churn", "--accept", "plan", code=1
+    ).stderr  # fmt: skip
+    assert "no dataset named 'nope'" in cli("data", "rules", "nope", code=1).stderr
+
+
+def test_validate_writes_the_failing_rows_where_it_is_told_to(
+    cli: Any, tmp_path: Path, churn: Churn, churn_csv: Path
+) -> None:
+    cli("data", "add", "churn", churn_csv, "--target", "churned")
+    bad, out = tmp_path / "bad.csv", tmp_path / "out.csv"
+    churn().assign(age=-5).to_csv(bad, index=False)
+    document = cli.json("data", "validate", "churn", bad, "--quarantine", out, code=3)
+    assert document["quarantine"] == str(out)
+    assert pd.read_csv(out)["_reasons"].unique().tolist() == ["age: in_range(0, 140)"]

@@ -146,7 +146,7 @@ def test_a_file_never_grows_and_what_finds_no_room_is_counted_together(
     meter.invalid("late")
     found = _scrape(project, meter)
     lost = _value(found, "mlkit_series_overflow_total")
-    assert lost == 100 + 1 + 3
+    assert lost == 100 + 1 + 4
     assert _value(found, "mlkit_requests_total", route=OTHER, model=OTHER, status="0") == lost
     assert _value(found, "mlkit_validation_failures_total", model=OTHER) == 1
     assert [path.stat().st_size for path in folder.iterdir()] == [slots.SIZE]

@@ -1,8 +1,12 @@
+from datetime import date
 from pathlib import Path
 
 import pandera.pandas as pandera
 import pyarrow as pa
 import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mlkit.errors import InvalidInputError
 from mlkit.steps import casts, checks, rules
@@ -177,6 +181,7 @@ def test_a_rule_about_the_whole_is_refused_with_file_and_key(extra: str, message
         ("in_range: {min_value: 3, max_value: x}", "3 and 'x' are of two types"),
         ("in_range: {min_value: 3, max_vale: 1, max_value: 4}", "'max_vale' is not its argument"),
         ("isin: 5", "a list is needed, not 5"),
+        ("less_than: .nan", "nothing compares with NaN"),
         ("str_length: {}", "'min_value' or 'max_value' is missing"),
         ("nullable: maybe", "'nullable' is true or false, not 'maybe'"),
         ("warn: {dtype: Int64}", "column 'a', warn: 'dtype' is not a rule"),
@@ -185,3 +190,42 @@ def test_a_rule_about_the_whole_is_refused_with_file_and_key(extra: str, message
 def test_a_rule_of_a_column_is_refused_with_column_and_key(rule: str, message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         rules.from_yaml(f"columns: {{a: {{dtype: Int64, {rule}}}}}", "x.yaml")
+
+
+WHOLE_KEYS = ("checks", "unique", "keys", "rows", "max_drift", "quarantine", "warn", "strict")
+COLUMN_KEYS = (
+    "dtype", "nullable", "required", "unique", "in_range", "isin", "str_matches", "str_length",
+    "equal_to", "max_missing", "monotone", "fresh", "max_drift", "checks", "warn",
+)  # fmt: skip
+KEYS = (*WHOLE_KEYS, *COLUMN_KEYS, "min_value", "max_value", "allowed_values", "options", "pattern")
+LEAVES = st.sampled_from(
+    [None, True, 0, 1, -1, 0.5, "a", "Int64", "string", "datetime", "2d", "a > 1", "[",
+     "2026-01-01", "increasing", "in_range", date(2026, 1, 1)]
+)  # fmt: skip
+TREES = st.recursive(
+    LEAVES,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(st.sampled_from(KEYS), inner, max_size=4)
+    ),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.dictionaries(
+        st.sampled_from(["a", "b"]),
+        st.dictionaries(st.sampled_from(COLUMN_KEYS), TREES, max_size=2),
+        max_size=2,
+    ),
+    st.dictionaries(st.sampled_from(WHOLE_KEYS), TREES, max_size=2),
+)
+def test_any_yaml_is_a_schema_or_is_refused_and_a_schema_is_written_as_it_is_read(
+    columns: dict[str, object], whole: dict[str, object]
+) -> None:
+    text = yaml.safe_dump({**whole, "columns": columns})
+    try:
+        schema = rules.from_yaml(text, "x.yaml")
+    except InvalidInputError:
+        return
+    assert rules.from_yaml(rules.to_yaml(schema), "x.yaml") == schema

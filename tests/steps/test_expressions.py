@@ -1,0 +1,52 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mlkit.errors import InvalidInputError
+from mlkit.steps import expressions
+
+KINDS: dict[str, expressions.Kind] = {
+    "a": "number", "b": "number", "t": "text", "when": "time", "yes": "truth",
+}  # fmt: skip
+WORDS = [
+    "a", "b", "t", "when", "yes", "abs", "1", "2.5", "0", "'x'", "'2026-01-01'", "True", "None",
+    "+", "-", "*", "/", "%", "**", "//", "<", "<=", "==", "!=", "in", "not", "and", "or", "(", ")",
+    ",", "[", "]", ".", "lambda", ":", "=", "`a`", "`", "1j", "b''", "f''", "is", "if", "else",
+]  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.one_of(st.lists(st.sampled_from(WORDS), max_size=9).map(" ".join), st.text(max_size=12)))
+def test_any_text_is_a_rule_or_is_refused_by_name(text: str) -> None:
+    try:
+        expression = expressions.compile_text(text, KINDS)
+    except InvalidInputError:
+        return
+    one = {"a": 3, "b": 0.0, "t": "x", "when": 7, "yes": True}
+    many = {
+        "a": np.array([3, 4]), "b": np.array([0.0, 1.0]), "t": np.array(["x", "y"], dtype=object),
+        "when": np.array([7, 8]), "yes": np.array([True, False]),
+    }  # fmt: skip
+    with np.errstate(all="ignore"):
+        assert np.asarray(expression.holds(many))[0] == expression.holds(one)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("-" * 300 + "a > 0", "is nested too deeply"),
+        ("a > " + "9" * 400, "999 is too large"),
+        ("a > b" + " " * 1000, "is longer than 1,000 characters"),
+        ("1 < 2", "speaks of no column"),
+        ("a ** 9 > 1", "is no arithmetic of this language"),
+        ("a in ()", "only ==, !=, <"),
+        ("yes < True", "is true or false"),
+        ("when > 'soon'", "'soon' is not a time"),
+        ("open('x') == a", "'open' is a column|there is no column 'open'|not in the language"),
+        ("a > 1 if yes else True", "is not in the language of checks"),
+    ],
+)
+def test_what_is_not_in_the_language_is_refused(text: str, message: str) -> None:
+    with pytest.raises(InvalidInputError, match=message):
+        expressions.compile_text(text, KINDS)
