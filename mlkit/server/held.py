@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 
 from mlkit.flows.deploy import Loaded
+from mlkit.flows.request_features import RequestFeatures
 from mlkit.server.batching import Ask, Batcher
 from mlkit.steps.answers import Label, Predictions
 from mlkit.steps.columns import InputSchema
@@ -24,13 +25,23 @@ class Classes(NamedTuple):
 class Held:
     """A version that answers."""
 
-    def __init__(self, loaded: Loaded, *, load_s: float, size_bytes: int, sha256: str) -> None:
+    def __init__(
+        self,
+        loaded: Loaded,
+        *,
+        load_s: float,
+        size_bytes: int,
+        sha256: str,
+        features: RequestFeatures | None = None,
+    ) -> None:
+        """``features`` fill what clients may leave out of a row."""
         self.loaded = loaded
+        self.features = features
         self.load_s = load_s
         self.size_bytes = size_bytes
         self.sha256 = sha256
         self.schema = loaded.schema
-        self.reader = Reader(loaded.schema)
+        self.reader = features.reader if features else Reader(loaded.schema)
         self.classes = classes_of(loaded.schema)
         predictor = loaded.predictor
         self._few: Ask = predictor.predict

@@ -1,20 +1,23 @@
 """Answer one query: rows in, values out, on record before the reply leaves."""
 
 import time
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 import numpy as np
 
 from mlkit.errors import InvalidInputError
+from mlkit.flows.looked_up import Tally
+from mlkit.flows.request_features import Ids, RequestFeatures
 from mlkit.project import Project
 from mlkit.server import wire
 from mlkit.server.held import Classes, Held, classes_of
+from mlkit.server.meter import Meter
 from mlkit.server.query import Answers, Query
 from mlkit.server.recorder import Recorder
 from mlkit.server.replay import Replay
 from mlkit.steps.columns import InputSchema
+from mlkit.steps.rows import Rows
 from mlkit.store.base import new_ids
 from mlkit.store.journal import Entry
 from mlkit.store.registry import ModelVersion
@@ -26,9 +29,10 @@ _MICROSECOND = timedelta(microseconds=1)
 class Scorer:
     """Answer queries with what is held."""
 
-    def __init__(self, project: Project, recorder: Recorder) -> None:
+    def __init__(self, project: Project, recorder: Recorder, meter: Meter) -> None:
         self._project = project
         self._recorder = recorder
+        self._meter = meter
         self._replay = Replay(project)
         self._max_rows = project.settings.server.max_rows
 
@@ -71,6 +75,9 @@ class Scorer:
         loaded = held.loaded
         now = self._project.now()
         rows = query.rows
+        entity_ids: Ids | None = query.entity_ids
+        if held.features is not None:
+            rows, entity_ids = self._completed(held, held.features, query, now)
         matrix = rows if isinstance(rows, np.ndarray) else held.reader.matrix(rows)
         features = rows if isinstance(rows, list) and not held.reader.numeric else _bytes(matrix)
         found = held.ask(matrix)  # a user's estimator may write into its matrix
@@ -85,13 +92,27 @@ class Scorer:
             (now - _EPOCH) // _MICROSECOND,
             (time.perf_counter_ns() - started) // 1000,
             ids,
-            _entities(query.entity_ids),
+            _entities(entity_ids),
             features,
             found.values,
             None if probabilities is None else probabilities.tolist(),
         )
         self._recorder.record(entry, now)
         return entry
+
+    def _completed(
+        self, held: Held, features: RequestFeatures, query: Query, now: datetime
+    ) -> tuple[Rows | np.ndarray, Ids | None]:
+        """Return the rows with what was left out of them, and whom they are about."""
+        tally: Tally = {}
+        try:
+            if isinstance(query.rows, np.ndarray):
+                features.note_given(len(query.rows), tally)
+                return query.rows, query.entity_ids
+            return features.complete(query.rows, query.entity_ids, now, tally)
+        finally:
+            for view, counts in tally.items():
+                self._meter.looked_up(held.loaded.model, view, counts)
 
     def _classes_of(self, held: Held, entry: Entry) -> Classes:
         """Return the classes of the version that made ``entry``, which may be an older one."""
@@ -122,7 +143,7 @@ def _bytes(matrix: np.ndarray) -> bytes:
     return matrix.astype("<f8", copy=False).tobytes()
 
 
-def _entities(ids: Sequence[str | int | None] | None) -> list[str | None] | None:
+def _entities(ids: Ids | None) -> list[str | None] | None:
     if ids is None:
         return None
     return [None if identifier is None else str(identifier) for identifier in ids]

@@ -13,6 +13,7 @@ import msgspec
 from mlkit import __version__
 from mlkit.errors import InvalidInputError, MlkitError
 from mlkit.flows import actuals
+from mlkit.flows.online import Online
 from mlkit.project import Project
 from mlkit.server import openapi, platforms, problems, wire
 from mlkit.server.access import Guard
@@ -53,12 +54,13 @@ class Service:
 
     def __init__(self, project: Project, metrics_dir: Path | None = None) -> None:
         self.project = project
-        self.holder = Holder(project)
+        self.online = Online(project, check_s=project.settings.features.check_s)
+        self.holder = Holder(project, self.online)
         self.guard = Guard(project)
         self.meter = Meter(metrics_dir or project.state_dir / "metrics" / "0")
         self._metrics = Metrics(project, self.meter)
         self.recorder = Recorder(project, self.meter)
-        self.scorer = Scorer(project, self.recorder)
+        self.scorer = Scorer(project, self.recorder, self.meter)
         self.platform = platforms.detect(os.environ)
         own = self.platform.predict
         self.routes = Routes({own: kserve} if own and own not in PREDICTIONS else {})
@@ -85,6 +87,7 @@ class Service:
         """End the threads; what is in the journal is ready to be imported."""
         self._stop.set()
         self.recorder.stop()
+        self.online.close()
 
     def refresh(self) -> None:
         """Look once for promotions, rollbacks and tokens."""
