@@ -5,23 +5,35 @@ import os
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 from collections.abc import Callable
+from contextlib import chdir, closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
-from mlkit.flows import backup, deploy, doctor, ingest, logs, train
+from mlkit.flows import backup, deploy, doctor, ingest, logs, materialize, train
 from mlkit.project import Project, open_project
-from mlkit.store import audit, failpoints, journal, predictions, registry
+from mlkit.store import audit, failpoints, features, journal, predictions, registry
 from mlkit.store.journal import Journal
 
 SOURCE = Path(__file__).parents[1] / "mlkit"
 KILLED = 256 - signal.SIGKILL  # as the warm program passes it on
 OLD = timedelta(days=60)
 ROWS = 300
+FEATURES = """
+from mlkit.features import feature_view, sql_view
+
+@feature_view(source="churn", entity="plan", time="since", ttl="9000d")
+def plans(churn):
+    return churn[["plan", "since", "spend"]]
+
+people = sql_view("people", source="sqlite:///people.sqlite",  # in the working folder
+                  query="SELECT * FROM people", entity="id", time="at")
+"""
 
 
 class Case(NamedTuple):
@@ -46,6 +58,9 @@ CASES = {
     "journal.moved": Case("log show churn"),
     "actuals.written": Case("actual add actuals.csv"),
     "report.written": Case("drift check churn --window 90d", then=3),
+    "features.staged": Case("features materialize plans"),
+    "features.published": Case("features materialize plans"),
+    "features.changing": Case("features materialize people"),
     "baseline.stored": Case("drift baseline add churn spring --window 90d"),
     "alert.claimed": Case("drift check churn --window 90d", then=3),
     "alert.sent": Case("drift check churn --window 90d", then=3),
@@ -79,12 +94,23 @@ def at_work(
     unknown = logs.read(project, "churn")["_id"].to_pylist()[-20:]
     lines = [f"{identifier},yes" for identifier in unknown]
     (root / "actuals.csv").write_text("\n".join(["prediction_id,actual", *lines]))
+    (root / "features.py").write_text(FEATURES)
+    _add_a_person(root, 1)
+    with chdir(root):
+        materialize.materialize(project, ["people"])
+    _add_a_person(root, 2)
     backup.create(project, root / "before.mlkit.tar")
     _leave_a_journal(project)
     project.close()
     for path in (root, *root.rglob("*")):
         path.chmod(0o700 if path.is_dir() else 0o600)
     return root
+
+
+def _add_a_person(root: Path, number: int) -> None:
+    with closing(sqlite3.connect(root / "people.sqlite")) as other, other:
+        other.execute("CREATE TABLE IF NOT EXISTS people (id INTEGER, at TEXT, age INTEGER)")
+        other.execute("INSERT INTO people VALUES (?, '2026-01-01', 30)", (number,))
 
 
 def _leave_a_journal(project: Project) -> None:
@@ -139,6 +165,36 @@ def test_a_kill_leaves_nothing_half_made_and_the_next_command_works(
     assert again.returncode == case.then, again.stderr
     assert "Traceback" not in killed.stderr + again.stderr
     assert _champions_after(tmp_path / "project") == 1
+
+
+@pytest.mark.parametrize(
+    ("moment", "online"),
+    [("features.staged", 0), ("features.published", 3), ("features.changing", 1)],
+)
+def test_a_kill_while_materialising_leaves_the_old_values_or_the_new_ones(
+    moment: str, online: int, at_work: Path, tmp_path: Path, warm: str
+) -> None:
+    root = tmp_path / "project"
+    shutil.copytree(at_work, root)
+    case = CASES[moment]
+    view = case.words.rpartition(" ")[2]
+    _run(tmp_path, warm, root, case, {failpoints.VARIABLE: moment})
+    assert _online(root)[view] == online
+    _run(tmp_path, warm, root, case, {})
+    assert _online(root)[view] == {"plans": 3, "people": 2}[view]
+    project = open_project(root, environment={})
+    with project.read() as s:
+        assert features.leftovers(s) == []
+    project.close()
+
+
+def _online(root: Path) -> dict[str, int]:
+    """Return how many entities a look-up finds, by view."""
+    project = open_project(root, environment={})
+    with project.read() as s:
+        found = {v.name: features.count(s, v.set_id or 0) for v in features.list_views(s)}
+    project.close()
+    return found
 
 
 def _run(

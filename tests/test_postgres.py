@@ -25,18 +25,22 @@ from mlkit.flows import (
     baselines,
     deploy,
     doctor,
+    feature_plan,
     ingest,
+    joining,
     log_retention,
     logs,
+    materialize,
     monitor,
     retrain,
     status,
     train,
     upkeep,
 )
+from mlkit.flows.online import Online
 from mlkit.project import Project, create_project
 from mlkit.settings import Alerts
-from mlkit.store import alerts, audit, outbox, registry, schema
+from mlkit.store import alerts, audit, datasets, outbox, registry, schema
 from mlkit.store.engine import Database
 
 PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
@@ -156,6 +160,46 @@ def test_promotions_at_once_never_leave_none_or_two_champions(
     with shop.read() as s:
         assert len(registry.champions(s)) == 1
         assert audit.first_break(s) is None
+
+
+def test_features_are_joined_materialised_and_looked_up(shop: Project) -> None:
+    now = pd.Timestamp(shop.now()).floor("s")
+    weather = pd.DataFrame({"origin": ["JFK", "EWR"] * 2, "temp": [1.0, 2.0, None, 4.0],
+                            "at": [now - pd.Timedelta(hours=h) for h in (2, 2, 1, 1)]})  # fmt: skip
+    flights = pd.DataFrame({"origin": ["JFK", "LGA"], "time": [now - pd.Timedelta("90min")] * 2})
+    for name, frame, column in (("weather", weather, "at"), ("flights", flights, "time")):
+        frame.to_parquet(shop.root / f"{name}.parquet")
+        ingest.add(shop, name, shop.root / f"{name}.parquet", time=column)
+    (shop.root / "features.py").write_text(
+        "from mlkit.features import feature_view\n"
+        "@feature_view(source='weather', entity='origin', time='at', ttl='3h')\n"
+        "def at_origin(weather):\n    return weather\n"
+    )
+    joined = joining.join(shop, "joined", joining.Recipe("flights", ("at_origin",)))
+    with shop.read() as s:
+        plan = feature_plan.of(datasets.get_version(s, "joined"))
+        sha256 = datasets.get_version(s, "joined").sha256
+    assert joined.new
+    assert ingest.load_table(shop, sha256)["temp"].to_pylist() == [1.0, None]
+    assert plan is not None
+    online = Online(shop, check_s=0)
+    assert [materialize.materialize(shop)[0].written for _ in range(2)] == [2, 0]
+    found = online.lookup(plan.views[0], ["JFK", "EWR", "LGA"])
+    assert [(one.features, one.state) for one in found] == [
+        ((None,), "fresh"), ((4.0,), "fresh"), ((None,), "absent"),
+    ]  # fmt: skip
+    assert (
+        online.lookup(plan.views[0], ["EWR"], shop.now() + timedelta(hours=3))[0].state == "stale"
+    )
+    weather.assign(temp=6.0).to_parquet(shop.root / "weather.parquet")
+    ingest.add(shop, "weather", shop.root / "weather.parquet")
+    assert materialize.materialize(shop)[0].written == 2
+    assert online.lookup(plan.views[0], ["JFK"])[0].features == (6.0,)
+    others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    with shop.write() as s:  # as when the server is restarted
+        s.execute(text("SELECT pg_terminate_backend(pid) " + others))
+    assert online.lookup(plan.views[0], ["EWR"])[0].features == (6.0,)
+    online.close()
 
 
 def test_two_clocks_that_start_a_slot_together_run_it_once(shop: Project) -> None:

@@ -27,6 +27,11 @@ COMMANDS = {
     ),
     "doctor": ("doctor", "doctor", "Check the machine and the project for what breaks at night."),
     "data": ("data", "data", "Add, check and compare dataset versions."),
+    "features": (
+        "features",
+        "features",
+        "Join, materialise, look up and test the features of features.py.",
+    ),
     "train": ("train", "train", "Train a version of MODEL and judge it at the gate."),
     "model": ("model", "model", "List, compare, promote and roll back model versions."),
     "serve": ("serve", "serve", "Serve every champion over HTTP."),

@@ -6,7 +6,7 @@ has ``t - ttl < e <= t``. Of several rows with that same time, the last one coun
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -72,7 +72,8 @@ def join(chunks: Iterable[pa.Table], views: Sequence[ViewIndex], time: str) -> I
         moments = _moments(chunk, time)
         columns = dict(zip(chunk.column_names, chunk.columns, strict=True))
         for view in views:
-            columns.update(_values(chunk, moments, view))
+            rows = find(view, _keys(chunk, view.use), moments)
+            columns.update(features_at(view, rows))
         yield pa.table(columns)
 
 
@@ -82,38 +83,57 @@ def sliced(table: pa.Table, rows: int = CHUNK_ROWS) -> Iterator[pa.Table]:
         yield table.slice(start, rows)
 
 
+class At(NamedTuple):
+    """The newest row of a view at a moment (-1: none), and the same if it is young enough."""
+
+    row: int
+    usable: int
+
+
 def find(view: ViewIndex, keys: Any, moments: np.ma.MaskedArray) -> np.ndarray:
     """Return for each key and moment (microseconds) the row of the view that counts, else -1."""
-    codes = pc.fill_null(pc.index_in(keys, value_set=view.entities), -1)
-    code = np.asarray(codes).astype(np.int64)
-    if not len(view.position):
-        return np.full(len(code), -1)
-    moment = moments.filled(0)
-    wanted = code * (len(view.times) + 1) + np.searchsorted(view.times, moment, side="right")
-    at = np.searchsorted(view.position, wanted, side="right") - 1
-    found = at.clip(min=0)
-    row = view.place[found]
-    same = view.position[found] // (len(view.times) + 1) == code
-    hit = (at >= 0) & same & (code >= 0) & ~np.ma.getmaskarray(moments)
+    row = _newest(view, keys, moments)
     ttl_us = microseconds(view.use.ttl)
-    if ttl_us is not None:
-        hit &= moment - view.event_us[row] < ttl_us
-    return np.where(hit, row, -1)
+    if ttl_us is None or not len(view.event_us):
+        return row
+    young = moments.filled(0) - view.event_us[row] < ttl_us
+    return np.where(young, row, -1)
 
 
-def _values(
-    chunk: pa.Table, moments: np.ma.MaskedArray, view: ViewIndex
-) -> Iterator[tuple[str, pa.ChunkedArray]]:
-    row = find(view, _keys(chunk, view.use), moments)
-    absent = row < 0
-    rows = pa.array(row, mask=absent)
+def find_at(view: ViewIndex, key: Any, moment_us: int, *, served_us: int) -> At:
+    """Return what was known of one key at a moment, if it was asked for at ``served_us``."""
+    moments = np.ma.MaskedArray([moment_us], mask=[False])
+    row = int(_newest(view, key, moments)[0])
+    ttl_us = microseconds(view.use.ttl)
+    young = row >= 0 and (ttl_us is None or served_us - int(view.event_us[row]) < ttl_us)
+    return At(row, row if young else -1)
+
+
+def features_at(view: ViewIndex, rows: np.ndarray) -> Iterator[tuple[str, pa.ChunkedArray]]:
+    """Yield each feature in these rows of the view; where a row is -1, what stands for none."""
+    absent = rows < 0
+    places = pa.array(rows, mask=absent)
     defaults = view.use.on_missing if isinstance(view.use.on_missing, dict) else {}
     for name in view.use.columns:
-        values = view.features.column(name).take(rows)
+        values = view.features.column(name).take(places)
         if defaults.get(name) is not None:
             given = view_output.default(defaults[name], values.type, name, view.use.name)
             values = pc.if_else(pa.array(absent), given, values)
         yield name, values
+
+
+def _newest(view: ViewIndex, keys: Any, moments: np.ma.MaskedArray) -> np.ndarray:
+    codes = pc.fill_null(pc.index_in(keys, value_set=view.entities), -1)
+    code = np.asarray(codes).astype(np.int64)
+    if not len(view.position):
+        return np.full(len(code), -1)
+    width = len(view.times) + 1
+    wanted = code * width + np.searchsorted(view.times, moments.filled(0), side="right")
+    at = np.searchsorted(view.position, wanted, side="right") - 1
+    found = at.clip(min=0)
+    hit = (at >= 0) & (code >= 0) & ~np.ma.getmaskarray(moments)
+    hit &= view.position[found] // width == code
+    return np.where(hit, view.place[found], -1)
 
 
 def _keys(chunk: pa.Table, use: ViewUse) -> pa.Array:

@@ -75,6 +75,7 @@ class FeatureReader:
     def _again(self, statement: str, parameters: tuple[Any, ...]) -> list[Any]:
         """Try once more on a new connection; raises BusyError."""
         try:
+            self._database.engine.dispose()  # who has lost one connection may have lost all
             self._connect()
             return self._own.connection.execute(statement, parameters).fetchall()  # type: ignore[no-any-return]  # the driver's
         except Exception as error:

@@ -1,0 +1,124 @@
+"""Replay logged predictions through the training path: was it served what it learned from."""
+
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from mlkit.flows import champions, feature_plan, logs, view_rows
+from mlkit.flows.feature_plan import FeaturePlan
+from mlkit.flows.features import Declared
+from mlkit.project import Project
+from mlkit.settings import duration
+from mlkit.steps import casts, point_in_time, skew
+from mlkit.steps.feature_view import ViewUse
+from mlkit.steps.skew import Served, Skew
+from mlkit.store import registry
+
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class Replayed(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest logged rows of a model, view by view; ``skipped`` says which could not be."""
+
+    model: str
+    version: int
+    dataset: str
+    rows: int
+    views: tuple[Skew, ...]
+    skipped: tuple[str, ...]
+
+
+def replay(project: Project, declared: Declared, *, lag: str, rows: int) -> list[Replayed]:
+    """Compare the newest ``rows`` logged rows of each champion with the point-in-time join.
+
+    Only champions whose dataset is joined with views are looked at. Values that the join would
+    have given up to ``lag`` earlier are explained by it: the event had not been materialised.
+    """
+    found = []
+    for model in champions.names(project):
+        with project.read() as s:
+            current = registry.champion(s, registry.get_model(s, model))
+            plan = None if current is None else feature_plan.of(current.version.dataset_version)
+            number = 0 if current is None else current.version.number
+        if plan is not None and plan.views:
+            found.append(_one(project, declared, model, number, plan, lag=lag, rows=rows))
+    return found
+
+
+def _one(
+    project: Project,
+    declared: Declared,
+    model: str,
+    version: int,
+    plan: FeaturePlan,
+    *,
+    lag: str,
+    rows: int,
+) -> Replayed:
+    logged = logs.read(project, model, version=version)
+    logged = logged.slice(max(0, logged.num_rows - rows))
+    done, skipped = [], []
+    lag_us = duration(lag) // _MICROSECOND
+    for use in plan.views:
+        why = _unfit(declared, use)
+        served = None if why else _served(logged, use, plan)
+        if why or isinstance(served, str):
+            skipped.append(f"{use.name}: {why or served}")
+        elif served is not None and logged.num_rows:
+            made = view_rows.compute(project, declared, declared.view(use.name))
+            index = point_in_time.index(made.table, _as_trained(use, made.use))
+            done.append(skew.compare(served, index, lag_us))
+    return Replayed(
+        model=model,
+        version=version,
+        dataset=plan.dataset,
+        rows=logged.num_rows,
+        views=tuple(done),
+        skipped=tuple(skipped),
+    )
+
+
+def _as_trained(use: ViewUse, now: ViewUse) -> ViewUse:
+    """Return the view as it is now, read by the policy that the model was trained with."""
+    return msgspec.structs.replace(now, ttl=use.ttl, on_missing=use.on_missing)
+
+
+def _unfit(declared: Declared, use: ViewUse) -> str:
+    """Return why the view of today cannot stand for the one that the model learned from."""
+    view = declared.views.get(use.name)
+    if view is None:
+        return "it is gone from features.py"
+    if view.version != use.version:
+        return f"features.py has version {view.version}, the model learned from {use.version}"
+    return ""
+
+
+def _served(logged: pa.Table, use: ViewUse, plan: FeaturePlan) -> Served | str:
+    """Return what was served of a view, or why the log does not tell."""
+    names = [name for name in use.columns if name in logged.column_names]
+    if not names:
+        return "the model has none of its columns among its inputs"
+    key = _keys(logged, use, plan)
+    if isinstance(key, str):
+        return key
+    moments = logged["_served_at"].combine_chunks().cast(pa.int64())
+    return Served(
+        ids=logged["_id"].to_pylist(),
+        keys=key,
+        moments=np.asarray(moments),
+        columns=logged.select(names).combine_chunks(),
+    )
+
+
+def _keys(logged: pa.Table, use: ViewUse, plan: FeaturePlan) -> Any:
+    if use.entity in logged.column_names:
+        column = logged[use.entity]
+    elif use.entity == plan.entity:
+        column = logged["_entity"]
+    else:
+        return f"the log does not have its entity '{use.entity}'"
+    wanted = casts.INTEGER if use.key == "integer" else casts.TEXT
+    return casts.cast(column, wanted).column.combine_chunks()
