@@ -334,6 +334,15 @@ def featured_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def featured(featured_root: Path, tmp_path: Path) -> Iterator[Any]:
+    """A copy of it as ``featured.Featured``: the project, its clock and its server."""
+    root = shutil.copytree(featured_root, tmp_path / "featured")
+    made = runpy.run_path(str(FEATURED))["Featured"](root)
+    yield made
+    made.project.close()
+
+
+@pytest.fixture
 def trained(trained_root: Path, tmp_path: Path) -> Iterator[Project]:
     """A project whose model ``churn`` has the champion v1, a linear classifier."""
     with open_copy(trained_root, tmp_path / "trained") as made:

@@ -1,13 +1,19 @@
 """A project whose model is trained on a joined dataset: by a column, by entity, and on demand."""
 
+import json
+from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from flask.testing import FlaskClient
 
-from mlkit.flows import ingest, joining, train
+from mlkit.flows import ingest, joining, logs, materialize, train
 from mlkit.flows.joining import Recipe
-from mlkit.project import create_project
+from mlkit.project import Project, create_project, open_project
+from mlkit.server.app import SERVICE, create_app
 
 NOW = "2026-03-01T12:00:00+00:00"
 FEATURES = '''
@@ -43,7 +49,7 @@ def make(root: Path, features: str = FEATURES) -> Path:
     (root / "mlkit.toml").write_text("[features]\ncheck_s = 0\n")
     (root / "features.py").write_text(features)
     (root / "now").write_text(NOW)
-    project = create_project(root, environment={"MLKIT_CLOCK": str(root / "now")})
+    project = create_project(root, environment=environment(root))
     _add(project, "weather", weather("2026-02-01", 24 * 28), time="hour")
     _add(project, "rides", rides("2026-02-01", 300), time="at")
     _add(project, "trips", trips(), time="at", target="minutes", entity="rider")
@@ -53,10 +59,59 @@ def make(root: Path, features: str = FEATURES) -> Path:
     return root
 
 
-def _add(project: object, name: str, frame: pd.DataFrame, **roles: str) -> None:
-    file = project.root / f"{name}.parquet"  # type: ignore[attr-defined]  # a Project
+def environment(root: Path) -> dict[str, str]:
+    """Return the variables by which the project has its clock."""
+    return {"MLKIT_CLOCK": str(root / "now")}
+
+
+class Featured:
+    """An open project like that, its clock, and a server in this process."""
+
+    def __init__(self, root: Path) -> None:
+        self.project = open_project(root, environment=environment(root))
+
+    @cached_property
+    def client(self) -> FlaskClient:
+        """A client of the server."""
+        return create_app(self.project).test_client()
+
+    def at(self, moment: str) -> None:
+        """Let it be ``moment``."""
+        (self.project.root / "now").write_text(moment)
+
+    def declare(self, old: str, new: str) -> None:
+        """Change the text of features.py."""
+        file = self.project.root / "features.py"
+        assert old in file.read_text()
+        file.write_text(file.read_text().replace(old, new))
+
+    def materialize(self, *names: str) -> None:
+        """Bring the online values up to date."""
+        materialize.materialize(self.project, names)
+
+    def predict(self, *rows: Any, **fields: Any) -> Any:
+        """Ask for predictions."""
+        return self.post("/predict/trips", {"rows": rows, **fields})
+
+    def post(self, path: str, body: Any, kind: str = "application/json") -> Any:
+        """Send a request; anything but text goes as JSON."""
+        text = body if isinstance(body, str) else json.dumps(body)
+        return self.client.post(path, data=text, content_type=kind)
+
+    def logged(self) -> list[dict[str, Any]]:
+        """Return what went on record."""
+        self.client.application.extensions[SERVICE].recorder.stop()
+        start, end = datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)
+        found: list[dict[str, Any]] = logs.read(
+            self.project, "trips", start=start, end=end
+        ).to_pylist()
+        return found
+
+
+def _add(project: Project, name: str, frame: pd.DataFrame, **roles: str) -> None:
+    file = project.root / f"{name}.parquet"
     frame.to_parquet(file)
-    ingest.add(project, name, file, **roles)  # type: ignore[arg-type]  # a Project
+    ingest.add(project, name, file, **roles)
 
 
 def weather(start: str, hours: int) -> pd.DataFrame:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 from msgspec import UNSET
@@ -24,6 +24,9 @@ from mlkit.steps.feature_view import ViewUse
 from mlkit.steps.rows import Reader, Rows
 from mlkit.store.datasets import DatasetVersion
 from mlkit.store.registry import ModelVersion
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Ids = Sequence[str | int | None]
 
@@ -55,7 +58,8 @@ class Wanted(NamedTuple):
 class RequestFeatures:
     """Fills the rows of requests to one version; ``reader`` reads them.
 
-    What a row gives wins over what is looked up or computed.
+    What a row gives wins over what is looked up or computed. ``takes`` are all columns that a row
+    may have.
     """
 
     def __init__(
@@ -64,6 +68,8 @@ class RequestFeatures:
         """Load the functions; raises ConflictError or NotFoundError if they are others now."""
         self.plan = plan
         self.reader = Reader(schema, optional=need.sources, keys=need.keys)
+        self.takes = msgspec.structs.replace(schema, columns=self.reader.known)
+        self._optional = {*need.sources, *(column.name for column in need.keys)}
         places = {column.name: place for place, column in enumerate(self.reader.known)}
         self._width = len(schema.columns)
         self._entity_place = places.get(plan.entity or "")
@@ -98,6 +104,22 @@ class RequestFeatures:
         width = self._width
         whole: Rows = [tuple(row[:width]) for row in table]
         return Completed(whole, entity_ids if entity_ids is not None else self._entities(table))
+
+    def columns_of_table(
+        self, table: "pa.Table", now: datetime, *, first_row: int = 0
+    ) -> list[list[object]]:
+        """Return the same for the rows of a table, column by column; raises the same."""
+        there = tuple(c for c in self.takes.columns if self._is_needed(c.name, table))
+        present = msgspec.structs.replace(self.takes, columns=there)
+        given = encode.columns_of_table(present, table, first_row=first_row)
+        by_name = dict(zip(present.names, given, strict=True))
+        nothing = [UNSET] * table.num_rows
+        rows = zip(*(by_name.get(name, nothing) for name in self.takes.names), strict=True)
+        whole = self.complete(list(rows), None, now, {}, first_row=first_row).rows
+        return [[row[place] for row in whole] for place in range(self._width)]
+
+    def _is_needed(self, name: str, table: "pa.Table") -> bool:
+        return name in table.column_names or name not in self._optional
 
     def note_given(self, count: int, tally: Tally) -> None:
         """Count ``count`` rows that came whole."""

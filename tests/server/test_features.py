@@ -1,102 +1,49 @@
 """What a model has from feature views, a client may leave out of a row."""
 
-import json
-import shutil
-from collections.abc import Iterator
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
-from flask.testing import FlaskClient
-
-from mlkit.flows import logs, materialize
-from mlkit.project import open_project
-from mlkit.server.app import SERVICE, create_app
 
 ROW = {"origin": "JFK", "km": 5.0}
 NOON = "2026-02-20T12:10:00+00:00"
 
 
-class Shop:
-    """An open project, its features materialised, and a server in this process."""
-
-    def __init__(self, root: Path) -> None:
-        self.project = open_project(root, environment={"MLKIT_CLOCK": str(root / "now")})
-        self._client: FlaskClient | None = None
-
-    @property
-    def client(self) -> FlaskClient:
-        if self._client is None:
-            self._client = create_app(self.project).test_client()
-        return self._client
-
-    @property
-    def service(self) -> Any:
-        return self.client.application.extensions[SERVICE]
-
-    def predict(self, *rows: Any, **fields: Any) -> Any:
-        return self.post("/predict/trips", {"rows": rows, **fields})
-
-    def post(self, path: str, body: Any, kind: str = "application/json") -> Any:
-        text = body if isinstance(body, str) else json.dumps(body)
-        return self.client.post(path, data=text, content_type=kind)
-
-    def at(self, moment: str) -> None:
-        (self.project.root / "now").write_text(moment)
-
-    def logged(self) -> list[dict[str, Any]]:
-        self.service.recorder.stop()
-        start, end = datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)
-        found: list[dict[str, Any]] = logs.read(
-            self.project, "trips", start=start, end=end
-        ).to_pylist()
-        return found
-
-
-@pytest.fixture
-def shop(featured_root: Path, tmp_path: Path) -> Iterator[Shop]:
-    made = Shop(Path(shutil.copytree(featured_root, tmp_path / "shop")))
-    yield made
-    made.project.close()
-
-
-def test_what_was_left_out_is_filled_and_logged(shop: Shop) -> None:
-    shop.at(NOON)
-    materialize.materialize(shop.project)
-    reply = shop.predict(ROW, {**ROW, "origin": "LGA"}, entity_ids=[3, 11])
+def test_what_was_left_out_is_filled_and_logged(featured: Any) -> None:
+    featured.at(NOON)
+    featured.materialize()
+    reply = featured.predict(ROW, {**ROW, "origin": "LGA"}, entity_ids=[3, 11])
     assert reply.status_code == 200, reply.json
-    first, second = shop.logged()
+    first, second = featured.logged()
     assert (first["temp"], first["cold_km"], first["hour"]) == (12.5, 5 * 17.5, 12)
     assert (first["rides"], first["best"], first["_entity"]) == (24, "long", "3")
     assert (second["temp"], second["rides"], second["best"]) == (17.5, 0, "none")
     assert f"{first['seen_at']}".startswith("2026-02-20 11:55")
 
 
-def test_what_a_row_gives_wins_and_the_rest_is_computed_from_it(shop: Shop) -> None:
-    shop.at(NOON)
-    materialize.materialize(shop.project)
+def test_what_a_row_gives_wins_and_the_rest_is_computed_from_it(featured: Any) -> None:
+    featured.at(NOON)
+    featured.materialize()
     rows = [{**ROW, "temp": -10.0}, {**ROW, "hour": 3}, {**ROW, "temp": None}]
-    assert shop.predict(*rows, entity_ids=[3, 3, 3]).status_code == 200
-    cold, early, unknown = shop.logged()
+    assert featured.predict(*rows, entity_ids=[3, 3, 3]).status_code == 200
+    cold, early, unknown = featured.logged()
     assert (cold["temp"], cold["cold_km"], cold["hour"]) == (-10.0, 200.0, 12)
     assert (early["temp"], early["cold_km"], early["hour"]) == (12.5, 87.5, 3)
     assert (unknown["temp"], unknown["cold_km"]) == (None, 150.0)
 
 
-def test_nobody_and_what_is_too_old_follow_the_policy_and_are_counted(shop: Shop) -> None:
-    shop.at(NOON)
-    materialize.materialize(shop.project)
+def test_nobody_and_what_is_too_old_follow_the_policy_and_are_counted(featured: Any) -> None:
+    featured.at(NOON)
+    featured.materialize()
     whole = {"temp": 1.0, "seen_at": "2026-02-20T11:00:00Z", "rides": 1, "best": "long"}
-    assert shop.predict({**ROW, "origin": "XXX"}, entity_ids=[None]).status_code == 200
-    assert shop.predict({**ROW, **whole}).status_code == 200  # nobody has to be named
-    shop.at("2026-02-20T15:00:00+00:00")
-    assert shop.predict(ROW, entity_ids=[3]).status_code == 200
-    absent, given, stale = shop.logged()
+    assert featured.predict({**ROW, "origin": "XXX"}, entity_ids=[None]).status_code == 200
+    assert featured.predict({**ROW, **whole}).status_code == 200  # nobody has to be named
+    featured.at("2026-02-20T15:00:00+00:00")
+    assert featured.predict(ROW, entity_ids=[3]).status_code == 200
+    absent, given, stale = featured.logged()
     assert (absent["temp"], absent["seen_at"], absent["rides"]) == (None, None, 0)
     assert (given["temp"], given["rides"]) == (1.0, 1)
     assert (stale["temp"], stale["rides"], stale["hour"]) == (None, 24, 15)
-    counted = [line for line in _metrics(shop) if line.startswith("mlkit_feature_rows_total")]
+    counted = [line for line in _metrics(featured) if line.startswith("mlkit_feature_rows_total")]
     assert sorted(counted) == [
         f'mlkit_feature_rows_total{{model="trips",outcome="{outcome}",view="{view}"}} 1.0'
         for outcome, view in (
@@ -107,8 +54,8 @@ def test_nobody_and_what_is_too_old_follow_the_policy_and_are_counted(shop: Shop
     ]  # fmt: skip
 
 
-def _metrics(shop: Shop) -> list[str]:
-    text: str = shop.client.get("/metrics").text
+def _metrics(featured: Any) -> list[str]:
+    text: str = featured.client.get("/metrics").text
     return text.splitlines()
 
 
@@ -125,10 +72,10 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize("name", WRONG)
 def test_a_row_that_does_not_say_for_whom_is_refused_with_row_and_column(
-    shop: Shop, name: str
+    featured: Any, name: str
 ) -> None:
     fields, said = WRONG[name]
-    reply = shop.post("/predict/trips", {"rows": [ROW], **fields})
+    reply = featured.post("/predict/trips", {"rows": [ROW], **fields})
     assert reply.status_code == 422
     assert said in reply.json["detail"]
 
@@ -151,19 +98,34 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("path", OTHERS)
-def test_the_other_protocols_name_the_entity_in_its_column(shop: Shop, path: str) -> None:
-    shop.at(NOON)
-    materialize.materialize(shop.project)
+def test_the_other_protocols_name_the_entity_in_its_column(featured: Any, path: str) -> None:
+    featured.at(NOON)
+    featured.materialize()
     kind = "text/csv" if path == "text/csv" else "application/json"
-    reply = shop.post(path if path.startswith("/") else "/invocations", OTHERS[path], kind)
+    reply = featured.post(path if path.startswith("/") else "/invocations", OTHERS[path], kind)
     assert reply.status_code == 200, reply.json
-    (row,) = shop.logged()
+    (row,) = featured.logged()
     assert (row["temp"], row["rides"], row["cold_km"], row["_entity"]) == (12.5, 24, 87.5, "3")
 
 
-def test_what_is_materialised_anew_counts_from_the_next_request_on(shop: Shop) -> None:
-    shop.at(NOON)
-    assert shop.predict(ROW, entity_ids=[3]).status_code == 200
-    materialize.materialize(shop.project)
-    assert shop.predict(ROW, entity_ids=[3]).status_code == 200
-    assert [row["temp"] for row in shop.logged()] == [None, 12.5]
+def test_what_is_materialised_anew_counts_from_the_next_request_on(featured: Any) -> None:
+    featured.at(NOON)
+    assert featured.predict(ROW, entity_ids=[3]).status_code == 200
+    featured.materialize()
+    assert featured.predict(ROW, entity_ids=[3]).status_code == 200
+    assert [row["temp"] for row in featured.logged()] == [None, 12.5]
+
+
+def test_openapi_says_what_may_be_left_out_and_its_examples_work(featured: Any) -> None:
+    document = featured.client.get("/openapi.json").json
+    row = document["components"]["schemas"]["trips.Row"]
+    assert row["required"] == ["origin", "km"]
+    said = {name: column["description"] for name, column in row["properties"].items()}
+    assert said["temp"].startswith("May be left out: then from feature view 'weather_at_origin'")
+    assert said["cold_km"].startswith("May be left out: then from on-demand transformation 'shape'")
+    assert said["rider"] == "Whom the row is about: feature views look it up."
+    content = document["paths"]["/predict/trips"]["post"]["requestBody"]["content"]
+    examples = content["application/json"]["examples"]
+    assert set(examples) == {"rows", "features left out"}
+    for example in examples.values():
+        assert featured.post("/predict/trips", example["value"]).status_code == 200
