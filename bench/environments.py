@@ -30,6 +30,7 @@ PACKAGES = {
     "alibi": ["alibi-detect", "pyarrow<20"],  # holds numpy below 2
     "whylogs": ["whylogs[viz]", "pandas<3", "pyarrow<20", "numpy<2"],
     "river": ["river"],
+    "feast": ["feast"],
 }
 
 

@@ -1,8 +1,7 @@
 """Bring the latest values of feature views into the online store, as far as they have changed."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
@@ -18,12 +17,13 @@ from mlkit.project import Project
 from mlkit.steps.feature_view import FeatureView, ViewUse
 from mlkit.store import failpoints, features
 from mlkit.store.datasets import DatasetVersion
-from mlkit.store.features import Row, StoredView
+from mlkit.store.features import Rows, StoredView
 
 if TYPE_CHECKING:
     from mlkit.steps.latest import Latest
 
 Report = Callable[[str], None]
+_Values = Mapping[str, tuple[int, str]]
 
 _IN_PLACE: Final = 20_000  # changed rows that one transaction may write: some 0.1 s
 _BATCH: Final = 20_000
@@ -109,7 +109,8 @@ def _one(project: Project, declared: Declared, view: FeatureView) -> Materialize
     found = latest.latest(rows.table, _us(now), view.ttl_us)
     stored = _registered(project, stored, rows, now)
     if stored.set_id is None or not same_code:
-        stored = _replace(project, stored, _lines(found), _Made(rows, found, now))
+        made = _Made(rows, found, now)
+        stored = _replace(project, stored, _all(found), made)
         return _told(stored, written=stored.rows, pruned=0, full=True)
     return _update(project, stored, view, _Made(rows, found, now))
 
@@ -166,26 +167,23 @@ def _refuse_other_columns(stored: StoredView, use: ViewUse) -> None:
             )
 
 
-def _lines(found: "Latest") -> Iterator[Row]:
-    return map(Row._make, zip(found.entities, found.event_us, found.data, strict=True))
+def _all(found: "Latest") -> Rows:
+    return Rows(found.entities, found.event_us, found.data)
 
 
-def _replace(project: Project, stored: StoredView, lines: Iterator[Row], made: _Made) -> StoredView:
+def _replace(project: Project, stored: StoredView, rows: Rows, made: _Made) -> StoredView:
     """Write a whole new set in batches, then let it take the place of the old one in one step."""
     with project.write() as s:
         set_id = features.begin_set(s, stored, made.now)
-    written, newest_us = 0, None
-    while batch := list(islice(lines, _BATCH)):
+    for start in range(0, len(rows.entities), _BATCH):
         with project.write() as s:
-            features.put(s, set_id, batch)
-        written += len(batch)
-        newest_us = max(newest_us or _LONG_AGO, *(row.event_us for row in batch))
+            features.put(s, set_id, rows.part(start, start + _BATCH))
     failpoints.reach("features.staged")
     with project.write() as s:
         stored = s.merge(stored)
         stored.set_id = set_id
-        stored.rows = written
-        stored.newest_event_at = None if newest_us is None else _time(newest_us)
+        stored.rows = len(rows.entities)
+        stored.newest_event_at = _time(max(rows.event_us)) if rows.event_us else None
         _note(stored, made)
         _mark_changed(stored, made.now)
     failpoints.reach("features.published")
@@ -196,27 +194,22 @@ def _update(project: Project, stored: StoredView, view: FeatureView, made: _Made
     """Write the rows that are newer than what is stored, or changed; delete whose are gone."""
     set_id = int(stored.set_id or 0)
     with project.read() as s:
-        had = {row.entity: row for row in features.read_set(s, set_id)}
-    changed = [row for row in _lines(made.found) if _is_news(row, had.get(row.entity))]
+        had = features.read_set(s, set_id)
+    found = zip(made.found.entities, made.found.event_us, made.found.data, strict=True)
+    changed = {who: (us, data) for who, us, data in found if _is_news(us, data, had.get(who))}
     gone = _gone(had, view, made)
     if len(changed) + len(gone) > _IN_PLACE:
-        oldest = _oldest_us(view, made.now)
-        had.update({row.entity: row for row in changed})
-        left_out = set(gone)
-        kept = (
-            row
-            for row in had.values()
-            if row.entity not in left_out and (oldest is None or row.event_us > oldest)
-        )
-        stored = _replace(project, stored, kept, made)
-        return _told(stored, written=len(changed), pruned=len(had) - stored.rows, full=False)
+        kept = _kept({**had, **changed}, set(gone), _oldest_us(view, made.now))
+        stored = _replace(project, stored, _columns(kept), made)
+        pruned = len(had.keys() | changed.keys()) - stored.rows
+        return _told(stored, written=len(changed), pruned=pruned, full=False)
     with project.write() as s:
         stored = s.merge(stored)
-        features.put(s, set_id, changed)
+        features.put(s, set_id, _columns(changed))
         features.remove(s, set_id, gone)
         pruned = len(gone) + _prune(s, stored, view, made.now)
         stored.rows = features.count(s, set_id)
-        times = [_time(row.event_us) for row in changed]
+        times = [_time(us) for us, _ in changed.values()]
         stored.newest_event_at = max(filter(None, [*times, stored.newest_event_at]), default=None)
         failpoints.reach("features.changing")
         _note(stored, made)
@@ -225,17 +218,31 @@ def _update(project: Project, stored: StoredView, view: FeatureView, made: _Made
     return _told(stored, written=len(changed), pruned=pruned, full=False)
 
 
-def _gone(had: Mapping[str, Row], view: FeatureView, made: _Made) -> list[str]:
+def _kept(rows: _Values, gone: set[str], oldest_us: int | None) -> _Values:
+    return {
+        who: (us, data)
+        for who, (us, data) in rows.items()
+        if who not in gone and (oldest_us is None or us > oldest_us)
+    }
+
+
+def _columns(rows: _Values) -> Rows:
+    """Return rows by column, in the order of the index that they go into."""
+    names = sorted(rows)
+    return Rows(names, [rows[who][0] for who in names], [rows[who][1] for who in names])
+
+
+def _gone(had: _Values, view: FeatureView, made: _Made) -> list[str]:
     """Return who has values that could be used and that the source does not know any more."""
     known = set(made.found.entities)
     oldest = _LONG_AGO if view.ttl_us is None else _us(made.now) - view.ttl_us
-    return [row.entity for row in had.values() if row.event_us > oldest and row.entity not in known]
+    return [who for who, (us, _) in had.items() if us > oldest and who not in known]
 
 
-def _is_news(row: Row, had: Row | None) -> bool:
-    if had is None or row.event_us > had.event_us:
+def _is_news(event_us: int, data: str, had: tuple[int, str] | None) -> bool:
+    if had is None or event_us > had[0]:
         return True
-    return row.event_us == had.event_us and row.data != had.data
+    return event_us == had[0] and data != had[1]
 
 
 def _note(stored: StoredView, made: _Made) -> None:

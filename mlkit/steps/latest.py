@@ -45,11 +45,14 @@ def latest(table: pa.Table, now_us: int, ttl_us: int | None) -> Latest:
     order = np.lexsort((event_us[rows], codes))  # stable: equal times stay in the order of rows
     ends = np.flatnonzero(np.diff(codes[order], append=-1))
     places = rows[order[ends]]
-    found = table.take(pa.array(places))
+    names = _whole(table.column(entity)).take(pa.array(places)).cast(casts.TEXT)
+    by_name = pc.sort_indices(names)  # an index grows twice as fast in its order
+    places = places[np.asarray(by_name)]
+    found = table.select(columns).take(pa.array(places))
     return Latest(
-        entities=_whole(found.column(entity)).cast(casts.TEXT).to_pylist(),
+        entities=names.take(by_name).to_pylist(),
         event_us=event_us[places].tolist(),
-        data=lines(found.select(columns)),
+        data=lines(found),
         next_us=int(later.min()) if len(later) else None,
     )
 

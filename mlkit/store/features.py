@@ -4,8 +4,9 @@ A view's rows are a *set*. Few changes go into the live set in one transaction; 
 set, which takes its place in one step. So a reader sees the old values or the new ones.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
+from itertools import repeat
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
@@ -26,7 +27,6 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from mlkit.store.base import Base, UtcDateTime
 
 _FIELDS: Final = ("set_id", "entity", "event_us", "data")
-_READ_ROWS: Final = 10_000  # at a time
 _IN_LIMIT: Final = 1000  # parameters of one statement; far below every database's limit
 _WIDE = BigInteger().with_variant(Integer, "sqlite")
 
@@ -90,12 +90,17 @@ class FeatureValue(Base):
     data: Mapped[str] = mapped_column(Text)
 
 
-class Row(NamedTuple):
-    """The values of an entity as they are stored: ``event_us`` counts microseconds since 1970."""
+class Rows(NamedTuple):
+    """Values as they are stored, by column: ``event_us`` counts microseconds since 1970."""
 
-    entity: str
-    event_us: int
-    data: str
+    entities: Sequence[str]
+    event_us: Sequence[int]
+    data: Sequence[str]
+
+    def part(self, start: int, stop: int) -> "Rows":
+        """Return the rows from ``start`` until before ``stop``."""
+        piece = slice(start, stop)
+        return Rows(self.entities[piece], self.event_us[piece], self.data[piece])
 
 
 def find(s: Session, name: str, version: int) -> StoredView | None:
@@ -117,11 +122,13 @@ def begin_set(s: Session, view: StoredView, now: datetime) -> int:
     return made.id
 
 
-def put(s: Session, set_id: int, rows: Iterable[Row]) -> None:
+def put(s: Session, set_id: int, rows: Rows) -> None:
     """Write rows into a set; one that holds a newer event of that entity already stays.
 
     One prepared statement with tuples, past the ORM and its parameter handling.
     """
+    if not rows.entities:
+        return
     connection = s.connection()
     dialect: Any = sqlite if connection.dialect.name == "sqlite" else postgresql
     insert = dialect.insert(FeatureValue)
@@ -131,26 +138,22 @@ def put(s: Session, set_id: int, rows: Iterable[Row]) -> None:
         where=insert.excluded.event_us >= FeatureValue.event_us,
     )
     compiled = statement.compile(dialect=connection.dialect, column_keys=_FIELDS)
-    lines = [(set_id, *row) for row in rows]
-    if not lines:
-        return
+    columns = dict(zip(_FIELDS, (repeat(set_id), *rows), strict=True))
     if compiled.positional:
-        places = [_FIELDS.index(name) for name in compiled.positiontup]
-        if places != list(range(len(_FIELDS))):
-            lines = [tuple(line[place] for place in places) for line in lines]  # type: ignore[misc]  # same width
+        lines = list(zip(*map(columns.__getitem__, compiled.positiontup), strict=False))
         connection.exec_driver_sql(str(compiled), lines)
     else:
-        named = [dict(zip(_FIELDS, line, strict=True)) for line in lines]
+        named = [
+            dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=False)
+        ]
         connection.exec_driver_sql(str(compiled), named)
 
 
-def read_set(s: Session, set_id: int) -> Iterator[Row]:
-    """Yield the rows of a set."""
-    query = select(FeatureValue.entity, FeatureValue.event_us, FeatureValue.data).where(
-        FeatureValue.set_id == set_id
-    )
-    found = s.execute(query.execution_options(yield_per=_READ_ROWS))
-    yield from map(Row._make, found)
+def read_set(s: Session, set_id: int) -> dict[str, tuple[int, str]]:
+    """Return time and data of every entity in a set."""
+    query = select(FeatureValue.entity, FeatureValue.event_us, FeatureValue.data)
+    found = s.execute(query.where(FeatureValue.set_id == set_id))
+    return {entity: (event_us, data) for entity, event_us, data in found}
 
 
 def remove(s: Session, set_id: int, entities: Sequence[str]) -> None:
@@ -189,22 +192,13 @@ def leftovers(s: Session) -> list[int]:
 
 def drop_some(s: Session, set_id: int, rows: int) -> bool:
     """Delete that many rows of a set, in the end the set itself; tell whether it is gone."""
-    some = (
-        select(FeatureValue.entity)
-        .where(FeatureValue.set_id == set_id)
-        .order_by(FeatureValue.entity)
-        .limit(rows)
-    )
-    last = s.scalars(some).all()
-    if last:
-        _deleted(
-            s,
-            delete(FeatureValue).where(
-                FeatureValue.set_id == set_id, FeatureValue.entity <= last[-1]
-            ),
-        )
-    if len(last) == rows:
+    mine = FeatureValue.set_id == set_id
+    ordered = select(FeatureValue.entity).where(mine).order_by(FeatureValue.entity)
+    last = s.scalar(ordered.offset(rows - 1).limit(1))
+    if last is not None:
+        _deleted(s, delete(FeatureValue).where(mine, FeatureValue.entity <= last))
         return False
+    _deleted(s, delete(FeatureValue).where(mine))
     _deleted(s, delete(FeatureSet).where(FeatureSet.id == set_id))
     return True
 
