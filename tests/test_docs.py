@@ -29,6 +29,7 @@ PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("example
 ALONE = (
     "README.md",
     "docs/guide.md",
+    "docs/features.md",
     "examples/README.md",
     "examples/own_csv/README.md",
     "examples/custom_estimator/README.md",

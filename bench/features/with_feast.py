@@ -89,7 +89,7 @@ def join(store: FeatureStore, folder: Path) -> None:
 
     _, first = meter.step(joined)
     meter.tell(step="first join", **first)
-    found, cost = meter.step(joined)
+    found, cost = meter.best(joined)
     found.to_parquet(folder / "joined-feast.parquet")
     meter.tell(step="join", rows=len(found), **cost)
 

@@ -68,7 +68,7 @@ def join(project: Project, folder: Path) -> None:
 
     def joined() -> pd.DataFrame:
         declared = features.load(project)
-        made = [view_rows.compute(project, declared, declared.view(name)) for name in VIEWS]
+        made = (view_rows.compute(project, declared, declared.view(name)) for name in VIEWS)
         indexes = [point_in_time.index(each.table, each.use) for each in made]
         table = pa.Table.from_pandas(asked, preserve_index=False)
         table = table.cast(
@@ -79,7 +79,7 @@ def join(project: Project, folder: Path) -> None:
 
     _, first = meter.step(joined)
     meter.tell(step="first join", **first)
-    found, cost = meter.step(joined)
+    found, cost = meter.best(joined)
     found.to_parquet(folder / "joined-mlkit.parquet")
     meter.tell(step="join", rows=len(found), **cost)
 

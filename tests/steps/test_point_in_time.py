@@ -1,6 +1,9 @@
 """The point-in-time join against a reference that looks at every row of the view."""
 
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -118,3 +121,10 @@ def test_rows_that_do_not_fit_the_view_are_refused(rows: pa.Table, message: str)
     index = point_in_time.index(_view([("a", START, 1.0)], casts.TEXT), _use())
     with pytest.raises(InvalidInputError, match=message):
         list(point_in_time.join([rows], [index], "time"))
+
+
+def test_the_memory_of_a_join_is_that_of_its_output() -> None:
+    program = Path(__file__).with_name("memory_of_join.py")
+    printed = subprocess.check_output([sys.executable, program, "1000000"], text=True)
+    peak, output = map(int, printed.split())
+    assert peak < 2 * output
