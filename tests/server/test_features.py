@@ -1,8 +1,11 @@
 """What a model has from feature views, a client may leave out of a row."""
 
+import copy
 from typing import Any
 
 import pytest
+
+from mlkit.store import datasets
 
 ROW = {"origin": "JFK", "km": 5.0}
 NOON = "2026-02-20T12:10:00+00:00"
@@ -129,3 +132,59 @@ def test_openapi_says_what_may_be_left_out_and_its_examples_work(featured: Any) 
     assert set(examples) == {"rows", "features left out"}
     for example in examples.values():
         assert featured.post("/predict/trips", example["value"]).status_code == 200
+
+
+def _refuse_weather(featured: Any) -> None:
+    """Let the model have been trained with a view that refuses."""
+    with featured.project.write() as s:
+        version = datasets.get_version(s, "trips_featured")
+        made = copy.deepcopy(version.transformation)
+        made["views"][0]["on_missing"] = "refuse"
+        version.transformation = made
+
+
+def test_a_view_that_refuses_names_row_entity_view_and_age(featured: Any) -> None:
+    _refuse_weather(featured)
+    featured.at(NOON)
+    featured.materialize()
+    featured.at("2026-02-20T15:30:00+00:00")
+    given = {**ROW, "temp": 1.0, "seen_at": None}
+    reply = featured.predict(given, ROW, {**ROW, "origin": "XXX"}, entity_ids=[3, 3, 3])
+    assert reply.status_code == 422
+    assert (
+        "row 1, column 'origin': feature view 'weather_at_origin' has no value for 'JFK' that is "
+        "younger than 3h: the newest is 3:30:00 old (and 1 more)"
+    ) in reply.json["detail"]
+    old, unknown = reply.json["problems"]
+    assert (old["row"], old["view"], old["entity"]) == (1, "weather_at_origin", "JFK")
+    assert (old["age_s"], unknown["row"], unknown["age_s"]) == (12600.0, 2, None)
+    counted = {line for line in _metrics(featured) if "weather_at_origin" in line}
+    assert {line.split('outcome="')[1].split('"')[0] for line in counted} == {
+        "given", "stale", "absent"
+    }  # fmt: skip
+    assert featured.logged() == []
+
+
+def test_a_model_whose_transformation_is_another_one_now_is_not_served(featured: Any) -> None:
+    featured.declare(
+        '@on_demand(inputs=["km", "temp", "at"])', '@on_demand(inputs=["km"], version=2)'
+    )
+    reply = featured.client.get("/readyz")
+    assert reply.status_code == 503
+    assert (
+        "'shape' is of version 2 and trips_featured@1 was made with version 1"
+        in (reply.json["problems"]["trips"])
+    )
+    featured.project.root.joinpath("features.py").unlink()
+    assert featured.predict(ROW, entity_ids=[3]).status_code == 503
+
+
+def test_a_request_that_is_repeated_is_looked_up_and_counted_once(featured: Any) -> None:
+    featured.at(NOON)
+    featured.materialize()
+    for _ in range(2):
+        reply = featured.predict(ROW, entity_ids=[3], request_id="order-1")
+        assert reply.status_code == 200
+    assert len(featured.logged()) == 1
+    (line,) = [line for line in _metrics(featured) if 'view="weather_at_origin"' in line]
+    assert line.endswith(" 1.0")
