@@ -1,4 +1,4 @@
-"""Write the rows that both tools get: ``rows.py FOLDER ROWS``."""
+"""Write the rows that both tools get: ``rows.py FOLDER ROWS EVENTS``."""
 
 import sys
 from pathlib import Path
@@ -12,7 +12,7 @@ DAYS = 30
 
 def main() -> None:
     """Write three views, the latest values of as many entities, and the rows to join to."""
-    folder, rows = Path(sys.argv[1]), int(sys.argv[2])
+    folder, rows, events = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     rng = np.random.default_rng(0)
     end = pd.Timestamp.now("UTC").floor("s") - pd.Timedelta("1h")
 
@@ -21,11 +21,13 @@ def main() -> None:
         return pd.Series(end - pd.to_timedelta(rng.integers(1, length, count), unit="us"))
 
     for name in VIEWS:
-        _frame(rng, rng.integers(0, rows // 5, rows), times(rows), name).to_parquet(
+        _frame(rng, rng.integers(0, rows // events, rows), times(rows), name).to_parquet(
             folder / f"{name}.parquet"
         )
     _frame(rng, rng.permutation(rows), times(rows), "latest").to_parquet(folder / "latest.parquet")
-    asked = pd.DataFrame({"id": rng.integers(0, rows // 5, rows), "event_timestamp": times(rows)})
+    asked = pd.DataFrame(
+        {"id": rng.integers(0, rows // events, rows), "event_timestamp": times(rows)}
+    )
     asked.to_parquet(folder / "asked.parquet")
 
 

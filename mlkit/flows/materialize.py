@@ -103,7 +103,7 @@ def _one(project: Project, declared: Declared, view: FeatureView) -> Materialize
     same_code = stored is not None and stored.digest == view_rows.digest(declared, view)
     if stored is not None and same_code and _is_up_to_date(stored, made_of, now):
         return _keep(project, stored, view, now)
-    rows = view_rows.compute(project, declared, view, made_of)
+    rows = _in_stored_order(view_rows.compute(project, declared, view, made_of), stored)
     from mlkit.steps import latest  # pyarrow, which a view that is up to date does without
 
     found = latest.latest(rows.table, _us(now), view.ttl_us)
@@ -113,6 +113,23 @@ def _one(project: Project, declared: Declared, view: FeatureView) -> Materialize
         stored = _replace(project, stored, _all(found), made)
         return _told(stored, written=stored.rows, pruned=0, full=True)
     return _update(project, stored, view, _Made(rows, found, now))
+
+
+def _in_stored_order(rows: ViewRows, stored: StoredView | None) -> ViewRows:
+    """Return the rows with the columns that are stored first, new ones behind them.
+
+    So a reader that does not know yet of a new column finds the others where they were.
+    """
+    known = [] if stored is None else [c for c in stored.columns if c in rows.use.columns]
+    order = list(dict.fromkeys([*known, *rows.use.columns]))
+    if order == list(rows.use.columns):
+        return rows
+    kinds = dict(zip(rows.use.columns, rows.use.types, strict=True))
+    use = msgspec.structs.replace(
+        rows.use, columns=tuple(order), types=tuple(kinds[name] for name in order)
+    )
+    entity, time, *_ = rows.table.column_names
+    return rows._replace(use=use, table=rows.table.select([entity, time, *order]))
 
 
 def _is_up_to_date(stored: StoredView, made_of: Source, now: datetime) -> bool:

@@ -116,7 +116,8 @@ class Online:
         if held.version is None:
             return dict.fromkeys(keys)
         rows = self._reader.values(held.version.id, [str(key) for key in keys])
-        stored = {entity: (event_us, _decode(data)) for entity, event_us, data in rows}
+        width = len(held.version.columns)  # a column that is newer than this is behind them
+        stored = {entity: (event_us, _decode(data)[:width]) for entity, event_us, data in rows}
         found = {key: stored.get(str(key)) for key in keys}
         cache = held.cache
         if self.cache_rows:

@@ -189,6 +189,20 @@ def test_columns_that_change_need_another_version(shop: Shop, online: Online) ->
     assert online.lookup(use, ["a"])[0].features == (1.0, "2026-01-05T11:00:00Z")
 
 
+def test_a_new_column_moves_no_other_one_for_a_reader_that_does_not_know_it_yet(
+    shop: Shop,
+) -> None:
+    shop.see(("a", -1, 1))
+    shop.materialize()
+    use = shop.use()
+    online = Online(shop.project, cache_rows=0, check_s=3600)
+    before = online.lookup(use, ["a"])
+    shop.declare(text=VIEW.replace("seen[[", "seen.assign(y=5)[[").replace('"x", ', '"y", "x", '))
+    shop.materialize()
+    assert online.lookup(use, ["a"]) == before
+    online.close()
+
+
 def test_a_key_of_another_type_is_refused(shop: Shop, online: Online) -> None:
     shop.see((5, -1, 1))
     shop.materialize()

@@ -29,8 +29,9 @@ def main() -> None:
     rng = np.random.default_rng(0)
     indexes = []
     for name in "abc":
-        table = pa.table({"key": rng.integers(0, 500, VIEW_ROWS), "at": _times(rng, VIEW_ROWS),
-                          f"{name}x": rng.random(VIEW_ROWS), f"{name}y": rng.random(VIEW_ROWS)})  # fmt: skip
+        table = pa.table({"key": rng.integers(0, 500, VIEW_ROWS), "at": _times(rng, VIEW_ROWS)})
+        for letter in "xy":
+            table = table.append_column(f"{name}{letter}", [rng.random(VIEW_ROWS)])
         use = ViewUse(name=name, version=1, dataset="d@1", columns=(f"{name}x", f"{name}y"),
                       types=("number", "number"), entity="key", key="integer")  # fmt: skip
         indexes.append(point_in_time.index(table, use))
@@ -39,7 +40,7 @@ def main() -> None:
     Path("/proc/self/clear_refs").write_text("5")
     before = _kilobytes("VmRSS")
     done = pa.concat_tables(point_in_time.join(point_in_time.sliced(base), indexes, "time"))
-    print((_kilobytes("VmHWM") - before) * 1024, done.nbytes)
+    sys.stdout.write(f"{(_kilobytes('VmHWM') - before) * 1024} {done.nbytes}\n")
 
 
 if __name__ == "__main__":
