@@ -410,6 +410,33 @@ class Alerts(_Section, frozen=True):
         zone(self.time_zone)
 
 
+class Features(_Section, frozen=True):
+    """Feature views in serving."""
+
+    check_s: Annotated[
+        Seconds,
+        Meta(description="how often a worker looks whether features have been materialised anew"),
+    ] = 0.25
+    max_missing: Annotated[
+        Share,
+        Meta(
+            description="an alert opens if the online store has no fresh value for more than this "
+            "share of a model's rows"
+        ),
+    ] = 0.1
+    window: Annotated[Duration, Meta(description="of the last requests, over which it counts")] = (
+        "15m"
+    )
+    min_rows: Annotated[Positive, Meta(description="fewest rows in it for such an alert")] = 100
+    late_after: Annotated[
+        Duration,
+        Meta(
+            description="an alert opens for a view that a champion needs and that was not "
+            "materialised for so long, or for its ttl if that is shorter"
+        ),
+    ] = "1d"
+
+
 class Backup(_Section, frozen=True):
     """``mlkit backup`` and the backup job."""
 
@@ -487,6 +514,7 @@ class Settings(_Section, frozen=True):
     retrain: Retrain = Retrain()
     jobs: Jobs = Jobs()
     alerts: Alerts = Alerts()
+    features: Features = Features()
     backup: Backup = Backup()
     datasets: dict[str, DatasetSettings] = {}
     models: dict[str, ModelSettings] = {}

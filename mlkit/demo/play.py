@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from mlkit.demo import flights, page, report, traffic, upkeep
+from mlkit.demo import flights, page, report, traffic, upkeep, weather
 from mlkit.demo.client import Client
 from mlkit.demo.served import serving
 from mlkit.demo.stage import (
@@ -67,7 +67,8 @@ def play(root: Path, *, rows: int | None, seed: int, voice: Voice) -> Story:
     upkeep.warm_up()
     with upkeep.quiet_alerts(), built(root.resolve()) as stage:
         voice.now("training v1 on January", 0.0)
-        january = flights.shifted(flights.of_month(year, 1), stage.shift)
+        january = flights.shifted(flights.of_month(year.flights, 1), stage.shift)
+        weather.publish(stage, 1, year.weather)
         frozen = learn(stage, january)
         voice.say(f"January: v1 learned from {len(january):,} flights")
         voice.now("starting the server", 0.0)
@@ -80,7 +81,9 @@ def play(root: Path, *, rows: int | None, seed: int, voice: Voice) -> Story:
             cast = _Cast(asker, background, frozen)
             months = []
             for month in MONTHS:
-                table = flights.sample(flights.of_month(year, month), rows, seed=(seed, month))
+                weather.publish(stage, month, year.weather)
+                whole = flights.of_month(year.flights, month)
+                table = flights.sample(whole, rows, seed=(seed, month))
                 table = flights.shifted(table, stage.shift)
                 months.append(_play_month(stage, cast, table, month, voice))
             _look_back(stage, voice)
@@ -95,7 +98,11 @@ def _play_month(stage: Stage, cast: _Cast, table: pa.Table, month: int, voice: V
 
     def fly(part: pa.Table) -> np.ndarray:
         return traffic.fly(
-            stage.clock, cast.traffic, part, lambda share: tell("flights", 0.6 * share)
+            stage.clock,
+            cast.traffic,
+            part,
+            measure=lambda: weather.refresh(stage),
+            progress=lambda share: tell("flights", 0.6 * share),
         )
 
     judged = stage.upkeep_at(month)
@@ -103,6 +110,7 @@ def _play_month(stage: Stage, cast: _Cast, table: pa.Table, month: int, voice: V
     live = fly(before)
     tell("jobs", 0.6)
     done = _keep_up(stage, cast, before, judged)
+    table = weather.joined(stage, table)
     result = _measure(cast.frozen, table, np.concatenate([live, fly(later)]), month, done)
     voice.say(report.line(result))
     return result
@@ -110,7 +118,7 @@ def _play_month(stage: Stage, cast: _Cast, table: pa.Table, month: int, voice: V
 
 def _keep_up(stage: Stage, cast: _Cast, asked: pa.Table, after: datetime) -> Upkeep:
     """Run the jobs of a month and remember how fast a promotion was."""
-    rows = asked.select(flights.FEATURES).slice(0, _MEANWHILE_ROWS).to_pylist()
+    rows = asked.select(flights.KNOWN).slice(0, _MEANWHILE_ROWS).to_pylist()
     done = upkeep.run_jobs(stage, cast.traffic, background=cast.background, rows=rows, after=after)
     cast.traffic.close()  # a server may end a connection that was quiet for long
     if done.taken_up_s is not None:

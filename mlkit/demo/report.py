@@ -15,6 +15,7 @@ COMMANDS = (
     ("model history flights", "who promoted which version, when and why"),
     ("report flights", "the same on one page"),
     ("drift check flights", "what has moved since, now"),
+    ("features test", "whether the weather that was served is what was learned from"),
     ("alert list --all", "what the monitors said"),
     ("serve", "the champion over HTTP"),
 )

@@ -13,16 +13,33 @@ import pyarrow.csv
 from mlkit.demo import flights
 from mlkit.demo.clock import Clock, shift_to
 from mlkit.errors import ConflictError, MlkitError
-from mlkit.flows import deploy, ingest, setup, train
+from mlkit.flows import deploy, features, ingest, joining, setup, train
 from mlkit.flows.deploy import Loaded
+from mlkit.flows.joining import Recipe
 from mlkit.project import SETTINGS_FILE, Project, open_project
 
 MODEL = "flights"
+DATASET, JOINED = "flights", "flights_with_weather"
 LAST_MONTH, LAST_WEEK = 12, timedelta(days=7)
 JANUARY = "january.csv"
+_FEATURES = '''"""The weather where a flight leaves: joined in training, looked up in serving."""
+
+from mlkit.features import feature_view
+
+
+@feature_view(source="weather", entity="origin", time="scheduled", ttl="3h", owner="demo")
+def weather_at_origin(weather):
+    """The newest weather at the airport, of the last three hours."""
+    return weather
+'''
 _OTHER = "name another folder: mlkit demo --dir DIR"
 _SETTINGS = f"""
-# Written by `mlkit demo`: every month is judged, and learned from, alone. Drift, the shortest,
+# Written by `mlkit demo`: what is learned from are flights and the weather as they were to leave.
+[datasets.{JOINED}]
+base = "{DATASET}"
+views = ["weather_at_origin"]
+
+# Every month is judged, and learned from, alone. Drift, the shortest,
 # leaves out the night of the last promotion with its requests that are no flights of that day.
 [models.{MODEL}]
 drift_window = "23d"
@@ -64,11 +81,13 @@ def built(root: Path) -> Iterator[Stage]:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("MLKIT_")}
     _make_folder(root)
     (root / SETTINGS_FILE).write_text(setup.settings_text() + _SETTINGS)
+    (root / features.FILE).write_text(_FEATURES)
     setup.make(root, environment=environment)
     with closing(open_project(root, environment=environment)) as made:
         now, clock = made.now(), Clock(made.state_dir / "clock")
     clock.set(now)
     environment["MLKIT_CLOCK"] = str(clock.file)
+    environment["MLKIT_FEATURES_CHECK_S"] = "0"  # a day is played in a blink
     try:
         with closing(open_project(root, environment=environment)) as project:
             yield Stage(project, clock, shift_to(now), environment)
@@ -91,13 +110,14 @@ def _make_folder(root: Path) -> None:
 
 
 def learn(stage: Stage, january: pa.Table) -> Loaded:
-    """Add January as a dataset version, train and promote v1 on it; return v1, ready to predict."""
+    """Join January with its weather, train and promote v1 on it; return v1, ready to predict."""
     project = stage.project
     stage.clock.set(stage.month_start(2))
     file = project.root / JANUARY
     pyarrow.csv.write_csv(january, file)
-    ingest.add(project, MODEL, file, target=flights.TARGET, time=flights.TIME)
-    trained = train.train(project, MODEL, MODEL, promote=True, reason="the first version")
+    ingest.add(project, DATASET, file, target=flights.TARGET, time=flights.TIME)
+    joining.join(project, JOINED, Recipe(DATASET, ("weather_at_origin",)))
+    trained = train.train(project, MODEL, JOINED, promote=True, reason="the first version")
     if not trained.promoted:
         raise MlkitError(f"the gate refused the model of January: {trained.verdict.reason}")
     return deploy.load_version(project, deploy.find_version(project, MODEL))

@@ -13,6 +13,7 @@ from mlkit.demo.client import Client
 from mlkit.demo.clock import Clock
 
 _BATCH_ROWS = 25
+_BATCHES = 4  # a day at least: the weather changes
 
 
 class Departure(NamedTuple):
@@ -25,20 +26,28 @@ class Departure(NamedTuple):
 
 
 def fly(
-    clock: Clock, client: Client, month: pa.Table, progress: Callable[[float], None]
+    clock: Clock,
+    client: Client,
+    month: pa.Table,
+    *,
+    measure: Callable[[], None],
+    progress: Callable[[float], None],
 ) -> np.ndarray:
     """Return the live answer to every flight, NaN where the request failed.
 
-    The clock moves with the departures; at midnight the server is told how long the flights of
+    The clock moves with the departures, and ``measure`` is called to bring the features of that
+    time before they are asked about; at midnight the server is told how long the flights of
     the day really took. ``progress`` is given the share of the month that is over.
     """
     answers = np.full(len(month), np.nan)
     for _, day in groupby(departures(month), key=lambda departure: departure.at.date()):
         today = list(day)
         landed: dict[str, float] = {}
-        for start in range(0, len(today), _BATCH_ROWS):
-            batch = today[start : start + _BATCH_ROWS]
+        size = min(_BATCH_ROWS, -(-len(today) // _BATCHES))
+        for start in range(0, len(today), size):
+            batch = today[start : start + size]
             clock.set(batch[-1].at)
+            measure()
             landed |= _ask(client, batch, answers)
         clock.set(_midnight_after(today[-1].at))
         client.observe(landed)
@@ -51,7 +60,7 @@ def departures(month: pa.Table) -> list[Departure]:
     columns = (
         range(len(month)),
         month[flights.TIME].to_pylist(),
-        month.select(flights.FEATURES).to_pylist(),
+        month.select(flights.KNOWN).to_pylist(),
         month[flights.TARGET].to_pylist(),
     )
     return [Departure(*values) for values in zip(*columns, strict=True)]

@@ -10,6 +10,7 @@ from multiprocessing.forkserver import ensure_running
 from typing import Any, NamedTuple
 
 from mlkit import runner, supervisor, timetable
+from mlkit.demo import weather
 from mlkit.demo.client import Client, asking
 from mlkit.demo.stage import MODEL, Stage
 from mlkit.demo.story import Action, Drift, Raised, name_drift
@@ -108,6 +109,7 @@ def _run(stage: Stage, name: str, after: datetime) -> str:
     job = timetable.find(timetable.load(project), name)
     due = job.next_after(after)
     stage.clock.set(due)
+    weather.refresh(stage)
     result = runner.run_one(project, job, due)
     if result.status != "ok":
         raise MlkitError(f"the job {name} {result.status}: {result.summary}; see {result.output}")

@@ -32,6 +32,7 @@ ROW_CHECKS: dict[str, Check] = {
     "models": doctor_files.models,
     "libraries": doctor_files.libraries,
     "data": doctor_files.data,
+    "features": doctor_rows.features,
     "leftovers": doctor_files.unneeded,
     "backups": doctor_files.backups,
 }

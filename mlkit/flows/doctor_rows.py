@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
 
-from mlkit.flows import backup
+from mlkit.flows import backup, freshness
 from mlkit.flows.findings import Finding, fail, ok, warn
 from mlkit.project import Project, refuse_missing_database
 from mlkit.store import audit, outbox, processes, runs, schema
@@ -126,6 +126,16 @@ def alerts(project: Project) -> Iterator[Finding]:
         )
     if not stuck and not unsent:
         yield ok("no message is stuck")
+
+
+def features(project: Project) -> Iterator[Finding]:
+    """Find feature views that champions need and that the online store does not have, or old."""
+    found = freshness.troubles(project)
+    for trouble in found:
+        yield warn(trouble.text, f"mlkit features materialize {trouble.view}")
+    if not found:
+        count = freshness.needed(project)
+        yield ok(f"{count} feature views that champions need are fresh" if count else "none needed")
 
 
 def _is_overdue(delivery: AlertDelivery, now: datetime) -> bool:

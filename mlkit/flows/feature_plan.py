@@ -39,22 +39,29 @@ class FeaturePlan:
 def of(version: DatasetVersion) -> FeaturePlan | None:
     """Return the plan of a dataset version, None if it has nothing from feature views.
 
-    A version of logged rows has the plan of the join before it: ``model_version.dataset_version``
-    is what to ask with, in a session that is open.
+    A version of logged rows has the plan of the join that it descends from, whatever was joined
+    since: its rows were served by that. ``model_version.dataset_version`` is what to ask with, in a
+    session that is open.
     """
-    joins = [
-        v for v in version.dataset.versions
-        if v.number <= version.number and v.transformation.get("kind") == "join"
-    ]  # fmt: skip
-    if not joins:
+    join = _join_of(version)
+    if join is None:
         return None
-    made = joins[-1].transformation
+    made = join.transformation
     return FeaturePlan(
-        dataset=joins[-1].reference,
+        dataset=join.reference,
         views=tuple(msgspec.convert(view, ViewUse) for view in made["views"]),
         on_demand=tuple(msgspec.convert(entry, OnDemandUse) for entry in made["on_demand"]),
         entity=version.dataset.entity_column,
     )
+
+
+def _join_of(version: DatasetVersion) -> DatasetVersion | None:
+    """Return the version itself if it is a join, or the nearest ancestor of its dataset that is."""
+    earlier = {v.reference: v for v in version.dataset.versions if v.number < version.number}
+    if version.transformation.get("kind") == "join":
+        return version
+    parents = (earlier[name] for name in version.parents if name in earlier)
+    return next(filter(None, map(_join_of, parents)), None)
 
 
 def transformations(project: Project, plan: FeaturePlan) -> list[OnDemand]:

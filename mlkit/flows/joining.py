@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from mlkit.errors import ConflictError, InvalidInputError
-from mlkit.flows import features, ingest, on_demand, versioning, view_rows
+from mlkit.flows import features, ingest, joined_rules, on_demand, versioning, view_rows
 from mlkit.flows.acceptance import Roles
 from mlkit.flows.features import Declared
 from mlkit.flows.versioning import Added, Origin
@@ -83,7 +83,9 @@ def join(project: Project, name: str, made_of: Recipe, *, progress: Report | Non
     table, added = _joined(project, base, rows, transformations)
     origin = _origin(base, rows, transformations, added, declared)
     say("checking")
-    return ingest.add_table(project, name, table, origin=origin, roles=base.roles)
+    uses = [view.use for view in rows]
+    with joined_rules.suggested(project, name, table, base.roles, uses):
+        return ingest.add_table(project, name, table, origin=origin, roles=base.roles)
 
 
 def again(project: Project, version: DatasetVersion) -> "pa.Table":

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlkit.errors import ConflictError, InvalidInputError
-from mlkit.flows import deploy, ingest
+from mlkit.flows import deploy, ingest, request_features
 from mlkit.project import Project
 from mlkit.settings import duration
 from mlkit.steps import (
@@ -111,6 +111,7 @@ def gather(project: Project, wanted: Order) -> Material:
     task = target.infer_task(table.column(name), wanted.task)
     target.check(table.column(name), task, name)
     schema = _schema(table, name, task, wanted)
+    schema = request_features.with_gaps(project, wanted.dataset, schema)
     columns = encode.columns_of_table(schema, table)
     rows = Rows(
         encode.matrix(schema, columns),

@@ -294,6 +294,10 @@ def _oldest_us(view: FeatureView, now: datetime) -> int | None:
 def _forget(project: Project, declared: Declared) -> None:
     """Let go of versions that are not declared any more and that no dataset version was made of."""
     declares = {(view.name, view.version) for view in declared.views.values()}
+    with project.read() as s:
+        known = {(stored.name, stored.version) for stored in features.list_views(s)}
+    if known <= declares:
+        return
     with project.write() as s:
         made = s.scalars(select(DatasetVersion.transformation)).all()
         used = {(v["name"], v["version"]) for t in made for v in t.get("views", ())}
@@ -306,13 +310,15 @@ def _tidy(project: Project) -> None:
     """Delete the sets that are nobody's values, little by little, and views that have none."""
     with project.read() as s:
         sets = features.leftovers(s)
+        unused = any(stored.set_id is None for stored in features.list_views(s))
     for set_id in sets:
         gone = False
         while not gone:
             with project.write() as s:
                 gone = features.drop_some(s, set_id, _BATCH)
-    with project.write() as s:
-        features.forget_empty(s)
+    if sets or unused:
+        with project.write() as s:
+            features.forget_empty(s)
 
 
 def _told(stored: StoredView, *, written: int, pruned: int, full: bool) -> Materialized:

@@ -13,6 +13,8 @@ _STEPS: Final[Mapping[str, Callable[[str], tuple[str, ...]]]] = {
     "requests": lambda model: (f"mlkit log show {model}", "mlkit doctor"),
     "actuals": lambda model: (f"mlkit log show {model}", f"mlkit perf check {model}"),
     "serving": lambda model: ("mlkit doctor", f"mlkit model rollback {model}"),
+    "features": lambda model: (f"mlkit log show {model}", "mlkit features list"),
+    "freshness": lambda view: (f"mlkit features materialize {view}", "mlkit features list"),
     "job": lambda job: (f"mlkit job history {job}", f"mlkit job run {job}"),
     "clock": lambda _: ("mlkit doctor", "mlkit job run --missed"),
 }

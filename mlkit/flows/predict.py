@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -12,10 +12,13 @@ import pyarrow.csv as pcsv
 import pyarrow.parquet as pq
 
 from mlkit.errors import ConflictError, InvalidInputError
-from mlkit.flows import deploy
+from mlkit.flows import deploy, request_features
 from mlkit.flows.deploy import Loaded
+from mlkit.flows.online import Online
+from mlkit.flows.request_features import RequestFeatures
 from mlkit.project import Project
 from mlkit.steps import encode, frames, parquet_rows, threads
+from mlkit.steps.columns import InputSchema
 from mlkit.store.blobs import sync
 
 CHUNK_ROWS = 20_000
@@ -54,14 +57,21 @@ def predict(
 ) -> Predicted:
     """Write the columns of ``file`` and the predictions to ``output``, as CSV to stdout if None.
 
-    The champion answers, or ``version``. The output appears complete or not at all. Raises
-    InvalidInputError that names the row and column that does not fit the model.
+    The champion answers, or ``version``. Columns of feature views may be missing: they are looked
+    up as the server does. The output appears complete or not at all. Raises InvalidInputError that
+    names the row and column that does not fit the model.
     """
-    loaded = deploy.load_version(project, deploy.find_version(project, model, version))
+    found = deploy.find_version(project, model, version)
+    loaded = deploy.load_version(project, found)
     rows = 0
-    with _opened(output, file) as stream, threads.fit_for(CHUNK_ROWS):
+    with (
+        _opened(output, file) as stream,
+        threads.fit_for(CHUNK_ROWS),
+        closing(Online(project)) as online,
+    ):
+        features = request_features.of(project, online, found)
         writer: _Writer | None = None
-        for table in _answered(loaded, file):
+        for table in _answered(project, loaded, features, file):
             if writer is None:
                 writer = _writer(output, stream, table.schema)
             writer.write_table(table)
@@ -75,21 +85,27 @@ def predict(
     )
 
 
-def _answered(loaded: Loaded, file: Path) -> Iterator[pa.Table]:
-    first_row = 1
-    for table in frames.open_batches(file, _types(loaded, file), CHUNK_ROWS):
-        columns = encode.columns_of_table(loaded.schema, table, first_row=first_row)
+def _answered(
+    project: Project, loaded: Loaded, features: RequestFeatures | None, file: Path
+) -> Iterator[pa.Table]:
+    first_row, now = 1, project.now()
+    known = loaded.schema if features is None else features.takes
+    for table in frames.open_batches(file, _types(known, file), CHUNK_ROWS):
+        if features is None:
+            columns = encode.columns_of_table(loaded.schema, table, first_row=first_row)
+        else:
+            columns = features.columns_of_table(table, now, first_row=first_row)
         yield _with_answers(loaded, table, columns)
         first_row += len(table)
 
 
-def _types(loaded: Loaded, file: Path) -> dict[str, pa.DataType]:
+def _types(schema: InputSchema, file: Path) -> dict[str, pa.DataType]:
     """Return how the columns of ``file`` are to be read.
 
     In CSV all is text, so the model says what it stands for. Parquet has types, and a text that
     looks like a number is as wrong there as it is in JSON.
     """
-    types = encode.arrow_types(loaded.schema)
+    types = encode.arrow_types(schema)
     if not parquet_rows.is_parquet(file):
         return types
     return {name: kind for name, kind in types.items() if pa.types.is_timestamp(kind)}

@@ -1,11 +1,11 @@
-"""What time brings about: escalations, the ends of snoozes, messages whose time has come.
+"""What time brings about: features that grew old, escalations, messages whose time has come.
 
 The job ``alerts`` calls this every few minutes.
 """
 
 from datetime import datetime
 
-from mlkit.flows import alert_policy, outbox, sinks
+from mlkit.flows import alert_policy, freshness, outbox, sinks
 from mlkit.project import Project
 from mlkit.store import alerts
 from mlkit.store import outbox as letters
@@ -14,6 +14,7 @@ from mlkit.store import outbox as letters
 def tend(project: Project) -> str:
     """Do what is due and return one line about it."""
     now = project.now()
+    late = freshness.watch(project)
     woken, escalated = _wake(project, now), _escalate(project, now)
     with project.read() as s:
         unset = set(letters.sinks_waiting(s)) - set(sinks.configured(project.settings.alerts))
@@ -26,6 +27,7 @@ def tend(project: Project) -> str:
         (delivered.failed, "messages not delivered yet (see: mlkit alert list)"),
         (escalated, "alerts escalated"),
         (woken, "snoozes ended"),
+        (late, "feature views in trouble"),
     )
     said = [f"{count} {what}" for count, what in done if count] + _beat(project)
     return ", ".join(said) or "nothing to tell"

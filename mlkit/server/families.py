@@ -19,6 +19,7 @@ from prometheus_client.core import (
 
 from mlkit import __version__
 from mlkit.flows.gauges import Gauges
+from mlkit.flows.looked_up import OUTCOMES
 from mlkit.server import meter
 from mlkit.server.slots import Key, Snapshot
 
@@ -78,6 +79,22 @@ def traffic(snapshots: Collection[Snapshot]) -> Iterator[Metric]:
     dropped = sum(cells[meter.DROPPED] for cells in _sum(snapshots, meter.WORKER).values())
     yield CounterMetricFamily(
         "mlkit_log_dropped_total", "Predictions answered but not logged.", value=dropped
+    )
+
+
+def features(snapshots: Collection[Snapshot]) -> Iterator[Metric]:
+    """Yield what feature views had for the rows of requests."""
+    summed = _sum(snapshots, meter.LOOKED_UP)
+    yield _counters(
+        "mlkit_feature_rows_total",
+        "Rows by what the feature view had for them; given: the client sent its columns.",
+        ("model", "view", "outcome"),
+        (
+            ((*key, outcome), count)
+            for key, cells in summed.items()
+            for outcome, count in zip(OUTCOMES, cells, strict=False)
+            if count
+        ),
     )
 
 

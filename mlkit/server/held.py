@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 
 from mlkit.flows.deploy import Loaded
+from mlkit.flows.request_features import RequestFeatures
 from mlkit.server.batching import Ask, Batcher
 from mlkit.steps.answers import Label, Predictions
 from mlkit.steps.columns import InputSchema
@@ -33,14 +34,17 @@ class Held:
         size_bytes: int,
         sha256: str,
         guard: Guard | None = None,
+        features: RequestFeatures | None = None,
     ) -> None:
+        """``guard`` looks at rows, ``features`` fill what clients may leave out of them."""
         self.loaded = loaded
         self.guard = guard
+        self.features = features
         self.load_s = load_s
         self.size_bytes = size_bytes
         self.sha256 = sha256
         self.schema = loaded.schema
-        self.reader = Reader(loaded.schema)
+        self.reader = features.reader if features else Reader(loaded.schema)
         self.classes = classes_of(loaded.schema)
         predictor = loaded.predictor
         self._few: Ask = predictor.predict

@@ -8,7 +8,8 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 
 from mlkit.errors import BusyError, MlkitError, NotFoundError, unknown
-from mlkit.flows import alerting, deploy
+from mlkit.flows import alerting, deploy, request_features
+from mlkit.flows.online import Online
 from mlkit.project import Project
 from mlkit.server import rule_guard
 from mlkit.server.held import Held
@@ -24,8 +25,9 @@ log = logging.getLogger("mlkit.server")
 class Holder:
     """Keep the champion of each model ready; ``refresh`` is called by one thread only."""
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: Project, online: Online | None = None) -> None:
         self._project = project
+        self._online = online or Online(project)
         self._settings = project.settings.server
         self._budget_bytes = self._settings.memory_mb * 1_000_000
         self._lazy = self._settings.lazy or self._budget_bytes > 0
@@ -155,7 +157,7 @@ class Holder:
         future = self._pending.pop(version.id, None)
         if future is None:
             future = Future()
-            arguments = (future, self._project, version)
+            arguments = (future, self._project, self._online, version)
             threading.Thread(target=_load_into, args=arguments, daemon=True).start()
         try:
             return future.result(self._settings.load_s)
@@ -217,7 +219,9 @@ class Holder:
             log.exception("the alert about model %s was not resolved", model)
 
 
-def _load_into(future: "Future[Held]", project: Project, version: ModelVersion) -> None:
+def _load_into(
+    future: "Future[Held]", project: Project, online: Online, version: ModelVersion
+) -> None:
     started = time.perf_counter()
     try:
         size = project.artifacts.path(version.artifact_sha256).stat().st_size
@@ -229,6 +233,7 @@ def _load_into(future: "Future[Held]", project: Project, version: ModelVersion) 
                 size_bytes=size,
                 sha256=version.artifact_sha256,
                 guard=rule_guard.make(loaded) if project.settings.server.guard != "off" else None,
+                features=request_features.of(project, online, version),
             )
         )
     except BaseException as error:  # noqa: BLE001  # raised again in the thread that waits

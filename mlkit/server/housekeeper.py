@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 from mlkit.flows import log_import
 from mlkit.project import Project
@@ -33,13 +34,13 @@ log = logging.getLogger("mlkit.server")
 class Housekeeper:
     """Import journals as the workers hand them on, in a process of its own."""
 
-    def __init__(self, project: Project, announced: Callable[[], bool]) -> None:
+    def __init__(self, project: Project, metrics_dir: Path, announced: Callable[[], bool]) -> None:
         """``announced`` is called again and again until it has said that the server answers."""
         context = get_context("fork")
         theirs, self._ours = context.Pipe(duplex=False)
         self._process = context.Process(
             target=_run,
-            args=(project, announced, theirs, self._ours),
+            args=(project, metrics_dir, announced, theirs, self._ours),
         )
 
     def start(self) -> None:
@@ -53,7 +54,11 @@ class Housekeeper:
 
 
 def _run(
-    project: Project, announced: Callable[[], bool], wish: Connection, other_end: Connection
+    project: Project,
+    metrics_dir: Path,
+    announced: Callable[[], bool],
+    wish: Connection,
+    other_end: Connection,
 ) -> None:
     """Import until the main process closes its end of the pipe, or dies."""
     other_end.close()
@@ -63,7 +68,7 @@ def _run(
         signal.signal(number, signal.SIG_IGN)
     with suppress(OSError):  # a container may forbid it
         os.nice(_NICE)
-    lookout = Lookout(project)
+    lookout = Lookout(project, metrics_dir)
     lookout.start()
     trouble, said = "", False
     while not wish.poll(_LOOK_S if said else _START_S):

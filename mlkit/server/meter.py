@@ -2,9 +2,11 @@
 
 import threading
 from bisect import bisect_left
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from mlkit.flows.looked_up import OUTCOMES
 from mlkit.server.slots import Key, Slot
 
 BOUNDS_S: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
@@ -17,6 +19,7 @@ IN_FLIGHT, DROPPED = 0, 1
 ANSWERED: Final = "answered"
 INVALID: Final = "invalid"
 RULES: Final = "rules"
+LOOKED_UP: Final = "feature"
 
 
 class Meter:
@@ -71,6 +74,14 @@ class Meter:
         with self._lock:
             place = self.slot.place((RULES, model, columns))
             self._cells[self._other_rules if place is None else place] += rows
+
+    def looked_up(self, model: str, view: str, counts: Mapping[str, int]) -> None:
+        """Count rows by what feature ``view`` had for them, an outcome to each cell."""
+        with self._lock:
+            place = self.slot.place((LOOKED_UP, model, view))
+            if place is not None:
+                for at, outcome in enumerate(OUTCOMES):
+                    self._cells[place + at] += counts.get(outcome, 0)
 
     def dropped(self, rows: int) -> None:
         """Count predictions that were answered and could not be logged."""

@@ -44,6 +44,7 @@ class Metrics:
     def _families(self, served: Iterable[Served], generation: int) -> Iterator[Metric]:
         snapshots = self._snapshots()
         yield from families.traffic(snapshots)
+        yield from families.features(snapshots)
         yield from families.workers(snapshots)
         yield from families.models(served, generation)
         found = self._project_gauges()

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from mlkit.flows.request_features import Wanted
 from mlkit.server import openapi_models as models
 from mlkit.server import openapi_v2
 from mlkit.server.held import classes_of
@@ -38,8 +39,11 @@ _ABOUT = (
 )
 
 
-def describe(version: ModelVersion) -> Described:
-    """Return what the document says of a model that ``version`` answers for."""
+def describe(version: ModelVersion, wanted: Wanted | None = None) -> Described:
+    """Return what the document says of a model that ``version`` answers for.
+
+    ``wanted`` is what it has from feature views.
+    """
     schema = msgspec.convert(version.input_schema, InputSchema)
     return Described(
         name=version.model.name,
@@ -47,6 +51,8 @@ def describe(version: ModelVersion) -> Described:
         schema=schema,
         labels=classes_of(schema).labels,
         example=models.example(schema, version.golden),
+        sources=wanted.sources if wanted else {},
+        keys=wanted.keys if wanted else (),
     )
 
 

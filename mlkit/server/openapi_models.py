@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
@@ -36,13 +37,24 @@ _SAMPLES: Final[Mapping[Kind, object]] = {
 
 
 class Described(msgspec.Struct, frozen=True, kw_only=True):
-    """A model that is served; ``labels`` are its classes as JSON keys, ``example`` is one row."""
+    """A model that is served; ``labels`` are its classes as JSON keys, ``example`` is one row.
+
+    ``sources`` are the columns that a row may lack, each with where it then comes from, and
+    ``keys`` the columns by which that is found and that are no inputs of the model.
+    """
 
     name: str
     version: int
     schema: InputSchema
     labels: tuple[str, ...]
     example: dict[str, Any]
+    sources: Mapping[str, str] = MappingProxyType({})
+    keys: tuple[Column, ...] = ()
+
+    @property
+    def required(self) -> list[str]:
+        """The columns that every row must have."""
+        return [name for name in self.schema.names if name not in self.sources]
 
 
 def example(schema: InputSchema, golden: Mapping[str, Any]) -> dict[str, Any]:
@@ -65,23 +77,31 @@ def schemas(model: Described, max_rows: int) -> Doc:
         else _value(model.schema),
     }
     found = {
-        "Row": _row(model.schema),
+        "Row": _row(model),
         "List": _list(model.schema),
         "Request": _request(rows),
         "Answer": _answer(model),
         "Predictions": strict({"predictions": plain}),
         "Instances": _instances(model.schema, {"anyOf": [rows, lists]}),
-        "MlflowRequest": _mlflow(model.schema, rows, lists, max_rows),
+        "MlflowRequest": _mlflow(model, rows, lists, max_rows),
     }
     return {f"{model.name}.{name}": schema for name, schema in found.items()}
 
 
 def native_examples(model: Described) -> Doc:
     """Return bodies of ``/predict/<model>``."""
-    return {
-        "rows": {"rows": [model.example]},
-        "entities": {"rows": [model.example], "entity_ids": ["customer-1"]},
-    }
+    found: Doc = {"rows": {"rows": [model.example]}}
+    if not model.keys:
+        found["entities"] = {"rows": [model.example], "entity_ids": ["customer-1"]}
+    if model.sources:
+        found["features left out"] = {"rows": [_short_example(model)]}
+    return found
+
+
+def _short_example(model: Described) -> dict[str, Any]:
+    """Return a row without what comes from feature views, but with whom it is about."""
+    own = {name: model.example[name] for name in model.required}
+    return own | {column.name: _sample(column) for column in model.keys}
 
 
 def mlflow_examples(model: Described) -> Doc:
@@ -142,13 +162,24 @@ def _sample(column: Column) -> object:
     return _SAMPLES[column.kind]
 
 
-def _row(schema: InputSchema) -> Doc:
+def _row(model: Described) -> Doc:
+    short = "Columns of feature views may be left out" if model.sources else ""
     return {
         "type": "object",
-        "description": "Every column must be there; others are ignored.",
-        "properties": {column.name: _column(column) for column in schema.columns},
-        "required": list(schema.names),
+        "description": f"{short or 'Every column must be there'}; others are ignored.",
+        "properties": _columns(model),
+        "required": model.required,
     }
+
+
+def _columns(model: Described) -> Doc:
+    found = {column.name: _column(column) for column in (*model.schema.columns, *model.keys)}
+    for name, source in model.sources.items():
+        said = found[name].get("description", "")
+        found[name]["description"] = f"May be left out: then from {source}. {said}".strip()
+    for column in model.keys:
+        found[column.name]["description"] = "Whom the row is about: feature views look it up."
+    return found
 
 
 def _list(schema: InputSchema) -> Doc:
@@ -232,29 +263,24 @@ def _instances(schema: InputSchema, rows: Doc) -> Doc:
     return strict({"instances": rows, "parameters": _params(schema)}, required=["instances"])
 
 
-def _mlflow(schema: InputSchema, rows: Doc, lists: Doc, max_rows: int) -> Doc:
+def _mlflow(model: Described, rows: Doc, lists: Doc, max_rows: int) -> Doc:
     split = strict(
         {
-            "columns": {"const": list(schema.names), "description": "In any order."},
-            "data": lists,
+            "columns": _split_columns(model),
+            "data": {"type": "array", "items": {"type": "array"}} if model.sources else lists,
             "index": {"type": ["array", "null"], "description": "Ignored."},
         },
         required=["columns", "data"],
     )
     columns = {
-        column.name: {
-            "type": "array",
-            "items": _column(column),
-            "minItems": 1,
-            "maxItems": max_rows,
-        }
-        for column in schema.columns
+        name: {"type": "array", "items": column, "minItems": 1, "maxItems": max_rows}
+        for name, column in _columns(model).items()
     }
     by_column = {
         "type": "object",
         "description": "A list for each column, all of one length.",
         "properties": columns,
-        "required": list(schema.names),
+        "required": model.required,
     }
     forms: dict[str, Doc] = {
         "dataframe_split": split,
@@ -262,12 +288,19 @@ def _mlflow(schema: InputSchema, rows: Doc, lists: Doc, max_rows: int) -> Doc:
         "instances": {"anyOf": [rows, lists]},
         "inputs": {"anyOf": [by_column, lists]},
     }
-    params = _params(schema)
+    params = _params(model.schema)
     return {
         "oneOf": [
             strict({name: form, "params": params}, required=[name]) for name, form in forms.items()
         ]
     }
+
+
+def _split_columns(model: Described) -> Doc:
+    if not model.sources:
+        return {"const": list(model.schema.names), "description": "In any order."}
+    known = [*model.schema.names, *(column.name for column in model.keys)]
+    return {"type": "array", "items": {"enum": known}, "uniqueItems": True}
 
 
 def _params(schema: InputSchema) -> Doc:

@@ -7,14 +7,16 @@ import logging
 from collections import Counter
 from typing import Final
 
+import numpy as np
+
 from mlkit.errors import InvalidInputError, MlkitError
 from mlkit.flows.deploy import Loaded
 from mlkit.project import Project
 from mlkit.server.held import Held
 from mlkit.server.meter import Meter
-from mlkit.server.query import Query
 from mlkit.steps import rules
 from mlkit.steps.guard import Broken, Guard
+from mlkit.steps.rows import Rows
 
 _SHOWN: Final = 100
 
@@ -36,22 +38,22 @@ def make(loaded: Loaded) -> Guard | None:
 
 
 class RuleGuard:
-    """Look at the rows of every query."""
+    """Look at the rows of every query, as the model sees them."""
 
     def __init__(self, project: Project, meter: Meter) -> None:
         self._refuses = project.settings.server.guard == "refuse"
         self._meter = meter
 
-    def look(self, held: Held, query: Query) -> None:
+    def look(self, held: Held, rows: Rows | np.ndarray) -> None:
         """Count rows that break rules; raises InvalidInputError if they are to be refused."""
         if held.guard is None:
             return
-        found = held.guard.find(query.rows)
+        found = held.guard.find(rows)
         if not found:
             return
         model = held.loaded.model
-        for columns, rows in Counter(broken.test.columns for broken in found).items():
-            self._meter.rules_broken(model, ", ".join(columns), rows)
+        for columns, count in Counter(broken.test.columns for broken in found).items():
+            self._meter.rules_broken(model, ", ".join(columns), count)
         hard = [broken for broken in found if broken.test.level == "error"]
         if hard and self._refuses:
             raise _refusal(hard)

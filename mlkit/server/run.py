@@ -61,7 +61,7 @@ def serve(
         metrics_dir = project.state_dir / "metrics" / str(number)
         slots.clear(metrics_dir)
         os.environ["MLKIT_METRICS"] = str(metrics_dir)
-        housekeeper = Housekeeper(project, lambda: _announced(address, number))
+        housekeeper = Housekeeper(project, metrics_dir, lambda: _announced(address, number))
         housekeeper.start()
         try:
             _run(address, number, count, settings.threads)

@@ -1,25 +1,29 @@
 """Answer one query: rows in, values out, on record before the reply leaves."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 import numpy as np
 
 from mlkit.errors import InvalidInputError
+from mlkit.flows.looked_up import Tally
+from mlkit.flows.request_features import Ids, RequestFeatures
 from mlkit.project import Project
 from mlkit.server import wire
 from mlkit.server.held import Classes, Held, classes_of
+from mlkit.server.meter import Meter
 from mlkit.server.query import Answers, Query
 from mlkit.server.recorder import Recorder
 from mlkit.server.replay import Replay
 from mlkit.steps.columns import InputSchema
+from mlkit.steps.rows import Rows
 from mlkit.store.base import new_ids
 from mlkit.store.journal import Entry
 from mlkit.store.registry import ModelVersion
 
-Look = Callable[[Held, Query], None]
+Look = Callable[[Held, Rows | np.ndarray], None]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -28,10 +32,13 @@ _MICROSECOND = timedelta(microseconds=1)
 class Scorer:
     """Answer queries with what is held."""
 
-    def __init__(self, project: Project, recorder: Recorder, look: Look | None = None) -> None:
-        """``look`` sees every query before the model does, and may refuse it."""
+    def __init__(
+        self, project: Project, recorder: Recorder, meter: Meter, look: Look | None = None
+    ) -> None:
+        """``look`` sees all rows, completed, before the model does, and may refuse them."""
         self._project = project
         self._recorder = recorder
+        self._meter = meter
         self._look = look
         self._replay = Replay(project)
         self._max_rows = project.settings.server.max_rows
@@ -73,10 +80,13 @@ class Scorer:
     def _entry(self, held: Held, query: Query, started: int) -> Entry:
         """Ask the model and put what it says on record."""
         loaded = held.loaded
-        if self._look is not None:
-            self._look(held, query)
         now = self._project.now()
         rows = query.rows
+        entity_ids: Ids | None = query.entity_ids
+        if held.features is not None:
+            rows, entity_ids = self._completed(held, held.features, query, now)
+        if self._look is not None:
+            self._look(held, rows)
         matrix = rows if isinstance(rows, np.ndarray) else held.reader.matrix(rows)
         features = rows if isinstance(rows, list) and not held.reader.numeric else _bytes(matrix)
         found = held.ask(matrix)  # a user's estimator may write into its matrix
@@ -91,13 +101,27 @@ class Scorer:
             (now - _EPOCH) // _MICROSECOND,
             (time.perf_counter_ns() - started) // 1000,
             ids,
-            _entities(query.entity_ids),
+            _entities(entity_ids),
             features,
             found.values,
             None if probabilities is None else probabilities.tolist(),
         )
         self._recorder.record(entry, now)
         return entry
+
+    def _completed(
+        self, held: Held, features: RequestFeatures, query: Query, now: datetime
+    ) -> tuple[Rows | np.ndarray, Ids | None]:
+        """Return the rows with what was left out of them, and whom they are about."""
+        tally: Tally = {}
+        try:
+            if isinstance(query.rows, np.ndarray):
+                features.note_given(len(query.rows), tally)
+                return query.rows, query.entity_ids
+            return features.complete(query.rows, query.entity_ids, now, tally)
+        finally:
+            for view, counts in tally.items():
+                self._meter.looked_up(held.loaded.model, view, counts)
 
     def _classes_of(self, held: Held, entry: Entry) -> Classes:
         """Return the classes of the version that made ``entry``, which may be an older one."""
@@ -128,7 +152,7 @@ def _bytes(matrix: np.ndarray) -> bytes:
     return matrix.astype("<f8", copy=False).tobytes()
 
 
-def _entities(ids: Sequence[str | int | None] | None) -> list[str | None] | None:
+def _entities(ids: Ids | None) -> list[str | None] | None:
     if ids is None:
         return None
     return [None if identifier is None else str(identifier) for identifier in ids]

@@ -12,11 +12,13 @@ import msgspec
 
 from mlkit import __version__
 from mlkit.errors import InvalidInputError, MlkitError
-from mlkit.flows import actuals
+from mlkit.flows import actuals, request_features
+from mlkit.flows.online import Online
 from mlkit.project import Project
 from mlkit.server import openapi, platforms, problems, wire
 from mlkit.server.access import Guard
 from mlkit.server.families import Served
+from mlkit.server.feature_state import Troubles
 from mlkit.server.holder import Holder
 from mlkit.server.meter import Meter
 from mlkit.server.metrics import KIND, Metrics
@@ -54,12 +56,14 @@ class Service:
 
     def __init__(self, project: Project, metrics_dir: Path | None = None) -> None:
         self.project = project
-        self.holder = Holder(project)
+        self.online = Online(project, check_s=project.settings.features.check_s)
+        self.holder = Holder(project, self.online)
         self.guard = Guard(project)
         self.meter = Meter(metrics_dir or project.state_dir / "metrics" / "0")
         self._metrics = Metrics(project, self.meter)
         self.recorder = Recorder(project, self.meter)
-        self.scorer = Scorer(project, self.recorder, RuleGuard(project, self.meter).look)
+        look = RuleGuard(project, self.meter).look
+        self.scorer = Scorer(project, self.recorder, self.meter, look)
         self.platform = platforms.detect(os.environ)
         own = self.platform.predict
         self.routes = Routes({own: kserve} if own and own not in PREDICTIONS else {})
@@ -67,6 +71,7 @@ class Service:
         self._max_bytes = project.settings.server.max_body_bytes
         self._since = project.now()
         self._database_trouble = ""
+        self._troubles = Troubles(project)
         self._stop = threading.Event()
 
     def start(self) -> None:
@@ -86,6 +91,7 @@ class Service:
         """End the threads; what is in the journal is ready to be imported."""
         self._stop.set()
         self.recorder.stop()
+        self.online.close()
 
     def refresh(self) -> None:
         """Look once for promotions, rollbacks and tokens."""
@@ -134,7 +140,7 @@ class Service:
 
     def ready(self, environ: Environ) -> Reply:  # noqa: ARG002  # every route's signature
         """Answer ``GET /readyz``: 503 while a champion has no version that answers."""
-        trouble = dict(self.holder.problems)
+        trouble = {**self._troubles.now(), **self.holder.problems}
         if self._database_trouble:
             trouble["database"] = self._database_trouble
         answering = {name: version.number for name, version in self.holder.champions.items()}
@@ -234,8 +240,13 @@ class Service:
 
     def _openapi(self) -> bytes:
         champions = self.holder.champions
+        plans = {name: request_features.wanted(self.project, v) for name, v in champions.items()}
+        described = [
+            openapi.describe(champions[name], plan[1] if plan else None)
+            for name, plan in sorted(plans.items())
+        ]
         document = openapi.document(
-            [openapi.describe(champions[name]) for name in sorted(champions)],
+            described,
             max_rows=self._max_rows,
             max_body_bytes=self._max_bytes,
             version=__version__,

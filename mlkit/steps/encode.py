@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from mlkit.errors import InvalidInputError
@@ -74,16 +75,23 @@ def infer_columns(
 
 
 def columns_of_rows(
-    schema: InputSchema, rows: Sequence[Mapping[str, object]]
+    schema: InputSchema,
+    rows: Sequence[Mapping[str, object]],
+    *,
+    optional: Collection[str] = (),
 ) -> list[list[object]]:
     """Return validated JSON values, column by column, in the order of ``schema``.
 
-    Unknown columns are ignored. Raises InvalidInputError whose ``details["problems"]`` names
-    every ``{"row", "column", "problem"}``, rows counted from 0.
+    Unknown columns are ignored; one of ``optional`` may be left out of a row, which has ``UNSET``
+    there. Raises InvalidInputError whose ``details["problems"]`` names every ``{"row", "column",
+    "problem"}``, rows counted from 0.
     """
     problems: list[dict[str, object]] = []
-    columns = [_read_values(column, rows, problems) for column in schema.columns]
-    _refuse(problems)
+    columns = [
+        _read_values(column, rows, problems, may_lack=column.name in optional)
+        for column in schema.columns
+    ]
+    refuse(problems)
     return columns
 
 
@@ -109,7 +117,7 @@ def columns_of_table(
                 {"row": first_row + row, "column": column.name, "problem": "null"} for row in empty
             ]
         columns.append(values.to_pylist())
-    _refuse(problems)
+    refuse(problems)
     return columns
 
 
@@ -270,7 +278,11 @@ def _is_numeric(found: pa.DataType) -> bool:
 
 
 def _read_values(
-    column: Column, rows: Sequence[Mapping[str, object]], problems: list[dict[str, object]]
+    column: Column,
+    rows: Sequence[Mapping[str, object]],
+    problems: list[dict[str, object]],
+    *,
+    may_lack: bool,
 ) -> list[object]:
     read = READERS[column.kind]
     name = column.name
@@ -282,6 +294,8 @@ def _read_values(
                 values.append(read(value))
             elif column.nullable and name in row:
                 values.append(None)
+            elif may_lack and name not in row:
+                values.append(UNSET)
             else:
                 raise UnfitValueError("null" if name in row else "missing")
         except UnfitValueError as error:
@@ -290,7 +304,8 @@ def _read_values(
     return values
 
 
-def _refuse(problems: list[dict[str, object]]) -> None:
+def refuse(problems: Sequence[Mapping[str, object]]) -> None:
+    """Raise InvalidInputError if there are problems: the first in words, all in its details."""
     if not problems:
         return
     shown = problems[:MAX_PROBLEMS]

@@ -4,11 +4,12 @@ Compiled once per model version: a body that is right costs one typed decode and
 values; only a body that is wrong is read again, value by value, to name all that is wrong with it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any, Final
 
 import msgspec
 import numpy as np
+from msgspec import UNSET
 
 from mlkit.errors import InvalidInputError
 from mlkit.steps import encode
@@ -29,17 +30,32 @@ _tuple = msgspec.structs.astuple
 
 
 class Reader:
-    """Read rows for one schema, whichever way they come."""
+    """Read rows for one schema, whichever way they come.
 
-    def __init__(self, schema: InputSchema) -> None:
+    Columns named in ``optional`` may be left out of a row, which has ``UNSET`` in their place.
+    ``keys`` are columns beside those of the schema that a row may have; they come after them.
+    ``known`` is both.
+    """
+
+    def __init__(
+        self,
+        schema: InputSchema,
+        *,
+        optional: Collection[str] = (),
+        keys: tuple[Column, ...] = (),
+    ) -> None:
         self.schema = schema
         self.names = schema.names
-        self.row_type = _row_type(schema)
-        self.numeric = all(c.kind == "number" and not c.nullable for c in schema.columns)
+        self.known = (*schema.columns, *keys)
+        self._all = msgspec.structs.replace(schema, columns=self.known)
+        self._optional = frozenset(optional) | {column.name for column in keys}
+        self._open = [p for p, c in enumerate(self.known) if c.name in self._optional]
+        self.row_type = _row_type(self.known, self._optional)
+        self.numeric = not self._open and all(
+            c.kind == "number" and not c.nullable for c in schema.columns
+        )
         self.plain = all(column.kind in _PLAIN for column in schema.columns)
-        self._texts = [
-            place for place, column in enumerate(schema.columns) if column.kind not in _PLAIN
-        ]
+        self._texts = [p for p, c in enumerate(self.known) if c.kind not in _PLAIN]
         moments = [column for column in schema.columns if column.kind == "datetime"]
         self._moments = msgspec.structs.replace(schema, columns=tuple(moments))
         self._moment_places = [schema.columns.index(column) for column in moments]
@@ -49,7 +65,7 @@ class Reader:
 
         Raises InvalidInputError whose ``details["problems"]`` names every bad value.
         """
-        return _transposed(encode.columns_of_rows(self.schema, rows))
+        return _transposed(encode.columns_of_rows(self._all, rows, optional=self._optional))
 
     def lists(self, names: Sequence[str], rows: Sequence[Sequence[object]]) -> Rows:
         """Return rows that come as lists under ``names``; raises InvalidInputError."""
@@ -80,7 +96,9 @@ class Reader:
 
     def colons(self, rows: Rows) -> int:
         """Return how many colons a JSON text needs for ``rows``, as they came, without twins."""
-        total = len(rows) * len(self.names)
+        total = len(rows) * len(self.known)
+        for place in self._open:
+            total -= sum(row[place] is UNSET for row in rows)
         for place in self._texts:
             total += sum(str(row[place]).count(":") for row in rows)
         return total
@@ -93,19 +111,27 @@ class Reader:
 
     def _with_moments(self, rows: Rows) -> Rows:
         columns: list[Sequence[object]] = list(zip(*rows, strict=True))
-        names = self._moments.names
         places = self._moment_places
-        texts = [dict(zip(names, (row[at] for at in places), strict=True)) for row in rows]
-        for at, values in zip(places, encode.columns_of_rows(self._moments, texts), strict=True):
+        named = list(zip(self._moments.names, places, strict=True))
+        texts = [{name: row[at] for name, at in named if row[at] is not UNSET} for row in rows]
+        read = encode.columns_of_rows(self._moments, texts, optional=self._optional)
+        for at, values in zip(places, read, strict=True):
             columns[at] = values
         return _transposed(columns)
 
 
-def _row_type(schema: InputSchema) -> type[msgspec.Struct]:
-    """Return a struct whose decoder accepts nothing that ``schema`` would not."""
-    fields = [(f"c{place}", _annotation(column)) for place, column in enumerate(schema.columns)]
-    names = {f"c{place}": column.name for place, column in enumerate(schema.columns)}
-    return msgspec.defstruct("Row", fields, rename=names, frozen=True, gc=False)
+def _row_type(columns: Sequence[Column], optional: Collection[str]) -> type[msgspec.Struct]:
+    """Return a struct whose decoder accepts nothing that the columns would not."""
+    fields: list[Any] = [
+        (f"c{place}", _annotation(column) | msgspec.UnsetType, UNSET)
+        if column.name in optional
+        else (f"c{place}", _annotation(column))
+        for place, column in enumerate(columns)
+    ]
+    names = {f"c{place}": column.name for place, column in enumerate(columns)}
+    return msgspec.defstruct(
+        "Row", fields, rename=names, frozen=True, gc=False, kw_only=bool(optional)
+    )
 
 
 def _annotation(column: Column) -> Any:

@@ -125,7 +125,7 @@ def test_a_model_of_a_joined_dataset_is_retrained_on_a_new_join(shop: Project, r
         '[models.late]\nretrain_data = "source"\n'
     )
     _champion(run)
-    assert "joined@1 is joined of what is newest" in run("retrain", "late").stdout
+    assert "the source of joined has not changed since joined@1" in run("retrain", "late").stdout
     colder = _weather(shop).assign(temp=lambda w: (w["temp"] - 0.1).round(1))
     colder.to_parquet(shop.root / "colder.parquet")
     run("data", "add", "weather", shop.root / "colder.parquet")

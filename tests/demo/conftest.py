@@ -89,7 +89,13 @@ def left_behind(played: Played, tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def year() -> pa.Table:
     """Every flight of 2013 as the demo reads it."""
-    return flights.read(flights.folder())
+    return flights.read(flights.folder()).flights
+
+
+@pytest.fixture(scope="session")
+def weather() -> pa.Table:
+    """The weather of every hour of 2013 as the demo reads it."""
+    return flights.read(flights.folder()).weather
 
 
 def make_month(number: int = 2, **changes: Any) -> Month:

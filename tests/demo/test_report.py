@@ -28,7 +28,7 @@ def test_the_conclusion_names_the_worst_month_of_the_frozen_model(story: Story) 
     assert "0 failed; 2 versions trained; 42 s." in said
 
 
-def test_six_commands_follow_the_way_to_the_project(
+def test_seven_commands_follow_the_way_to_the_project(
     story: Story, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "which", lambda _: str(Path(sys.executable).with_name("mlkit")))
@@ -38,7 +38,7 @@ def test_six_commands_follow_the_way_to_the_project(
     ]  # fmt: skip
     quoted = str(story.project).replace("'", "'\"'\"'")
     assert lines[3] == f"  cd '{quoted}'"
-    assert len(lines) == 4 + len(report.COMMANDS) == 10
+    assert len(lines) == 4 + len(report.COMMANDS) == 11
     assert all(line.startswith("  mlkit ") for line in lines[4:])
 
 

@@ -90,3 +90,28 @@ def test_an_answered_file_is_not_answered_again_under_the_same_names(
     predict.predict(trained, "churn", rows, output=tmp_path / "out.csv")
     with pytest.raises(ConflictError, match="has a column 'prediction' already"):
         predict.predict(trained, "churn", tmp_path / "out.csv", output=tmp_path / "again.csv")
+
+
+def test_a_file_may_lack_the_columns_of_feature_views(featured: Any, tmp_path: Path) -> None:
+    featured.at("2026-02-20T12:10:00+00:00")
+    featured.materialize()
+    few = pd.DataFrame({"origin": ["JFK", "LGA"] * 3, "km": [5.0] * 6, "rider": [3, 4] * 3})
+    few.to_csv(tmp_path / "few.csv", index=False)
+    done = predict.predict(
+        featured.project, "trips", tmp_path / "few.csv", output=tmp_path / "out.csv"
+    )
+    rows = [{"origin": "JFK", "km": 5.0}, {"origin": "LGA", "km": 5.0}]
+    served = featured.predict(*rows, entity_ids=[3, 4]).json["predictions"]
+    found = pd.read_csv(tmp_path / "out.csv")
+    assert list(found.columns) == ["origin", "km", "rider", "prediction"]
+    assert (done.rows, found["prediction"].tolist()) == (6, [s["value"] for s in served] * 3)
+
+
+def test_a_file_that_does_not_say_for_whom_is_refused_with_the_row(
+    featured: Any, tmp_path: Path
+) -> None:
+    pd.DataFrame({"origin": ["JFK"], "km": [5.0]}).to_csv(tmp_path / "few.csv", index=False)
+    with pytest.raises(InvalidInputError, match="row 1, column 'rides': missing; feature view"):
+        predict.predict(
+            featured.project, "trips", tmp_path / "few.csv", output=tmp_path / "out.csv"
+        )

@@ -49,7 +49,7 @@ def test_the_lookout_raises_the_alert_and_ends_it(project: Project) -> None:
     file.write_text(JOBS)
     os.utime(file, (1, 1))
     _ran(project, 90)
-    lookout = Lookout(_impatient(project), every_s=0.02)
+    lookout = Lookout(_impatient(project), project.root, every_s=0.02)
     lookout._patience_s = 0.1
     lookout.start()
     _wait_for(lambda: alerting.ongoing(project))
@@ -68,7 +68,7 @@ def test_it_gives_the_clock_its_time_after_the_start(project: Project) -> None:
     file.write_text(JOBS)
     os.utime(file, (1, 1))
     _ran(project, 90)
-    lookout = Lookout(_impatient(project), every_s=0.02)
+    lookout = Lookout(_impatient(project), project.root, every_s=0.02)
     lookout.start()
     time.sleep(0.3)
     lookout.stop()
@@ -78,7 +78,7 @@ def test_it_gives_the_clock_its_time_after_the_start(project: Project) -> None:
 def test_a_project_without_a_timetable_is_served_all_the_same(
     project: Project, caplog: Any
 ) -> None:
-    lookout = Lookout(_impatient(project), every_s=0.02)
+    lookout = Lookout(_impatient(project), project.root, every_s=0.02)
     lookout._patience_s = 0.0
     lookout.start()
     _wait_for(lambda: caplog.records)

@@ -38,11 +38,12 @@ def test_an_estimator_that_writes_into_its_matrix_changes_no_record(
 ) -> None:
     entries: list[Any] = []
     recorder: Any = SimpleNamespace(record=lambda entry, _now: entries.append(entry))
+    meter: Any = None  # nothing is looked up
     loaded: Any = SimpleNamespace(
         schema=SCHEMA, predictor=Careless(), model="m", model_id=1, version_id=1, version=1,
         role="champion",
     )  # fmt: skip
     held = Held(loaded, load_s=0, size_bytes=0, sha256="")
-    answers = Scorer(project, recorder).answer(held, Query(rows), time.perf_counter_ns())
+    answers = Scorer(project, recorder, meter).answer(held, Query(rows), time.perf_counter_ns())
     assert answers.values == [2.0, 8.0]
     assert list(struct.iter_unpack("<2d", entries[0].features)) == [(5.0, -3.0), (7.0, 1.0)]

@@ -26,7 +26,7 @@ def read(reader: Reader, request: Request, rest: bytes, max_rows: int) -> Rows |
         if "shared_memory_region" in (tensor.parameters or {}):
             raise InvalidInputError(f"tensor '{tensor.name[:100]}': there is no shared memory")
     parts = v2_binary.split(tensors, rest)
-    if len(tensors) == 1 and (len(reader.names) == 1 or tensors[0].name not in reader.names):
+    if len(tensors) == 1 and (len(reader.names) == 1 or not _names_a_column(reader, tensors[0])):
         return _read_single(reader, tensors[0], parts[0], max_rows)
     return _read_columns(reader, tensors, parts, max_rows)
 
@@ -34,6 +34,10 @@ def read(reader: Reader, request: Request, rest: bytes, max_rows: int) -> Rows |
 def all_numbers(reader: Reader) -> bool:
     """Tell whether every column is a number: the rows are then the matrix."""
     return all(column.kind == "number" for column in reader.schema.columns)
+
+
+def _names_a_column(reader: Reader, tensor: Tensor) -> bool:
+    return any(tensor.name == column.name for column in reader.known)
 
 
 def _read_single(
@@ -55,11 +59,12 @@ def _read_columns(
 ) -> Rows:
     columns: dict[str, list[Any]] = {}
     datatypes: dict[str, str] = {}
+    known = {column.name for column in reader.known}
     for tensor, part in zip(tensors, parts, strict=True):
         name = tensor.name
         if name in columns:
             raise InvalidInputError(f"the tensor '{name[:100]}' is there twice")
-        if name in reader.names:
+        if name in known:
             v2_tensors.count_rows(tensor, [name], max_rows)
             columns[name] = v2_tensors.values(tensor, part, [name])
             datatypes[name] = tensor.datatype
@@ -75,11 +80,11 @@ def _rows(reader: Reader, columns: dict[str, list[Any]], datatypes: dict[str, st
     """Return the rows of ``columns`` in canonical form; only wrong ones are read by value."""
     fitted = {
         column.name: _fit(column.kind, columns[column.name], datatypes[column.name])
-        for column in reader.schema.columns
+        for column in reader.known
         if column.name in columns
     }
     lengths = {len(values) for values in fitted.values()}
-    if len(fitted) == len(reader.names) and len(lengths) == 1:
+    if len(fitted) == len(reader.known) and len(lengths) == 1:
         try:
             rows = list(zip(*fitted.values(), strict=True))
             return reader.typed(msgspec.convert(rows, _list_type(reader.row_type)))

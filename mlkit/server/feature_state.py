@@ -1,0 +1,109 @@
+"""How feature views do, as a server sees it: for ``/readyz``, and for an alert by its counts."""
+
+import time
+from collections import deque
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from mlkit.errors import MlkitError
+from mlkit.flows import alerting, freshness
+from mlkit.flows.looked_up import OUTCOMES
+from mlkit.project import Project
+from mlkit.server import meter, slots
+from mlkit.settings import duration
+
+_FRESH_S: Final = 2.0
+
+Counts = Mapping[tuple[str, str], tuple[float, ...]]
+"""Rows by outcome, for each model and view."""
+
+
+class Troubles:
+    """What is wrong with the features that champions need, as it was a moment ago.
+
+    The models answer all the same, by the policies of the views: degraded, not down.
+    """
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._known: dict[str, str] = {}
+        self._fresh_until = 0.0
+
+    def now(self) -> dict[str, str]:
+        """Return what is wrong, by the view and its version."""
+        if time.monotonic() >= self._fresh_until:
+            with suppress(MlkitError):  # the database is in trouble, which is told of elsewhere
+                found = freshness.troubles(self._project)
+                self._known = {f"{t.view} v{t.version}": t.text for t in found}
+            self._fresh_until = time.monotonic() + _FRESH_S
+        return self._known
+
+
+class MissingShares:
+    """Notice models for whose rows the online store often has no fresh value.
+
+    Counts what all workers have met within ``features.window``.
+    """
+
+    def __init__(self, project: Project, folder: Path) -> None:
+        self._project = project
+        self._folder = folder
+        self._window_s = duration(project.settings.features.window).total_seconds()
+        self._past: deque[tuple[float, Counts]] = deque([(time.monotonic(), {})])
+
+    def look(self) -> None:
+        """Open an alert for each model whose share is too large, and end those of the others."""
+        now, counted = time.monotonic(), _count(self._folder)
+        self._past.append((now, counted))
+        while now - self._past[1][0] >= self._window_s:
+            self._past.popleft()
+        shares: dict[str, dict[str, float]] = {}
+        for (model, view), cells in counted.items():
+            before = self._past[0][1].get((model, view), (0.0,) * len(OUTCOMES))
+            share = self._share([a - b for a, b in zip(cells, before, strict=True)])
+            if share is not None:
+                shares.setdefault(model, {})[view] = share
+        for model, by_view in shares.items():
+            self._judge(model, by_view)
+
+    def _share(self, rows: list[float]) -> float | None:
+        """Return the share of rows that were stale or absent, None if they are too few to tell."""
+        total = sum(rows)
+        if total < self._project.settings.features.min_rows:
+            return None
+        met = dict(zip(OUTCOMES, rows, strict=True))
+        return (met["stale"] + met["absent"]) / total
+
+    def _judge(self, model: str, shares: Mapping[str, float]) -> None:
+        limit = self._project.settings.features.max_missing
+        missing = {view: share for view, share in shares.items() if share > limit}
+        if not missing:
+            alerting.resolve(
+                self._project, f"features:{model}", "the views have fresh values again"
+            )
+            return
+        window = self._project.settings.features.window
+        listed = ", ".join(f"{view} for {share:.0%}" for view, share in sorted(missing.items()))
+        alerting.raise_alert(
+            self._project,
+            key=f"features:{model}",
+            kind="features",
+            severity="warning",
+            model=model,
+            summary=f"{model} was asked without fresh features in the last {window}: {listed} of "
+            f"its rows (features.max_missing is {limit:.0%})",
+            details={"missing": missing},
+        )
+
+
+def _count(folder: Path) -> Counts:
+    found: dict[tuple[str, str], tuple[float, ...]] = {}
+    for snapshot in slots.read(folder):
+        for (kind, *labels), cells in snapshot.series.items():
+            if kind == meter.LOOKED_UP:
+                key = (labels[0], labels[1])
+                before = found.get(key, (0.0,) * len(OUTCOMES))
+                found[key] = tuple(a + b for a, b in zip(before, cells, strict=False))
+    return found

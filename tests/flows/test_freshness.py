@@ -1,0 +1,86 @@
+"""Views that champions need and that are not materialised, or not any more, are told of."""
+
+from typing import Any
+
+import pytest
+
+from mlkit.flows import alerting, doctor, freshness, upkeep
+from mlkit.project import Project
+
+NOON = "2026-02-20T12:10:00+00:00"
+
+
+def _texts(project: Project) -> list[str]:
+    return [trouble.text for trouble in freshness.troubles(project)]
+
+
+def test_a_view_that_was_never_materialised_is_told_of(featured: Any) -> None:
+    first, second = _texts(featured.project)
+    assert first == (
+        "feature view 'weather_at_origin' v1, needed by trips, was never materialised (see: mlkit "
+        "features materialize weather_at_origin)"
+    )
+    assert "rider_so_far" in second
+    featured.at(NOON)
+    featured.materialize()
+    assert _texts(featured.project) == []
+
+
+@pytest.mark.parametrize(
+    ("moment", "view", "said"),
+    [
+        ("2026-02-20T15:20:00+00:00", "weather", "was last materialised at 2026-02-20 12:10Z"),
+        ("2026-02-21T12:20:00+00:00", "rider", "was last materialised at 2026-02-20 12:10Z"),
+    ],
+)
+def test_a_view_that_is_not_materialised_in_time_is_told_of(
+    featured: Any, moment: str, view: str, said: str
+) -> None:
+    featured.at(NOON)
+    featured.materialize()
+    featured.at(moment)
+    (text,) = [text for text in _texts(featured.project) if f"'{view}" in text]
+    assert said in text
+
+
+def test_a_source_without_new_events_is_told_of(featured: Any) -> None:
+    featured.at(NOON)
+    featured.materialize()
+    featured.at("2026-03-01T12:00:00+00:00")
+    featured.materialize()
+    (text,) = _texts(featured.project)
+    assert "'weather_at_origin' v1, needed by trips, has nothing younger than its ttl of 3h" in text
+
+
+def test_a_model_goes_on_asking_for_its_own_version_of_a_view(featured: Any) -> None:
+    featured.at(NOON)
+    featured.materialize()
+    featured.declare('entity="rider", time="at",', 'entity="rider", time="at", version=2,')
+    featured.at("2026-02-20T12:20:00+00:00")
+    featured.materialize()
+    (text,) = _texts(featured.project)
+    assert "'rider_so_far' v1, needed by trips, is not materialised any more" in text
+    assert "features.py has v2" in text
+    assert featured.predict({"origin": "JFK", "km": 5.0}, entity_ids=[3]).status_code == 200
+    assert featured.logged()[0]["rides"] == 24
+
+
+def test_the_alert_opens_with_the_trouble_and_ends_with_it(featured: Any) -> None:
+    assert "2 feature views in trouble" in upkeep.tend(featured.project)
+    keys = {alert.key: alert.next[0] for alert in alerting.ongoing(featured.project)}
+    assert keys == {
+        f"freshness:{view}": f"mlkit features materialize {view}"
+        for view in ("weather_at_origin", "rider_so_far")
+    }
+    featured.at(NOON)
+    featured.materialize()
+    upkeep.tend(featured.project)
+    assert alerting.ongoing(featured.project) == []
+
+
+def test_the_doctor_and_readyz_tell_of_it(featured: Any) -> None:
+    found = doctor.examine(featured.project.root).checks
+    assert [line.level for line in found if line.check == "features"] == ["warn", "warn"]
+    reply = featured.client.get("/readyz")
+    assert (reply.status_code, reply.json["status"]) == (200, "degraded")
+    assert set(reply.json["problems"]) == {"weather_at_origin v1", "rider_so_far v1"}

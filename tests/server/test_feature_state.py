@@ -1,0 +1,40 @@
+"""An alert opens when a model is often asked without fresh features."""
+
+import time
+from pathlib import Path
+
+from mlkit.flows import alerting
+from mlkit.project import Project
+from mlkit.server.feature_state import MissingShares
+from mlkit.server.meter import Meter
+
+
+def test_the_alert_about_missing_features_opens_and_ends(project: Project, tmp_path: Path) -> None:
+    meter, shares = Meter(tmp_path), MissingShares(project, tmp_path)
+    meter.looked_up("trips", "weather", {"fresh": 80, "stale": 9, "absent": 1})
+    shares.look()
+    assert alerting.ongoing(project) == []  # too few rows to tell
+    meter.looked_up("trips", "weather", {"fresh": 50, "absent": 30, "given": 30})
+    meter.looked_up("trips", "riders", {"fresh": 200})
+    shares.look()
+    (alert,) = alerting.ongoing(project)
+    assert (alert.key, alert.kind, alert.model) == ("features:trips", "features", "trips")
+    assert "in the last 15m: weather for 20% of its rows" in alert.summary
+    meter.looked_up("trips", "weather", {"fresh": 2000})
+    shares.look()
+    assert alerting.ongoing(project) == []
+    meter.close()
+
+
+def test_what_is_older_than_the_window_counts_no_more(project: Project, tmp_path: Path) -> None:
+    meter, shares = Meter(tmp_path), MissingShares(project, tmp_path)
+    shares._window_s = 0.05
+    meter.looked_up("trips", "weather", {"absent": 1000})
+    shares.look()
+    assert len(alerting.ongoing(project)) == 1
+    time.sleep(0.06)
+    shares.look()
+    meter.looked_up("trips", "weather", {"fresh": 100})
+    shares.look()
+    assert alerting.ongoing(project) == []
+    meter.close()
