@@ -273,3 +273,31 @@ def test_what_the_rules_call_text_stays_text_however_often_the_file_is_read(
     table = source_file.load(file, how).table
     assert table.column("zip").to_pylist()[:2] == ["00", "01"]
     assert table.column("n").type == casts.TEXT
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(
+        st.one_of(st.none(), st.integers(-(10**12), 10**12), st.floats(-1e9, 1e9, width=32)),
+        min_size=2, max_size=30,
+    ),
+    st.sampled_from([(",", "."), (".", ","), ("'", "."), (" ", ",")]),
+)  # fmt: skip
+def test_grouped_digits_are_the_numbers_that_were_meant(
+    tmp_path_factory: pytest.TempPathFactory,
+    numbers: list[int | float | None],
+    marks: tuple[str, str],
+) -> None:
+    folder = tmp_path_factory.getbasetemp()
+    thousands, decimal = marks
+    swap = str.maketrans({",": thousands, ".": decimal})
+    cells = ["" if n is None else f"{n:,}".translate(swap) for n in numbers]
+    if any("e" in cell for cell in cells):
+        return
+    rows = "".join(f"{place};{cell}\n" for place, cell in enumerate(cells))
+    file = _file(folder, f"n;x\n{rows}".encode(), "grouped.csv")
+    table = _load(file, folder / "scratch", delimiter=";", thousands=thousands, decimal=decimal)
+    found = table.column("x").to_pylist()
+    assert [n is None for n in found] == [n is None for n in numbers]
+    meant = [number for number in numbers if number is not None]
+    assert [n for n in found if n is not None] == pytest.approx(meant, rel=1e-12)
