@@ -44,19 +44,29 @@ ROW = {"origin": "JFK", "km": 5.0}
 RECIPE = Recipe("trips", ("weather_at_origin", "rider_so_far"), ("shape",))
 
 
-def make(root: Path, features: str = FEATURES) -> Path:
+def make(root: Path) -> Path:
     """Make the project in ``root``: 300 trips until a week before ``NOW``, v1 is the champion."""
     (root / "mlkit.toml").write_text("[features]\ncheck_s = 0\n")
-    (root / "features.py").write_text(features)
-    (root / "now").write_text(NOW)
+    declare(root)
     project = create_project(root, environment=environment(root))
+    learn(project)
+    project.close()
+    return root
+
+
+def declare(root: Path) -> None:
+    """Write features.py and the clock."""
+    (root / "features.py").write_text(FEATURES)
+    (root / "now").write_text(NOW)
+
+
+def learn(project: Project) -> None:
+    """Add the datasets, join them, and train v1."""
     _add(project, "weather", weather("2026-02-01", 24 * 28), time="hour")
     _add(project, "rides", rides("2026-02-01", 300), time="at")
     _add(project, "trips", trips(), time="at", target="minutes", entity="rider")
     joining.join(project, "trips_featured", RECIPE)
     train.train(project, "trips", "trips_featured", estimator="linear", promote=True)
-    project.close()
-    return root
 
 
 def environment(root: Path) -> dict[str, str]:
@@ -67,8 +77,8 @@ def environment(root: Path) -> dict[str, str]:
 class Featured:
     """An open project like that, its clock, and a server in this process."""
 
-    def __init__(self, root: Path) -> None:
-        self.project = open_project(root, environment=environment(root))
+    def __init__(self, root: Path, project: Project | None = None) -> None:
+        self.project = project or open_project(root, environment=environment(root))
 
     @cached_property
     def client(self) -> FlaskClient:
@@ -100,7 +110,7 @@ class Featured:
 
     def logged(self) -> list[dict[str, Any]]:
         """Return what went on record."""
-        self.client.application.extensions[SERVICE].recorder.stop()
+        self.client.application.extensions[SERVICE].stop()
         start, end = datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)
         found: list[dict[str, Any]] = logs.read(
             self.project, "trips", start=start, end=end

@@ -2,6 +2,7 @@
 
 import json
 import os
+import runpy
 import shutil
 import socket
 import subprocess
@@ -30,6 +31,7 @@ from mlkit.flows import (
     doctor,
     erasure,
     feature_plan,
+    freshness,
     ingest,
     joining,
     lineage,
@@ -46,7 +48,7 @@ from mlkit.flows import (
 from mlkit.flows.online import Online
 from mlkit.flows.query_source import QuerySource
 from mlkit.project import Project, create_project
-from mlkit.settings import Alerts
+from mlkit.settings import Alerts, Features
 from mlkit.store import alerts, audit, datasets, file_digests, outbox, registry, schema
 from mlkit.store.engine import Database
 
@@ -234,6 +236,24 @@ def test_features_are_joined_materialised_and_looked_up(shop: Project) -> None:
         s.execute(text("SELECT pg_terminate_backend(pid) " + others))
     assert online.lookup(plan.views[0], ["EWR"])[0].features == (6.0,)
     online.close()
+
+
+def test_a_request_is_filled_from_the_online_store_and_its_trouble_is_told(shop: Project) -> None:
+    parts = runpy.run_path(str(Path(__file__).with_name("featured.py")))
+    parts["declare"](shop.root)
+    settings = msgspec.structs.replace(shop.settings, features=Features(check_s=0))
+    project = Project(shop.root, settings, shop.database, shop.root / "now")
+    parts["learn"](project)
+    featured = parts["Featured"](shop.root, project)
+    assert len(freshness.troubles(project)) == freshness.watch(project) == 2
+    featured.at("2026-02-20T12:10:00+00:00")
+    featured.materialize()
+    assert freshness.watch(project) == len(alerting.ongoing(project)) == 0
+    rows = [{"origin": "JFK", "km": 5.0}, {"origin": "XXX", "km": 5.0}]
+    assert featured.predict(*rows, entity_ids=[3, 11]).status_code == 200
+    known, unknown = featured.logged()
+    assert (known["temp"], known["rides"], known["cold_km"]) == (12.5, 24, 87.5)
+    assert (unknown["temp"], unknown["rides"], unknown["best"]) == (None, 0, "none")
 
 
 def test_two_clocks_that_start_a_slot_together_run_it_once(shop: Project) -> None:

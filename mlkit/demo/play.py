@@ -119,8 +119,9 @@ def _play_month(stage: Stage, cast: _Cast, table: pa.Table, month: int, voice: V
 def _keep_up(stage: Stage, cast: _Cast, asked: pa.Table, after: datetime) -> Upkeep:
     """Run the jobs of a month and remember how fast a promotion was."""
     rows = asked.select(flights.KNOWN).slice(0, _MEANWHILE_ROWS).to_pylist()
-    done = upkeep.run_jobs(stage, cast.traffic, background=cast.background, rows=rows, after=after)
     cast.traffic.close()  # a server may end a connection that was quiet for long
+    done = upkeep.run_jobs(stage, cast.traffic, background=cast.background, rows=rows, after=after)
+    cast.traffic.close()
     if done.taken_up_s is not None:
         cast.swaps_s.append(done.taken_up_s)
     return done

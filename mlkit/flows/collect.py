@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from mlkit.flows import leftovers
 from mlkit.project import Project
-from mlkit.store import alerts, audit, datasets, failpoints, registry
+from mlkit.store import alerts, audit, datasets, failpoints, features, registry
 from mlkit.store.datasets import DatasetVersion
 
 _REFERENCE = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}@[0-9]+")
@@ -53,8 +53,8 @@ def look(project: Project) -> Collected:
 def collect(project: Project, progress: Report | None = None) -> Collected:
     """Delete the files of versions that nothing refers to, and files that no row names.
 
-    Never one that a model version, an open alert or another version refers to, nor the newest of
-    a dataset. Nobody adds to a dataset meanwhile. Raises BusyError.
+    Never one that a model version, an open alert, a materialised feature view or another version
+    refers to, nor the newest of a dataset. Nobody adds to a dataset meanwhile. Raises BusyError.
     """
     say = progress or _silent
     with project.read() as s:
@@ -94,6 +94,7 @@ def _needed(s: Session, versions: Sequence[DatasetVersion]) -> set[str]:
     newest = {version.dataset_id: version.reference for version in versions}
     found = {by_id[one.dataset_version_id].reference for one in registry.outline(s)}
     found |= {*newest.values(), *_of_alerts(s)}
+    found |= {view.dataset for view in features.list_views(s) if view.dataset is not None}
     waiting = [by_reference[name] for name in found if name in by_reference]
     while waiting:
         for name in waiting.pop().made_of:

@@ -11,7 +11,7 @@ import msgspec
 from sqlalchemy import select
 
 from mlkit.errors import InvalidInputError
-from mlkit.flows import erasure_log, ingest, subjects
+from mlkit.flows import erasure_elsewhere, erasure_log, ingest, subjects
 from mlkit.flows.subjects import Subjects
 from mlkit.project import Project
 from mlkit.store import audit, datasets, erasures, failpoints, registry
@@ -53,19 +53,36 @@ def erase(
 ) -> Erased:
     """Erase the rows about ``entities``, and let no later version of the dataset have them.
 
-    Without any, finish what was cut off. Raises InvalidInputError if the dataset has no entity
-    column, or nothing is to be finished.
+    Those of datasets that were joined to it go too. Without any entity, finish what was cut off.
+    Raises InvalidInputError if the dataset has no entity column, or nothing is to be finished.
     """
     say = progress or _silent
+    names = [*erasure_elsewhere.joined(project, name), name]
+    if not entities:
+        names = _cut_off(project, name, names)
+    parts = [_erase(project, each, entities, reason, say) for each in names]
+    return Erased(
+        dataset=name,
+        subjects=len(set(entities)),
+        versions=tuple(one for part in parts for one in part.versions),
+        predictions=sum(part.predictions for part in parts),
+        models=tuple(dict.fromkeys(one for part in parts for one in part.models)),
+    )
+
+
+def _erase(
+    project: Project, name: str, entities: Sequence[str], reason: str, say: Report
+) -> Erased:
     busy = f"another process is adding to dataset '{name}'; try again"
     with project.lock(f"data-{name}", busy=busy):
         dataset = _remember(project, name, entities, reason)
         failpoints.reach("erase.asked")
         erased = subjects.of(project, name)
-        say("rewriting versions")
+        say(f"rewriting versions of {name}")
         versions = _rewrite_versions(project, dataset, erased)
         say("rewriting the log")
         predictions = erasure_log.erase(project, dataset, erased)
+        erasure_elsewhere.erase(project, dataset, erased)
         _delete_old(project)
         with project.write() as s:
             erasures.finish(s, dataset.id, project.now())
@@ -76,6 +93,19 @@ def erase(
         predictions=predictions,
         models=tuple(_models(project, {one.reference for one in versions})),
     )
+
+
+def _cut_off(project: Project, name: str, names: Sequence[str]) -> list[str]:
+    """Return those of ``names`` whose erasure is not finished; raises InvalidInputError."""
+    with project.read() as s:
+        datasets.get(s, name)
+        unfinished = erasures.unfinished(s)
+    found = [each for each in names if each in unfinished]
+    if not found:
+        raise InvalidInputError(
+            f"no erasure of dataset '{name}' was cut off; name the entities to be erased"
+        )
+    return found
 
 
 def without_erased(project: Project, version: DatasetVersion, table: "Tabular") -> "Tabular":
@@ -137,10 +167,6 @@ def _remember(project: Project, name: str, entities: Sequence[str], reason: str)
             )
         known = {each.subject: each for each in erasures.of_dataset(s, dataset.id)}
         if not entities:
-            if name not in erasures.unfinished(s):
-                raise InvalidInputError(
-                    f"no erasure of dataset '{name}' was cut off; name the entities to be erased"
-                )
             return dataset
         hashes = {subjects.hashed(project.key, name, entity) for entity in entities}
         for subject in sorted(hashes):

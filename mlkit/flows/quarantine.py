@@ -86,6 +86,12 @@ def remove(project: Project, wanted: str) -> list[Aside]:
     return gone
 
 
+def discard(project: Project, name: str) -> None:
+    """Remove all files of dataset ``name``."""
+    for file in _of(project, name):
+        file.unlink(missing_ok=True)
+
+
 def _all(project: Project) -> Iterator[Path]:
     return project.quarantine_dir.glob("*-????????????.csv")
 

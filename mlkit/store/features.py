@@ -156,6 +156,11 @@ def read_set(s: Session, set_id: int) -> dict[str, tuple[int, str]]:
     return {entity: (event_us, data) for entity, event_us, data in found}
 
 
+def entities(s: Session, set_id: int) -> list[str]:
+    """Return every entity that a set has values of."""
+    return list(s.scalars(select(FeatureValue.entity).where(FeatureValue.set_id == set_id)))
+
+
 def remove(s: Session, set_id: int, entities: Sequence[str]) -> None:
     """Delete the rows of these entities from a set."""
     for at in range(0, len(entities), _IN_LIMIT):

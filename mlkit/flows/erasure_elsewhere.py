@@ -1,0 +1,38 @@
+"""What an erasure reaches beside versions and log: rows set aside, values of feature views."""
+
+from mlkit.flows import ingest, quarantine
+from mlkit.flows.subjects import Subjects
+from mlkit.project import Project
+from mlkit.store import datasets, features
+from mlkit.store.datasets import Dataset
+from mlkit.store.features import StoredView
+
+
+def erase(project: Project, dataset: Dataset, erased: Subjects) -> None:
+    """Delete all rows of ``dataset`` that were set aside, and what views know of the subjects."""
+    quarantine.discard(project, dataset.name)
+    with project.write() as s:
+        for view in features.list_views(s):
+            if view.set_id is None or not _is_about(view, dataset):
+                continue
+            theirs = [each for each in features.entities(s, view.set_id) if erased.has(each)]
+            features.remove(s, view.set_id, theirs)
+            view.rows -= len(theirs)
+            view.changes += 1
+
+
+def joined(project: Project, name: str) -> list[str]:
+    """Return the datasets that have rows of dataset ``name``, because they were joined to it."""
+    with project.read() as s:
+        versions = [v for v in datasets.outline(s) if v.transformation.get("kind") == "join"]
+        of_base = [v for v in versions if _name(v.transformation["base"]) == name]
+        return sorted({v.dataset.name for v in of_base})
+
+
+def _is_about(view: StoredView, dataset: Dataset) -> bool:
+    of_it = view.dataset is not None and _name(view.dataset) == dataset.name
+    return of_it and view.entity == dataset.entity_column
+
+
+def _name(reference: str) -> str:
+    return ingest.parse_reference(reference)[0]
