@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlkit.errors import ConflictError, InvalidInputError
-from mlkit.flows import deploy, ingest, logs, unknown_labels
+from mlkit.flows import deploy, ingest, joining, logs, unknown_labels
 from mlkit.flows.versioning import Added, Origin
 from mlkit.project import Project
 from mlkit.settings import duration
@@ -47,6 +47,11 @@ def _silent(_message: str) -> None:
 
 def _from_source(project: Project, champion: ModelVersion, report: Callable[[str], None]) -> Fresh:
     name = champion.dataset_version.dataset.name
+    joined = joining.recipe(project, name)
+    if joined is not None:
+        added = joining.join(project, name, joined, progress=report)
+        reference = f"{name}@{added.version}"
+        return _fresh(project, champion, added, f"{reference} is joined of what is newest")
     settings = project.settings.datasets.get(name)
     if settings is None or not settings.source:
         raise InvalidInputError(

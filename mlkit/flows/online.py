@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
-from mlkit.errors import ConflictError, InvalidInputError
+from mlkit.errors import BusyError, ConflictError, InvalidInputError
 from mlkit.project import Project
 from mlkit.steps.feature_view import ViewUse, microseconds
 from mlkit.store.feature_reader import FeatureReader, Version
@@ -127,14 +127,24 @@ class Online:
         return found
 
     def _check(self) -> None:
-        """Replace what is held of each view whose values have changed."""
+        """Replace what is held of each view whose values have changed.
+
+        While the database cannot be read, what is held goes on: its age is judged at every look-up.
+        """
+        self._next_check = time.monotonic() + self._check_s
+        try:
+            versions = self._reader.versions()
+        except BusyError:
+            if not self._held:
+                self._next_check = 0.0
+                raise
+            return
         seen = {}
-        for version in self._reader.versions():
+        for version in versions:
             key = (version.name, version.version)
             had = self._held.get(key)
             seen[key] = had if had is not None and had.version == version else _Held(version)
         self._held = seen
-        self._next_check = time.monotonic() + self._check_s
 
 
 class ViewReader:

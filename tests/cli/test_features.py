@@ -119,6 +119,21 @@ def test_a_joined_dataset_trains_a_model_and_lineage_tells(shop: Project, run: A
     run("features", "lineage", "nothing", code=1)
 
 
+def test_a_model_of_a_joined_dataset_is_retrained_on_a_new_join(shop: Project, run: Any) -> None:
+    (shop.root / "mlkit.toml").write_text(
+        '[datasets.joined]\nbase = "flights"\nviews = ["weather_at_origin"]\n'
+        '[models.late]\nretrain_data = "source"\n'
+    )
+    _champion(run)
+    assert "joined@1 is joined of what is newest" in run("retrain", "late").stdout
+    colder = _weather(shop).assign(temp=lambda w: (w["temp"] - 0.1).round(1))
+    colder.to_parquet(shop.root / "colder.parquet")
+    run("data", "add", "weather", shop.root / "colder.parquet")
+    done = run.json("retrain", "late")
+    assert done["version"] == 2
+    assert run.json("data", "show", "joined")["versions"][-1]["parents"][0] == "flights@1"
+
+
 def test_show_compares_what_the_view_makes_of_the_last_two_versions(
     shop: Project, run: Any
 ) -> None:

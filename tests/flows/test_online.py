@@ -20,6 +20,7 @@ from mlkit.project import Project
 from mlkit.steps import point_in_time
 from mlkit.steps.feature_view import ViewUse
 from mlkit.store import features as store
+from mlkit.store.feature_reader import FeatureReader
 
 VIEW = """
 from mlkit.features import feature_view
@@ -232,6 +233,26 @@ def test_what_is_held_in_memory_is_bounded_and_given_up_when_values_change(shop:
     shop.materialize()
     assert reader.lookup(["e49"])[0].features[0] == 50.0  # type: ignore[index]  # fresh
     online.close()
+
+
+def test_what_is_held_is_served_while_the_database_is_away(
+    shop: Shop, online: Online, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.see(("a", -1, 1))
+    shop.materialize()
+    use = shop.use()
+    before = online.lookup(use, ["a"])
+
+    def away(*_: object) -> None:
+        raise BusyError("away")
+
+    monkeypatch.setattr(FeatureReader, "_fetch", away)
+    assert online.lookup(use, ["a"]) == before
+    assert online.lookup(use, ["a"], START + 9 * HOUR)[0].state == "stale"
+    with pytest.raises(BusyError, match="away"):
+        online.lookup(use, ["b"])
+    with pytest.raises(BusyError, match="away"):
+        Online(shop.project).lookup(use, ["a"])
 
 
 def test_two_at_once_are_one_too_many(shop: Shop) -> None:
