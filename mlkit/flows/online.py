@@ -66,7 +66,7 @@ class Online:
     """The online features of a project, for one process and all its threads.
 
     ``cache_rows`` bounds the rows that are held per view, 0 holds none. Every ``check_s`` seconds
-    (the setting ``server.reload_s``, as for models; 0: at every look-up) one small query sees
+    (the setting ``features.check_s``; 0: at every look-up) one small query sees
     which views have been materialised since, and their rows are forgotten.
 
         online = Online(project)
@@ -80,7 +80,7 @@ class Online:
     ) -> None:
         self.project = project
         self.cache_rows = cache_rows
-        self._check_s = project.settings.server.reload_s if check_s is None else check_s
+        self._check_s = project.settings.features.check_s if check_s is None else check_s
         self._reader = FeatureReader(project.database)
         self._held: dict[tuple[str, int], _Held] = {}
         self._next_check = 0.0

@@ -56,7 +56,7 @@ class Service:
 
     def __init__(self, project: Project, metrics_dir: Path | None = None) -> None:
         self.project = project
-        self.online = Online(project, check_s=project.settings.features.check_s)
+        self.online = Online(project)
         self.holder = Holder(project, self.online)
         self.guard = Guard(project)
         self.meter = Meter(metrics_dir or project.state_dir / "metrics" / "0")
