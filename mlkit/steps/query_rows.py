@@ -4,7 +4,7 @@ A chunk knows only the types of its own values, so chunks are kept until all are
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -70,9 +70,14 @@ def _table(
 
 
 def _plain(value: Any) -> Any:
-    """Return a value of a database as Arrow knows it."""
+    """Return a value of a database as Arrow knows it, a time with a zone in UTC.
+
+    Once pandera is loaded, pyarrow 26 takes the wall clock of any other zone for UTC.
+    """
     if isinstance(value, Decimal):
         return float(value)
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return value.astimezone(UTC)
     return str(value) if isinstance(value, UUID) else value
 
 
