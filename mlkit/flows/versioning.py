@@ -1,6 +1,7 @@
 """Turn accepted rows into a dataset version: first the file, then the row that names it."""
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +73,9 @@ def keep(project: Project, name: str, roles: Roles, *, accepted: Accepted, origi
     """
     accepted = _without_erased(project, name, roles, accepted)
     sha256 = _store(project, name, accepted.table)
+    stamp = _stamp(project, name, sha256, origin)
+    if stamp is not None:
+        sha256 = _store(project, name, accepted.table, stamp)
     failpoints.reach("data.stored")
     with project.write() as s:
         dataset = _with_roles(project, s, name, roles)
@@ -106,12 +110,46 @@ def _without_erased(project: Project, name: str, roles: Roles, accepted: Accepte
     )
 
 
-def _store(project: Project, name: str, table: "Tabular") -> str:
-    from mlkit.steps import frames  # pyarrow, which `data list` does without
+def _stamp(project: Project, name: str, sha256: str, origin: Origin) -> str | None:
+    """Return what tells the file from that of a version with the same rows, None if it need not.
+
+    The same rows joined of views that are served otherwise now are another version: a model that
+    learns from it asks for those views.
+    """
+    with project.read() as s:
+        dataset = datasets.find(s, name)
+        same = dataset and datasets.find_by_digest(s, dataset, sha256=sha256)
+        if (
+            not dataset
+            or not same
+            or _served(same.transformation) == _served(origin.transformation)
+        ):
+            return None
+        newest = dataset.versions[-1]
+        if _served(newest.transformation) == _served(origin.transformation):
+            return newest.reference  # which was told apart like this before
+        return f"{name}@{datasets.next_number(s, dataset)}"
+
+
+def _served(transformation: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return what a server has to know of the views and functions behind a join."""
+    views = [
+        {key: view.get(key) for key in ("name", "version", "entity", "ttl", "on_missing")}
+        for view in transformation.get("views", ())
+    ]
+    functions = [
+        {key: function.get(key) for key in ("name", "version")}
+        for function in transformation.get("on_demand", ())
+    ]
+    return [*views, *functions]
+
+
+def _store(project: Project, name: str, table: "Tabular", stamp: str | None = None) -> str:
+    from mlkit.steps import stamped  # pyarrow, which `data list` does without
 
     part = scratch.of_dataset(project, name) / "version.parquet"
     try:
-        frames.write_parquet(table, part)
+        stamped.write(table, part, stamp)
         failpoints.reach("data.written")
         return project.data.adopt(part)
     finally:

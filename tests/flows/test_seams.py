@@ -66,6 +66,24 @@ def test_a_joined_dataset_is_pulled_and_made_again_like_any_other(people: Projec
         rebuild.rebuild(people, "seen@1")
 
 
+def test_the_same_rows_of_a_view_that_is_served_otherwise_are_another_version(
+    people: Project,
+) -> None:
+    pull.pull(people, "seen")
+    (people.root / "features.py").write_text(
+        FEATURES.replace('"at")', '"at", on_missing="refuse")')
+    )
+    second = pull.pull(people, "seen")
+    assert (second.version, second.new) == (2, True)
+    assert not pull.pull(people, "seen").new
+    (people.root / "features.py").write_text(
+        FEATURES.replace('"at")', '"at", on_missing="refuse", owner="ops")')
+    )
+    third = pull.pull(people, "seen")
+    assert (third.version, third.new) == (2, False)
+    assert _whos(people, "seen") == _whos(people, "people")
+
+
 def test_a_query_is_asked_again_and_compared(people: Project) -> None:
     file = people.root / "crm.db"
     with closing(sqlite3.connect(file)) as crm, crm:
