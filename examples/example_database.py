@@ -28,9 +28,11 @@ from mlkit.flows import (
     alerting,
     baselines,
     deploy,
+    erasure,
     ingest,
     log_import,
     log_retention,
+    materialize,
     monitor,
     retrain,
     setup,
@@ -52,6 +54,14 @@ min_rows = 60
 min_rows = 60
 [alerts]
 command = ["true"]
+"""
+FEATURES = """
+from mlkit.features import feature_view
+
+@feature_view(source="visits", entity="customer", time="seen_at", ttl="7d", owner="web team")
+def last_visit(visits):
+    \"\"\"What a customer has looked at last.\"\"\"
+    return visits[["customer", "seen_at", "pages"]]
 """
 KNOWN_AS = "0123abcd"
 PACKAGES = {"numpy": "2.4.0", "scikit-learn": "1.9.0"}
@@ -91,6 +101,7 @@ def _steady(clock: Path) -> Iterator[Path]:
 def _make(root: Path) -> None:
     setup.make(root)
     (root / "mlkit.toml").write_text(SETTINGS)
+    (root / "features.py").write_text(FEATURES)
 
 
 def _play(project: Project, clock: Path) -> None:
@@ -116,6 +127,21 @@ def _play(project: Project, clock: Path) -> None:
     _day(project, clock, 6, week[300:400])
     first_days = baselines.window(project, length=None, start="2026-09-02", end="2026-09-04")
     baselines.add(project, "churn", "before-the-sale", first_days)
+    _visits(project)
+
+
+def _visits(project: Project) -> None:
+    """Keep what customers looked at as a feature view; forget one of them."""
+    file = project.root / "visits.csv"
+    seen = [
+        {"customer": f"c{number}", "seen_at": f"2026-09-0{1 + number % 5}T08:00:00Z",
+         "pages": str(3 * number % 11)}
+        for number in range(12)
+    ]  # fmt: skip
+    _write_csv(file, seen)
+    ingest.add(project, "visits", file, time="seen_at", entity="customer")
+    materialize.materialize(project)
+    erasure.erase(project, "visits", ["c7"], reason="asked by letter")
 
 
 def _customers(name: str) -> list[dict[str, str]]:

@@ -28,8 +28,8 @@ def render(found: list[dict[str, Any]], rows: int) -> str:
         ("join", "first", "the first time, s", None),
         ("join", "mb", "MB above what was there", 4),
     ):
-        mine, theirs = (_best(found, tool, step, field) for tool in ("mlkit", "feast"))
-        lines.append(_line(label, mine, theirs, target))
+        ours, other = (_best(found, tool, step, field) for tool in ("mlkit", "feast"))
+        lines.append(_line(label, ours, other, target))
     answers = [each for each in found if each["step"] == "answers"][-1]
     again = _best(found, "mlkit", "materialise again", "seconds")
     kept = _best(found, "mlkit", "join and keep", "seconds")

@@ -49,19 +49,20 @@ def pieces(table: Tabular, rows: int) -> Iterator[pa.Table]:
 
 
 def regrouped(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
-    """Yield the rows of ``tables``, ``rows`` at a time; the last piece may be smaller.
+    """Yield the rows of ``tables``, ``rows`` at a time; the last piece may be smaller, or empty.
 
     >>> [piece.num_rows for piece in regrouped([pa.table({"a": [1, 2]})] * 2, 3)]
     [3, 1]
     """
     held: list[pa.Table] = []
-    count = 0
+    count = given = 0
     for each in tables:
         table = each
         while count + table.num_rows >= rows:
             yield pa.concat_tables([*held, table.slice(0, rows - count)])
             table, held, count = table.slice(rows - count), [], 0
+            given += 1
         held.append(table)
         count += table.num_rows
-    if count:
+    if count or not given:
         yield pa.concat_tables(held)
