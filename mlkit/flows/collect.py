@@ -84,7 +84,9 @@ def _silent(_message: str) -> None:
 def _candidates(s: Session) -> list[DatasetVersion]:
     versions = datasets.outline(s)
     needed = _needed(s, versions)
-    return [v for v in versions if v.collected_at is None and v.reference not in needed]
+    kept = {(v.dataset_id, v.sha256) for v in versions if v.reference in needed}
+    there = [version for version in versions if version.collected_at is None]
+    return [v for v in there if (v.dataset_id, v.sha256) not in kept]
 
 
 def _needed(s: Session, versions: Sequence[DatasetVersion]) -> set[str]:

@@ -114,25 +114,16 @@ def without_erased(project: Project, version: DatasetVersion, table: "Tabular") 
     return subjects.of(project, dataset.name).without(table, dataset.entity_column)
 
 
-def store(project: Project, version: DatasetVersion, table: "Tabular") -> str:
-    """Store the rows that a version has left and return their digest.
+def store(project: Project, table: "Tabular") -> str:
+    """Store the rows that a version has left and return their digest."""
+    from mlkit.steps import frames  # pyarrow
 
-    Two versions of a dataset never have the same bytes: where they would, the file names its own.
-    """
-    from mlkit.steps import stamped  # pyarrow
-
-    for stamp in (None, version.reference):
-        part = project.data.scratch()
-        try:
-            stamped.write(table, part, stamp)
-            sha256 = project.data.adopt(part)
-        finally:
-            part.unlink(missing_ok=True)
-        with project.read() as s:
-            other = datasets.find_by_digest(s, version.dataset, sha256=sha256)
-        if other is None or other.id == version.id:
-            break
-    return sha256
+    part = project.data.scratch()
+    try:
+        frames.write_parquet(table, part)
+        return project.data.adopt(part)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def record(project: Project, version: DatasetVersion, table: "Tabular", sha256: str) -> None:
@@ -194,7 +185,7 @@ def _rewrite_versions(project: Project, dataset: Dataset, erased: Subjects) -> l
         table = ingest.load_version(project, version)
         left = erased.without(table, dataset.entity_column)
         if left.num_rows < table.num_rows:
-            sha256 = store(project, version, left)
+            sha256 = store(project, left)
             failpoints.reach("erase.stored")
             record(project, version, left, sha256)
             failpoints.reach("erase.recorded")

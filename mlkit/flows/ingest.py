@@ -179,13 +179,13 @@ def _roles(project: Project, name: str, given: Roles) -> Roles:
 
 
 def _same_source(project: Project, name: str, roles: Roles, ready: Ready) -> Added | None:
-    """Return the version that was made from the same bytes, with roles it did not have yet."""
+    """Return the last version if it was made from the same bytes, with roles it did not have."""
     with project.read() as s:
         dataset = datasets.find(s, name)
         if dataset is None or ready.sha256 is None:
             return None
-        version = datasets.find_by_digest(s, dataset, source_sha256=ready.sha256)
-        if version is None or version.collected_at is not None:
+        version = datasets.newest_like(s, dataset, {})
+        if version is None or version.source_sha256 != ready.sha256 or version.collected_at:
             return None
         if version.transformation.get("stated", {}) != ready.stated:
             return None

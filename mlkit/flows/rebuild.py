@@ -23,7 +23,7 @@ from mlkit.flows.acceptance import Rules
 from mlkit.flows.fetched import Fetching, Ready
 from mlkit.flows.file_source import Dialect, FileSource
 from mlkit.project import Project
-from mlkit.steps import breaches, checks, quality, quarantine, stamped
+from mlkit.steps import breaches, checks, frames, quality, quarantine
 from mlkit.steps.tabular import Tabular
 from mlkit.store import audit, blobs, datasets, failpoints
 from mlkit.store.datasets import DatasetVersion
@@ -189,32 +189,26 @@ def _prove(project: Project, version: DatasetVersion, table: Tabular) -> bool:
     Raises CheckFailedError with the first difference.
     """
     left = erasure.without_erased(project, version, table)
-    if left.num_rows < table.num_rows and _writes(project, version, table, None):
+    if left.num_rows < table.num_rows and _digest(project, table) == version.sha256:
         # collected before a subject was erased: proved with its rows, kept without them
-        erasure.record(project, version, left, erasure.store(project, version, left))
+        erasure.record(project, version, left, erasure.store(project, left))
         return True
-    stamp = None if _writes(project, version, left, None) else version.reference
-    if stamp is not None and not _writes(project, version, left, stamp):
+    if _digest(project, left) != version.sha256:
         raise _refusal(version, _difference(project, version, left))
     if version.collected_at is None and project.data.path(version.sha256).is_file():
         return False
-    part = project.data.scratch()
-    try:
-        stamped.write(left, part, stamp)
-        project.data.adopt(part)
-    finally:
-        part.unlink(missing_ok=True)
+    erasure.store(project, left)
     failpoints.reach("rebuild.stored")
     _restore(project, version)
     return True
 
 
-def _writes(project: Project, version: DatasetVersion, table: pa.Table, stamp: str | None) -> bool:
-    """Tell whether the rows, written again, are the bytes that were recorded."""
+def _digest(project: Project, table: Tabular) -> str:
+    """Return the sha256 of the file that the rows make."""
     part = project.data.scratch()
     try:
-        stamped.write(table, part, stamp)
-        return blobs.file_digest(part) == version.sha256
+        frames.write_parquet(table, part)
+        return blobs.file_digest(part)
     finally:
         part.unlink(missing_ok=True)
 

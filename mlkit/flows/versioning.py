@@ -68,18 +68,17 @@ def already(version: DatasetVersion) -> Added:
 def keep(project: Project, name: str, roles: Roles, *, accepted: Accepted, origin: Origin) -> Added:
     """Store the rows, then the row that names them, then the rules for the user to edit.
 
-    The caller holds the lock of the dataset (``scratch.alone``). Rows of erased subjects are left
-    out, which a warning tells.
+    No new version if the last one of the same origin has the same rows. The caller holds the lock
+    of the dataset (``scratch.alone``). Rows of erased subjects are left out, which a warning tells.
     """
     accepted = _without_erased(project, name, roles, accepted)
     sha256 = _store(project, name, accepted.table)
-    stamp = _stamp(project, name, sha256, origin)
-    if stamp is not None:
-        sha256 = _store(project, name, accepted.table, stamp)
     failpoints.reach("data.stored")
     with project.write() as s:
         dataset = _with_roles(project, s, name, roles)
-        version = datasets.find_by_digest(s, dataset, sha256=sha256)
+        version = datasets.newest_like(s, dataset, origin.transformation)
+        if version is not None and not _is_same(version, sha256, origin):
+            version = None
         new = version is None
         if version is None:
             version = _add_version(project, s, dataset, accepted=accepted, origin=origin)
@@ -110,25 +109,13 @@ def _without_erased(project: Project, name: str, roles: Roles, accepted: Accepte
     )
 
 
-def _stamp(project: Project, name: str, sha256: str, origin: Origin) -> str | None:
-    """Return what tells the file from that of a version with the same rows, None if it need not.
+def _is_same(version: DatasetVersion, sha256: str, origin: Origin) -> bool:
+    """Tell whether ``version`` has these rows, and a model that learns from it asks the same views.
 
-    The same rows joined of views that are served otherwise now are another version: a model that
-    learns from it asks for those views.
+    Rows joined of views that are served otherwise now are another version.
     """
-    with project.read() as s:
-        dataset = datasets.find(s, name)
-        same = dataset and datasets.find_by_digest(s, dataset, sha256=sha256)
-        if (
-            not dataset
-            or not same
-            or _served(same.transformation) == _served(origin.transformation)
-        ):
-            return None
-        newest = dataset.versions[-1]
-        if _served(newest.transformation) == _served(origin.transformation):
-            return newest.reference  # which was told apart like this before
-        return f"{name}@{datasets.next_number(s, dataset)}"
+    served = _served(version.transformation) == _served(origin.transformation)
+    return version.sha256 == sha256 and served
 
 
 def _served(transformation: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -144,12 +131,12 @@ def _served(transformation: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [*views, *functions]
 
 
-def _store(project: Project, name: str, table: "Tabular", stamp: str | None = None) -> str:
-    from mlkit.steps import stamped  # pyarrow, which `data list` does without
+def _store(project: Project, name: str, table: "Tabular") -> str:
+    from mlkit.steps import frames  # pyarrow, which `data list` does without
 
     part = scratch.of_dataset(project, name) / "version.parquet"
     try:
-        stamped.write(table, part, stamp)
+        frames.write_parquet(table, part)
         failpoints.reach("data.written")
         return project.data.adopt(part)
     finally:

@@ -1,5 +1,6 @@
 """Datasets and their versions: what the rows say; the bytes are in ``blobs``."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -8,6 +9,8 @@ from sqlalchemy.orm import Mapped, Session, defer, mapped_column, relationship
 
 from mlkit.errors import NotFoundError, unknown
 from mlkit.store.base import Base, UtcDateTime
+
+DERIVED = ("log", "window")  # kinds of versions that retraining makes
 
 
 class Dataset(Base):
@@ -34,10 +37,7 @@ class DatasetVersion(Base):
     """
 
     __tablename__ = "dataset_version"
-    __table_args__ = (
-        UniqueConstraint("dataset_id", "number"),
-        UniqueConstraint("dataset_id", "sha256"),
-    )
+    __table_args__ = (UniqueConstraint("dataset_id", "number"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     dataset_id: Mapped[int] = mapped_column(ForeignKey("dataset.id"))
@@ -105,16 +105,20 @@ def get_version(s: Session, name: str, number: int | None = None) -> DatasetVers
     )
 
 
-def find_by_digest(
-    s: Session, dataset: Dataset, *, sha256: str | None = None, source_sha256: str | None = None
+def newest_like(
+    s: Session, dataset: Dataset, transformation: Mapping[str, Any]
 ) -> DatasetVersion | None:
-    """Return the version with these Parquet bytes, or made from these source bytes, if any."""
-    query = select(DatasetVersion).where(DatasetVersion.dataset_id == dataset.id)
-    if sha256 is not None:
-        query = query.where(DatasetVersion.sha256 == sha256)
-    if source_sha256 is not None:
-        query = query.where(DatasetVersion.source_sha256 == source_sha256)
-    return s.scalars(query.order_by(DatasetVersion.number.desc())).first()
+    """Return the newest version that was made in the same way: fetched, or picked from the log.
+
+    A dataset may have both; what is fetched is compared with what was fetched last.
+    """
+    derived = transformation.get("kind") in DERIVED
+    made = select(DatasetVersion.id, DatasetVersion.transformation)
+    mine = made.where(DatasetVersion.dataset_id == dataset.id)
+    for identifier, known in s.execute(mine.order_by(DatasetVersion.number.desc())):
+        if (known.get("kind") in DERIVED) == derived:
+            return s.get(DatasetVersion, identifier)
+    return None
 
 
 def outline(s: Session) -> list[DatasetVersion]:

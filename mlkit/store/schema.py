@@ -30,7 +30,7 @@ from mlkit.store.engine import APPLICATION_ID, Database, sqlite_driver
 
 metadata = Base.metadata
 
-HEAD = "0011"
+HEAD = "0012"
 
 
 def revision(database: Database) -> str | None:

@@ -104,12 +104,14 @@ def test_a_collected_version_stays_on_record_and_says_how_to_get_it_back(
     assert not rebuild.rebuild(grown, "churn@2").restored
 
 
-def test_adding_the_same_rows_again_brings_a_collected_version_back(grown: Project) -> None:
+def test_rows_of_a_collected_version_that_come_again_are_a_new_one(grown: Project) -> None:
     collect.collect(grown)
+    newest = catalog.show(grown, "churn").version
     added = ingest.add(grown, "churn", grown.root / "churn3.csv")
-    assert (added.version, added.new) == (3, False)
-    assert _file(grown, 3).is_file()
-    assert catalog.show(grown, "churn@3").collected_at is None
+    assert (added.version, added.new) == (newest + 1, True)
+    assert catalog.show(grown, "churn@3").collected_at is not None
+    collect.collect(grown)
+    assert _file(grown, newest + 1).is_file()
 
 
 def test_bytes_that_another_dataset_has_too_stay(grown: Project) -> None:

@@ -84,6 +84,22 @@ def test_the_same_rows_of_a_view_that_is_served_otherwise_are_another_version(
     assert _whos(people, "seen") == _whos(people, "people")
 
 
+def test_a_source_that_goes_back_to_older_rows_is_a_new_version(people: Project) -> None:
+    file = people.root / "visits.csv"
+    old = file.read_bytes()
+    pd.read_csv(file).assign(pages=1).to_csv(file, index=False)
+    assert ingest.add(people, "visits", file).version == 2
+    file.write_bytes(old)
+    back = ingest.add(people, "visits", file)
+    assert (back.version, back.new) == (3, True)
+    assert not ingest.add(people, "visits", file).new
+    with people.read() as s:
+        first, second, third = datasets.get(s, "visits").versions
+        assert first.sha256 == third.sha256 != second.sha256
+    assert [one.reference for one in collect.collect(people).versions] == ["visits@2"]
+    assert "c7" in _whos(people, "visits")
+
+
 def test_a_query_is_asked_again_and_compared(people: Project) -> None:
     file = people.root / "crm.db"
     with closing(sqlite3.connect(file)) as crm, crm:
