@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from mlkit.steps.tabular import Tabular, pieces
+from mlkit.steps.tabular import Column, Tabular, pieces
 
 Change = Callable[[Any], Any]
 
@@ -38,6 +38,10 @@ class RevisedTable:
             yield pa.table({
                 name: self._changed(name, piece.column(name)) for name in self.column_names
             })  # fmt: skip
+
+    def parts(self, name: str) -> Iterator[pa.ChunkedArray]:
+        """Yield the values of one column, changed."""
+        return (self._changed(name, part) for part in Column(self.table, name))
 
     def _changed(self, name: str, values: Any) -> Any:
         change = self.changes.get(name)

@@ -1,10 +1,11 @@
 """A table that is looked at column by column, wherever its values are: in memory or on disk.
 
 What checks, profiles and compares rows asks for no more than this, so that it costs the memory of
-one column whatever the table weighs.
+one column whatever the table weighs, or, where it goes through a ``Column``, of a part of one.
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Protocol, cast
 
 import pyarrow as pa
@@ -33,6 +34,39 @@ class Piecewise(Tabular, Protocol):
 
     def pieces(self, rows: int) -> Iterator[pa.Table]:
         """Yield the rows, ``rows`` at a time."""
+
+    def parts(self, name: str) -> Iterator[pa.ChunkedArray]:
+        """Yield the values of one column, as many at a time as for every other column."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table: its values part by part, as often as they are asked for.
+
+    In memory all of them are one part, on disk some thousand rows are.
+
+    >>> [len(part) for part in Column(pa.table({"a": [1, 2, 3]}), "a")]
+    [3]
+    """
+
+    table: Tabular
+    name: str
+
+    def __iter__(self) -> Iterator[pa.ChunkedArray]:
+        """Yield the values; at least one part, which may be empty."""
+        if isinstance(self.table, pa.Table):
+            yield self.table.column(self.name)
+        else:
+            yield from cast("Piecewise", self.table).parts(self.name)
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return self.table.num_rows
+
+    @property
+    def type(self) -> pa.DataType:
+        """The type of the values."""
+        return next(iter(self)).type
 
 
 def pieces(table: Tabular, rows: int) -> Iterator[pa.Table]:
