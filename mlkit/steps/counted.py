@@ -1,6 +1,7 @@
 """The different values of a column and how often each comes: less to look through than its rows."""
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -28,6 +29,10 @@ class Counted:
     def distinct(self) -> int:
         """How many different values there are."""
         return len(self.values)
+
+    def pairs(self) -> Iterator[tuple[Any, int]]:
+        """Yield each value with how often it comes."""
+        return zip(self.values.to_pylist(), self._counts.to_pylist(), strict=True)
 
     def top(self, most: int) -> tuple[tuple[str, int], ...]:
         """Return the most frequent values as text and how often they come, the first ones first."""

@@ -28,7 +28,8 @@ class KeptRows:
 
     def column(self, name: str) -> pa.ChunkedArray:
         """Return the values of one column."""
-        return pa.chunked_array([chunk for part in self.parts(name) for chunk in part.chunks])
+        parts = list(self.parts(name))
+        return pa.chunked_array([chunk for part in parts for chunk in part.chunks], parts[0].type)
 
     def select(self, names: list[str]) -> pa.Table:
         """Return the named columns, in that order, in memory."""

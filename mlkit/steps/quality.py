@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlkit.steps import casts, spelling
+from mlkit.steps import casts, row_hashes, spelling
 from mlkit.steps.counted import Counted
 from mlkit.steps.profile import ColumnProfile
 from mlkit.steps.revised_table import revise
@@ -23,7 +23,6 @@ _WIDE = 1_000  # columns
 _ENOUGH_ROWS = 50  # below, all values being different says little
 _SHOWN = 10  # warnings of one name
 _EXACT = 2.0**53  # from here on a double skips integers
-_ODD, _HALF = np.uint64(0x9E3779B97F4A7C15), np.uint64(32)  # to mix the hashes of columns
 _AT_ONCE = 1 << 16  # rows
 _PLAIN_NAME = re.compile(r"^[\w][\w .:/()%-]*$")
 _NAMED_ID = re.compile(r"(^|[_ .-])(id|uuid|guid|key)$|^(id|uuid)[_ .-]|[a-z]Id$")
@@ -165,31 +164,13 @@ def _of_rows(table: Tabular) -> Iterator[tuple[str, str]]:
 
 def _hashes(table: Tabular) -> np.ndarray:
     """Return a number for each row, the same for the same values; reads few rows at a time."""
-    hashes = np.zeros(table.num_rows, dtype=np.uint64)
+    hashes = np.empty(table.num_rows, dtype=np.uint64)
     start = 0
     for piece in pieces(table, _AT_ONCE):
-        part = hashes[start : start + piece.num_rows]
-        for column in piece.columns:
-            part *= _ODD
-            part ^= _hash(column.combine_chunks())
-            part ^= part >> _HALF
-        start += piece.num_rows
+        end = start + piece.num_rows
+        hashes[start:end] = row_hashes.of(piece.columns, piece.num_rows)
+        start = end
     return hashes
-
-
-def _hash(values: Any) -> np.ndarray:
-    from pandas.util import hash_array, hash_pandas_object  # slow to import
-
-    if values.type == casts.TEXT:
-        hashed: np.ndarray = hash_pandas_object(values.to_pandas(), index=False).to_numpy()
-        return hashed
-    if values.type == casts.NUMBER:
-        return hash_array(values.to_numpy(zero_copy_only=False))
-    whole = values.cast(casts.INTEGER)
-    hashed = hash_array(pc.fill_null(whole, 0).to_numpy())
-    if whole.null_count:
-        hashed[pc.is_null(whole).to_numpy(zero_copy_only=False)] = _ODD
-    return hashed
 
 
 def _of_target(table: Tabular, target: str, summary: ColumnProfile) -> Iterator[tuple[str, str]]:
