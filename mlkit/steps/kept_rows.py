@@ -44,7 +44,9 @@ class KeptRows:
             start = end
 
     def pieces(self, rows: int) -> Iterator[pa.Table]:
-        """Yield the rows, ``rows`` at a time."""
+        """Yield the rows, ``rows`` at a time; one empty piece if none is kept."""
+        if not self.kept.any():
+            return iter([self.select(self.column_names)])
         return regrouped(self._parts(rows), rows)
 
     def _parts(self, rows: int) -> Iterator[pa.Table]:

@@ -49,6 +49,8 @@ class StoredTable:
         for number in range(self._file.num_row_groups):
             group = self._file.read_row_group(number, columns=wanted, use_threads=False)
             yield group.select(wanted)
+        if not self._file.num_row_groups:
+            yield self._file.schema_arrow.empty_table().select(wanted)
 
     def pieces(self, rows: int) -> Iterator[pa.Table]:
         """Yield the rows, ``rows`` at a time."""

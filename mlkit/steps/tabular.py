@@ -54,10 +54,11 @@ class Column:
 
     def __iter__(self) -> Iterator[pa.ChunkedArray]:
         """Yield the values; at least one part, which may be empty."""
-        if isinstance(self.table, pa.Table):
+        parts = getattr(self.table, "parts", None)
+        if parts is None:
             yield self.table.column(self.name)
         else:
-            yield from cast("Piecewise", self.table).parts(self.name)
+            yield from parts(self.name)
 
     def __len__(self) -> int:
         """Return the number of rows."""
