@@ -7,12 +7,29 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlkit.steps import casts
+from mlkit.steps.many_values import ManyValues
+from mlkit.steps.tabular import Column
 
 _FEW = 1 << 14  # values: not worth adding up before there are more
+_MOST_BYTES = 8 << 20  # of different values, beyond what comes in one part
+
+
+class TooManyError(Exception):
+    """There are more different values than memory should hold."""
+
+
+def count(column: Column) -> "Counted | ManyValues":
+    """Return the values of a column, or of very many only what can be asked of them."""
+    try:
+        return Counted(column)
+    except TooManyError:
+        return ManyValues(column)
 
 
 class Counted:
     """The values of a column, which comes part by part; missing ones are left out.
+
+    Raises TooManyError.
 
     >>> found = Counted([pa.chunked_array([["a", "b"]]), pa.chunked_array([["b", None]])])
     >>> found.distinct, found.rows, found.top(1)
@@ -69,6 +86,8 @@ def _added_up(tables: Iterator[pa.Table]) -> pa.Table:
         waiting += table.num_rows
         if waiting > max(_FEW, whole.num_rows):
             whole, held, waiting = _sums([whole, *held]), [], 0
+            if whole.nbytes > _MOST_BYTES and whole["value"].type == casts.TEXT:
+                raise TooManyError
     return _sums([whole, *held]) if held else whole
 
 

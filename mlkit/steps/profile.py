@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlkit.steps import casts
-from mlkit.steps.counted import Counted
+from mlkit.steps.counted import count
 from mlkit.steps.tabular import Column, Tabular
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -43,8 +43,8 @@ def _profile(column: Column) -> ColumnProfile:
     kind = column.type
     if kind not in (casts.TEXT, casts.BOOLEAN):
         return _ordered(column, kind)
-    counted = Counted(column)
-    top = tuple((value[:100], count) for value, count in counted.top(_TOP))
+    counted = count(column)
+    top = tuple((value[:100], times) for value, times in counted.top(_TOP))
     return ColumnProfile(
         name=column.name,
         type=casts.NAMES[kind],

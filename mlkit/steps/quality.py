@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlkit.steps import casts, row_hashes, spelling
-from mlkit.steps.counted import Counted
+from mlkit.steps.counted import count
 from mlkit.steps.profile import ColumnProfile
 from mlkit.steps.revised_table import revise
 from mlkit.steps.tabular import Column, Tabular, pieces
@@ -122,17 +122,17 @@ def _identifies(kind: pa.DataType, rows: int, summary: ColumnProfile) -> bool:
 
 
 def _of_text(column: Column) -> Iterator[tuple[str, str]]:
-    values = Counted(column)
+    values = count(column)
     spelled = list(spelling.of_text(column, values))
     yield from spelled
     if any(warning == "number_as_text" for warning, _ in spelled):
         return
-    count = values.count(_NUMERIC)
-    if values.rows / 2 <= count < values.rows:
+    numeric = values.count(_NUMERIC)
+    if values.rows / 2 <= numeric < values.rows:
         row, value = spelling.first(column, _NUMERIC, matching=False)
         yield (
             "mixed_types",
-            f"{column.name!r} is text because {values.rows - count} of {values.rows} values are "
+            f"{column.name!r} is text because {values.rows - numeric} of {values.rows} values are "
             f"not numbers, first {value!r} in row {row}",
         )
     elif values.all(_LOCAL_DATE) and not _is_iso(spelling.first(column, "")[1]):

@@ -79,9 +79,7 @@ def _hashed_twice(columns: Sequence[Column]) -> np.ndarray:
 
 
 def _among(hashes: np.ndarray, part: Sequence[pa.ChunkedArray]) -> Mask:
-    own = row_hashes.of(part, len(part[0]))
-    places = np.minimum(np.searchsorted(hashes, own), len(hashes) - 1)
-    mask: Mask = hashes[places] == own
+    mask = row_hashes.among(hashes, row_hashes.of(part, len(part[0])))
     there = _with_values(part)
     return mask if there is None else mask & there
 

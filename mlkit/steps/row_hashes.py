@@ -21,6 +21,15 @@ def of(columns: Iterable[pa.ChunkedArray], rows: int) -> np.ndarray:
     return hashes
 
 
+def among(hashes: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """Return which of ``own`` are among ``hashes``, which are in order."""
+    if not len(hashes):
+        return np.zeros(len(own), dtype=bool)
+    places = np.minimum(np.searchsorted(hashes, own), len(hashes) - 1)
+    found: np.ndarray = hashes[places] == own
+    return found
+
+
 def _of_values(values: pa.Array) -> np.ndarray:
     from pandas.util import hash_array, hash_pandas_object  # slow to import
 

@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlkit.steps import casts
-from mlkit.steps.counted import Counted
+from mlkit.steps.counted import Counted, count
+from mlkit.steps.many_values import ManyValues
 from mlkit.steps.tabular import Column
 
 Warned = Iterator[tuple[str, str]]
@@ -29,7 +30,7 @@ _FOLD_MONTHS = (4, 10, 11)  # when clocks are set back, south and north
 _HOUR_US = 3_600_000_000
 
 
-def of_text(column: Column, values: Counted) -> Warned:
+def of_text(column: Column, values: Counted | ManyValues) -> Warned:
     """Yield what is odd about how the ``values`` of a text column are written."""
     name = column.name
     if values.all(_MARKED) and not values.all(_PLAIN):
@@ -43,10 +44,10 @@ def of_text(column: Column, values: Counted) -> Warned:
         ("shortened_number", _SHORTENED, "a spreadsheet has shortened: digits are lost"),
         ("formula", _FORMULA, "a spreadsheet would run as formulas; kept as text"),
     ):
-        count = values.count(pattern)
-        if count:
+        times = values.count(pattern)
+        if times:
             row, value = first(column, pattern)
-            yield warning, f"{name!r} has {count} values that {what}, first {value!r} in row {row}"
+            yield warning, f"{name!r} has {times} values that {what}, first {value!r} in row {row}"
     last = _last(column)
     if last is not None and last.endswith("\n"):
         yield (
@@ -67,10 +68,10 @@ def _last(column: Column) -> str | None:
 
 def of_zones(column: Column) -> Warned:
     """Yield whether some of the times in a text column have a zone and others have none."""
-    yield from _of_zones(column, Counted(column))
+    yield from _of_zones(column, count(column))
 
 
-def _of_zones(column: Column, values: Counted) -> Warned:
+def _of_zones(column: Column, values: Counted | ManyValues) -> Warned:
     zoned = values.count(_ZONE) if values.all(_ISO_TIME) else 0
     if 0 < zoned < values.rows:
         row, value = first(column, _ZONE, matching=False)
