@@ -69,8 +69,10 @@ def write_parquet(table: Tabular, path: Path) -> None:
     try:
         for piece in pieces(table, GROUP_ROWS):
             plain = piece.replace_schema_metadata(None).combine_chunks()
+            del piece  # one copy in memory, and none while the next rows are read
             writer = writer or _writer(path, plain.schema)
             writer.write_table(plain, row_group_size=GROUP_ROWS)
+            del plain
     finally:
         if writer is not None:
             writer.close()

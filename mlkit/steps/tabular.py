@@ -94,9 +94,17 @@ def regrouped(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
     for each in tables:
         table = each
         while count + table.num_rows >= rows:
-            yield pa.concat_tables([*held, table.slice(0, rows - count)])
-            table, held, count = table.slice(rows - count), [], 0
+            held.append(table.slice(0, rows - count))
+            table, count = table.slice(rows - count), 0
+            yield _emptied(held)
         held.append(table)
         count += table.num_rows
     if count:
         yield pa.concat_tables(held)
+
+
+def _emptied(held: list[pa.Table]) -> pa.Table:
+    """Return the rows of all tables; nothing else holds them while others work on the result."""
+    whole = pa.concat_tables(held)
+    held.clear()
+    return whole
