@@ -246,3 +246,13 @@ def test_files_five_times_the_memory_become_versions(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     assert json.loads(done.stdout)["outcome"] == "rows: 1800000, then 1800001"
+
+
+def test_a_limit_of_address_space_is_not_spent_on_what_arrow_reserves(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("n,v\n1,a\n2,b\n")
+    command = f"{sys.executable} -m mlkit"
+    done = subprocess.run(
+        ["sh", "-c", f"{command} init . && ulimit -v 1048576 && {command} data add some rows.csv"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
