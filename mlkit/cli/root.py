@@ -3,6 +3,7 @@
 import errno
 import importlib
 import os
+import resource
 import signal
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,7 @@ class LazyGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; an error that the operator can mend becomes a message and a code."""
+        _spare_address_space()
         try:
             return super().invoke(ctx)
         except MlkitError as error:
@@ -96,6 +98,12 @@ class LazyGroup(click.Group):
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
             ctx.exit(_INTERRUPTED)
+
+
+def _spare_address_space() -> None:
+    """Where address space is limited, keep Arrow from reserving 1 GiB before it needs any."""
+    if resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY:
+        os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
 
 
 def _explain(error: OSError) -> str:

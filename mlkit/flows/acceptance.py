@@ -84,9 +84,10 @@ def _circumstances(project: Project, parent: str | None) -> "Circumstances":
 
 def _compare(project: Project, parent: str) -> "Callable[[pa.Table], DriftResult | None]":
     def compare(current: "pa.Table") -> "DriftResult | None":
-        from mlkit.steps import drift, frames  # scipy, which most rules do without
+        from mlkit.steps import drift  # scipy, which most rules do without
+        from mlkit.steps.stored_table import StoredTable
 
-        before = frames.read_parquet(project.data.read(parent))
+        before = StoredTable(project.data.checked(parent))
         common = [name for name in current.column_names if name in before.column_names]
         if not common:
             return None

@@ -126,6 +126,13 @@ def load_table(project: Project, sha256: str) -> "pa.Table":
     return frames.read_parquet(project.data.read(sha256))
 
 
+def stored_rows(project: Project, sha256: str) -> "Tabular":
+    """Return the rows of a dataset version, left on disk; raises DamagedError if they changed."""
+    from mlkit.steps.stored_table import StoredTable  # pyarrow, which `data list` does without
+
+    return StoredTable(project.data.checked(sha256))
+
+
 def load_version(project: Project, version: DatasetVersion) -> "pa.Table":
     """Return the rows of a dataset version; raises ConflictError if they were collected."""
     refuse_collected(version)
@@ -196,6 +203,6 @@ def _same_source(project: Project, name: str, roles: Roles, ready: Ready) -> Add
     if roles == own:
         acceptance.write_rules(project, name, str(rules.text))
         return found
-    table = load_table(project, sha256)
+    table = stored_rows(project, sha256)
     accepted = acceptance.accept(name, table, roles=roles, rules=rules)
     return versioning.keep(project, name, roles, accepted=accepted, origin=origin)

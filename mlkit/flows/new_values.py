@@ -45,11 +45,12 @@ class NewValues(NamedTuple):
 def find(table: "Tabular", schema: "Schema", found: "Sequence[Breach]") -> list[NewValues]:
     """Return the new values behind the broken lists of allowed values."""
     from mlkit.steps import breaches, tally  # pyarrow, loaded already by the check
+    from mlkit.steps.tabular import Column
 
     offers = []
     for breach in found:
         if breach.rule.name == "isin" and breach.rows is not None and breach.refuses:
             (name,) = breach.columns
-            column = breaches.cast(table.column(name), name, schema).column
+            column = breaches.fitted(Column(table, name), schema)
             offers.append(NewValues(name, tally.most_frequent(column, breach.rows)))
     return offers

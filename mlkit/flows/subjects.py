@@ -7,7 +7,12 @@ from mlkit.project import Project
 from mlkit.store import blobs, datasets, erasures
 
 if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
     from mlkit.steps.tabular import Tabular
+
+_REMEMBERED = 100_000  # entities, about 20 MB
 
 
 class Subjects:
@@ -27,6 +32,8 @@ class Subjects:
         if not self or entity is None:
             return False
         if entity not in self._known:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
             name = hashed(self._project.key, self._dataset, entity)
             self._known[entity] = name in self._hashes
         return self._known[entity]
@@ -36,17 +43,23 @@ class Subjects:
         if not self or column is None or column not in table.column_names:
             return table
         import numpy as np  # slow to import, and most projects have erased nobody
+
+        from mlkit.steps.kept_rows import KeptRows
+        from mlkit.steps.tabular import Column
+
+        theirs = [self._mask(part) for part in Column(table, column)]
+        if not any(mask.any() for mask in theirs):
+            return table
+        return KeptRows(table, ~np.concatenate(theirs))
+
+    def _mask(self, entities: "pa.ChunkedArray") -> "np.ndarray":
+        """Return the rows that are about them, of shape (rows,)."""
+        import numpy as np  # loaded before, by whoever has rows
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        from mlkit.steps.kept_rows import KeptRows
-
-        entities = table.column(column)
         erased = [value for value in entities.unique().to_pylist() if self.has(value)]
-        if not erased:
-            return table
-        theirs = pc.is_in(entities, value_set=pa.array(erased, entities.type))
-        return KeptRows(table, ~np.asarray(theirs))
+        return np.asarray(pc.is_in(entities, value_set=pa.array(erased, entities.type)))
 
 
 def of(project: Project, dataset: str) -> Subjects:

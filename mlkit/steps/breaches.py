@@ -5,6 +5,7 @@ Nothing here is about words; what a person is told is ``checks``' business.
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -14,22 +15,26 @@ import pyarrow.compute as pc
 from mlkit.errors import InvalidInputError
 from mlkit.settings import duration
 from mlkit.steps import casts, expressions, masks, repeats
+from mlkit.steps.broken_rows import BrokenRows, first_rows
 from mlkit.steps.casts import Cast
 from mlkit.steps.masks import Mask
+from mlkit.steps.revised_table import Change, revise
 from mlkit.steps.schema import (
     CHECK,
     FRESH,
     KEY,
     MAX_DRIFT,
     MAX_MISSING,
+    MONOTONE,
     ROWS,
+    UNIQUE,
     UNIQUE_TOGETHER,
     ColumnRules,
     Rule,
     Schema,
     types,
 )
-from mlkit.steps.tabular import Tabular
+from mlkit.steps.tabular import Column, Tabular
 
 if TYPE_CHECKING:
     from mlkit.steps.drift_result import DriftResult
@@ -79,114 +84,175 @@ def find(table: Tabular, schema: Schema, circumstances: Circumstances) -> Iterat
             if name not in schema.columns:
                 yield Breach((name,), Rule("column_known"), total=table.num_rows)
     for name in [name for name in schema.columns if name in present]:
-        yield from _of_column(table.column(name), name, schema, circumstances)
+        yield from _of_column(Column(table, name), schema, circumstances)
     yield from _of_rows(table, schema)
     yield from _of_whole(table, schema, circumstances)
 
 
-def cast(column: Any, name: str, schema: Schema) -> Cast:
-    """Return a column in the type that the schema wants."""
+def fitted(column: Column, schema: Schema) -> Column:
+    """Return a column in the type that the schema wants, null where a value does not fit."""
+    wanted = types(schema).get(column.name)
+    if wanted is None or wanted == column.type:
+        return column
+    return Column(revise(column.table, {column.name: into(wanted)}), column.name)
+
+
+def into(kind: pa.DataType) -> Change:
+    """Return what gives values the type ``kind``, null where one does not fit."""
+    return lambda values: casts.cast(values, kind).column
+
+
+def _of_column(column: Column, schema: Schema, circumstances: Circumstances) -> Iterator[Breach]:
+    """Go through the values once, part by part, and ask every rule that is about single ones."""
+    name, rules = column.name, schema.columns[column.name]
     wanted = types(schema).get(name)
-    return Cast(column) if wanted is None else casts.cast(column, wanted, examples=_EXAMPLES)
-
-
-def _of_column(
-    column: Any, name: str, schema: Schema, circumstances: Circumstances
-) -> Iterator[Breach]:
-    fitting = cast(column, name, schema)
-    if fitting.misfits:
-        yield misfitting(name, types(schema)[name], column, fitting)
+    misfits, judged = Misfits(), [_Judged(rule) for rule in rules.rules]
+    for part in column:
+        fitting = Cast(part) if wanted is None else casts.cast(part, wanted, examples=_EXAMPLES)
+        misfits.add(part, fitting)
+        if not misfits.count:
+            for one in judged:
+                one.look_at(fitting.column)
+    if misfits.count and wanted is not None:
+        yield misfits.breach(name, wanted)
         return
-    rules = schema.columns[name]
-    yield from _of_values(fitting.column, name, rules)
-    yield from _of_column_whole(fitting.column, name, rules, circumstances)
+    column = fitted(column, schema)
+    for one in judged:
+        yield from _of_values(column, one)
+    yield from _of_column_whole(column, rules, circumstances)
 
 
-def misfitting(name: str, wanted: pa.DataType, column: Any, fitting: Cast) -> Breach:
-    """Return the breach of values that are not of the wanted type."""
-    rows = np.asarray(pc.and_(column.is_valid(), fitting.column.is_null()).to_numpy())
-    values = tuple((row, value) for row, value in fitting.misfits)
-    rule = Rule(f"type({casts.NAMES[wanted]})")
-    return Breach((name,), rule, rows, values, total=fitting.misfit_count)
+class Misfits:
+    """The values of a column that are not of the wanted type, found part by part."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._rows = BrokenRows()
+        self._first: list[tuple[int, Any]] = []
+
+    def add(self, part: pa.ChunkedArray, fitting: Cast) -> None:
+        """Note the misfits of the next part."""
+        mask = None
+        if fitting.misfits:
+            mask = np.asarray(pc.and_(part.is_valid(), fitting.column.is_null()).to_numpy())
+            behind = self._rows.behind
+            self._first += [(behind + row, value) for row, value in fitting.misfits]
+            self.count += fitting.misfit_count
+        self._rows.add(mask, len(part))
+
+    def breach(self, name: str, wanted: pa.DataType) -> Breach:
+        """Return them as the breach of what the schema says of the type."""
+        first = tuple(self._first[:_EXAMPLES])
+        rule = Rule(f"type({casts.NAMES[wanted]})")
+        return Breach((name,), rule, self._rows.mask, first, total=self.count)
 
 
-def _of_values(column: Any, name: str, rules: ColumnRules) -> Iterator[Breach]:
-    for rule in rules.rules:
-        if rule.name in (MAX_MISSING, MAX_DRIFT, FRESH):
-            continue
+class _Judged:
+    """A rule, and the rows that break it as far as they were looked at."""
+
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
+        self.compiled = True
+        self.rows = BrokenRows()
+        self._whole = rule.name in (MAX_MISSING, MAX_DRIFT, FRESH, UNIQUE) and not rule.options
+        self._find: Callable[[Any], Mask | None] = partial(masks.broken, rule=rule)
+        if rule.name == MONOTONE and not rule.options:
+            self._find = masks.InOrder(rule.arguments["order"]).broken
+
+    def look_at(self, part: pa.ChunkedArray) -> None:
+        """Find the rows of the next part, if that is all that the rule is about."""
+        if self._whole or not self.compiled:
+            return
         try:
-            rows = masks.broken(column, rule)
+            self.rows.add(self._find(part), len(part))
         except masks.NotCompiledError:
-            yield from _by_pandera(column, name, rule)
-            continue
-        if rows is not None:
-            yield _by_rows((name,), rule, rows, [column])
+            self.compiled = False
 
 
-def _by_pandera(column: Any, name: str, rule: Rule) -> Iterator[Breach]:
+def _of_values(column: Column, judged: _Judged) -> Iterator[Breach]:
+    rule = judged.rule
+    if rule.name in (MAX_MISSING, MAX_DRIFT, FRESH):
+        return
+    if not judged.compiled:
+        yield from _by_pandera(column, rule)
+        return
+    rows = judged.rows.mask
+    if rule.name == UNIQUE and not rule.options:
+        rows = repeats.of(column)
+    if rows is not None:
+        yield _by_rows((column.name,), rule, rows, [column])
+
+
+def _by_pandera(column: Column, rule: Rule) -> Iterator[Breach]:
     """Ask pandera, which knows more rules and costs more."""
     from mlkit.steps import pandera_rules  # pandera, which hardly any schema needs
 
-    verdict = pandera_rules.judge(column, rule)
+    verdict = pandera_rules.judge(column.table.column(column.name), rule)
     if verdict is None:
         return
     if not len(verdict.rows):
         said = None if verdict.whole is None else str(verdict.whole)
-        yield Breach((name,), rule, said=said, total=1)
+        yield Breach((column.name,), rule, said=said, total=1)
         return
     rows = np.zeros(len(column), dtype=bool)
     rows[verdict.rows] = True
-    yield _by_rows((name,), rule, rows, [column])
+    yield _by_rows((column.name,), rule, rows, [column])
 
 
-def _by_rows(names: tuple[str, ...], rule: Rule, rows: Mask, columns: Sequence[Any]) -> Breach:
-    first = _first(rows)
-    values = tuple((row, _shown(names, columns, row)) for row in first)
-    return Breach(names, rule, rows, values, total=int(rows.sum()))
+def _by_rows(names: tuple[str, ...], rule: Rule, rows: Mask, columns: Sequence[Column]) -> Breach:
+    first = tuple(_shown(names, columns, first_rows(rows, _EXAMPLES)))
+    return Breach(names, rule, rows, first, total=int(rows.sum()))
 
 
-def _first(rows: Mask) -> list[int]:
-    """Return the first rows of a mask without looking at all of them where that is enough."""
-    found: list[int] = []
-    for start in range(0, len(rows), 1 << 16):
-        found += (np.flatnonzero(rows[start : start + (1 << 16)]) + start).tolist()
-        if len(found) >= _EXAMPLES:
-            break
-    return found[:_EXAMPLES]
-
-
-def _shown(names: tuple[str, ...], columns: Sequence[Any], row: int) -> Any:
-    if len(columns) == 1:
-        return columns[0][row].as_py()
-    parts = (f"{n}={c[row].as_py()}" for n, c in zip(names, columns, strict=True))
-    return ", ".join(parts)
+def _shown(
+    names: tuple[str, ...], columns: Sequence[Column], rows: Sequence[int]
+) -> Iterator[tuple[int, Any]]:
+    """Yield ``rows``, which are in order, each with its values."""
+    start = 0
+    for part in zip(*columns, strict=True):
+        end = start + len(part[0])
+        for row in rows:
+            if start <= row < end:
+                values = [column[row - start].as_py() for column in part]
+                told = (f"{n}={value}" for n, value in zip(names, values, strict=True))
+                yield row, values[0] if len(values) == 1 else ", ".join(told)
+        start = end
+        if not rows or rows[-1] < end:
+            return
 
 
 def _of_column_whole(
-    column: Any, name: str, rules: ColumnRules, circumstances: Circumstances
+    column: Column, rules: ColumnRules, circumstances: Circumstances
 ) -> Iterator[Breach]:
     for rule in rules.rules:
         said = None
-        if rule.name == MAX_MISSING and column.null_count > rule.arguments["share"] * len(column):
-            share = column.null_count / len(column)
-            said = f"{column.null_count:,} of {len(column):,} values are missing ({share:.2%})"
+        if rule.name == MAX_MISSING:
+            said = _too_many_missing(column, rule.arguments["share"])
         if rule.name == FRESH and circumstances.now is not None:
             said = _stale(column, rule, circumstances.now)
         if said is not None:
-            yield Breach((name,), rule, said=said)
+            yield Breach((column.name,), rule, said=said)
 
 
-def _stale(column: Any, rule: Rule, now: datetime) -> str | None:
+def _too_many_missing(column: Column, allowed: float) -> str | None:
+    missing = sum(part.null_count for part in column)
+    if missing <= allowed * len(column):
+        return None
+    return f"{missing:,} of {len(column):,} values are missing ({missing / len(column):.2%})"
+
+
+def _stale(column: Column, rule: Rule, now: datetime) -> str | None:
     """Return how old the newest time is if that is too old."""
     if column.type != casts.TIME:
         return f"the column holds {casts.NAMES[column.type]}, not times"
-    newest = pc.max(column).value
-    if newest is None:
+    times = [time for time in (pc.max(part) for part in column) if time.is_valid]
+    if not times:
         return "there is no time at all"
-    age = (now - _EPOCH) - timedelta(microseconds=newest)
+    newest = max(times, key=lambda time: time.value)
+    age = (now - _EPOCH) - timedelta(microseconds=newest.value)
     if age <= duration(rule.arguments["within"]):
         return None
-    return f"the newest is {pc.max(column).cast(pa.string()).as_py()}, {_age(age)} ago"
+    return f"the newest is {newest.cast(pa.string()).as_py()}, {_age(age)} ago"
 
 
 def _age(age: timedelta) -> str:
@@ -201,7 +267,7 @@ def _of_rows(table: Tabular, schema: Schema) -> Iterator[Breach]:
             yield from _of_check(table, schema, rule)
         if rule.name in (UNIQUE_TOGETHER, KEY):
             names = [name for name in rule.arguments["columns"] if name in table.column_names]
-            columns = [cast(table.column(name), name, schema).column for name in names]
+            columns = [fitted(Column(table, name), schema) for name in names]
             rows = repeats.together(columns) if columns else None
             if rule.name == KEY:
                 rows = _with_gaps(rows, columns)
@@ -209,11 +275,13 @@ def _of_rows(table: Tabular, schema: Schema) -> Iterator[Breach]:
                 yield _by_rows(tuple(names), rule, rows, columns)
 
 
-def _with_gaps(rows: Mask | None, columns: Sequence[Any]) -> Mask | None:
+def _with_gaps(rows: Mask | None, columns: Sequence[Column]) -> Mask | None:
     for column in columns:
-        if column.null_count:
-            missing = column.is_null().to_numpy()
-            rows = missing if rows is None else rows | missing
+        gaps = BrokenRows()
+        for part in column:
+            gaps.add(part.is_null().to_numpy() if part.null_count else None, len(part))
+        if gaps.mask is not None:
+            rows = gaps.mask if rows is None else rows | gaps.mask
     return rows
 
 
@@ -222,20 +290,23 @@ def _of_check(table: Tabular, schema: Schema, rule: Rule) -> Iterator[Breach]:
     names = expressions.columns_of(text)
     if not set(names) <= set(table.column_names):
         return  # the missing column is a breach of its own
-    columns = [cast(table.column(name), name, schema).column for name in names]
+    columns = [fitted(Column(table, name), schema) for name in names]
     kinds = {n: expressions.KINDS[c.type] for n, c in zip(names, columns, strict=True)}
     try:
         holds = expressions.compile_text(text, kinds).holds
     except InvalidInputError as error:
         yield Breach(names, rule, said=str(error), total=1)
         return
-    with np.errstate(all="ignore"):
-        rows = ~holds({n: masks.values(c) for n, c in zip(names, columns, strict=True)})
-    for column in columns:
-        there = masks.valid(column)
-        rows = rows if there is None else rows & there
-    if rows.any():
-        yield _by_rows(names, rule, rows, columns)
+    found = BrokenRows()
+    for part in zip(*columns, strict=True):
+        with np.errstate(all="ignore"):
+            rows = ~holds({n: masks.values(c) for n, c in zip(names, part, strict=True)})
+        for values in part:
+            there = masks.valid(values)
+            rows = rows if there is None else rows & there
+        found.add(rows if rows.any() else None, len(part[0]))
+    if found.mask is not None:
+        yield _by_rows(names, rule, found.mask, columns)
 
 
 def _of_whole(table: Tabular, schema: Schema, circumstances: Circumstances) -> Iterator[Breach]:
@@ -262,8 +333,8 @@ def _drifted(
     wanted = [name for name, rules in limits.items() if rules]
     if not wanted:
         return
-    columns = {name: cast(table.column(name), name, schema).column for name in wanted}
-    result = compare(pa.table(columns))
+    columns = [fitted(Column(table, name), schema) for name in wanted]
+    result = compare(pa.table({c.name: c.table.column(c.name) for c in columns}))
     if result is None or result.verdict == "insufficient_data":
         return
     for name in wanted:

@@ -11,16 +11,15 @@ from typing import Any
 import msgspec
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from mlkit.steps import breaches, casts
 from mlkit.steps.breaches import Breach, Circumstances
+from mlkit.steps.broken_rows import BrokenRows, first_rows
 from mlkit.steps.inference import infer
-from mlkit.steps.revised_table import Change, RevisedTable, revise
+from mlkit.steps.revised_table import RevisedTable, revise
 from mlkit.steps.rules import from_yaml, to_yaml
 from mlkit.steps.schema import Schema, types
-from mlkit.steps.tabular import Tabular
+from mlkit.steps.tabular import Column, Tabular
 
 __all__ = [
     "Circumstances", "Example", "Failure", "Findings", "check", "conform", "from_yaml", "infer",
@@ -81,13 +80,8 @@ def conform(table: Tabular, schema: Schema) -> Tabular:
     inside = set(present)
     known = [name for name in schema.columns if name in inside]
     names = list(dict.fromkeys([*known, *present]))
-    changes = {name: _to(kind) for name, kind in types(schema).items() if name in inside}
+    changes = {name: breaches.into(kind) for name, kind in types(schema).items() if name in inside}
     return RevisedTable(table, names, changes)
-
-
-def _to(kind: pa.DataType) -> Change:
-    """Return what gives a column without misfits the type ``kind``."""
-    return lambda column: casts.cast(column, kind).column
 
 
 def _failure(breach: Breach) -> Failure:
@@ -140,18 +134,20 @@ def keyed(table: Tabular, *, target: str | None, time: str | None) -> tuple[Tabu
     That is: a target without any value, or a time column with gaps or with what is not a time.
     """
     failures = []
-    if target is not None and table.column(target).null_count == table.num_rows:
+    if target is not None and all(p.null_count == len(p) for p in Column(table, target)):
         failures.append(Failure(target, "target_present", table.num_rows))
     if time is None:
         return table, failures
-    column = table.column(time)
-    result = casts.cast(column, casts.TIME, examples=_EXAMPLES)
-    if result.misfits:
-        failures.append(_failure(breaches.misfitting(time, casts.TIME, column, result)))
-    elif column.null_count:
-        rows = pc.indices_nonzero(pc.is_null(column))
-        examples = tuple(Example(row + 1, None) for row in rows[:_EXAMPLES].to_pylist())
-        failures.append(Failure(time, "not_nullable", column.null_count, examples))
+    misfits, gaps = breaches.Misfits(), BrokenRows()
+    for part in Column(table, time):
+        misfits.add(part, casts.cast(part, casts.TIME, examples=_EXAMPLES))
+        gaps.add(part.is_null().to_numpy() if part.null_count else None, len(part))
+    if misfits.count:
+        failures.append(_failure(misfits.breach(time, casts.TIME)))
+    elif gaps.mask is not None:
+        rows = first_rows(gaps.mask, _EXAMPLES)
+        examples = tuple(Example(row + 1, None) for row in rows)
+        failures.append(Failure(time, "not_nullable", int(gaps.mask.sum()), examples))
     else:
-        table = revise(table, {time: _to(casts.TIME)})
+        table = revise(table, {time: breaches.into(casts.TIME)})
     return table, failures

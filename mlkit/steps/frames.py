@@ -68,9 +68,16 @@ def write_parquet(table: Tabular, path: Path) -> None:
     writer = None
     try:
         for piece in pieces(table, GROUP_ROWS):
-            plain = piece.replace_schema_metadata(None).combine_chunks()
+            schema = piece.schema.remove_metadata()
+            columns = piece.columns
+            del piece  # so that one copy is in memory, and none while the next rows are read
+            for place, column in enumerate(columns):
+                columns[place] = column.combine_chunks()
+            plain = pa.Table.from_arrays(columns, schema=schema)
+            del columns, column
             writer = writer or _writer(path, plain.schema)
             writer.write_table(plain, row_group_size=GROUP_ROWS)
+            del plain
     finally:
         if writer is not None:
             writer.close()

@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Iterator
-from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlkit.steps import casts
 from mlkit.steps.schema import DTYPES, NOT_NULLABLE, ColumnRules, Rule, Schema
-from mlkit.steps.tabular import Tabular
+from mlkit.steps.tabular import Column, Tabular
 
 MAX_CATEGORIES = 20
 
@@ -29,7 +29,7 @@ def infer(
     """
     return Schema({
         name: _suggested(
-            table.column(name),
+            Column(table, name),
             key=name in (time, entity),
             is_target=name == target,
             nullable=name != time,
@@ -38,32 +38,45 @@ def infer(
     })  # fmt: skip
 
 
-def _suggested(column: Any, *, key: bool, is_target: bool, nullable: bool) -> ColumnRules:
-    rules = [] if key else list(_rules(column, is_target=is_target))
-    if column.null_count == 0 or not nullable:
+def _suggested(column: Column, *, key: bool, is_target: bool, nullable: bool) -> ColumnRules:
+    kind = column.type
+    rules = [] if key else list(_rules(column, kind, is_target=is_target))
+    missing = sum(part.null_count for part in column)
+    if missing == 0 or not nullable:
         rules.insert(0, Rule(NOT_NULLABLE))
-    empty = column.null_count == len(column)
-    return ColumnRules(None if empty else DTYPES[column.type], rules=tuple(rules))
+    return ColumnRules(None if missing == len(column) else DTYPES[kind], rules=tuple(rules))
 
 
-def _rules(column: Any, *, is_target: bool) -> Iterator[Rule]:
-    if column.type in (casts.INTEGER, casts.NUMBER):
+def _rules(column: Column, kind: pa.DataType, *, is_target: bool) -> Iterator[Rule]:
+    if kind in (casts.INTEGER, casts.NUMBER):
         bounds = _bounds(column)
         if bounds is not None:
             yield Rule("in_range", {"min_value": bounds[0], "max_value": bounds[1]})
-    if column.type == casts.TEXT:
-        values = pc.unique(column.drop_null())
-        few = 2 * len(values) <= len(column) or is_target
-        if few and 0 < len(values) <= MAX_CATEGORIES:
-            yield Rule("isin", {"allowed_values": sorted(values.to_pylist())})
+    if kind == casts.TEXT:
+        values = _few(column)
+        if values and (2 * len(values) <= len(column) or is_target):
+            yield Rule("isin", {"allowed_values": sorted(values)})
 
 
-def _bounds(column: Any) -> tuple[float, float] | None:
+def _few(column: Column) -> set[str]:
+    """Return the different values, none if there are many."""
+    values: set[str] = set()
+    for part in column:
+        found = pc.unique(part.drop_null())
+        values.update(found[: MAX_CATEGORIES + 1].to_pylist())
+        if len(values) > MAX_CATEGORIES:
+            return set()
+    return values
+
+
+def _bounds(column: Column) -> tuple[float, float] | None:
     """Return the widened range, or None for a column that gives no scale (constant, huge, ids)."""
-    edges = pc.min_max(column)
-    low, high = edges["min"].as_py(), edges["max"].as_py()
-    if low is None or low == high:
+    edges = [pc.min_max(part) for part in column]
+    lows = [edge["min"].as_py() for edge in edges if edge["min"].is_valid]
+    highs = [edge["max"].as_py() for edge in edges if edge["max"].is_valid]
+    if not lows or min(lows) == max(highs):
         return None
+    low, high = min(lows), max(highs)
     span = high - low
     wide = (max(low - span, 0) if low >= 0 else low - span, high + span)
     if not all(abs(edge) < 2**63 for edge in wide):

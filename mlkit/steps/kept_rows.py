@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from mlkit.steps.masks import Mask
-from mlkit.steps.tabular import Tabular, pieces, regrouped
+from mlkit.steps.tabular import Column, Tabular, pieces, regrouped
 
 
 @dataclass(frozen=True)
@@ -28,14 +28,23 @@ class KeptRows:
 
     def column(self, name: str) -> pa.ChunkedArray:
         """Return the values of one column."""
-        return self.table.column(name).filter(pa.array(self.kept))
+        parts = list(self.parts(name))
+        return pa.chunked_array([chunk for part in parts for chunk in part.chunks], parts[0].type)
 
     def select(self, names: list[str]) -> pa.Table:
         """Return the named columns, in that order, in memory."""
         return pa.table({name: self.column(name) for name in names})
 
+    def parts(self, name: str) -> Iterator[pa.ChunkedArray]:
+        """Yield the values of one column."""
+        start = 0
+        for part in Column(self.table, name):
+            end = start + len(part)
+            yield part.filter(pa.array(self.kept[start:end]))
+            start = end
+
     def pieces(self, rows: int) -> Iterator[pa.Table]:
-        """Yield the rows, ``rows`` at a time."""
+        """Yield the rows, ``rows`` at a time; one empty piece if none is kept."""
         return regrouped(self._parts(rows), rows)
 
     def _parts(self, rows: int) -> Iterator[pa.Table]:

@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlkit.steps import casts, repeats, text_rules
-from mlkit.steps.schema import MONOTONE, NOT_NULLABLE, UNIQUE, Rule
+from mlkit.steps import casts, text_rules
+from mlkit.steps.schema import MONOTONE, NOT_NULLABLE, Rule
 
 Mask = np.ndarray  # of truths, one for each row
 
@@ -31,10 +31,8 @@ def broken(column: pa.ChunkedArray, rule: Rule) -> Mask | None:
         raise NotCompiledError
     if rule.name == NOT_NULLABLE:
         return _missing(column)
-    if rule.name == UNIQUE:
-        return repeats.of(column)
     if rule.name == MONOTONE:
-        return _out_of_order(column, rule.arguments["order"])
+        return InOrder(rule.arguments["order"]).broken(column)
     if rule.name in text_rules.NAMES and column.type == casts.TEXT:
         return _some(text_rules.broken(column, rule))
     find = _FINDERS.get(rule.name)
@@ -215,18 +213,31 @@ _FINDERS: Final[Mapping[str, Callable[[pa.ChunkedArray, Mapping[str, Any]], Mask
 }
 
 
-def _out_of_order(column: pa.ChunkedArray, order: str) -> Mask | None:
-    """Return the rows that are not beyond all before them; without them the order is right."""
-    if column.type not in _ORDERED:
-        raise NotCompiledError
-    there = valid(column)
-    numbers = values(column)
-    numbers = numbers if there is None else numbers[there]
-    if order.endswith("decreasing"):
-        numbers = -numbers.astype(float) if column.type == casts.NUMBER else ~numbers
-    before = np.maximum.accumulate(numbers)[:-1]
-    behind = numbers[1:] <= before if order.startswith("strictly") else numbers[1:] < before
-    mask = np.zeros(len(column), dtype=bool)
-    places = np.arange(len(column)) if there is None else np.flatnonzero(there)
-    mask[places[1:][behind]] = True
-    return _some(mask)
+class InOrder:
+    """Finds the rows that are not beyond all before them; without them the order is right."""
+
+    def __init__(self, order: str) -> None:
+        self._down, self._strictly = order.endswith("decreasing"), order.startswith("strictly")
+        self._extreme = np.empty(0)
+
+    def broken(self, column: pa.ChunkedArray) -> Mask | None:
+        """Return the rows of the next part of a column; raises NotCompiledError."""
+        if column.type not in _ORDERED:
+            raise NotCompiledError
+        there = valid(column)
+        numbers = values(column)
+        numbers = numbers if there is None else numbers[there]
+        if not len(numbers):
+            return None
+        if self._down:
+            numbers = -numbers.astype(float) if column.type == casts.NUMBER else ~numbers
+        before = np.maximum.accumulate(
+            np.concatenate([self._extreme.astype(numbers.dtype), numbers])
+        )
+        self._extreme, before = before[-1:], before[:-1]
+        later = numbers[len(numbers) - len(before) :]
+        behind = later <= before if self._strictly else later < before
+        mask = np.zeros(len(column), dtype=bool)
+        places = np.arange(len(column)) if there is None else np.flatnonzero(there)
+        mask[places[len(places) - len(before) :][behind]] = True
+        return _some(mask)

@@ -13,16 +13,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlkit.steps import casts, spelling
+from mlkit.steps import casts, row_hashes, spelling
+from mlkit.steps.counted import count
 from mlkit.steps.profile import ColumnProfile
 from mlkit.steps.revised_table import revise
-from mlkit.steps.tabular import Tabular, pieces
+from mlkit.steps.tabular import Column, Tabular, pieces
 
 _WIDE = 1_000  # columns
 _ENOUGH_ROWS = 50  # below, all values being different says little
 _SHOWN = 10  # warnings of one name
 _EXACT = 2.0**53  # from here on a double skips integers
-_ODD, _HALF = np.uint64(0x9E3779B97F4A7C15), np.uint64(32)  # to mix the hashes of columns
 _AT_ONCE = 1 << 16  # rows
 _PLAIN_NAME = re.compile(r"^[\w][\w .:/()%-]*$")
 _NAMED_ID = re.compile(r"(^|[_ .-])(id|uuid|guid|key)$|^(id|uuid)[_ .-]|[a-z]Id$")
@@ -38,15 +38,17 @@ def without_infinities(table: Tabular) -> tuple[Tabular, list[str]]:
     warnings = []
     infinite = []
     for name in table.column_names:
-        count = _infinite(table.column(name))  # one column at a time, and this one is gone
+        count = _infinite(Column(table, name))
         if count:
             infinite.append(name)
             warnings.append(f"infinite: {name!r} has {count} infinite values; kept as missing")
     return revise(table, dict.fromkeys(infinite, _finite)), warnings
 
 
-def _infinite(column: Any) -> int:
-    return pc.sum(pc.is_inf(column)).as_py() or 0 if column.type == casts.NUMBER else 0
+def _infinite(column: Column) -> int:
+    if column.type != casts.NUMBER:
+        return 0
+    return sum(pc.sum(pc.is_inf(part)).as_py() or 0 for part in column)
 
 
 def _finite(column: Any) -> Any:
@@ -55,9 +57,9 @@ def _finite(column: Any) -> Any:
 
 def of_raw_time(table: Tabular, time: str | None) -> list[str]:
     """Return the warnings about a time column whose times are still text."""
-    if time is None or table.column(time).type != casts.TEXT:
+    if time is None or Column(table, time).type != casts.TEXT:
         return []
-    return [f"{name}: {text}" for name, text in spelling.of_zones(time, table.column(time))]
+    return [f"{name}: {text}" for name, text in spelling.of_zones(Column(table, time))]
 
 
 def warnings(
@@ -67,17 +69,17 @@ def warnings(
     found: list[tuple[str, str]] = []
     for summary in profile:
         key = summary.name in (target, time)
-        found += _of_column(table.column(summary.name), summary, key=key)
+        found += _of_column(Column(table, summary.name), summary, key=key)
     found += _of_rows(table)
     if target is not None:
-        found += _of_target(table, target)
-    if time is not None and table.column(time).type == casts.TIME:
-        found += spelling.of_fold(time, table.column(time))
+        found += _of_target(table, target, next(p for p in profile if p.name == target))
+    if time is not None and Column(table, time).type == casts.TIME:
+        found += spelling.of_fold(Column(table, time))
     return _shortened(found)
 
 
-def _of_column(column: Any, summary: ColumnProfile, *, key: bool) -> Iterator[tuple[str, str]]:
-    name, rows = summary.name, len(column)
+def _of_column(column: Column, summary: ColumnProfile, *, key: bool) -> Iterator[tuple[str, str]]:
+    name, rows, kind = summary.name, len(column), column.type
     if not _PLAIN_NAME.match(name):
         yield "odd_name", f"{name!r} has characters that SQL, URLs or shells stumble over"
     if summary.missing == rows:
@@ -85,63 +87,64 @@ def _of_column(column: Any, summary: ColumnProfile, *, key: bool) -> Iterator[tu
         return
     if summary.distinct == 1:
         yield "constant_column", f"{name!r} has one value"
-    if column.type == casts.NUMBER:
+    if kind == casts.NUMBER:
         yield from _big_integers(name, summary)
-        yield from spelling.of_number(name, column)
-    if column.type == casts.TIME:
-        yield from spelling.of_time(name, column)
-    if not key and _identifies(column, summary):
+        if any(abs(edge) >= spelling.LONG_NUMBER for edge in _edges(summary)):
+            yield from spelling.of_number(column)
+    if kind == casts.TIME:
+        yield from spelling.of_time(column)
+    if not key and _identifies(kind, rows, summary):
         yield "identifier_column", f"{name!r} differs in every row; a model learns nothing from it"
-    if column.type == casts.TEXT:
-        yield from _of_text(name, column)
+    if kind == casts.TEXT:
+        yield from _of_text(column)
+
+
+def _edges(summary: ColumnProfile) -> list[float]:
+    return [e for e in (summary.minimum, summary.maximum) if isinstance(e, int | float)]
 
 
 def _big_integers(name: str, summary: ColumnProfile) -> Iterator[tuple[str, str]]:
-    edges = [e for e in (summary.minimum, summary.maximum) if isinstance(e, int | float)]
+    edges = _edges(summary)
     if any(abs(edge) >= _EXACT for edge in edges):
         limit = "2**63" if any(abs(edge) >= 2.0**63 for edge in edges) else "2**53"
         yield "big_number", f"{name!r} has numbers beyond {limit}; kept to 16 digits, not exactly"
 
 
-def _identifies(column: Any, summary: ColumnProfile) -> bool:
-    if summary.missing or summary.distinct < len(column) or len(column) < _ENOUGH_ROWS:
+def _identifies(kind: pa.DataType, rows: int, summary: ColumnProfile) -> bool:
+    if summary.missing or summary.distinct < rows or rows < _ENOUGH_ROWS:
         return False
-    if column.type == casts.TEXT:
+    if kind == casts.TEXT:
         return True
-    if column.type != casts.INTEGER:
+    if kind != casts.INTEGER:
         return False
     span = int(summary.maximum or 0) - int(summary.minimum or 0)
-    return span < 2 * len(column) or bool(_NAMED_ID.search(summary.name))
+    return span < 2 * rows or bool(_NAMED_ID.search(summary.name))
 
 
-def _of_text(name: str, column: Any) -> Iterator[tuple[str, str]]:
-    spelled = list(spelling.of_text(name, column))
+def _of_text(column: Column) -> Iterator[tuple[str, str]]:
+    values = count(column)
+    spelled = list(spelling.of_text(column, values))
     yield from spelled
     if any(warning == "number_as_text" for warning, _ in spelled):
         return
-    values = column.drop_null()
-    numeric = pc.match_substring_regex(values, _NUMERIC)
-    count = pc.sum(numeric).as_py() or 0
-    if len(values) / 2 <= count < len(values):
-        odd = pc.indices_nonzero(
-            pc.fill_null(pc.invert(pc.match_substring_regex(column, _NUMERIC)), fill_value=False)
-        )
-        row = odd[0].as_py()
+    numeric = values.count(_NUMERIC)
+    if values.rows / 2 <= numeric < values.rows:
+        row, value = spelling.first(column, _NUMERIC, matching=False)
         yield (
             "mixed_types",
-            f"{name!r} is text because {len(odd)} of {len(values)} values are not numbers, "
-            f"first {column[row].as_py()[:40]!r} in row {row + 1}",
+            f"{column.name!r} is text because {values.rows - numeric} of {values.rows} values are "
+            f"not numbers, first {value!r} in row {row}",
         )
-    elif pc.all(pc.match_substring_regex(values, _LOCAL_DATE)).as_py() and not _is_iso(values):
+    elif values.all(_LOCAL_DATE) and not _is_iso(spelling.first(column, "")[1]):
         yield (
             "date_as_text",
-            f"{name!r} looks like dates but not like 2026-01-31T09:30:00Z; kept as text",
+            f"{column.name!r} looks like dates but not like 2026-01-31T09:30:00Z; kept as text",
         )
 
 
-def _is_iso(values: Any) -> bool:
+def _is_iso(value: str) -> bool:
     try:
-        datetime.fromisoformat(values[0].as_py().strip())
+        datetime.fromisoformat(value.strip())
     except ValueError:
         return False
     return True
@@ -161,44 +164,32 @@ def _of_rows(table: Tabular) -> Iterator[tuple[str, str]]:
 
 def _hashes(table: Tabular) -> np.ndarray:
     """Return a number for each row, the same for the same values; reads few rows at a time."""
-    hashes = np.zeros(table.num_rows, dtype=np.uint64)
+    hashes = np.empty(table.num_rows, dtype=np.uint64)
     start = 0
     for piece in pieces(table, _AT_ONCE):
-        part = hashes[start : start + piece.num_rows]
-        for column in piece.columns:
-            part *= _ODD
-            part ^= _hash(column.combine_chunks())
-            part ^= part >> _HALF
-        start += piece.num_rows
+        end = start + piece.num_rows
+        hashes[start:end] = row_hashes.of(piece.columns, piece.num_rows)
+        start = end
     return hashes
 
 
-def _hash(values: Any) -> np.ndarray:
-    from pandas.util import hash_array, hash_pandas_object  # slow to import
-
-    if values.type == casts.TEXT:
-        hashed: np.ndarray = hash_pandas_object(values.to_pandas(), index=False).to_numpy()
-        return hashed
-    if values.type == casts.NUMBER:
-        return hash_array(values.to_numpy(zero_copy_only=False))
-    whole = values.cast(casts.INTEGER)
-    hashed = hash_array(pc.fill_null(whole, 0).to_numpy())
-    if whole.null_count:
-        hashed[pc.is_null(whole).to_numpy(zero_copy_only=False)] = _ODD
-    return hashed
-
-
-def _of_target(table: Tabular, target: str) -> Iterator[tuple[str, str]]:
-    wanted = table.column(target)
-    if wanted.null_count:
-        yield "missing_target", f"{wanted.null_count} rows have no {target!r}"
-    if pc.count_distinct(wanted.drop_null()).as_py() == 1:
+def _of_target(table: Tabular, target: str, summary: ColumnProfile) -> Iterator[tuple[str, str]]:
+    if summary.missing:
+        yield "missing_target", f"{summary.missing} rows have no {target!r}"
+    if summary.distinct == 1:
         yield "constant_target", f"{target!r} has one value; there is nothing to learn"
         return
+    wanted = Column(table, target)
     for name in table.column_names:
-        column = wanted if name == target else table.column(name)
-        if name != target and column.type == wanted.type and column.equals(wanted):
+        if name != target and _equal(Column(table, name), wanted):
             yield "target_copy", f"{name!r} equals the target {target!r} in every row"
+
+
+def _equal(column: Column, other: Column) -> bool:
+    """Tell whether two columns of a table have the same values; most differ in the first part."""
+    return all(
+        one.type == same.type and one.equals(same) for one, same in zip(column, other, strict=True)
+    )
 
 
 def _shortened(found: Sequence[tuple[str, str]]) -> list[str]:

@@ -11,7 +11,7 @@ import pyarrow.csv as pcsv
 from mlkit.steps.breaches import Breach
 from mlkit.steps.kept_rows import KeptRows
 from mlkit.steps.masks import Mask
-from mlkit.steps.tabular import Tabular
+from mlkit.steps.tabular import Column, Tabular
 
 ROW: Final = "_row"
 REASONS: Final = "_reasons"
@@ -37,9 +37,19 @@ def apart(table: Tabular, found: Sequence[Breach], mask: Mask) -> pa.Table:
     """
     most = min(MOST_ROWS, max(1, _MOST_CELLS // max(1, len(table.column_names))))
     places = np.flatnonzero(mask)[:most]
-    taken = pa.array(places)
-    columns = {name: table.column(name).take(taken) for name in table.column_names}
+    columns = {name: _taken(Column(table, name), places) for name in table.column_names}
     return pa.table({ROW: places + 1, REASONS: _reasons(found, places), **columns})
+
+
+def _taken(column: Column, places: np.ndarray) -> pa.ChunkedArray:
+    """Return the values at ``places``, which are in order."""
+    start = 0
+    taken: list[pa.ChunkedArray] = []
+    for part in column:
+        first, end = np.searchsorted(places, [start, start + len(part)])
+        taken.append(part.take(pa.array(places[first:end] - start)))
+        start += len(part)
+    return pa.chunked_array([chunk for part in taken for chunk in part.chunks], taken[0].type)
 
 
 def rest(table: Tabular, mask: Mask) -> Tabular:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from mlkit.steps.tabular import Tabular, pieces
+from mlkit.steps.tabular import Column, Tabular, pieces
 
 Change = Callable[[Any], Any]
 
@@ -34,10 +34,15 @@ class RevisedTable:
 
     def pieces(self, rows: int) -> Iterator[pa.Table]:
         """Yield the rows, ``rows`` at a time."""
-        for piece in pieces(self.table, rows):
-            yield pa.table({
-                name: self._changed(name, piece.column(name)) for name in self.column_names
-            })  # fmt: skip
+        return map(self._revised, pieces(self.table, rows))  # which holds none of them
+
+    def parts(self, name: str) -> Iterator[pa.ChunkedArray]:
+        """Yield the values of one column, changed."""
+        return (self._changed(name, part) for part in Column(self.table, name))
+
+    def _revised(self, piece: pa.Table) -> pa.Table:
+        names = self.column_names
+        return pa.table({name: self._changed(name, piece.column(name)) for name in names})
 
     def _changed(self, name: str, values: Any) -> Any:
         change = self.changes.get(name)

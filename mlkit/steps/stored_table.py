@@ -32,14 +32,25 @@ class StoredTable:
         """Return the values of one column."""
         return self.select([name]).column(0)
 
+    def parts(self, name: str) -> Iterator[pa.ChunkedArray]:
+        """Yield the values of one column, a row group at a time."""
+        return (group.column(0) for group in self._groups([name]))
+
     def select(self, names: list[str]) -> pa.Table:
         """Return the named columns, in that order, in memory."""
+        return pa.concat_tables(self._groups(names)).rename_columns(names)
+
+    def _groups(self, names: list[str]) -> Iterator[pa.Table]:
+        """Yield the columns by row group: a buffer that grows to a whole one needs twice its room.
+
+        Their own names are lost on the way.
+        """
         wanted = [self._stored[self._places[name]] for name in names]
-        groups = [  # one by one: a buffer that grows to the whole column needs twice its room
-            self._file.read_row_group(number, columns=wanted, use_threads=False).select(wanted)
-            for number in range(self._file.num_row_groups)
-        ]
-        return pa.concat_tables(groups).rename_columns(names)
+        for number in range(self._file.num_row_groups):
+            group = self._file.read_row_group(number, columns=wanted, use_threads=False)
+            yield group.select(wanted)
+        if not self._file.num_row_groups:
+            yield self._file.schema_arrow.empty_table().select(wanted)
 
     def pieces(self, rows: int) -> Iterator[pa.Table]:
         """Yield the rows, ``rows`` at a time."""

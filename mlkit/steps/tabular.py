@@ -1,10 +1,11 @@
 """A table that is looked at column by column, wherever its values are: in memory or on disk.
 
 What checks, profiles and compares rows asks for no more than this, so that it costs the memory of
-one column whatever the table weighs.
+one column whatever the table weighs, or, where it goes through a ``Column``, of a part of one.
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Protocol, cast
 
 import pyarrow as pa
@@ -34,6 +35,40 @@ class Piecewise(Tabular, Protocol):
     def pieces(self, rows: int) -> Iterator[pa.Table]:
         """Yield the rows, ``rows`` at a time."""
 
+    def parts(self, name: str) -> Iterator[pa.ChunkedArray]:
+        """Yield the values of one column, as many at a time as for every other column."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table: its values part by part, as often as they are asked for.
+
+    In memory all of them are one part, on disk some thousand rows are.
+
+    >>> [len(part) for part in Column(pa.table({"a": [1, 2, 3]}), "a")]
+    [3]
+    """
+
+    table: Tabular
+    name: str
+
+    def __iter__(self) -> Iterator[pa.ChunkedArray]:
+        """Yield the values; at least one part, which may be empty."""
+        parts = getattr(self.table, "parts", None)
+        if parts is None:
+            yield self.table.column(self.name)
+        else:
+            yield from parts(self.name)
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return self.table.num_rows
+
+    @property
+    def type(self) -> pa.DataType:
+        """The type of the values."""
+        return next(iter(self)).type
+
 
 def pieces(table: Tabular, rows: int) -> Iterator[pa.Table]:
     """Yield the rows of ``table``, ``rows`` at a time; of an empty table one empty piece.
@@ -59,10 +94,18 @@ def regrouped(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
     for each in tables:
         table = each
         while count + table.num_rows >= rows:
-            yield pa.concat_tables([*held, table.slice(0, rows - count)])
-            table, held, count = table.slice(rows - count), [], 0
+            held.append(table.slice(0, rows - count))
+            table, count = table.slice(rows - count), 0
             given += 1
+            yield _emptied(held)
         held.append(table)
         count += table.num_rows
     if count or not given:
         yield pa.concat_tables(held)
+
+
+def _emptied(held: list[pa.Table]) -> pa.Table:
+    """Return the rows of all tables; nothing else holds them while others work on the result."""
+    whole = pa.concat_tables(held)
+    held.clear()
+    return whole

@@ -1,17 +1,22 @@
 """How often the values of a column come, in some of its rows."""
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
+from mlkit.steps.counted import Counted, count
+from mlkit.steps.kept_rows import KeptRows
 from mlkit.steps.masks import Mask
+from mlkit.steps.tabular import Column
 
 
-def most_frequent(column: pa.ChunkedArray, rows: Mask, *, most: int = 100) -> dict[str, int]:
+def most_frequent(column: Column, rows: Mask, *, most: int = 100) -> dict[str, int]:
     """Return the values in ``rows`` as text with their numbers, the most frequent first.
 
-    >>> most_frequent(pa.chunked_array([["a", "b", "b"]]), [True, True, True])
+    >>> import numpy as np
+    >>> import pyarrow as pa
+    >>> most_frequent(Column(pa.table({"a": ["a", "b", "b"]}), "a"), np.array([True, True, True]))
     {'b': 2, 'a': 1}
     """
-    counted = pc.value_counts(column.filter(pa.array(rows))).to_pylist()
-    counted.sort(key=lambda pair: (-pair["counts"], str(pair["values"])))
-    return {str(pair["values"]): pair["counts"] for pair in counted[:most]}
+    found = count(Column(KeptRows(column.table, rows), column.name))
+    if not isinstance(found, Counted):
+        return dict(found.top(most))
+    counted = [(str(value), times) for value, times in found.pairs()]
+    counted.sort(key=lambda pair: (-pair[1], pair[0]))
+    return dict(counted[:most])

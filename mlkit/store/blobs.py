@@ -55,15 +55,22 @@ class BlobStore:
         try:
             content = path.read_bytes()
         except FileNotFoundError as error:
-            raise DamagedError(
-                f"{path} is missing; restore a backup (see: mlkit backup restore)"
-            ) from error
-        if hashlib.sha256(content).hexdigest() != sha256:
-            raise DamagedError(
-                f"{path} does not have the bytes that were recorded; "
-                "restore a backup (see: mlkit backup restore)"
-            )
+            raise _missing(path) from error
+        _refuse_other(path, hashlib.sha256(content).hexdigest(), sha256)
         return content
+
+    def checked(self, sha256: str) -> Path:
+        """Return the file with these bytes, after checking them; raises DamagedError.
+
+        For what is too large to be in memory: whoever may write there can swap it afterwards.
+        """
+        path = self.path(sha256)
+        try:
+            found = file_digest(path)
+        except FileNotFoundError as error:
+            raise _missing(path) from error
+        _refuse_other(path, found, sha256)
+        return path
 
     def remove(self, sha256: str, unused: Callable[[], bool]) -> int:
         """Delete a blob that is ``unused`` and return its bytes, 0 if it was not there.
@@ -107,6 +114,18 @@ class BlobStore:
         sync(part)
         part.replace(target)
         sync(target.parent)
+
+
+def _missing(path: Path) -> DamagedError:
+    return DamagedError(f"{path} is missing; restore a backup (see: mlkit backup restore)")
+
+
+def _refuse_other(path: Path, found: str, sha256: str) -> None:
+    if found != sha256:
+        raise DamagedError(
+            f"{path} does not have the bytes that were recorded; "
+            "restore a backup (see: mlkit backup restore)"
+        )
 
 
 def file_digest(path: Path) -> str:

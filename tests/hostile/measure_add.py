@@ -1,7 +1,8 @@
 """Add a file to a new project and print what that cost: ``measure_add.py FOLDER FILE [BYTES]``.
 
-A small file is added before, so that imports and what they bring along do not count. BYTES is how
-much more address space the process may take after that.
+A small file is added twice before, so that imports and what they bring along do not count. BYTES
+is how much more address space the process may take after that; then the file is added with its last
+row once more, too, as a second version that the rules of the first are checked against.
 """
 
 import json
@@ -24,19 +25,31 @@ def _limit(headroom: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
+def _repeat_last_row(file: Path) -> None:
+    with file.open("rb+") as stream:
+        stream.seek(-1000, 2)
+        last = stream.read().splitlines(keepends=True)[-1]
+        stream.write(last)
+
+
 def main() -> None:
     root, file = map(Path, sys.argv[1:3])
     root.mkdir()
     (root / "mlkit.toml").touch()
     project = create_project(root, environment={})
     small = root / "small.csv"
-    small.write_text("n,x,t,d\n" + "".join(f"{n},{n / 7},t{n},2026-01-01\n" for n in range(100)))
-    ingest.add(project, "small", small)
+    for rows in (100, 101):
+        lines = (f"{n},{n / 7},t{n},2026-01-01\n" for n in range(rows))
+        small.write_text("n,x,t,d\n" + "".join(lines))
+        ingest.add(project, "small", small)
     before, files = _peak_bytes(), sum(path.is_file() for path in root.rglob("*"))
     if len(sys.argv) > 3:
         _limit(int(sys.argv[3]))
     try:
         outcome = f"rows: {ingest.add(project, 'large', file).rows}"
+        if len(sys.argv) > 3:
+            _repeat_last_row(file)
+            outcome += f", then {ingest.add(project, 'large', file).rows}"
     except MlkitError as error:
         outcome = str(error)
     print(json.dumps({  # noqa: T201  # what the test reads
