@@ -64,8 +64,7 @@ def read_rules(project: Project, name: str) -> Rules:
     file = schema_file(project, name)
     label = str(file.relative_to(project.root))
     with project.read() as s:
-        dataset = datasets.find(s, name)
-        newest = dataset.versions[-1] if dataset is not None and dataset.versions else None
+        newest = datasets.newest(s, name)
         recorded = None if newest is None else newest.schema_yaml
         sha256 = None if newest is None else newest.sha256
     try:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -189,24 +190,34 @@ def _prove(project: Project, version: DatasetVersion, table: Tabular) -> bool:
     Raises CheckFailedError with the first difference.
     """
     left = erasure.without_erased(project, version, table)
-    if left.num_rows < table.num_rows and _writes(project, version, table, None):
+    if left.num_rows < table.num_rows and _stamps(project, version, table):
         # collected before a subject was erased: proved with its rows, kept without them
         erasure.record(project, version, left, erasure.store(project, version, left))
         return True
-    stamp = None if _writes(project, version, left, None) else version.reference
-    if stamp is not None and not _writes(project, version, left, stamp):
+    stamps = _stamps(project, version, left)
+    if not stamps:
         raise _refusal(version, _difference(project, version, left))
     if version.collected_at is None and project.data.path(version.sha256).is_file():
         return False
     part = project.data.scratch()
     try:
-        stamped.write(left, part, stamp)
+        stamped.write(left, part, stamps[0])
         project.data.adopt(part)
     finally:
         part.unlink(missing_ok=True)
     failpoints.reach("rebuild.stored")
     _restore(project, version)
     return True
+
+
+def _stamps(project: Project, version: DatasetVersion, table: Tabular) -> list[str | None]:
+    """Return what the recorded bytes hold beside the rows of ``table``, [] if they are others.
+
+    A file may tell how its views are served (``versioning``), or its version, if an erasure left
+    two with the same rows.
+    """
+    tried = dict.fromkeys((None, version.transformation.get("stamp"), version.reference))
+    return list(islice((stamp for stamp in tried if _writes(project, version, table, stamp)), 1))
 
 
 def _writes(project: Project, version: DatasetVersion, table: pa.Table, stamp: str | None) -> bool:

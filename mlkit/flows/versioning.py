@@ -1,6 +1,7 @@
 """Turn accepted rows into a dataset version: first the file, then the row that names it."""
 
 import dataclasses
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -76,6 +77,8 @@ def keep(project: Project, name: str, roles: Roles, *, accepted: Accepted, origi
     stamp = _stamp(project, name, sha256, origin)
     if stamp is not None:
         sha256 = _store(project, name, accepted.table, stamp)
+        made = {**origin.transformation, "stamp": stamp}
+        origin = dataclasses.replace(origin, transformation=made)
     failpoints.reach("data.stored")
     with project.write() as s:
         dataset = _with_roles(project, s, name, roles)
@@ -114,21 +117,15 @@ def _stamp(project: Project, name: str, sha256: str, origin: Origin) -> str | No
     """Return what tells the file from that of a version with the same rows, None if it need not.
 
     The same rows joined of views that are served otherwise now are another version: a model that
-    learns from it asks for those views.
+    learns from it asks for those views. Served alike again, they are that version.
     """
+    served = _served(origin.transformation)
     with project.read() as s:
         dataset = datasets.find(s, name)
-        same = dataset and datasets.find_by_digest(s, dataset, sha256=sha256)
-        if (
-            not dataset
-            or not same
-            or _served(same.transformation) == _served(origin.transformation)
-        ):
+        same = None if dataset is None else datasets.find_by_digest(s, dataset, sha256=sha256)
+        if same is None or _served(same.transformation) == served:
             return None
-        newest = dataset.versions[-1]
-        if _served(newest.transformation) == _served(origin.transformation):
-            return newest.reference  # which was told apart like this before
-        return f"{name}@{datasets.next_number(s, dataset)}"
+    return hashlib.sha256(msgspec.json.encode(served)).hexdigest()
 
 
 def _served(transformation: Mapping[str, Any]) -> list[dict[str, Any]]:

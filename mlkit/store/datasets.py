@@ -1,9 +1,10 @@
 """Datasets and their versions: what the rows say; the bytes are in ``blobs``."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, String, Text, UniqueConstraint, func, select
+from sqlalchemy import JSON, ForeignKey, Select, String, Text, UniqueConstraint, func, select
 from sqlalchemy.orm import Mapped, Session, defer, mapped_column, relationship
 
 from mlkit.errors import NotFoundError, unknown
@@ -103,6 +104,23 @@ def get_version(s: Session, name: str, number: int | None = None) -> DatasetVers
         f"dataset '{name}' has no version {number if number is not None else ''}".rstrip()
         + f"; newest: {versions[-1].number if versions else 'none'} (see: mlkit data show {name})"
     )
+
+
+def newest(s: Session, name: str) -> DatasetVersion | None:
+    """Return the newest version of a dataset, None before its first."""
+    return s.scalars(_newest_first(name).limit(1)).first()
+
+
+def last_made(s: Session, name: str, kind: str) -> Mapping[str, Any] | None:
+    """Return the transformation of the newest version that was made so, such as by a query."""
+    made = DatasetVersion.transformation
+    query = _newest_first(name).where(made["kind"].as_string() == kind).limit(1)
+    return s.scalar(query.with_only_columns(made))
+
+
+def _newest_first(name: str) -> Select[DatasetVersion]:
+    query = select(DatasetVersion).join(Dataset).where(Dataset.name == name)
+    return query.order_by(DatasetVersion.number.desc())
 
 
 def find_by_digest(
