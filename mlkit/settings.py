@@ -25,6 +25,7 @@ OptionalDuration = Annotated[
     str, Meta(pattern=r"^([1-9][0-9]*(m|h|d|w)|off)$", examples=["36h", "7d", "off"])
 ]
 InARow = Annotated[int, Meta(ge=1, le=99)]
+_LONGEST = timedelta(days=365_250)  # so that what was so long ago has a date
 OutOf = Annotated[str, Meta(pattern=r"^[1-9][0-9]? of [1-9][0-9]?$", examples=["2 of 3"])]
 
 
@@ -481,6 +482,12 @@ class DatasetSettings(_Section, frozen=True):
         tuple[str, ...], Meta(description="on-demand transformations of the joined rows")
     ] = ()
 
+    def __post_init__(self) -> None:
+        if self.query and not self.source:
+            raise ValueError("a query needs a source, the URL of its database")
+        if (self.views or self.on_demand) and not self.base:
+            raise ValueError("views and on_demand need a base, the dataset that they are joined to")
+
 
 class ModelSettings(_Section, frozen=True):
     """``[models.NAME]``: what differs for one model from the tables above."""
@@ -571,9 +578,15 @@ def duration(text: str) -> timedelta:
     """
     unit = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}.get(text[-1:])
     number = text[:-1]
-    if unit is None or not (number.isascii() and number.isdigit()) or int(number) == 0:
+    if unit is None or not (number.isascii() and number.isdigit()) or not number.strip("0"):
         raise InvalidInputError(f"'{text}' is not a duration; write for example 90m, 36h, 7d or 2w")
-    return timedelta(**{unit: int(number)})
+    try:
+        length = timedelta(**{unit: int(number)})
+    except (OverflowError, ValueError):  # more days than Python counts, or digits than it reads
+        length = timedelta.max
+    if length > _LONGEST:
+        raise InvalidInputError(f"'{text[:20]}' is longer than a thousand years")
+    return length
 
 
 def _description(annotation: Any) -> str:

@@ -65,6 +65,9 @@ def test_a_model_may_differ_from_the_rest(tmp_path: Path) -> None:
         ('[drift]\nwindow = "1x"\n', "drift.window"),
         ("[server\n", "not valid TOML"),
         ('[models.a]\ncolour = "red"\n', "unknown setting 'colour'"),
+        ('[datasets.a]\nquery = "SELECT 1"\n', "a query needs a source, the URL of its database"),
+        ('[datasets.a]\nviews = ["v"]\n', "views and on_demand need a base, the dataset"),
+        ('[datasets.a]\nsource = "a.csv"\non_demand = ["f"]\n', "on_demand need a base"),
     ],
 )
 def test_a_wrong_file_is_named_with_the_setting_and_the_rule(
@@ -86,6 +89,12 @@ def test_a_wrong_variable_is_named() -> None:
 def test_a_duration_is_a_number_and_a_unit(number: int, unit: str) -> None:
     seconds = {"m": 60, "h": 3600, "d": 86400, "w": 604800}[unit]
     assert settings.duration(f"{number}{unit}") == timedelta(seconds=number * seconds)
+
+
+@pytest.mark.parametrize("text", ["99999999999d", "9" * 5000 + "m", "52500w"])
+def test_a_duration_longer_than_the_calendar_is_refused(text: str) -> None:
+    with pytest.raises(InvalidInputError, match="is longer than a thousand years"):
+        settings.duration(text)
 
 
 @given(st.text(max_size=8))

@@ -45,13 +45,15 @@ class Accepted:
 class Rules:
     """The schema of a dataset as YAML (None before its first version), and where it is edited.
 
-    Beside it what checking takes: the time and the version before, and where failing rows go.
+    Beside it what checking takes: the time and the version before, where failing rows go, and
+    what becomes of the rules that are inferred from a first version.
     """
 
     text: str | None
     label: str
     circumstances: "Circumstances | None" = None
     shelf: quarantine.Shelf | None = None
+    inferred: Callable[[str], str] = str
 
 
 def schema_file(project: Project, name: str) -> Path:
@@ -64,8 +66,7 @@ def read_rules(project: Project, name: str) -> Rules:
     file = schema_file(project, name)
     label = str(file.relative_to(project.root))
     with project.read() as s:
-        dataset = datasets.find(s, name)
-        newest = dataset.versions[-1] if dataset is not None and dataset.versions else None
+        newest = datasets.newest(s, name)
         recorded = None if newest is None else newest.schema_yaml
         sha256 = None if newest is None else newest.sha256
     try:
@@ -139,7 +140,7 @@ def accept(name: str, table: "Tabular", *, roles: Roles, rules: Rules) -> Accept
     profiles = profile.describe(table)
     warnings += _set_aside(name, rules, checked)
     warnings += quality.warnings(table, profiles, target=roles.target, time=roles.time)
-    text = rules.text or checks.to_yaml(schema)
+    text = rules.text or rules.inferred(checks.to_yaml(schema))
     described = [msgspec.to_builtins(p) for p in profiles]
     return Accepted(table, text, described, tuple(warnings), checked.aside)
 

@@ -82,10 +82,8 @@ def _with_habits(project: Project, name: str, source: FileSource) -> FileSource:
 
 def _of_last_file(project: Project, name: str) -> dict[str, str]:
     with project.read() as s:
-        dataset = datasets.find(s, name)
-        made = [] if dataset is None else [v.transformation for v in dataset.versions]
-    files = [how for how in made if how.get("kind") == "file"]
-    return dict(files[-1].get("stated", {})) if files else {}
+        made = datasets.last_made(s, name, "file")
+    return {} if made is None else dict(made.get("stated", {}))
 
 
 def _written_down(scratch: Path) -> Path:

@@ -93,8 +93,8 @@ def _from_log(project: Project, champion: ModelVersion, base: _Base | None) -> F
     model, dataset = champion.model.name, champion.dataset_version.dataset
     length = project.settings.model(model).retrain_window or project.settings.retrain.window
     window = evidence.window(project, length)
-    picked = retraining_rows.pick(project, champion, window)
     base_schema = _like(project, champion) if base is None else base.rows.schema
+    picked = retraining_rows.pick(project, champion, window, base_schema)
     logged = retraining_rows.as_dataset(picked.rows, dataset, base_schema)
     base_rows, since = (None, None) if base is None else (base.rows, base.since)
     table, repeats = retraining_rows.combine(dataset, base_rows, logged, since)

@@ -1,6 +1,7 @@
 """Bring rows into a project: read, check, keep as a dataset version, or refuse without a trace."""
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,18 +81,25 @@ def pull(project: Project, name: str, *, progress: BytesRead | None = None) -> A
 
 
 def add_table(
-    project: Project, name: str, table: "Tabular", *, origin: Origin, roles: Roles | None = None
+    project: Project,
+    name: str,
+    table: "Tabular",
+    *,
+    origin: Origin,
+    roles: Roles | None = None,
+    inferred: Callable[[str], str] = str,
 ) -> Added:
     """Make ``table`` the next version of a dataset, the first one if ``roles`` are given.
 
-    Raises like ``add``, and NotFoundError without ``roles`` for a dataset that does not exist.
+    The rules of a first one are what ``inferred`` makes of those inferred from it. Raises like
+    ``add``, and NotFoundError without ``roles`` for a dataset that does not exist.
     """
     with scratch.alone(project, names.check("dataset", name)):
         if roles is None:
             with project.read() as s:
                 datasets.get(s, name)
         roles = _roles(project, name, roles or Roles())
-        rules = acceptance.read_rules(project, name)
+        rules = dataclasses.replace(acceptance.read_rules(project, name), inferred=inferred)
         accepted = acceptance.accept(name, table, roles=roles, rules=rules)
         return versioning.keep(project, name, roles, accepted=accepted, origin=origin)
 

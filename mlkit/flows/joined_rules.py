@@ -4,42 +4,18 @@ Serving puts defaults and nulls there, and values that a view had never given be
 that is learned from. What these must be like is for the view's own tests and its source to say.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import yaml
 
-from mlkit.flows import acceptance, request_features
-from mlkit.flows.acceptance import Roles
-from mlkit.project import Project
+from mlkit.flows import request_features
 from mlkit.steps.feature_view import ViewUse
 
-if TYPE_CHECKING:
-    import pyarrow as pa
 
-
-@contextmanager
-def suggested(
-    project: Project, name: str, table: "pa.Table", roles: Roles, uses: Sequence[ViewUse]
-) -> Iterator[None]:
-    """Have the rules of a new dataset written while it is added; they go if that fails.
-
-    Whoever has rules already keeps them.
-    """
-    if not uses or acceptance.read_rules(project, name).text is not None:
-        yield
-        return
-    from mlkit.steps import checks  # pandas, which most other flows do without
-
-    schema = checks.infer(table, target=roles.target, time=roles.time, entity=roles.entity)
+def of_views(uses: Sequence[ViewUse]) -> Callable[[str], str]:
+    """Return what makes the first rules of a dataset, joined of such views, of those inferred."""
     free = {column: column in request_features.may_be_null(u) for u in uses for column in u.columns}
-    acceptance.write_rules(project, name, without_limits(checks.to_yaml(schema), free))
-    try:
-        yield
-    except BaseException:
-        acceptance.schema_file(project, name).unlink(missing_ok=True)
-        raise
+    return lambda text: without_limits(text, free) if free else text
 
 
 def without_limits(text: str, columns: Mapping[str, bool]) -> str:

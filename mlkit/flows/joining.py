@@ -83,9 +83,10 @@ def join(project: Project, name: str, made_of: Recipe, *, progress: Report | Non
     table, added = _joined(project, base, rows, transformations)
     origin = _origin(base, rows, transformations, added, declared)
     say("checking")
-    uses = [view.use for view in rows]
-    with joined_rules.suggested(project, name, table, base.roles, uses):
-        return ingest.add_table(project, name, table, origin=origin, roles=base.roles)
+    inferred = joined_rules.of_views([view.use for view in rows])
+    return ingest.add_table(
+        project, name, table, origin=origin, roles=base.roles, inferred=inferred
+    )
 
 
 def again(project: Project, version: DatasetVersion) -> "pa.Table":

@@ -1,7 +1,8 @@
 """Failing rows set aside in files: written beside a refusal or a version, listed, removed."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -45,8 +46,7 @@ def shelf(project: Project, name: str) -> Shelf:
         folder.mkdir(mode=0o700, exist_ok=True)
         file = folder / f"{name}-{hashlib.sha256(content).hexdigest()[:12]}.csv"
         blobs.write_durably(file, content)
-        for old in _of(project, name)[KEPT:]:
-            old.unlink(missing_ok=True)
+        _unlink(project, _of(project, name)[KEPT:])
         failpoints.reach("data.aside")
         return file.relative_to(project.root)
 
@@ -69,46 +69,42 @@ def shelf_at(file: Path) -> Shelf:
 
 def listed(project: Project, name: str | None = None) -> list[Aside]:
     """Return the files with failing rows, of one dataset or of all, newest first."""
-    files = _of(project, names.check("dataset", name)) if name else list(_all(project))
-    return [_described(file) for file in sorted(files, key=_age)]
+    return _of(project, names.check("dataset", name)) if name else _all(project)
 
 
 def remove(project: Project, wanted: str) -> list[Aside]:
     """Remove one file, or all of a dataset; raises NotFoundError. Returns what is gone."""
-    files = [file for file in _all(project) if wanted in (file.name, f"quarantine/{file.name}")]
-    files = files or [file for file in _all(project) if _dataset(file) == wanted]
-    if not files:
-        known = [file.name for file in sorted(_all(project), key=_age)]
-        raise unknown("quarantine file or dataset", wanted[:100], known, "mlkit data quarantine")
-    gone = [_described(file) for file in files]
-    for file in files:
-        file.unlink(missing_ok=True)
+    known = _all(project)
+    named = [one for one in known if one.file in (wanted, f"quarantine/{wanted}")]
+    gone = named or [one for one in known if one.dataset == wanted]
+    if not gone:
+        files = [Path(one.file).name for one in known]
+        raise unknown("quarantine file or dataset", wanted[:100], files, "mlkit data quarantine")
+    _unlink(project, gone)
     return gone
 
 
 def discard(project: Project, name: str) -> None:
     """Remove all files of dataset ``name``."""
-    for file in _of(project, name):
-        file.unlink(missing_ok=True)
+    _unlink(project, _of(project, name))
 
 
-def _all(project: Project) -> Iterator[Path]:
-    return project.quarantine_dir.glob("*-????????????.csv")
+def _all(project: Project) -> list[Aside]:
+    """Return all files, newest first, but for those that somebody removes meanwhile."""
+    found = []
+    for file in project.quarantine_dir.glob("*-????????????.csv"):
+        with suppress(FileNotFoundError):
+            stat = file.stat()
+            written = datetime.fromtimestamp(stat.st_mtime, UTC)
+            dataset = file.stem.rpartition("-")[0]
+            found.append(Aside(f"quarantine/{file.name}", dataset, stat.st_size, written))
+    return sorted(found, key=lambda one: one.written_at, reverse=True)
 
 
-def _of(project: Project, name: str) -> list[Path]:
-    return sorted((file for file in _all(project) if _dataset(file) == name), key=_age)
+def _of(project: Project, name: str) -> list[Aside]:
+    return [one for one in _all(project) if one.dataset == name]
 
 
-def _dataset(file: Path) -> str:
-    return file.stem.rpartition("-")[0]
-
-
-def _age(file: Path) -> float:
-    return -file.stat().st_mtime
-
-
-def _described(file: Path) -> Aside:
-    stat = file.stat()
-    written = datetime.fromtimestamp(stat.st_mtime, UTC)
-    return Aside(f"quarantine/{file.name}", _dataset(file), stat.st_size, written)
+def _unlink(project: Project, files: Iterable[Aside]) -> None:
+    for one in files:
+        (project.quarantine_dir / Path(one.file).name).unlink(missing_ok=True)

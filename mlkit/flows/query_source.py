@@ -36,11 +36,13 @@ def of_settings(project: Project, settings: DatasetSettings) -> QuerySource:
 
 
 def remembered(project: Project, name: str) -> QuerySource | None:
-    """Return the query that made the newest version of ``name``, if one did."""
+    """Return the last query that made a version of ``name``, if one did.
+
+    Versions of logged rows, which retrainings make, may have come since.
+    """
     with project.read() as s:
-        dataset = datasets.find(s, name)
-        made = {} if dataset is None else dataset.versions[-1].transformation
-    return of_record(project, made) if made.get("kind") == "query" else None
+        made = datasets.last_made(s, name, "query")
+    return None if made is None else of_record(project, made)
 
 
 def of_record(project: Project, made: Mapping[str, Any]) -> QuerySource:

@@ -34,11 +34,12 @@ class Picked(NamedTuple):
     warnings: tuple[str, ...]
 
 
-def pick(project: Project, champion: ModelVersion, window: Window) -> Picked:
-    """Return the logged rows of a window that may be learned from.
+def pick(project: Project, champion: ModelVersion, window: Window, like: pa.Schema) -> Picked:
+    """Return the logged rows of a window that may be learned from, by a dataset ``like`` that.
 
     Actuals that come first are no fair sample, so rows whose actuals are still coming are left out
-    (``maturity``); so are labels that the champion does not know, and what is logged twice.
+    (``maturity``); so are labels that the champion does not know, what is logged twice, and rows
+    without an entity where the dataset must have one (``as_dataset``).
     """
     model = champion.model.name
     logged = logs.read(project, model, start=window.start, end=window.end)
@@ -46,13 +47,19 @@ def pick(project: Project, champion: ModelVersion, window: Window) -> Picked:
     ripe = maturity.pick(project, champion, window, once)
     answered = _answered(ripe.rows)
     known, unknown = unknown_labels.part(deploy.input_schema(champion), answered)
+    rows = _with_entity(known, champion.dataset_version.dataset, like)
     left_out = {
         "duplicates": logged.num_rows - once.num_rows,
         "unripe": _answered(once).num_rows - answered.num_rows,
         "unknown_labels": sum(unknown.values()),
+        "no_entity": known.num_rows - rows.num_rows,
     }
-    warnings = [*_of_labels(champion, unknown), *_of_ripeness(ripe, left_out["unripe"])]
-    return Picked(known, left_out, ripe.until, tuple(warnings))
+    warnings = [
+        *_of_labels(champion, unknown),
+        *_of_ripeness(ripe, left_out["unripe"]),
+        *_of_entities(champion.dataset_version.dataset, left_out["no_entity"]),
+    ]
+    return Picked(rows, left_out, ripe.until, tuple(warnings))
 
 
 def store(project: Project, rows: pa.Table) -> str:
@@ -116,11 +123,12 @@ def combine(
 def as_dataset(logged: pa.Table, dataset: Dataset, like: pa.Schema) -> pa.Table:
     """Return logged rows with the columns and types of a dataset: features, roles and target.
 
-    The time of a row is when it was asked for; a row without an entity is an entity of its own.
-    Raises ConflictError if the dataset's time is no point in time.
+    The time of a row is when it was asked for; a row without an entity is an entity of its own,
+    where entities are texts. Raises ConflictError if the dataset's time is no point in time.
     """
-    entity = pc.coalesce(logged.column("_entity"), logged.column("_id"))
-    logged = logged.set_column(logged.schema.get_field_index("_entity"), "_entity", entity)
+    if _are_texts(dataset, like):
+        entity = pc.coalesce(logged.column("_entity"), logged.column("_id"))
+        logged = logged.set_column(logged.schema.get_field_index("_entity"), "_entity", entity)
     sources = {dataset.target: "_actual", dataset.entity_column: "_entity"}
     if dataset.time_column is not None:
         if not pa.types.is_timestamp(like.field(dataset.time_column).type):
@@ -137,6 +145,38 @@ def as_dataset(logged: pa.Table, dataset: Dataset, like: pa.Schema) -> pa.Table:
 
 def _answered(rows: pa.Table) -> pa.Table:
     return rows.filter(rows["_actual"].is_valid())
+
+
+def _are_texts(dataset: Dataset, like: pa.Schema) -> bool:
+    """Tell whether any text is an entity of the dataset; it may have none at all."""
+    return dataset.entity_column is None or like.field(dataset.entity_column).type == casts.TEXT
+
+
+def _with_entity(rows: pa.Table, dataset: Dataset, like: pa.Schema) -> pa.Table:
+    """Return the rows whose entity is one: as clients gave it, it is a text, if they gave any."""
+    if _are_texts(dataset, like):
+        return rows
+    wanted = like.field(dataset.entity_column).type
+    texts = rows.column("_entity").combine_chunks().dictionary_encode()
+    readable = pa.array([_reads_as(text, wanted) for text in texts.dictionary], pa.bool_())
+    return rows.filter(pc.fill_null(readable.take(texts.indices), fill_value=False))
+
+
+def _reads_as(text: pa.Scalar, wanted: pa.DataType) -> bool:
+    try:
+        return bool(text.cast(wanted).is_valid)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return False
+
+
+def _of_entities(dataset: Dataset, without: int) -> list[str]:
+    if not without:
+        return []
+    return [
+        f"no_entity: {without:,} rows with an actual were asked for without a value that "
+        f"'{dataset.entity_column}' of dataset '{dataset.name}' can have (entity_ids); they are "
+        "left out"
+    ]
 
 
 def _of_labels(champion: ModelVersion, unknown: Mapping[str, int]) -> list[str]:

@@ -149,16 +149,20 @@ class _Compiler:
             case ast.UnaryOp(op=ast.Not()):
                 truth = self._wanted(node.operand, "truth")
                 return _Part("truth", lambda v: truth(v) ^ True)
+            case ast.UnaryOp(
+                op=ast.USub(), operand=ast.Constant(value=int() | float() as value)
+            ) if not isinstance(value, bool):
+                return self._literal(-value)
             case ast.UnaryOp(op=ast.USub()):
                 number = self._wanted(node.operand, "number")
-                return _Part("number", lambda v: -number(v))
+                return _Part("number", lambda v: -(number(v) + 0.0))
             case ast.BoolOp():
                 return self._joined(node)
             case ast.Compare():
                 return self._compared(node)
             case ast.Call(func=ast.Name(id="abs"), args=[inner], keywords=[]):
                 number = self._wanted(inner, "number")
-                return _Part("number", lambda v: abs(number(v)))
+                return _Part("number", lambda v: abs(number(v) + 0.0))
         raise self._wrong(f"'{ast.unparse(node)}' is not in the language of checks")
 
     def _literal(self, value: bool | float | str) -> _Part:  # noqa: FBT001  # any literal
@@ -226,6 +230,8 @@ class _Compiler:
         a, b = self._alike(left, right)
         if a.kind == "truth" and not isinstance(how, _ONLY_EQUAL):
             raise self._wrong(f"'{ast.unparse(left)}' is true or false; only == and != compare it")
+        if a.kind == "number":
+            compare = _in_doubles(compare)
         first, second = a.of, b.of
         return lambda v: compare(first(v), second(v))
 
@@ -249,6 +255,17 @@ class _Compiler:
         except ValueError as error:
             raise self._wrong(f"'{text}' is not a time; write for example 2026-01-31") from error
         return _Part("time", lambda _v: when)
+
+
+def _in_doubles(compare: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """Return ``compare`` such that Python, like numpy, rounds an integer beside a double to one."""
+
+    def apply(a: Any, b: Any) -> Any:
+        if isinstance(a, float) or isinstance(b, float):
+            return compare(a + 0.0, b + 0.0)
+        return compare(a, b)
+
+    return apply
 
 
 def _undefined(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:

@@ -16,6 +16,7 @@ from mlkit.errors import InvalidInputError
 from mlkit.steps import casts, csv_dialect, stored_table
 from mlkit.steps.agreement import Agreement, agreed
 from mlkit.steps.canonical import canonical
+from mlkit.steps.long_integers import LongIntegers
 from mlkit.steps.tabular import Tabular
 
 _PLAIN = (bool, int, float, str, datetime, date, time)
@@ -31,12 +32,12 @@ def load(
     """
     csv_dialect.check_names(names, Path(label))
     held = scratch / "chunks.arrow"
-    agreement = Agreement()
+    agreement, integers = Agreement(), LongIntegers(label)
     try:
         with pa.OSFile(str(held), "wb") as sink:
             rows = 0
             for chunk in chunks:
-                table, kinds = _table(names, chunk, rows, label)
+                table, kinds = _table(names, chunk, rows, label, integers)
                 agreement.add(kinds, f"row {rows + 1:,} and after")
                 with pa.ipc.new_stream(sink, table.schema) as stream:
                     stream.write_table(table)
@@ -57,12 +58,17 @@ def _read(held: Path, agreement: Agreement) -> Iterator[pa.Table]:
 
 
 def _table(
-    names: list[str], rows: Sequence[Sequence[Any]], first_row: int, label: str
+    names: list[str],
+    rows: Sequence[Sequence[Any]],
+    first_row: int,
+    label: str,
+    integers: LongIntegers,
 ) -> tuple[pa.Table, dict[str, pa.DataType | None]]:
     """Return a chunk as a table, and the types of its columns that have a value."""
     columns = {}
     for place, name in enumerate(names):
         values = [_plain(row[place]) for row in rows]
+        integers.refuse(name, values, first_row)
         columns[name] = _array(name, values, first_row, label)
     kinds = {name: None if pa.types.is_null(c.type) else c.type for name, c in columns.items()}
     table = canonical(pa.table(columns), Path(label), first_row=first_row)
@@ -75,10 +81,16 @@ def _plain(value: Any) -> Any:
     Once pandera is loaded, pyarrow 26 takes the wall clock of any other zone for UTC.
     """
     if isinstance(value, Decimal):
-        return float(value)
+        return _number(value)
     if isinstance(value, datetime) and value.tzinfo is not None:
         return value.astimezone(UTC)
     return str(value) if isinstance(value, UUID) else value
+
+
+def _number(value: Decimal) -> int | float:
+    """Return a decimal as an integer if its column has no places, so that ids keep their digits."""
+    exponent = value.as_tuple().exponent
+    return int(value) if isinstance(exponent, int) and exponent >= 0 else float(value)
 
 
 def _array(name: str, values: list[Any], first_row: int, label: str) -> Any:

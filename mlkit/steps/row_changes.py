@@ -111,8 +111,8 @@ def _ids(old: pa.Table, new: pa.Table, names: Sequence[str]) -> np.ndarray:
 
 
 def _codes(old: pa.ChunkedArray, new: pa.ChunkedArray) -> np.ndarray:
-    kind = _common(old.type, new.type)
-    both = pa.chunked_array([*old.cast(kind).chunks, *new.cast(kind).chunks], kind)
+    first, second = _alike(old, new)
+    both = pa.chunked_array([*first.chunks, *second.chunks], first.type)
     encoded = both.combine_chunks().dictionary_encode(null_encoding="encode")
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.combine_chunks()
@@ -122,19 +122,34 @@ def _codes(old: pa.ChunkedArray, new: pa.ChunkedArray) -> np.ndarray:
 def _differs(
     old: pa.ChunkedArray, new: pa.ChunkedArray, rows: tuple[np.ndarray, np.ndarray]
 ) -> np.ndarray:
-    kind = _common(old.type, new.type)
-    first, second = old.take(rows[0]).cast(kind), new.take(rows[1]).cast(kind)
+    first, second = _alike(old.take(rows[0]), new.take(rows[1]))
     equal = pc.fill_null(pc.equal(first, second), fill_value=False)
     alike = pc.or_(equal, pc.and_(pc.is_null(first), pc.is_null(second)))
     return ~np.asarray(alike.combine_chunks() if isinstance(alike, pa.ChunkedArray) else alike)
 
 
-def _common(one: pa.DataType, other: pa.DataType) -> pa.DataType:
-    """Return a type that can hold the values of both."""
-    if one == other:
-        return one
-    numbers = all(pa.types.is_integer(kind) or pa.types.is_floating(kind) for kind in (one, other))
-    return pa.float64() if numbers else pa.string()
+def _alike(old: pa.ChunkedArray, new: pa.ChunkedArray) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
+    """Return both in one type, in which they are equal where their values are."""
+    if old.type == new.type:
+        return old, new
+    kinds = (old.type, new.type)
+    if not all(pa.types.is_integer(kind) or pa.types.is_floating(kind) for kind in kinds):
+        return old.cast(pa.string()), new.cast(pa.string())
+    try:
+        return old.cast(pa.float64()), new.cast(pa.float64())
+    except pa.ArrowInvalid:  # beyond 2^53 a float is several integers
+        return _digits(old), _digits(new)
+
+
+def _digits(numbers: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return numbers as texts, a whole one with all its digits and none behind the point."""
+    if pa.types.is_integer(numbers.type):
+        return numbers.cast(pa.string())
+    texts = [
+        None if n is None else str(int(n)) if n.is_integer() else repr(n)
+        for n in numbers.to_pylist()
+    ]
+    return pa.chunked_array([pa.array(texts, pa.string())])
 
 
 def _keys(table: pa.Table, key: Sequence[str], rows: np.ndarray) -> tuple[Key, ...]:

@@ -13,7 +13,11 @@ from mlkit.steps.schema import Rule
 Mask = np.ndarray  # of truths, one for each row
 
 NAMES: Final = ("str_matches", "str_contains", "str_startswith", "str_endswith", "str_length")
-_PLAIN_PATTERN = re.compile(r"(\\[dDwWbB]|\\[^\w]|\((?!\?)|[^\\(])*", re.ASCII)
+_PLAIN_PATTERN = re.compile(  # escapes, sets without another inside, {2} and {2,3}, the rest
+    r"(\\[dDwWbB]|\\[^\w]|\[\^?\]?(\\[dDwW]|\\[^\w]|[^\\\[\]])*\]"
+    r"|\{\d+(,\d*)?\}|\((?!\?)|[^\\(\[{])*",
+    re.ASCII,
+)
 _OF_LETTERS = re.compile(r"\\[dDwWbB]")
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, String, Text, UniqueConstraint, func, select
+from sqlalchemy import JSON, ForeignKey, Select, String, Text, UniqueConstraint, func, or_, select
 from sqlalchemy.orm import Mapped, Session, defer, mapped_column, relationship
 
 from mlkit.errors import NotFoundError, unknown
@@ -105,6 +105,23 @@ def get_version(s: Session, name: str, number: int | None = None) -> DatasetVers
     )
 
 
+def newest(s: Session, name: str) -> DatasetVersion | None:
+    """Return the newest version of a dataset, None before its first."""
+    return s.scalars(_newest_first(name).limit(1)).first()
+
+
+def last_made(s: Session, name: str, kind: str) -> Mapping[str, Any] | None:
+    """Return the transformation of the newest version that was made so, such as by a query."""
+    made = DatasetVersion.transformation
+    query = _newest_first(name).where(made["kind"].as_string() == kind).limit(1)
+    return s.scalar(query.with_only_columns(made))
+
+
+def _newest_first(name: str) -> Select[DatasetVersion]:
+    query = select(DatasetVersion).join(Dataset).where(Dataset.name == name)
+    return query.order_by(DatasetVersion.number.desc())
+
+
 def newest_like(
     s: Session, dataset: Dataset, transformation: Mapping[str, Any]
 ) -> DatasetVersion | None:
@@ -112,13 +129,10 @@ def newest_like(
 
     A dataset may have both; what is fetched is compared with what was fetched last.
     """
-    derived = transformation.get("kind") in DERIVED
-    made = select(DatasetVersion.id, DatasetVersion.transformation)
-    mine = made.where(DatasetVersion.dataset_id == dataset.id)
-    for identifier, known in s.execute(mine.order_by(DatasetVersion.number.desc())):
-        if (known.get("kind") in DERIVED) == derived:
-            return s.get(DatasetVersion, identifier)
-    return None
+    kind = DatasetVersion.transformation["kind"].as_string()
+    derived = kind.in_(DERIVED)
+    wanted = derived if transformation.get("kind") in DERIVED else or_(kind.is_(None), ~derived)
+    return s.scalars(_newest_first(dataset.name).where(wanted).limit(1)).first()
 
 
 def outline(s: Session) -> list[DatasetVersion]:

@@ -43,18 +43,28 @@ def public(url: URL) -> str:
     'postgresql://ann@host/shop'
     >>> public(make_url("postgresql://ann:${SHOP}@host/shop"))
     'postgresql://ann:${SHOP}@host/shop'
+    >>> public(make_url("postgresql://host/shop?user=ann&password=${SHOP}"))
+    'postgresql://host/shop?password=${SHOP}&user=ann'
     """
-    open_secret = url.password is not None and _VARIABLE.fullmatch(str(url.password))
     shown = URL.create(
         url.drivername,
         username=url.username,
-        password=str(url.password) if open_secret else None,
+        password=str(url.password) if _is_open(url.password) else None,
         host=url.host,
         port=url.port,
         database=url.database,
-        query={name: value for name, value in url.query.items() if not _SECRET.search(name)},
+        query={
+            name: value
+            for name, value in url.query.items()
+            if not _SECRET.search(name) or _is_open(value)
+        },
     ).render_as_string(hide_password=False)
     return shown.replace("%24%7B", "${").replace("%7D", "}")
+
+
+def _is_open(secret: object) -> bool:
+    """Tell whether what stands for a secret is the name of a variable, and no more."""
+    return isinstance(secret, str) and _VARIABLE.fullmatch(secret) is not None
 
 
 def fill(url: URL, environment: Mapping[str, str]) -> URL:
@@ -67,17 +77,23 @@ def fill(url: URL, environment: Mapping[str, str]) -> URL:
             )
         return environment[match[1]]
 
-    def filled(part: str | None) -> str | None:
-        return None if part is None else _VARIABLE.sub(of, str(part))
+    def filled(part: str) -> str:
+        return _VARIABLE.sub(of, part)
+
+    def maybe(part: str | None) -> str | None:
+        return None if part is None else filled(str(part))
 
     return URL.create(
         url.drivername,
-        username=filled(url.username),
-        password=filled(url.password),
-        host=filled(url.host),
+        username=maybe(url.username),
+        password=maybe(url.password),
+        host=maybe(url.host),
         port=url.port,
-        database=filled(url.database),
-        query=url.query,
+        database=maybe(url.database),
+        query={
+            name: filled(value) if isinstance(value, str) else tuple(map(filled, value))
+            for name, value in url.query.items()
+        },
     )
 
 

@@ -5,11 +5,10 @@ from typing import Any
 import pytest
 import yaml
 
-from mlkit.errors import InvalidInputError
-from mlkit.flows import actuals, deploy, feature_plan, fresh_rows, ingest, joining
+from mlkit.flows import actuals, deploy, feature_plan, fresh_rows, joining, rebuild
 from mlkit.flows.joining import Recipe
 from mlkit.project import Project
-from mlkit.store import datasets
+from mlkit.store import datasets, failpoints
 
 
 def _rules(project: Project, name: str) -> dict[str, Any]:
@@ -41,16 +40,15 @@ def test_the_log_of_rows_without_features_is_learned_from(featured: Any) -> None
     assert (fresh.dataset, fresh.rows) == ("trips_featured@2", 60)
 
 
-def test_a_join_that_is_refused_leaves_no_rules(
+def test_the_rules_of_a_join_are_written_when_it_is_a_version_and_no_sooner(
     featured: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_args: Any, **_options: Any) -> None:
-        raise InvalidInputError("no")
-
-    monkeypatch.setattr(ingest, "add_table", refuse)
-    with pytest.raises(InvalidInputError, match="no"):
-        joining.join(featured.project, "other", Recipe("trips", ("weather_at_origin",)))
-    assert not (featured.project.root / "schemas" / "other.yaml").exists()
+    file = featured.project.root / "schemas" / "other.yaml"
+    seen: dict[str, bool] = {}
+    monkeypatch.setattr(failpoints, "reach", lambda moment: seen.update({moment: file.exists()}))
+    joining.join(featured.project, "other", Recipe("trips", ("weather_at_origin",)))
+    assert seen == {"data.written": False, "data.stored": False, "data.recorded": False}
+    assert _rules(featured.project, "other")["temp"] == {"dtype": "float64", "nullable": True}
 
 
 def test_logged_rows_keep_the_plan_by_which_they_were_served(featured: Any) -> None:
@@ -70,3 +68,25 @@ def test_logged_rows_keep_the_plan_by_which_they_were_served(featured: Any) -> N
     with featured.project.read() as s:
         plans = [feature_plan.of(datasets.get_version(s, "trips_featured", n)) for n in (1, 2, 3)]
     assert [plan.views[1].version for plan in plans if plan] == [1, 2, 1]
+
+
+def test_requests_without_the_entity_that_a_dataset_must_have_are_not_learned_from(
+    featured: Any,
+) -> None:
+    featured.at("2026-02-28T12:10:00+00:00")
+    featured.materialize("rider_so_far")
+    rows = [{"origin": "JFK", "km": 1.0 + n / 4, "rides": 1, "best": "x"} for n in range(63)]
+    made = featured.predict(*rows[:60], entity_ids=[n % 12 for n in range(60)]).json["predictions"]
+    made += featured.predict(*rows[60:]).json["predictions"]
+    featured.logged()
+    items = [actuals.ActualItem(each["id"], 1.5 * n) for n, each in enumerate(made)]
+    actuals.add(featured.project, items)
+    champion = deploy.find_version(featured.project, "trips")
+    fresh = fresh_rows.gather(featured.project, champion, "log")
+    assert (fresh.dataset, fresh.rows) == ("trips_featured@2", 60)
+    (said,) = [text for text in fresh.warnings if text.startswith("no_entity: ")]
+    assert "3 rows" in said
+    with featured.project.read() as s:
+        made_of = datasets.get_version(s, "trips_featured", 2).transformation
+    assert made_of["left_out"]["no_entity"] == 3
+    assert rebuild.rebuild(featured.project, "trips_featured@2").same

@@ -1,5 +1,5 @@
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -114,6 +114,23 @@ def test_files_are_listed_newest_first_and_removed_by_name_or_by_dataset(project
     assert not quarantine.listed(project)
     with pytest.raises(NotFoundError, match="no quarantine file or dataset named 'a'"):
         quarantine.remove(project, "a")
+
+
+def test_a_file_that_goes_while_files_are_listed_is_not_listed(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.quarantine_dir.mkdir()
+    for name in ("a-000000000000", "a-111111111111"):
+        (project.quarantine_dir / f"{name}.csv").write_text("x")
+    found = sorted(project.quarantine_dir.glob("*"))
+
+    def racing(_folder: Path, _pattern: str) -> Iterator[Path]:
+        found[0].unlink(missing_ok=True)
+        yield from found
+
+    monkeypatch.setattr(Path, "glob", racing)
+    assert [one.file for one in quarantine.listed(project)] == ["quarantine/a-111111111111.csv"]
+    assert [one.file[11:] for one in quarantine.remove(project, "a")] == ["a-111111111111.csv"]
 
 
 def test_only_the_newest_files_of_a_dataset_are_kept(

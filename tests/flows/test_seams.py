@@ -13,11 +13,13 @@ from mlkit.flows import (
     collect,
     erasure,
     ingest,
+    joining,
     materialize,
     pull,
     quarantine,
     rebuild,
 )
+from mlkit.flows.joining import Recipe
 from mlkit.flows.query_source import QuerySource
 from mlkit.project import Project, open_project
 from mlkit.store import datasets, features
@@ -98,6 +100,36 @@ def test_a_source_that_goes_back_to_older_rows_is_a_new_version(people: Project)
         assert first.sha256 == third.sha256 != second.sha256
     assert [one.reference for one in collect.collect(people).versions] == ["visits@2"]
     assert "c7" in _whos(people, "visits")
+
+
+@pytest.fixture
+def told_apart(people: Project) -> Project:
+    """Three joins, of which the second has the rows of the first, but other views behind them."""
+    pull.pull(people, "seen")
+    (people.root / "features.py").write_text(
+        FEATURES.replace('"at")', '"at", on_missing="refuse")')
+    )
+    pull.pull(people, "seen")
+    bought = pd.read_csv(people.root / "people.csv")
+    bought.iloc[:-1].to_csv(people.root / "fewer.csv", index=False)
+    ingest.add(people, "people", people.root / "fewer.csv")
+    assert pull.pull(people, "seen").version == 3
+    return people
+
+
+def test_a_join_of_an_older_base_is_a_version_that_can_be_made_again(told_apart: Project) -> None:
+    again = joining.join(told_apart, "seen", Recipe("people@1", ("last_visit",)))
+    assert (again.version, again.new) == (4, True)
+    assert rebuild.rebuild(told_apart, "seen@2").same
+    assert rebuild.rebuild(told_apart, "seen@4").same
+
+
+def test_a_version_that_was_told_apart_is_proved_after_an_erasure(told_apart: Project) -> None:
+    assert "seen@2" in [one.reference for one in collect.collect(told_apart).versions]
+    rebuild.rebuild(told_apart, "people@1")
+    erasure.erase(told_apart, "seen", ["c7"])
+    done = rebuild.rebuild(told_apart, "seen@2")
+    assert (done.restored, done.rows) == (True, 57)
 
 
 def test_a_query_is_asked_again_and_compared(people: Project) -> None:

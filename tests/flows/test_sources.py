@@ -12,14 +12,17 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from sqlalchemy import event
 
 from mlkit.errors import CheckFailedError, ConflictError, InvalidInputError, NotFoundError
-from mlkit.flows import file_source, ingest, leftovers, retrain
+from mlkit.flows import file_source, ingest, leftovers, query_source, retrain
 from mlkit.flows.file_source import STDIN, Dialect, FileSource
 from mlkit.flows.query_source import QuerySource
+from mlkit.flows.versioning import Origin
 from mlkit.project import Project
 from mlkit.settings import DatasetSettings
 from mlkit.store import blobs, datasets
+from mlkit.store.datasets import DatasetVersion
 
 Churn = Callable[..., pd.DataFrame]
 
@@ -293,3 +296,37 @@ def test_what_a_killed_validation_left_is_swept_away_when_it_is_old(project: Pro
     os.utime(folder, (old, old))
     leftovers.sweep(project)
     assert not folder.exists()
+
+
+def test_a_query_is_remembered_behind_the_versions_that_retrainings_made(
+    project: Project, shop: Path
+) -> None:
+    source = QuerySource(f"sqlite:///{shop}", "SELECT * FROM orders ORDER BY id", Path())
+    first = ingest.add(project, "orders", source)
+    rows = ingest.load_table(project, first.sha256).slice(0, 900)
+    ingest.add_table(
+        project, "orders", rows, origin=Origin("a log", transformation={"kind": "log"})
+    )
+    pulled = ingest.pull(project, "orders")
+    assert (pulled.version, pulled.new) == (1, False)
+
+
+def test_what_came_before_is_known_without_reading_all_versions(
+    project: Project, churn: Churn, tmp_path: Path
+) -> None:
+    for seed in range(4):
+        churn(seed=seed).to_csv(tmp_path / "a.csv", index=False)
+        ingest.add(project, "churn", tmp_path / "a.csv")
+    seen: list[int] = []
+
+    def note(version: DatasetVersion, _context: object) -> None:
+        seen.append(version.number)
+
+    event.listen(DatasetVersion, "load", note)
+    try:
+        churn(seed=9).to_csv(tmp_path / "a.csv", index=False)
+        assert ingest.add(project, "churn", tmp_path / "a.csv").version == 5
+        assert query_source.remembered(project, "churn") is None
+    finally:
+        event.remove(DatasetVersion, "load", note)
+    assert set(seen) <= {4, 5}

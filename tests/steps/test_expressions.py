@@ -50,3 +50,36 @@ def test_any_text_is_a_rule_or_is_refused_by_name(text: str) -> None:
 def test_what_is_not_in_the_language_is_refused(text: str, message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         expressions.compile_text(text, KINDS)
+
+
+INTEGERS = st.sampled_from([-(2**63), 2**63 - 1, 2**53 + 1, -(2**53) - 1, 2**53, 0, 3])
+DOUBLES = st.one_of(st.sampled_from([2.0**53, -(2.0**63), 2.0**63, 0.0, 3.0]), st.floats())
+
+
+@given(
+    INTEGERS,
+    st.one_of(INTEGERS, DOUBLES),
+    st.sampled_from(
+        [
+            "a == b",
+            "a <= b",
+            "b < a",
+            "a != 9007199254740992.0",
+            "a <= 9007199254740993",
+            "abs(a) > 0",
+            "-a < b",
+            "-a != -9007199254740993",
+            "a >= -9223372036854775808",
+            "a in (3, 9007199254740992.0)",
+            "abs(-a) == a",
+            "b > 9007199254740993",
+        ]
+    ),
+)
+def test_a_row_is_judged_like_a_table_however_many_digits_its_numbers_have(
+    a: int, b: float, text: str
+) -> None:
+    holds = expressions.compile_text(text, KINDS).holds
+    many = {"a": np.array([a], dtype=np.int64), "b": np.array([b])}
+    with np.errstate(all="ignore"):
+        assert holds(many)[0] == holds({"a": a, "b": b})

@@ -18,7 +18,11 @@ KINDS = {
     casts.BOOLEAN: "boolean",
     casts.TIME: "datetime",
 }
-CHECKS = ["c0 <= c1", "c0 - c1 > 1", "c0 / c1 != 1", "c0 == c1", "not c0 or c1", "c0 % c1 < 2"]
+CHECKS = [
+    "c0 <= c1", "c0 - c1 > 1", "c0 / c1 != 1", "c0 == c1", "not c0 or c1", "c0 % c1 < 2",
+    "abs(c0) >= 0", "-c0 <= c1", "c0 <= 9007199254740992.0", "c0 != 9007199254740993",
+    "c0 > -9223372036854775808", "c0 in (1, 2.5, -9007199254740993)",
+]  # fmt: skip
 
 Cell = tuple[int, tuple[str, ...], str]
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from mlkit.steps import row_changes
 
+FLOAT = pa.float64()
 ROW = st.tuples(
     st.integers(0, 6), st.sampled_from(["a", "b", None]), st.sampled_from([1.5, 2.5, None])
 )
@@ -54,3 +55,20 @@ def test_a_column_that_changed_its_type_is_compared_by_value() -> None:
     found = row_changes.compare(old, new, key=["id"])
     assert (found.same, found.changed) == (1, 1)
     assert found.examples == {"changed": (("b",),)}
+
+
+@given(
+    st.lists(st.integers(2**53 - 2, 2**53 + 3), min_size=1, max_size=6),
+    st.lists(st.sampled_from([2.0**53, 2.0**53 + 2, 0.5, 1e300, float("inf")]), max_size=6),
+)
+def test_integers_that_no_float_holds_are_other_values(old: list[int], new: list[float]) -> None:
+    one, other = pa.table({"x": pa.array(old, pa.int64())}), pa.table({"x": pa.array(new, FLOAT)})
+    found = row_changes.compare(one, other, key=[])
+    assert found.same == (Counter(old) & Counter(new)).total()
+    found = row_changes.compare(one, other, key=["x"])
+    once = [v for v in set(old) & set(new) if old.count(v) == new.count(v) == 1]
+    assert found.same == len(once)
+    least = min(len(old), len(new))
+    numbered = [t.slice(0, least).append_column("id", pa.array(range(least))) for t in (one, other)]
+    pairs = zip(old, new, strict=False)
+    assert row_changes.compare(*numbered, key=["id"]).changed == sum(a != b for a, b in pairs)
