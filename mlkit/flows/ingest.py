@@ -80,10 +80,17 @@ def pull(project: Project, name: str, *, progress: BytesRead | None = None) -> A
 
 
 def add_table(
-    project: Project, name: str, table: "Tabular", *, origin: Origin, roles: Roles | None = None
+    project: Project,
+    name: str,
+    table: "Tabular",
+    *,
+    origin: Origin,
+    roles: Roles | None = None,
+    free: tuple[str, ...] = (),
 ) -> Added:
     """Make ``table`` the next version of a dataset, the first one if ``roles`` are given.
 
+    The columns ``free`` may be missing, or have missing values, whatever the rules say.
     Raises like ``add``, and NotFoundError without ``roles`` for a dataset that does not exist.
     """
     with scratch.alone(project, names.check("dataset", name)):
@@ -91,7 +98,7 @@ def add_table(
             with project.read() as s:
                 datasets.get(s, name)
         roles = _roles(project, name, roles or Roles())
-        rules = acceptance.read_rules(project, name)
+        rules = dataclasses.replace(acceptance.read_rules(project, name), free=free)
         accepted = acceptance.accept(name, table, roles=roles, rules=rules)
         return versioning.keep(project, name, roles, accepted=accepted, origin=origin)
 
