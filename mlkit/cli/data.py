@@ -171,7 +171,9 @@ def _render_added(added: "Added") -> None:
 
 
 def _render_validated(validated: "Validated") -> None:
-    click.echo(f"{validated.rows:,} rows pass every rule of dataset '{validated.dataset}'")
+    passed = validated.rows - validated.set_aside
+    of = f" of {validated.rows:,}" if validated.set_aside else ""
+    click.echo(f"{passed:,}{of} rows pass every rule of dataset '{validated.dataset}'")
     _render_warnings(validated.warnings)
 
 

@@ -135,6 +135,7 @@ def accept(name: str, table: "Tabular", *, roles: Roles, rules: Rules) -> Accept
         failures = list(dict.fromkeys([*failures, *findings.failures]))
         warnings += findings.warnings
     if failures:
+        checked = replace(checked, asks=tuple(checks.renamed(failures, table, schema)))
         raise _refusal(name, failures, warnings, rules, checked)
     table = checks.conform(table, schema)
     profiles = profile.describe(table)
@@ -162,12 +163,16 @@ def _schema(rules: Rules) -> "tuple[Rules, Schema | None]":
 
 @dataclass(frozen=True)
 class _Checked:
-    """The rows that may go on, the rules that they break, and what of the others is known."""
+    """The rows that may go on, the rules that they break, and what of the others is known.
+
+    ``asks`` are questions to whoever is refused.
+    """
 
     table: "Tabular"
     found: "Sequence[Breach]" = ()
     aside: dict[str, Any] = field(default_factory=dict)
     offers: Sequence[new_values.NewValues] = ()
+    asks: tuple[str, ...] = ()
 
 
 def _checked(table: "Tabular", schema: "Schema", rules: Rules) -> _Checked:
@@ -219,7 +224,7 @@ def _refusal(
     aside, offers = checked.aside, checked.offers
     head = f"dataset '{name}' refuses these rows:"
     lines = [" ".join([head, *(offer.in_short for offer in offers[:1])]), *checks.lines(failures)]
-    lines += [offer.remedy(name, rules.label) for offer in offers]
+    lines += [*checked.asks, *(offer.remedy(name, rules.label) for offer in offers)]
     details: dict[str, Any] = {"dataset": name, "failures": failures, "warnings": warnings}
     if offers:
         details["new_values"] = {offer.column: list(offer.counts) for offer in offers}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from mlkit import names
-from mlkit.errors import CheckFailedError, ConflictError, InvalidInputError
+from mlkit.errors import CheckFailedError, ConflictError, InvalidInputError, NotFoundError
 from mlkit.flows import acceptance, quarantine, scratch, sources, versioning
 from mlkit.flows.acceptance import Roles
 from mlkit.flows.fetched import BytesRead, Fetching, Ready
@@ -25,12 +25,13 @@ if TYPE_CHECKING:
 
 
 class Validated(msgspec.Struct, frozen=True):
-    """A file that would be accepted as the next version."""
+    """A file that would be accepted as the next version, but for the rows to be set aside."""
 
     dataset: str
     rows: int
     warnings: tuple[str, ...]
     valid: bool = True
+    set_aside: int = 0
 
 
 def add(
@@ -75,6 +76,11 @@ def pull(project: Project, name: str, *, progress: BytesRead | None = None) -> A
     Raises like ``add``.
     """
     with project.read() as s:
+        if name in project.settings.datasets and datasets.find(s, name) is None:
+            raise NotFoundError(
+                f"dataset '{name}' has no version yet; make the first one, which says what its "
+                f"columns are for: mlkit data add {name} (see: mlkit data add --help)"
+            )
         datasets.get(s, name)
     return add(project, name, progress=progress)
 
@@ -123,7 +129,8 @@ def validate(
         except CheckFailedError as refused:
             refused.details.update(valid=False, rows=table.num_rows)
             raise
-        return Validated(name, table.num_rows, accepted.warnings)
+        aside_rows = accepted.aside.get("rows", 0)
+        return Validated(name, table.num_rows, accepted.warnings, set_aside=aside_rows)
 
 
 def load_table(project: Project, sha256: str) -> "pa.Table":
