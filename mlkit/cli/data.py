@@ -187,9 +187,19 @@ def _render_list(listed: "list[Listed]") -> None:
         click.echo("no datasets yet (see: mlkit data add --help)")
         return
     output.print_table(
-        ("dataset", "version", "rows", "columns", "target", "time", "added", "source"),
+        ("dataset", "version", "rows", "columns", "target", "time", "entity", "added", "source"),
         [
-            (x.dataset, x.version, x.rows, x.columns, x.target, x.time, x.added_at, x.source)
+            (
+                x.dataset,
+                x.version,
+                x.rows,
+                x.columns,
+                x.target,
+                x.time,
+                x.entity,
+                x.added_at,
+                x.source,
+            )
             for x in listed
         ],
     )
