@@ -17,12 +17,17 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 Positive = Annotated[int, Meta(ge=1)]
 Count = Annotated[int, Meta(ge=0)]
 Seconds = Annotated[float, Meta(ge=0)]
-Duration = Annotated[str, Meta(pattern=r"^[1-9][0-9]*(m|h|d|w)$", examples=["90m", "36h", "7d"])]
+_UNITS = {"note": "minutes, hours, days or weeks"}
+Duration = Annotated[
+    str,
+    Meta(pattern=r"^[1-9][0-9]*(m|h|d|w)$", examples=["90m", "36h", "7d", "2w"], extra=_UNITS),
+]
 Reference = Annotated[
     str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", examples=["training", "seasonal"])
 ]
 OptionalDuration = Annotated[
-    str, Meta(pattern=r"^([1-9][0-9]*(m|h|d|w)|off)$", examples=["36h", "7d", "off"])
+    str,
+    Meta(pattern=r"^([1-9][0-9]*(m|h|d|w)|off)$", examples=["36h", "7d", "off"], extra=_UNITS),
 ]
 InARow = Annotated[int, Meta(ge=1, le=99)]
 _LONGEST = timedelta(days=365_250)  # so that what was so long ago has a date

@@ -58,32 +58,46 @@ def _convert(tree: dict[str, Any], origin: str) -> Settings:
     try:
         return msgspec.convert(tree, Settings, strict=False)
     except msgspec.ValidationError as error:
-        raise InvalidInputError(f"{origin}: {_explain(str(error))}") from error
+        raise InvalidInputError(f"{origin}: {_explain(str(error), tree)}") from error
 
 
-def _explain(message: str) -> str:
+def _explain(message: str, tree: Mapping[str, Any]) -> str:
     words, _, place = message.removesuffix("`").rpartition(" - at `$.")
     form = _form(place) if "regex" in words or "enum" in words else None
     if form is not None:
         return f"{place} must be {form}"
+    if "unknown field" in message:
+        return _unknown(message.split("`")[1], place if words else "", tree)
     text = message.replace("`$.", "`").replace(" - at `$`", "")
-    text = text[:1].lower() + text[1:]
-    if "unknown field" not in text:
-        return text
-    wrong = text.split("`")[1]
-    known = [s.name for s in table()]
-    leaf_names = [name.split(".")[1] for name in known] + [name.split(".")[0] for name in known]
-    near = difflib.get_close_matches(wrong, leaf_names, n=1)
-    hint = f"; did you mean '{near[0]}'" if near else ""
-    return f"unknown setting '{wrong}'{hint} (a new mlkit.toml lists all settings, commented out)"
+    return text[:1].lower() + text[1:]
+
+
+def _unknown(wrong: str, place: str, tree: Mapping[str, Any]) -> str:
+    """Say which table has a key that no setting is called, and what may have been meant."""
+    parent = place.removesuffix("[...]")
+    if place != parent:  # msgspec does not say in which of them
+        tables = tree[parent].items()
+        place = next(f"{parent}.{name}" for name, body in tables if wrong in body)
+    where = f"[{place}]: " if place else ""
+    kind = _kind(parent if place == parent else f"{parent}[...]")
+    known = [field.encode_name for field in kind.fields]
+    near = difflib.get_close_matches(wrong, known, n=1)
+    hint = f"did you mean '{near[0]}'" if near else f"known: {', '.join(known)}"
+    return f"{where}unknown setting '{wrong}'; {hint} (see docs/settings.md)"
+
+
+def _kind(place: str) -> Any:
+    """Return the type of the setting or table at ``place`` (``drift.window``, ``models[...]``)."""
+    kind: Any = inspect.type_info(Settings)
+    for name in place.replace("[...]", ".*").split(".") if place else ():
+        fields = {field.encode_name: field.type for field in getattr(kind, "fields", ())}
+        kind = kind.value_type if name == "*" else fields[name]
+    return kind
 
 
 def _form(place: str) -> str | None:
     """Return what the setting at ``place`` (``drift.window``, ``models[...].x``) may be."""
-    kind: Any = inspect.type_info(Settings)
-    for name in place.replace("[...]", ".*").split("."):
-        fields = {field.encode_name: field.type for field in getattr(kind, "fields", ())}
-        kind = kind.value_type if name == "*" else fields[name]
+    kind = _kind(place)
     kinds = kind.types if isinstance(kind, inspect.UnionType) else (kind,)
     forms = [form for kind in kinds if (form := _alternatives(kind))]
     return " or ".join(forms) or None
@@ -96,7 +110,9 @@ def _alternatives(kind: Any) -> str:
         if choice := _alternatives(kind.type):
             return choice
         examples = (kind.extra_json_schema or {}).get("examples", ())
-        return "of the form of " + ", ".join(json.dumps(value) for value in examples)
+        note = (kind.extra or {}).get("note")
+        listed = ", ".join(json.dumps(value) for value in examples)
+        return f"of the form of {listed}" + (f" ({note})" if note else "")
     return ""
 
 

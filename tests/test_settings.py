@@ -64,10 +64,16 @@ def test_a_model_may_differ_from_the_rest(tmp_path: Path) -> None:
         ('[models.a]\ndrift_window = "x"\n', 'drift_window must be of the form of "90m"'),
         ('[drift]\nwindow = "1x"\n', "drift.window"),
         ("[server\n", "not valid TOML"),
-        ('[models.a]\ncolour = "red"\n', "unknown setting 'colour'"),
         ('[datasets.a]\nquery = "SELECT 1"\n', "a query needs a source, the URL of its database"),
         ('[datasets.a]\nviews = ["v"]\n', "views and on_demand need a base, the dataset"),
         ('[datasets.a]\nsource = "a.csv"\non_demand = ["f"]\n', "on_demand need a base"),
+        ('[models.a]\ncolour = "red"\n', "[models.a]: unknown setting 'colour'; known: "),
+        (
+            '[datasets.a]\nbase = "b"\n[datasets.z]\nquerry = "x"\n',
+            "[datasets.z]: unknown setting 'querry'; did you mean 'query'",
+        ),
+        ("[server]\nx = 1\n", "[server]: unknown setting 'x'; known: host, "),
+        ('[features]\nlate_after = "20s"\n', '"2w" (minutes, hours, days or weeks)'),
     ],
 )
 def test_a_wrong_file_is_named_with_the_setting_and_the_rule(

@@ -171,7 +171,9 @@ def _render_added(added: "Added") -> None:
 
 
 def _render_validated(validated: "Validated") -> None:
-    click.echo(f"{validated.rows:,} rows pass every rule of dataset '{validated.dataset}'")
+    passed = validated.rows - validated.set_aside
+    of = f" of {validated.rows:,}" if validated.set_aside else ""
+    click.echo(f"{passed:,}{of} rows pass every rule of dataset '{validated.dataset}'")
     _render_warnings(validated.warnings)
 
 
@@ -185,9 +187,19 @@ def _render_list(listed: "list[Listed]") -> None:
         click.echo("no datasets yet (see: mlkit data add --help)")
         return
     output.print_table(
-        ("dataset", "version", "rows", "columns", "target", "time", "added", "source"),
+        ("dataset", "version", "rows", "columns", "target", "time", "entity", "added", "source"),
         [
-            (x.dataset, x.version, x.rows, x.columns, x.target, x.time, x.added_at, x.source)
+            (
+                x.dataset,
+                x.version,
+                x.rows,
+                x.columns,
+                x.target,
+                x.time,
+                x.entity,
+                x.added_at,
+                x.source,
+            )
             for x in listed
         ],
     )

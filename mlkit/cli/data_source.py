@@ -49,8 +49,13 @@ def choose(
         raise click.UsageError("--source and --query go together")
     stated = any(value is not None for value in dialect.values())
     if url is not None and query is not None:
-        if file is not None or stated:
+        if file is not None:
             raise click.UsageError("give either a FILE or --source and --query")
+        if stated:
+            raise click.UsageError(
+                "--delimiter, --encoding, --decimal and --thousands are about CSV files; cast the "
+                "values in the query, e.g. CAST(REPLACE(price, ',', '.') AS REAL)"
+            )
         return QuerySource(url, query, Path.cwd())
     if file is None:
         if stated:

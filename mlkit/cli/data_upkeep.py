@@ -131,12 +131,12 @@ def _render_collected(found: "Collected") -> None:
     verb = "would be deleted" if found.dry_run else "deleted"
     if found.versions:
         output.print_table(
-            ("version", "rows", "MB"),
-            [(one.reference, one.rows, one.size_bytes / 1e6) for one in found.versions],
+            ("version", "rows", "size"),
+            [(v.reference, v.rows, output.size(v.size_bytes)) for v in found.versions],
         )
     click.echo(
         f"{verb}: {len(found.versions)} versions and {found.files} files that no row names, "
-        f"{found.size_bytes / 1e6:.1f} MB"
+        f"{output.size(found.size_bytes)}"
     )
 
 

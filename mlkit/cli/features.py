@@ -36,17 +36,17 @@ def list_(project: "Project", *, as_json: bool) -> None:
 
 
 @features.command()
-@click.argument("view")
+@click.argument("name")
 @output.json_option
 @output.with_project
-def show(project: "Project", view: str, *, as_json: bool) -> None:
-    """Show a view in full: columns, policy, who uses it, and how its values moved.
+def show(project: "Project", name: str, *, as_json: bool) -> None:
+    """Show a view or transformation in full: columns, policy, who uses it, how its values moved.
 
-    The drift is that between what it makes of the last two versions of its dataset.
+    The drift is that between what a view makes of the last two versions of its dataset.
     """
     from mlkit.flows import feature_catalog  # imports SQLAlchemy
 
-    output.emit(feature_catalog.show(project, view), as_json=as_json, render=_render_shown)
+    output.emit(feature_catalog.show(project, name), as_json=as_json, render=_render_shown)
 
 
 @features.command()
@@ -169,12 +169,16 @@ def _render_list(listed: "list[Listed]") -> None:
 def _render_shown(shown: "Shown") -> None:
     view = shown.view
     click.echo(f"{view.name} v{view.version}: {view.description or 'no description'}")
-    click.echo(
-        f"{shown.rows:,} rows of {shown.entities:,} entities from {view.source}; "
-        f"entity {view.entity}, time {view.time}, ttl {view.ttl or '-'}, "
-        f"on missing {shown.on_missing}, owner {view.owner or '-'}"
-    )
-    click.echo(f"online: {view.online}" + (f", {view.rows:,} entities" if view.rows else ""))
+    if view.kind == "view":
+        click.echo(
+            f"{shown.rows:,} rows of {shown.entities:,} entities from {view.source}; "
+            f"entity {view.entity}, time {view.time}, ttl {view.ttl or '-'}, "
+            f"on missing {shown.on_missing}, owner {view.owner or '-'}"
+        )
+        click.echo(f"online: {view.online}" + (f", {view.rows:,} entities" if view.rows else ""))
+    else:
+        inputs = ", ".join(view.inputs)
+        click.echo(f"computed for each request from {inputs}; owner {view.owner or '-'}")
     output.print_table(("column", "type"), [(c.name, c.type) for c in shown.columns])
     for use in shown.uses:
         click.echo(f"joined in {use.dataset}: {', '.join(use.models) or 'no model yet'}")

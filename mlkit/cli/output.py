@@ -159,6 +159,20 @@ def cell(value: object) -> object:
     return value
 
 
+def size(size_bytes: int) -> str:
+    """Return a number of bytes in the unit that fits.
+
+    >>> [size(number) for number in (0, 999, 2342, 5_120_000, 1_234_567_890)]
+    ['0 bytes', '999 bytes', '2.3 kB', '5.1 MB', '1.2 GB']
+    """
+    if size_bytes < 1000:
+        return f"{size_bytes} bytes"
+    for unit, factor in (("GB", 1e9), ("MB", 1e6)):
+        if size_bytes >= factor:
+            return f"{size_bytes / factor:.1f} {unit}"
+    return f"{size_bytes / 1e3:.1f} kB"
+
+
 @contextmanager
 def progress() -> "Iterator[Progress]":
     """Yield a progress display on stderr; silent when stderr is not a terminal."""

@@ -40,6 +40,13 @@ if TYPE_CHECKING:
     show_default=True,
     help="A row this much older than the newest (30d) weighs half as much in training.",
 )
+@click.option(
+    "--ignore",
+    multiple=True,
+    metavar="COL",
+    help="Do not learn from this column, an id for example; may be given more than once. The model "
+    "then needs no such value to answer, and retraining leaves it out as well.",
+)
 @click.option("--promote", is_flag=True, help="Make it the champion if the gate accepts it.")
 @click.option("--check", is_flag=True, help="Exit with code 3 if the gate refuses it.")
 @click.option("--reason", default="", help="Why, for the history.")
@@ -54,6 +61,7 @@ def train(
     estimator: str,
     tune: int,
     half_life: str,
+    ignore: tuple[str, ...],
     promote: bool,
     check: bool,
     reason: str,
@@ -76,6 +84,7 @@ def train(
             estimator=estimator,
             tune=tune,
             half_life=half_life,
+            ignore=ignore,
             promote=promote,
             reason=reason,
             progress=lambda text: display.update(bar, description=text),

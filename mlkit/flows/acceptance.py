@@ -1,7 +1,7 @@
 """Whether rows may become a version of a dataset: its rules, as the user left them, decide."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,14 +45,15 @@ class Accepted:
 class Rules:
     """The schema of a dataset as YAML (None before its first version), and where it is edited.
 
-    Beside it what checking takes: the time and the version before, where failing rows go, and
-    what becomes of the rules that are inferred from a first version.
+    Beside it what checking takes: the time and the version before, where failing rows go, of which
+    columns nothing is asked, and what becomes of the rules that are inferred from a first version.
     """
 
     text: str | None
     label: str
     circumstances: "Circumstances | None" = None
     shelf: quarantine.Shelf | None = None
+    free: tuple[str, ...] = ()
     inferred: Callable[[str], str] = str
 
 
@@ -125,7 +126,7 @@ def accept(name: str, table: "Tabular", *, roles: Roles, rules: Rules) -> Accept
     need_columns(table.column_names, roles)
     table, warnings = quality.without_infinities(table)
     warnings += quality.of_raw_time(table, roles.time)
-    schema = None if rules.text is None else checks.from_yaml(rules.text, rules.label)
+    rules, schema = _schema(rules)
     checked = _Checked(table) if schema is None else _checked(table, schema, rules)
     table, failures = checks.keyed(checked.table, target=roles.target, time=roles.time)
     if schema is None:
@@ -135,24 +136,44 @@ def accept(name: str, table: "Tabular", *, roles: Roles, rules: Rules) -> Accept
         failures = list(dict.fromkeys([*failures, *findings.failures]))
         warnings += findings.warnings
     if failures:
+        checked = replace(checked, asks=tuple(checks.renamed(failures, table, schema)))
         raise _refusal(name, failures, warnings, rules, checked)
     table = checks.conform(table, schema)
     profiles = profile.describe(table)
     warnings += _set_aside(name, rules, checked)
-    warnings += quality.warnings(table, profiles, target=roles.target, time=roles.time)
+    warnings += quality.warnings(
+        table, profiles, target=roles.target, time=roles.time, entity=roles.entity
+    )
     text = rules.text or rules.inferred(checks.to_yaml(schema))
     described = [msgspec.to_builtins(p) for p in profiles]
     return Accepted(table, text, described, tuple(warnings), checked.aside)
 
 
+def _schema(rules: Rules) -> "tuple[Rules, Schema | None]":
+    """Return the rules that are kept with the rows, and what they say."""
+    from mlkit.steps import checks, relaxation
+
+    if rules.text is None:
+        return rules, None
+    schema = checks.from_yaml(rules.text, rules.label)
+    if not rules.free:
+        return rules, schema
+    schema = relaxation.relax(schema, rules.free)
+    return replace(rules, text=checks.to_yaml(schema)), schema
+
+
 @dataclass(frozen=True)
 class _Checked:
-    """The rows that may go on, the rules that they break, and what of the others is known."""
+    """The rows that may go on, the rules that they break, and what of the others is known.
+
+    ``asks`` are questions to whoever is refused.
+    """
 
     table: "Tabular"
     found: "Sequence[Breach]" = ()
     aside: dict[str, Any] = field(default_factory=dict)
     offers: Sequence[new_values.NewValues] = ()
+    asks: tuple[str, ...] = ()
 
 
 def _checked(table: "Tabular", schema: "Schema", rules: Rules) -> _Checked:
@@ -204,7 +225,7 @@ def _refusal(
     aside, offers = checked.aside, checked.offers
     head = f"dataset '{name}' refuses these rows:"
     lines = [" ".join([head, *(offer.in_short for offer in offers[:1])]), *checks.lines(failures)]
-    lines += [offer.remedy(name, rules.label) for offer in offers]
+    lines += [*checked.asks, *(offer.remedy(name, rules.label) for offer in offers)]
     details: dict[str, Any] = {"dataset": name, "failures": failures, "warnings": warnings}
     if offers:
         details["new_values"] = {offer.column: list(offer.counts) for offer in offers}

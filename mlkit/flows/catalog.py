@@ -23,6 +23,7 @@ class Listed(msgspec.Struct, frozen=True):
     columns: int
     target: str | None
     time: str | None
+    entity: str | None
     source: str
     added_at: datetime
 
@@ -110,6 +111,7 @@ def list_datasets(project: Project) -> list[Listed]:
                 columns=len(v.profile["columns"]),
                 target=v.dataset.target,
                 time=v.dataset.time_column,
+                entity=v.dataset.entity_column,
                 source=v.source,
                 added_at=v.created_at,
             )

@@ -45,10 +45,10 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Column(msgspec.Struct, frozen=True):
-    """One feature of a view."""
+    """One feature; the type of what is computed on demand is found out when it is joined."""
 
     name: str
-    type: str
+    type: str | None
 
 
 class Use(msgspec.Struct, frozen=True):
@@ -80,6 +80,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     """One view in full: declaration, columns, the store, its uses and how its values moved.
 
     ``drift`` compares what the view makes of the last two versions of its dataset; None with one.
+    An on-demand transformation has no rows of its own.
     """
 
     view: Listed
@@ -116,9 +117,14 @@ def list_features(project: Project) -> list[Listed]:
 
 
 def show(project: Project, name: str) -> Shown:
-    """Return a view in full; computes its rows. Raises NotFoundError and like ``compute``."""
+    """Return a view in full, its rows computed, or an on-demand transformation.
+
+    Raises NotFoundError and like ``compute``.
+    """
     declared = features.load(project)
-    view = declared.view(name)
+    if name in declared.on_demand:
+        return _shown_transformation(project, declared.on_demand[name])
+    view = _view(declared, name)
     rows = view_rows.compute(project, declared, view)
     with project.read() as s:
         stored = store.find(s, view.name, view.version)
@@ -177,10 +183,7 @@ def lineage(project: Project, name: str) -> Lineage:
             name=name, kind="on_demand", version=made.version, source=None, source_version=None,
             materialized_from=None, inputs=made.inputs, columns=_columns(uses), uses=uses,
         )  # fmt: skip
-    if name not in declared.views:
-        known = sorted([*declared.views, *declared.on_demand])
-        raise unknown("feature view or transformation", name, known, "mlkit features list")
-    view = declared.views[name]
+    view = _view(declared, name)
     with project.read() as s:
         stored = store.find(s, view.name, view.version)
         uses = _uses(s, "views", name)
@@ -219,6 +222,24 @@ def _listed(
         newest_event_at=None if stored is None else stored.newest_event_at,
         materialized_at=None if stored is None else stored.materialized_at,
     )
+
+
+def _view(declared: Declared, name: str) -> FeatureView:
+    """Return the view; raises NotFoundError with all that might have been meant."""
+    if name not in declared.views:
+        known = sorted([*declared.views, *declared.on_demand])
+        raise unknown("feature view or transformation", name, known, "mlkit features list")
+    return declared.views[name]
+
+
+def _shown_transformation(project: Project, made: OnDemand) -> Shown:
+    with project.read() as s:
+        uses = _uses(s, "on_demand", made.name)
+    columns = tuple(Column(name, None) for name in _columns(uses))
+    return Shown(
+        view=_of_transformation(made), on_missing=None, columns=columns, rows=0, entities=0,
+        uses=uses, drift=None, compared=(),
+    )  # fmt: skip
 
 
 def _of_transformation(made: OnDemand) -> Listed:

@@ -107,7 +107,8 @@ def _from_log(project: Project, champion: ModelVersion, base: _Base | None) -> F
     if _has_learned(project, champion, table):
         return Fresh(None, table.num_rows, nothing, warnings)
     origin = _origin(project, champion, window, picked, base, base_schema)
-    added = ingest.add_table(project, dataset.name, table, origin=origin)
+    free = tuple(champion.recipe.get("ignore", ()))  # no client sends them, so no log has them
+    added = ingest.add_table(project, dataset.name, table, origin=origin, free=free)
     return _fresh(project, champion, added, nothing)._replace(warnings=warnings)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from mlkit import names
-from mlkit.errors import CheckFailedError, ConflictError, InvalidInputError
+from mlkit.errors import CheckFailedError, ConflictError, InvalidInputError, NotFoundError
 from mlkit.flows import acceptance, quarantine, scratch, sources, versioning
 from mlkit.flows.acceptance import Roles
 from mlkit.flows.fetched import BytesRead, Fetching, Ready
@@ -26,12 +26,13 @@ if TYPE_CHECKING:
 
 
 class Validated(msgspec.Struct, frozen=True):
-    """A file that would be accepted as the next version."""
+    """A file that would be accepted as the next version, but for the rows to be set aside."""
 
     dataset: str
     rows: int
     warnings: tuple[str, ...]
     valid: bool = True
+    set_aside: int = 0
 
 
 def add(
@@ -76,6 +77,11 @@ def pull(project: Project, name: str, *, progress: BytesRead | None = None) -> A
     Raises like ``add``.
     """
     with project.read() as s:
+        if name in project.settings.datasets and datasets.find(s, name) is None:
+            raise NotFoundError(
+                f"dataset '{name}' has no version yet; make the first one, which says what its "
+                f"columns are for: mlkit data add {name} (see: mlkit data add --help)"
+            )
         datasets.get(s, name)
     return add(project, name, progress=progress)
 
@@ -87,19 +93,23 @@ def add_table(
     *,
     origin: Origin,
     roles: Roles | None = None,
+    free: tuple[str, ...] = (),
     inferred: Callable[[str], str] = str,
 ) -> Added:
     """Make ``table`` the next version of a dataset, the first one if ``roles`` are given.
 
-    The rules of a first one are what ``inferred`` makes of those inferred from it. Raises like
-    ``add``, and NotFoundError without ``roles`` for a dataset that does not exist.
+    The columns ``free`` may be missing, or have missing values, whatever the rules say. The rules
+    of a first version are what ``inferred`` makes of those inferred from it. Raises like ``add``,
+    and NotFoundError without ``roles`` for a dataset that does not exist.
     """
     with scratch.alone(project, names.check("dataset", name)):
         if roles is None:
             with project.read() as s:
                 datasets.get(s, name)
         roles = _roles(project, name, roles or Roles())
-        rules = dataclasses.replace(acceptance.read_rules(project, name), inferred=inferred)
+        rules = dataclasses.replace(
+            acceptance.read_rules(project, name), free=free, inferred=inferred
+        )
         accepted = acceptance.accept(name, table, roles=roles, rules=rules)
         return versioning.keep(project, name, roles, accepted=accepted, origin=origin)
 
@@ -124,7 +134,8 @@ def validate(
         except CheckFailedError as refused:
             refused.details.update(valid=False, rows=table.num_rows)
             raise
-        return Validated(name, table.num_rows, accepted.warnings)
+        aside_rows = accepted.aside.get("rows", 0)
+        return Validated(name, table.num_rows, accepted.warnings, set_aside=aside_rows)
 
 
 def load_table(project: Project, sha256: str) -> "pa.Table":

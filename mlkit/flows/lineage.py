@@ -130,7 +130,7 @@ def _resolve(s: Session, reference: str) -> _Asked:
     if model is None and dataset is None:
         raise NotFoundError(
             f"no {wanted or 'model, dataset or prediction'} named '{name}' "
-            "(see: mlkit model list, mlkit data list)"
+            "(see: mlkit model list, mlkit data list; of a feature view: mlkit features lineage)"
         )
     numbers = {v.number for v in model.versions} if model else set()
     if model is not None and (dataset is None or number is None or number in numbers):

@@ -31,7 +31,7 @@ class LogRow(msgspec.Struct, frozen=True, kw_only=True):
     latency_us: int
     features: dict[str, Any]
     value: str | int | float | bool
-    probabilities: list[float] | None
+    probabilities: dict[str, float] | None
     actual: str | int | float | bool | None
     observed_at: datetime | None
 
@@ -49,9 +49,9 @@ def show(project: Project, model_name: str, *, limit: int = 20) -> list[LogRow]:
     log_import.sync(project)
     with project.read() as s:
         model = registry.get_model(s, model_name)
-        names = {v.id: msgspec.convert(v.input_schema, InputSchema).names for v in model.versions}
+        schemas = {v.id: msgspec.convert(v.input_schema, InputSchema) for v in model.versions}
         found = predictions.newest(s, model.id, limit)
-        return [_row(p, actual, number, names[p.model_version_id]) for p, actual, number in found]
+        return [_row(p, actual, number, schemas[p.model_version_id]) for p, actual, number in found]
 
 
 def export(
@@ -111,9 +111,10 @@ def _row(
     row: predictions.Prediction,
     actual: predictions.Actual | None,
     number: int,
-    names: Sequence[str],
+    schema: InputSchema,
 ) -> LogRow:
     decode = msgspec.json.decode
+    shares = None if row.probabilities is None else decode(row.probabilities)
     return LogRow(
         id=row.id,
         request_id=row.request_id,
@@ -122,9 +123,9 @@ def _row(
         entity=row.entity,
         served_at=row.served_at,
         latency_us=row.latency_us,
-        features=dict(zip(names, decode(row.features), strict=True)),
+        features=dict(zip(schema.names, decode(row.features), strict=True)),
         value=decode(row.value),
-        probabilities=None if row.probabilities is None else decode(row.probabilities),
+        probabilities=None if shares is None else dict(zip(schema.labels, shares, strict=True)),
         actual=None if actual is None else decode(actual.value),
         observed_at=None if actual is None else actual.observed_at,
     )

@@ -16,6 +16,7 @@ from mlkit.steps import (
     prediction_columns,
     recency,
     split,
+    suggestion,
     suspicion,
     target,
     target_shift,
@@ -40,6 +41,7 @@ class Order(NamedTuple):
     task: Wish
     champion_deployment: int | None
     half_life: str = "off"
+    ignore: tuple[str, ...] = ()
 
 
 class Material(NamedTuple):
@@ -207,7 +209,9 @@ def _enough(project: Project, rows: int) -> None:
 
 def _schema(table: pa.Table, name: str, task: Task, wanted: Order) -> InputSchema:
     dataset = wanted.dataset.dataset
-    ignore = {column for column in (dataset.time_column, dataset.entity_column) if column}
+    _check_ignored(table, name, wanted)
+    keys = (dataset.time_column, dataset.entity_column)
+    ignore = {*wanted.ignore, *(column for column in keys if column)}
     like = deploy.input_schema(wanted.champion) if wanted.champion else None
     schema = encode.infer_schema(table, target=name, task=task, ignore=ignore, like=like)
     taken = prediction_columns.names(schema) & set(schema.names)
@@ -217,6 +221,22 @@ def _schema(table: pa.Table, name: str, task: Task, wanted: Order) -> InputSchem
             "rename it"
         )
     return schema
+
+
+def _check_ignored(table: pa.Table, target_name: str, wanted: Order) -> None:
+    """Raise InvalidInputError if a column to be left out is the target or not there.
+
+    What the champion left out is not in the log, so rows from there do without it.
+    """
+    left_out = wanted.champion.recipe.get("ignore", ()) if wanted.champion else ()
+    for column in wanted.ignore:
+        if column == target_name:
+            raise InvalidInputError(f"'{column}' is the target; there is nothing to learn without")
+        if column not in table.column_names and column not in left_out:
+            hint = suggestion.hint(column, table.column_names)
+            raise InvalidInputError(
+                f"{wanted.dataset.reference} has no column '{column}' to ignore; {hint}"
+            )
 
 
 def _span_s(table: pa.Table, name: str | None) -> float | None:

@@ -147,6 +147,7 @@ def _train(
         estimator=recipe["estimator"],
         tune=recipe["tune"],
         half_life=_half_life(project, champion),
+        ignore=recipe.get("ignore", ()),
         promote=project.settings.retrain.promote,
         reason=reason,
         progress=progress,

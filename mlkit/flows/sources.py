@@ -35,7 +35,9 @@ def configured(project: Project, name: str) -> Source:
     if remembered is not None:
         return remembered
     raise InvalidInputError(
-        f"dataset '{name}' has no source to read again; write into mlkit.toml: "
-        f'[datasets."{name}"] source = "FILE" (or a URL, with query = "SELECT ...", or for a '
-        'joined dataset base = "DATASET" and views = ["VIEW"], to be pulled)'
+        f"dataset '{name}' has no source to read again; write into mlkit.toml:\n"
+        f'[datasets."{name}"]\n'
+        'source = "FILE"\n'
+        'or a URL there and query = "SELECT ..."; or for a joined dataset, to be pulled, '
+        'base = "DATASET" and views = ["VIEW"]'
     )

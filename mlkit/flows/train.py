@@ -1,7 +1,7 @@
 """Train a version of a model: material, candidate, verdict, and at the very end its row."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -70,18 +70,21 @@ def train(
     estimator: str = "auto",
     tune: int = 0,
     half_life: str = "off",
+    ignore: Sequence[str] = (),
     promote: bool = False,
     reason: str = "",
     progress: Report | None = None,
 ) -> Trained:
     """Train on the dataset ``data`` (``name`` or ``name@number``), judge, register.
 
-    A candidate that the gate refuses is registered with its verdict but never promoted here.
+    Nothing is learned from the columns ``ignore``, and the model does not ask for them. A candidate
+    that the gate refuses is registered with its verdict but never promoted here.
     Raises MlkitError and leaves nothing behind if there is nothing to register.
     """
     report = progress or _silent
     names.check("model", model)
     wanted = material.order(project, model, data, task, half_life)
+    wanted = wanted._replace(ignore=tuple(dict.fromkeys(ignore)))
     report(f"reading {wanted.dataset.reference}")
     rows = material.gather(project, wanted)
     estimators.check(estimator, rows.schema.task)
@@ -94,7 +97,7 @@ def train(
         artifact = project.artifacts.read(files.artifact)
         verdict = judgement.judge(project, rows, made, artifact=artifact, champion=wanted.champion)
     recipe = {"estimator": estimator, "tune": tune, "task": rows.schema.task,
-              "dataset": wanted.dataset.dataset.name, **_weighed(half_life)}  # fmt: skip
+              "dataset": wanted.dataset.dataset.name, **_unusual(wanted)}  # fmt: skip
     row = _version(project, wanted, rows, made, files, verdict, recipe)
     number, done, warnings = _register(project, wanted, row, promote=promote, reason=reason)
     if done is not None:
@@ -115,8 +118,10 @@ def train(
     )
 
 
-def _weighed(half_life: str) -> dict[str, str]:
-    return {} if half_life == "off" else {"half_life": half_life}
+def _unusual(wanted: Order) -> dict[str, Any]:
+    """Return the parts of the recipe that most do without."""
+    weighed = {} if wanted.half_life == "off" else {"half_life": wanted.half_life}
+    return {**weighed, **({"ignore": list(wanted.ignore)} if wanted.ignore else {})}
 
 
 def _store(project: Project, rows: Material, made: Candidate, time: str | None) -> _Files:

@@ -2,7 +2,6 @@
 
 from typing import Final, NamedTuple
 
-import msgspec
 import numpy as np
 
 from mlkit.flows.deploy import Loaded
@@ -64,9 +63,5 @@ class Held:
 
 
 def classes_of(schema: InputSchema) -> Classes:
-    """Return the classes; as JSON keys text stays as it is, anything else is as JSON writes it."""
-    labels = tuple(
-        label if isinstance(label, str) else msgspec.json.encode(label).decode()
-        for label in schema.classes
-    )
-    return Classes(labels, schema.classes)
+    """Return the classes, and what they are called as JSON keys."""
+    return Classes(schema.labels, schema.classes)

@@ -21,6 +21,7 @@ from mlkit.steps.masks import Mask
 from mlkit.steps.revised_table import Change, revise
 from mlkit.steps.schema import (
     CHECK,
+    COLUMN_PRESENT,
     FRESH,
     KEY,
     MAX_DRIFT,
@@ -78,7 +79,7 @@ def find(table: Tabular, schema: Schema, circumstances: Circumstances) -> Iterat
     present = set(table.column_names)
     for name, rules in schema.columns.items():
         if name not in present and rules.required:
-            yield Breach((name,), Rule("column_present"), total=table.num_rows)
+            yield Breach((name,), Rule(COLUMN_PRESENT), total=table.num_rows)
     if schema.strict:
         for name in table.column_names:
             if name not in schema.columns:

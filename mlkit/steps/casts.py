@@ -26,6 +26,10 @@ _FIRST_TIME = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
 _LAST_TIME = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
 
 NAMES = {INTEGER: "integer", NUMBER: "number", BOOLEAN: "boolean", TEXT: "text", TIME: "datetime"}
+ONE = {
+    INTEGER: "an integer", NUMBER: "a number", BOOLEAN: "true or false", TEXT: "a text",
+    TIME: "a time",
+}  # fmt: skip
 
 
 class Misfit(NamedTuple):

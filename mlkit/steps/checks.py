@@ -18,7 +18,7 @@ from mlkit.steps.broken_rows import BrokenRows, first_rows
 from mlkit.steps.inference import infer
 from mlkit.steps.revised_table import RevisedTable, revise
 from mlkit.steps.rules import from_yaml, to_yaml
-from mlkit.steps.schema import Schema, types
+from mlkit.steps.schema import COLUMN_PRESENT, Schema, types
 from mlkit.steps.tabular import Column, Tabular
 
 __all__ = [
@@ -114,12 +114,23 @@ def lines(failures: Sequence[Failure]) -> list[str]:
     return [*shown, f"  and {len(failures) - _SHOWN} more"] if len(failures) > _SHOWN else shown
 
 
+def renamed(failures: Sequence[Failure], table: Tabular, schema: Schema) -> list[str]:
+    """Return what to ask if columns are missing and others are new: no more than one line."""
+    if not any(failure.rule == COLUMN_PRESENT for failure in failures):
+        return []
+    new = [name for name in table.column_names if name not in schema.columns]
+    listed = ", ".join(f"'{name}'" for name in new[:_SHOWN])
+    return [f"the schema does not know {listed}: has a column been renamed?"] if new else []
+
+
 def _line(failure: Failure) -> str:
     """Return which rule is broken, where and how often.
 
     >>> _line(Failure("age", "in_range(0, 80)", 2, (Example(3, 99), Example(8, -1))))
     "'age': in_range(0, 80) broken in 2 rows, first 99 in row 3, -1 in row 8"
     """
+    if failure.rule == COLUMN_PRESENT:
+        return f"{failure.column!r}: there is no such column"
     what = f"{failure.column!r}: {failure.rule} broken"
     said = [str(e.value) for e in failure.examples if e.row is None]
     if said:

@@ -34,3 +34,11 @@ class InputSchema(msgspec.Struct, frozen=True, kw_only=True):
     def names(self) -> tuple[str, ...]:
         """The column names, in the order of every stored feature array."""
         return tuple(column.name for column in self.columns)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The classes as JSON keys: text stays as it is, anything else is as JSON writes it."""
+        return tuple(
+            label if isinstance(label, str) else msgspec.json.encode(label).decode()
+            for label in self.classes
+        )

@@ -239,7 +239,7 @@ def check_tests(tests: Sequence[Check], owner: object) -> None:
         if not callable(test) and not isinstance(test, Mapping):
             raise InvalidInputError(
                 f"{owner}: a test is a function or rules such as "
-                f'{{"temp": {{"min": -60}}}}, not {test!r}'
+                f'{{"temp": {{"greater_than": -60}}}}, not {test!r}'
             )
 
 

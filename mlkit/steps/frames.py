@@ -141,9 +141,11 @@ def _typed(
         result = casts.cast(columns[name], types[name])
         if result.misfits:
             row, value = result.misfits[0]
+            others = result.misfit_count - 1
+            more = f" (and {others:,} more nearby)" if others else ""
             raise InvalidInputError(
                 f"{path}, row {first_row + row + 1}, column {name!r}: {value!r} is not "
-                f"{casts.NAMES[types[name]]} ({result.misfit_count} such values nearby)"
+                f"{casts.ONE[types[name]]}{more}"
             )
         columns[name] = result.column
     return pa.table(columns)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlkit.steps import casts
+from mlkit.steps import casts, identifier
 from mlkit.steps.schema import DTYPES, NOT_NULLABLE, ColumnRules, Rule, Schema
 from mlkit.steps.tabular import Column, Tabular
 
@@ -24,18 +24,22 @@ def infer(
 
     Types; nulls only where some were seen; numbers within the seen range widened by its own span
     on each side, never below 0 if nothing was; the seen values of a text column if there are at
-    most 20 of them and each comes twice on average. The time column must have no gaps; it and the
-    entity column grow, so they have no range and no list.
+    most 20 of them and each comes twice on average. The time column must have no gaps. It, the
+    entity column and whole numbers that are ids grow, so they have no range and no list.
     """
     return Schema({
         name: _suggested(
             Column(table, name),
-            key=name in (time, entity),
+            key=name in (time, entity) or _is_id(name, Column(table, name), target),
             is_target=name == target,
             nullable=name != time,
         )
         for name in table.column_names
     })  # fmt: skip
+
+
+def _is_id(name: str, column: Column, target: str | None) -> bool:
+    return name != target and identifier.grows(name, column)
 
 
 def _suggested(column: Column, *, key: bool, is_target: bool, nullable: bool) -> ColumnRules:

@@ -4,6 +4,7 @@ Each is one line ``"<name>: <text>"``; the names are stable, so that scripts can
 """
 
 import re
+import shlex
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -13,19 +14,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlkit.steps import casts, row_hashes, spelling
+from mlkit.steps import casts, identifier, row_hashes, spelling
 from mlkit.steps.counted import count
 from mlkit.steps.profile import ColumnProfile
 from mlkit.steps.revised_table import revise
 from mlkit.steps.tabular import Column, Tabular, pieces
 
 _WIDE = 1_000  # columns
-_ENOUGH_ROWS = 50  # below, all values being different says little
 _SHOWN = 10  # warnings of one name
 _EXACT = 2.0**53  # from here on a double skips integers
 _AT_ONCE = 1 << 16  # rows
 _PLAIN_NAME = re.compile(r"^[\w][\w .:/()%-]*$")
-_NAMED_ID = re.compile(r"(^|[_ .-])(id|uuid|guid|key)$|^(id|uuid)[_ .-]|[a-z]Id$")
 _NUMERIC = r"^\s*[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?\s*$"
 _LOCAL_DATE = r"^\s*\d{1,4}[./-]\d{1,2}[./-]\d{1,4}([ T].*)?$"
 
@@ -63,13 +62,18 @@ def of_raw_time(table: Tabular, time: str | None) -> list[str]:
 
 
 def warnings(
-    table: Tabular, profile: Sequence[ColumnProfile], *, target: str | None, time: str | None
+    table: Tabular,
+    profile: Sequence[ColumnProfile],
+    *,
+    target: str | None,
+    time: str | None,
+    entity: str | None = None,
 ) -> list[str]:
     """Return the named warnings about a canonical table and its profile."""
     found: list[tuple[str, str]] = []
     for summary in profile:
-        key = summary.name in (target, time)
-        found += _of_column(Column(table, summary.name), summary, key=key)
+        is_input = target is not None and summary.name not in (target, time, entity)
+        found += _of_column(Column(table, summary.name), summary, is_input=is_input)
     found += _of_rows(table)
     if target is not None:
         found += _of_target(table, target, next(p for p in profile if p.name == target))
@@ -78,7 +82,9 @@ def warnings(
     return _shortened(found)
 
 
-def _of_column(column: Column, summary: ColumnProfile, *, key: bool) -> Iterator[tuple[str, str]]:
+def _of_column(
+    column: Column, summary: ColumnProfile, *, is_input: bool
+) -> Iterator[tuple[str, str]]:
     name, rows, kind = summary.name, len(column), column.type
     if not _PLAIN_NAME.match(name):
         yield "odd_name", f"{name!r} has characters that SQL, URLs or shells stumble over"
@@ -93,8 +99,12 @@ def _of_column(column: Column, summary: ColumnProfile, *, key: bool) -> Iterator
             yield from spelling.of_number(column)
     if kind == casts.TIME:
         yield from spelling.of_time(column)
-    if not key and _identifies(kind, rows, summary):
-        yield "identifier_column", f"{name!r} differs in every row; a model learns nothing from it"
+    if is_input and _identifies(kind, rows, summary):
+        yield (
+            "identifier_column",
+            f"{name!r} differs in every row; a model learns it by heart: leave it out with "
+            f"mlkit train --ignore {shlex.quote(name)}",
+        )
     if kind == casts.TEXT:
         yield from _of_text(column)
 
@@ -111,14 +121,15 @@ def _big_integers(name: str, summary: ColumnProfile) -> Iterator[tuple[str, str]
 
 
 def _identifies(kind: pa.DataType, rows: int, summary: ColumnProfile) -> bool:
-    if summary.missing or summary.distinct < rows or rows < _ENOUGH_ROWS:
+    if summary.missing or summary.distinct < rows or rows < identifier.ENOUGH_ROWS:
         return False
     if kind == casts.TEXT:
         return True
     if kind != casts.INTEGER:
         return False
     span = int(summary.maximum or 0) - int(summary.minimum or 0)
-    return span < 2 * rows or bool(_NAMED_ID.search(summary.name))
+    counts = identifier.is_counter(rows, summary.distinct, span)
+    return counts or identifier.is_named_so(summary.name)
 
 
 def _of_text(column: Column) -> Iterator[tuple[str, str]]:

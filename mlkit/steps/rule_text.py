@@ -64,7 +64,7 @@ def _typed(value: str, dtype: object, where: str) -> object:
     try:
         return readers.get(kind, str)(value)
     except ValueError as error:
-        raise InvalidInputError(f"{where}: '{value}' is not {casts.NAMES[kind]}") from error
+        raise InvalidInputError(f"{where}: '{value}' is not {casts.ONE[kind]}") from error
 
 
 def _insert(text: str, node: yaml.SequenceNode, written: str) -> str:

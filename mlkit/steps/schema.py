@@ -21,6 +21,7 @@ DTYPES: Final[Mapping[pa.DataType, str]] = {
     casts.TIME: "datetime64[us, UTC]",
 }
 
+COLUMN_PRESENT: Final = "column_present"
 NOT_NULLABLE: Final = "not_nullable"
 UNIQUE: Final = "field_uniqueness"
 UNIQUE_TOGETHER: Final = "multiple_fields_uniqueness"

@@ -38,7 +38,8 @@ def of_text(column: Column, values: Counted | ManyValues) -> Warned:
         yield (
             "number_as_text",
             f"{name!r} is text, for its numbers have decimal commas or grouped digits, first "
-            f"{value!r} in row {row}; say so with --decimal or --thousands",
+            f"{value!r} in row {row}; say so with --decimal or --thousands, or cast "
+            "them if they come by a query",
         )
     for warning, pattern, what in (
         ("shortened_number", _SHORTENED, "a spreadsheet has shortened: digits are lost"),

@@ -1,6 +1,7 @@
 """Named warnings about input columns that will not help, or help too well."""
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -58,7 +59,8 @@ def identifiers(schema: InputSchema, table: pa.Table) -> list[str]:
             continue
         found.append(
             f"identifier_like: '{column.name}' has {distinct:,} different values in "
-            f"{len(values):,} rows; it tells rows apart, a model learns them by heart"
+            f"{len(values):,} rows; it tells rows apart, a model learns them by heart: "
+            f"{_leave_out(column.name)}"
         )
     return found
 
@@ -72,7 +74,10 @@ def _walk(schema: InputSchema, matrix: np.ndarray, target: np.ndarray) -> Iterat
         values = matrix[:, index]
         present = ~np.isnan(values)
         if column.kind == "category" and not column.categories:
-            yield f"identifier_like: no text in '{name}' occurs twice, so it teaches nothing"
+            yield (
+                f"identifier_like: no text in '{name}' occurs twice, so it teaches nothing: "
+                f"{_leave_out(name)}"
+            )
         elif not present.any():
             yield f"all_missing: '{name}' has no value"
         elif (values[present] == values[present][0]).all():
@@ -84,7 +89,7 @@ def _walk(schema: InputSchema, matrix: np.ndarray, target: np.ndarray) -> Iterat
                 f"{len(values):,} rows looked at; there is next to nothing to learn from it"
             )
         elif column.kind == "integer" and _counts_rows(values):
-            yield f"identifier_like: '{name}' is different in every row"
+            yield f"identifier_like: '{name}' is different in every row: {_leave_out(name)}"
         elif present.sum() >= _MIN_ROWS and _gives_away(
             values[present], target[present], schema, is_code=column.kind == "category"
         ):
@@ -92,6 +97,10 @@ def _walk(schema: InputSchema, matrix: np.ndarray, target: np.ndarray) -> Iterat
                 f"leaking_target: '{name}' alone gives '{schema.target}' almost exactly; "
                 "is it known before the prediction is needed"
             )
+
+
+def _leave_out(name: str) -> str:
+    return f"leave it out with --ignore {shlex.quote(name)}"
 
 
 def _is_near_constant(values: np.ndarray) -> bool:

@@ -33,7 +33,7 @@ def table_of(made: object, owner: FeatureView | OnDemand) -> pa.Table:
 
     if not isinstance(made, pd.DataFrame):
         raise InvalidInputError(
-            f"{owner} returned a {type(made).__name__}, not a DataFrame; return the frame with "
+            f"{owner} returned {type(made).__name__}, not a DataFrame; return the frame with "
             "its columns"
         )
     names = [str(name) for name in made.columns]

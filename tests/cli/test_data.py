@@ -187,7 +187,7 @@ def test_validate_says_yes_or_no_and_adds_nothing(
     churn(seed=1).to_csv(good, index=False)
     churn().assign(age=-5).to_csv(bad, index=False)
     assert cli.json("data", "validate", "churn", good) == {
-        "dataset": "churn", "rows": 400, "warnings": [], "valid": True,
+        "dataset": "churn", "rows": 400, "warnings": [], "valid": True, "set_aside": 0,
     }  # fmt: skip
     assert "400 rows pass every rule" in cli("data", "validate", "churn", good).stdout
     document = cli.json("data", "validate", "churn", bad, code=3)
@@ -313,3 +313,43 @@ def test_validate_writes_the_failing_rows_where_it_is_told_to(
     document = cli.json("data", "validate", "churn", bad, "--quarantine", out, code=3)
     assert document["quarantine"] == str(out)
     assert pd.read_csv(out)["_reasons"].unique().tolist() == ["age: in_range(0, 140)"]
+
+
+def test_validate_counts_the_rows_that_would_be_set_aside(
+    cli: Any, tmp_path: Path, churn: Churn, churn_csv: Path
+) -> None:
+    cli("data", "add", "churn", churn_csv, "--target", "churned")
+    rules = cli.root / "schemas" / "churn.yaml"
+    rules.write_text(rules.read_text() + "quarantine: 0.1\n")
+    frame, odd = churn(seed=1), tmp_path / "odd.csv"
+    frame.loc[[2, 3], "age"] = 900
+    frame.to_csv(odd, index=False)
+    assert "398 of 400 rows pass every rule" in cli("data", "validate", "churn", odd).stdout
+    found = cli.json("data", "validate", "churn", odd)
+    assert (found["rows"], found["set_aside"], found["valid"]) == (400, 2, True)
+
+
+def test_a_missing_column_is_told_with_those_that_are_new(
+    cli: Any, tmp_path: Path, churn: Churn, churn_csv: Path
+) -> None:
+    cli("data", "add", "churn", churn_csv, "--target", "churned")
+    churn(seed=1).rename(columns={"age": "years"}).to_csv(tmp_path / "new.csv", index=False)
+    said = cli("data", "add", "churn", tmp_path / "new.csv", code=3).stderr
+    assert "'age': there is no such column" in said
+    assert "the schema does not know 'years': has a column been renamed?" in said
+
+
+def test_a_pull_of_what_only_the_settings_know_says_how_to_begin(cli: Any, churn_csv: Path) -> None:
+    (cli.root / "mlkit.toml").write_text(f'[datasets.y]\nsource = "{churn_csv}"\n')
+    assert "make the first one" in (said := cli("data", "pull", "y", code=1).stderr)
+    assert "mlkit data add y" in said
+
+
+def test_what_to_write_into_the_settings_is_toml(cli: Any, churn_csv: Path) -> None:
+    cli("data", "add", "erp", churn_csv)
+    lines = cli("data", "pull", "erp", code=1).stderr.splitlines()
+    start = lines.index('[datasets."erp"]')
+    (cli.root / "mlkit.toml").write_text(
+        "\n".join(lines[start : start + 2]).replace("FILE", str(churn_csv))
+    )
+    cli("data", "pull", "erp")

@@ -51,6 +51,7 @@ def test_rows_come_through_a_pipe(cli: Any, churn_csv: Path) -> None:
         (("x.csv", "--source", "sqlite:///a.db"), "--source and --query go together"),
         (("--query", "SELECT 1"), "--source and --query go together"),
         (("x.csv", "--source", "sqlite:///a", "--query", "q"), "give either a FILE or"),
+        (("--source", "sqlite:///a", "--query", "q", "--decimal", ","), "cast the values in the"),
         (("--encoding", "cp1252"), "these options need a FILE"),
     ],
 )

@@ -117,6 +117,11 @@ def test_a_joined_dataset_trains_a_model_and_lineage_tells(shop: Project, run: A
     assert use["models"] == use["deployed"] == ["late@1"]
     assert "late@1 (champion)" in run("features", "lineage", "mix").stdout
     run("features", "lineage", "nothing", code=1)
+    assert "computed for each request from distance, temp" in run("features", "show", "mix").stdout
+    assert [column["name"] for column in run.json("features", "show", "mix")["columns"]] == ["heat"]
+    known = run("features", "show", "nothing", code=1).stderr
+    assert "known: mix, weather_at_origin" in known
+    assert "mlkit features lineage" in run("lineage", "weather_at_origin", code=1).stderr
 
 
 def test_a_model_of_a_joined_dataset_is_retrained_on_a_new_join(shop: Project, run: Any) -> None:

@@ -44,6 +44,7 @@ def test_the_newest_rows_come_first_with_their_features_by_name(
     assert times == sorted(times, reverse=True)
     assert set(rows[0]["features"]) == {"age", "plan", "spend", "active"}
     assert rows[0]["actual"] is None
+    assert set(rows[0]["probabilities"]) == {"no", "yes"}
     assert {row["actual"] for row in trained_cli.json("log", "show", "churn", "--limit", "80")} == {
         "yes", "no", None,
     }  # fmt: skip

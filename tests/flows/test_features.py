@@ -72,7 +72,7 @@ def test_what_is_wrong_in_the_file_is_named(project: Project, text: str) -> None
 
 
 WRONG_ROWS = {
-    _view("return weather['origin']"): "'v' returned a Series, not a DataFrame",
+    _view("return weather['origin']"): "'v' returned Series, not a DataFrame",
     _view("return weather[['hour', 'temp']]"): "'v' has no column 'origin' for its entity",
     _view("return weather[['origin', 'hour']]"): "no column besides 'origin' and 'hour'",
     _view("return weather[['origin', 'hour', 'temp', 'temp']]"): "several columns named 'temp'",

@@ -173,7 +173,7 @@ def test_a_version_that_is_accepted_is_not_promoted_if_the_settings_say_so(
 
 
 def test_what_cannot_be_retrained_says_what_to_do(trained: Project, churn: Frames) -> None:
-    with pytest.raises(InvalidInputError, match=r'\[datasets."churn"\] source = "FILE"'):
+    with pytest.raises(InvalidInputError, match=r'\[datasets."churn"\]\nsource = "FILE"\n'):
         retrain.retrain(trained, "churn", data="source")
     ingest.add(trained, "other", trained.root / "churn.csv", target="churned")
     from mlkit.flows import train  # slow to import, and the fixture has done so

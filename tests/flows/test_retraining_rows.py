@@ -16,6 +16,7 @@ from mlkit.project import Project
 from mlkit.settings import DatasetSettings, Log, Performance, Retrain
 from mlkit.store import datasets, registry
 from mlkit.store.datasets import DatasetVersion
+from mlkit.store.registry import ModelVersion
 
 Frames = Callable[..., pd.DataFrame]
 Answer = Callable[..., None]
@@ -310,3 +311,51 @@ def test_weights_halve_with_each_half_life() -> None:
     found = recency.weights(np.array([-np.inf, 0, 30, 60]) * day, 30 * 86_400)
     assert found[[0, 1]].tolist() == pytest.approx([found[3] / 4] * 2)
     assert found.mean() == pytest.approx(1)
+
+
+@pytest.fixture
+def with_id(project: Project, churn: Frames) -> Project:
+    frame = churn(rows=300)
+    frame.insert(0, "offer_id", range(1, 301))
+    frame.to_csv(project.root / "churn.csv", index=False)
+    ingest.add(project, "churn", project.root / "churn.csv", target="churned", time="since")
+    train.train(project, "churn", "churn", estimator="linear", ignore=["offer_id"], promote=True)
+    return project
+
+
+def _latest(project: Project) -> ModelVersion:
+    with project.read() as s:
+        return registry.versions(s, registry.get_model(s, "churn"))[-1]
+
+
+def test_a_column_to_ignore_is_no_input_and_stands_in_the_recipe(with_id: Project) -> None:
+    made = _latest(with_id)
+    assert "offer_id" not in {column["name"] for column in made.input_schema["columns"]}
+    assert made.recipe["ignore"] == ["offer_id"]
+    assert not any("offer_id" in warning for warning in made.warnings)
+
+
+@pytest.mark.parametrize("data", ["log", "both"])
+def test_a_retraining_ignores_what_the_champion_does_though_no_log_has_it(
+    with_id: Project, churn: Frames, answer: Answer, data: Any
+) -> None:
+    rules = with_id.schemas_dir / "churn.yaml"
+    rules.write_text(rules.read_text() + 'keys: [[offer_id]]\nchecks: ["offer_id > 0"]\n')
+    answer(with_id, churn(rows=200, seed=2))
+    done = retrain.retrain(_sourced(with_id), "churn", data=data)
+    assert done.new
+    assert _latest(with_id).recipe["ignore"] == ["offer_id"]
+    assert rebuild.rebuild(_sourced(with_id), done.dataset).same
+    churn(rows=300, seed=3).to_csv(with_id.root / "churn.csv", index=False)
+    with pytest.raises(CheckFailedError, match="offer_id"):
+        ingest.add(with_id, "churn", with_id.root / "churn.csv")
+
+
+@pytest.mark.parametrize(
+    ("column", "says"),
+    [("ofer_id", "has no column 'ofer_id' to ignore; did you mean 'offer_id'"),
+     ("churned", "'churned' is the target")],
+)  # fmt: skip
+def test_a_column_that_cannot_be_ignored_is_named(with_id: Project, column: str, says: str) -> None:
+    with pytest.raises(InvalidInputError, match=says):
+        train.train(with_id, "churn", "churn", ignore=[column])

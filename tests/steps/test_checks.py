@@ -1,3 +1,5 @@
+from collections.abc import Iterable
+
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -39,6 +41,19 @@ def test_a_constant_column_and_the_time_column_get_no_range() -> None:
     schema = checks.infer(old, time="day", entity="id")
     new = pa.table({"k": [9], "day": pa.array([10**9]).cast(casts.TIME), "id": [99]})
     assert not checks.check(new, schema).failures
+
+
+@pytest.mark.parametrize(
+    ("name", "ids"),
+    [("order_id", range(1000, 1010)), ("orderId", [3, 3, 7, 9]), ("nr", range(100))],
+)
+def test_ids_that_grow_get_no_range(name: str, ids: Iterable[int]) -> None:
+    assert not _failures(pa.table({name: list(ids)}), pa.table({name: [10**6]}))
+
+
+def test_whole_numbers_that_are_no_ids_get_a_range() -> None:
+    old = pa.table({"age": [20 + n % 40 for n in range(100)]})
+    assert _failures(old, pa.table({"age": [10**6]}))
 
 
 def test_whole_numbers_fit_a_column_of_numbers_and_gaps_fit_every_type() -> None:

@@ -144,7 +144,7 @@ def test_batches_are_the_table_in_pieces(tmp_path: Path) -> None:
 
 def test_a_value_of_the_wrong_type_in_a_batch_is_named_by_its_row(tmp_path: Path) -> None:
     file = _file(tmp_path, b"n,t\n" + b"1,a\n" * 25 + b"x,b\n")
-    with pytest.raises(InvalidInputError, match="row 26, column 'n': 'x' is not integer"):
+    with pytest.raises(InvalidInputError, match="row 26, column 'n': 'x' is not an integer"):
         list(frames.open_batches(file, {"n": casts.INTEGER}, 10))
 
 

@@ -51,5 +51,5 @@ def test_what_cannot_be_added_is_said_with_the_place() -> None:
         rule_text.allow(BLOCK, "plam", "x", "x.yaml")
     with pytest.raises(NotFoundError, match="column 'age' has no list of allowed values"):
         rule_text.allow(BLOCK, "age", "3", "x.yaml")
-    with pytest.raises(InvalidInputError, match="column 'size': 'x' is not integer"):
+    with pytest.raises(InvalidInputError, match="column 'size': 'x' is not an integer"):
         rule_text.allow(BLOCK, "size", "x", "x.yaml")
