@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-Kind = Literal["source", "log", "dataset", "view", "model", "deployment", "prediction"]
+Kind = Literal["source", "log", "dataset", "view", "function", "model", "deployment", "prediction"]
 
 
 class Node(msgspec.Struct, frozen=True):

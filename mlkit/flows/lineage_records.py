@@ -1,6 +1,7 @@
 """All on record as one graph: datasets, views, models, deployments and what they answered."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -67,13 +68,44 @@ def _add_origin(graph: Graph, version: DatasetVersion) -> None:
         source = graph.node(f"source:{version.source}", "source", version.source, made_by=kind)
         graph.edge(source, target, kind)
     for view in made.get("views", ()):
-        name = f"{view['name']}@{view['version']}"
-        identifier = graph.node(f"view:{name}", "view", f"feature view {name}")
-        if view.get("dataset"):
-            graph.edge(f"dataset:{view['dataset']}", identifier, "rows of the view")
-        graph.edge(identifier, target, "joined", view.get("columns", ()))
+        graph.edge(_add_view(graph, view), target, "joined", view.get("columns", ()))
+    for function in made.get("on_demand", ()):
+        identifier = _add_function(graph, made, function)
+        graph.edge(identifier, target, "computed", function.get("columns", ()))
     of_views = {view.get("dataset") for view in made.get("views", ())}
     for other in version.made_of:
         if other not in of_views:
             how = "rows" if other == made.get("base") or kind == "join" else "parent"
             graph.edge(f"dataset:{other}", target, how)
+
+
+def _add_view(graph: Graph, view: Mapping[str, Any]) -> str:
+    """Add a view, after the dataset or the database that its rows come from."""
+    identifier = graph.node(
+        _view_id(view), "view", f"feature view {view['name']}@{view['version']}"
+    )
+    if view.get("dataset"):
+        graph.edge(f"dataset:{view['dataset']}", identifier, "rows of the view")
+    else:  # its URL is in features.py alone
+        label = f"database of view {view['name']}"
+        graph.edge(graph.node(f"source:{label}", "source", label), identifier, "rows of the view")
+    return identifier
+
+
+def _view_id(view: Mapping[str, Any]) -> str:
+    return f"view:{view['name']}@{view['version']}"
+
+
+def _add_function(graph: Graph, made: Mapping[str, Any], function: Mapping[str, Any]) -> str:
+    """Add an on-demand transformation, after the base and the views that have its inputs."""
+    name = f"{function['name']}@{function['version']}"
+    identifier = graph.node(f"function:{name}", "function", f"on-demand {name}")
+    left = list(function.get("inputs", ()))
+    for view in made.get("views", ()):
+        taken = [column for column in left if column in view.get("columns", ())]
+        if taken:
+            graph.edge(_view_id(view), identifier, "inputs", taken)
+        left = [column for column in left if column not in taken]
+    if left:
+        graph.edge(f"dataset:{made['base']}", identifier, "inputs", left)
+    return identifier
