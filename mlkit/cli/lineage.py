@@ -11,7 +11,8 @@ from mlkit.cli import output
 if TYPE_CHECKING:
     from rich.tree import Tree
 
-    from mlkit.flows.lineage import Edge, Lineage
+    from mlkit.flows.lineage import Lineage
+    from mlkit.flows.lineage_graph import Edge
     from mlkit.project import Project
 
 _MOST_COLUMNS = 8

@@ -140,10 +140,9 @@ def _newest_join(project: Project, name: str) -> DatasetVersion | None:
     A version of logged rows in between is newer than the join that it descends from.
     """
     with project.read() as s:
-        dataset = datasets.find(s, name)
-        if dataset is None:
+        if datasets.find(s, name) is None:
             return None
-        if not any(v.transformation.get("kind") == "join" for v in dataset.versions):
+        if datasets.last_made(s, name, "join") is None:
             raise ConflictError(
                 f"dataset '{name}' is there already and is no join; join under another name"
             )

@@ -4,42 +4,21 @@ The registry is small, so the whole graph is drawn once and then walked both way
 """
 
 import re
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
-from typing import Any, Literal, NamedTuple
+from collections import Counter
+from collections.abc import Iterable
+from typing import NamedTuple
 
 import msgspec
 from sqlalchemy.orm import Session
 
 from mlkit.errors import NotFoundError
-from mlkit.flows import ingest, log_import, rebuild
+from mlkit.flows import ingest, lineage_prediction, lineage_records
+from mlkit.flows.lineage_graph import Edge, Graph, Node, answers_id, model_id
 from mlkit.project import Project
 from mlkit.store import datasets, predictions, registry, segments
-from mlkit.store.datasets import DatasetVersion
-from mlkit.store.registry import ModelVersion, Outline
-
-Kind = Literal["source", "log", "dataset", "view", "model", "deployment", "prediction"]
+from mlkit.store.registry import ModelVersion
 
 _PREDICTION_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-
-
-class Node(msgspec.Struct, frozen=True):
-    """One thing; ``id`` is also a reference that can be asked for, if it is not a source."""
-
-    id: str
-    kind: Kind
-    label: str
-    details: dict[str, Any] = {}
-
-
-class Edge(msgspec.Struct, frozen=True):
-    """What came ``from`` what, and which columns went over where that is known."""
-
-    source: str = msgspec.field(name="from")
-    target: str = msgspec.field(name="to")
-    how: str
-    columns: tuple[str, ...] = ()
 
 
 class Lineage(msgspec.Struct, frozen=True):
@@ -58,47 +37,6 @@ class _Asked(NamedTuple):
     note: str = ""
 
 
-class _Served(NamedTuple):
-    """A prediction, wherever the log has it."""
-
-    id: str
-    version_id: int
-    role: str
-    served_at: datetime
-    entity: str | None
-    value: object
-
-
-class _Graph:
-    """Nodes by id, and edges that are there once."""
-
-    def __init__(self) -> None:
-        self.nodes: dict[str, Node] = {}
-        self.edges: dict[tuple[str, str], Edge] = {}
-
-    def node(self, identifier: str, kind: Kind, label: str, **details: Any) -> str:
-        self.nodes.setdefault(identifier, Node(identifier, kind, label, details))
-        return identifier
-
-    def edge(self, source: str, target: str, how: str, columns: Iterable[str] = ()) -> None:
-        if source in self.nodes and target in self.nodes:
-            self.edges.setdefault((source, target), Edge(source, target, how, tuple(columns)))
-
-    def reach(self, start: str, step: Callable[[Edge], tuple[str, str]]) -> tuple[str, ...]:
-        """Return what can be reached from ``start`` by edges as ``step`` turns them."""
-        ways: dict[str, list[str]] = defaultdict(list)
-        for edge in self.edges.values():
-            here, there = step(edge)
-            ways[here].append(there)
-        found = {start: None}
-        waiting = [start]
-        while waiting:
-            fresh = [node for node in ways[waiting.pop()] if node not in found]
-            found.update(dict.fromkeys(fresh))
-            waiting += fresh
-        return tuple(found)[1:]
-
-
 def trace(project: Project, reference: str) -> Lineage:
     """Return the lineage of ``MODEL@V``, ``DATASET@V`` or a prediction id.
 
@@ -107,14 +45,14 @@ def trace(project: Project, reference: str) -> Lineage:
     """
     served = None
     if _PREDICTION_ID.fullmatch(reference.removeprefix("prediction:")):
-        served = _find_prediction(project, reference.removeprefix("prediction:").lower())
+        served = lineage_prediction.find(project, reference.removeprefix("prediction:").lower())
     with project.read() as s:
         asked = _Asked(f"prediction:{served.id}") if served else _resolve(s, reference)
-        graph = _draw(s)
+        graph = lineage_records.draw(s)
         if served:
-            _add_prediction(s, graph, served)
+            lineage_prediction.add(s, graph, served)
     if served:
-        _add_learners(project, graph, served)
+        lineage_prediction.add_learners(project, graph, served)
     up = graph.reach(asked.id, lambda edge: (edge.target, edge.source))
     down = graph.reach(asked.id, lambda edge: (edge.source, edge.target))
     return _cut(project, graph, asked, up, down)
@@ -135,7 +73,7 @@ def _resolve(s: Session, reference: str) -> _Asked:
     numbers = {v.number for v in model.versions} if model else set()
     if model is not None and (dataset is None or number is None or number in numbers):
         note = f"'{name}' is also a dataset: mlkit lineage dataset:{text}" if dataset else ""
-        return _Asked(_model_id(name, _of_model(s, model, number)), note)
+        return _Asked(model_id(name, _of_model(s, model, number)), note)
     return _Asked(f"dataset:{datasets.get_version(s, name, number).reference}")
 
 
@@ -148,146 +86,8 @@ def _of_model(s: Session, model: registry.Model, number: int | None) -> int:
     return registry.versions(s, model)[-1].number
 
 
-def _model_id(name: str, number: int) -> str:
-    return f"model:{name}@{number}"
-
-
-def _draw(s: Session) -> _Graph:
-    graph = _Graph()
-    versions, models = datasets.outline(s), registry.outline(s)
-    for version in versions:
-        graph.node(
-            f"dataset:{version.reference}", "dataset", version.reference, rows=version.rows,
-            sha256=version.sha256, added_at=version.created_at, collected_at=version.collected_at,
-        )  # fmt: skip
-    by_id = {version.id: version.reference for version in versions}
-    for one in models:
-        identifier = graph.node(
-            _model_id(one.model, one.number), "model", f"{one.model} v{one.number}",
-            estimator=one.estimator, trained_at=one.created_at,
-        )  # fmt: skip
-        graph.edge(f"dataset:{by_id[one.dataset_version_id]}", identifier, "trained on")
-    _add_deployments(s, graph, {one.id: one for one in models})
-    for version in versions:
-        _add_origin(graph, version)
-    return graph
-
-
-def _add_deployments(s: Session, graph: _Graph, models: Mapping[int, Outline]) -> None:
-    """Add when each version served, and all that it answered as one node."""
-    for each in registry.outline_of_deployments(s):
-        one = models[each.model_version_id]
-        until = "" if each.ended_at is None else f" until {each.ended_at:%Y-%m-%d %H:%M:%SZ}"
-        identifier = graph.node(
-            f"deployment:{each.id}", "deployment",
-            f"{each.role} of {one.model} since {each.started_at:%Y-%m-%d %H:%M:%SZ}{until}",
-            version=one.number, role=each.role, started_at=each.started_at, ended_at=each.ended_at,
-        )  # fmt: skip
-        graph.edge(_model_id(one.model, one.number), identifier, "deployed")
-        answers = graph.node(
-            _answers_id(one.model, one.number), "prediction",
-            f"predictions of {one.model} v{one.number}", model=one.model, version=one.number,
-        )  # fmt: skip
-        graph.edge(identifier, answers, "answered")
-
-
-def _answers_id(name: str, number: int) -> str:
-    return f"predictions:{name}@{number}"
-
-
-def _add_origin(graph: _Graph, version: DatasetVersion) -> None:
-    made, target = version.transformation, f"dataset:{version.reference}"
-    kind = rebuild.kind(version)
-    if kind == "log":
-        log = graph.node(
-            f"log:{version.reference}", "log",
-            f"log of {made['model']}, {made['start'][:10]} to {made['end'][:10]}",
-            model=made["model"], start=made["start"], end=made["end"],
-        )  # fmt: skip
-        for number in made.get("versions", ()):
-            graph.edge(_answers_id(made["model"], number), log, "logged")
-        graph.edge(log, target, "rows with ripe actuals", made.get("types", ()))
-    elif kind not in ("window", "join"):
-        source = graph.node(f"source:{version.source}", "source", version.source, made_by=kind)
-        graph.edge(source, target, kind)
-    for view in made.get("views", ()):
-        name = f"{view['name']}@{view['version']}"
-        identifier = graph.node(f"view:{name}", "view", f"feature view {name}")
-        if view.get("dataset"):
-            graph.edge(f"dataset:{view['dataset']}", identifier, "rows of the view")
-        graph.edge(identifier, target, "joined", view.get("columns", ()))
-    of_views = {view.get("dataset") for view in made.get("views", ())}
-    for other in version.made_of:
-        if other not in of_views:
-            how = "rows" if other == made.get("base") or kind == "join" else "parent"
-            graph.edge(f"dataset:{other}", target, how)
-
-
-def _find_prediction(project: Project, identifier: str) -> _Served:
-    """Return a prediction, sealed or not; raises NotFoundError."""
-    log_import.sync(project)
-    with project.read() as s:
-        young = predictions.find(s, identifier)
-    if young is not None:
-        return _Served(
-            young.id,
-            young.model_version_id,
-            young.role,
-            young.served_at,
-            young.entity,
-            msgspec.json.decode(young.value),
-        )
-    from mlkit.flows import log_segments  # pyarrow, which young predictions do without
-
-    found = log_segments.find_row(project, identifier)
-    if found is None:
-        raise NotFoundError(
-            f"no prediction {identifier} in the log (see: mlkit log show MODEL; older ones than "
-            "log.keep are deleted)"
-        )
-    version_id, row = found
-    return _Served(
-        identifier, version_id, row["_role"], row["_served_at"], row["_entity"], row["_value"]
-    )
-
-
-def _add_prediction(s: Session, graph: _Graph, served: _Served) -> None:
-    version = s.get_one(ModelVersion, served.version_id)
-    identifier = graph.node(
-        f"prediction:{served.id}", "prediction", f"prediction {served.id}", value=served.value,
-        entity=served.entity, role=served.role, served_at=served.served_at,
-    )  # fmt: skip
-    serving = [each for each in registry.outline_of_deployments(s) if _was_serving(each, served)]
-    if serving:
-        graph.edge(f"deployment:{serving[-1].id}", identifier, "answered")
-        return
-    graph.edge(_model_id(version.model.name, version.number), identifier, "answered")
-
-
-def _was_serving(each: registry.Served, served: _Served) -> bool:
-    """Tell whether a deployment of its version had begun when a prediction was answered.
-
-    Servers follow a change within a second, so one that had just ended may still have answered.
-    """
-    return each.model_version_id == served.version_id and each.started_at <= served.served_at
-
-
-def _add_learners(project: Project, graph: _Graph, served: _Served) -> None:
-    """Add an edge to each dataset version that has this prediction among its rows."""
-    with project.read() as s:
-        versions = [v for v in datasets.outline(s) if "picked" in v.transformation]
-    for version in versions:
-        made = version.transformation
-        if made["start"] <= served.served_at.isoformat() < made["end"]:
-            from mlkit.flows import retraining_rows  # pyarrow
-
-            if served.id in retraining_rows.stored(project, made["picked"])["_id"].to_pylist():
-                target, log = f"dataset:{version.reference}", f"log:{version.reference}"
-                graph.edge(f"prediction:{served.id}", log if log in graph.nodes else target, "row")
-
-
 def _cut(
-    project: Project, graph: _Graph, asked: _Asked, up: tuple[str, ...], down: tuple[str, ...]
+    project: Project, graph: Graph, asked: _Asked, up: tuple[str, ...], down: tuple[str, ...]
 ) -> Lineage:
     """Return the nodes and edges on the way, with what only they are asked for."""
     ways = [{asked.id, *up}, {asked.id, *down}]
@@ -320,7 +120,7 @@ def _columns(project: Project, edges: Iterable[Edge]) -> dict[str, tuple[str, ..
     found = {}
     with project.read() as s:
         for one in registry.outline(s):
-            identifier = _model_id(one.model, one.number)
+            identifier = model_id(one.model, one.number)
             if identifier in wanted:
                 schema = s.get_one(ModelVersion, one.id).input_schema
                 names = [column["name"] for column in schema.get("columns", ())]
@@ -338,7 +138,7 @@ def _counts(project: Project, nodes: Iterable[Node]) -> dict[str, int]:
     with project.read() as s:
         recent = predictions.count_by_version(s)
         for one in registry.outline(s):
-            found[_answers_id(one.model, one.number)] += recent.get(one.id, 0)
+            found[answers_id(one.model, one.number)] += recent.get(one.id, 0)
         sealed = {
             name: segments.overlapping(s, registry.get_model(s, name).id, None, None)
             for name in names
@@ -348,5 +148,5 @@ def _counts(project: Project, nodes: Iterable[Node]) -> dict[str, int]:
             from mlkit.flows import log_segments  # pyarrow, only for sealed rows
 
             for number, rows in log_segments.versions(project, part).items():
-                found[_answers_id(name, number)] += rows
+                found[answers_id(name, number)] += rows
     return {node.id: found[node.id] for node in asked}

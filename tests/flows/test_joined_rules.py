@@ -4,11 +4,13 @@ from typing import Any
 
 import pytest
 import yaml
+from sqlalchemy import update
 
 from mlkit.flows import actuals, deploy, feature_plan, fresh_rows, joining, rebuild
 from mlkit.flows.joining import Recipe
 from mlkit.project import Project
 from mlkit.store import datasets, failpoints
+from mlkit.store.predictions import Prediction
 
 
 def _rules(project: Project, name: str) -> dict[str, Any]:
@@ -75,18 +77,20 @@ def test_requests_without_the_entity_that_a_dataset_must_have_are_not_learned_fr
 ) -> None:
     featured.at("2026-02-28T12:10:00+00:00")
     featured.materialize("rider_so_far")
-    rows = [{"origin": "JFK", "km": 1.0 + n / 4, "rides": 1, "best": "x"} for n in range(63)]
-    made = featured.predict(*rows[:60], entity_ids=[n % 12 for n in range(60)]).json["predictions"]
-    made += featured.predict(*rows[60:]).json["predictions"]
+    rows = [{"origin": "JFK", "km": 1.0 + n / 4, "rides": 1, "best": "x"} for n in range(64)]
+    made = featured.predict(*rows[:61], entity_ids=[n % 12 for n in range(61)]).json["predictions"]
+    made += featured.predict(*rows[61:]).json["predictions"]
     featured.logged()
     items = [actuals.ActualItem(each["id"], 1.5 * n) for n, each in enumerate(made)]
     actuals.add(featured.project, items)
+    with featured.project.write() as s:
+        s.execute(update(Prediction).filter_by(id=made[60]["id"]).values(entity="no number"))
     champion = deploy.find_version(featured.project, "trips")
     fresh = fresh_rows.gather(featured.project, champion, "log")
     assert (fresh.dataset, fresh.rows) == ("trips_featured@2", 60)
     (said,) = [text for text in fresh.warnings if text.startswith("no_entity: ")]
-    assert "3 rows" in said
+    assert "4 rows" in said
     with featured.project.read() as s:
         made_of = datasets.get_version(s, "trips_featured", 2).transformation
-    assert made_of["left_out"]["no_entity"] == 3
+    assert made_of["left_out"]["no_entity"] == 4
     assert rebuild.rebuild(featured.project, "trips_featured@2").same

@@ -123,6 +123,28 @@ def test_a_joined_dataset_names_its_views_and_their_columns(looped: Project) -> 
     assert "view:sky@2" in lineage.trace(looped, "weather").down
 
 
+def test_a_join_leads_back_to_its_functions_and_to_the_databases_of_its_views(
+    looped: Project,
+) -> None:
+    joined = {
+        "kind": "join",
+        "base": "churn@1",
+        "views": [{"name": "crm", "version": 1, "dataset": None, "columns": ["calls"]}],
+        "on_demand": [
+            {"name": "rate", "version": 3, "inputs": ["age", "calls"], "columns": ["per_year"]}
+        ],
+    }
+    with looped.write() as s:
+        made = _made(datasets.get(s, "churn"), 3, looped.now(), joined, parents=["churn@1"])
+        s.add(made)
+    found = lineage.trace(looped, "churn@3")
+    edges = {(e.source, e.target): (e.how, e.columns) for e in found.edges}
+    assert edges[("function:rate@3", "dataset:churn@3")] == ("computed", ("per_year",))
+    assert edges[("dataset:churn@1", "function:rate@3")] == ("inputs", ("age",))
+    assert edges[("view:crm@1", "function:rate@3")] == ("inputs", ("calls",))
+    assert ("source:database of view crm", "view:crm@1") in edges
+
+
 def _made(
     dataset: Dataset, number: int, now: Any, made: dict[str, Any], parents: Any = ()
 ) -> DatasetVersion:
