@@ -112,6 +112,7 @@ def gather(project: Project, wanted: Order) -> Material:
     _enough(project, len(table))
     task = target.infer_task(table.column(name), wanted.task)
     target.check(table.column(name), task, name)
+    _check_ignored(project, table, name, wanted)
     schema = _schema(table, name, task, wanted)
     schema = request_features.with_gaps(project, wanted.dataset, schema)
     columns = encode.columns_of_table(schema, table)
@@ -209,7 +210,6 @@ def _enough(project: Project, rows: int) -> None:
 
 def _schema(table: pa.Table, name: str, task: Task, wanted: Order) -> InputSchema:
     dataset = wanted.dataset.dataset
-    _check_ignored(table, name, wanted)
     keys = (dataset.time_column, dataset.entity_column)
     ignore = {*wanted.ignore, *(column for column in keys if column)}
     like = deploy.input_schema(wanted.champion) if wanted.champion else None
@@ -223,13 +223,19 @@ def _schema(table: pa.Table, name: str, task: Task, wanted: Order) -> InputSchem
     return schema
 
 
-def _check_ignored(table: pa.Table, target_name: str, wanted: Order) -> None:
-    """Raise InvalidInputError if a column to be left out is the target or not there.
+def _check_ignored(project: Project, table: pa.Table, target_name: str, wanted: Order) -> None:
+    """Raise InvalidInputError if a column to be left out is the target, needed or not there.
 
     What the champion left out is not in the log, so rows from there do without it.
     """
     left_out = wanted.champion.recipe.get("ignore", ()) if wanted.champion else ()
+    needed = request_features.computed_from(project, wanted.dataset) if wanted.ignore else {}
     for column in wanted.ignore:
+        if column in needed:
+            raise InvalidInputError(
+                f"'{column}' cannot be ignored: the on-demand transformation '{needed[column]}' of "
+                f"{wanted.dataset.reference} is made of it, so serving needs it"
+            )
         if column == target_name:
             raise InvalidInputError(f"'{column}' is the target; there is nothing to learn without")
         if column not in table.column_names and column not in left_out:

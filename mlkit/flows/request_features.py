@@ -202,6 +202,16 @@ def with_gaps(project: Project, version: DatasetVersion, schema: InputSchema) ->
     return msgspec.structs.replace(schema, columns=columns)
 
 
+def computed_from(project: Project, version: DatasetVersion) -> dict[str, str]:
+    """Return the columns that every request must bring, each with the transformation it is for."""
+    with project.read() as s:
+        plan = feature_plan.of(s.get_one(DatasetVersion, version.id))
+    uses = () if plan is None else plan.on_demand
+    made = {name for use in uses for name in use.columns}
+    keys = {version.dataset.time_column, version.dataset.entity_column}
+    return {name: use.name for use in uses for name in use.inputs if name not in made | keys}
+
+
 def may_be_null(use: ViewUse) -> Collection[str]:
     """Return the columns of a view that are null where it has no value."""
     if use.on_missing == "refuse":

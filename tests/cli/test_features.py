@@ -250,3 +250,17 @@ def test_a_project_without_features_has_an_empty_list(run: Any, shop: Project) -
     assert "no features yet" in run("features", "list").stdout
     assert run.json("features", "materialize") == []
     run("features", "show", "x", code=1)
+
+
+@pytest.mark.parametrize("column", ["heat", "origin"])
+def test_a_model_may_ignore_a_feature_and_whom_it_is_about(
+    shop: Project, run: Any, tmp_path: Path, column: str
+) -> None:
+    run("features", "join", "flights", "weather_at_origin", "--as", "joined", "--on-demand", "mix")
+    run("features", "materialize")
+    said = run("train", "late", "--data", "joined", "--ignore", "distance", code=1).stderr
+    assert "'distance' cannot be ignored: the on-demand transformation 'mix' of joined@1" in said
+    run("train", "late", "--data", "joined", "--ignore", column, "--estimator", "linear",
+        "--promote")  # fmt: skip
+    (tmp_path / "rows.csv").write_text("origin,distance\nJFK,800\nEWR,100\n")
+    assert len(run("predict", "late", tmp_path / "rows.csv").stdout.splitlines()) == 3
