@@ -78,7 +78,7 @@ def keep(project: Project, name: str, roles: Roles, *, accepted: Accepted, origi
         sha256 = _store(project, name, accepted.table, stamp)
     failpoints.reach("data.stored")
     with project.write() as s:
-        dataset = _with_roles(project, s, name, roles)
+        dataset = with_roles(project, s, name, roles)
         version = datasets.find_by_digest(s, dataset, sha256=sha256)
         new = version is None
         if version is None:
@@ -156,7 +156,7 @@ def _store(project: Project, name: str, table: "Tabular", stamp: str | None = No
         part.unlink(missing_ok=True)
 
 
-def _with_roles(project: Project, s: Session, name: str, roles: Roles) -> Dataset:
+def with_roles(project: Project, s: Session, name: str, roles: Roles) -> Dataset:
     """Return the dataset, made if it is new, with ``roles``."""
     dataset = datasets.find(s, name)
     if dataset is None:

@@ -18,6 +18,7 @@ from mlkit.flows import (
     deploy,
     doctor,
     erasure,
+    erasure_log,
     ingest,
     leftovers,
     log_retention,
@@ -238,6 +239,20 @@ def test_an_erasure_that_was_cut_off_is_finished_without_naming_anybody(
         erasure.erase(people, "people", [])
 
 
+def test_rows_that_are_sealed_while_they_are_looked_for_go_too(
+    people: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delete = erasure_log._delete_recent
+
+    def late(project: Project, ids: Any) -> None:
+        log_retention.seal(project, older_than="1h")
+        delete(project, ids)
+
+    monkeypatch.setattr(erasure_log, "_delete_recent", late)
+    erasure.erase(people, "people", ["1007"])
+    assert _traces(people, "1007") == []
+
+
 def test_another_project_has_other_hashes(people: Project, tmp_path: Path) -> None:
     from mlkit.flows import subjects
 
@@ -263,7 +278,6 @@ def test_a_journal_that_brings_rows_back_for_ever_leaves_the_erasure_unfinished(
     people: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from mlkit.errors import BusyError
-    from mlkit.flows import erasure_log
 
     people.journal_dir.mkdir(exist_ok=True)
     (people.journal_dir / "1.journal").touch()
