@@ -21,9 +21,7 @@ def sweep(project: Project) -> int:
     found = [file for file in project.log_dir.glob("jobs/*/*.log") if _changed(file) < kept]
     for file in found:
         file.unlink(missing_ok=True)
-    gone = 0
-    with suppress(BusyError), version_files.deleted(project):  # else the next sweep finds them
-        gone = len([file for file in due(project) if remove(file)])
+    gone = _remove_due(project) if due(project) else 0
     scratch.remove_empty(project, older_than=_MIN_AGE)
     return len(found) + gone
 
@@ -34,6 +32,13 @@ def remove(file: Path) -> bool:
         return False
     file.unlink()
     return True
+
+
+def _remove_due(project: Project) -> int:
+    """Delete what is due and return how many; what somebody is at work on waits for the next."""
+    with suppress(BusyError), version_files.deleted(project):
+        return len([file for file in due(project) if remove(file)])
+    return 0
 
 
 def due(project: Project) -> list[Path]:
