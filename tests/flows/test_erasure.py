@@ -12,6 +12,7 @@ import pytest
 from mlkit.errors import InvalidInputError
 from mlkit.flows import (
     actuals,
+    backup,
     catalog,
     collect,
     data_export,
@@ -24,6 +25,7 @@ from mlkit.flows import (
     log_retention,
     logs,
     rebuild,
+    restore,
     retrain,
     train,
 )
@@ -251,6 +253,33 @@ def test_rows_that_are_sealed_while_they_are_looked_for_go_too(
     monkeypatch.setattr(erasure_log, "_delete_recent", late)
     erasure.erase(people, "people", ["1007"])
     assert _traces(people, "1007") == []
+
+
+def test_what_was_erased_since_a_backup_is_to_be_erased_from_the_restored_project(
+    people: Project, tmp_path: Path, cli: Any
+) -> None:
+    file = backup.create(people, tmp_path / "b.mlkit.tar").file
+    erasure.erase(people, "people", ["1007"])
+    people.close()
+    words = ("backup", "restore", str(file), "--to", str(people.root), "--replace")
+    told = cli(*words).stdout
+    assert "rows erased since are back" in told
+    assert "mlkit data erase people --yes" in told
+    assert _traces(people, "1007")
+    erasure.erase(people, "people", [])
+    assert _traces(people, "1007") == []
+    with people.read() as s:
+        assert audit.first_break(s) is None
+
+
+def test_a_restore_over_a_damaged_project_says_that_erasures_are_lost(
+    people: Project, tmp_path: Path
+) -> None:
+    file = backup.create(people, tmp_path / "b.mlkit.tar").file
+    people.close()
+    (people.root / "ml.sqlite").write_bytes(b"no database" * 1000)
+    assert restore.restore(file, people.root, replace=True).to_erase is None
+    assert 1007 in _who(people, 1)
 
 
 def test_another_project_has_other_hashes(people: Project, tmp_path: Path) -> None:

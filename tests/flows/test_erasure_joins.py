@@ -1,5 +1,9 @@
 """What an erasure reaches in versions that were joined: rows, and what views say of a subject."""
 
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -7,10 +11,10 @@ import pandas as pd
 import pytest
 
 from mlkit.errors import BusyError, InvalidInputError
-from mlkit.flows import erasure, ingest, joining, materialize, rebuild, view_rows
+from mlkit.flows import erasure, ingest, joining, leftovers, materialize, rebuild, view_rows
 from mlkit.flows.joining import Recipe
 from mlkit.project import Project
-from mlkit.store import datasets, features
+from mlkit.store import datasets, erasures, failpoints, features
 
 FEATURES = """
 from mlkit.features import feature_view, on_demand
@@ -91,6 +95,22 @@ def test_an_erasure_that_was_cut_off_between_datasets_knows_the_others(
         assert "c7" not in set(_rows(people, name)["who"])
     with pytest.raises(InvalidInputError, match="no erasure of dataset 'people' was cut off"):
         erasure.erase(people, "people", [])
+
+
+@pytest.mark.parametrize("moment", ["erase.asked", "erase.recorded", "erase.deleted"])
+def test_a_killed_erasure_is_finished_for_every_dataset(people: Project, moment: str) -> None:
+    erase = [sys.executable, "-m", "mlkit", "--project", str(people.root), "data", "erase"]
+    killed = subprocess.run(
+        [*erase, "people", "c7", "--yes"],
+        env={**os.environ, failpoints.VARIABLE: moment}, check=False, capture_output=True,
+    )  # fmt: skip
+    assert killed.returncode == -signal.SIGKILL
+    assert subprocess.run([*erase, "people", "--yes"], check=False).returncode == 0
+    for name in ("people", "seen", "twice"):
+        assert "c7" not in set(_rows(people, name)["who"])
+    assert leftovers.find(people) == []
+    with people.read() as s:
+        assert erasures.unfinished(s) == []
 
 
 def test_what_views_say_of_a_subject_goes_from_all_that_has_it(people: Project) -> None:
