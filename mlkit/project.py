@@ -116,6 +116,12 @@ class Project:
         with locks.exclusive(self.state_dir / "locks" / name, busy=busy):
             yield
 
+    @contextmanager
+    def share(self, name: str, *, busy: str) -> Iterator[None]:
+        """Hold the lock ``name`` with others; raises BusyError(busy) if one has it alone."""
+        with locks.shared(self.state_dir / "locks" / name, busy=busy):
+            yield
+
     def close(self) -> None:
         """Close the database connections of this process."""
         self.database.dispose()

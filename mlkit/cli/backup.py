@@ -83,3 +83,7 @@ def _restored(done: "Restored") -> None:
     click.echo(f"restored {done.project} as of {done.backup.created_at:%Y-%m-%d %H:%M:%SZ}")
     if done.kept is not None:
         click.echo(f"what was there before is in {done.kept}")
+    if done.to_erase is None:
+        click.echo("what it had erased since cannot be read: erase those subjects again")
+    for name in done.to_erase or ():
+        click.echo(f"rows erased since are back; erase them with: mlkit data erase {name} --yes")

@@ -142,7 +142,10 @@ def _render_collected(found: "Collected") -> None:
 
 def _render_erased(done: "Erased") -> None:
     for one in done.versions:
-        click.echo(f"{one.reference}: {one.rows:,} rows erased, sha256 now {one.sha256[:12]}")
+        what = f"{one.rows:,} rows erased"
+        if one.cleared:
+            what = f"features of {one.cleared:,} rows erased"
+        click.echo(f"{one.reference}: {what}, sha256 now {one.sha256[:12]}")
     click.echo(
         f"{done.subjects} subjects erased from dataset '{done.dataset}': "
         f"{sum(one.rows for one in done.versions):,} rows of {len(done.versions)} versions, "

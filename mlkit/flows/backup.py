@@ -23,6 +23,7 @@ from mlkit.store.segments import Segment
 
 SUFFIX = ".mlkit.tar"
 LOCK = "backup"
+_BUSY = "another backup of this project is being made, or files are being deleted; try again"
 
 
 class Created(msgspec.Struct, frozen=True):
@@ -45,7 +46,7 @@ def create(
     Raises ConflictError if ``file`` exists, DamagedError if the project is not sound.
     """
     say = progress or (lambda _text: None)
-    with project.lock(LOCK, busy="another backup of this project is being made; try again"):
+    with project.lock(LOCK, busy=_BUSY):
         target = file or _default_file(project)
         _refuse_target(target)
         _sweep(project.backups_dir)

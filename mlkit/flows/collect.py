@@ -6,14 +6,13 @@ the next collection, or the job ``prune``, deletes.
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
 import msgspec
 from sqlalchemy.orm import Session
 
-from mlkit.flows import leftovers
+from mlkit.flows import leftovers, version_files
 from mlkit.project import Project
 from mlkit.store import alerts, audit, datasets, failpoints, features, registry
 from mlkit.store.datasets import DatasetVersion
@@ -54,24 +53,20 @@ def collect(project: Project, progress: Report | None = None) -> Collected:
     """Delete the files of versions that nothing refers to, and files that no row names.
 
     Never one that a model version, an open alert, a materialised feature view or another version
-    refers to, nor the newest of a dataset. Nobody adds to a dataset meanwhile. Raises BusyError.
+    refers to, nor the newest of a dataset. Nobody adds, joins, trains or makes a backup meanwhile.
+    Raises BusyError.
     """
     say = progress or _silent
-    with project.read() as s:
-        names = datasets.list_names(s)
-    with ExitStack() as held:
-        for name in names:
-            busy = f"another process is adding to dataset '{name}'; try again"
-            held.enter_context(project.lock(f"data-{name}", busy=busy))
+    with version_files.deleted(project):
         say("looking for what nothing needs")
         found = _mark(project)
         failpoints.reach("gc.marked")
         say("deleting files")
         files, size = _delete(project)
-    for file in leftovers.due(project):
-        size += _size(file)
-        files += 1
-        file.unlink(missing_ok=True)
+        for file in leftovers.due(project):
+            bytes_of_it = _size(file)
+            if leftovers.remove(file):
+                files, size = files + 1, size + bytes_of_it
     return Collected(
         versions=tuple(found), files=max(0, files - len(found)), size_bytes=size, dry_run=False
     )

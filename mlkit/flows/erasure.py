@@ -5,13 +5,22 @@ dataset does; each step is a file first, then the row that names it, then the ol
 """
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from mlkit.errors import InvalidInputError
-from mlkit.flows import erasure_elsewhere, erasure_log, ingest, subjects
+from mlkit.flows import (
+    erasure_elsewhere,
+    erasure_joins,
+    erasure_log,
+    ingest,
+    subjects,
+    version_files,
+)
 from mlkit.flows.subjects import Subjects
 from mlkit.project import Project
 from mlkit.store import audit, datasets, erasures, failpoints, registry
@@ -26,11 +35,15 @@ Report = Callable[[str], None]
 
 
 class Rewritten(msgspec.Struct, frozen=True):
-    """A version whose file is another now."""
+    """A version whose file is another now.
+
+    ``rows`` are gone; ``cleared`` ones are left, without what a feature view said of the subject.
+    """
 
     reference: str
     rows: int
     sha256: str
+    cleared: int = 0
 
 
 class Erased(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,14 +66,16 @@ def erase(
 ) -> Erased:
     """Erase the rows about ``entities``, and let no later version of the dataset have them.
 
-    Those of datasets that were joined to it go too. Without any entity, finish what was cut off.
-    Raises InvalidInputError if the dataset has no entity column, or nothing is to be finished.
+    Those of datasets that were joined to it go too, and what its feature views say of them in
+    joined rows. Without any entity, finish what was cut off. Nobody adds, joins, trains, or
+    materialises meanwhile. Raises InvalidInputError if the dataset has no entity column, or
+    nothing is to be finished, and BusyError.
     """
     say = progress or _silent
-    names = [*erasure_elsewhere.joined(project, name), name]
-    if not entities:
-        names = _cut_off(project, name, names)
-    parts = [_erase(project, each, entities, reason, say) for each in names]
+    with version_files.deleted(project):
+        names = _remember(project, name, entities, reason) if entities else _cut_off(project, name)
+        failpoints.reach("erase.asked")
+        parts = [_erase(project, each, say) for each in names]
     return Erased(
         dataset=name,
         subjects=len(set(entities)),
@@ -70,37 +85,36 @@ def erase(
     )
 
 
-def _erase(
-    project: Project, name: str, entities: Sequence[str], reason: str, say: Report
-) -> Erased:
-    busy = f"another process is adding to dataset '{name}'; try again"
-    with project.lock(f"data-{name}", busy=busy):
-        dataset = _remember(project, name, entities, reason)
-        failpoints.reach("erase.asked")
-        erased = subjects.of(project, name)
-        say(f"rewriting versions of {name}")
-        versions = _rewrite_versions(project, dataset, erased)
-        say("rewriting the log")
-        predictions = erasure_log.erase(project, dataset, erased)
-        erasure_elsewhere.erase(project, dataset, erased)
-        _delete_old(project)
-        with project.write() as s:
-            erasures.finish(s, dataset.id, project.now())
-    return Erased(
-        dataset=name,
-        subjects=len(set(entities)),
-        versions=tuple(versions),
-        predictions=predictions,
-        models=tuple(_models(project, {one.reference for one in versions})),
-    )
+class _Part(NamedTuple):
+    """What was erased of one dataset."""
+
+    versions: list[Rewritten]
+    predictions: int
+    models: list[str]
 
 
-def _cut_off(project: Project, name: str, names: Sequence[str]) -> list[str]:
-    """Return those of ``names`` whose erasure is not finished; raises InvalidInputError."""
+def _erase(project: Project, name: str, say: Report) -> _Part:
+    with project.read() as s:
+        dataset = datasets.get(s, name)
+    erased = subjects.of(project, name)
+    say(f"rewriting versions of {name}")
+    versions = _rewrite_versions(project, dataset, erased)
+    versions += _clear_joined(project, dataset, erased)
+    say("rewriting the log")
+    predictions = erasure_log.erase(project, dataset, erased)
+    erasure_elsewhere.erase(project, dataset, erased)
+    _delete_old(project)
+    with project.write() as s:
+        erasures.finish(s, dataset.id, project.now())
+    return _Part(versions, predictions, _models(project, {one.reference for one in versions}))
+
+
+def _cut_off(project: Project, name: str) -> list[str]:
+    """Return whose erasure is not finished, of ``name`` and its heirs; raises InvalidInputError."""
     with project.read() as s:
         datasets.get(s, name)
         unfinished = erasures.unfinished(s)
-    found = [each for each in names if each in unfinished]
+        found = [each for each in [name, *erasure_joins.heirs(s, name)] if each in unfinished]
     if not found:
         raise InvalidInputError(
             f"no erasure of dataset '{name}' was cut off; name the entities to be erased"
@@ -147,32 +161,52 @@ def _silent(_message: str) -> None:
     """Report nothing."""
 
 
-def _remember(project: Project, name: str, entities: Sequence[str], reason: str) -> Dataset:
-    """Write down that these subjects are to be erased, by their hashes alone."""
+def _remember(project: Project, name: str, entities: Sequence[str], reason: str) -> list[str]:
+    """Write down that these subjects are to be erased from ``name`` and its heirs; return those.
+
+    All at once and before the first row goes, by their hashes alone. An heir has the entity column
+    of what it was joined to, even if that was told later.
+    """
     with project.write() as s:
         dataset = datasets.get(s, name)
         if dataset.entity_column is None:
             raise InvalidInputError(
-                f"dataset '{name}' does not say whom its rows are about; add its file once more "
-                "with --entity COLUMN"
+                f"dataset '{name}' does not say whom its rows are about; {_cure(s, name)}"
             )
-        known = {each.subject: each for each in erasures.of_dataset(s, dataset.id)}
-        if not entities:
-            return dataset
-        hashes = {subjects.hashed(project.key, name, entity) for entity in entities}
-        for subject in sorted(hashes):
-            if subject in known:
-                known[subject].done_at = None  # rows may have come since
-                continue
-            s.add(Erasure(
-                dataset_id=dataset.id, subject=subject, reason=reason, asked_by=project.actor,
-                asked_at=project.now(),
-            ))  # fmt: skip
-        audit.record(
-            s, project.now(), actor=project.actor, action=erasure_log.ACTION, subject=name,
-            details={"subjects": sorted(hashes), "reason": reason},
-        )  # fmt: skip
-    return dataset
+        names = [name, *erasure_joins.heirs(s, name)]
+        for each in names:
+            heir = datasets.get(s, each)
+            heir.entity_column = heir.entity_column or dataset.entity_column
+            _write_down(s, project, heir, entities, reason)
+    return names
+
+
+def _cure(s: Session, name: str) -> str:
+    """Return what tells a dataset the entity column that it does not have."""
+    made = datasets.get_version(s, name).transformation
+    if made.get("kind") == "join":
+        base = ingest.parse_reference(made["base"])[0]
+        return f"it is joined to '{base}': tell that one, then erase from '{base}'"
+    return "add its file once more with --entity COLUMN"
+
+
+def _write_down(
+    s: Session, project: Project, dataset: Dataset, entities: Sequence[str], reason: str
+) -> None:
+    known = {each.subject: each for each in erasures.of_dataset(s, dataset.id)}
+    hashes = {subjects.hashed(project.key, dataset.name, entity) for entity in entities}
+    for subject in sorted(hashes):
+        if subject in known:
+            known[subject].done_at = None  # rows may have come since
+            continue
+        s.add(Erasure(
+            dataset_id=dataset.id, subject=subject, reason=reason, asked_by=project.actor,
+            asked_at=project.now(),
+        ))  # fmt: skip
+    audit.record(
+        s, project.now(), actor=project.actor, action=erasure_log.ACTION, subject=dataset.name,
+        details={"subjects": sorted(hashes), "reason": reason},
+    )  # fmt: skip
 
 
 def _rewrite_versions(project: Project, dataset: Dataset, erased: Subjects) -> list[Rewritten]:
@@ -185,12 +219,32 @@ def _rewrite_versions(project: Project, dataset: Dataset, erased: Subjects) -> l
         table = ingest.load_version(project, version)
         left = erased.without(table, dataset.entity_column)
         if left.num_rows < table.num_rows:
-            sha256 = store(project, left)
-            failpoints.reach("erase.stored")
-            record(project, version, left, sha256)
-            failpoints.reach("erase.recorded")
+            sha256 = _rewrite(project, version, left)
             lost = table.num_rows - left.num_rows
             found.append(Rewritten(version.reference, lost, sha256))
+    return found
+
+
+def _rewrite(project: Project, version: DatasetVersion, left: "Tabular") -> str:
+    sha256 = store(project, left)
+    failpoints.reach("erase.stored")
+    record(project, version, left, sha256)
+    failpoints.reach("erase.recorded")
+    return sha256
+
+
+def _clear_joined(project: Project, dataset: Dataset, erased: Subjects) -> list[Rewritten]:
+    """Take what views over ``dataset`` say of the subjects out of the rows that have it."""
+    with project.read() as s:
+        having = erasure_joins.traces(s, dataset)
+    found = []
+    for version, traces in having:
+        if version.collected_at is not None:
+            continue
+        left, rows = erasure_joins.clear(ingest.load_version(project, version), traces, erased)
+        if rows:
+            sha256 = _rewrite(project, version, left)
+            found.append(Rewritten(version.reference, 0, sha256, cleared=rows))
     return found
 
 
@@ -199,13 +253,17 @@ def _delete_old(project: Project) -> None:
     with project.read() as s:
         query = select(AuditEvent).where(AuditEvent.action == erasure_log.ACTION)
         events = [event.details for event in s.scalars(query)]
-        held = datasets.blobs(s)
     for details in events:
-        if "file" in details and details["file"] not in held:
-            project.data.remove(details["file"], lambda: True)
+        if "file" in details:
+            project.data.remove(details["file"], partial(_unused, project, details["file"]))
         if "segment" in details:
             erasure_log.delete_segment(project, details["segment"])
         failpoints.reach("erase.deleted")
+
+
+def _unused(project: Project, sha256: str) -> bool:
+    with project.read() as s:
+        return sha256 not in datasets.blobs(s)
 
 
 def _models(project: Project, references: set[str]) -> list[str]:

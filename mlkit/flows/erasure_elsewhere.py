@@ -3,7 +3,7 @@
 from mlkit.flows import ingest, quarantine
 from mlkit.flows.subjects import Subjects
 from mlkit.project import Project
-from mlkit.store import datasets, features
+from mlkit.store import features
 from mlkit.store.datasets import Dataset
 from mlkit.store.features import StoredView
 
@@ -17,22 +17,11 @@ def erase(project: Project, dataset: Dataset, erased: Subjects) -> None:
                 continue
             theirs = [each for each in features.entities(s, view.set_id) if erased.has(each)]
             features.remove(s, view.set_id, theirs)
-            view.rows -= len(theirs)
-            view.changes += 1
-
-
-def joined(project: Project, name: str) -> list[str]:
-    """Return the datasets that have rows of dataset ``name``, because they were joined to it."""
-    with project.read() as s:
-        versions = [v for v in datasets.outline(s) if v.transformation.get("kind") == "join"]
-        of_base = [v for v in versions if _name(v.transformation["base"]) == name]
-        return sorted({v.dataset.name for v in of_base})
+            if theirs:
+                view.rows -= len(theirs)
+                view.changes = StoredView.changes + 1
 
 
 def _is_about(view: StoredView, dataset: Dataset) -> bool:
-    of_it = view.dataset is not None and _name(view.dataset) == dataset.name
+    of_it = view.dataset is not None and ingest.parse_reference(view.dataset)[0] == dataset.name
     return of_it and view.entity == dataset.entity_column
-
-
-def _name(reference: str) -> str:
-    return ingest.parse_reference(reference)[0]

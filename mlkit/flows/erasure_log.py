@@ -26,8 +26,9 @@ _CLEAN = 2
 def erase(project: Project, dataset: Dataset, erased: Subjects) -> int:
     """Delete what the models of ``dataset`` were asked about the subjects; return how many rows.
 
-    Rows that a server still has in its journal are imported once more: while there are journals,
-    it takes two looks in a row that find nothing. Raises BusyError if it comes to no end.
+    Rows may move between database and segments meanwhile, so the last look has to find nothing.
+    Those that a server still has in its journal are imported once more: while there are journals,
+    it takes two such looks in a row. Raises BusyError if it comes to no end.
     """
     models = _models_of(project, dataset)
     gone: set[str] = set()
@@ -36,8 +37,11 @@ def erase(project: Project, dataset: Dataset, erased: Subjects) -> int:
         ids = _erase_once(project, models, erased)
         gone |= ids
         clean = 0 if ids else clean + 1
-        if clean == _CLEAN or not any(journal.files(project.journal_dir)):
+        waiting = any(journal.files(project.journal_dir))
+        if clean == _CLEAN or (clean and not waiting):
             break
+        if not waiting:
+            continue
         time.sleep(2 * project.settings.log.import_s)  # a server hands its journal on meanwhile
     else:
         raise BusyError(

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from mlkit.errors import ConflictError, InvalidInputError
-from mlkit.flows import features, ingest, joined_rules, on_demand, versioning, view_rows
+from mlkit.flows import (
+    features,
+    ingest,
+    joined_rules,
+    on_demand,
+    version_files,
+    versioning,
+    view_rows,
+)
 from mlkit.flows.acceptance import Roles
 from mlkit.flows.features import Declared
 from mlkit.flows.versioning import Added, Origin
@@ -71,22 +79,25 @@ def join(project: Project, name: str, made_of: Recipe, *, progress: Report | Non
     transformations = [declared.transformation(wanted) for wanted in made_of.on_demand]
     if not views and not transformations:
         raise InvalidInputError(f"dataset '{name}' joins nothing; name a feature view")
-    base = _base(project, name, made_of.base)
-    newest = _newest_join(project, name)
-    if newest is not None and _is_made_of(project, newest, declared, base, views, transformations):
-        return versioning.already(newest)
-    rows = []
-    for view in views:
-        say(f"computing {view.name}")
-        rows.append(view_rows.compute(project, declared, view))
-    say("joining")
-    table, added = _joined(project, base, rows, transformations)
-    origin = _origin(base, rows, transformations, added, declared)
-    say("checking")
-    inferred = joined_rules.of_views([view.use for view in rows])
-    return ingest.add_table(
-        project, name, table, origin=origin, roles=base.roles, inferred=inferred
-    )
+    with version_files.used(project):
+        base = _base(project, name, made_of.base)
+        newest = _newest_join(project, name)
+        if newest is not None and _is_made_of(
+            project, newest, declared, base, views, transformations
+        ):
+            return _already(project, newest, base.roles)
+        rows = []
+        for view in views:
+            say(f"computing {view.name}")
+            rows.append(view_rows.compute(project, declared, view))
+        say("joining")
+        table, added = _joined(project, base, rows, transformations)
+        origin = _origin(base, rows, transformations, added, declared)
+        say("checking")
+        inferred = joined_rules.of_views([view.use for view in rows])
+        return ingest.add_table(
+            project, name, table, origin=origin, roles=base.roles, inferred=inferred
+        )
 
 
 def again(project: Project, version: DatasetVersion) -> "pa.Table":
@@ -132,6 +143,13 @@ def _base(project: Project, name: str, reference: str) -> _Base:
                 f"of a row; say which it is: mlkit data add {base} FILE --time COL"
             )
         return _Base(version, roles)
+
+
+def _already(project: Project, version: DatasetVersion, roles: Roles) -> Added:
+    """Return what is there, after the base may have been told of a role that it did not have."""
+    with project.write() as s:
+        versioning.with_roles(project, s, version.dataset.name, roles)
+    return versioning.already(version)
 
 
 def _newest_join(project: Project, name: str) -> DatasetVersion | None:

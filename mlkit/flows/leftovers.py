@@ -1,9 +1,11 @@
 """Delete the files that killed processes left behind and that no row names."""
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from mlkit.flows import backup, scratch
+from mlkit.errors import BusyError
+from mlkit.flows import backup, scratch, version_files
 from mlkit.project import Project
 from mlkit.settings import duration
 
@@ -16,12 +18,27 @@ def sweep(project: Project) -> int:
     A blob or segment that any row names is never touched.
     """
     kept = datetime.now(UTC) - duration(project.settings.jobs.keep)
-    found = due(project)
-    found += [file for file in project.log_dir.glob("jobs/*/*.log") if _changed(file) < kept]
+    found = [file for file in project.log_dir.glob("jobs/*/*.log") if _changed(file) < kept]
     for file in found:
         file.unlink(missing_ok=True)
+    gone = _remove_due(project) if due(project) else 0
     scratch.remove_empty(project, older_than=_MIN_AGE)
-    return len(found)
+    return len(found) + gone
+
+
+def remove(file: Path) -> bool:
+    """Delete a file that was due, unless somebody has just taken it up; tell whether it is gone."""
+    if _changed(file) >= datetime.now(UTC) - _MIN_AGE:
+        return False
+    file.unlink()
+    return True
+
+
+def _remove_due(project: Project) -> int:
+    """Delete what is due and return how many; what somebody is at work on waits for the next."""
+    with suppress(BusyError), version_files.deleted(project):
+        return len([file for file in due(project) if remove(file)])
+    return 0
 
 
 def due(project: Project) -> list[Path]:

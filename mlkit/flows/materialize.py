@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from mlkit.errors import ConflictError
 from mlkit.flows import features as declarations
-from mlkit.flows import view_rows
+from mlkit.flows import version_files, view_rows
 from mlkit.flows.features import Declared
 from mlkit.flows.view_rows import Source, ViewRows
 from mlkit.project import Project
@@ -70,7 +70,8 @@ def materialize(
     BusyError if another process is at it.
     """
     say = progress or _silent
-    with project.lock("features", busy="another process is materialising features; try again"):
+    busy = "another process is materialising features; try again"
+    with project.lock("features", busy=busy), version_files.used(project):
         declared = declarations.load_or_nothing(project)
         _tidy(project)
         done = []
@@ -142,7 +143,7 @@ def _is_up_to_date(stored: StoredView, made_of: Source, now: datetime) -> bool:
 def _keep(project: Project, stored: StoredView, view: FeatureView, now: datetime) -> Materialized:
     """Take out what is too old to be told of, and note that all is up to date."""
     with project.write() as s:
-        stored = s.merge(stored)
+        stored = s.get_one(StoredView, stored.id)
         pruned = _prune(s, stored, view, now)
         stored.rows -= pruned
         stored.materialized_at = now
@@ -197,7 +198,7 @@ def _replace(project: Project, stored: StoredView, rows: Rows, made: _Made) -> S
             features.put(s, set_id, rows.part(start, start + _BATCH))
     failpoints.reach("features.staged")
     with project.write() as s:
-        stored = s.merge(stored)
+        stored = s.get_one(StoredView, stored.id)
         stored.set_id = set_id
         stored.rows = len(rows.entities)
         stored.newest_event_at = _time(max(rows.event_us)) if rows.event_us else None
@@ -221,7 +222,7 @@ def _update(project: Project, stored: StoredView, view: FeatureView, made: _Made
         pruned = len(had.keys() | changed.keys()) - stored.rows
         return _told(stored, written=len(changed), pruned=pruned, full=False)
     with project.write() as s:
-        stored = s.merge(stored)
+        stored = s.get_one(StoredView, stored.id)
         features.put(s, set_id, _columns(changed))
         features.remove(s, set_id, gone)
         pruned = len(gone) + _prune(s, stored, view, made.now)
@@ -275,7 +276,7 @@ def _note(stored: StoredView, made: _Made) -> None:
 
 def _mark_changed(stored: StoredView, now: datetime) -> None:
     """Let caches notice."""
-    stored.changes += 1
+    stored.changes = StoredView.changes + 1  # counted by the database: it never falls back
     stored.changed_at = now
 
 

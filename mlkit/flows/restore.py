@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 import msgspec
 
 from mlkit.errors import BusyError, CheckFailedError, ConflictError, MlkitError
-from mlkit.flows import backup
+from mlkit.flows import backup, erasures_since
 from mlkit.project import DATABASE_FILE, Project, locate_project
 from mlkit.store import archive, audit, failpoints, locks, schema
 from mlkit.store.archive import Manifest
@@ -29,11 +29,15 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Restored(msgspec.Struct, frozen=True):
-    """A restored project, and where the one that stood there before is now."""
+    """A restored project, and where the one that stood there before is now.
+
+    ``to_erase`` are datasets with rows that were erased since the backup, None if nobody can tell.
+    """
 
     project: Path
     kept: Path | None
     backup: Verified
+    to_erase: tuple[str, ...] | None = ()
 
 
 def verify(file: Path) -> Verified:
@@ -49,7 +53,8 @@ def restore(file: Path, target: Path, *, replace: bool = False) -> Restored:
     """Bring ``file`` back as the project ``target``, which appears complete or not at all.
 
     With ``replace`` the project that is there is kept beside it. Raises ConflictError for a
-    folder that is not empty, BusyError while something works in it.
+    folder that is not empty, BusyError while something works in it. What that project has erased
+    since the backup, the restored one remembers as unfinished.
     """
     target = target.resolve()
     occupied = target.exists() and (not target.is_dir() or any(target.iterdir()))
@@ -64,10 +69,11 @@ def restore(file: Path, target: Path, *, replace: bool = False) -> Restored:
     with TemporaryDirectory(prefix=f".{target.name}.", suffix=".part", dir=target.parent) as room:
         unpacked = Path(room) / "project"
         verified = _unpack(file, unpacked)
+        to_erase = _carry_erasures(target, unpacked) if occupied else ()
         failpoints.reach("restore.unpacked")
         kept = _name_beside(target) if occupied else None
         _swap(unpacked, target, kept)
-    return Restored(target, kept, verified)
+    return Restored(target, kept, verified, to_erase)
 
 
 def refuse_busy(root: Path) -> None:
@@ -77,6 +83,20 @@ def refuse_busy(root: Path) -> None:
     if held:
         names = ", ".join(sorted({_holder(file) for file in held}))
         raise BusyError(f"{root} is in use ({names}); stop it first, then restore")
+
+
+def _carry_erasures(old: Path, unpacked: Path) -> tuple[str, ...] | None:
+    project = _unpacked_project(unpacked)
+    try:
+        carried = erasures_since.carry(old, project)
+    finally:
+        project.close()
+    return carried.datasets if carried.readable else None
+
+
+def _unpacked_project(folder: Path) -> Project:
+    own = {"db.url": f"sqlite:///{folder / DATABASE_FILE}"}
+    return locate_project(folder, options=own, environment={})
 
 
 def _holder(file: Path) -> str:
@@ -111,8 +131,7 @@ def _unpack(file: Path, folder: Path) -> Verified:
         (folder / name).mkdir(mode=0o700, exist_ok=True)
     if not (folder / DATABASE_FILE).is_file():
         raise _damaged(file, f"it holds no {DATABASE_FILE}")
-    own = {"db.url": f"sqlite:///{folder / DATABASE_FILE}"}
-    project = locate_project(folder, options=own, environment={})
+    project = _unpacked_project(folder)
     try:
         _check_database(project, manifest, file)
     finally:

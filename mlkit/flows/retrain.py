@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from mlkit.errors import CheckFailedError, ConflictError
-from mlkit.flows import fresh_rows
+from mlkit.flows import fresh_rows, version_files
 from mlkit.flows.fresh_rows import Data, Fresh
 from mlkit.project import Project
 from mlkit.store import alerts, failpoints, registry
@@ -49,7 +49,7 @@ def retrain(
     or CheckFailedError if the rows break the dataset's rules.
     """
     busy = f"model '{model}' is being retrained already; try again when that has ended"
-    with project.lock(f"retrain-{model}", busy=busy):
+    with project.lock(f"retrain-{model}", busy=busy), version_files.used(project):
         champion = _champion(project, model)
         fresh = fresh_rows.gather(project, champion, _data(project, model, data), progress)
         if fresh.dataset is None:

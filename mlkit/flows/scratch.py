@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from mlkit.flows import version_files
 from mlkit.project import Project
 
 
@@ -27,7 +28,7 @@ def of_dataset(project: Project, name: str) -> Path:
 def alone(project: Project, name: str) -> Iterator[Path]:
     """Hold the lock of dataset ``name`` and yield its folder, empty; raises BusyError."""
     busy = f"another process is adding to dataset '{name}'; try again"
-    with project.lock(f"data-{name}", busy=busy):
+    with project.lock(f"data-{name}", busy=busy), version_files.used(project):
         folder = of_dataset(project, name)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(mode=0o700, parents=True)

@@ -10,7 +10,15 @@ from sqlalchemy.orm import Session
 from mlkit import names
 from mlkit.errors import InvalidInputError
 from mlkit.flows import candidate as candidates
-from mlkit.flows import deploy, estimate_training, ingest, judgement, material, provenance
+from mlkit.flows import (
+    deploy,
+    estimate_training,
+    ingest,
+    judgement,
+    material,
+    provenance,
+    version_files,
+)
 from mlkit.flows.candidate import Candidate
 from mlkit.flows.deploy import Deployed
 from mlkit.flows.material import Material, Order
@@ -83,23 +91,26 @@ def train(
     """
     report = progress or _silent
     names.check("model", model)
-    wanted = material.order(project, model, data, task, half_life)
-    wanted = wanted._replace(ignore=tuple(dict.fromkeys(ignore)))
-    report(f"reading {wanted.dataset.reference}")
-    rows = material.gather(project, wanted)
-    estimators.check(estimator, rows.schema.task)
-    with threads.fit_for(len(rows.table)):
-        choice = candidates.choose(project, rows, estimator, tune, report)
-        report(f"fitting {choice.name}")
-        made = candidates.fit(project, rows, choice)
-        files = _store(project, rows, made, wanted.dataset.dataset.time_column)
-        report("asking the gate")
-        artifact = project.artifacts.read(files.artifact)
-        verdict = judgement.judge(project, rows, made, artifact=artifact, champion=wanted.champion)
-    recipe = {"estimator": estimator, "tune": tune, "task": rows.schema.task,
-              "dataset": wanted.dataset.dataset.name, **_unusual(wanted)}  # fmt: skip
-    row = _version(project, wanted, rows, made, files, verdict, recipe)
-    number, done, warnings = _register(project, wanted, row, promote=promote, reason=reason)
+    with version_files.used(project):
+        wanted = material.order(project, model, data, task, half_life)
+        wanted = wanted._replace(ignore=tuple(dict.fromkeys(ignore)))
+        report(f"reading {wanted.dataset.reference}")
+        rows = material.gather(project, wanted)
+        estimators.check(estimator, rows.schema.task)
+        with threads.fit_for(len(rows.table)):
+            choice = candidates.choose(project, rows, estimator, tune, report)
+            report(f"fitting {choice.name}")
+            made = candidates.fit(project, rows, choice)
+            files = _store(project, rows, made, wanted.dataset.dataset.time_column)
+            report("asking the gate")
+            artifact = project.artifacts.read(files.artifact)
+            verdict = judgement.judge(
+                project, rows, made, artifact=artifact, champion=wanted.champion
+            )
+        recipe = {"estimator": estimator, "tune": tune, "task": rows.schema.task,
+                  "dataset": wanted.dataset.dataset.name, **_unusual(wanted)}  # fmt: skip
+        row = _version(project, wanted, rows, made, files, verdict, recipe)
+        number, done, warnings = _register(project, wanted, row, promote=promote, reason=reason)
     if done is not None:
         deploy.settle(project, done)
     return Trained(

@@ -75,7 +75,7 @@ def keep(project: Project, name: str, roles: Roles, *, accepted: Accepted, origi
     sha256 = _store(project, name, accepted.table)
     failpoints.reach("data.stored")
     with project.write() as s:
-        dataset = _with_roles(project, s, name, roles)
+        dataset = with_roles(project, s, name, roles)
         version = datasets.newest_like(s, dataset, origin.transformation)
         if version is not None and not _is_same(version, sha256, origin):
             version = None
@@ -143,7 +143,7 @@ def _store(project: Project, name: str, table: "Tabular") -> str:
         part.unlink(missing_ok=True)
 
 
-def _with_roles(project: Project, s: Session, name: str, roles: Roles) -> Dataset:
+def with_roles(project: Project, s: Session, name: str, roles: Roles) -> Dataset:
     """Return the dataset, made if it is new, with ``roles``."""
     dataset = datasets.find(s, name)
     if dataset is None:

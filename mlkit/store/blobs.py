@@ -76,8 +76,11 @@ class BlobStore:
         """Delete a blob that is ``unused`` and return its bytes, 0 if it was not there.
 
         It is moved aside first, so that who stores the same bytes at that moment writes them anew,
-        or had touched them before, which is seen here: then they stay.
+        or had touched them before, which is seen here: then they stay. One in use is never moved:
+        a kill would leave it aside.
         """
+        if not self.path(sha256).is_file() or not unused():
+            return 0
         path = self.path(sha256)
         aside = self.scratch()
         try:

@@ -12,11 +12,24 @@ from mlkit.errors import BusyError
 @contextmanager
 def exclusive(file: Path, *, busy: str) -> Iterator[None]:
     """Hold the lock on ``file``; raises BusyError with the message ``busy`` if another has it."""
+    with _held(file, fcntl.LOCK_EX, busy):
+        yield
+
+
+@contextmanager
+def shared(file: Path, *, busy: str) -> Iterator[None]:
+    """Hold the lock on ``file`` with others who share it; raises BusyError if one has it alone."""
+    with _held(file, fcntl.LOCK_SH, busy):
+        yield
+
+
+@contextmanager
+def _held(file: Path, way: int, busy: str) -> Iterator[None]:
     file.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, way | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise BusyError(busy) from error
         yield

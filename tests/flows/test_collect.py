@@ -1,5 +1,9 @@
 """What ``data gc`` takes, and what it never takes."""
 
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,12 +20,15 @@ from mlkit.flows import (
     data_export,
     doctor,
     ingest,
+    leftovers,
     lineage,
     rebuild,
+    scratch,
     train,
+    version_files,
 )
 from mlkit.project import Project
-from mlkit.store import audit, datasets
+from mlkit.store import audit, datasets, locks
 
 Frames = Callable[..., pd.DataFrame]
 
@@ -152,14 +159,61 @@ def test_a_backup_of_a_collected_project_is_whole(grown: Project, tmp_path: Path
 
 
 def test_nobody_adds_while_it_works(grown: Project) -> None:
-    with (
-        grown.lock("data-churn", busy="the test holds it"),
-        pytest.raises(BusyError, match="adding to dataset 'churn'"),
-    ):
+    with scratch.alone(grown, "newborn"), pytest.raises(BusyError, match="adding to a dataset"):
         collect.collect(grown)
+    with version_files.deleted(grown), pytest.raises(BusyError, match="are being deleted"):
+        ingest.add(grown, "churn", grown.root / "churn2.csv")
 
 
-def test_a_training_whose_rows_went_meanwhile_registers_nothing(
+def test_a_process_that_waits_for_its_rows_loses_no_file(grown: Project) -> None:
+    program = [sys.executable, "-m", "mlkit", "--project", str(grown.root), "data"]
+    words = ["add", "newborn", "-", "--target", "churned", "--time", "since"]
+    lock = grown.state_dir / "locks" / "data-newborn"
+    with subprocess.Popen([*program, *words], stdin=subprocess.PIPE) as adding:
+        assert adding.stdin is not None
+        while not (lock.exists() and locks.is_held(lock)):
+            assert adding.poll() is None
+            time.sleep(0.05)
+        time.sleep(0.1)  # the second lock follows the first
+        assert subprocess.run([*program, "gc", "--yes"], check=False).returncode == 4
+        adding.stdin.write((grown.root / "churn2.csv").read_bytes())
+        adding.stdin.close()
+        assert adding.wait() == 0
+    assert "churn@2" in _taken(collect.collect(grown))
+    with grown.read() as s:
+        newborn = datasets.get_version(s, "newborn")
+    assert ingest.load_version(grown, newborn).num_rows == 402
+
+
+def test_a_backup_keeps_its_files_until_it_is_written(
+    grown: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    describe = backup._describe
+
+    def slowly(*args: Any) -> Any:
+        with pytest.raises(BusyError, match="a backup of this project is being made"):
+            collect.collect(grown)
+        return describe(*args)
+
+    monkeypatch.setattr(backup, "_describe", slowly)
+    assert backup.create(grown, tmp_path / "all.mlkit.tar").members > 0
+    assert _taken(collect.collect(grown)) == ["churn@2", "churn@3", "churn@4"]
+
+
+def test_a_leftover_that_somebody_takes_up_again_stays(
+    grown: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grown.data.put(b"left")
+    (left,) = [file for file in leftovers.find(grown) if file.suffix == ".parquet"]
+    os.utime(left, (0, 0))
+    (due,) = leftovers.due(grown)
+    grown.data.put(b"left")
+    monkeypatch.setattr(leftovers, "due", lambda _project: [due])
+    assert collect.collect(grown).files == 0
+    assert left.is_file()
+
+
+def test_what_a_training_reads_is_kept_until_it_has_ended(
     grown: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from mlkit.flows import judgement
@@ -167,9 +221,10 @@ def test_a_training_whose_rows_went_meanwhile_registers_nothing(
     judge = judgement.judge
 
     def slowly(*args: Any, **options: Any) -> Any:
-        collect.collect(grown)
+        with pytest.raises(BusyError, match="joining or training"):
+            collect.collect(grown)
         return judge(*args, **options)
 
     monkeypatch.setattr(judgement, "judge", slowly)
-    with pytest.raises(ConflictError, match="the rows of churn@2 were collected"):
-        train.train(grown, "churn", "churn@2", estimator="dummy")
+    train.train(grown, "churn", "churn@2", estimator="dummy")
+    assert _taken(collect.collect(grown)) == ["churn@3", "churn@4"]

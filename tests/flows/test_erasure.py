@@ -12,17 +12,20 @@ import pytest
 from mlkit.errors import InvalidInputError
 from mlkit.flows import (
     actuals,
+    backup,
     catalog,
     collect,
     data_export,
     deploy,
     doctor,
     erasure,
+    erasure_log,
     ingest,
     leftovers,
     log_retention,
     logs,
     rebuild,
+    restore,
     retrain,
     train,
 )
@@ -241,6 +244,47 @@ def test_an_erasure_that_was_cut_off_is_finished_without_naming_anybody(
         erasure.erase(people, "people", [])
 
 
+def test_rows_that_are_sealed_while_they_are_looked_for_go_too(
+    people: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delete = erasure_log._delete_recent
+
+    def late(project: Project, ids: Any) -> None:
+        log_retention.seal(project, older_than="1h")
+        delete(project, ids)
+
+    monkeypatch.setattr(erasure_log, "_delete_recent", late)
+    erasure.erase(people, "people", ["1007"])
+    assert _traces(people, "1007") == []
+
+
+def test_what_was_erased_since_a_backup_is_to_be_erased_from_the_restored_project(
+    people: Project, tmp_path: Path, cli: Any
+) -> None:
+    file = backup.create(people, tmp_path / "b.mlkit.tar").file
+    erasure.erase(people, "people", ["1007"])
+    people.close()
+    words = ("backup", "restore", str(file), "--to", str(people.root), "--replace")
+    told = cli(*words).stdout
+    assert "rows erased since are back" in told
+    assert "mlkit data erase people --yes" in told
+    assert _traces(people, "1007")
+    erasure.erase(people, "people", [])
+    assert _traces(people, "1007") == []
+    with people.read() as s:
+        assert audit.first_break(s) is None
+
+
+def test_a_restore_over_a_damaged_project_says_that_erasures_are_lost(
+    people: Project, tmp_path: Path
+) -> None:
+    file = backup.create(people, tmp_path / "b.mlkit.tar").file
+    people.close()
+    (people.root / "ml.sqlite").write_bytes(b"no database" * 1000)
+    assert restore.restore(file, people.root, replace=True).to_erase is None
+    assert 1007 in _who(people, 1)
+
+
 def test_another_project_has_other_hashes(people: Project, tmp_path: Path) -> None:
     from mlkit.flows import subjects
 
@@ -266,7 +310,6 @@ def test_a_journal_that_brings_rows_back_for_ever_leaves_the_erasure_unfinished(
     people: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from mlkit.errors import BusyError
-    from mlkit.flows import erasure_log
 
     people.journal_dir.mkdir(exist_ok=True)
     (people.journal_dir / "1.journal").touch()

@@ -65,3 +65,17 @@ def test_an_id_tells_when_it_was_made_and_sorts_by_it(now: datetime) -> None:
     assert abs(id_time(first) - now) < timedelta(milliseconds=2)
     assert first < later
     assert len({new_id(now) for _ in range(100)}) == 100
+
+
+def test_a_file_in_use_is_never_moved(tmp_path: Path) -> None:
+    store = BlobStore(tmp_path, ".parquet")
+    sha256 = store.put(b"rows")
+    asked = []
+
+    def unused() -> bool:
+        asked.append(store.path(sha256).is_file())
+        return False
+
+    assert store.remove(sha256, unused) == 0
+    assert asked == [True]
+    assert store.read(sha256) == b"rows"

@@ -1,0 +1,90 @@
+"""Carry the erasures since a backup over to the project that is restored from it.
+
+Its rows about those subjects came back with it. The erasures are remembered there as unfinished,
+so ``doctor`` names them and ``data erase NAME`` without an entity makes them good.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from sqlalchemy import inspect, select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from mlkit.errors import MlkitError
+from mlkit.project import SETTINGS_FILE, Project, locate_project
+from mlkit.store import audit, datasets, erasures, schema
+from mlkit.store.datasets import Dataset
+from mlkit.store.erasures import Erasure
+
+_ACTION = "data erase"
+
+
+class Carried(NamedTuple):
+    """The datasets with an erasure to be made good; ``readable`` is false if nobody can tell."""
+
+    datasets: tuple[str, ...] = ()
+    readable: bool = True
+
+
+def carry(old: Path, project: Project) -> Carried:
+    """Remember in ``project`` what the project in folder ``old`` has erased and it has not.
+
+    Nothing if ``old`` is no project, or another one: it has another key then.
+    """
+    if not (old / SETTINGS_FILE).is_file():
+        return Carried()
+    try:
+        found = _read(old, project.key)
+    except (MlkitError, SQLAlchemyError):  # which may be why somebody restores
+        return Carried(readable=False)
+    if not found:
+        return Carried()
+    schema.upgrade(project.database)
+    with project.write() as s:
+        names = {name for name, entity, one in found if _remember(s, project, name, entity, one)}
+    return Carried(tuple(sorted(names)))
+
+
+def _read(old: Path, key: bytes) -> list[tuple[str, str | None, Erasure]]:
+    """Return dataset, its entity column, and each of its erasures; raises if that fails."""
+    project = locate_project(old, environment={})
+    file = Path(project.database.location)
+    if project.key != key or not project.database.is_sqlite or not file.is_file():
+        return []
+    query = select(Dataset.name, Dataset.entity_column, Erasure)
+    try:
+        if not inspect(project.database.engine).has_table(Erasure.__tablename__):
+            return []  # it is older than erasures
+        with project.read() as s:
+            rows = s.execute(query.join(Erasure, Erasure.dataset_id == Dataset.id))
+            return [(name, entity, one) for name, entity, one in rows]
+    finally:
+        project.close()
+
+
+def _remember(
+    s: Session, project: Project, name: str, entity: str | None, erasure: Erasure
+) -> bool:
+    """Write down one erasure as unfinished; tell whether that was needed."""
+    dataset = datasets.find(s, name)
+    if dataset is None:
+        return False
+    known = {each.subject: each for each in erasures.of_dataset(s, dataset.id)}
+    if erasure.subject in known:
+        return False
+    dataset.entity_column = dataset.entity_column or entity
+    s.add(
+        Erasure(
+            dataset_id=dataset.id,
+            subject=erasure.subject,
+            reason=erasure.reason,
+            asked_by=erasure.asked_by,
+            asked_at=erasure.asked_at,
+        )
+    )
+    details = {"subjects": [erasure.subject], "reason": erasure.reason}
+    audit.record(
+        s, project.now(), actor=project.actor, action=_ACTION, subject=name, details=details
+    )
+    return True
