@@ -1,7 +1,7 @@
 """Datasets and their versions: what the rows say; the bytes are in ``blobs``."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import JSON, ForeignKey, String, Text, UniqueConstraint, func, select
 from sqlalchemy.orm import Mapped, Session, defer, mapped_column, relationship
@@ -71,6 +71,13 @@ class DatasetVersion(Base):
         return tuple(dict.fromkeys([*base, *views, *self.parents]))
 
 
+class Made(NamedTuple):
+    """What a version was made of: its parents as ``name@number``, and how (``transformation``)."""
+
+    parents: tuple[str, ...]
+    kind: str | None
+
+
 def find(s: Session, name: str) -> Dataset | None:
     """Return the dataset, or None."""
     return s.scalar(select(Dataset).where(Dataset.name == name))
@@ -122,6 +129,17 @@ def outline(s: Session) -> list[DatasetVersion]:
     heavy = (defer(DatasetVersion.schema_yaml), defer(DatasetVersion.profile))
     query = select(DatasetVersion).join(Dataset).options(*heavy)
     return list(s.scalars(query.order_by(Dataset.name, DatasetVersion.number)))
+
+
+def made(s: Session, dataset_id: int) -> dict[int, Made]:
+    """Return what each version of a dataset was made of, by number, and nothing that is large."""
+    query = select(
+        DatasetVersion.number,
+        DatasetVersion.parents,
+        DatasetVersion.transformation["kind"].as_string(),
+    )
+    found = s.execute(query.where(DatasetVersion.dataset_id == dataset_id))
+    return {number: Made(tuple(parents), kind) for number, parents, kind in found}
 
 
 def blobs(s: Session) -> set[str]:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from mlkit.flows import alerting, doctor, freshness, upkeep
+from mlkit.flows import alerting, doctor, freshness, other_code, upkeep
 from mlkit.project import Project
 
 NOON = "2026-02-20T12:10:00+00:00"
@@ -84,3 +84,21 @@ def test_the_doctor_and_readyz_tell_of_it(featured: Any) -> None:
     reply = featured.client.get("/readyz")
     assert (reply.status_code, reply.json["status"]) == (200, "degraded")
     assert set(reply.json["problems"]) == {"weather_at_origin v1", "rider_so_far v1"}
+
+
+def test_other_code_of_a_transformation_is_told_of_and_a_comment_is_none(featured: Any) -> None:
+    featured.at(NOON)
+    featured.materialize()
+    featured.declare('    made["hour"]', '    # of the day\n    made["hour"]')
+    featured.declare("How long the way is", "How far it is")
+    assert other_code.troubles(featured.project) == {}
+    featured.declare("(30 - ", "(25 - ")
+    featured.materialize()
+    (text,) = other_code.troubles(featured.project).values()
+    assert text.startswith(
+        "on-demand transformation 'shape', needed by trips, is not the code that the training used"
+    )
+    reply = featured.client.get("/readyz")
+    assert (reply.status_code, reply.json["problems"]) == (200, {"shape": text})
+    found = doctor.examine(featured.project.root).checks
+    assert text in [line.found for line in found if line.level == "warn"]
