@@ -215,6 +215,9 @@ def _origin(
             for made in transformations
         ],
     }
+    asked = [declared.view(view.use.name) for view in rows if view.use.dataset is None]
+    if asked:  # a version made of datasets alone says no more than it did before
+        record["databases"] = {view.name: view.place for view in asked}
     return Origin(
         source=f"join of {base.reference} with {', '.join(names)}",
         parents=tuple(dict.fromkeys([base.reference, *made_of])),

@@ -4,42 +4,25 @@ The registry is small, so the whole graph is drawn once and then walked both way
 """
 
 import re
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, Literal, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 from sqlalchemy.orm import Session
 
 from mlkit.errors import NotFoundError
-from mlkit.flows import ingest, log_import, rebuild
+from mlkit.flows import ingest, lineage_origins, log_import
+from mlkit.flows.lineage_graph import Edge as Edge
+from mlkit.flows.lineage_graph import Graph
+from mlkit.flows.lineage_graph import Node as Node
+from mlkit.flows.lineage_origins import answers_id
 from mlkit.project import Project
 from mlkit.store import datasets, predictions, registry, segments
-from mlkit.store.datasets import DatasetVersion
 from mlkit.store.registry import ModelVersion, Outline
 
-Kind = Literal["source", "log", "dataset", "view", "model", "deployment", "prediction"]
-
 _PREDICTION_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-
-
-class Node(msgspec.Struct, frozen=True):
-    """One thing; ``id`` is also a reference that can be asked for, if it is not a source."""
-
-    id: str
-    kind: Kind
-    label: str
-    details: dict[str, Any] = {}
-
-
-class Edge(msgspec.Struct, frozen=True):
-    """What came ``from`` what, and which columns went over where that is known."""
-
-    source: str = msgspec.field(name="from")
-    target: str = msgspec.field(name="to")
-    how: str
-    columns: tuple[str, ...] = ()
 
 
 class Lineage(msgspec.Struct, frozen=True):
@@ -67,36 +50,6 @@ class _Served(NamedTuple):
     served_at: datetime
     entity: str | None
     value: object
-
-
-class _Graph:
-    """Nodes by id, and edges that are there once."""
-
-    def __init__(self) -> None:
-        self.nodes: dict[str, Node] = {}
-        self.edges: dict[tuple[str, str], Edge] = {}
-
-    def node(self, identifier: str, kind: Kind, label: str, **details: Any) -> str:
-        self.nodes.setdefault(identifier, Node(identifier, kind, label, details))
-        return identifier
-
-    def edge(self, source: str, target: str, how: str, columns: Iterable[str] = ()) -> None:
-        if source in self.nodes and target in self.nodes:
-            self.edges.setdefault((source, target), Edge(source, target, how, tuple(columns)))
-
-    def reach(self, start: str, step: Callable[[Edge], tuple[str, str]]) -> tuple[str, ...]:
-        """Return what can be reached from ``start`` by edges as ``step`` turns them."""
-        ways: dict[str, list[str]] = defaultdict(list)
-        for edge in self.edges.values():
-            here, there = step(edge)
-            ways[here].append(there)
-        found = {start: None}
-        waiting = [start]
-        while waiting:
-            fresh = [node for node in ways[waiting.pop()] if node not in found]
-            found.update(dict.fromkeys(fresh))
-            waiting += fresh
-        return tuple(found)[1:]
 
 
 def trace(project: Project, reference: str) -> Lineage:
@@ -152,8 +105,8 @@ def _model_id(name: str, number: int) -> str:
     return f"model:{name}@{number}"
 
 
-def _draw(s: Session) -> _Graph:
-    graph = _Graph()
+def _draw(s: Session) -> Graph:
+    graph = Graph()
     versions, models = datasets.outline(s), registry.outline(s)
     for version in versions:
         graph.node(
@@ -169,11 +122,11 @@ def _draw(s: Session) -> _Graph:
         graph.edge(f"dataset:{by_id[one.dataset_version_id]}", identifier, "trained on")
     _add_deployments(s, graph, {one.id: one for one in models})
     for version in versions:
-        _add_origin(graph, version)
+        lineage_origins.add(graph, version)
     return graph
 
 
-def _add_deployments(s: Session, graph: _Graph, models: Mapping[int, Outline]) -> None:
+def _add_deployments(s: Session, graph: Graph, models: Mapping[int, Outline]) -> None:
     """Add when each version served, and all that it answered as one node."""
     for each in registry.outline_of_deployments(s):
         one = models[each.model_version_id]
@@ -185,42 +138,10 @@ def _add_deployments(s: Session, graph: _Graph, models: Mapping[int, Outline]) -
         )  # fmt: skip
         graph.edge(_model_id(one.model, one.number), identifier, "deployed")
         answers = graph.node(
-            _answers_id(one.model, one.number), "prediction",
+            answers_id(one.model, one.number), "prediction",
             f"predictions of {one.model} v{one.number}", model=one.model, version=one.number,
         )  # fmt: skip
         graph.edge(identifier, answers, "answered")
-
-
-def _answers_id(name: str, number: int) -> str:
-    return f"predictions:{name}@{number}"
-
-
-def _add_origin(graph: _Graph, version: DatasetVersion) -> None:
-    made, target = version.transformation, f"dataset:{version.reference}"
-    kind = rebuild.kind(version)
-    if kind == "log":
-        log = graph.node(
-            f"log:{version.reference}", "log",
-            f"log of {made['model']}, {made['start'][:10]} to {made['end'][:10]}",
-            model=made["model"], start=made["start"], end=made["end"],
-        )  # fmt: skip
-        for number in made.get("versions", ()):
-            graph.edge(_answers_id(made["model"], number), log, "logged")
-        graph.edge(log, target, "rows with ripe actuals", made.get("types", ()))
-    elif kind not in ("window", "join"):
-        source = graph.node(f"source:{version.source}", "source", version.source, made_by=kind)
-        graph.edge(source, target, kind)
-    for view in made.get("views", ()):
-        name = f"{view['name']}@{view['version']}"
-        identifier = graph.node(f"view:{name}", "view", f"feature view {name}")
-        if view.get("dataset"):
-            graph.edge(f"dataset:{view['dataset']}", identifier, "rows of the view")
-        graph.edge(identifier, target, "joined", view.get("columns", ()))
-    of_views = {view.get("dataset") for view in made.get("views", ())}
-    for other in version.made_of:
-        if other not in of_views:
-            how = "rows" if other == made.get("base") or kind == "join" else "parent"
-            graph.edge(f"dataset:{other}", target, how)
 
 
 def _find_prediction(project: Project, identifier: str) -> _Served:
@@ -251,7 +172,7 @@ def _find_prediction(project: Project, identifier: str) -> _Served:
     )
 
 
-def _add_prediction(s: Session, graph: _Graph, served: _Served) -> None:
+def _add_prediction(s: Session, graph: Graph, served: _Served) -> None:
     version = s.get_one(ModelVersion, served.version_id)
     identifier = graph.node(
         f"prediction:{served.id}", "prediction", f"prediction {served.id}", value=served.value,
@@ -272,7 +193,7 @@ def _was_serving(each: registry.Served, served: _Served) -> bool:
     return each.model_version_id == served.version_id and each.started_at <= served.served_at
 
 
-def _add_learners(project: Project, graph: _Graph, served: _Served) -> None:
+def _add_learners(project: Project, graph: Graph, served: _Served) -> None:
     """Add an edge to each dataset version that has this prediction among its rows."""
     with project.read() as s:
         versions = [v for v in datasets.outline(s) if "picked" in v.transformation]
@@ -287,7 +208,7 @@ def _add_learners(project: Project, graph: _Graph, served: _Served) -> None:
 
 
 def _cut(
-    project: Project, graph: _Graph, asked: _Asked, up: tuple[str, ...], down: tuple[str, ...]
+    project: Project, graph: Graph, asked: _Asked, up: tuple[str, ...], down: tuple[str, ...]
 ) -> Lineage:
     """Return the nodes and edges on the way, with what only they are asked for."""
     ways = [{asked.id, *up}, {asked.id, *down}]
@@ -338,7 +259,7 @@ def _counts(project: Project, nodes: Iterable[Node]) -> dict[str, int]:
     with project.read() as s:
         recent = predictions.count_by_version(s)
         for one in registry.outline(s):
-            found[_answers_id(one.model, one.number)] += recent.get(one.id, 0)
+            found[answers_id(one.model, one.number)] += recent.get(one.id, 0)
         sealed = {
             name: segments.overlapping(s, registry.get_model(s, name).id, None, None)
             for name in names
@@ -348,5 +269,5 @@ def _counts(project: Project, nodes: Iterable[Node]) -> dict[str, int]:
             from mlkit.flows import log_segments  # pyarrow, only for sealed rows
 
             for number, rows in log_segments.versions(project, part).items():
-                found[_answers_id(name, number)] += rows
+                found[answers_id(name, number)] += rows
     return {node.id: found[node.id] for node in asked}

@@ -1,6 +1,8 @@
 """Where things come from, and what was made of them."""
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
@@ -8,7 +10,8 @@ import pandas as pd
 import pytest
 
 from mlkit.errors import NotFoundError
-from mlkit.flows import lineage, log_retention, logs, retrain
+from mlkit.flows import joining, lineage, log_retention, logs, retrain
+from mlkit.flows.joining import Recipe
 from mlkit.project import Project
 from mlkit.store import datasets
 from mlkit.store.datasets import Dataset, DatasetVersion
@@ -121,6 +124,27 @@ def test_a_joined_dataset_names_its_views_and_their_columns(looped: Project) -> 
     assert ("dataset:churn@1", "dataset:churn@3") in joins
     assert ("dataset:weather@1", "dataset:churn@3") not in joins
     assert "view:sky@2" in lineage.trace(looped, "weather").down
+
+
+def test_transformations_and_views_of_a_database_are_in_the_graph(featured: Any) -> None:
+    root = featured.project.root
+    with closing(sqlite3.connect(root / "city.sqlite")) as connection, connection:
+        connection.execute("CREATE TABLE wind (origin, hour, wind)")
+        connection.execute("INSERT INTO wind VALUES ('JFK', '2026-02-01T00:00:00', 3.0)")
+    with (root / "features.py").open("a") as file:
+        file.write(
+            "\nfrom mlkit.features import sql_view\nwind = sql_view('wind', entity='origin', "
+        )
+        file.write("source='sqlite:///city.sqlite', time='hour', query='SELECT * FROM wind')\n")
+    recipe = Recipe("trips", ("weather_at_origin", "wind"), ("shape",))
+    joining.join(featured.project, "windy", recipe)
+    found = lineage.trace(featured.project, "windy")
+    edges = {(e.source, e.target, e.how): e.columns for e in found.edges}
+    shape = "on_demand:shape@1"
+    assert edges["dataset:trips@1", shape, "inputs"] == ("km", "at")
+    assert edges["view:weather_at_origin@1", shape, "inputs"] == ("temp",)
+    assert edges[shape, "dataset:windy@1", "computed"] == ("cold_km", "hour")
+    assert ("source:sqlite:///city.sqlite", "view:wind@1", "query") in edges
 
 
 def _made(
