@@ -235,6 +235,10 @@ def test_features_are_joined_materialised_and_looked_up(shop: Project) -> None:
     with shop.write() as s:  # as when the server is restarted
         s.execute(text("SELECT pg_terminate_backend(pid) " + others))
     assert online.lookup(plan.views[0], ["EWR"])[0].features == (6.0,)
+    for _ in range(3):  # which no row can have, and which costs no connection
+        with pytest.raises(InvalidInputError, match="does not take a value"):
+            online.lookup(plan.views[0], ["E\0R"])
+    assert len(online._reader._open) == 1
     online.close()
 
 

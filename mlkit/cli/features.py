@@ -131,7 +131,8 @@ def test(project: "Project", name: tuple[str, ...], *, lag: str, rows: int, as_j
     """Run the tests of views and transformations; replay logged predictions. Exit code 3 if bad.
 
     Without NAME, the newest logged rows of each champion go through the training path at the time
-    they were served: equal, lagging (the event came into the store later), or skewed.
+    they were served: equal, lagging (the event came into the store later), or skewed. On-demand
+    features are computed anew from the logged inputs.
     """
     from mlkit.flows import feature_tests  # imports SQLAlchemy and pandas
 
@@ -232,9 +233,9 @@ def _render_tested(tested: "Tested") -> None:
         click.echo(f"{model.model}@{model.version}, {model.rows:,} logged rows replayed")
         output.print_table(
             ("view", "equal", "lagging", "skewed"),
-            [(v.view, v.equal, v.lagging, v.skewed) for v in model.views],
+            [(v.view, v.equal, v.lagging, v.skewed) for v in (*model.views, *model.on_demand)],
         )
-        for view in model.views:
+        for view in (*model.views, *model.on_demand):
             for row in view.examples:
                 click.echo(f"{row.id} ({row.entity}): served {row.served}, not {row.expected}")
         for reason in model.skipped:

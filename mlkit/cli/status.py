@@ -22,11 +22,12 @@ def status(project: "Project", *, as_json: bool) -> None:
     """Show models, traffic, verdicts, alerts and jobs on one screen."""
     import msgspec
 
-    from mlkit.flows import freshness  # imports SQLAlchemy
+    from mlkit.flows import freshness, other_code  # imports SQLAlchemy
     from mlkit.flows import status as flow
 
     screen = {**msgspec.structs.asdict(flow.look(project)), **_jobs(project)}
     screen["problems"] += [trouble.text for trouble in freshness.troubles(project)]
+    screen["problems"] += other_code.troubles(project).values()
     output.emit(screen, as_json=as_json, render=_render)
 
 

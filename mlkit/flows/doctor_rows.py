@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
 
-from mlkit.flows import backup, freshness
+from mlkit.flows import backup, freshness, other_code
 from mlkit.flows.findings import Finding, fail, ok, warn
 from mlkit.project import Project, refuse_missing_database
 from mlkit.store import audit, outbox, processes, runs, schema
@@ -133,7 +133,10 @@ def features(project: Project) -> Iterator[Finding]:
     found = freshness.troubles(project)
     for trouble in found:
         yield warn(trouble.text, f"mlkit features materialize {trouble.view}")
-    if not found:
+    changed = other_code.troubles(project)
+    for text in changed.values():
+        yield warn(text, "mlkit features test")
+    if not found and not changed:
         count = freshness.needed(project)
         yield ok(f"{count} feature views that champions need are fresh" if count else "none needed")
 

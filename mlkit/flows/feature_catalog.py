@@ -191,7 +191,7 @@ def lineage(project: Project, name: str) -> Lineage:
         name=name,
         kind="view",
         version=view.version,
-        source=_safe(view),
+        source=view.place,
         source_version=view_rows.source(project, view).reference,
         materialized_from=None if stored is None else stored.dataset,
         inputs=(),
@@ -211,7 +211,7 @@ def _listed(
         name=view.name,
         kind="view",
         version=view.version,
-        source=_safe(view),
+        source=view.place,
         entity=view.entity,
         time=view.time,
         ttl=view.ttl,
@@ -252,14 +252,6 @@ def _of_transformation(made: OnDemand) -> Listed:
         description=made.description,
         inputs=made.inputs,
     )
-
-
-def _safe(view: FeatureView) -> str:
-    """Return the source without the password that a URL may hold."""
-    if not view.is_query_of_a_database:
-        return view.source
-    scheme, _, rest = view.source.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}"
 
 
 def _standing(

@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 
 import msgspec
+from sqlalchemy.orm import object_session
 
 from mlkit.errors import ConflictError
 from mlkit.flows import features
 from mlkit.project import Project
 from mlkit.steps.feature_view import OnDemand, ViewUse
+from mlkit.store import datasets
 from mlkit.store.datasets import DatasetVersion
 
 
@@ -57,11 +59,22 @@ def of(version: DatasetVersion) -> FeaturePlan | None:
 
 def _join_of(version: DatasetVersion) -> DatasetVersion | None:
     """Return the version itself if it is a join, or the nearest ancestor of its dataset that is."""
-    earlier = {v.reference: v for v in version.dataset.versions if v.number < version.number}
     if version.transformation.get("kind") == "join":
         return version
-    parents = (earlier[name] for name in version.parents if name in earlier)
-    return next(filter(None, map(_join_of, parents)), None)
+    s = object_session(version)
+    if s is None or not version.parents:
+        return None
+    made = datasets.made(s, version.dataset_id)
+    name, waiting = version.dataset.name, list(version.parents)
+    while waiting:
+        dataset, _, number = waiting.pop(0).rpartition("@")
+        found = made.pop(int(number), None) if dataset == name else None
+        if found is None:  # of another dataset, or seen before
+            continue
+        if found.kind == "join":
+            return datasets.get_version(s, name, int(number))
+        waiting = [*found.parents, *waiting]
+    return None
 
 
 def transformations(project: Project, plan: FeaturePlan) -> list[OnDemand]:

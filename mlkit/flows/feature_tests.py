@@ -42,7 +42,7 @@ class Tested(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def skewed(self) -> int:
         """How many replayed rows had other values than training would have used."""
-        return sum(view.skewed for model in self.skew for view in model.views)
+        return sum(model.skewed for model in self.skew)
 
 
 def examine(
@@ -63,7 +63,7 @@ def examine(
         else:
             outcomes += _of_view(project, declared, declared.view(name))
     skew = () if names else tuple(replay.replay(project, declared, lag=lag, rows=rows))
-    skewed = any(view.skewed for model in skew for view in model.views)
+    skewed = any(model.skewed for model in skew)
     passed = all(outcome.passed for outcome in outcomes) and not skewed
     return Tested(passed=passed, tests=tuple(outcomes), skew=skew)
 

@@ -11,6 +11,7 @@ from typing import TypeVar
 from mlkit.errors import InvalidInputError, NotFoundError, unknown
 from mlkit.flows.deploy import importable
 from mlkit.project import Project
+from mlkit.steps import code_digest
 from mlkit.steps.feature_view import FeatureView, OnDemand
 
 FILE = "features.py"
@@ -21,11 +22,12 @@ Made = TypeVar("Made", FeatureView, OnDemand)
 
 @dataclass(frozen=True)
 class Declared:
-    """What ``features.py`` declares, by name, and the digest of its text."""
+    """What ``features.py`` declares, by name, its text and the digest of that."""
 
     views: dict[str, FeatureView]
     on_demand: dict[str, OnDemand]
     digest: str
+    text: bytes = b""
 
     def view(self, name: str) -> FeatureView:
         """Return the view; raises NotFoundError with the names that exist."""
@@ -39,9 +41,25 @@ class Declared:
             raise unknown("on-demand transformation", name, sorted(self.on_demand), _SEE)
         return self.on_demand[name]
 
+    def code_of(self, made: OnDemand) -> str:
+        """Return what changes with the code of a transformation: a digest of all that it is."""
+        return code_digest.of(self.text, made.name) or self.digest
+
+    def is_code_of(self, name: str, recorded: str) -> bool:
+        """Tell whether a transformation has the code that ``code_of`` was recorded of."""
+        return is_code_of(self.text, name, recorded)
+
     def chosen(self, names: tuple[str, ...] = ()) -> list[FeatureView]:
         """Return the views of these names, all without any."""
         return [self.view(name) for name in names] if names else list(self.views.values())
+
+
+def is_code_of(text: bytes, name: str, recorded: str) -> bool:
+    """Tell whether a transformation has the code that a digest was recorded of, in this text.
+
+    A digest of the whole text, as versions of old have it, will do. Raises SyntaxError.
+    """
+    return recorded in (hashlib.sha256(text).hexdigest(), code_digest.of(text, name))
 
 
 def exists(project: Project) -> bool:
@@ -68,6 +86,7 @@ def load(project: Project) -> Declared:
         views=_by_name([value for value in found if isinstance(value, FeatureView)]),
         on_demand=_by_name([value for value in found if isinstance(value, OnDemand)]),
         digest=hashlib.sha256(text).hexdigest(),
+        text=text,
     )
 
 

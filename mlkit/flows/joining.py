@@ -110,7 +110,7 @@ def again(project: Project, version: DatasetVersion) -> "pa.Table":
     base = _base(project, version.dataset.name, made["base"])
     rows = [_view_again(project, declared, record) for record in made["views"]]
     transformations = [declared.transformation(entry["name"]) for entry in made["on_demand"]]
-    if {entry["digest"] for entry in made["on_demand"]} - {declared.digest}:
+    if not all(declared.is_code_of(each["name"], each["digest"]) for each in made["on_demand"]):
         raise ConflictError(f"{features.FILE} has changed since")
     return _joined(project, base, rows, transformations)[0]
 
@@ -184,7 +184,7 @@ def _is_made_of(
         for view in views
     ]
     known = all(reference is not None for _, reference, _ in has)  # a database may have changed
-    code = {entry["digest"] for entry in made["on_demand"]} <= {declared.digest}
+    code = all(declared.is_code_of(each["name"], each["digest"]) for each in made["on_demand"])
     names = [entry["name"] for entry in made["on_demand"]] == [t.name for t in transformations]
     return made["base"] == base.reference and known and had == has and code and names
 
@@ -228,11 +228,14 @@ def _origin(
                 "version": made.version,
                 "inputs": list(made.inputs),
                 "columns": added[made.name],
-                "digest": declared.digest,
+                "digest": declared.code_of(made),
             }
             for made in transformations
         ],
     }
+    asked = [declared.view(view.use.name) for view in rows if view.use.dataset is None]
+    if asked:  # a version made of datasets alone says no more than it did before
+        record["databases"] = {view.name: view.place for view in asked}
     return Origin(
         source=f"join of {base.reference} with {', '.join(names)}",
         parents=tuple(dict.fromkeys([base.reference, *made_of])),

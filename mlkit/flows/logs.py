@@ -1,7 +1,7 @@
 """The prediction log as readers see it: one log, wherever its rows are at the moment."""
 
-from datetime import datetime
-from typing import Literal
+from datetime import datetime, timedelta
+from typing import Final, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,6 +16,8 @@ from mlkit.project import Project
 from mlkit.store import predictions, registry, segments
 from mlkit.store.predictions import Selection
 from mlkit.store.segments import Segment
+
+_SECOND: Final = timedelta(seconds=1)
 
 
 def read(
@@ -47,6 +49,24 @@ def read(
             for segment in segments.overlapping(s, model.id, start, end)
         ]
         return log_table.join([*sealed, *recent], model)
+
+
+def newest(project: Project, model_name: str, *, version: int, rows: int) -> pa.Table:
+    """Return what ``read`` returns of the newest ``rows`` rows of a version, without older ones."""
+    sync(project)
+    with project.read() as s:
+        model = registry.get_model(s, model_name)
+        selection = Selection(model.id, version_id=registry.get_version(s, model, version).id)
+        times = predictions.newest_times(s, selection, rows)
+        waiting = rows - len(times)
+        found = segments.overlapping(s, model.id, None, None) if waiting else []
+    for segment in sorted(found, key=lambda each: each.max_time, reverse=True):
+        if waiting > 0:
+            times.append(segment.min_time)
+            waiting -= log_window.sealed(project, segment, selection, version).rows
+    start = min(times) - _SECOND if times else None  # SQLite has whole seconds in a shorter text
+    table = read(project, model_name, start=start, version=version)
+    return table.slice(max(0, table.num_rows - rows))
 
 
 def window(

@@ -91,7 +91,7 @@ class LookedUp:
         key, kind = row[self._key_place], self._type
         if type(key) is float and kind is int and key.is_integer():
             return int(key)
-        if type(key) is kind or key is None:
+        if key is None or (type(key) is kind and "\0" not in str(key)):
             return key
         problems.append(self._unsaid(at, row) if key is UNSET else self._wrong(at, key))
         return None
@@ -107,6 +107,9 @@ class LookedUp:
         return {"row": at, "column": column, "problem": problem}
 
     def _wrong(self, at: int, key: object) -> Problem:
+        if type(key) is str and self._type is str:
+            problem = "a feature view's entity cannot have a NUL character"
+            return {"row": at, "column": self.use.entity, "problem": problem}
         kind = "a whole number" if self._type is int else "text"
         problem = f"the entity of feature view '{self.use.name}' is {kind}, not {key!r:.40}"
         return {"row": at, "column": self.use.entity, "problem": problem}

@@ -64,8 +64,9 @@ def materialize(
     """Bring the views of these names up to date, all without any; return what was done.
 
     Each view is atomic: a reader sees its old values or its new ones, whenever this is killed.
-    The store holds what the newest version of the dataset says; an event that is stored is never
-    replaced by an older one. What is up to date already costs a query. Raises InvalidInputError
+    The store holds what the newest version of the dataset says, even if that takes a newer event
+    back; of a query on a database an event is never replaced by an older one, which may be a late
+    answer. What is up to date already costs a query. Raises InvalidInputError
     for a view that is wrong, ConflictError if its columns changed and its version did not, and
     BusyError if another process is at it.
     """
@@ -214,8 +215,10 @@ def _update(project: Project, stored: StoredView, view: FeatureView, made: _Made
     with project.read() as s:
         had = features.read_set(s, set_id)
     found = zip(made.found.entities, made.found.event_us, made.found.data, strict=True)
-    changed = {who: (us, data) for who, us, data in found if _is_news(us, data, had.get(who))}
+    is_news = _is_newer if view.is_query_of_a_database else _is_other
+    changed = {who: (us, data) for who, us, data in found if is_news((us, data), had.get(who))}
     gone = _gone(had, view, made)
+    newest = _newest({**had, **changed}, set(gone))
     if len(changed) + len(gone) > _IN_PLACE:
         kept = _kept({**had, **changed}, set(gone), _oldest_us(view, made.now))
         stored = _replace(project, stored, _columns(kept), made)
@@ -223,12 +226,12 @@ def _update(project: Project, stored: StoredView, view: FeatureView, made: _Made
         return _told(stored, written=len(changed), pruned=pruned, full=False)
     with project.write() as s:
         stored = s.get_one(StoredView, stored.id)
+        features.remove(s, set_id, [*gone, *_taken_back(had, changed)])
         features.put(s, set_id, _columns(changed))
-        features.remove(s, set_id, gone)
         pruned = len(gone) + _prune(s, stored, view, made.now)
         stored.rows = features.count(s, set_id)
-        times = [_time(us) for us, _ in changed.values()]
-        stored.newest_event_at = max(filter(None, [*times, stored.newest_event_at]), default=None)
+        if changed or gone:
+            stored.newest_event_at = newest
         failpoints.reach("features.changing")
         _note(stored, made)
         if changed or pruned:
@@ -257,10 +260,23 @@ def _gone(had: _Values, view: FeatureView, made: _Made) -> list[str]:
     return [who for who, (us, _) in had.items() if us > oldest and who not in known]
 
 
-def _is_news(event_us: int, data: str, had: tuple[int, str] | None) -> bool:
-    if had is None or event_us > had[0]:
-        return True
-    return event_us == had[0] and data != had[1]
+def _taken_back(had: _Values, changed: _Values) -> list[str]:
+    """Return whose newest event is not in the source any more, so that an older one counts."""
+    return [who for who, (us, _) in changed.items() if who in had and us < had[who][0]]
+
+
+def _newest(rows: _Values, gone: set[str]) -> datetime | None:
+    times = (us for who, (us, _) in rows.items() if who not in gone)
+    newest = max(times, default=None)
+    return None if newest is None else _time(newest)
+
+
+def _is_other(value: tuple[int, str], had: tuple[int, str] | None) -> bool:
+    return value != had
+
+
+def _is_newer(value: tuple[int, str], had: tuple[int, str] | None) -> bool:
+    return had is None or value[0] > had[0] or (value[0] == had[0] and value[1] != had[1])
 
 
 def _note(stored: StoredView, made: _Made) -> None:

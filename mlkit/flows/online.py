@@ -3,6 +3,8 @@
 No pandas, no ORM: a dictionary of what was asked before, behind it one SQL statement per view.
 """
 
+import itertools
+import threading
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -84,6 +86,8 @@ class Online:
         self._reader = FeatureReader(project.database)
         self._held: dict[tuple[str, int], _Held] = {}
         self._next_check = 0.0
+        self._checking = threading.Lock()
+        self._making_room = threading.Lock()
 
     def reader(self, use: ViewUse) -> "ViewReader":
         """Return what looks up one view by one policy; keep it, it costs more than a look-up."""
@@ -108,7 +112,7 @@ class Online:
     def held(self, name: str, version: int) -> _Held:
         """Return what is held of that version of a view, after a look at what has changed."""
         if time.monotonic() >= self._next_check:
-            self._check()
+            self._check_once()
         return self._held.get((name, version), _NOTHING)
 
     def fetch(self, held: _Held, keys: Sequence[Key]) -> dict[Key, Any]:
@@ -119,32 +123,46 @@ class Online:
         width = len(held.version.columns)  # a column that is newer than this is behind them
         stored = {entity: (event_us, _decode(data)[:width]) for entity, event_us, data in rows}
         found = {key: stored.get(str(key)) for key in keys}
-        cache = held.cache
         if self.cache_rows:
-            cache.update(found)
-            while len(cache) > self.cache_rows:  # the oldest go first
-                cache.pop(next(iter(cache)), None)
+            self._hold(held.cache, found)
         return found
+
+    def _hold(self, cache: dict[Key, Any], found: dict[Key, Any]) -> None:
+        """Add rows to a cache, in which the oldest make room; other threads look on meanwhile."""
+        with self._making_room:
+            cache.update(found)
+            for key in list(itertools.islice(cache, max(0, len(cache) - self.cache_rows))):
+                del cache[key]
+
+    def _check_once(self) -> None:
+        """Check, unless another thread is at it: one request waits for that, the others go on."""
+        wait = not self._held or not self._check_s
+        if self._checking.acquire(blocking=wait):
+            try:
+                if time.monotonic() >= self._next_check:
+                    self._check()
+            finally:
+                self._checking.release()
 
     def _check(self) -> None:
         """Replace what is held of each view whose values have changed.
 
         While the database cannot be read, what is held goes on: its age is judged at every look-up.
         """
-        self._next_check = time.monotonic() + self._check_s
         try:
             versions = self._reader.versions()
         except BusyError:
             if not self._held:
-                self._next_check = 0.0
                 raise
+            self._next_check = time.monotonic() + self._check_s
             return
         seen = {}
         for version in versions:
             key = (version.name, version.version)
             had = self._held.get(key)
             seen[key] = had if had is not None and had.version == version else _Held(version)
-        self._held = seen
+        self._held = seen  # before others may go without a check
+        self._next_check = time.monotonic() + self._check_s
 
 
 class ViewReader:

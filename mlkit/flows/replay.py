@@ -1,13 +1,13 @@
 """Replay logged predictions through the training path: was it served what it learned from."""
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 import pyarrow as pa
 
-from mlkit.flows import champions, feature_plan, logs, view_rows
+from mlkit.flows import champions, feature_plan, logs, replay_on_demand, view_rows
 from mlkit.flows.feature_plan import FeaturePlan
 from mlkit.flows.features import Declared
 from mlkit.project import Project
@@ -16,50 +16,70 @@ from mlkit.steps import casts, point_in_time, skew
 from mlkit.steps.feature_view import ViewUse
 from mlkit.steps.skew import Served, Skew
 from mlkit.store import registry
+from mlkit.store.registry import ModelVersion
 
 _MICROSECOND = timedelta(microseconds=1)
 
 
 class Replayed(msgspec.Struct, frozen=True, kw_only=True):
-    """The newest logged rows of a model, view by view; ``skipped`` says which could not be."""
+    """The newest logged rows of a model, by view and by transformation.
+
+    ``skipped`` says which could not be compared.
+    """
 
     model: str
     version: int
     dataset: str
     rows: int
     views: tuple[Skew, ...]
+    on_demand: tuple[Skew, ...]
     skipped: tuple[str, ...]
+
+    @property
+    def skewed(self) -> int:
+        """How many rows had other values than training would have used, view by view."""
+        return sum(each.skewed for each in (*self.views, *self.on_demand))
+
+
+class _Asked(NamedTuple):
+    """A champion, and what is to be known of the dataset that it was trained on."""
+
+    model: str
+    version: int
+    plan: FeaturePlan
+    time: str | None
+    entity_type: str
 
 
 def replay(project: Project, declared: Declared, *, lag: str, rows: int) -> list[Replayed]:
     """Compare the newest ``rows`` logged rows of each champion with the point-in-time join.
 
-    Only champions whose dataset is joined with views are looked at. Values that the join would
-    have given up to ``lag`` earlier are explained by it: the event had not been materialised.
+    Only champions whose dataset has features from views or transformations are looked at. Values
+    that the join would have given up to ``lag`` earlier are explained by it: the event had not been
+    materialised.
     """
     found = []
     for model in champions.names(project):
         with project.read() as s:
             current = registry.champion(s, registry.get_model(s, model))
             plan = None if current is None else feature_plan.of(current.version.dataset_version)
-            number = 0 if current is None else current.version.number
-        if plan is not None and plan.views:
-            found.append(_one(project, declared, model, number, plan, lag=lag, rows=rows))
+            if current is None or plan is None:
+                continue
+            asked = _Asked(model, current.version.number, plan, *_columns(current.version))
+        found.append(_one(project, declared, asked, lag=lag, rows=rows))
     return found
 
 
-def _one(
-    project: Project,
-    declared: Declared,
-    model: str,
-    version: int,
-    plan: FeaturePlan,
-    *,
-    lag: str,
-    rows: int,
-) -> Replayed:
-    logged = logs.read(project, model, version=version)
-    logged = logged.slice(max(0, logged.num_rows - rows))
+def _columns(version: ModelVersion) -> tuple[str | None, str]:
+    """Return the time column of what a version was trained on, and the type of its entity."""
+    rows = version.dataset_version
+    types = {column["name"]: column["type"] for column in rows.profile["columns"]}
+    return rows.dataset.time_column, types.get(rows.dataset.entity_column, "text")
+
+
+def _one(project: Project, declared: Declared, asked: _Asked, *, lag: str, rows: int) -> Replayed:
+    plan = asked.plan
+    logged = logs.newest(project, asked.model, version=asked.version, rows=rows)
     done, skipped = [], []
     lag_us = duration(lag) // _MICROSECOND
     for use in plan.views:
@@ -71,12 +91,18 @@ def _one(
             made = view_rows.compute(project, declared, declared.view(use.name))
             index = point_in_time.index(made.table, _as_trained(use, made.use))
             done.append(skew.compare(served, index, lag_us))
+    computed: list[Skew] = []
+    if plan.on_demand and logged.num_rows:
+        known = replay_on_demand.known(logged, asked.time, plan.entity, asked.entity_type)
+        computed, others = replay_on_demand.compare(declared, plan, logged, known)
+        skipped += others
     return Replayed(
-        model=model,
-        version=version,
+        model=asked.model,
+        version=asked.version,
         dataset=plan.dataset,
         rows=logged.num_rows,
         views=tuple(done),
+        on_demand=tuple(computed),
         skipped=tuple(skipped),
     )
 

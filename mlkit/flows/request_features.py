@@ -18,7 +18,7 @@ from mlkit.flows.feature_plan import FeaturePlan
 from mlkit.flows.looked_up import LookedUp, Problem, Rowlike, Tally
 from mlkit.flows.online import Online
 from mlkit.project import Project
-from mlkit.steps import encode
+from mlkit.steps import encode, values
 from mlkit.steps.columns import Column, InputSchema, Kind
 from mlkit.steps.feature_view import ViewUse
 from mlkit.steps.rows import Reader, Rows
@@ -96,10 +96,11 @@ class RequestFeatures:
         where no entity is given or a view refuses, BusyError if the database cannot be read.
         """
         table = [list(row) for row in rows]
-        problems = self._name_entities(table, entity_ids)
+        problems: list[Problem] = []
+        self._name_entities(table, entity_ids, first_row)
         for view in self._views:
             problems += view.fill(table, now, tally)
-        encode.refuse([{**problem, "row": _row(problem, first_row)} for problem in problems])
+        _refuse(problems, first_row)
         self._computed.fill(table, now)
         width = self._width
         whole: Rows = [tuple(row[:width]) for row in table]
@@ -126,20 +127,29 @@ class RequestFeatures:
         for view in self._views:
             tally.setdefault(view.use.name, Counter())["given"] += count
 
-    def _name_entities(self, table: Rowlike, ids: Ids | None) -> list[Problem]:
-        """Put the ids beside the rows into their column; one that says something else is wrong."""
+    def _name_entities(self, table: Rowlike, ids: Ids | None, first_row: int) -> None:
+        """Put the ids beside the rows into their column.
+
+        Raises InvalidInputError for an id of another kind than the column, and for one where the
+        row says something else.
+        """
         place = self._entity_place
         if ids is None or place is None:
-            return []
+            return
+        column = self.reader.known[place]
         problems: list[Problem] = []
         for at, (row, entity) in enumerate(zip(table, ids, strict=True)):
+            try:
+                said = None if entity is None else values.READERS[column.kind](entity)
+            except values.UnfitValueError as error:
+                problems.append({"row": at, "column": column.name, "problem": str(error)})
+                continue
             if row[place] is UNSET:
-                row[place] = entity
-            elif row[place] != entity:
+                row[place] = said
+            elif row[place] != said:
                 problem = f"the row says {row[place]!r:.40}, entity_ids say {entity!r:.40}"
-                column = self.reader.known[place].name
-                problems.append({"row": at, "column": column, "problem": problem})
-        return problems
+                problems.append({"row": at, "column": column.name, "problem": problem})
+        _refuse(problems, first_row)
 
     def _entities(self, table: Rowlike) -> Ids | None:
         place = self._entity_place
@@ -234,5 +244,6 @@ def _keys(
     )
 
 
-def _row(problem: Problem, first_row: int) -> int:
-    return int(str(problem["row"])) + first_row
+def _refuse(problems: Sequence[Problem], first_row: int) -> None:
+    """Raise InvalidInputError if there are any, with rows counted from ``first_row``."""
+    encode.refuse([{**each, "row": int(str(each["row"])) + first_row} for each in problems])

@@ -125,7 +125,7 @@ def _served(transformation: Mapping[str, Any]) -> list[dict[str, Any]]:
         for view in transformation.get("views", ())
     ]
     functions = [
-        {key: function.get(key) for key in ("name", "version")}
+        {key: function.get(key) for key in ("name", "version", "digest")}
         for function in transformation.get("on_demand", ())
     ]
     return [*views, *functions]

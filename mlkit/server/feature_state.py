@@ -2,17 +2,18 @@
 
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from mlkit.errors import MlkitError
-from mlkit.flows import alerting, freshness
+from mlkit.flows import alerting, freshness, other_code
 from mlkit.flows.looked_up import OUTCOMES
 from mlkit.project import Project
 from mlkit.server import meter, slots
 from mlkit.settings import duration
+from mlkit.store import alerts
 
 _FRESH_S: Final = 2.0
 
@@ -32,11 +33,12 @@ class Troubles:
         self._fresh_until = 0.0
 
     def now(self) -> dict[str, str]:
-        """Return what is wrong, by the view and its version."""
+        """Return what is wrong, by the view and its version, or by the transformation."""
         if time.monotonic() >= self._fresh_until:
             with suppress(MlkitError):  # the database is in trouble, which is told of elsewhere
                 found = freshness.troubles(self._project)
-                self._known = {f"{t.view} v{t.version}": t.text for t in found}
+                views = {f"{t.view} v{t.version}": t.text for t in found}
+                self._known = views | other_code.troubles(self._project)
             self._fresh_until = time.monotonic() + _FRESH_S
         return self._known
 
@@ -51,10 +53,15 @@ class MissingShares:
         self._project = project
         self._folder = folder
         self._window_s = duration(project.settings.features.window).total_seconds()
+        self._since = time.monotonic()
         self._past: deque[tuple[float, Counts]] = deque([(time.monotonic(), {})])
 
     def look(self) -> None:
-        """Open an alert for each model whose share is too large, and end those of the others."""
+        """Open an alert for each model whose share is too large, and end those of the others.
+
+        One about a model that is hardly asked any more, since before a restart perhaps, ends once a
+        whole window has been too short of rows to tell.
+        """
         now, counted = time.monotonic(), _count(self._folder)
         self._past.append((now, counted))
         while now - self._past[1][0] >= self._window_s:
@@ -67,6 +74,17 @@ class MissingShares:
                 shares.setdefault(model, {})[view] = share
         for model, by_view in shares.items():
             self._judge(model, by_view)
+        if now - self._since >= self._window_s:
+            self._end_others(shares)
+
+    def _end_others(self, judged: Collection[str]) -> None:
+        with self._project.read() as s:
+            ongoing = [each.model for each in alerts.ongoing(s, kinds=("features",))]
+        for model in ongoing:
+            if model not in judged:
+                settings = self._project.settings.features
+                few = f"fewer than {settings.min_rows} rows in the last {settings.window}"
+                alerting.resolve(self._project, f"features:{model}", few)
 
     def _share(self, rows: list[float]) -> float | None:
         """Return the share of rows that were stale or absent, None if they are too few to tell."""

@@ -79,6 +79,14 @@ class FeatureView:
         return "://" in self.source
 
     @property
+    def place(self) -> str:
+        """The source without the user and password that a URL may hold."""
+        if not self.is_query_of_a_database:
+            return self.source
+        scheme, _, rest = self.source.partition("://")
+        return f"{scheme}://{rest.rpartition('@')[2]}"
+
+    @property
     def ttl_us(self) -> int | None:
         """How long a value holds, in microseconds; None: for ever."""
         return microseconds(self.ttl)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import JSON, ForeignKey, Select, String, Text, UniqueConstraint, func, or_, select
 from sqlalchemy.orm import Mapped, Session, defer, mapped_column, relationship
@@ -69,6 +69,13 @@ class DatasetVersion(Base):
         views = [str(view["dataset"]) for view in made.get("views", ()) if view.get("dataset")]
         base = [str(made["base"])] if "base" in made else []
         return tuple(dict.fromkeys([*base, *views, *self.parents]))
+
+
+class Made(NamedTuple):
+    """What a version was made of: its parents as ``name@number``, and how (``transformation``)."""
+
+    parents: tuple[str, ...]
+    kind: str | None
 
 
 def find(s: Session, name: str) -> Dataset | None:
@@ -140,6 +147,17 @@ def outline(s: Session) -> list[DatasetVersion]:
     heavy = (defer(DatasetVersion.schema_yaml), defer(DatasetVersion.profile))
     query = select(DatasetVersion).join(Dataset).options(*heavy)
     return list(s.scalars(query.order_by(Dataset.name, DatasetVersion.number)))
+
+
+def made(s: Session, dataset_id: int) -> dict[int, Made]:
+    """Return what each version of a dataset was made of, by number, and nothing that is large."""
+    query = select(
+        DatasetVersion.number,
+        DatasetVersion.parents,
+        DatasetVersion.transformation["kind"].as_string(),
+    )
+    found = s.execute(query.where(DatasetVersion.dataset_id == dataset_id))
+    return {number: Made(tuple(parents), kind) for number, parents, kind in found}
 
 
 def blobs(s: Session) -> set[str]:

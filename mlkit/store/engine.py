@@ -162,6 +162,9 @@ def _errors(url: str) -> Iterator[None]:
             raise BusyError("the database is locked by another process; try again") from error
         if any(word in text for word in ("readonly", "full", "unable to open", "disk I/O")):
             raise MlkitError(f"cannot use the database: {text} ({_location(url)})") from error
+        if error.connection_invalidated or error.statement is None:  # lost, or never made
+            reason = text.strip().partition("\n")[0]
+            raise BusyError(f"cannot reach the database {_location(url)}: {reason}") from error
         raise
     except DatabaseError as error:
         text = str(error.orig)

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from mlkit.errors import BusyError
+from mlkit.errors import BusyError, InvalidInputError, MlkitError
 from mlkit.store.engine import Database
 
 Row = tuple[str, int, str]  # entity, event_us, data
@@ -64,24 +64,36 @@ class FeatureReader:
         self._own = threading.local()
 
     def _fetch(self, statement: str, parameters: tuple[Any, ...]) -> list[Any]:
+        """Return the rows, asked for once more if the connection was lost; raises BusyError."""
         own = self._own
-        if getattr(own, "pid", 0) != os.getpid():
-            self._connect()
         try:
-            return own.connection.execute(statement, parameters).fetchall()  # type: ignore[no-any-return]  # the driver's
-        except Exception:  # noqa: BLE001  # a lost connection has another class in each driver
-            return self._again(statement, parameters)
-
-    def _again(self, statement: str, parameters: tuple[Any, ...]) -> list[Any]:
-        """Try once more on a new connection; raises BusyError."""
-        try:
+            if getattr(own, "pid", 0) != os.getpid():
+                self._connect()
+            try:
+                return own.connection.execute(statement, parameters).fetchall()  # type: ignore[no-any-return]  # the driver's
+            except Exception as error:
+                if not self._is_lost(error):
+                    raise
             self._database.engine.dispose()  # who has lost one connection may have lost all
+            self._drop()
             self._connect()
-            return self._own.connection.execute(statement, parameters).fetchall()  # type: ignore[no-any-return]  # the driver's
+            return own.connection.execute(statement, parameters).fetchall()  # type: ignore[no-any-return]  # the driver's
         except Exception as error:
-            raise BusyError(
-                f"cannot read features from {self._database.location}: {error}"
-            ) from error
+            raise self._told(error) from error
+
+    def _is_lost(self, error: Exception) -> bool:
+        dialect = self._database.engine.dialect
+        return isinstance(error, dialect.dbapi.Error) and dialect.is_disconnect(  # type: ignore[union-attr]  # every engine has its driver
+            error, self._own.connection, None
+        )
+
+    def _told(self, error: Exception) -> MlkitError:
+        """Return what a failed look-up is told as: wrong values are no trouble of the database."""
+        place = self._database.location
+        driver: Any = self._database.engine.dialect.dbapi
+        if isinstance(error, driver.DataError):
+            return InvalidInputError(f"{place} does not take a value that was looked up: {error}")
+        return BusyError(f"cannot read features from {place}: {error}")
 
     def _connect(self) -> None:
         fairy = self._database.engine.raw_connection()
@@ -91,6 +103,13 @@ class FeatureReader:
             connection.autocommit = True
         self._own.connection, self._own.pid = connection, os.getpid()
         self._open.append(connection)
+
+    def _drop(self) -> None:
+        """Close the connection of this thread; another one takes its place."""
+        connection = self._own.connection
+        self._own.pid = 0
+        self._open.remove(connection)
+        connection.close()
 
 
 def _list(columns: str | list[str]) -> list[str]:

@@ -271,6 +271,12 @@ def newest(s: Session, model_id: int, limit: int) -> list[tuple[Prediction, Actu
     return [(p, a, number) for p, a, number in s.execute(query)]
 
 
+def newest_times(s: Session, selection: Selection, limit: int) -> list[datetime]:
+    """Return when the last ``limit`` rows in ``selection`` were served, newest first."""
+    query = _where(select(Prediction.served_at), selection)
+    return list(s.scalars(query.order_by(Prediction.served_at.desc()).limit(limit)))
+
+
 def last_served(s: Session, model_id: int) -> datetime | None:
     """Return when the newest row of a model in the database was served."""
     query = select(func.max(Prediction.served_at)).where(Prediction.model_id == model_id)

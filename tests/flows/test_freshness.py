@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from mlkit.flows import alerting, doctor, freshness, upkeep
+from mlkit.flows import alerting, deploy, doctor, freshness, joining, other_code, train, upkeep
 from mlkit.project import Project
 
 NOON = "2026-02-20T12:10:00+00:00"
@@ -84,3 +84,35 @@ def test_the_doctor_and_readyz_tell_of_it(featured: Any) -> None:
     reply = featured.client.get("/readyz")
     assert (reply.status_code, reply.json["status"]) == (200, "degraded")
     assert set(reply.json["problems"]) == {"weather_at_origin v1", "rider_so_far v1"}
+
+
+def test_other_code_of_a_transformation_is_told_of_and_a_comment_is_none(featured: Any) -> None:
+    featured.at(NOON)
+    featured.materialize()
+    featured.declare('    made["hour"]', '    # of the day\n    made["hour"]')
+    featured.declare("How long the way is", "How far it is")
+    assert other_code.troubles(featured.project) == {}
+    featured.declare("(30 - ", "(25 - ")
+    featured.materialize()
+    (text,) = other_code.troubles(featured.project).values()
+    assert text.startswith(
+        "on-demand transformation 'shape', needed by trips, is not the code that the training used"
+    )
+    reply = featured.client.get("/readyz")
+    assert (reply.status_code, reply.json["problems"]) == (200, {"shape": text})
+    found = doctor.examine(featured.project.root).checks
+    assert text in [line.found for line in found if line.level == "warn"]
+
+
+def test_the_same_rows_by_other_code_are_another_version_which_ends_the_trouble(
+    featured: Any,
+) -> None:
+    featured.declare('made["hour"] = rows["at"].dt.hour', 'made["hour"] = rows.at_hour()')
+    assert len(other_code.troubles(featured.project)) == 1
+    featured.declare("rows.at_hour()", 'rows["at"].dt.hour + 0')
+    recipe = joining.Recipe("trips", ("weather_at_origin", "rider_so_far"), ("shape",))
+    assert joining.join(featured.project, "trips_featured", recipe).version == 2
+    assert not joining.join(featured.project, "trips_featured", recipe).new
+    train.train(featured.project, "trips", "trips_featured", estimator="linear")
+    deploy.promote(featured.project, "trips", 2, force=True)
+    assert other_code.troubles(featured.project) == {}

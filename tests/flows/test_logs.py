@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select, text
 
 from mlkit.errors import NotFoundError
-from mlkit.flows import actuals, log_import, logs
+from mlkit.flows import actuals, log_import, log_retention, log_segments, logs
 from mlkit.flows.actuals import ActualItem
 from mlkit.project import Project
 from mlkit.store import journal, predictions
@@ -263,3 +263,25 @@ def test_a_text_with_every_kind_of_line_end_is_one_value(
     table = logs.read(project, "churn")
     assert table["plan"].to_pylist() == [strange, strange]
     assert table["_value"].to_pylist() == [strange, "no"]
+
+
+def test_the_newest_rows_are_found_without_reading_older_ones(
+    project: Project, register: Register, log: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = register(project)
+    now = project.now()
+    for days in (9, 8, 3, 2, 0):
+        record(log, version, now - timedelta(days=days), rows=2, age=30 + days)
+    log.close()
+    log_retention.seal(project, older_than="1d")
+    loaded: list[str] = []
+    load = log_segments.load
+    monkeypatch.setattr(
+        log_segments, "load", lambda p, each: loaded.append(each.day) or load(p, each)
+    )
+    for rows, ages, segments in ((1, [30], 0), (2, [30] * 2, 0), (5, [33, 32, 32, 30, 30], 2)):
+        loaded.clear()
+        found = logs.newest(project, "churn", version=version.number, rows=rows)
+        assert found["age"].to_pylist() == ages
+        assert len(loaded) == segments
+    assert logs.newest(project, "churn", version=version.number, rows=99).num_rows == 10

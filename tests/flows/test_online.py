@@ -1,7 +1,11 @@
 """Materialise and look up: the newest values until now, whole, and what stands for none."""
 
 import itertools
+import sqlite3
+import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -118,12 +122,45 @@ def test_the_policy_stands_for_what_is_stale_or_absent(
 def test_only_what_is_newer_or_changed_is_written(shop: Shop, online: Online) -> None:
     shop.see(("a", -2, 1), ("b", -2, 1), ("c", -2, 1))
     shop.materialize()
-    shop.see(("a", -2, 1), ("b", -2, 5), ("c", -2.5, 9), ("d", -1, 1))
+    shop.see(("a", -2, 1), ("b", -2, 5), ("c", -1.5, 9), ("d", -1, 1))
     done = shop.materialize()
-    assert (done.written, done.rows, done.full) == (2, 4, False)
+    assert (done.written, done.rows, done.full) == (3, 4, False)
     found = online.lookup(shop.use(), ["a", "b", "c", "d"])
-    assert [one.features[0] for one in found if one.features] == [1.0, 5.0, 1.0, 1.0]
+    assert [one.features[0] for one in found if one.features] == [1.0, 5.0, 9.0, 1.0]
     assert shop.materialize().written == 0
+
+
+@pytest.mark.parametrize("in_place", [0, 1000])
+def test_an_event_that_the_source_takes_back_is_served_no_more(
+    shop: Shop, online: Online, monkeypatch: pytest.MonkeyPatch, in_place: int
+) -> None:
+    monkeypatch.setattr(materialize, "_IN_PLACE", in_place)
+    shop.see(("a", -2, 1), ("a", -1, 2), ("b", -2, 1))
+    shop.materialize()
+    shop.see(("a", -2, 1), ("b", -2, 1))
+    done = shop.materialize()
+    assert (done.written, done.newest_event_at) == (1, START - 2 * HOUR)
+    (found,) = online.lookup(shop.use(), ["a"])
+    assert (found.features, found.event_at) == (
+        (1.0, "2026-01-05T10:00:00Z"), START - 2 * HOUR,
+    )  # fmt: skip
+
+
+def test_an_old_answer_of_a_database_does_not_replace_a_newer_one(shop: Shop) -> None:
+    file = shop.project.root / "seen.sqlite"
+    text = (
+        "from mlkit.features import sql_view\n"
+        "v = sql_view('v', source='sqlite:///seen.sqlite', entity='who', time='at', "
+        "query='SELECT who, at, x FROM seen')\n"
+    )
+    shop.project.root.joinpath("features.py").write_text(text)
+    for moment in ("2026-01-05T11:00:00", "2026-01-05T10:00:00"):
+        with closing(sqlite3.connect(file)) as connection, connection:
+            connection.execute("CREATE TABLE IF NOT EXISTS seen (who, at, x)")
+            connection.execute("DELETE FROM seen")
+            connection.execute("INSERT INTO seen VALUES ('a', ?, 1.0)", [moment])
+        done = shop.materialize()
+    assert (done.written, done.newest_event_at) == (0, START - HOUR)
 
 
 def test_what_nobody_can_use_any_more_is_taken_out(shop: Shop, online: Online) -> None:
@@ -232,6 +269,47 @@ def test_what_is_held_in_memory_is_bounded_and_given_up_when_values_change(shop:
     shop.see(*((f"e{number}", -1, number + 1) for number in range(50)))
     shop.materialize()
     assert reader.lookup(["e49"])[0].features[0] == 50.0  # type: ignore[index]  # fresh
+    online.close()
+
+
+def test_threads_share_what_is_held_and_only_one_looks_for_changes(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.see(("a", -1, 1))
+    shop.materialize()
+    online, use = Online(shop.project, check_s=60), shop.use()
+    before = online.lookup(use, ["a"])
+    online._next_check = 0.0  # as after a minute
+    inside, done = threading.Event(), threading.Event()
+    real = FeatureReader.versions
+
+    def slow(reader: FeatureReader) -> Any:
+        inside.set()
+        done.wait(10)
+        return real(reader)
+
+    monkeypatch.setattr(FeatureReader, "versions", slow)
+    thread = threading.Thread(target=lambda: online.lookup(use, ["a"]))
+    thread.start()
+    assert inside.wait(10)
+    assert online.lookup(use, ["a"]) == before  # while the other one waits for the database
+    done.set()
+    thread.join()
+    online.close()
+
+
+def test_many_threads_make_room_in_one_cache(shop: Shop) -> None:
+    shop.see(*((f"e{number}", -1, number) for number in range(60)))
+    shop.materialize()
+    online, use = Online(shop.project, cache_rows=5, check_s=9), shop.use()
+    names = [f"e{number}" for number in range(60)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda name: online.lookup(use, [name])[0].state, names * 10))
+    sys.setswitchinterval(interval)
+    assert set(found) == {"fresh"}
+    assert len(online.held("v", 1).cache) == 5
     online.close()
 
 

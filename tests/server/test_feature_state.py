@@ -38,3 +38,21 @@ def test_what_is_older_than_the_window_counts_no_more(project: Project, tmp_path
     shares.look()
     assert alerting.ongoing(project) == []
     meter.close()
+
+
+def test_an_alert_from_before_a_restart_ends_when_nobody_asks_any_more(
+    project: Project, tmp_path: Path
+) -> None:
+    meter = Meter(tmp_path / "before")
+    meter.looked_up("trips", "weather", {"absent": 1000})
+    MissingShares(project, tmp_path / "before").look()
+    meter.close()
+    after = Meter(tmp_path / "after")
+    shares = MissingShares(project, tmp_path / "after")
+    shares._window_s = 0.05
+    shares.look()
+    assert len(alerting.ongoing(project)) == 1
+    time.sleep(0.06)
+    shares.look()
+    assert alerting.ongoing(project) == []
+    after.close()

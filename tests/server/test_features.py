@@ -65,8 +65,10 @@ def _metrics(featured: Any) -> list[str]:
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "nobody": ({}, "row 0, column 'rides': missing; feature view 'rider_so_far' fills it if "
                "entity_ids or the column 'rider' says for whom"),
-    "text": ({"entity_ids": ["3"]}, "row 0, column 'rider': the entity of feature view "
-             "'rider_so_far' is a whole number, not '3'"),
+    "text": ({"entity_ids": ["3"]}, "row 0, column 'rider': '3' is not a whole number"),
+    "large": ({"entity_ids": [2**63]}, "row 0, column 'rider': the whole number does not fit"),
+    "NUL": ({"entity_ids": [3], "rows": [{**ROW, "origin": "J\0K"}]},
+            "row 0, column 'origin': a feature view's entity cannot have a NUL character"),
     "two": ({"entity_ids": [3], "rows": [{**ROW, "rider": 4}]},
             "row 0, column 'rider': the row says 4, entity_ids say 3"),
     "column": ({"entity_ids": [3], "rows": [{"km": 5.0}]}, "row 0, column 'origin': missing"),

@@ -20,7 +20,12 @@ def _verdict(featured: Any, code: int) -> dict[str, tuple[int, int, int]]:
     done = CliRunner().invoke(root_command, words)
     assert done.exit_code == code, done.output
     (model,) = json.loads(done.stdout)["skew"]
-    return {v["view"]: (v["equal"], v["lagging"], v["skewed"]) for v in model["views"]}
+    found = [*model["views"], *model["on_demand"]]
+    return {v["view"]: (v["equal"], v["lagging"], v["skewed"]) for v in found}
+
+
+def _shares(*found: tuple[int, int, int]) -> dict[str, tuple[int, int, int]]:
+    return dict(zip(("weather_at_origin", "rider_so_far", "shape"), found, strict=True))
 
 
 def test_what_is_served_is_what_was_learned_or_it_is_told_why_not(
@@ -32,11 +37,27 @@ def test_what_is_served_is_what_was_learned_or_it_is_told_why_not(
     server = serve(featured.project.root, "--workers", "1", environment=os.environ)
     asked = server.predict(*ROWS, model="trips", entity_ids=[3, 11])
     assert (asked.status, asked.body["version"]) == (200, 1)
-    assert _verdict(featured, 0) == {"weather_at_origin": (2, 0, 0), "rider_so_far": (2, 0, 0)}
+    assert _verdict(featured, 0) == {
+        "weather_at_origin": (2, 0, 0),
+        "rider_so_far": (2, 0, 0),
+        "shape": (2, 0, 0),
+    }
 
     featured.at("2026-02-20T13:05:00+00:00")  # the weather of 13:00 is there, and nobody has looked
     assert server.predict(ROWS[0], model="trips", entity_ids=[3]).status == 200
-    assert _verdict(featured, 0) == {"weather_at_origin": (2, 1, 0), "rider_so_far": (3, 0, 0)}
+    assert _verdict(featured, 0) == {
+        "weather_at_origin": (2, 1, 0),
+        "rider_so_far": (3, 0, 0),
+        "shape": (3, 0, 0),
+    }
 
     featured.declare(FUNCTION, f"weather['temp'] += 1\n    {FUNCTION}")
-    assert _verdict(featured, 3) == {"weather_at_origin": (0, 0, 3), "rider_so_far": (3, 0, 0)}
+    assert _verdict(featured, 3) == {
+        "weather_at_origin": (0, 0, 3),
+        "rider_so_far": (3, 0, 0),
+        "shape": (3, 0, 0),
+    }
+
+    featured.declare(f"weather['temp'] += 1\n    {FUNCTION}", FUNCTION)
+    featured.declare("(30 - ", "(25 - ")
+    assert _verdict(featured, 3)["shape"] == (0, 0, 3)

@@ -95,3 +95,12 @@ def test_a_password_in_the_url_never_reaches_an_error_message() -> None:
     database = Database("sqlite:////nowhere/at/all.sqlite")
     with pytest.raises(MlkitError, match=r"/nowhere/at/all\.sqlite"), database.read() as s:
         s.execute(text("SELECT 1"))
+
+
+def test_a_server_that_is_down_is_an_error_of_ours() -> None:
+    database = Database("postgresql+psycopg://mlkit:secret@127.0.0.1:1/shop")
+    with (
+        pytest.raises(BusyError, match=r"cannot reach the database 127\.0\.0\.1:1/shop: conn"),
+        database.read() as s,
+    ):
+        s.execute(text("SELECT 1"))

@@ -1,0 +1,82 @@
+"""A digest of one function in a file of Python: it changes with what the function does.
+
+The text of the function counts and whatever it names in the same file, and so on; comments, layout
+and docstrings do not. What it imports is not looked at.
+"""
+
+import ast
+import hashlib
+from collections.abc import Iterator
+
+_ABOUT = frozenset({"owner", "description", "tests"})  # arguments of a declaration that do nothing
+
+
+def of(text: str | bytes, name: str) -> str | None:
+    r"""Return the digest of what ``name`` is in ``text``, None if it is not there.
+
+    >>> before = of("k = 2\ndef double(x): return k * x", "double")
+    >>> before == of("k = 2\ndef double(x):  # twice\n    return k * x", "double")
+    True
+    >>> before == of("k = 3\ndef double(x): return k * x", "double")
+    False
+    >>> of("k = 2", "double") is None
+    True
+
+    Raises SyntaxError for a text that is no Python.
+    """
+    parts: dict[str, list[ast.stmt]] = {}
+    for statement in map(_stripped, _statements(ast.parse(text))):
+        for defined in _defined(statement):
+            parts.setdefault(defined, []).append(statement)
+    if name not in parts:
+        return None
+    seen, waiting = {name}, [name]
+    while waiting:
+        for statement in parts[waiting.pop()]:
+            found = _named(statement) & parts.keys() - seen
+            seen |= found
+            waiting += found
+    lines = [f"{each}: {ast.unparse(part)}" for each in sorted(seen) for part in parts[each]]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _statements(file: ast.Module) -> Iterator[ast.stmt]:
+    """Yield the statements of a file, one for each name that is imported."""
+    for statement in file.body:
+        if isinstance(statement, ast.Import):
+            yield from (ast.Import([each]) for each in statement.names)
+        elif isinstance(statement, ast.ImportFrom):
+            for each in statement.names:
+                yield ast.ImportFrom(statement.module, [each], statement.level)
+        else:
+            yield statement
+
+
+def _defined(statement: ast.stmt) -> Iterator[str]:
+    """Yield the names that a statement of the file gives a meaning to."""
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        yield statement.name
+        return
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif isinstance(node, ast.alias):
+            yield (node.asname or node.name).partition(".")[0]
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield node.name
+
+
+def _named(statement: ast.stmt) -> set[str]:
+    return {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}
+
+
+def _stripped(statement: ast.stmt) -> ast.stmt:
+    """Take away what a statement says and does not do, and return it."""
+    for node in ast.walk(statement):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            if ast.get_docstring(node) is not None:
+                node.body = node.body[1:] or [ast.Pass()]
+            for call in node.decorator_list:
+                if isinstance(call, ast.Call):
+                    call.keywords = [each for each in call.keywords if each.arg not in _ABOUT]
+    return statement
