@@ -219,7 +219,7 @@ def test_a_pull_reads_what_the_settings_say(
     churn().assign(plan="gold").to_csv(churn_csv, index=False)
     with pytest.raises(CheckFailedError, match="'plan': isin"):
         ingest.pull(chosen, "churn")
-    with pytest.raises(NotFoundError, match="no dataset named 'other'"):
+    with pytest.raises(NotFoundError, match=r"make the first one.*: mlkit data add other"):
         ingest.pull(with_source(project, "other", source=str(churn_csv)), "other")
 
 
