@@ -5,8 +5,10 @@ from pathlib import Path
 
 from mlkit.flows import alerting
 from mlkit.project import Project
-from mlkit.server.feature_state import MissingShares
+from mlkit.server.feature_state import MissingShares, Troubles
+from mlkit.server.lookout import Lookout
 from mlkit.server.meter import Meter
+from mlkit.store.engine import Database
 
 
 def test_the_alert_about_missing_features_opens_and_ends(project: Project, tmp_path: Path) -> None:
@@ -56,3 +58,12 @@ def test_an_alert_from_before_a_restart_ends_when_nobody_asks_any_more(
     shares.look()
     assert alerting.ongoing(project) == []
     after.close()
+
+
+def test_a_database_server_that_is_down_is_no_trouble_of_the_features(
+    project: Project, tmp_path: Path
+) -> None:
+    away = Database("postgresql+psycopg://mlkit@127.0.0.1:1/shop")
+    lost = Project(project.root, project.settings, away)
+    assert Troubles(lost).now() == {}
+    Lookout(lost, tmp_path)._look_at_features(slept=False)  # the next look may succeed
