@@ -238,7 +238,7 @@ def _render_tested(tested: "Tested") -> None:
         for view in (*model.views, *model.on_demand):
             for row in view.examples:
                 click.echo(f"{row.id} ({row.entity}): served {row.served}, not {row.expected}")
-        for reason in model.skipped:
+        for reason in (*model.lost, *model.skipped):
             click.echo(f"not replayed: {reason}")
 
 

@@ -63,7 +63,7 @@ def examine(
         else:
             outcomes += _of_view(project, declared, declared.view(name))
     skew = () if names else tuple(replay.replay(project, declared, lag=lag, rows=rows))
-    skewed = any(model.skewed for model in skew)
+    skewed = any(model.skewed or model.lost for model in skew)
     passed = all(outcome.passed for outcome in outcomes) and not skewed
     return Tested(passed=passed, tests=tuple(outcomes), skew=skew)
 

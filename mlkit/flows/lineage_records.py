@@ -93,7 +93,9 @@ def _add_view(graph: Graph, view: Mapping[str, Any]) -> str:
 
 
 def _view_id(view: Mapping[str, Any]) -> str:
-    return f"view:{view['name']}@{view['version']}"
+    """Return the id of a view over one version of its dataset: over another it has other rows."""
+    over = f":{view['dataset']}" if view.get("dataset") else ""
+    return f"view:{view['name']}@{view['version']}{over}"
 
 
 def _add_function(graph: Graph, made: Mapping[str, Any], function: Mapping[str, Any]) -> str:

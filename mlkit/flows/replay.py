@@ -7,6 +7,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
+from mlkit.errors import MlkitError
 from mlkit.flows import champions, feature_plan, logs, replay_on_demand, view_rows
 from mlkit.flows.feature_plan import FeaturePlan
 from mlkit.flows.features import Declared
@@ -24,7 +25,8 @@ _MICROSECOND = timedelta(microseconds=1)
 class Replayed(msgspec.Struct, frozen=True, kw_only=True):
     """The newest logged rows of a model, by view and by transformation.
 
-    ``skipped`` says which could not be compared.
+    ``skipped`` says which could not be compared, ``lost`` what is not made any more though the
+    version is the same.
     """
 
     model: str
@@ -34,6 +36,7 @@ class Replayed(msgspec.Struct, frozen=True, kw_only=True):
     views: tuple[Skew, ...]
     on_demand: tuple[Skew, ...]
     skipped: tuple[str, ...]
+    lost: tuple[str, ...] = ()
 
     @property
     def skewed(self) -> int:
@@ -80,7 +83,7 @@ def _columns(version: ModelVersion) -> tuple[str | None, str]:
 def _one(project: Project, declared: Declared, asked: _Asked, *, lag: str, rows: int) -> Replayed:
     plan = asked.plan
     logged = logs.newest(project, asked.model, version=asked.version, rows=rows)
-    done, skipped = [], []
+    done, skipped, lost = [], [], []
     lag_us = duration(lag) // _MICROSECOND
     for use in plan.views:
         why = _unfit(declared, use)
@@ -88,7 +91,18 @@ def _one(project: Project, declared: Declared, asked: _Asked, *, lag: str, rows:
         if why or isinstance(served, str):
             skipped.append(f"{use.name}: {why or served}")
         elif served is not None and logged.num_rows:
-            made = view_rows.compute(project, declared, declared.view(use.name))
+            try:
+                made = view_rows.compute(project, declared, declared.view(use.name))
+            except MlkitError as error:
+                lost.append(f"{use.name}: {error}")
+                continue
+            gone = set(served.columns.column_names).difference(made.use.columns)
+            if gone:
+                lost.append(
+                    f"{use.name}: it does not make '{min(gone)}' any more; set version="
+                    f"{use.version + 1}, join and train anew"
+                )
+                continue
             index = point_in_time.index(made.table, _as_trained(use, made.use))
             done.append(skew.compare(served, index, lag_us))
     computed: list[Skew] = []
@@ -104,6 +118,7 @@ def _one(project: Project, declared: Declared, asked: _Asked, *, lag: str, rows:
         views=tuple(done),
         on_demand=tuple(computed),
         skipped=tuple(skipped),
+        lost=tuple(lost),
     )
 
 

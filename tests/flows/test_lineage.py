@@ -116,11 +116,11 @@ def test_a_joined_dataset_names_its_views_and_their_columns(looped: Project) -> 
         s.add(_made(datasets.get(s, "churn"), 3, now, joined, parents=["churn@1"]))
     found = lineage.trace(looped, "churn@3")
     joins = {(e.source, e.target): e.columns for e in found.edges}
-    assert joins[("view:sky@2", "dataset:churn@3")] == ("wind", "rain")
-    assert ("dataset:weather@1", "view:sky@2") in joins
+    assert joins[("view:sky@2:weather@1", "dataset:churn@3")] == ("wind", "rain")
+    assert ("dataset:weather@1", "view:sky@2:weather@1") in joins
     assert ("dataset:churn@1", "dataset:churn@3") in joins
     assert ("dataset:weather@1", "dataset:churn@3") not in joins
-    assert "view:sky@2" in lineage.trace(looped, "weather").down
+    assert "view:sky@2:weather@1" in lineage.trace(looped, "weather").down
 
 
 def test_a_join_leads_back_to_its_functions_and_to_the_databases_of_its_views(

@@ -61,3 +61,7 @@ def test_what_is_served_is_what_was_learned_or_it_is_told_why_not(
     featured.declare(f"weather['temp'] += 1\n    {FUNCTION}", FUNCTION)
     featured.declare("(30 - ", "(25 - ")
     assert _verdict(featured, 3)["shape"] == (0, 0, 3)
+
+    featured.declare("(25 - ", "(30 - ")
+    featured.declare(FUNCTION, f'{FUNCTION}.rename(columns={{"temp": "heat"}})')
+    assert "weather_at_origin" not in _verdict(featured, 3)
