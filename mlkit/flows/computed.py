@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 from msgspec import UNSET
 
-from mlkit.errors import ConflictError
+from mlkit.errors import ConflictError, InvalidInputError, MlkitError
 from mlkit.flows import on_demand
 from mlkit.flows.feature_plan import OnDemandUse
 from mlkit.flows.looked_up import Rowlike
@@ -51,13 +51,17 @@ class Computed:
     def fill(self, table: Rowlike, now: datetime) -> None:
         """Compute the columns for the rows that lack some; what a row gives stays.
 
-        Raises InvalidInputError with the line of ``features.py`` if the function fails.
+        Raises MlkitError with the line of ``features.py`` if a function fails: rows that the
+        schema lets pass are no fault of a client's.
         """
         rows = [row for row in table if any(row[place] is UNSET for place in self._places)]
         if not rows:
             return
-        found = on_demand.extend(self._frame(rows, now), self._functions)
-        columns = encode.columns_of_table(self._schema, found)
+        try:
+            found = on_demand.extend(self._frame(rows, now), self._functions)
+            columns = encode.columns_of_table(self._schema, found)
+        except InvalidInputError as error:
+            raise MlkitError(str(error)) from error
         for place, column in zip(self._places, columns, strict=True):
             for row, value in zip(rows, column, strict=True):
                 if row[place] is UNSET:

@@ -132,7 +132,7 @@ def features(project: Project) -> Iterator[Finding]:
     """Find feature views that champions need and that the online store does not have, or old."""
     found = freshness.troubles(project)
     for trouble in found:
-        yield warn(trouble.text, f"mlkit features materialize {trouble.view}")
+        yield warn(trouble.text, trouble.fix)
     changed = other_code.troubles(project)
     for text in changed.values():
         yield warn(text, "mlkit features test")

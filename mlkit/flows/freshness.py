@@ -7,6 +7,7 @@ from typing import NamedTuple
 from sqlalchemy.orm import Session
 
 from mlkit.flows import alerting, feature_plan
+from mlkit.flows.features import FILE
 from mlkit.project import Project
 from mlkit.settings import duration
 from mlkit.steps.feature_view import ViewUse
@@ -17,12 +18,16 @@ _KIND = "freshness"
 
 
 class Trouble(NamedTuple):
-    """What is wrong with a version of a view that champions were trained with."""
+    """What is wrong with a version of a view that champions were trained with, and what mends it.
+
+    ``fix`` is a command, empty where ``text`` says what there is to be done.
+    """
 
     view: str
     version: int
     models: tuple[str, ...]
     text: str
+    fix: str = ""
 
 
 class _Need(NamedTuple):
@@ -43,13 +48,16 @@ def troubles(project: Project) -> list[Trouble]:
     with project.read() as s:
         needs = _needs(s)
         stored = features.list_views(s) if needs else []
+    declared = (project.root / FILE).is_file()
     found = []
     for need in needs:
-        text = next(_wrong(need.use, stored, now, patience), None)
-        if text is not None:
+        text, fix = next(_wrong(need.use, stored, now, patience), ("", ""))
+        if not declared:
+            text, fix = f"cannot be materialised any more: {FILE} is gone", ""
+        if text:
             label = f"feature view '{need.use.name}' v{need.use.version}"
             whole = f"{label}, needed by {', '.join(sorted(need.models))}, {text}"
-            found.append(Trouble(need.use.name, need.use.version, tuple(need.models), whole))
+            found.append(Trouble(need.use.name, need.use.version, tuple(need.models), whole, fix))
     return found
 
 
@@ -94,28 +102,32 @@ def _needs(s: Session) -> list[_Need]:
 
 def _wrong(
     use: ViewUse, stored: Sequence[StoredView], now: datetime, patience: timedelta
-) -> Iterator[str]:
-    """Yield what is wrong with the values of one view, the worst first."""
+) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with the values of one view and what mends it, the worst first."""
     ours = [each for each in stored if each.name == use.name]
     own = next((each for each in ours if each.version == use.version), None)
     newest = max(ours, key=lambda each: each.materialized_at, default=None)
     if own is None or own.set_id is None:
-        yield f"was never materialised (see: mlkit features materialize {use.name})"
+        fix = f"mlkit features materialize {use.name}"
+        yield f"was never materialised (see: {fix})", fix
         return
     if newest is not None and newest.version != use.version:
         yield (
             f"is not materialised any more, as features.py has v{newest.version}; join "
-            f"and train anew, or set version={use.version} again"
+            f"and train anew, or set version={use.version} again",
+            "",
         )
     ttl = None if use.ttl is None else duration(use.ttl)
     limit = patience if ttl is None else min(ttl, patience)
     if now - own.materialized_at > limit:
         yield (
             f"was last materialised at {own.materialized_at:%F %H:%MZ}: is the job "
-            "materialize run? (see: mlkit job list)"
+            "materialize run? (see: mlkit job list)",
+            f"mlkit features materialize {use.name}",
         )
     if ttl is not None and own.newest_event_at is not None and now - own.newest_event_at >= ttl:
         yield (
             f"has nothing younger than its ttl of {use.ttl}: the newest event is of "
-            f"{own.newest_event_at:%F %H:%MZ}; its source gets no new rows"
+            f"{own.newest_event_at:%F %H:%MZ}; its source gets no new rows",
+            "",
         )

@@ -26,6 +26,18 @@ def test_a_view_that_was_never_materialised_is_told_of(featured: Any) -> None:
     assert _texts(featured.project) == []
 
 
+def test_a_project_without_its_features_file_is_told_of_before_the_values_are_old(
+    featured: Any,
+) -> None:
+    featured.at(NOON)
+    featured.materialize()
+    (featured.project.root / "features.py").unlink()
+    assert all("features.py is gone" in text for text in _texts(featured.project))
+    found = doctor.examine(featured.project.root).checks
+    warned = [check for check in found if "features.py is gone" in check.found]
+    assert len(warned) == 2
+
+
 @pytest.mark.parametrize(
     ("moment", "view", "said"),
     [

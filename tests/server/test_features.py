@@ -181,6 +181,19 @@ def test_a_model_whose_transformation_is_another_one_now_is_not_served(featured:
     assert featured.predict(ROW, entity_ids=[3]).status_code == 503
 
 
+def test_a_function_that_fails_is_no_fault_of_the_client(
+    featured: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    featured.at(NOON)
+    featured.materialize()
+    featured.declare('rows["km"] *', 'rows["metres"] *')
+    featured.client.get("/readyz")
+    reply = featured.predict(ROW, entity_ids=[3])
+    assert reply.status_code == 500
+    assert reply.json["detail"] == "the server failed to answer; its log says why"
+    assert "KeyError('metres')" in caplog.text
+
+
 def test_a_request_that_is_repeated_is_looked_up_and_counted_once(featured: Any) -> None:
     featured.at(NOON)
     featured.materialize()
