@@ -151,6 +151,10 @@ def _render_erased(done: "Erased") -> None:
         f"{sum(one.rows for one in done.versions):,} rows of {len(done.versions)} versions, "
         f"{done.predictions:,} predictions; later versions leave them out"
     )
+    if done.subjects and not done.versions and not done.predictions:
+        click.echo(
+            "note: no row was about any of them; is the id written as in the data?", err=True
+        )
     if done.models:
         click.echo(f"trained on rows that are gone: {', '.join(done.models)}; train again")
 
