@@ -12,7 +12,7 @@ import msgspec
 from sqlalchemy.orm import Session
 
 from mlkit import settings as settings_module
-from mlkit.errors import ConflictError, InvalidInputError
+from mlkit.errors import ConflictError
 from mlkit.flows import alert_policy, messages, next_steps, outbox, sinks
 from mlkit.flows.outbox import Delivered, deliver
 from mlkit.project import Project
@@ -160,10 +160,7 @@ def ack(project: Project, alert_id: int) -> AlertLine:
 def snooze(project: Project, alert_id: int, length: str) -> AlertLine:
     """Let nobody be told of the alert for a time; raises NotFoundError, ConflictError."""
     now = project.now()
-    try:
-        until = now + settings_module.duration(length)
-    except OverflowError as error:
-        raise InvalidInputError(f"'{length}' is too long; write for example 4h or 3d") from error
+    until = now + settings_module.duration(length)
     with project.write() as s:
         alert = alerts.get(s, alert_id)
         if not alerts.snooze(s, alert, project.actor, until):

@@ -176,7 +176,7 @@ def test_only_an_ongoing_alert_can_be_snoozed_for_a_length_of_time(clocked: Any)
     raised(project)
     with pytest.raises(InvalidInputError, match="'soon' is not a duration"):
         alerting.snooze(project, 1, "soon")
-    with pytest.raises(InvalidInputError, match="is too long"):
+    with pytest.raises(InvalidInputError, match="is longer than a thousand years"):
         alerting.snooze(project, 1, "99999999w")
     ended(project)
     with pytest.raises(ConflictError, match=r"alert 1 .* has ended: gone"):
