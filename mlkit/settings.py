@@ -1,73 +1,38 @@
 """Every setting: one typed table of names, defaults and helps.
 
-``docs/settings.md`` is generated from this file; nothing else knows a default.
+``docs/settings.md`` is generated from it; nothing else knows a default.
 """
 
 from collections.abc import Iterator
-from datetime import UTC, timedelta, tzinfo
 from typing import Annotated, Any, Literal, NamedTuple
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta
 
-from mlkit.errors import InvalidInputError
+from mlkit.settings_values import (
+    Count,
+    Duration,
+    InARow,
+    OptionalDuration,
+    OutOf,
+    Positive,
+    Reference,
+    Seconds,
+    Section,
+    duration,
+    out_of,
+    zone,
+)
+from mlkit.settings_watch import Alerts, Drift, Features, Performance
 
-Share = Annotated[float, Meta(ge=0, le=1)]
-Positive = Annotated[int, Meta(ge=1)]
-Count = Annotated[int, Meta(ge=0)]
-Seconds = Annotated[float, Meta(ge=0)]
-_UNITS = {"note": "minutes, hours, days or weeks"}
-Duration = Annotated[
-    str,
-    Meta(pattern=r"^[1-9][0-9]*(m|h|d|w)$", examples=["90m", "36h", "7d", "2w"], extra=_UNITS),
-]
-Reference = Annotated[
-    str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", examples=["training", "seasonal"])
-]
-OptionalDuration = Annotated[
-    str,
-    Meta(pattern=r"^([1-9][0-9]*(m|h|d|w)|off)$", examples=["36h", "7d", "off"], extra=_UNITS),
-]
-InARow = Annotated[int, Meta(ge=1, le=99)]
-_LONGEST = timedelta(days=365_250)  # so that what was so long ago has a date
-OutOf = Annotated[str, Meta(pattern=r"^[1-9][0-9]? of [1-9][0-9]?$", examples=["2 of 3"])]
-
-
-def zone(name: str) -> tzinfo:
-    """Return the time zone of that name; raises ValueError.
-
-    >>> zone("UTC")
-    datetime.timezone.utc
-    """
-    if name == "UTC":
-        return UTC  # needs no files, which a small container may lack
-    try:
-        return ZoneInfo(name)
-    except (OSError, ValueError, ZoneInfoNotFoundError) as error:
-        raise ValueError(
-            f"no time zone '{name}'; write for example Europe/Berlin (a machine without any takes "
-            "them from the package tzdata)"
-        ) from error
+__all__ = [
+    "Alerts", "Backup", "DatasetSettings", "Db", "Drift", "Features", "Gate", "Jobs", "Log",
+    "ModelSettings", "Performance", "Retrain", "Server", "Setting", "Settings", "Train", "duration",
+    "helps", "out_of", "table", "zone",
+]  # fmt: skip
 
 
-def out_of(text: str) -> tuple[int, int]:
-    """Return the two numbers of a rule such as "2 of 3"; raises ValueError if none can meet it.
-
-    >>> out_of("2 of 3")
-    (2, 3)
-    """
-    few, many = map(int, text.split(" of "))
-    if few > many:
-        raise ValueError(f"'{text}' can never come true; write for example 2 of 3")
-    return few, many
-
-
-class _Section(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A table of ``mlkit.toml``."""
-
-
-class Db(_Section, frozen=True):
+class Db(Section, frozen=True):
     """Where the registry lives."""
 
     url: Annotated[
@@ -79,7 +44,7 @@ class Db(_Section, frozen=True):
     ] = 10.0
 
 
-class Server(_Section, frozen=True):
+class Server(Section, frozen=True):
     """``mlkit serve``."""
 
     host: Annotated[
@@ -145,7 +110,7 @@ class Server(_Section, frozen=True):
     ] = ""
 
 
-class Log(_Section, frozen=True):
+class Log(Section, frozen=True):
     """The prediction log."""
 
     durability: Annotated[
@@ -172,7 +137,7 @@ class Log(_Section, frozen=True):
     keep: Annotated[Duration, Meta(description="age at which sealed segments are deleted")] = "365d"
 
 
-class Train(_Section, frozen=True):
+class Train(Section, frozen=True):
     """``mlkit train`` and retraining."""
 
     seed: Annotated[Count, Meta(description="seed of every random choice")] = 0
@@ -189,7 +154,7 @@ class Train(_Section, frozen=True):
     ] = 0.95
 
 
-class Gate(_Section, frozen=True):
+class Gate(Section, frozen=True):
     """What a candidate must show before it may be promoted."""
 
     max_latency_ms: Annotated[
@@ -201,83 +166,7 @@ class Gate(_Section, frozen=True):
     ] = 30
 
 
-class Drift(_Section, frozen=True):
-    """``mlkit drift check`` and the drift job."""
-
-    window: Annotated[Duration, Meta(description="rows of the log that are compared")] = "1d"
-    reference: Annotated[
-        Reference,
-        Meta(
-            description="what they are compared with: training (data), the previous window, "
-            "seasonal (the same hours and weekdays of the weeks before) or the name of a baseline"
-        ),
-    ] = "training"
-    min_rows: Annotated[
-        Positive, Meta(description="below this many rows the verdict is insufficient_data")
-    ] = 200
-    alpha: Annotated[
-        Annotated[float, Meta(gt=0, lt=1)],
-        Meta(
-            description="chance of a false alarm when two files are compared, and the most that "
-            "a check may take"
-        ),
-    ] = 0.05
-    false_alarm_every: Annotated[
-        Duration,
-        Meta(
-            description="one false drift alarm per model in this time, however often it is checked"
-        ),
-    ] = "90d"
-    min_ks: Annotated[
-        Share, Meta(description="smallest KS distance of a numeric feature worth an alert")
-    ] = 0.03
-    min_tv: Annotated[
-        Share, Meta(description="smallest total variation of a categorical feature worth an alert")
-    ] = 0.03
-    min_missing: Annotated[
-        Share, Meta(description="smallest change of a missing share worth an alert")
-    ] = 0.05
-    min_violations: Annotated[
-        Share,
-        Meta(
-            description="smallest share of labels never seen, values out of range or of another "
-            "type worth an alert, beyond what is usual"
-        ),
-    ] = 0.01
-    joint: Annotated[
-        bool,
-        Meta(
-            description="also let a classifier tell rows from the training data: it sees what no "
-            "single feature shows, and takes some seconds"
-        ),
-    ] = False
-    min_joint: Annotated[
-        Annotated[float, Meta(ge=0, le=0.5)],
-        Meta(description="smallest AUC of that classifier worth an alert, above what is usual"),
-    ] = 0.05
-
-
-class Performance(_Section, frozen=True):
-    """``mlkit perf check`` and the performance job."""
-
-    window: Annotated[Duration, Meta(description="rows of the log that are judged")] = "7d"
-    min_rows: Annotated[Positive, Meta(description="fewest rows with an actual for a verdict")] = (
-        100
-    )
-    tolerance: Annotated[
-        Annotated[float, Meta(ge=0)],
-        Meta(description="rise of the loss over the holdout's, relative, that is tolerated"),
-    ] = 0.1
-    min_maturity: Annotated[
-        Share,
-        Meta(
-            description="share of their actuals that must have come before rows are judged; "
-            "0 judges by the first that come"
-        ),
-    ] = 0.95
-
-
-class Retrain(_Section, frozen=True):
+class Retrain(Section, frozen=True):
     """``mlkit retrain`` and the retrain job."""
 
     data: Annotated[
@@ -308,7 +197,7 @@ class Retrain(_Section, frozen=True):
     promote: Annotated[bool, Meta(description="promote a candidate that the gate accepts")] = True
 
 
-class Jobs(_Section, frozen=True):
+class Jobs(Section, frozen=True):
     """The runner of ``jobs/``."""
 
     deadline_s: Annotated[Positive, Meta(description="a job that runs longer is stopped")] = 3600
@@ -331,125 +220,13 @@ class Jobs(_Section, frozen=True):
     keep: Annotated[Duration, Meta(description="age at which run records are deleted")] = "90d"
 
 
-class Alerts(_Section, frozen=True):
-    """When an alert opens, who is told of it, when, and where."""
-
-    open_after: Annotated[
-        OutOf, Meta(description="bad verdicts among the last ones that open an alert: 2 of 3")
-    ] = "1 of 1"
-    resolve_after: Annotated[
-        InARow, Meta(description="good verdicts in a row that end an alert")
-    ] = 1
-    cool_down: Annotated[
-        OptionalDuration,
-        Meta(
-            description="the end of an alert is told this much later; if the matter comes back "
-            "before, it is the same alert and nobody is told twice; off: at once"
-        ),
-    ] = "15m"
-    escalate_after: Annotated[
-        OptionalDuration,
-        Meta(
-            description="a warning that nobody has acknowledged for this long becomes critical; "
-            "off: never"
-        ),
-    ] = "3d"
-    quiet_hours: Annotated[
-        str,
-        Meta(
-            pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9])?$",
-            examples=["22:00-07:00"],
-            description="messages about warnings wait until the end of these hours, for example "
-            "22:00-07:00; critical ones never wait",
-        ),
-    ] = ""
-    digest: Annotated[
-        Literal["off", "daily", "weekly"],
-        Meta(description="gather the warnings in one message a day, or a week on Mondays"),
-    ] = "off"
-    digest_at: Annotated[
-        str,
-        Meta(
-            pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$",
-            examples=["08:00"],
-            description="time of day of that message",
-        ),
-    ] = "08:00"
-    time_zone: Annotated[
-        str, Meta(description="time zone of quiet_hours and digest_at, such as Europe/Berlin")
-    ] = "UTC"
-    command: Annotated[
-        tuple[str, ...],
-        Meta(description="argv of a program that gets each alert as JSON on its standard input"),
-    ] = ()
-    webhook_url: Annotated[str, Meta(description="URL that gets each alert as a JSON POST")] = ""
-    webhook_format: Annotated[
-        Literal["mlkit", "slack", "alertmanager"],
-        Meta(
-            description="shape of that JSON: mlkit's own, a Slack incoming webhook's, or that of "
-            "Alertmanager's /api/v2/alerts"
-        ),
-    ] = "mlkit"
-    webhook_secret: Annotated[
-        str, Meta(description="key of the X-Mlkit-Signature header (HMAC-SHA256 of the body)")
-    ] = ""
-    smtp_host: Annotated[str, Meta(description="mail server; empty sends no mail")] = ""
-    smtp_port: Annotated[int, Meta(ge=1, le=65535, description="its port")] = 587
-    smtp_starttls: Annotated[bool, Meta(description="encrypt with STARTTLS")] = True
-    smtp_user: Annotated[str, Meta(description="login name; empty logs in as nobody")] = ""
-    smtp_password: Annotated[str, Meta(description="password of that login")] = ""
-    mail_from: Annotated[str, Meta(description="sender address")] = ""
-    mail_to: Annotated[tuple[str, ...], Meta(description="recipient addresses")] = ()
-    timeout_s: Annotated[Seconds, Meta(description="patience with each of them")] = 10.0
-    heartbeat_url: Annotated[
-        str,
-        Meta(
-            description="URL that the job alerts asks for at each run, so that a service outside "
-            "notices when this machine is down"
-        ),
-    ] = ""
-
-    def __post_init__(self) -> None:
-        out_of(self.open_after)
-        if self.quiet_hours and len(set(self.quiet_hours.split("-"))) == 1:
-            raise ValueError("quiet hours begin and end at the same time; leave them empty")
-        zone(self.time_zone)
-
-
-class Features(_Section, frozen=True):
-    """Feature views in serving."""
-
-    check_s: Annotated[
-        Seconds,
-        Meta(description="how often a worker looks whether features have been materialised anew"),
-    ] = 0.25
-    max_missing: Annotated[
-        Share,
-        Meta(
-            description="an alert opens if the online store has no fresh value for more than this "
-            "share of a model's rows"
-        ),
-    ] = 0.1
-    window: Annotated[Duration, Meta(description="of the last requests, over which it counts")] = (
-        "15m"
-    )
-    min_rows: Annotated[Positive, Meta(description="fewest rows in it for such an alert")] = 100
-    late_after: Annotated[
-        Duration,
-        Meta(
-            description="an alert opens for a view that a champion needs and that was not "
-            "materialised for so long, or for its ttl if that is shorter"
-        ),
-    ] = "1d"
-
-
-class Backup(_Section, frozen=True):
+class Backup(Section, frozen=True):
     """``mlkit backup`` and the backup job."""
 
     keep: Annotated[Positive, Meta(description="newest backups the job leaves in backups/")] = 7
 
 
-class DatasetSettings(_Section, frozen=True):
+class DatasetSettings(Section, frozen=True):
     """``[datasets.NAME]``: where new rows of a dataset come from, and how files are written.
 
     A joined dataset has ``base``, another dataset, whose rows get the features of ``views`` as
@@ -494,7 +271,7 @@ class DatasetSettings(_Section, frozen=True):
             raise ValueError("views and on_demand need a base, the dataset that they are joined to")
 
 
-class ModelSettings(_Section, frozen=True):
+class ModelSettings(Section, frozen=True):
     """``[models.NAME]``: what differs for one model from the tables above."""
 
     drift_window: Duration | None = None
@@ -513,7 +290,7 @@ class ModelSettings(_Section, frozen=True):
             out_of(self.alert_open_after)
 
 
-class Settings(_Section, frozen=True):
+class Settings(Section, frozen=True):
     """All settings of a project."""
 
     db: Db = Db()
@@ -528,8 +305,8 @@ class Settings(_Section, frozen=True):
     alerts: Alerts = Alerts()
     features: Features = Features()
     backup: Backup = Backup()
-    datasets: dict[str, DatasetSettings] = {}
-    models: dict[str, ModelSettings] = {}
+    datasets: dict[str, DatasetSettings] = msgspec.field(default_factory=dict)
+    models: dict[str, ModelSettings] = msgspec.field(default_factory=dict)
 
     def model(self, name: str) -> ModelSettings:
         """Return what ``[models.NAME]`` says, or nothing but the defaults."""
@@ -559,39 +336,20 @@ class Setting(NamedTuple):
 def table() -> Iterator[Setting]:
     """Yield every setting as ``(name, default, help)``, in the order of ``mlkit.toml``."""
     for section in msgspec.structs.fields(Settings):
-        if not isinstance(section.default, _Section):
+        if not isinstance(section.default, Section):
             continue
         for field in msgspec.structs.fields(type(section.default)):
             name = f"{section.encode_name}.{field.encode_name}"
             yield Setting(name, field.default, _description(field.type))
 
 
-def helps(kind: type[_Section]) -> dict[str, str]:
+def helps(kind: type[Section]) -> dict[str, str]:
     """Return the help of each setting of one section, "" for one that has none."""
     found = {}
     for field in msgspec.structs.fields(kind):
         metas = getattr(field.type, "__metadata__", ())
         found[field.encode_name] = next((str(m.description) for m in metas if m.description), "")
     return found
-
-
-def duration(text: str) -> timedelta:
-    """Return the length of time that ``text`` names: a whole number of m, h, d or w.
-
-    >>> duration("36h")
-    datetime.timedelta(days=1, seconds=43200)
-    """
-    unit = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}.get(text[-1:])
-    number = text[:-1]
-    if unit is None or not (number.isascii() and number.isdigit()) or not number.strip("0"):
-        raise InvalidInputError(f"'{text}' is not a duration; write for example 90m, 36h, 7d or 2w")
-    try:
-        length = timedelta(**{unit: int(number)})
-    except (OverflowError, ValueError):  # more days than Python counts, or digits than it reads
-        length = timedelta.max
-    if length > _LONGEST:
-        raise InvalidInputError(f"'{text[:20]}' is longer than a thousand years")
-    return length
 
 
 def _description(annotation: Any) -> str:
