@@ -68,8 +68,12 @@ def refuse_network_file_system(path: Path, mounts: str | None = None) -> None:
 class Database:
     """One database by URL; hands out sessions that are explicit about reading or writing."""
 
-    def __init__(self, url: str, *, busy_timeout_s: float = 10.0) -> None:
+    def __init__(
+        self, url: str, *, busy_timeout_s: float = 10.0, foreign_keys: bool = True
+    ) -> None:
+        """Without ``foreign_keys`` SQLite lets rows refer to what is not there: for migrations."""
         self.url = url
+        self._foreign_keys = foreign_keys
         self.is_sqlite = url.startswith("sqlite")
         self._busy_timeout_s = busy_timeout_s
         self._engine: Engine | None = None
@@ -82,6 +86,14 @@ class Database:
             self._engine = self._sqlite() if self.is_sqlite else create_engine(self.url)
             self._pid = os.getpid()
         return self._engine
+
+    def for_migration(self) -> "Database":
+        """Return the same database for one who remakes tables that others refer to.
+
+        SQLite does so by dropping them, and takes its word about references outside of a
+        transaction alone. Whoever uses it must check the references in the end, and dispose of it.
+        """
+        return Database(self.url, busy_timeout_s=self._busy_timeout_s, foreign_keys=False)
 
     @property
     def location(self) -> str:
@@ -126,7 +138,7 @@ class Database:
         def on_connect(connection: Any, _record: object) -> None:
             connection.isolation_level = None  # the driver begins nothing on its own
             cursor = connection.cursor()
-            for pragma in _pragmas(wal=wal):
+            for pragma in _pragmas(wal=wal, foreign_keys=self._foreign_keys):
                 cursor.execute(f"PRAGMA {pragma}")
             cursor.close()
 
@@ -139,11 +151,11 @@ class Database:
         return engine
 
 
-def _pragmas(*, wal: bool) -> tuple[str, ...]:
+def _pragmas(*, wal: bool, foreign_keys: bool) -> tuple[str, ...]:
     return (
         f"journal_mode={'WAL' if wal else 'DELETE'}",
         "synchronous=FULL",
-        "foreign_keys=ON",
+        f"foreign_keys={'ON' if foreign_keys else 'OFF'}",
         "trusted_schema=OFF",  # functions in views and triggers of a hostile file do not run
         "mmap_size=0",  # a stray write into mapped pages would corrupt the file
         "secure_delete=ON",  # erased rows leave no bytes behind

@@ -7,8 +7,9 @@ from contextlib import closing
 from pathlib import Path
 
 from sqlalchemy import inspect, text
+from sqlalchemy.orm import Session
 
-from mlkit.errors import ConflictError, MlkitError
+from mlkit.errors import ConflictError, DamagedError, MlkitError
 from mlkit.store import (  # noqa: F401  # importing a module maps its tables
     alerts,
     audit,
@@ -66,11 +67,25 @@ def upgrade(database: Database) -> None:
     refuse_newer(revision(database))
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
-    with database.write() as s:
-        config.attributes["connection"] = s.connection()
-        command.upgrade(config, "head")
-        if database.is_sqlite:
-            s.execute(text(f"PRAGMA application_id = {APPLICATION_ID}"))
+    migrated = database.for_migration()
+    try:
+        with migrated.write() as s:
+            config.attributes["connection"] = s.connection()
+            command.upgrade(config, "head")
+            if migrated.is_sqlite:
+                _refuse_broken_references(s)
+                s.execute(text(f"PRAGMA application_id = {APPLICATION_ID}"))
+    finally:
+        migrated.dispose()
+
+
+def _refuse_broken_references(s: Session) -> None:
+    broken = s.execute(text("PRAGMA foreign_key_check")).first()
+    if broken is not None:
+        raise DamagedError(
+            f"row {broken[1]} of table {broken[0]} refers to a row of {broken[2]} that is not "
+            "there; restore a backup (see: mlkit backup restore)"
+        )
 
 
 def snapshot(database: Database, target: Path) -> None:

@@ -5,10 +5,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import inspect, select, text
 from sqlalchemy.exc import DatabaseError, IntegrityError
 from sqlalchemy.orm import Session
 
+from mlkit.errors import DamagedError
 from mlkit.project import Project
 from mlkit.store import audit, schema
 from mlkit.store.datasets import Dataset, DatasetVersion
@@ -137,4 +138,56 @@ def test_drift_reports_of_an_earlier_release_count_as_those_of_the_job(
         migrate(s, "head")
         assert s.scalars(select(DriftReport.standing)).all() == [True]
         s.rollback()
+    database.dispose()
+
+
+def _fill(s: Session, table: str, **given: object) -> None:
+    """Insert a row with the values ``given``; what else must not be null is 0 or empty."""
+    columns = inspect(s.connection()).get_columns(table)
+    values = {
+        column["name"]: _NOTHING.get(type(column["type"]).__name__, 0)
+        for column in columns
+        if not column["nullable"]
+    }
+    values.update(given)
+    names = ", ".join(values)
+    marks = ", ".join(f":{name}" for name in values)
+    s.execute(text(f"INSERT INTO {table} ({names}) VALUES ({marks})"), values)  # noqa: S608  # our own names
+
+
+_NOTHING = {"VARCHAR": "", "TEXT": "", "JSON": "{}", "DATETIME": "2026-01-01 00:00:00"}
+
+
+def test_tables_that_others_refer_to_are_remade_with_their_rows(
+    tmp_path: Path, migrate: Callable[[Session, str], None]
+) -> None:
+    database = Database(f"sqlite:///{tmp_path}/old.sqlite")
+    with database.write() as s:
+        migrate(s, "0007")
+        _fill(s, "dataset", id=1, name="rows")
+        _fill(s, "dataset_version", id=1, dataset_id=1, number=1, parents="[]", warnings="[]")
+        _fill(s, "model", id=1, name="churn")
+        _fill(s, "model_version", id=1, model_id=1, dataset_version_id=1, number=1)
+    schema.upgrade(database)
+    with database.read() as s:
+        (version,) = s.scalars(select(ModelVersion))
+        assert version.dataset_version.reference == "rows@1"
+        assert version.dataset_version.transformation == {}
+        assert s.execute(text("PRAGMA foreign_keys")).scalar() == 1
+    database.dispose()
+
+
+def test_an_upgrade_of_a_database_with_broken_references_is_refused(
+    tmp_path: Path, migrate: Callable[[Session, str], None]
+) -> None:
+    database = Database(f"sqlite:///{tmp_path}/old.sqlite")
+    with database.write() as s:
+        migrate(s, "0007")
+    broken = database.for_migration()
+    with broken.write() as s:
+        _fill(s, "dataset_version", id=1, dataset_id=7, number=1)
+    broken.dispose()
+    with pytest.raises(DamagedError, match="row 1 of table dataset_version refers to a row of"):
+        schema.upgrade(database)
+    assert schema.revision(database) == "0007"
     database.dispose()
