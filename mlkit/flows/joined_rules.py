@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 import yaml
 
 from mlkit.flows import request_features
+from mlkit.steps import yaml_text
 from mlkit.steps.feature_view import ViewUse
 
 
@@ -28,9 +29,7 @@ def without_limits(text: str, columns: Mapping[str, bool]) -> str:
     for name, nullable in columns.items():
         body = {"dtype": tree["columns"][name].get("dtype")}
         tree["columns"][name] = body | ({"nullable": True} if nullable else {})
-    return _head(text.splitlines(keepends=True)) + yaml.safe_dump(
-        tree, sort_keys=False, allow_unicode=True
-    )
+    return _head(text.splitlines(keepends=True)) + yaml_text.dump(tree)
 
 
 def _head(lines: Collection[str]) -> str:

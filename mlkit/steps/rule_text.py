@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from mlkit.errors import InvalidInputError, NotFoundError
-from mlkit.steps import casts, rules, suggestion
+from mlkit.steps import casts, rules, suggestion, yaml_text
 
 _KEYS = ("allowed_values", "value")
 
@@ -29,7 +29,7 @@ def allow(text: str, column: str, value: str, origin: str) -> str:
     listed = rules.from_yaml(text, origin).columns[column].rules
     if any(rule.name == "isin" and typed in rule.arguments["allowed_values"] for rule in listed):
         return text
-    written = yaml.safe_dump([typed], default_flow_style=True, width=10_000, allow_unicode=True)
+    written = yaml_text.dump([typed], default_flow_style=True, width=10_000)
     edited = _insert(text, place.node, written.strip()[1:-1])
     rules.from_yaml(edited, origin)
     return edited

@@ -7,7 +7,7 @@ import pyarrow as pa
 import yaml
 
 from mlkit.errors import InvalidInputError
-from mlkit.steps import arguments, casts, expressions, rule_tree, suggestion
+from mlkit.steps import arguments, casts, expressions, rule_tree, suggestion, yaml_text
 from mlkit.steps.schema import (
     CHECK,
     DTYPES,
@@ -69,7 +69,7 @@ _HEAD = """\
 def to_yaml(schema: Schema) -> str:
     """Return the schema as the text that a user edits; without rules of ours, pandera's form."""
     tree = {"schema_type": "dataframe", "api": "pandas", **rule_tree.of(schema)}
-    return _HEAD + yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
+    return _HEAD + yaml_text.dump(tree)
 
 
 def from_yaml(text: str, origin: str) -> Schema:

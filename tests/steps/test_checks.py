@@ -2,7 +2,7 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mlkit.steps import casts, checks
@@ -136,6 +136,8 @@ _COLUMNS = st.one_of(
 
 @settings(max_examples=40, deadline=None)
 @given(_COLUMNS)
+@example([None, "\x85"])
+@example(["a\u2028b", "a\u2028b", "\r\n"])
 def test_rows_always_pass_the_rules_inferred_from_them(values: list[object]) -> None:
     column = pa.chunked_array([pa.array(values)])
     table = pa.table({"x": casts.canonical(column, "x")})
