@@ -154,6 +154,7 @@ def _write_csv(file: Path, rows: list[dict[str, str]]) -> None:
         writer = csv.DictWriter(stream, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
+    os.utime(file, (FIRST.timestamp(), FIRST.timestamp()))  # at rest, so its digest is remembered
 
 
 def _as_json(row: dict[str, str]) -> dict[str, Any]:
@@ -221,13 +222,16 @@ def _rows(project: Project, room: str) -> dict[str, list[dict[str, Any]]]:
 
 def _calm(table: str, row: dict[str, Any], room: str) -> dict[str, Any]:
     """Return the row as it would be on any machine."""
-    fixed = {"python": "3.11.9", "packages": PACKAGES, "latency_us": 400, "code_commit": None}
+    fixed = {"python": "3.11.9", "packages": PACKAGES, "latency_us": 400, "code_commit": None,
+             "inode": "2049:131", "ctime_ns": int(FIRST.timestamp() * 1e9)}  # fmt: skip
     if table == "token":
         fixed["id"] = KNOWN_AS
     row |= {name: value for name, value in fixed.items() if name in row}
     for name, value in row.items():
         if re.search("sha256|signature", name) and value is not None:
-            row[name] = hashlib.sha256(f"{table} {name} {row['id']}".encode()).hexdigest()
+            row[name] = hashlib.sha256(
+                f"{table} {name} {row.get('id', row.get('path'))}".encode()
+            ).hexdigest()
         elif isinstance(value, str | dict | list):
             row[name] = _without_machine(value, room)
     return row
