@@ -50,7 +50,8 @@ def _read(file: Path) -> dict[str, Any]:
     try:
         tree = msgspec.toml.decode(file.read_bytes())
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidInputError(f"{file} is not valid TOML: {error}") from error
+        hint = "; put all settings of a table into one place" if "twice" in str(error) else ""
+        raise InvalidInputError(f"{file} is not valid TOML: {error}{hint}") from error
     return dict(tree)
 
 
@@ -83,7 +84,7 @@ def _unknown(wrong: str, place: str, tree: Mapping[str, Any]) -> str:
     known = [field.encode_name for field in kind.fields]
     near = difflib.get_close_matches(wrong, known, n=1)
     hint = f"did you mean '{near[0]}'" if near else f"known: {', '.join(known)}"
-    return f"{where}unknown setting '{wrong}'; {hint} (see docs/settings.md)"
+    return f"{where}unknown setting '{wrong}'; {hint} (see: mlkit docs settings)"
 
 
 def _kind(place: str) -> Any:

@@ -18,8 +18,8 @@ from mlkit.store.blobs import write_durably
 
 _HEAD = """\
 # The settings of this project. Every line below shows a default; remove the '#' in front of a
-# setting to change it. A variable such as MLKIT_SERVER_PORT overrides this file, and an option
-# of a command overrides both.
+# setting to change it, or add a table such as [server] at the end. A variable such as
+# MLKIT_SERVER_PORT overrides this file, and an option of a command overrides both.
 """
 
 _TAIL = """
@@ -91,13 +91,16 @@ def make(root: Path, *, environment: Mapping[str, str] = os.environ) -> Made:
 
 
 def settings_text() -> str:
-    """Return a new ``mlkit.toml``: every setting with its help, commented out."""
+    """Return a new ``mlkit.toml``: every setting with its help, commented out.
+
+    A setting has its whole name and no table stands open, so that either one line can be made
+    live or a table be added at the end.
+    """
     lines = [_HEAD]
     for section, rows in groupby(settings.table(), lambda row: row.name.partition(".")[0]):
-        lines.append(f"[{section}]")
+        lines.append(f"# --- {section} ---")
         for row in rows:
-            lines.append(f"# {row.help}")
-            lines.append(f"#{row.name.partition('.')[2]} = {toml_value(row.default)}")
+            lines += [f"# {row.help}", f"#{row.name} = {toml_value(row.default)}"]
         lines.append("")
     return "\n".join(lines) + _TAIL
 

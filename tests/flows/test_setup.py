@@ -13,8 +13,8 @@ from mlkit.project import open_project
 def test_the_new_settings_file_shows_every_setting_with_its_default_and_help() -> None:
     text = setup.settings_text()
     for setting in settings.table():
-        key = setting.name.partition(".")[2]
-        assert f"# {setting.help}\n#{key} = {setup.toml_value(setting.default)}\n" in text
+        line = f"#{setting.name} = {setup.toml_value(setting.default)}"
+        assert f"# {setting.help}\n{line}\n" in text
 
 
 def test_the_new_settings_file_changes_nothing_whether_commented_or_not(tmp_path: Path) -> None:
@@ -24,6 +24,21 @@ def test_the_new_settings_file_changes_nothing_whether_commented_or_not(tmp_path
         for line in text.partition("# Where new rows")[0].splitlines()
     )
     for number, content in enumerate((text, uncommented)):
+        file = tmp_path / f"{number}.toml"
+        file.write_text(content)
+        assert settings_sources.load(file) == settings.Settings()
+
+
+@pytest.mark.parametrize("setting", list(settings.table()), ids=lambda setting: setting.name)
+def test_a_table_may_be_added_to_the_new_settings_file_or_one_line_made_live(
+    tmp_path: Path, setting: settings.Setting
+) -> None:
+    section, _, key = setting.name.partition(".")
+    line = f"{key} = {setup.toml_value(setting.default)}"
+    added = f"{setup.settings_text()}[{section}]\n{line}\n"
+    live = setup.settings_text().replace(f"#{setting.name} =", f"{setting.name} =")
+    assert live != setup.settings_text()
+    for number, content in enumerate((added, live)):
         file = tmp_path / f"{number}.toml"
         file.write_text(content)
         assert settings_sources.load(file) == settings.Settings()
