@@ -154,7 +154,7 @@ def lineage(project: "Project", name: str, *, as_json: bool) -> None:
 
 def _render_list(listed: "list[Listed]") -> None:
     if not listed:
-        click.echo("no features yet; declare them in features.py (see: docs/features.md)")
+        click.echo("no features yet; declare them in features.py (see: mlkit docs features)")
         return
     output.print_table(
         ("feature", "kind", "version", "source", "entity", "ttl", "online", "rows", "newest event",
@@ -205,7 +205,7 @@ def _render_got(got: "list[Got]") -> None:
 
 def _render_materialized(done: "list[Materialized]") -> None:
     if not done:
-        click.echo("no feature views; declare them in features.py (see: docs/features.md)")
+        click.echo("no feature views; declare them in features.py (see: mlkit docs features)")
     for one in done:
         how = " (all anew)" if one.full else ""
         click.echo(

@@ -58,6 +58,7 @@ COMMANDS = {
     "backup": ("backup", "backup", "Create, verify and restore backups."),
     "token": ("token", "token", "Create, list and revoke access tokens of the server."),
     "db": ("db", "db", "Show and upgrade the schema of the database."),
+    "docs": ("docs", "docs", "Read the documentation: the list of pages, or the page TOPIC."),
     "completion": ("completion", "completion", "Print the completion script of a shell."),
 }
 
