@@ -1,14 +1,10 @@
 """``mlkit docs``."""
 
 import sys
-from typing import TYPE_CHECKING
 
 import click
 
 from mlkit.cli import output
-
-if TYPE_CHECKING:
-    from mlkit.pages.manual import Page
 
 
 @click.command()
@@ -27,7 +23,7 @@ def docs(topic: str | None, *, as_json: bool) -> None:
         return
     page, text = manual.read(topic)
     shown = {"topic": page.topic, "title": page.title, "text": text}
-    output.emit(shown, as_json=as_json, render=lambda _: _render(page, text))
+    output.emit(shown, as_json=as_json, render=lambda _: _render(text))
 
 
 def _render_list(found: list[dict[str, str]]) -> None:
@@ -35,7 +31,7 @@ def _render_list(found: list[dict[str, str]]) -> None:
     click.echo("read one: mlkit docs TOPIC")
 
 
-def _render(page: "Page", text: str) -> None:
+def _render(text: str) -> None:
     if not sys.stdout.isatty():
         click.echo(text, nl=False)
         return

@@ -76,7 +76,8 @@ def load(project: Project) -> Declared:
     path = project.root / FILE
     if not path.is_file():
         raise NotFoundError(
-            f"this project has no {FILE}; declare a feature view in {path} (see: mlkit docs features)"
+            f"this project has no {FILE}; declare a feature view in {path} "
+            "(see: mlkit docs features)"
         )
     text = path.read_bytes()
     module = _run(project.root, path, text)
