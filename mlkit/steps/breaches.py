@@ -48,11 +48,13 @@ class Circumstances(NamedTuple):
     """What some rules ask beside the rows: the time, and how the rows differ from those before.
 
     Without ``now`` nothing is too old, and without ``drift`` (the first version has nothing
-    before it) nothing has drifted.
+    before it) nothing has drifted. Where the rows come ``typed`` (Parquet, a database), a column of
+    another type is not read as the wanted one; in CSV all is text.
     """
 
     now: datetime | None = None
     drift: "Callable[[pa.Table], DriftResult | None] | None" = None
+    typed: bool = False
 
 
 class Breach(NamedTuple):
@@ -107,6 +109,10 @@ def _of_column(column: Column, schema: Schema, circumstances: Circumstances) -> 
     """Go through the values once, part by part, and ask every rule that is about single ones."""
     name, rules = column.name, schema.columns[column.name]
     wanted = types(schema).get(name)
+    if circumstances.typed and wanted is not None and not _keeps(column, wanted):
+        said = f"the column holds {casts.NAMES[column.type]}, not {casts.NAMES[wanted]}"
+        yield Breach((name,), Rule(f"type({casts.NAMES[wanted]})"), said=said, total=len(column))
+        return
     misfits, judged = Misfits(), [_Judged(rule) for rule in rules.rules]
     for part in column:
         fitting = Cast(part) if wanted is None else casts.cast(part, wanted, examples=_EXAMPLES)
@@ -121,6 +127,13 @@ def _of_column(column: Column, schema: Schema, circumstances: Circumstances) -> 
     for one in judged:
         yield from _of_values(column, one)
     yield from _of_column_whole(column, rules, circumstances)
+
+
+def _keeps(column: Column, wanted: pa.DataType) -> bool:
+    """Tell whether a column with types of its own has the wanted one, or no value at all."""
+    return casts.keeps(column.type, wanted) or all(
+        part.null_count == len(part) for part in column
+    )
 
 
 class Misfits:
