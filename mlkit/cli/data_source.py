@@ -46,8 +46,8 @@ def _texts() -> list[Callable[..., Any]]:
 _OTHERS = (
     click.option(
         "--missing", metavar="TEXT", multiple=True,
-        help="What stands for a missing value among the texts of a CSV file, beside the empty cell, "
-        "e.g. NA; more than once for more.",
+        help="What stands for a missing value among the texts of a CSV file, e.g. NA, beside the "
+        "empty cell; more than once for more.",
     ),
     click.option(
         "--header/--no-header", default=None,
@@ -72,8 +72,8 @@ def choose(
             raise click.UsageError("give either a FILE or --source and --query")
         if stated:
             raise click.UsageError(
-                "--delimiter, --encoding, --decimal, --thousands, --missing, --header and --names are "
-                "about CSV files; cast the values in the query, e.g. "
+                "--delimiter, --encoding, --decimal, --thousands, --missing, --header and --names "
+                "are about CSV files; cast the values in the query, e.g. "
                 "CAST(REPLACE(price, ',', '.') AS REAL)"
             )
         return QuerySource(url, query, Path.cwd())

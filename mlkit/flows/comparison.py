@@ -44,8 +44,8 @@ def compare_files(
 ) -> FilesCompared:
     """Return the verdict on the rows of ``current``, by the settings' defaults and environment.
 
-    ``stated`` is how CSV files are written. ``overrides`` are settings that go before both. With a ``time`` column the rows of both are
-    taken in its order. Raises InvalidInputError.
+    ``stated`` is how CSV files are written; ``overrides`` are settings that go before both. With a
+    ``time`` column the rows of both are taken in its order. Raises InvalidInputError.
     """
     settings = settings_sources.load(None, os.environ, overrides)
     first = frames.read_table(reference, stated=stated)

@@ -84,8 +84,8 @@ def exactly(project: Project, source: FileSource, scratch: Path) -> Ready:
         source, label = replace(source, path=_written_down(scratch)), "stdin"
         found = Digest(blobs.file_digest(source.path), {}, {})
     else:
+        found = _digest(project, source.path)  # refuses links that end nowhere
         label = str(source.path.resolve())
-        found = _digest(project, source.path)
     return Ready(
         label,
         fetch=lambda how: _fetch(source, how, label=label, found=found),
@@ -186,7 +186,7 @@ def _fetch(source: FileSource, how: Fetching, *, label: str, found: Digest) -> F
         "read_as": loaded.read_as,
     }
     origin = Origin(label, found.sha256, transformation=transformation)
-    return Fetched(loaded.table, origin, loaded.warnings, loaded.typed)
+    return Fetched(loaded.table, origin, loaded.warnings, "file" if loaded.typed else None)
 
 
 def _refuse_changed(found: Digest) -> None:

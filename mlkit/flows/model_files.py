@@ -70,9 +70,7 @@ def _found_out(file: Path, said: Dialect, known: Mapping[str, Any]) -> bool:
     return csv_header.has(csv_dialect.sniff(file, free).header, known)
 
 
-def _names(
-    file: Path, whole: Stated, habits: Habits, known: Mapping[str, Any]
-) -> tuple[str, ...]:
+def _names(file: Path, whole: Stated, habits: Habits, known: Mapping[str, Any]) -> tuple[str, ...]:
     """Return what the columns of a file without a header are called; it may lack the target."""
     found = csv_dialect.sniff(file, replace(whole, names=()), known=known)
     if found.has_header:
@@ -88,9 +86,7 @@ def _names(
     )
 
 
-def _file_behind(
-    s: Session, version: DatasetVersion
-) -> tuple[str, Mapping[str, Any] | None]:
+def _file_behind(s: Session, version: DatasetVersion) -> tuple[str, Mapping[str, Any] | None]:
     """Return the dataset whose file the rows come from, and how that was read."""
     for _ in range(_MOST_PARENTS):
         name = version.dataset.name

@@ -61,9 +61,9 @@ def predict(
     """Write the columns of ``file`` and the predictions to ``output``, as CSV to stdout if None.
 
     The champion answers, or ``version``. A CSV file is written as ``dialect`` says, and where that
-    is silent as the files that the model was trained on. Columns of feature views may be missing: they are looked
-    up as the server does. The output appears complete or not at all. Raises InvalidInputError that
-    names the row and column that does not fit the model.
+    is silent as the files that the model was trained on. Columns of feature views may be missing:
+    they are looked up as the server does. The output appears complete or not at all. Raises
+    InvalidInputError that names the row and column that does not fit the model.
     """
     found = deploy.find_version(project, model, version)
     loaded = deploy.load_version(project, found)

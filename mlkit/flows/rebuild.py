@@ -18,6 +18,7 @@ from mlkit.flows import (
     query_source,
     retraining_rows,
     scratch,
+    versioning,
 )
 from mlkit.flows.acceptance import Rules
 from mlkit.flows.fetched import Fetching, Ready

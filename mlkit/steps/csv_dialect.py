@@ -95,8 +95,9 @@ def state(
 ) -> Stated:
     r"""Return what is said of a CSV file, checked; raises InvalidInputError.
 
-    >>> state(delimiter="tab", encoding="latin1")
-    Stated(delimiter='\t', encoding='iso8859-1', decimal=None, thousands=None, missing=(), header=None, names=())
+    >>> said = state(delimiter="tab", encoding="latin1")
+    >>> said.delimiter, said.encoding
+    ('\t', 'iso8859-1')
     """
     delimiter, thousands = (_SPELLED.get(mark or "", mark) for mark in (delimiter, thousands))
     for name, mark in (("delimiter", delimiter), ("decimal", decimal), ("thousands", thousands)):
@@ -128,9 +129,7 @@ def _codec(encoding: str) -> str:
         ) from error
 
 
-def sniff(
-    path: Path, stated: Stated | None = None, *, known: Collection[str] = ()
-) -> Dialect:
+def sniff(path: Path, stated: Stated | None = None, *, known: Collection[str] = ()) -> Dialect:
     """Return the dialect of the CSV file ``path`` as it is stated, the rest from its beginning.
 
     ``known`` are columns that it is asked for: a first row with one of them is a header, whatever
@@ -205,8 +204,8 @@ def check_names(names: list[str], path: Path) -> None:
     if twice:
         listed = ", ".join(repr(name) for name in twice[:5])
         raise InvalidInputError(
-            f"{path} has more than one column named {listed}; rename them, or say --no-header if the "
-            "first row is no header"
+            f"{path} has more than one column named {listed}; rename them, or say --no-header if "
+            "the first row is no header"
         )
 
 

@@ -3,6 +3,7 @@
 import csv
 import re
 from collections.abc import Collection, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from mlkit.errors import InvalidInputError
@@ -40,9 +41,8 @@ def _counted(numbers: Sequence[int], count: int) -> bool:
         return False
     if all(number in _YEARS for number in numbers):
         return len(set(numbers)) == count
-    return all(after == before + 1 for before, after in zip(numbers, numbers[1:], strict=False)) and (
-        numbers[0] in (0, 1)
-    )
+    steps = {after - before for before, after in pairwise(numbers)}
+    return numbers[0] in (0, 1) and steps <= {1}
 
 
 def _no_name(path: Path, place: int, name: str) -> InvalidInputError:
@@ -55,7 +55,9 @@ def _no_name(path: Path, place: int, name: str) -> InvalidInputError:
 def among_values(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str | None:
     """Return the first name that is also a value of its column, None without."""
     for place, name in enumerate(names):
-        if name.strip() and any(len(row) > place and row[place].strip() == name.strip() for row in rows):
+        if name.strip() and any(
+            len(row) > place and row[place].strip() == name.strip() for row in rows
+        ):
             return name.strip()
     return None
 

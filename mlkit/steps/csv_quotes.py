@@ -47,7 +47,7 @@ def _cells(sample: str, delimiter: str, *, header: bool) -> list[tuple[int, bool
 
 
 def _weighed(quoted: str | None, free: str | None, delimiter: str) -> tuple[bool, bool]:
-    """Return whether a cell is quoted without need, and whether it is no text for all its quotes."""
+    """Return whether a cell is quoted without need, and whether it is no text in spite of that."""
     if quoted is None:
         return False, bool(free)
     if delimiter in quoted and _GROUPED.match(quoted):

@@ -86,13 +86,13 @@ class ColumnType:
         if found is None:
             raise OtherTypeError("a value is not of the type of those before it")
         if kind == casts.TEXT:
-            return self._text(texts, found.column)
+            return self._text(found.column)
         self.marks.update(found.marks)
         if kind == casts.NUMBER and self._dialect.delimiter == ";" and self._dialect.plain:
             self.dots = self.dots is not False and csv_values.looks_grouped(texts)
         return found.column
 
-    def _text(self, texts: Any, column: Any) -> Any:
+    def _text(self, column: Any) -> Any:
         if self.wanted is None:
             self.kept.update(csv_values.count(column))
         elif self.wanted != casts.TEXT:  # the rest is refused; these are not why

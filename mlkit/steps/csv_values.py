@@ -53,7 +53,8 @@ def without(texts: Any, marks: tuple[str, ...]) -> Any:
     """Return ``texts`` with nulls in place of ``marks``."""
     if not marks:
         return texts
-    return pc.if_else(pc.is_in(texts, value_set=pa.array(marks)), pa.scalar(None, casts.TEXT), texts)
+    found = pc.is_in(texts, value_set=pa.array(marks))
+    return pc.if_else(found, pa.scalar(None, casts.TEXT), texts)
 
 
 def count(texts: Any, marks: tuple[str, ...] = MARKS) -> Counter[str]:
@@ -107,7 +108,8 @@ def number(text: str, *, decimal: str, thousands: str | None) -> float:
 
 def first_foreign(texts: Any, dialect: Dialect) -> int:
     """Return the first place of ``texts`` that is no number as the dialect writes them, or -1."""
-    pattern = _pattern(whole=False, decimal_point=dialect.decimal_point, thousands=dialect.thousands)
+    point, thousands = dialect.decimal_point, dialect.thousands
+    pattern = _pattern(whole=False, decimal_point=point, thousands=thousands)
     found: int = pc.index(pc.match_substring_regex(texts, pattern), False).as_py()
     return found
 

@@ -1,5 +1,6 @@
 """What to tell of how the cells of a CSV file were read: each warning has its name in front."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 
@@ -8,6 +9,7 @@ from mlkit.steps.csv_dialect import Dialect
 from mlkit.steps.csv_types import ColumnType, TableTypes
 
 _SHOWN = 3
+_NOT_A_NUMBER = re.compile(r"(?i)nan$|#(ind|qnan)$")  # which only numbers can be
 
 
 def of(types: TableTypes, dialect: Dialect) -> tuple[str, ...]:
@@ -22,9 +24,10 @@ def of(types: TableTypes, dialect: Dialect) -> tuple[str, ...]:
 
 
 def _of_column(name: str, column: ColumnType) -> Iterator[str]:
-    if column.marks:
+    marks = Counter({m: n for m, n in column.marks.items() if not _NOT_A_NUMBER.search(m)})
+    if marks:
         yield (
-            f"missing_mark: {name!r} has {_counted(column.marks)}, taken as missing, for all its "
+            f"missing_mark: {name!r} has {_counted(marks)}, taken as missing, for all its "
             "other values are of one type that is not text"
         )
     if column.kept:

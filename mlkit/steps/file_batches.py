@@ -26,7 +26,8 @@ class Expected:
 
     Of a CSV file ``stated`` says how it is written. A cell that is one of the ``labels`` of its
     column is that label, whatever else stands for missing. ``usual`` is the decimal mark of the
-    files before this one, None if that of this one is certain; texts of the columns ``numbers`` may be numbers.
+    files before this one, None if that of this one is certain; texts of the columns ``numbers``
+    may be numbers.
     """
 
     types: Mapping[str, pa.DataType]

@@ -150,7 +150,8 @@ def test_a_value_of_the_wrong_type_in_a_batch_is_named_by_its_row(tmp_path: Path
 
 
 def test_a_batch_column_that_no_type_is_asked_for_stays_as_it_is_written(tmp_path: Path) -> None:
-    (batch,) = file_batches.read(_file(tmp_path, b"id,n\n007,1\n"), Expected({"n": casts.NUMBER}), 10)
+    file = _file(tmp_path, b"id,n\n007,1\n")
+    (batch,) = file_batches.read(file, Expected({"n": casts.NUMBER}), 10)
     assert batch.to_pylist() == [{"id": "007", "n": 1.0}]
 
 
@@ -167,7 +168,8 @@ def test_reading_in_batches_needs_memory_for_a_batch_and_not_for_the_file(tmp_pa
         "from mlkit.steps.file_batches import Expected\n"
         "start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "types = {'a': casts.NUMBER}\n"
-        "rows = sum(b.num_rows for b in file_batches.read(Path(sys.argv[1]), Expected(types), 10_000))\n"
+        "read = file_batches.read(Path(sys.argv[1]), Expected(types), 10_000)\n"
+        "rows = sum(batch.num_rows for batch in read)\n"
         "print(rows, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - start)\n"
     )
     done = subprocess.run(
