@@ -254,6 +254,20 @@ class DatasetSettings(Section, frozen=True):
     thousands: Annotated[
         str | None, Meta(description="what groups the digits of numbers in a CSV file; unset: none")
     ] = None
+    missing: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="what stands for a missing value among the texts of a CSV file, beside "
+            "the empty cell"
+        ),
+    ] = ()
+    header: Annotated[
+        bool | None,
+        Meta(description="whether the first row of a CSV file has the names; unset: it does"),
+    ] = None
+    names: Annotated[
+        tuple[str, ...], Meta(description="the columns of a CSV file without a header")
+    ] = ()
     base: Annotated[
         str, Meta(description="dataset that features are joined to, instead of a source")
     ] = ""

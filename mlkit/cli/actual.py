@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mlkit.cli import output
+from mlkit.cli import data_source, output
 from mlkit.cli.output import json_option, with_project
 
 if TYPE_CHECKING:
@@ -21,17 +21,21 @@ def actual() -> None:
 
 @actual.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@data_source.dialect_options
 @json_option
 @with_project
-def add(project: "Project", *, file: Path, as_json: bool) -> None:
+def add(project: "Project", *, file: Path, dialect: dict[str, Any], as_json: bool) -> None:
     """Add the actuals in FILE (CSV or Parquet).
 
     Columns: prediction_id, actual, and observed_at if it is known. The first actual of a
-    prediction stands; a later one is counted as a duplicate.
+    prediction stands; a later one is counted as a duplicate. A CSV file is read as those that the
+    model was trained on, unless you say how it is written.
     """
     from mlkit.flows import actual_file
+    from mlkit.flows.file_source import Dialect
 
-    output.emit(actual_file.add(project, file), as_json=as_json, render=_print_received)
+    received = actual_file.add(project, file, Dialect(**dialect))
+    output.emit(received, as_json=as_json, render=_print_received)
 
 
 def _print_received(received: Any) -> None:

@@ -1,7 +1,7 @@
 """``mlkit data``."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -49,7 +49,7 @@ def add(
     *,
     source: str | None,
     query: str | None,
-    dialect: dict[str, str | None],
+    dialect: dict[str, Any],
     target: str | None,
     time: str | None,
     entity: str | None,
@@ -124,7 +124,7 @@ def show(project: "Project", reference: str, *, as_json: bool) -> None:
 @output.json_option
 @output.with_project
 def validate(
-    project: "Project", name: str, file: Path, *, dialect: dict[str, str | None],
+    project: "Project", name: str, file: Path, *, dialect: dict[str, Any],
     aside: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Check FILE against the rules of NAME without adding it; exit code 3 if it breaks one."""

@@ -30,16 +30,35 @@ def dialect_options(command: Callable[..., R]) -> Callable[..., R]:
 
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> R:
-        return command(*args, dialect={name: kwargs.pop(name) for name in _OPTIONS}, **kwargs)
+        said = {name: kwargs.pop(name) for name in (*_OPTIONS, "missing", "header", "names")}
+        return command(*args, dialect={**said, "missing": said["missing"] or None}, **kwargs)
 
     wrapped: Callable[..., R] = run
-    for name, text in reversed(_OPTIONS.items()):
-        wrapped = click.option(f"--{name}", metavar="TEXT", help=text)(wrapped)
+    for option in reversed([*_texts(), *_OTHERS]):
+        wrapped = option(wrapped)
     return wrapped
 
 
+def _texts() -> list[Callable[..., Any]]:
+    return [click.option(f"--{name}", metavar="TEXT", help=text) for name, text in _OPTIONS.items()]
+
+
+_OTHERS = (
+    click.option(
+        "--missing", metavar="TEXT", multiple=True,
+        help="What stands for a missing value among the texts of a CSV file, e.g. NA, beside the "
+        "empty cell; more than once for more.",
+    ),
+    click.option(
+        "--header/--no-header", default=None,
+        help="Whether the first row of a CSV file has the names of its columns.",
+    ),
+    click.option("--names", metavar="A,B,C", help="The columns of a CSV file without a header."),
+)  # fmt: skip
+
+
 def choose(
-    file: Path | None, url: str | None, query: str | None, dialect: Mapping[str, str | None]
+    file: Path | None, url: str | None, query: str | None, dialect: Mapping[str, Any]
 ) -> "Source | None":
     """Return the source that the options name, None for the one of the settings."""
     from mlkit.flows.file_source import Dialect, FileSource  # imports SQLAlchemy
@@ -53,8 +72,9 @@ def choose(
             raise click.UsageError("give either a FILE or --source and --query")
         if stated:
             raise click.UsageError(
-                "--delimiter, --encoding, --decimal and --thousands are about CSV files; cast the "
-                "values in the query, e.g. CAST(REPLACE(price, ',', '.') AS REAL)"
+                "--delimiter, --encoding, --decimal, --thousands, --missing, --header and --names "
+                "are about CSV files; cast the values in the query, e.g. "
+                "CAST(REPLACE(price, ',', '.') AS REAL)"
             )
         return QuerySource(url, query, Path.cwd())
     if file is None:
@@ -64,15 +84,17 @@ def choose(
     return FileSource(file, Dialect(**dialect))
 
 
-def spell(read_as: Mapping[str, str | None]) -> str:
+def spell(read_as: Mapping[str, Any]) -> str:
     """Return how a CSV file was read, in words."""
     names = ("delimiter", "encoding", "decimal", "thousands", "compression")
     marks = ("delimiter", "decimal", "thousands")
-    return ", ".join(
+    spelled = [
         f"{name} {read_as[name]!r}" if name in marks else f"{name} {read_as[name]}"
         for name in names
         if read_as.get(name)
-    )
+    ]
+    spelled += [f"missing {mark!r}" for mark in read_as.get("missing", ())]
+    return ", ".join(spelled if read_as.get("header", True) else [*spelled, "no header"])
 
 
 @contextmanager

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from mlkit.cli import output, spark
+from mlkit.cli import data_source, output, spark
 from mlkit.cli.baseline import baseline
 from mlkit.pages.words import printable
 
@@ -58,22 +58,28 @@ drift.add_command(baseline)
 @click.option("--min-rows", type=click.IntRange(1), help="Fewest rows of CUR for a verdict.")
 @_joint_option
 @_explain_option
+@data_source.dialect_options
 @output.json_option
 @click.pass_context
 def compare(
     ctx: click.Context, ref: Path, cur: Path, *, time: str | None, min_rows: int | None,
-    joint: bool, explain: bool, as_json: bool,
+    joint: bool, explain: bool, dialect: dict[str, Any], as_json: bool,
 ) -> None:  # fmt: skip
     """Compare two files, CSV or Parquet; needs no project.
+
+    What is said of how CSV files are written is about both.
 
     The rules are the defaults of the settings drift.*, or what MLKIT_DRIFT_* say.
     """
     from mlkit.flows import comparison
+    from mlkit.steps import csv_dialect
 
+    said = {name: value for name, value in dialect.items() if value is not None}
+    stated = csv_dialect.state(**said)
     overrides = {"drift.min_rows": min_rows, "drift.joint": joint or None}
     with _telling() as progress:
         found = comparison.compare_files(
-            ref, cur, time=time, overrides=overrides, progress=progress
+            ref, cur, time=time, stated=stated, overrides=overrides, progress=progress
         )
     output.emit(found, as_json=as_json, render=_explain if explain else _render)
     ctx.exit(_code(found))

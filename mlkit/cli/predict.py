@@ -1,11 +1,11 @@
 """``mlkit predict``."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from mlkit.cli import output
+from mlkit.cli import data_source, output
 
 if TYPE_CHECKING:
     from mlkit.flows.predict import Predicted
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     help="Write to this .csv or .parquet file. Default: CSV to stdout.",
 )
 @click.option("--version", type=click.IntRange(1), help="Use this version. Default: the champion.")
+@data_source.dialect_options
 @output.json_option
 @output.with_project
 def predict(
@@ -32,6 +33,7 @@ def predict(
     file: Path,
     target: Path | None,
     version: int | None,
+    dialect: dict[str, Any],
     as_json: bool,
 ) -> None:
     """Predict every row of FILE with the champion of MODEL.
@@ -39,10 +41,13 @@ def predict(
     The output has the columns of FILE, the prediction and, for classes, their probabilities: the
     same numbers that the server gives. Nothing is logged.
 
+    A CSV file is read as those that the model was trained on, unless you say how it is written.
+
     Columns that the model has from feature views may be missing in FILE; they are looked up by the
     column of the view's entity, as the server does now.
     """
     from mlkit.flows import predict as flow  # imports scikit-learn
+    from mlkit.flows.file_source import Dialect
 
     if as_json and target is None:
         raise click.UsageError("--json needs --output FILE, as the predictions go to stdout")
@@ -54,6 +59,7 @@ def predict(
             file,
             output=target,
             version=version,
+            dialect=Dialect(**dialect),
             progress=lambda rows: display.update(task, description=f"predicted {rows:,} rows"),
         )
     output.emit(done, as_json=as_json, render=_render)

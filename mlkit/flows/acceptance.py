@@ -107,11 +107,16 @@ def write_rules(project: Project, name: str, text: str) -> None:
         blobs.write_durably(file, text.encode())
 
 
-def types(rules: Rules) -> "dict[str, pa.DataType]":
-    """Return the types that the rules demand: what they call text is not taken for numbers."""
-    from mlkit.steps import checks  # pandas, which most other flows do without
+def types(rules: Rules, roles: Roles) -> "dict[str, pa.DataType]":
+    """Return the types that the rules demand: what they call text is not taken for numbers.
 
-    return {} if rules.text is None else checks.types(checks.from_yaml(rules.text, rules.label))
+    Before there are rules it is the entity that is text, for 007 and 7 may be two customers.
+    """
+    from mlkit.steps import casts, checks  # pandas, which most other flows do without
+
+    if rules.text is not None:
+        return checks.types(checks.from_yaml(rules.text, rules.label))
+    return {} if roles.entity is None else {roles.entity: casts.TEXT}
 
 
 def accept(name: str, table: "Tabular", *, roles: Roles, rules: Rules) -> Accepted:

@@ -1,28 +1,72 @@
 """Read actuals from a CSV or Parquet file and add them."""
 
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from mlkit.errors import InvalidInputError
-from mlkit.flows import actuals
+from mlkit.flows import actuals, model_files
 from mlkit.flows.actuals import ActualItem, Received
+from mlkit.flows.file_source import Dialect
+from mlkit.flows.model_files import Habits
 from mlkit.project import Project
-from mlkit.steps import casts, frames
+from mlkit.steps import casts, csv_dialect, csv_values, file_batches, parquet_rows
+from mlkit.steps.file_batches import Expected
 
 _TYPES = {"prediction_id": casts.TEXT, "observed_at": casts.TIME}
 _REQUIRED = ("prediction_id", "actual")
 _BATCH_ROWS = 50_000
+_PEEKED_ROWS = 1_000
+_ANY_BYTES = "latin-1"
 
 
-def add(project: Project, file: Path) -> Received:
+def add(project: Project, file: Path, dialect: Dialect | None = None) -> Received:
     """Add the actuals in ``file``: columns prediction_id, actual and, if known, observed_at.
 
-    Raises InvalidInputError that names the column or row that is wrong; then nothing is stored.
+    A CSV file is written as ``dialect`` says, and where that is silent as the files that the model
+    was trained on. Raises InvalidInputError that names the column or row that is wrong; then
+    nothing is stored.
     """
+    given = dialect or Dialect()
+    expected = _expected(project, file, given)
+    said = expected.stated or csv_dialect.state()
     items: list[ActualItem] = []
-    for table in frames.open_batches(file, _TYPES, _BATCH_ROWS):
+    for table in file_batches.read(file, expected, _BATCH_ROWS):
         items += _items(file, table, first_row=len(items))
-    return actuals.add(project, items, from_text=True)
+    number = partial(csv_values.number, decimal=said.decimal or ".", thousands=said.thousands)
+    return actuals.add(project, items, from_text=True, number=number)
+
+
+def _expected(project: Project, file: Path, given: Dialect) -> Expected:
+    """Return how the file is read, by the model that made the first prediction in it."""
+    own = csv_dialect.state(**given.stated)
+    if not file.is_file() or parquet_rows.is_parquet(file):
+        return Expected(_TYPES, own)
+    habits = _habits(project, file, given)
+    if habits is None:
+        return Expected(_TYPES, own)
+    said = replace(habits, said={n: v for n, v in habits.said.items() if n in _OF_VALUES})
+    stated = model_files.stated(file, given, said, dict.fromkeys(_REQUIRED))
+    if stated.decimal is None:
+        stated = replace(stated, decimal=csv_dialect.sniff(file, stated).decimal_point)
+        return Expected(_TYPES, stated, usual=habits.usual, numbers=frozenset({"actual"}))
+    return Expected(_TYPES, stated)
+
+
+_OF_VALUES = ("delimiter", "encoding", "decimal", "thousands", "missing")
+
+
+def _habits(project: Project, file: Path, given: Dialect) -> Habits | None:
+    peeked = csv_dialect.state(**replace(given, encoding=given.encoding or _ANY_BYTES).stated)
+    try:
+        table = next(file_batches.read(file, Expected({}, peeked), _PEEKED_ROWS))
+    except InvalidInputError:
+        return None  # reading all of it says what is wrong
+    if "prediction_id" not in table.column_names:
+        return None
+    versions = actuals.versions_of(project, table["prediction_id"].drop_null().to_pylist())
+    return model_files.of_model(project, versions[0]) if versions else None
 
 
 def _items(file: Path, table: Any, *, first_row: int) -> list[ActualItem]:

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -40,10 +40,17 @@ class Received(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     unknown_labels: dict[str, int] = {}
 
 
-def add(project: Project, items: Sequence[ActualItem], *, from_text: bool = False) -> Received:
+def add(
+    project: Project,
+    items: Sequence[ActualItem],
+    *,
+    from_text: bool = False,
+    number: Callable[[str], float] = float,
+) -> Received:
     """Store the actuals whose predictions are known; none if one value is unfit.
 
-    ``from_text`` reads text as the target needs it: in a CSV file everything is text. Raises
+    ``from_text`` reads text as the target needs it, numbers by ``number``: in a CSV file everything
+    is text. Raises
     InvalidInputError whose ``details["problems"]`` names every ``{"row", "column", "problem"}``.
     """
     ids = list(dict.fromkeys(item.prediction_id for item in items))
@@ -57,7 +64,7 @@ def add(project: Project, items: Sequence[ActualItem], *, from_text: bool = Fals
         if schema is None:
             continue
         try:
-            value = label(schema, read(schema, item.actual) if from_text else item.actual)
+            value = label(schema, read(schema, item.actual, number) if from_text else item.actual)
         except InvalidInputError as error:
             problems.append({"row": place, "column": "actual", "problem": str(error)})
             continue
@@ -108,7 +115,15 @@ def label(schema: InputSchema, value: str | float) -> str | float:
     raise InvalidInputError(f"{value!r} is not a label like {known}")
 
 
-def read(schema: InputSchema, value: str | float) -> str | float:
+def versions_of(project: Project, ids: Sequence[str]) -> list[int]:
+    """Return the model versions that made the predictions ``ids``, in that order, each once."""
+    found = _versions(project, list(dict.fromkeys(ids)))[0]
+    return list(dict.fromkeys(found[identifier] for identifier in ids if identifier in found))
+
+
+def read(
+    schema: InputSchema, value: str | float, number: Callable[[str], float] = float
+) -> str | float:
     """Return text as the number or truth value that this model's target is, if it is one."""
     kinds = {type(known) for known in schema.classes}
     if not isinstance(value, str) or str in kinds:
@@ -116,7 +131,7 @@ def read(schema: InputSchema, value: str | float) -> str | float:
     if bool in kinds:
         return _WORDS.get(value.strip().lower(), value)
     try:
-        return float(value)
+        return number(value)
     except ValueError:
         return value
 
@@ -132,6 +147,12 @@ def _store(project: Project, rows: Sequence[dict[str, Any]], settled: set[str]) 
 
 def _look_up(project: Project, ids: Sequence[str]) -> tuple[dict[str, InputSchema], set[str]]:
     """Return the input schema behind each known id, and the sealed ids that have an actual."""
+    found, settled = _versions(project, ids)
+    return _schemas(project, found), settled
+
+
+def _versions(project: Project, ids: Sequence[str]) -> tuple[dict[str, int], set[str]]:
+    """Return the model version behind each known id, and the sealed ids that have an actual."""
     with project.read() as s:
         found = predictions.versions_of(s, ids)
     if len(found) < len(ids):
@@ -146,7 +167,7 @@ def _look_up(project: Project, ids: Sequence[str]) -> tuple[dict[str, InputSchem
         sealed = log_segments.locate(project, missing)
         found |= {identifier: version_id for identifier, (version_id, _) in sealed.items()}
         settled = {identifier for identifier, (_, has_actual) in sealed.items() if has_actual}
-    return _schemas(project, found), settled
+    return found, settled
 
 
 def _schemas(project: Project, version_of: Mapping[str, int]) -> dict[str, InputSchema]:

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from mlkit import settings_sources
 from mlkit.errors import InvalidInputError
 from mlkit.steps import casts, drift, frames, times
+from mlkit.steps.csv_dialect import Stated
 from mlkit.steps.drift import DriftRule
 from mlkit.steps.drift_result import FeatureDrift, Rows, Verdict
 
@@ -37,16 +38,18 @@ def compare_files(
     current: Path,
     *,
     time: str | None = None,
+    stated: Stated | None = None,
     overrides: Mapping[str, object] = MappingProxyType({}),
     progress: Report | None = None,
 ) -> FilesCompared:
     """Return the verdict on the rows of ``current``, by the settings' defaults and environment.
 
-    ``overrides`` are settings that go before both. With a ``time`` column the rows of both are
-    taken in its order. Raises InvalidInputError.
+    ``stated`` is how CSV files are written; ``overrides`` are settings that go before both. With a
+    ``time`` column the rows of both are taken in its order. Raises InvalidInputError.
     """
     settings = settings_sources.load(None, os.environ, overrides)
-    first, second = frames.read_table(reference), frames.read_table(current)
+    first = frames.read_table(reference, stated=stated)
+    second = frames.read_table(current, frames.column_types(first), stated)
     spans_s: tuple[float | None, float | None] = (None, None)
     if time is not None:
         first, second = _timed(first, time, reference), _timed(second, time, current)

@@ -4,15 +4,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import msgspec
-import pyarrow.csv as pcsv
 import pyarrow.parquet as pq
 
 from mlkit.errors import DamagedError, InvalidInputError
 from mlkit.flows import ingest
 from mlkit.project import Project
+from mlkit.steps import csv_text
 from mlkit.store import datasets
 from mlkit.store.blobs import file_digest, sync
 
@@ -51,12 +51,14 @@ def export(project: Project, reference: str, file: Path | None = None) -> Export
 
 
 def _copy(rows: pq.ParquetFile, stream: BinaryIO, *, parquet: bool) -> None:
-    schema = rows.schema_arrow
-    made: Any = pq.ParquetWriter(stream, schema, compression="zstd") if parquet else (
-        pcsv.CSVWriter(stream, schema)
-    )  # fmt: skip
-    with made as writer:
-        for batch in rows.iter_batches(_ROWS, use_threads=False):
+    batches = rows.iter_batches(_ROWS, use_threads=False)
+    if not parquet:
+        stream.write(csv_text.header(rows.schema_arrow.names))
+        for batch in batches:
+            stream.write(csv_text.lines(batch))
+        return
+    with pq.ParquetWriter(stream, rows.schema_arrow, compression="zstd") as writer:
+        for batch in batches:
             writer.write_batch(batch)
 
 

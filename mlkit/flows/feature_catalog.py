@@ -14,6 +14,7 @@ from mlkit.flows.features import Declared
 from mlkit.flows.online import Key, Online
 from mlkit.flows.view_rows import Source
 from mlkit.project import Project
+from mlkit.steps import entity_keys
 from mlkit.steps.feature_view import FeatureView, OnDemand, ViewUse
 from mlkit.store import datasets, registry
 from mlkit.store import features as store
@@ -285,12 +286,12 @@ def _stored_use(view: FeatureView, stored: StoredView) -> ViewUse:
 def _key(use: ViewUse, text: str) -> Key:
     if use.key == "text":
         return text
-    try:
-        return int(text)
-    except ValueError as error:
+    key = entity_keys.integer(text)
+    if key is None:
         raise InvalidInputError(
             f"the entity '{use.entity}' of feature view '{use.name}' is an integer, not '{text}'"
-        ) from error
+        )
+    return key
 
 
 def _uses(s: Session, part: Literal["views", "on_demand"], name: str) -> tuple[Use, ...]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from mlkit.flows.versioning import Origin
 
@@ -17,7 +17,7 @@ BytesRead = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Fetching:
-    """How to fetch: where bulky files go, what the rules call text, who hears of the progress.
+    """How to fetch: where bulky files go, the types that rules demand, who hears of the progress.
 
     ``progress`` gets what is done, and how many bytes of how many are behind (0 of 0: unknown).
     """
@@ -29,10 +29,15 @@ class Fetching:
 
 @dataclass(frozen=True)
 class Fetched:
-    """Rows, and where they are from."""
+    """Rows, where they are from, and what to tell of how they were read.
+
+    ``typed`` rows came with types, from a file such as Parquet or by a query.
+    """
 
     table: "Tabular"
     origin: Origin
+    warnings: tuple[str, ...] = ()
+    typed: Literal["file", "query"] | None = None
 
 
 def _nothing() -> None:

@@ -4,6 +4,7 @@ import hashlib
 import shutil
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,23 +18,41 @@ from mlkit.store import blobs, datasets, file_digests
 from mlkit.store.file_digests import Stamp
 
 STDIN = Path("-")
-_MARKS = ("delimiter", "encoding", "decimal", "thousands")
+_MARKS = ("delimiter", "encoding", "decimal", "thousands", "missing", "header", "names")
 _STILL_NS = 2_000_000_000  # a younger file may change again without another time
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """What somebody says of how a CSV file is written; the rest is found out."""
+    """What somebody says of how a CSV file is written; the rest is found out.
+
+    ``missing`` are marks that stand for no value even among texts. Without a ``header`` the
+    columns are called ``names``.
+    """
 
     delimiter: str | None = None
     encoding: str | None = None
     decimal: str | None = None
     thousands: str | None = None
+    missing: Sequence[str] | None = None
+    header: bool | None = None
+    names: Sequence[str] | str | None = None
 
     @property
-    def stated(self) -> dict[str, str]:
-        """What is said, without what is not."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+    def stated(self) -> dict[str, Any]:
+        """What is said, without what is not, as JSON has it."""
+        said = {name: value for name, value in asdict(self).items() if value is not None}
+        return {n: list(v) if isinstance(v, tuple) else v for n, v in said.items()}
+
+    def over(self, habits: Mapping[str, Any]) -> "Dialect":
+        """Return this, and where it says nothing what ``habits`` say.
+
+        A header that somebody speaks of goes with the names, one without the other is no habit.
+        """
+        own = self.stated
+        if "header" in own or "names" in own:
+            habits = {n: v for n, v in habits.items() if n not in ("header", "names")}
+        return Dialect(**{**habits, **own})
 
 
 @dataclass(frozen=True)
@@ -46,8 +65,12 @@ class FileSource:
 
 def of_settings(project: Project, settings: DatasetSettings) -> FileSource:
     """Return the file that ``[datasets.NAME]`` names."""
-    path = project.root / Path(settings.source).expanduser()
-    return FileSource(path, Dialect(**{mark: getattr(settings, mark) for mark in _MARKS}))
+    return FileSource(project.root / Path(settings.source).expanduser(), _dialect(settings))
+
+
+def _dialect(settings: DatasetSettings) -> Dialect:
+    said = {mark: getattr(settings, mark) for mark in _MARKS}
+    return Dialect(**{mark: value for mark, value in said.items() if value not in (None, ())})
 
 
 def ready(project: Project, name: str, source: FileSource, scratch: Path) -> Ready:
@@ -61,8 +84,8 @@ def exactly(project: Project, source: FileSource, scratch: Path) -> Ready:
         source, label = replace(source, path=_written_down(scratch)), "stdin"
         found = Digest(blobs.file_digest(source.path), {}, {})
     else:
+        found = _digest(project, source.path)  # refuses links that end nowhere
         label = str(source.path.resolve())
-        found = _digest(project, source.path)
     return Ready(
         label,
         fetch=lambda how: _fetch(source, how, label=label, found=found),
@@ -74,16 +97,19 @@ def exactly(project: Project, source: FileSource, scratch: Path) -> Ready:
 
 def _with_habits(project: Project, name: str, source: FileSource) -> FileSource:
     """Return the source with what ``mlkit.toml``, or else the last file, said of its dialect."""
-    settings = project.settings.datasets.get(name)
-    of_project = {} if settings is None else {m: getattr(settings, m) for m in _MARKS}
-    habits = {**_of_last_file(project, name), **Dialect(**of_project).stated}
-    return replace(source, dialect=Dialect(**{**habits, **source.dialect.stated}))
-
-
-def _of_last_file(project: Project, name: str) -> dict[str, str]:
     with project.read() as s:
         made = datasets.last_made(s, name, "file")
-    return {} if made is None else dict(made.get("stated", {}))
+    return replace(source, dialect=source.dialect.over(habits(project, name, made)))
+
+
+def habits(project: Project, name: str, made: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return how files of dataset ``name`` are written.
+
+    That is what ``mlkit.toml`` says, else what was said of the file that was ``made`` a version of.
+    """
+    settings = project.settings.datasets.get(name)
+    own = Dialect() if settings is None else _dialect(settings)
+    return own.over({} if made is None else dict(made.get("stated", {}))).stated
 
 
 def _written_down(scratch: Path) -> Path:
@@ -132,7 +158,7 @@ def _of_file(project: Project, path: Path) -> Digest:
         return Digest(known, {key: stamp}, {})
     started = time.time_ns()
     sha256 = blobs.file_digest(path)
-    settled = stamp == Stamp.of(path.stat()) and started - stamp.mtime_ns > _STILL_NS
+    settled = stamp == Stamp.of(path.stat()) and started - stamp.changed_ns > _STILL_NS
     return Digest(sha256, {key: stamp}, {key: sha256} if settled else {})
 
 
@@ -159,7 +185,8 @@ def _fetch(source: FileSource, how: Fetching, *, label: str, found: Digest) -> F
         "stated": source.dialect.stated,
         "read_as": loaded.read_as,
     }
-    return Fetched(loaded.table, Origin(label, found.sha256, transformation=transformation))
+    origin = Origin(label, found.sha256, transformation=transformation)
+    return Fetched(loaded.table, origin, loaded.warnings, "file" if loaded.typed else None)
 
 
 def _refuse_changed(found: Digest) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from itertools import chain
 from typing import Any, Literal, NamedTuple
 
 import pyarrow as pa
@@ -107,7 +108,8 @@ def _from_log(project: Project, champion: ModelVersion, base: _Base | None) -> F
     if _has_learned(project, champion, table):
         return Fresh(None, table.num_rows, nothing, warnings)
     origin = _origin(project, champion, window, picked, base, base_schema)
-    free = tuple(champion.recipe.get("ignore", ()))  # no client sends them, so no log has them
+    left_out = (champion.recipe.get(why, ()) for why in ("ignore", "constant"))
+    free = tuple(chain.from_iterable(left_out))  # no client sends them, so no log has them
     added = ingest.add_table(project, dataset.name, table, origin=origin, free=free)
     return _fresh(project, champion, added, nothing)._replace(warnings=warnings)
 

@@ -10,8 +10,8 @@ import msgspec
 from mlkit import names
 from mlkit.errors import CheckFailedError, ConflictError, InvalidInputError, NotFoundError
 from mlkit.flows import acceptance, quarantine, scratch, sources, versioning
-from mlkit.flows.acceptance import Roles
-from mlkit.flows.fetched import BytesRead, Fetching, Ready
+from mlkit.flows.acceptance import Accepted, Roles, Rules
+from mlkit.flows.fetched import BytesRead, Fetched, Fetching, Ready
 from mlkit.flows.file_source import FileSource
 from mlkit.flows.sources import Source
 from mlkit.flows.versioning import Added, Origin
@@ -61,10 +61,10 @@ def add(
             ready.settled()
             return same
         rules = acceptance.read_rules(project, name)
-        fetched = ready.fetch(Fetching(folder, acceptance.types(rules), say))
+        fetched = ready.fetch(Fetching(folder, acceptance.types(rules, roles), say))
         failpoints.reach("data.fetched")
         say("checking", 0, 0)
-        accepted = acceptance.accept(name, fetched.table, roles=roles, rules=rules)
+        accepted = _accept(name, fetched, roles, rules)
         say("writing", 0, 0)
         added = versioning.keep(project, name, roles, accepted=accepted, origin=fetched.origin)
         ready.settled()
@@ -128,14 +128,22 @@ def validate(
     roles = _roles(project, name, Roles())
     with scratch.shared(project, name) as folder:
         ready = sources.ready(project, name, _source(project, name, source), folder)
-        table = ready.fetch(Fetching(folder, acceptance.types(rules))).table
+        fetched = ready.fetch(Fetching(folder, acceptance.types(rules, roles)))
+        rows = fetched.table.num_rows
         try:
-            accepted = acceptance.accept(name, table, roles=roles, rules=rules)
+            accepted = _accept(name, fetched, roles, rules)
         except CheckFailedError as refused:
-            refused.details.update(valid=False, rows=table.num_rows)
+            refused.details.update(valid=False, rows=rows)
             raise
-        aside_rows = accepted.aside.get("rows", 0)
-        return Validated(name, table.num_rows, accepted.warnings, set_aside=aside_rows)
+        return Validated(name, rows, accepted.warnings, set_aside=accepted.aside.get("rows", 0))
+
+
+def _accept(name: str, fetched: Fetched, roles: Roles, rules: Rules) -> Accepted:
+    """Return the rows that were fetched if they may become a version; raises CheckFailedError."""
+    if fetched.typed and rules.circumstances is not None:
+        rules = dataclasses.replace(rules, circumstances=rules.circumstances._replace(typed=fetched.typed))
+    accepted = acceptance.accept(name, fetched.table, roles=roles, rules=rules)
+    return dataclasses.replace(accepted, warnings=(*fetched.warnings, *accepted.warnings))
 
 
 def load_table(project: Project, sha256: str) -> "pa.Table":

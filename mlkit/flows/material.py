@@ -15,6 +15,7 @@ from mlkit.steps import (
     overlap,
     prediction_columns,
     recency,
+    rules,
     split,
     suggestion,
     suspicion,
@@ -45,7 +46,10 @@ class Order(NamedTuple):
 
 
 class Material(NamedTuple):
-    """Labelled rows, raw and encoded, and which of them judge."""
+    """Labelled rows, raw and encoded, and which of them judge.
+
+    ``constant`` are the columns that were left out because all rows have the same there.
+    """
 
     schema: InputSchema
     table: pa.Table
@@ -55,6 +59,7 @@ class Material(NamedTuple):
     ordered: bool
     span_s: float | None
     warnings: list[str]
+    constant: tuple[str, ...] = ()
 
     @property
     def holdout(self) -> Rows:
@@ -113,7 +118,10 @@ def gather(project: Project, wanted: Order) -> Material:
     task = target.infer_task(table.column(name), wanted.task)
     target.check(table.column(name), task, name)
     _check_ignored(project, table, name, wanted)
-    schema = _schema(table, name, task, wanted)
+    constant = _constant(table, name, wanted)
+    may_be_null = _may_be_null(whole, wanted)
+    schema = _schema(table.drop_columns(constant), name, task, wanted, may_be_null)
+    warnings += [_of_constant(table, column) for column in constant]
     schema = request_features.with_gaps(project, wanted.dataset, schema)
     columns = encode.columns_of_table(schema, table)
     rows = Rows(
@@ -146,7 +154,9 @@ def gather(project: Project, wanted: Order) -> Material:
         shown = (rows.target[part] for part in (parts.train, parts.holdout))
         warnings += target_shift.find(schema, *shown)
     span_s = _span_s(table, dataset.time_column)
-    return Material(schema, table, columns, rows, parts, moments is not None, span_s, warnings)
+    return Material(
+        schema, table, columns, rows, parts, moments is not None, span_s, warnings, tuple(constant)
+    )
 
 
 def _views(version: DatasetVersion) -> dict[str, str]:
@@ -208,12 +218,53 @@ def _enough(project: Project, rows: int) -> None:
         )
 
 
-def _schema(table: pa.Table, name: str, task: Task, wanted: Order) -> InputSchema:
+def _constant(table: pa.Table, target_name: str, wanted: Order) -> list[str]:
+    """Return the columns with nothing to learn from that no client sends yet.
+
+    Those of a join stay: something may be computed from them. So does the last one.
+    """
+    like = deploy.input_schema(wanted.champion) if wanted.champion else None
+    dataset = wanted.dataset.dataset
+    keys = {target_name, dataset.time_column, dataset.entity_column, *wanted.ignore}
+    inputs = [name for name in table.column_names if name not in keys]
+    if wanted.dataset.transformation.get("views") or wanted.dataset.transformation.get("on_demand"):
+        return []
+    found = [
+        name
+        for name in inputs
+        if (like is None or name not in like.names)
+        and pc.count_distinct(table.column(name), mode="all").as_py() == 1
+    ]
+    return found if len(found) < len(inputs) else []
+
+
+def _of_constant(table: pa.Table, name: str) -> str:
+    left = "it is left out, and the model does not ask for it"
+    if table.column(name).null_count:
+        return f"all_missing: '{name}' has no value; {left}"
+    return f"constant_column: '{name}' has one value; {left}"
+
+
+def _may_be_null(whole: pa.Table, wanted: Order) -> set[str]:
+    """Return the columns that lack a value in some row, labelled or not, or may by the rules."""
+    schema = rules.from_yaml(wanted.dataset.schema_yaml, f"the rules of {wanted.dataset.reference}")
+    known = schema.columns
+    return {
+        name
+        for name in whole.column_names
+        if whole.column(name).null_count or (name in known and known[name].nullable)
+    }
+
+
+def _schema(
+    table: pa.Table, name: str, task: Task, wanted: Order, may_be_null: set[str]
+) -> InputSchema:
     dataset = wanted.dataset.dataset
     keys = (dataset.time_column, dataset.entity_column)
     ignore = {*wanted.ignore, *(column for column in keys if column)}
     like = deploy.input_schema(wanted.champion) if wanted.champion else None
     schema = encode.infer_schema(table, target=name, task=task, ignore=ignore, like=like)
+    schema = encode.relaxed(schema, may_be_null)
     taken = prediction_columns.names(schema) & set(schema.names)
     if taken:
         raise InvalidInputError(

@@ -12,13 +12,15 @@ import pyarrow.csv as pcsv
 import pyarrow.parquet as pq
 
 from mlkit.errors import ConflictError, InvalidInputError
-from mlkit.flows import deploy, request_features
+from mlkit.flows import deploy, model_files, request_features
 from mlkit.flows.deploy import Loaded
+from mlkit.flows.file_source import Dialect
 from mlkit.flows.online import Online
 from mlkit.flows.request_features import RequestFeatures
 from mlkit.project import Project
-from mlkit.steps import encode, frames, parquet_rows, threads
+from mlkit.steps import encode, file_batches, parquet_rows, threads
 from mlkit.steps.columns import InputSchema
+from mlkit.steps.file_batches import Expected
 from mlkit.store.blobs import sync
 
 CHUNK_ROWS = 20_000
@@ -53,13 +55,15 @@ def predict(
     *,
     output: Path | None = None,
     version: int | None = None,
+    dialect: Dialect | None = None,
     progress: Report | None = None,
 ) -> Predicted:
     """Write the columns of ``file`` and the predictions to ``output``, as CSV to stdout if None.
 
-    The champion answers, or ``version``. Columns of feature views may be missing: they are looked
-    up as the server does. The output appears complete or not at all. Raises InvalidInputError that
-    names the row and column that does not fit the model.
+    The champion answers, or ``version``. A CSV file is written as ``dialect`` says, and where that
+    is silent as the files that the model was trained on. Columns of feature views may be missing:
+    they are looked up as the server does. The output appears complete or not at all. Raises
+    InvalidInputError that names the row and column that does not fit the model.
     """
     found = deploy.find_version(project, model, version)
     loaded = deploy.load_version(project, found)
@@ -70,8 +74,11 @@ def predict(
         closing(Online(project)) as online,
     ):
         features = request_features.of(project, online, found)
+        known = loaded.schema if features is None else features.takes
+        expected = _expected(project, found.id, known, file, dialect or Dialect())
+        rows_of = file_batches.read(file, expected, CHUNK_ROWS)
         writer: _Writer | None = None
-        for table in _answered(project, loaded, features, file):
+        for table in _answered(project, loaded, features, rows_of):
             if writer is None:
                 writer = _writer(output, stream, table.schema)
             writer.write_table(table)
@@ -86,11 +93,13 @@ def predict(
 
 
 def _answered(
-    project: Project, loaded: Loaded, features: RequestFeatures | None, file: Path
+    project: Project,
+    loaded: Loaded,
+    features: RequestFeatures | None,
+    tables: Iterator[pa.Table],
 ) -> Iterator[pa.Table]:
     first_row, now = 1, project.now()
-    known = loaded.schema if features is None else features.takes
-    for table in frames.open_batches(file, _types(known, file), CHUNK_ROWS):
+    for table in tables:
         if features is None:
             columns = encode.columns_of_table(loaded.schema, table, first_row=first_row)
         else:
@@ -99,16 +108,25 @@ def _answered(
         first_row += len(table)
 
 
-def _types(schema: InputSchema, file: Path) -> dict[str, pa.DataType]:
+def _expected(
+    project: Project, version_id: int, schema: InputSchema, file: Path, given: Dialect
+) -> Expected:
     """Return how the columns of ``file`` are to be read.
 
     In CSV all is text, so the model says what it stands for. Parquet has types, and a text that
     looks like a number is as wrong there as it is in JSON.
     """
     types = encode.arrow_types(schema)
-    if not parquet_rows.is_parquet(file):
-        return types
-    return {name: kind for name, kind in types.items() if pa.types.is_timestamp(kind)}
+    if parquet_rows.is_parquet(file):
+        return Expected({name: kind for name, kind in types.items() if pa.types.is_timestamp(kind)})
+    habits = model_files.of_model(project, version_id)
+    stated = model_files.stated(file, given, habits, types)
+    return Expected(
+        types,
+        stated,
+        {column.name: column.categories for column in schema.columns},
+        usual=habits.usual if stated.decimal is None else None,
+    )
 
 
 def _with_answers(loaded: Loaded, table: pa.Table, columns: list[list[object]]) -> pa.Table:

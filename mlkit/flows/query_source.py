@@ -68,4 +68,4 @@ def _fetch(url: URL, query: str, how: Fetching) -> Fetched:
     with foreign.select(filled, query, chunk=_CHUNK_ROWS, label=label) as (names, chunks):
         table = query_rows.load(names, chunks, how.scratch, label)
     transformation = {"kind": "query", "url": label, "query": query}
-    return Fetched(table, Origin(label, transformation=transformation))
+    return Fetched(table, Origin(label, transformation=transformation), typed="query")

@@ -18,6 +18,7 @@ from mlkit.flows import (
     query_source,
     retraining_rows,
     scratch,
+    versioning,
 )
 from mlkit.flows.acceptance import Rules
 from mlkit.flows.fetched import Fetching, Ready
@@ -121,7 +122,8 @@ def _folder(project: Project, version: DatasetVersion) -> Path:
 
 def _fetched(version: DatasetVersion, ready: Ready, folder: Path) -> Tabular:
     rules = Rules(version.schema_yaml, "its rules")
-    return ready.fetch(Fetching(folder, acceptance.types(rules))).table
+    roles = versioning.own_roles(version.dataset)
+    return ready.fetch(Fetching(folder, acceptance.types(rules, roles))).table
 
 
 def _from_log(project: Project, version: DatasetVersion, made: Mapping[str, Any]) -> pa.Table:

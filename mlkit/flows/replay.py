@@ -13,7 +13,7 @@ from mlkit.flows.feature_plan import FeaturePlan
 from mlkit.flows.features import Declared
 from mlkit.project import Project
 from mlkit.settings import duration
-from mlkit.steps import casts, point_in_time, skew
+from mlkit.steps import entity_keys, point_in_time, skew
 from mlkit.steps.feature_view import ViewUse
 from mlkit.steps.skew import Served, Skew
 from mlkit.store import registry
@@ -161,5 +161,5 @@ def _keys(logged: pa.Table, use: ViewUse, plan: FeaturePlan) -> Any:
         column = logged["_entity"]
     else:
         return f"the log does not have its entity '{use.entity}'"
-    wanted = casts.INTEGER if use.key == "integer" else casts.TEXT
-    return casts.cast(column, wanted).column.combine_chunks()
+    keys = entity_keys.as_keys(column.combine_chunks(), use.key)
+    return f"its entity '{use.entity}' is no key" if keys is None else keys

@@ -8,7 +8,7 @@ from mlkit.errors import InvalidInputError
 from mlkit.flows import on_demand
 from mlkit.flows.feature_plan import FeaturePlan
 from mlkit.flows.features import Declared
-from mlkit.steps import casts, skew
+from mlkit.steps import entity_keys, skew
 from mlkit.steps.skew import Skew
 
 
@@ -45,8 +45,7 @@ def known(logged: pa.Table, time: str | None, entity: str | None, kind: str) -> 
     """Return what the log has of the time and the entity column of a dataset."""
     found = {} if time is None else {time: logged["_served_at"]}
     if entity is not None:
-        wanted = casts.INTEGER if kind == "integer" else casts.TEXT
-        found[entity] = casts.cast(logged["_entity"], wanted).column
+        found[entity] = entity_keys.as_keys(logged["_entity"], kind)
     return found
 
 

@@ -140,7 +140,8 @@ class RequestFeatures:
         problems: list[Problem] = []
         for at, (row, entity) in enumerate(zip(table, ids, strict=True)):
             try:
-                said = None if entity is None else values.READERS[column.kind](entity)
+                read = values.READERS[column.kind]
+                said = None if entity is None else read(_as_key(entity, column))
             except values.UnfitValueError as error:
                 problems.append({"row": at, "column": column.name, "problem": str(error)})
                 continue
@@ -242,6 +243,12 @@ def _keys(
         for name, kind in kinds.items()
         if name not in schema.names and name != time
     )
+
+
+def _as_key(entity: str | int, column: Column) -> str | int:
+    """Return an entity id as its column has it: a number by its digits where keys are texts."""
+    is_number = isinstance(entity, int) and not isinstance(entity, bool)
+    return str(entity) if is_number and column.kind == "category" else entity
 
 
 def _refuse(problems: Sequence[Problem], first_row: int) -> None:

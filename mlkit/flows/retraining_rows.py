@@ -15,7 +15,7 @@ from mlkit.errors import CheckFailedError, ConflictError, InvalidInputError
 from mlkit.flows import deploy, logs, maturity, unknown_labels
 from mlkit.flows.evidence import Window
 from mlkit.project import Project
-from mlkit.steps import casts, duplicates, frames
+from mlkit.steps import casts, duplicates, entity_keys, frames
 from mlkit.store.datasets import Dataset
 from mlkit.store.registry import ModelVersion
 
@@ -163,6 +163,8 @@ def _with_entity(rows: pa.Table, dataset: Dataset, like: pa.Schema) -> pa.Table:
 
 
 def _reads_as(text: pa.Scalar, wanted: pa.DataType) -> bool:
+    if wanted == casts.INTEGER:
+        return text.is_valid and entity_keys.integer(text.as_py()) is not None
     try:
         return bool(text.cast(wanted).is_valid)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):

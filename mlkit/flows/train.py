@@ -108,7 +108,7 @@ def train(
                 project, rows, made, artifact=artifact, champion=wanted.champion
             )
         recipe = {"estimator": estimator, "tune": tune, "task": rows.schema.task,
-                  "dataset": wanted.dataset.dataset.name, **_unusual(wanted)}  # fmt: skip
+                  "dataset": wanted.dataset.dataset.name, **_unusual(wanted, rows)}  # fmt: skip
         row = _version(project, wanted, rows, made, files, verdict, recipe)
         number, done, warnings = _register(project, wanted, row, promote=promote, reason=reason)
     if done is not None:
@@ -129,10 +129,11 @@ def train(
     )
 
 
-def _unusual(wanted: Order) -> dict[str, Any]:
+def _unusual(wanted: Order, rows: Material) -> dict[str, Any]:
     """Return the parts of the recipe that most do without."""
     weighed = {} if wanted.half_life == "off" else {"half_life": wanted.half_life}
-    return {**weighed, **({"ignore": list(wanted.ignore)} if wanted.ignore else {})}
+    left_out = {"ignore": list(wanted.ignore), "constant": list(rows.constant)}
+    return {**weighed, **{why: names for why, names in left_out.items() if names}}
 
 
 def _store(project: Project, rows: Material, made: Candidate, time: str | None) -> _Files:

@@ -6,7 +6,7 @@ Nothing here is about words; what a person is told is ``checks``' business.
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -40,6 +40,8 @@ from mlkit.steps.tabular import Column, Tabular
 if TYPE_CHECKING:
     from mlkit.steps.drift_result import DriftResult
 
+Typed = Literal["file", "query"]
+
 _EXAMPLES = 5
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -48,11 +50,13 @@ class Circumstances(NamedTuple):
     """What some rules ask beside the rows: the time, and how the rows differ from those before.
 
     Without ``now`` nothing is too old, and without ``drift`` (the first version has nothing
-    before it) nothing has drifted.
+    before it) nothing has drifted. Where the rows come ``typed`` (in a file such as Parquet, or by a
+    query), a column of another type is not read as the wanted one; in CSV all is text.
     """
 
     now: datetime | None = None
     drift: "Callable[[pa.Table], DriftResult | None] | None" = None
+    typed: Typed | None = None
 
 
 class Breach(NamedTuple):
@@ -107,6 +111,10 @@ def _of_column(column: Column, schema: Schema, circumstances: Circumstances) -> 
     """Go through the values once, part by part, and ask every rule that is about single ones."""
     name, rules = column.name, schema.columns[column.name]
     wanted = types(schema).get(name)
+    if circumstances.typed and wanted and not _keeps(column, wanted, circumstances.typed):
+        said = f"the column holds {casts.NAMES[column.type]}, not {casts.NAMES[wanted]}"
+        yield Breach((name,), Rule(f"type({casts.NAMES[wanted]})"), said=said, total=len(column))
+        return
     misfits, judged = Misfits(), [_Judged(rule) for rule in rules.rules]
     for part in column:
         fitting = Cast(part) if wanted is None else casts.cast(part, wanted, examples=_EXAMPLES)
@@ -121,6 +129,16 @@ def _of_column(column: Column, schema: Schema, circumstances: Circumstances) -> 
     for one in judged:
         yield from _of_values(column, one)
     yield from _of_column_whole(column, rules, circumstances)
+
+
+def _keeps(column: Column, wanted: pa.DataType, typed: Typed) -> bool:
+    """Tell whether a column with types of its own has the wanted one, or no value at all.
+
+    Some databases (SQLite, MySQL) have no other truth values than 0 and 1.
+    """
+    if typed == "query" and (column.type, wanted) == (casts.INTEGER, casts.BOOLEAN):
+        return True
+    return casts.keeps(column.type, wanted) or all(part.null_count == len(part) for part in column)
 
 
 class Misfits:

@@ -20,11 +20,13 @@ BOOLEAN = pa.bool_()
 TEXT = pa.string()
 TIME = pa.timestamp("us", tz="UTC")
 
+_HEX = r"^\s*[+-]?0[xX]"
 _MICROSECOND = timedelta(microseconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_TIME = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
 _LAST_TIME = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
 
+_INSTEAD = {pa.duration("s").id: "a number of seconds", pa.binary().id: "text"}
 NAMES = {INTEGER: "integer", NUMBER: "number", BOOLEAN: "boolean", TEXT: "text", TIME: "datetime"}
 ONE = {
     INTEGER: "an integer", NUMBER: "a number", BOOLEAN: "true or false", TEXT: "a text",
@@ -60,6 +62,8 @@ def canonical(column: Any, name: str) -> Any:
         return column.cast(NUMBER)
     if pa.types.is_integer(kind):
         return _integer(column)
+    if may_be_large(kind):
+        return _whole(column)
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return _without_nan(column.cast(NUMBER, safe=False))
     if pa.types.is_boolean(kind):
@@ -67,9 +71,27 @@ def canonical(column: Any, name: str) -> Any:
     if _is_text(kind) or pa.types.is_time(kind):
         return column.cast(TEXT)
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        return _utc(column)
+        return _utc(column, name)
     raise InvalidInputError(
-        f"column '{name}' has type {kind}; mlkit takes numbers, text, booleans and times"
+        f"column '{name}' has type {kind}; mlkit takes numbers, text, booleans and times: write it "
+        f"as {_INSTEAD.get(kind.id, 'one of these')}, or leave it out"
+    )
+
+
+def may_be_large(kind: pa.DataType) -> bool:
+    """Tell whether a type has whole numbers that a signed integer of 64 bits cannot hold."""
+    return bool(kind == pa.uint64() or (pa.types.is_decimal(kind) and kind.scale == 0))
+
+
+def keeps(found: pa.DataType, wanted: pa.DataType) -> bool:
+    """Tell whether values of one type may be those of the other without being reinterpreted.
+
+    Whole numbers are numbers, and a time may come as ISO text; '1.5' is no number, 1 is not true.
+    """
+    return bool(
+        found == wanted
+        or (found in (INTEGER, NUMBER) and wanted in (INTEGER, NUMBER))
+        or (found == TEXT and wanted == TIME)
     )
 
 
@@ -93,6 +115,8 @@ def _at_once(column: Any, wanted: pa.DataType) -> Any:
     if column.type == INTEGER and wanted == NUMBER:
         return column.cast(NUMBER, safe=False)
     if column.type == TEXT and wanted in (INTEGER, NUMBER):
+        if pc.any(pc.match_substring_regex(column, _HEX)).as_py():
+            raise pa.ArrowInvalid("Arrow would read 0x1F as 31")
         return _without_nan(column.cast(wanted)) if wanted == NUMBER else column.cast(wanted)
     if column.type == TEXT and wanted == TIME:
         try:
@@ -198,11 +222,15 @@ _CONVERTERS: dict[pa.DataType, Callable[[Any], object]] = {
 
 
 def _integer(column: Any) -> Any:
-    """Return int64; unsigned values from 2**63 upward make the column double."""
+    """Return int64; unsigned values from 2**63 upward make the column text, with all digits."""
+    return _whole(column) if may_be_large(column.type) else column.cast(INTEGER)
+
+
+def _whole(column: Any) -> Any:
     try:
         return column.cast(INTEGER)
     except pa.ArrowInvalid:
-        return column.cast(NUMBER, safe=False)
+        return column.cast(TEXT)
 
 
 def _without_nan(column: Any) -> Any:
@@ -236,9 +264,17 @@ def outside_calendar(column: Any) -> int | None:
     return row
 
 
-def _utc(column: Any) -> Any:
+def _utc(column: Any, name: str = "times") -> Any:
+    """Return times in UTC, of which microseconds are kept; raises InvalidInputError."""
     if pa.types.is_date(column.type):
         column = column.cast(pa.timestamp("s" if pa.types.is_date32(column.type) else "ms"))
-    if column.type.tz is not None:
-        return column.cast(TIME, safe=False)
-    return pc.assume_timezone(column.cast(pa.timestamp("us"), safe=False), "UTC")
+    exact = column.type.unit != "ns"  # a coarser unit may hold what microseconds do not
+    try:
+        if column.type.tz is not None:
+            return column.cast(TIME, safe=exact)
+        return pc.assume_timezone(column.cast(pa.timestamp("us"), safe=exact), "UTC")
+    except pa.ArrowInvalid as error:
+        raise InvalidInputError(
+            f"column '{name}' has a time outside of the years 1 to 9999; leave it empty if it is "
+            "unknown"
+        ) from error

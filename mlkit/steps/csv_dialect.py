@@ -8,12 +8,13 @@ import csv
 import io
 import re
 from collections import Counter
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlkit.errors import InvalidInputError
-from mlkit.steps import csv_bytes
+from mlkit.steps import csv_bytes, csv_header, csv_quotes
 
 MOST_COLUMNS = 20_000
 _SAMPLE_ROWS = 100
@@ -47,11 +48,18 @@ class Stated:
     encoding: str | None = None
     decimal: str | None = None
     thousands: str | None = None
+    missing: tuple[str, ...] = ()
+    header: bool | None = None
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """How to read one CSV file; ``header`` is the first row as it is written."""
+    """How to read one CSV file; ``header`` is the first row as it is written.
+
+    Without one (``has_header``) it is the names that are given to the columns. ``missing`` are
+    marks that stand for no value even among texts, ``quoted`` the columns that quotes mark as text.
+    """
 
     header: tuple[str, ...]
     delimiter: str = ","
@@ -59,6 +67,15 @@ class Dialect:
     thousands: str | None = None
     encoding: str = "utf-8"
     compression: str | None = None
+    has_header: bool = True
+    missing: tuple[str, ...] = ()
+    quoted: frozenset[str] = frozenset()
+    repeated_name: str | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Whether numbers are written as programs write them."""
+        return self.decimal_point == "." and not self.thousands
 
     @property
     def names(self) -> list[str]:
@@ -72,11 +89,15 @@ def state(
     encoding: str | None = None,
     decimal: str | None = None,
     thousands: str | None = None,
+    missing: Sequence[str] | None = None,
+    header: bool | None = None,
+    names: Sequence[str] | str | None = None,
 ) -> Stated:
     r"""Return what is said of a CSV file, checked; raises InvalidInputError.
 
-    >>> state(delimiter="tab", encoding="latin1")
-    Stated(delimiter='\t', encoding='iso8859-1', decimal=None, thousands=None)
+    >>> said = state(delimiter="tab", encoding="latin1")
+    >>> said.delimiter, said.encoding
+    ('\t', 'iso8859-1')
     """
     delimiter, thousands = (_SPELLED.get(mark or "", mark) for mark in (delimiter, thousands))
     for name, mark in (("delimiter", delimiter), ("decimal", decimal), ("thousands", thousands)):
@@ -88,7 +109,13 @@ def state(
         if decimal is not None:
             raise InvalidInputError(f"'{decimal}' cannot be both the decimal and thousands mark")
         decimal = ","
-    return Stated(delimiter, None if encoding is None else _codec(encoding), decimal, thousands)
+    given = csv_header.listed(names) if isinstance(names, str) else tuple(names or ())
+    if given and header:
+        raise InvalidInputError("--names are for a file without a header; leave --header out")
+    if given:
+        header = False
+    codec = None if encoding is None else _codec(encoding)
+    return Stated(delimiter, codec, decimal, thousands, tuple(missing or ()), header, given)
 
 
 def _codec(encoding: str) -> str:
@@ -102,10 +129,11 @@ def _codec(encoding: str) -> str:
         ) from error
 
 
-def sniff(path: Path, stated: Stated | None = None) -> Dialect:
+def sniff(path: Path, stated: Stated | None = None, *, known: Collection[str] = ()) -> Dialect:
     """Return the dialect of the CSV file ``path`` as it is stated, the rest from its beginning.
 
-    Raises InvalidInputError for what is no CSV file.
+    ``known`` are columns that it is asked for: a first row with one of them is a header, whatever
+    was said. Raises InvalidInputError for what is no CSV file, or one without a header.
     """
     said = stated or Stated()
     raw, compression = csv_bytes.sample(path)
@@ -127,14 +155,31 @@ def sniff(path: Path, stated: Stated | None = None) -> Dialect:
         raise InvalidInputError(
             f"the header of {path} is longer than {csv_bytes.SAMPLE_BYTES:,} bytes"
         )
+    has_header = said.header is not False or csv_header.has(rows[0], known)
+    header = tuple(rows[0]) if has_header else _given(said.names, len(rows[0]), path)
+    if has_header and said.header is None and not csv_header.has(rows[0], known):
+        csv_header.refuse_values(header, path)
+    data = rows[1:] if has_header else rows
+    texts = csv_quotes.text_columns(text, delimiter, len(header), header=has_header)
     return Dialect(
-        header=tuple(rows[0]),
+        header=header,
         delimiter=delimiter,
-        decimal_point=said.decimal or _decimal_point(delimiter, rows[1:]),
+        decimal_point=said.decimal or _decimal_point(delimiter, data),
         thousands=said.thousands,
         encoding=encoding,
         compression=compression,
+        has_header=has_header,
+        missing=said.missing,
+        quoted=frozenset(header[place].strip() for place in texts),
+        repeated_name=csv_header.among_values(header, data) if has_header else None,
     )
+
+
+def _given(names: tuple[str, ...], width: int, path: Path) -> tuple[str, ...]:
+    """Return the names of the columns of a file without a header; raises InvalidInputError."""
+    if names and len(names) != width:
+        raise InvalidInputError(f"{path} has {width} columns, and --names has {len(names)} names")
+    return names or tuple(csv_header.named(width))
 
 
 def check_names(names: list[str], path: Path) -> None:
@@ -158,7 +203,10 @@ def check_names(names: list[str], path: Path) -> None:
     twice = [name for name, times in Counter(names).items() if times > 1]
     if twice:
         listed = ", ".join(repr(name) for name in twice[:5])
-        raise InvalidInputError(f"{path} has more than one column named {listed}; rename them")
+        raise InvalidInputError(
+            f"{path} has more than one column named {listed}; rename them, or say --no-header if "
+            "the first row is no header"
+        )
 
 
 def _split(text: str, stated: str | None, *, whole: bool) -> tuple[str, list[list[str]]]:

@@ -1,9 +1,9 @@
-"""The rows of a CSV file, as Arrow reads them: whole or block by block.
+"""The rows of a CSV file as texts, block by block.
 
 How the file is written is ``csv_dialect``'s business, what its columns hold ``csv_types``'.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,6 @@ import pyarrow as pa
 import pyarrow.csv as pcsv
 
 from mlkit.errors import InvalidInputError
-from mlkit.steps import csv_bytes
 from mlkit.steps.csv_dialect import Dialect
 from mlkit.steps.reading import LongRowError, attempt, iterate
 
@@ -46,35 +45,22 @@ class Ragged:
             )
 
 
-def read(path: Path, dialect: Dialect, kinds: Mapping[str, pa.DataType]) -> pa.Table:
-    """Return all rows; a column that ``kinds`` does not name has the type that its values have."""
-    ragged = Ragged()
-    with csv_bytes.as_utf8(path, dialect.encoding, dialect.compression) as file:
-        stream, _ = _stream(file, path, dialect)
-        options = _options(dialect, ragged, kinds, block=BLOCK_BYTES)
-        table = attempt(path, lambda: pcsv.read_csv(stream, **options))
-    ragged.refuse(path, len(dialect.header))
-    return table.rename_columns(dialect.names)
-
-
 def batches(
     path: Path,
     dialect: Dialect,
-    kinds: Mapping[str, pa.DataType],
     *,
     block: int,
     utf8: Path | None = None,
     count: Count | None = None,
 ) -> Iterator[pa.Table]:
-    """Yield the rows block by block; a column that ``kinds`` does not name is typed by the first.
+    """Yield the rows block by block, all as texts; an empty cell that is not quoted is null.
 
     ``utf8`` is the file that ``as_utf8`` gave for ``path``; ``count`` hears how many of its bytes
-    are read. Raises OtherTypeError where a later block has other values, LongRowError for a row
-    longer than ``block``.
+    are read. Raises LongRowError for a row longer than ``block``.
     """
     ragged, rows = Ragged(), 0
     stream, raw = _stream(utf8 or path, path, dialect)
-    options = _options(dialect, ragged, kinds, block=block)
+    options = _options(dialect, ragged, block=block)
     reader = attempt(path, lambda: pcsv.open_csv(stream, **options))
     try:
         for batch in iterate(path, reader):
@@ -91,19 +77,23 @@ def batches(
     ragged.refuse(path, len(dialect.header))
 
 
-def _options(
-    dialect: Dialect, ragged: Ragged, kinds: Mapping[str, pa.DataType], *, block: int
-) -> dict[str, Any]:
+def _options(dialect: Dialect, ragged: Ragged, *, block: int) -> dict[str, Any]:
+    names = None if dialect.has_header else list(dialect.header)
     return {
         # one thread: only then a ragged row knows its number
-        "read_options": pcsv.ReadOptions(use_threads=False, block_size=block),
+        "read_options": pcsv.ReadOptions(use_threads=False, block_size=block, column_names=names),
         "parse_options": pcsv.ParseOptions(
-            delimiter=dialect.delimiter, newlines_in_values=True, invalid_row_handler=ragged
+            delimiter=dialect.delimiter,
+            newlines_in_values=True,
+            invalid_row_handler=ragged,
+            ignore_empty_lines=len(dialect.header) > 1,  # else such a line is a missing value
         ),
         "convert_options": pcsv.ConvertOptions(
+            check_utf8=False,  # ``as_utf8`` has
+            null_values=[""],
             strings_can_be_null=True,
-            decimal_point=dialect.decimal_point,
-            column_types=dict(kinds),
+            quoted_strings_can_be_null=False,
+            column_types=dict.fromkeys(dialect.header, pa.string()),
         ),
     }
 

@@ -1,115 +1,144 @@
-"""Which type the values of a CSV column have, found block by block.
+"""Which type the texts of each CSV column have, found block by block.
 
-It is the first rung of the ladder on which all values of the column stand: what Arrow finds when
-it reads the whole file at once, for its own converters decide.
+It is the first rung of the ladder on which all values of the column stand.
 """
 
-import io
-import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any, Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv as pcsv
 
-from mlkit.steps import casts
+from mlkit.steps import casts, csv_values
 from mlkit.steps.csv_dialect import Dialect
+from mlkit.steps.csv_ids import Digits
+from mlkit.steps.csv_values import Values
+from mlkit.steps.reading import OtherTypeError
 
-_LADDER = (
-    pa.int64(),
-    pa.bool_(),
-    pa.date32(),
-    pa.time32("s"),
-    pa.timestamp("s"),
-    pa.timestamp("s", "UTC"),
-    pa.timestamp("ns"),
-    pa.timestamp("ns", "UTC"),
-    pa.float64(),
-)
+LADDER: Final = (casts.INTEGER, casts.BOOLEAN, casts.TIME, casts.NUMBER)
+_NUMERIC: Final = (casts.INTEGER, casts.NUMBER)
 
 
-@dataclass(frozen=True)
-class Survey:
-    """The type of each column as Arrow reads it; ``grouped`` are texts such as 1,234,567."""
+class ColumnType:
+    """What is known so far of the type of one column; ``wanted`` is what the rules demand.
 
-    kinds: dict[str, pa.DataType]
-    grouped: dict[str, pa.DataType] = field(default_factory=dict)
-
-    def ungrouped(self, batches: Iterable[pa.Table], dialect: Dialect) -> Iterator[pa.Table]:
-        """Yield ``batches`` with numbers in the grouped columns."""
-        for batch in batches:
-            columns = dict(zip(batch.column_names, batch.columns, strict=True))
-            for name, kind in self.grouped.items():
-                columns[name] = _plain(columns[name], dialect).cast(kind)
-            yield pa.table(columns)
-
-
-def survey(blocks: Iterable[pa.Table], dialect: Dialect, texts: Iterable[str] = ()) -> Survey:
-    """Return the types of the columns of ``blocks``, which hold nothing but text.
-
-    Of a column in ``texts`` it is text whatever the values; of one without values it is null.
+    A column that they call text, or that is ``text`` for another reason, is nothing else.
     """
-    rungs: dict[str, list[pa.DataType] | None] = {name: [] for name in texts}
-    groups: dict[str, list[pa.DataType]] = {}
-    for block in blocks:
-        for name, column in zip(block.column_names, block.columns, strict=True):
-            left = rungs.setdefault(name, None)
-            many = groups.setdefault(name, _groups(dialect) if left is None else [])
-            if (left == [] and not many) or column.null_count == len(column):
+
+    def __init__(
+        self, dialect: Dialect, wanted: pa.DataType | None = None, *, text: bool = False
+    ) -> None:
+        self._dialect = dialect
+        self.wanted = wanted
+        self._rungs = [] if text or wanted == casts.TEXT else list(LADDER)
+        self._settled = not self._rungs
+        self._seen = False
+        self._marked = False
+        self.digits = Digits()
+        self.marks: Counter[str] = Counter()
+        self.kept: Counter[str] = Counter()
+        self.dots: bool | None = None
+
+    @property
+    def kind(self) -> pa.DataType:
+        """The type of all values so far; null without any."""
+        if self._settled:
+            return casts.TEXT
+        if not self._seen:
+            return casts.TEXT if self._marked else pa.null()
+        return casts.TEXT if self._is_id else self._rungs[0]
+
+    @property
+    def _is_id(self) -> bool:
+        return self._rungs[0] in _NUMERIC and self.digits.of_id is not None
+
+    def narrow(self, texts: Any, *, every: bool) -> None:
+        """Look at the next block; at ``every`` rung, or down to the first one that holds it."""
+        if self._settled or texts.null_count == len(texts):
+            return
+        left: list[pa.DataType] = []
+        for place, kind in enumerate(self._rungs):
+            found = csv_values.convert(texts, kind, self._dialect)
+            if found is None:
                 continue
-            values = pc.unique(column.drop_null())
-            kinds = _LADDER if left is None else left
-            rungs[name] = [kind for kind in kinds if _converts(values, kind, dialect)]
-            groups[name] = [kind for kind in many if _ungroups(values, kind, dialect)]
-    kinds_of = {
-        name: pa.null() if left is None else next(iter(left), casts.TEXT)
-        for name, left in rungs.items()
-    }
-    grouped = {
-        name: kinds[0] for name, kinds in groups.items() if kinds and kinds_of[name] == casts.TEXT
-    }
-    return Survey(kinds_of, grouped)
+            if not left:
+                self._note(found, texts, kind)
+            left.append(kind)
+            if not every:
+                left += self._rungs[place + 1 :]
+                break
+        self._rungs = left
+        self._settled = not left or self.digits.led is not None
+
+    def _note(self, found: Values, texts: Any, kind: pa.DataType) -> None:
+        nothing = found.column.null_count == len(texts)
+        self._seen = self._seen or not nothing or "nan" in {mark.lower() for mark in found.marks}
+        self._marked = self._marked or bool(found.marks)
+        if kind in _NUMERIC and not nothing:
+            self.digits.add(texts, whole=kind == casts.INTEGER)
+
+    def values(self, texts: Any) -> Any:
+        """Return the values of a block, of the type that is known; raises OtherTypeError."""
+        kind = self.kind
+        if pa.types.is_null(kind):
+            return pa.chunked_array([pa.nulls(len(texts), casts.NUMBER)])
+        found = csv_values.convert(texts, kind, self._dialect)
+        if found is None:
+            raise OtherTypeError("a value is not of the type of those before it")
+        if kind == casts.TEXT:
+            return self._text(found.column)
+        self.marks.update(found.marks)
+        if kind == casts.NUMBER and self._dialect.delimiter == ";" and self._dialect.plain:
+            self.dots = self.dots is not False and csv_values.looks_grouped(texts)
+        return found.column
+
+    def _text(self, column: Any) -> Any:
+        if self.wanted is None:
+            self.kept.update(csv_values.count(column))
+        elif self.wanted != casts.TEXT:  # the rest is refused; these are not why
+            return csv_values.without(column, (*csv_values.MARKS, *self._dialect.missing, ""))
+        return column
+
+    def next_values(self, texts: Any) -> Any:
+        """Return the values of the next block; raises OtherTypeError if they change the type."""
+        before = self.kind
+        self.narrow(texts, every=False)
+        if self.kind != before:
+            raise OtherTypeError("a value is not of the type of those before it")
+        return self.values(texts)
 
 
-def _groups(dialect: Dialect) -> list[pa.DataType]:
-    return [] if dialect.thousands is None else [casts.INTEGER, casts.NUMBER]
+class TableTypes:
+    """The types of all columns of a CSV file."""
 
+    def __init__(
+        self,
+        dialect: Dialect,
+        wanted: Mapping[str, pa.DataType],
+        texts: Collection[str] = (),
+    ) -> None:
+        self.columns = {
+            name: ColumnType(dialect, wanted.get(name), text=name in texts and name not in wanted)
+            for name in dialect.names
+        }
 
-def _converts(values: Any, kind: pa.DataType, dialect: Dialect) -> bool:
-    """Tell whether Arrow's reader takes every one of ``values`` for ``kind``."""
-    written = io.BytesIO()
-    pcsv.write_csv(pa.table({"c": values}), written)
-    try:
-        pcsv.read_csv(
-            io.BytesIO(written.getvalue()),
-            read_options=pcsv.ReadOptions(use_threads=False, block_size=written.tell() + 1),
-            parse_options=pcsv.ParseOptions(newlines_in_values=True),
-            convert_options=pcsv.ConvertOptions(
-                column_types={"c": kind}, decimal_point=dialect.decimal_point
-            ),
-        )
-    except pa.ArrowInvalid:
-        return False
-    return True
+    def survey(self, blocks: Iterable[pa.Table]) -> None:
+        """Find the types that all rows have."""
+        for block in blocks:
+            for name, column in self.columns.items():
+                column.narrow(block.column(name), every=True)
 
+    def typed(self, blocks: Iterable[pa.Table]) -> Iterator[pa.Table]:
+        """Yield the rows in the types that are known."""
+        for block in blocks:
+            yield pa.table({n: c.values(block.column(n)) for n, c in self.columns.items()})
 
-def _ungroups(values: Any, kind: pa.DataType, dialect: Dialect) -> bool:
-    """Tell whether every one of ``values`` is a number, its digits perhaps in groups of three."""
-    mark, point = re.escape(dialect.thousands or ""), re.escape(dialect.decimal_point)
-    number = rf"^\s*[+-]?(\d{{1,3}}({mark}\d{{3}})+|\d+)"
-    end = rf"({point}\d*)?\s*$" if kind == casts.NUMBER else r"\s*$"
-    if not pc.all(pc.match_substring_regex(values, number + end)).as_py():
-        return False
-    try:
-        _plain(values, dialect).cast(kind)
-    except pa.ArrowInvalid:
-        return False
-    return True
-
-
-def _plain(values: Any, dialect: Dialect) -> Any:
-    """Return grouped numbers as everybody writes them."""
-    digits = pc.replace_substring(values, dialect.thousands or "", "")
-    return pc.utf8_trim_whitespace(pc.replace_substring(digits, dialect.decimal_point, "."))
+    def found(self, blocks: Iterable[pa.Table]) -> Iterator[pa.Table]:
+        """Yield the rows in the types of the first block; raises OtherTypeError where they end."""
+        for number, block in enumerate(blocks):
+            if number == 0:
+                for name, column in self.columns.items():
+                    column.narrow(block.column(name), every=False)
+                yield from self.typed([block])
+                continue
+            yield pa.table({n: c.next_values(block.column(n)) for n, c in self.columns.items()})

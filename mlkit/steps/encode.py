@@ -181,9 +181,15 @@ def categorical(schema: InputSchema) -> list[int]:
     return [index for index, name in enumerate(names(schema)) if name in coded]
 
 
-def relaxed(schema: InputSchema) -> InputSchema:
-    """Return ``schema`` with every column allowed to be null: for evaluation, not for clients."""
-    columns = tuple(replace(column, nullable=True) for column in schema.columns)
+def relaxed(schema: InputSchema, names: Collection[str] | None = None) -> InputSchema:
+    """Return ``schema`` with the columns ``names`` allowed to be null.
+
+    Without names it is every column: for evaluation, not for clients.
+    """
+    columns = tuple(
+        replace(column, nullable=True) if names is None or column.name in names else column
+        for column in schema.columns
+    )
     return replace(schema, columns=columns)
 
 

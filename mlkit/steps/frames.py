@@ -1,19 +1,18 @@
-"""Reading CSV and Parquet files into one canonical table, whole or in bounded memory.
+"""Reading CSV and Parquet files into one canonical table, and writing it.
 
 What the values mean, and whether they are right, is decided in ``checks``.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from mlkit.errors import InvalidInputError
-from mlkit.steps import casts, csv_bytes, csv_dialect, csv_rows, parquet_rows
+from mlkit.steps import csv_bytes, csv_dialect, csv_rows, parquet_rows
 from mlkit.steps.canonical import canonical
-from mlkit.steps.csv_dialect import Dialect
+from mlkit.steps.csv_dialect import Dialect, Stated
+from mlkit.steps.csv_types import TableTypes
 from mlkit.steps.parquet_rows import is_parquet
 from mlkit.steps.reading import attempt, check_file
 from mlkit.steps.tabular import Tabular, pieces
@@ -21,7 +20,11 @@ from mlkit.steps.tabular import Tabular, pieces
 GROUP_ROWS = 1 << 17
 
 
-def read_table(path: Path, types: Mapping[str, pa.DataType] | None = None) -> pa.Table:
+def read_table(
+    path: Path,
+    types: Mapping[str, pa.DataType] | None = None,
+    stated: Stated | None = None,
+) -> pa.Table:
     """Return the rows of a CSV or Parquet file in the five types of ``casts``.
 
     A CSV column that ``types`` says is text is read as text even if it looks like numbers; all
@@ -31,31 +34,13 @@ def read_table(path: Path, types: Mapping[str, pa.DataType] | None = None) -> pa
     if is_parquet(path):
         with parquet_rows.opened(path) as file:
             return canonical(attempt(path, file.read), path)
-    dialect = csv_dialect.sniff(path)
+    dialect = csv_dialect.sniff(path, stated, known=types or ())
     csv_dialect.check_names(dialect.names, path)
-    texts = {
-        raw: casts.TEXT for raw in dialect.header if (types or {}).get(raw.strip()) == casts.TEXT
-    }
-    return canonical(csv_rows.read(path, dialect, texts), path)
-
-
-def open_batches(
-    path: Path, types: Mapping[str, pa.DataType] | None, rows: int
-) -> Iterator[pa.Table]:
-    """Yield the rows of a file, at most ``rows`` at a time, in memory that its size does not move.
-
-    A column named in ``types`` has that type or InvalidInputError names the row and the value; in
-    a CSV file every other column stays text. Without ``types`` the first block decides.
-    """
-    check_file(path)
-    start = 0
-    for block in _blocks(path, types, rows):
-        for offset in range(0, block.num_rows, rows):
-            piece = block.slice(offset, rows)
-            yield _typed(piece, types or {}, path, first_row=start + offset)
-        start += block.num_rows
-    if start == 0:
-        raise InvalidInputError(f"{path} has a header but no rows")
+    with csv_bytes.as_utf8(path, dialect.encoding, dialect.compression) as utf8:
+        texts = list(csv_rows.batches(path, dialect, block=csv_rows.BLOCK_BYTES, utf8=utf8))
+    found = TableTypes(dialect, types or {}, dialect.quoted)
+    found.survey(texts)
+    return canonical(pa.concat_tables(found.typed(texts or [_nothing(dialect)])), path)
 
 
 def column_types(table: pa.Table) -> dict[str, pa.DataType]:
@@ -104,48 +89,6 @@ def read_parquet(content: bytes) -> pa.Table:
     return pq.read_table(pa.BufferReader(content), use_threads=False, pre_buffer=False)
 
 
-def _blocks(path: Path, types: Mapping[str, pa.DataType] | None, rows: int) -> Iterator[pa.Table]:
-    if is_parquet(path):
-        yield from parquet_rows.batches([path], rows)
-        return
-    dialect = csv_dialect.sniff(path)
-    csv_dialect.check_names(dialect.names, path)
-    texts = {} if types is None else dict.fromkeys(dialect.header, casts.TEXT)
-    start = 0
-    with csv_bytes.as_utf8(path, dialect.encoding, dialect.compression) as utf8:
-        for table in csv_rows.batches(
-            path, dialect, texts, block=csv_rows.BATCH_BLOCK_BYTES, utf8=utf8
-        ):
-            typed = canonical(table, path, first_row=start, empty=True)
-            start += table.num_rows
-            yield _with_decimal_points(typed, types or {}, dialect)
-
-
-def _with_decimal_points(
-    table: pa.Table, types: Mapping[str, pa.DataType], dialect: Dialect
-) -> pa.Table:
-    """Return the columns that are numbers by ``types`` but still text with a decimal point."""
-    if dialect.decimal_point == ".":
-        return table
-    columns = dict(zip(table.column_names, table.columns, strict=True))
-    for name in [name for name in columns if types.get(name) == casts.NUMBER]:
-        columns[name] = pc.replace_substring(columns[name], dialect.decimal_point, ".")
-    return pa.table(columns)
-
-
-def _typed(
-    table: pa.Table, types: Mapping[str, pa.DataType], path: Path, *, first_row: int
-) -> pa.Table:
-    columns = dict(zip(table.column_names, table.columns, strict=True))
-    for name in [name for name in columns if name in types]:
-        result = casts.cast(columns[name], types[name])
-        if result.misfits:
-            row, value = result.misfits[0]
-            others = result.misfit_count - 1
-            more = f" (and {others:,} more nearby)" if others else ""
-            raise InvalidInputError(
-                f"{path}, row {first_row + row + 1}, column {name!r}: {value!r} is not "
-                f"{casts.ONE[types[name]]}{more}"
-            )
-        columns[name] = result.column
-    return pa.table(columns)
+def _nothing(dialect: Dialect) -> pa.Table:
+    """Return no rows, all texts."""
+    return pa.table({name: pa.array([], pa.string()) for name in dialect.names})

@@ -11,6 +11,7 @@ from mlkit.steps.metrics import Interval
 
 Outcome = Literal["pass", "fail"]
 _WIDER: frozenset[tuple[Kind, Kind]] = frozenset({("integer", "number")})
+_NEW = " is new"
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,7 +87,9 @@ def latency(milliseconds: float, limit: float) -> Check:
 def schema(candidate: InputSchema, champion: InputSchema | None, label: str) -> Check:
     """Return the check that whoever calls the champion can call the candidate unchanged."""
     problems = [] if champion is None else _breaks(candidate, champion)
-    detail = f"clients of {label} would break: {'; '.join(problems)}" if problems else "it fits"
+    detail = "it fits"
+    if problems:
+        detail = f"clients of {label} would break: {'; '.join(problems)}{_way_out(problems)}"
     return _check("schema", detail, passed=not problems)
 
 
@@ -133,12 +136,25 @@ def _breaks(candidate: InputSchema, champion: InputSchema) -> list[str]:
     for column in candidate.columns:
         before = known.get(column.name)
         if before is None:
-            problems.append(f"column '{column.name}' is new")
+            problems.append(f"column '{column.name}'{_NEW}")
         elif column.kind != before.kind and (before.kind, column.kind) not in _WIDER:
             problems.append(f"column '{column.name}' was {before.kind} and is now {column.kind}")
         elif before.nullable and not column.nullable:
             problems.append(f"column '{column.name}' may not be null any more")
     return problems
+
+
+def _way_out(problems: Sequence[str]) -> str:
+    """Return what to do about columns that clients do not send."""
+    new = [
+        text.removeprefix("column ").removesuffix(_NEW) for text in problems if text.endswith(_NEW)
+    ]
+    if not new:
+        return ""
+    return (
+        f"; leave it out (mlkit train --ignore {new[0]}), train a model of another name, or, once "
+        "clients send it, promote the version with --force"
+    )
 
 
 def _number(value: float) -> str:

@@ -1,6 +1,6 @@
 """The rows of Parquet files, a batch at a time; several files are one table if they agree."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,10 @@ from mlkit.steps import casts
 from mlkit.steps.agreement import Agreement, agreed
 from mlkit.steps.canonical import canonical
 from mlkit.steps.csv_rows import Count
+from mlkit.steps.hive import Partitions
 from mlkit.steps.reading import attempt, check_file, iterate
 
 BATCH_ROWS = 1 << 14
-_LARGE = pa.uint64()  # the one type whose values decide what it becomes
 
 
 def is_parquet(path: Path) -> bool:
@@ -43,15 +43,23 @@ def opened(path: Path) -> Any:
 
 
 def batches(
-    paths: Sequence[Path], rows: int = BATCH_ROWS, *, count: Count | None = None
+    paths: Sequence[Path],
+    rows: int = BATCH_ROWS,
+    *,
+    folders: Partitions | None = None,
+    types: Mapping[str, pa.DataType] | None = None,
+    count: Count | None = None,
 ) -> Iterator[pa.Table]:
     """Yield the rows of ``paths``, at most ``rows`` at a time, all with the same columns and types.
 
-    ``count`` hears how many bytes of the files are behind. Raises InvalidInputError where two
-    files do not agree.
+    ``folders`` are columns that their folders add, ``types`` those that are wanted; ``count``
+    hears how many bytes of the files are behind. Raises InvalidInputError where two files do not
+    agree.
     """
-    types = _types(paths)
-    names = list(types)
+    folders = folders or Partitions()
+    found = _types(paths, types or {})
+    names = list(found)
+    folders.refuse_twins(names, paths[0])
     behind = 0
     for path in paths:
         with opened(path) as file:
@@ -63,43 +71,50 @@ def batches(
                     pa.Table.from_batches([batch]), path, first_row=start, empty=True
                 ).select(names)
                 start += table.num_rows
-                yield agreed(table, types)
+                yield folders.added(agreed(table, found), path)
                 done += batch.num_rows
                 if count is not None:
                     count(behind + size * done // total)
             behind += size
 
 
-def _types(paths: Sequence[Path]) -> dict[str, pa.DataType]:
-    """Return what each column becomes, from what the files say of it."""
-    agreement = Agreement()
+def _types(paths: Sequence[Path], wanted: Mapping[str, pa.DataType]) -> dict[str, pa.DataType]:
+    """Return what each column becomes, from what the files say of it.
+
+    Integers that 64 bits do not hold keep their digits as text, unless numbers are wanted.
+    """
+    agreement, large = Agreement(), set[str]()
     for path in paths:
         with opened(path) as file:
             kinds = _types_of(path, file)
+            large |= {name for name in _wide(file) if _is_large(path, file, name)}
         _same_names(agreement.names or list(kinds), list(kinds), paths[0], path)
         agreement.add(kinds, str(path))
-    return agreement.types
+    digits = {
+        name: casts.NUMBER if wanted.get(name) == casts.NUMBER else casts.TEXT for name in large
+    }
+    return {**agreement.types, **digits}
 
 
 def _types_of(path: Path, file: Any) -> dict[str, pa.DataType | None]:
     """Return the type of each column, None of one that has no values to tell it."""
     schema = file.schema_arrow
     empty = canonical(attempt(path, schema.empty_table), path, empty=True)
-    kinds: dict[str, pa.DataType | None] = {}
-    for field, name in zip(schema, empty.column_names, strict=True):
-        kind = empty.column(name).type
-        if pa.types.is_null(field.type):
-            kind = None
-        if field.type == _LARGE and _is_large(path, file, field.name):
-            kind = casts.NUMBER
-        kinds[name] = kind
-    return kinds
+    return {
+        name: None if pa.types.is_null(field.type) else empty.column(name).type
+        for field, name in zip(schema, empty.column_names, strict=True)
+    }
+
+
+def _wide(file: Any) -> list[str]:
+    """Return the columns whose values decide whether they are integers."""
+    return [field.name for field in file.schema_arrow if casts.may_be_large(field.type)]
 
 
 def _is_large(path: Path, file: Any, name: str) -> bool:
-    """Tell whether an unsigned column has a value that a signed integer cannot hold."""
+    """Tell whether a column has a value that a signed integer of 64 bits cannot hold."""
     found = iterate(path, file.iter_batches(columns=[name], use_threads=False))
-    return any(casts.canonical(batch.column(0), name).type == casts.NUMBER for batch in found)
+    return any(casts.canonical(batch.column(0), name).type == casts.TEXT for batch in found)
 
 
 def _same_names(known: list[str], names: list[str], first: Path, path: Path) -> None:

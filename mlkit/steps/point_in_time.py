@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlkit.errors import InvalidInputError
-from mlkit.steps import casts, view_output
+from mlkit.steps import casts, entity_keys, view_output
 from mlkit.steps.feature_view import ViewUse, microseconds
 
 CHUNK_ROWS = 131_072
@@ -168,14 +168,14 @@ def _keys(chunk: pa.Table, use: ViewUse) -> pa.Array:
             f"'{use.name}'; rename the entity in the view, or the column"
         )
     column = chunk.column(use.entity).combine_chunks()
-    kind = casts.NAMES.get(column.type, str(column.type))
-    if kind != use.key and column.null_count < len(column):
+    keys = entity_keys.as_keys(column, use.key)
+    if keys is None:
+        kind = casts.NAMES.get(column.type, str(column.type))
         raise InvalidInputError(
             f"column '{use.entity}' is of type {kind} in the rows and {use.key} in feature view "
             f"'{use.name}'; make them the same"
         )
-    wanted = casts.INTEGER if use.key == "integer" else casts.TEXT
-    return column if kind == use.key else pa.nulls(len(column), wanted)
+    return keys
 
 
 def _moments(chunk: pa.Table, time: str) -> np.ma.MaskedArray:

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import pyarrow as pa
-import yaml
 
 from mlkit.errors import InvalidInputError
 from mlkit.steps import arguments, casts, expressions, rule_tree, suggestion, yaml_text
@@ -106,20 +105,11 @@ def arrow_type(dtype: object) -> pa.DataType | None:
 
 
 def _parse(text: str, origin: str) -> dict[str, Any]:
-    try:
-        tree = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InvalidInputError(f"{origin} is not valid YAML: {_place(error)}") from error
+    tree = yaml_text.load(text, origin)
     if not isinstance(tree, dict) or not isinstance(tree.get("columns"), dict):
         raise InvalidInputError(f"{origin} has no 'columns:' with a name and rules for each column")
     _known(tree, _SCHEMA_KEYS, _SCHEMA_TAGS, f"{origin}:")
     return tree
-
-
-def _place(error: yaml.YAMLError) -> str:
-    mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or str(error)
-    return f"line {mark.line + 1}: {problem}" if mark is not None else str(problem)
 
 
 def _known(tree: Mapping[Any, Any], words: Sequence[str], tags: Sequence[str], where: str) -> None:

@@ -12,16 +12,17 @@ from typing import Any
 import pyarrow as pa
 
 from mlkit.steps import (
-    casts,
     csv_bytes,
     csv_dialect,
     csv_rows,
-    csv_types,
+    csv_warnings,
+    hive,
     parquet_rows,
     stored_table,
 )
 from mlkit.steps.canonical import canonical
 from mlkit.steps.csv_dialect import Dialect, Stated
+from mlkit.steps.csv_types import TableTypes
 from mlkit.steps.parquet_rows import is_parquet
 from mlkit.steps.reading import LongRowError, OtherTypeError, check_file
 from mlkit.steps.tabular import Tabular
@@ -31,15 +32,20 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Loaded:
-    """The rows of a file, and how it was read: what ``transformation`` records of it."""
+    """The rows of a file, and how it was read: what ``transformation`` records of it.
+
+    ``typed`` says that the file itself has the types; in CSV all is text.
+    """
 
     table: Tabular
     read_as: dict[str, Any]
+    warnings: tuple[str, ...] = ()
+    typed: bool = False
 
 
 @dataclass(frozen=True)
 class Reading:
-    """How to read: what is said of a CSV file, its columns that are text, and who hears of it.
+    """How to read: what is said of a CSV file, the types that the rules demand, who hears of it.
 
     ``progress`` gets what is done, and how many bytes of how many are behind. Bulky files are kept
     in the folder ``scratch``.
@@ -71,20 +77,22 @@ def load(path: Path, how: Reading) -> Loaded:
     check_file(path)
     if is_parquet(path):
         return _from_parquet([path], path, how)
-    dialect = csv_dialect.sniff(path, how.stated)
+    dialect = csv_dialect.sniff(path, how.stated, known=how.types)
     csv_dialect.check_names(dialect.names, path)
     checked = how.counter("checking the encoding", path.stat().st_size)
     with csv_bytes.as_utf8(
         path, dialect.encoding, dialect.compression, folder=how.scratch, count=checked
     ) as utf8:
-        return Loaded(_Csv(path, utf8, dialect, how).load(), _described(dialect))
+        table, types = _Csv(path, utf8, dialect, how).load()
+        return Loaded(table, _described(dialect), csv_warnings.of(types, dialect))
 
 
 def _from_parquet(paths: list[Path], path: Path, how: Reading) -> Loaded:
     count = how.counter("reading", sum(file.stat().st_size for file in paths))
-    batches = parquet_rows.batches(paths, count=count)
+    folders = hive.partitions(path, paths, how.types) if path.is_dir() else None
+    batches = parquet_rows.batches(paths, folders=folders, types=how.types, count=count)
     table = stored_table.keep(batches, how.scratch / "rows.parquet", path)
-    return Loaded(table, {"format": "parquet"})
+    return Loaded(table, {"format": "parquet"}, typed=True)
 
 
 def _described(dialect: Dialect) -> dict[str, Any]:
@@ -95,6 +103,8 @@ def _described(dialect: Dialect) -> dict[str, Any]:
         "decimal": dialect.decimal_point,
         "thousands": dialect.thousands,
         "compression": dialect.compression,
+        "missing": list(dialect.missing),
+        "header": dialect.has_header,
     }
 
 
@@ -107,42 +117,32 @@ class _Csv:
     dialect: Dialect
     how: Reading
 
-    def load(self) -> Tabular:
-        """Return the rows; blocks grow where one cannot hold a row."""
+    def load(self) -> tuple[Tabular, TableTypes]:
+        """Return the rows and their types; blocks grow where one cannot hold a row."""
         try:
             return self._typed(csv_rows.BATCH_BLOCK_BYTES)
         except LongRowError:
             return self._typed(csv_rows.BLOCK_BYTES)
 
-    def _typed(self, block: int) -> Tabular:
-        texts = {
-            raw: casts.TEXT
-            for raw in self.dialect.header
-            if self.how.types.get(raw.strip()) == casts.TEXT
-        }
-        if self.dialect.thousands is None:
-            try:
-                return self._keep(self._batches(texts, block, "reading"))
-            except OtherTypeError:
-                pass  # further down than the first block: all of it decides
-        every = dict.fromkeys(self.dialect.header, casts.TEXT)
-        blocks = self._batches(every, block, "looking for the types")
-        found = csv_types.survey(blocks, self.dialect, [raw.strip() for raw in texts])
-        kinds = {raw: found.kinds[raw.strip()] for raw in self.dialect.header}
-        batches = self._batches(kinds, block, "reading")
-        return self._keep(found.ungrouped(batches, self.dialect))
+    def _typed(self, block: int) -> tuple[Tabular, TableTypes]:
+        types = self._types()
+        try:
+            return self._keep(types.found(self._batches(block, "reading"))), types
+        except OtherTypeError:
+            types = self._types()  # further down than the first block: all of it decides
+        types.survey(self._batches(block, "looking for the types"))
+        return self._keep(types.typed(self._batches(block, "reading"))), types
+
+    def _types(self) -> TableTypes:
+        return TableTypes(self.dialect, self.how.types, self.dialect.quoted)
 
     def _keep(self, batches: Iterator[pa.Table]) -> Tabular:
         rows = _canonical(batches, self.path)
         return stored_table.keep(rows, self.how.scratch / "rows.parquet", self.path)
 
-    def _batches(
-        self, kinds: Mapping[str, pa.DataType], block: int, what: str
-    ) -> Iterator[pa.Table]:
+    def _batches(self, block: int, what: str) -> Iterator[pa.Table]:
         count = self.how.counter(what, self.utf8.stat().st_size)
-        return csv_rows.batches(
-            self.path, self.dialect, kinds, block=block, utf8=self.utf8, count=count
-        )
+        return csv_rows.batches(self.path, self.dialect, block=block, utf8=self.utf8, count=count)
 
 
 def _canonical(batches: Iterator[pa.Table], path: Path) -> Iterator[pa.Table]:

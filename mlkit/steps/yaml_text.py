@@ -5,6 +5,8 @@ from typing import Any
 
 import yaml
 
+from mlkit.errors import InvalidInputError
+
 _BREAKS = re.compile("[\n\r\x85\u2028\u2029]")
 
 
@@ -20,6 +22,28 @@ def dump(value: Any, **options: Any) -> str:
     """
     text: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, **options)
     return text
+
+
+def load(text: str, origin: str) -> Any:
+    """Return what YAML says; raises InvalidInputError with ``origin`` and the place.
+
+    Numbers with thousands of digits, days that no calendar has, and brackets in brackets without
+    end are no YAML errors to the parser.
+    """
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InvalidInputError(f"{origin} is not valid YAML: {_place(error)}") from error
+    except RecursionError as error:
+        raise InvalidInputError(f"{origin} is nested too deeply; write it flatter") from error
+    except (ValueError, OverflowError) as error:
+        raise InvalidInputError(f"{origin} has a value that cannot be read: {error}") from error
+
+
+def _place(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or str(error)
+    return f"line {mark.line + 1}: {problem}" if mark is not None else str(problem)
 
 
 def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:

@@ -10,16 +10,26 @@ from mlkit.store.base import Base
 
 
 class Stamp(NamedTuple):
-    """What changes when somebody writes to a file; times in nanoseconds."""
+    """What changes when somebody writes to a file; times in nanoseconds.
+
+    Whoever writes can put ``mtime_ns`` back to what it was, ``ctime_ns`` only the clock moves.
+    """
 
     size_bytes: int
     mtime_ns: int
+    ctime_ns: int
     inode: str
 
     @classmethod
     def of(cls, found: os.stat_result) -> "Stamp":
         """Return the stamp in what ``stat`` says."""
-        return cls(found.st_size, found.st_mtime_ns, f"{found.st_dev}:{found.st_ino}")
+        inode = f"{found.st_dev}:{found.st_ino}"
+        return cls(found.st_size, found.st_mtime_ns, found.st_ctime_ns, inode)
+
+    @property
+    def changed_ns(self) -> int:
+        """When the file was last touched in any way."""
+        return max(self.mtime_ns, self.ctime_ns)
 
 
 class FileDigest(Base):
@@ -30,6 +40,7 @@ class FileDigest(Base):
     path: Mapped[str] = mapped_column(Text, primary_key=True)
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     mtime_ns: Mapped[int] = mapped_column(BigInteger)
+    ctime_ns: Mapped[int] = mapped_column(BigInteger)
     inode: Mapped[str]
     sha256: Mapped[str] = mapped_column(String(64))
 
@@ -37,7 +48,9 @@ class FileDigest(Base):
 def find(s: Session, path: str, stamp: Stamp) -> str | None:
     """Return the digest of ``path`` if it still looks as it did."""
     known = s.get(FileDigest, path)
-    if known is None or (known.size_bytes, known.mtime_ns, known.inode) != stamp:
+    if known is None:
+        return None
+    if Stamp(known.size_bytes, known.mtime_ns, known.ctime_ns, known.inode) != stamp:
         return None
     return known.sha256
 

@@ -31,7 +31,7 @@ from mlkit.store.engine import APPLICATION_ID, Database, sqlite_driver
 
 metadata = Base.metadata
 
-HEAD = "0012"
+HEAD = "0013_file_digest_ctime"
 
 
 def revision(database: Database) -> str | None:

@@ -99,7 +99,7 @@ def people(root: Path, tmp_path: Path, copied: Any) -> Iterator[Project]:
 def _who(project: Project, number: int) -> set[int]:
     with project.read() as s:
         version = datasets.get_version(s, "people", number)
-    return set(ingest.load_version(project, version)["who"].to_pylist())
+    return {int(who) for who in ingest.load_version(project, version)["who"].to_pylist()}
 
 
 def _traces(project: Project, entity: str) -> list[str]:

@@ -18,7 +18,10 @@ def _canonical(values: list[object], kind: pa.DataType) -> pa.ChunkedArray:
     ("values", "kind", "expected", "type_"),
     [
         ([1, None], pa.int8(), [1, None], casts.INTEGER),
-        ([2**63], pa.uint64(), [2.0**63], casts.NUMBER),
+        ([2**63], pa.uint64(), [str(2**63)], casts.TEXT),
+        ([Decimal(10**30)], pa.decimal128(38, 0), [str(10**30)], casts.TEXT),
+        ([Decimal(7), None], pa.decimal128(38, 0), [7, None], casts.INTEGER),
+        ([1.5], pa.float16(), [1.5], casts.NUMBER),
         ([7], pa.uint64(), [7], casts.INTEGER),
         ([1.5, float("nan")], pa.float32(), [1.5, None], casts.NUMBER),
         ([Decimal("1.25")], pa.decimal128(5, 2), [1.25], casts.NUMBER),

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlkit.errors import InvalidInputError
-from mlkit.steps import casts, csv_rows, frames
+from mlkit.steps import casts, csv_rows, file_batches, frames
+from mlkit.steps.file_batches import Expected
 
 CSV = b"id,day,price,open,name\n1,2026-01-31,1.5,true,ann\n2,2026-02-01T10:00:00Z,,false,\n"
 
@@ -62,7 +63,7 @@ def test_every_way_to_write_the_same_rows_gives_the_same_table(
 def test_a_decimal_comma_is_read_whole_and_in_batches(tmp_path: Path) -> None:
     file = _file(tmp_path, b"a;b\n1,5;x\n2,25;y\n")
     table = frames.read_table(file)
-    batches = list(frames.open_batches(file, frames.column_types(table), 10))
+    batches = list(file_batches.read(file, Expected(frames.column_types(table)), 10))
     assert table["a"].to_pylist() == [1.5, 2.25]
     assert pa.concat_tables(batches).equals(table)
 
@@ -109,7 +110,7 @@ def test_a_file_that_is_wrong_is_refused_with_the_place(
     with pytest.raises(InvalidInputError, match=message):
         frames.read_table(file)
     with pytest.raises(InvalidInputError, match=message):
-        list(frames.open_batches(file, {}, 10))
+        list(file_batches.read(file, Expected({}), 10))
 
 
 def test_a_row_longer_than_a_block_is_refused(
@@ -137,7 +138,7 @@ def test_batches_are_the_table_in_pieces(tmp_path: Path) -> None:
     pq.write_table(many, tmp_path / "many.parquet")
     csv = b"".join([CSV.splitlines(keepends=True)[0], *CSV.splitlines(keepends=True)[1:] * 50])
     for file in (tmp_path / "many.parquet", _file(tmp_path, csv)):
-        batches = list(frames.open_batches(file, frames.column_types(table), 30))
+        batches = list(file_batches.read(file, Expected(frames.column_types(table)), 30))
         assert [batch.num_rows for batch in batches] == [30, 30, 30, 10]
         assert pa.concat_tables(batches).drop_columns("day").equals(many.drop_columns("day"))
 
@@ -145,11 +146,12 @@ def test_batches_are_the_table_in_pieces(tmp_path: Path) -> None:
 def test_a_value_of_the_wrong_type_in_a_batch_is_named_by_its_row(tmp_path: Path) -> None:
     file = _file(tmp_path, b"n,t\n" + b"1,a\n" * 25 + b"x,b\n")
     with pytest.raises(InvalidInputError, match="row 26, column 'n': 'x' is not an integer"):
-        list(frames.open_batches(file, {"n": casts.INTEGER}, 10))
+        list(file_batches.read(file, Expected({"n": casts.INTEGER}), 10))
 
 
 def test_a_batch_column_that_no_type_is_asked_for_stays_as_it_is_written(tmp_path: Path) -> None:
-    (batch,) = frames.open_batches(_file(tmp_path, b"id,n\n007,1\n"), {"n": casts.NUMBER}, 10)
+    file = _file(tmp_path, b"id,n\n007,1\n")
+    (batch,) = file_batches.read(file, Expected({"n": casts.NUMBER}), 10)
     assert batch.to_pylist() == [{"id": "007", "n": 1.0}]
 
 
@@ -162,10 +164,12 @@ def test_reading_in_batches_needs_memory_for_a_batch_and_not_for_the_file(tmp_pa
     program = (
         "import resource, sys\n"
         "from pathlib import Path\n"
-        "from mlkit.steps import casts, csv_rows, frames\n"
+        "from mlkit.steps import casts, file_batches\n"
+        "from mlkit.steps.file_batches import Expected\n"
         "start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "types = {'a': casts.NUMBER}\n"
-        "rows = sum(b.num_rows for b in frames.open_batches(Path(sys.argv[1]), types, 10_000))\n"
+        "read = file_batches.read(Path(sys.argv[1]), Expected(types), 10_000)\n"
+        "rows = sum(batch.num_rows for batch in read)\n"
         "print(rows, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - start)\n"
     )
     done = subprocess.run(
@@ -220,7 +224,7 @@ def test_what_was_written_is_what_is_read(
     assert [casts_to_float(value) for value in table["number"].to_pylist()] == expected
     assert table["integer"].to_pylist() == [integer for _, integer, _ in rows]
     assert table["text"].to_pylist() == [text for _, _, text in rows]
-    batches = pa.concat_tables(frames.open_batches(file, types, 7))
+    batches = pa.concat_tables(file_batches.read(file, Expected(types), 7))
     assert batches["text"].equals(table["text"])
 
 

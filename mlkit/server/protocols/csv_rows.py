@@ -2,17 +2,18 @@
 
 import csv
 import io
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
-
-from pyarrow.csv import ConvertOptions
 
 from mlkit.server import wire
 from mlkit.server.problems import RefusedError
 from mlkit.steps.columns import Kind
+from mlkit.steps.csv_values import MARKS
 from mlkit.steps.rows import Reader, Rows
 
-_NULLS: Final = frozenset(ConvertOptions().null_values)  # "", "NA", "null" ...: as in files
+_NULLS: Final = frozenset(("", *MARKS))  # NA, null ... as in files: not where texts are
+_CELL: Final = re.compile(r'(?:"([^"]*(?:""[^"]*)*)"|([^",\r\n]*))(,|\r\n|\r|\n|$)')
 _BOOLEANS: Final = {
     "true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False
 }  # fmt: skip
@@ -28,32 +29,59 @@ def read(reader: Reader, body: bytes, max_rows: int) -> Rows:
     if not lines:
         raise RefusedError(400, "the body is empty; send a header line and a line for each row")
     wire.refuse_many(len(lines) - 1, max_rows)
-    names = [name.strip() for name in lines[0]]
+    names = [(name or "").strip() for name in lines[0]]
     kinds = {column.name: column.kind for column in reader.known}
     converters = [_CONVERTERS[kinds[name]] if name in kinds else str for name in names]
     return reader.lists(names, [_values(converters, line) for line in lines[1:]])
 
 
-def _lines(body: bytes) -> list[list[str]]:
+def _lines(body: bytes) -> list[list[str | None]]:
+    """Return the cells of each line, None for an empty one without quotes."""
     try:
         text = body.decode("utf-8-sig")
-        return [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row]
+        if '""' in text:
+            return _cells(text)
+        rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+        return [[cell or None for cell in row] for row in rows if row]
     except (UnicodeDecodeError, csv.Error) as error:
         raise RefusedError(400, f"the body is not valid CSV: {error}") from error
 
 
-def _values(converters: Sequence[Callable[[str], object]], line: Sequence[str]) -> Sequence[object]:
+def _cells(text: str) -> list[list[str | None]]:
+    """Return the same where some cells may be quoted and empty, which ``csv`` does not tell.
+
+    Raises csv.Error.
+    """
+    rows: list[list[str | None]] = [[]]
+    at = 0
+    while at < len(text):
+        found = _CELL.match(text, at)
+        if found is None:
+            raise csv.Error(f"a quote is out of place in line {len(rows)}")
+        quoted, free, end = found.groups()
+        rows[-1].append(quoted.replace('""', '"') if quoted is not None else free or None)
+        at = found.end()
+        if end == "," and at == len(text):
+            rows[-1].append(None)
+        elif end != ",":
+            rows.append([])
+    return [row for row in rows if row and row != [None]]
+
+
+def _values(
+    converters: Sequence[Callable[[str], object]], line: Sequence[str | None]
+) -> Sequence[object]:
     if len(line) != len(converters):
         return line  # the reader names it
     return [_value(*pair) for pair in zip(converters, line, strict=True)]
 
 
-def _value(convert: Callable[[str], object], text: str) -> object:
+def _value(convert: Callable[[str], object], text: str | None) -> object:
     """Return the value that ``text`` stands for; one that stands for none stays text.
 
     The reader then refuses it with row and column.
     """
-    if text in _NULLS:
+    if text is None or (text in _NULLS and convert is not str):
         return None
     try:
         return convert(text)
