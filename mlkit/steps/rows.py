@@ -4,6 +4,7 @@ Compiled once per model version: a body that is right costs one typed decode and
 values; only a body that is wrong is read again, value by value, to name all that is wrong with it.
 """
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any, Final
 
@@ -49,13 +50,11 @@ class Reader:
         self.known = (*schema.columns, *keys)
         self._all = msgspec.structs.replace(schema, columns=self.known)
         self._optional = frozenset(optional) | {column.name for column in keys}
-        self._open = [p for p, c in enumerate(self.known) if c.name in self._optional]
         self.row_type = _row_type(self.known, self._optional)
-        self.numeric = not self._open and all(
+        self.numeric = not self._optional and all(
             c.kind == "number" and not c.nullable for c in schema.columns
         )
         self.plain = all(column.kind in _PLAIN for column in schema.columns)
-        self._texts = [p for p, c in enumerate(self.known) if c.kind not in _PLAIN]
         moments = [column for column in schema.columns if column.kind == "datetime"]
         self._moments = msgspec.structs.replace(schema, columns=tuple(moments))
         self._moment_places = [schema.columns.index(column) for column in moments]
@@ -70,7 +69,7 @@ class Reader:
     def lists(self, names: Sequence[str], rows: Sequence[Sequence[object]]) -> Rows:
         """Return rows that come as lists under ``names``; raises InvalidInputError."""
         if len(set(names)) < len(names):
-            twice = next(name for name in names if list(names).count(name) > 1)
+            twice = next(name for name, count in Counter(names).items() if count > 1)
             raise InvalidInputError(f"the column '{twice[:100]}' is there twice")
         for place, row in enumerate(rows):
             if len(row) != len(names):
@@ -88,20 +87,8 @@ class Reader:
 
     def typed(self, rows: Sequence[msgspec.Struct]) -> Rows:
         """Return rows that were decoded as ``row_type``; raises InvalidInputError for bad times."""
-        return self.settled(list(map(_tuple, rows)))
-
-    def settled(self, rows: Rows) -> Rows:
-        """Return rows of the right types with every time in its canonical form."""
-        return self._with_moments(rows) if rows and self._moment_places else rows
-
-    def colons(self, rows: Rows) -> int:
-        """Return how many colons a JSON text needs for ``rows``, as they came, without twins."""
-        total = len(rows) * len(self.known)
-        for place in self._open:
-            total -= sum(row[place] is UNSET for row in rows)
-        for place in self._texts:
-            total += sum(str(row[place]).count(":") for row in rows)
-        return total
+        found: Rows = list(map(_tuple, rows))
+        return self._with_moments(found) if found and self._moment_places else found
 
     def matrix(self, rows: Rows) -> np.ndarray:
         """Return the matrix that estimators see: float64 of shape (rows, width)."""

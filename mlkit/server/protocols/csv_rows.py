@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from typing import Final
 
 from pyarrow.csv import ConvertOptions
@@ -24,7 +25,7 @@ def read(reader: Reader, body: bytes, max_rows: int) -> Rows:
     Raises RefusedError 400 if it is no CSV and 413 if it has too many rows, or InvalidInputError
     that names every bad value.
     """
-    lines = _lines(body)
+    lines = _lines(body, max_rows + 2)
     if not lines:
         raise RefusedError(400, "the body is empty; send a header line and a line for each row")
     wire.refuse_many(len(lines) - 1, max_rows)
@@ -34,10 +35,12 @@ def read(reader: Reader, body: bytes, max_rows: int) -> Rows:
     return reader.lists(names, [_values(converters, line) for line in lines[1:]])
 
 
-def _lines(body: bytes) -> list[list[str]]:
+def _lines(body: bytes, most: int) -> list[list[str]]:
+    """Return the lines that are not empty, the header's among them; ``most`` are enough."""
     try:
         text = body.decode("utf-8-sig")
-        return [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row]
+        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+        return list(islice(filter(None, reader), most))
     except (UnicodeDecodeError, csv.Error) as error:
         raise RefusedError(400, f"the body is not valid CSV: {error}") from error
 
