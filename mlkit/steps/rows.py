@@ -50,11 +50,13 @@ class Reader:
         self.known = (*schema.columns, *keys)
         self._all = msgspec.structs.replace(schema, columns=self.known)
         self._optional = frozenset(optional) | {column.name for column in keys}
+        self._open = [p for p, c in enumerate(self.known) if c.name in self._optional]
         self.row_type = _row_type(self.known, self._optional)
-        self.numeric = not self._optional and all(
+        self.numeric = not self._open and all(
             c.kind == "number" and not c.nullable for c in schema.columns
         )
         self.plain = all(column.kind in _PLAIN for column in schema.columns)
+        self._texts = [p for p, c in enumerate(self.known) if c.kind not in _PLAIN]
         moments = [column for column in schema.columns if column.kind == "datetime"]
         self._moments = msgspec.structs.replace(schema, columns=tuple(moments))
         self._moment_places = [schema.columns.index(column) for column in moments]
@@ -87,8 +89,20 @@ class Reader:
 
     def typed(self, rows: Sequence[msgspec.Struct]) -> Rows:
         """Return rows that were decoded as ``row_type``; raises InvalidInputError for bad times."""
-        found: Rows = list(map(_tuple, rows))
-        return self._with_moments(found) if found and self._moment_places else found
+        return self.settled(list(map(_tuple, rows)))
+
+    def settled(self, rows: Rows) -> Rows:
+        """Return rows of the right types with every time in its canonical form."""
+        return self._with_moments(rows) if rows and self._moment_places else rows
+
+    def colons(self, rows: Rows) -> int:
+        """Return how many colons a JSON text needs for ``rows``, as they came, without twins."""
+        total = len(rows) * len(self.known)
+        for place in self._open:
+            total -= sum(row[place] is UNSET for row in rows)
+        for place in self._texts:
+            total += sum(str(row[place]).count(":") for row in rows)
+        return total
 
     def matrix(self, rows: Rows) -> np.ndarray:
         """Return the matrix that estimators see: float64 of shape (rows, width)."""

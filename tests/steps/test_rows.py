@@ -105,3 +105,10 @@ def test_the_matrix_of_plain_numbers_is_the_same_either_way() -> None:
 def test_rows_that_are_no_rows_are_refused_by_name(act: Any, words: str) -> None:
     with pytest.raises(InvalidInputError, match=words):
         act(Reader(SCHEMA))
+
+
+def test_the_colons_of_a_body_without_twins_are_known() -> None:
+    reader = Reader(SCHEMA)
+    rows = [ROW, {**ROW, "class": "a:b:c", "at": None}, {**ROW, "at": "2026-01-01"}]
+    came = [tuple(row.values()) for row in rows]
+    assert reader.colons(came) == json.dumps(rows).count(":")

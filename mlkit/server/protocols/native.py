@@ -47,6 +47,7 @@ class Reply200(msgspec.Struct, frozen=True, gc=False):
 _FORM = '{"rows": [{column: value, ...}, ...]}'
 _decoder = msgspec.json.Decoder(Request)
 _encode = msgspec.json.encode
+_tuple = msgspec.structs.astuple
 
 
 def decode(reader: Reader, message: Message) -> Query:
@@ -54,11 +55,13 @@ def decode(reader: Reader, message: Message) -> Query:
     body = message.body
     try:
         request = _typed_decoder(reader.row_type).decode(body)
-        rows = reader.typed(request.rows)
+        came = list(map(_tuple, request.rows))
+        rows = reader.settled(came)
     except (msgspec.DecodeError, UnicodeDecodeError, InvalidInputError, RecursionError, ValueError):
         return _decode_by_value(reader, message)
-    wire.refuse_twins(body)
-    return Query(rows, request.entity_ids, request.request_id)
+    query = Query(rows, request.entity_ids, request.request_id)
+    wire.refuse_twins(body, colons=reader.colons(came) + _colons(query))
+    return query
 
 
 def reply(answers: Answers, query: Query) -> Reply:  # noqa: ARG001  # every protocol's signature
@@ -87,6 +90,16 @@ def _decode_by_value(reader: Reader, message: Message) -> Query:
         raise InvalidInputError(f"{error}; send {_FORM}", error.details) from error
     wire.refuse_many(len(request.rows), message.max_rows)
     return Query(reader.objects(request.rows), request.entity_ids, request.request_id)
+
+
+def _colons(query: Query) -> int:
+    """Return the colons of a body outside its rows if no key is there twice."""
+    total = 1
+    if query.request_id is not None:
+        total += 1 + query.request_id.count(":")
+    if query.entity_ids is not None:
+        total += 1 + sum(str(identifier).count(":") for identifier in query.entity_ids)
+    return total
 
 
 @lru_cache(maxsize=256)

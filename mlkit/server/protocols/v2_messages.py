@@ -105,7 +105,7 @@ def read(text: bytes) -> Request:
         request = _decoder.decode(text)
     except _BAD_TEXT:
         return wire.decode(_decoder, text)  # says what is wrong
-    wire.refuse_twins(text)
+    wire.refuse_twins(text, colons=_colons(request))
     return request
 
 
@@ -117,5 +117,18 @@ def read_numbers(text: bytes) -> Request | None:
         return None
     if not all(tensor.datatype in FLOATS for tensor in request.inputs):
         return None  # a whole number of 64 bits is more than a float can hold
-    wire.refuse_twins(text)
+    wire.refuse_twins(text, colons=_colons(request))
     return request
+
+
+def _colons(request: Request) -> int:
+    """Return the colons of a JSON text without escapes that says ``request``."""
+    tensors = request.inputs
+    bare = [Tensor(t.name, t.shape, t.datatype, t.parameters) for t in tensors]
+    keys = msgspec.json.encode(msgspec.structs.replace(request, inputs=bare)).count(b":")
+    texts = [tensor.data for tensor in tensors if tensor.datatype == "BYTES"]
+    return (
+        keys
+        + sum(tensor.data is not None for tensor in tensors)
+        + msgspec.json.encode(texts).count(b":")
+    )
