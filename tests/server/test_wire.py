@@ -33,7 +33,7 @@ def _written(key: str, *, escaped: bool) -> str:
 @given(st.data(), st.booleans(), st.sampled_from(["", " "]))
 def test_a_key_that_is_twice_in_a_body_is_refused_and_no_other(
     data: st.DataObject,
-    escaped: bool,  # noqa: FBT001  # hypothesis gives it by place
+    escaped: bool,  # hypothesis gives it by place
     blank: str,
 ) -> None:
     keys = ["a", "b:c", *data.draw(st.lists(st.sampled_from(NAMES), max_size=2))]
