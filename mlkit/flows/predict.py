@@ -92,7 +92,12 @@ def _answered(
     known = loaded.schema if features is None else features.takes
     for table in frames.open_batches(file, _types(known, file), CHUNK_ROWS):
         if features is None:
-            columns = encode.columns_of_table(loaded.schema, table, first_row=first_row)
+            columns = encode.columns_of_table(
+                loaded.schema,
+                table,
+                first_row=first_row,
+                max_chars=project.settings.server.max_text_chars,
+            )
         else:
             columns = features.columns_of_table(table, now, first_row=first_row)
         yield _with_answers(loaded, table, columns)

@@ -82,7 +82,7 @@ def _outside(text: str) -> str:
 
 
 def _within(text: str) -> str:
-    """Return a part of a set: a bracket that opens is a letter there, ``\\b`` is a backspace."""
+    r"""Return a part of a set: a bracket that opens is a letter there, ``\b`` is a backspace."""
     if text.startswith("["):
         return text.replace("[", r"\[").replace("^", r"\^")
     return r"\x08" if text == _BACKSPACE else _SETS.get(text, text)

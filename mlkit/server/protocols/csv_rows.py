@@ -29,8 +29,8 @@ def read(reader: Reader, body: bytes, max_rows: int) -> Rows:
     if not lines:
         raise RefusedError(400, "the body is empty; send a header line and a line for each row")
     wire.refuse_many(len(lines) - 1, max_rows)
-    names = [name.strip() for name in lines[0]]
     kinds = {column.name: column.kind for column in reader.known}
+    names = [name if name in kinds else name.strip() for name in lines[0]]
     converters = [_CONVERTERS[kinds[name]] if name in kinds else str for name in names]
     return reader.lists(names, [_values(converters, line) for line in lines[1:]])
 
