@@ -75,6 +75,13 @@ class Server(Section, frozen=True):
     ] = 10
     max_body_bytes: Annotated[Positive, Meta(description="largest request body")] = 5_000_000
     max_rows: Annotated[Positive, Meta(description="most rows in one request")] = 10_000
+    max_text_chars: Annotated[
+        Positive,
+        Meta(
+            description="longest text value, in characters: of a category, an entity id or an "
+            "actual, in a request and in a file of rows or actuals"
+        ),
+    ] = 10_000
     guard: Annotated[
         Literal["off", "count", "refuse"],
         Meta(

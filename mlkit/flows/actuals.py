@@ -12,6 +12,7 @@ from mlkit.errors import InvalidInputError
 from mlkit.flows import log_import
 from mlkit.project import Project
 from mlkit.steps.columns import InputSchema
+from mlkit.steps.values import UnfitValueError, refuse_long
 from mlkit.store import failpoints, predictions, registry
 
 _MAX_PROBLEMS = 100
@@ -64,8 +65,9 @@ def add(
         if schema is None:
             continue
         try:
+            refuse_long(item.actual, project.settings.server.max_text_chars)
             value = label(schema, read(schema, item.actual, number) if from_text else item.actual)
-        except InvalidInputError as error:
+        except (InvalidInputError, UnfitValueError) as error:
             problems.append({"row": place, "column": "actual", "problem": str(error)})
             continue
         row = {

@@ -5,7 +5,7 @@ from mlkit.flows import deploy
 from mlkit.flows.candidate import Candidate
 from mlkit.flows.material import Material
 from mlkit.project import Project
-from mlkit.steps import encode, estimators, fitting, gate, metrics, predictor
+from mlkit.steps import encode, estimators, fitting, gate, metrics, predictor, rehearsal
 from mlkit.steps.answers import Predictions
 from mlkit.steps.columns import InputSchema
 from mlkit.steps.estimators import Recipe
@@ -27,6 +27,13 @@ def judge(
     label = f"v{champion.number}" if champion else ""
     checks = [
         gate.golden(reproduced=_reproduced(project, artifact, candidate)),
+        gate.served(
+            rehearsal.trouble(
+                candidate.predictor,
+                candidate.golden,
+                max_chars=project.settings.server.max_text_chars,
+            )
+        ),
         gate.latency(candidate.latency_ms, limits.max_latency_ms),
         gate.schema(material.schema, deploy.input_schema(champion) if champion else None, label),
         gate.ladder(candidate.choice.explanation),

@@ -101,7 +101,12 @@ def _answered(
     first_row, now = 1, project.now()
     for table in tables:
         if features is None:
-            columns = encode.columns_of_table(loaded.schema, table, first_row=first_row)
+            columns = encode.columns_of_table(
+                loaded.schema,
+                table,
+                first_row=first_row,
+                max_chars=project.settings.server.max_text_chars,
+            )
         else:
             columns = features.columns_of_table(table, now, first_row=first_row)
         yield _with_answers(loaded, table, columns)

@@ -67,7 +67,10 @@ class RequestFeatures:
     ) -> None:
         """Load the functions; raises ConflictError or NotFoundError if they are others now."""
         self.plan = plan
-        self.reader = Reader(schema, optional=need.sources, keys=need.keys)
+        self._max_chars = project.settings.server.max_text_chars
+        self.reader = Reader(
+            schema, optional=need.sources, keys=need.keys, max_chars=self._max_chars
+        )
         self.takes = msgspec.structs.replace(schema, columns=self.reader.known)
         self._optional = {*need.sources, *(column.name for column in need.keys)}
         places = {column.name: place for place, column in enumerate(self.reader.known)}
@@ -112,7 +115,9 @@ class RequestFeatures:
         """Return the same for the rows of a table, column by column; raises the same."""
         there = tuple(c for c in self.takes.columns if self._is_needed(c.name, table))
         present = msgspec.structs.replace(self.takes, columns=there)
-        given = encode.columns_of_table(present, table, first_row=first_row)
+        given = encode.columns_of_table(
+            present, table, first_row=first_row, max_chars=self._max_chars
+        )
         by_name = dict(zip(present.names, given, strict=True))
         nothing = [UNSET] * table.num_rows
         rows = zip(*(by_name.get(name, nothing) for name in self.takes.names), strict=True)

@@ -34,8 +34,12 @@ class Held:
         sha256: str,
         guard: Guard | None = None,
         features: RequestFeatures | None = None,
+        max_chars: int | None = None,
     ) -> None:
-        """``guard`` looks at rows, ``features`` fill what clients may leave out of them."""
+        """``guard`` looks at rows, ``features`` fill what clients may leave out of them.
+
+        Without ``features``, no text of a row has more than ``max_chars`` characters.
+        """
         self.loaded = loaded
         self.guard = guard
         self.features = features
@@ -43,7 +47,7 @@ class Held:
         self.size_bytes = size_bytes
         self.sha256 = sha256
         self.schema = loaded.schema
-        self.reader = features.reader if features else Reader(loaded.schema)
+        self.reader = features.reader if features else Reader(loaded.schema, max_chars=max_chars)
         self.classes = classes_of(loaded.schema)
         predictor = loaded.predictor
         self._few: Ask = predictor.predict

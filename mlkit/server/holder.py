@@ -234,6 +234,7 @@ def _load_into(
                 sha256=version.artifact_sha256,
                 guard=rule_guard.make(loaded) if project.settings.server.guard != "off" else None,
                 features=request_features.of(project, online, version),
+                max_chars=project.settings.server.max_text_chars,
             )
         )
     except BaseException as error:  # noqa: BLE001  # raised again in the thread that waits

@@ -19,6 +19,7 @@ from mlkit.server.recorder import Recorder
 from mlkit.server.replay import Replay
 from mlkit.steps.columns import InputSchema
 from mlkit.steps.rows import Rows
+from mlkit.steps.values import UnfitValueError, refuse_long
 from mlkit.store.base import new_ids
 from mlkit.store.journal import Entry
 from mlkit.store.registry import ModelVersion
@@ -42,6 +43,7 @@ class Scorer:
         self._look = look
         self._replay = Replay(project)
         self._max_rows = project.settings.server.max_rows
+        self._max_chars = project.settings.server.max_text_chars
 
     def answer(self, held: Held, query: Query, started: int) -> Answers:
         """Return the answers to ``query``; ``started`` is when it came (``perf_counter_ns``).
@@ -62,6 +64,18 @@ class Scorer:
         wire.refuse_many(count, self._max_rows)
         if query.entity_ids is not None and len(query.entity_ids) != count:
             raise InvalidInputError(f"{len(query.entity_ids)} entity_ids for {count} rows")
+        self._refuse_long(query.entity_ids or ())
+
+    def _refuse_long(self, entity_ids: Ids) -> None:
+        """Raise InvalidInputError if an entity id is longer than a text may be: it is logged."""
+        for row, identifier in enumerate(entity_ids):
+            try:
+                refuse_long(identifier, self._max_chars)
+            except UnfitValueError as error:
+                problem = {"row": row, "column": "entity_ids", "problem": str(error)}
+                raise InvalidInputError(
+                    f"entity_ids, row {row}: {error}", {"problems": [problem]}
+                ) from error
 
     def _answer_once(self, held: Held, query: Query, request_id: str, started: int) -> Answers:
         """Answer a request id that a client has chosen: the same answer however often it asks."""

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -109,9 +110,8 @@ class Service:
             held = self.holder.get(model or self.holder.only(), target.version)
             name = held.loaded.model
             body = wire.read_body(environ, max_bytes=self._max_bytes, kinds=wire_.KINDS)
-            query = wire_.decode(
-                held.reader, Message(body, wire.media_type(environ), environ, self._max_rows)
-            )
+            message = Message(body, wire.media_type(environ), environ, self._max_rows)
+            query = wire.uncollected(len(body), partial(wire_.decode, held.reader, message))
             reply = wire_.reply(self.scorer.answer(held, query, started), query)
             rows = len(query.rows)
         except Exception as error:  # noqa: BLE001  # the boundary: every error becomes an answer
@@ -232,7 +232,9 @@ class Service:
         return wire.read_body(environ, max_bytes=self._max_bytes)
 
     def _add_actuals(self, environ: Environ) -> bytes:
-        items = wire.decode(_actuals_decoder, self._body(environ)).items
+        body = self._body(environ)
+        read = partial(wire.decode, _actuals_decoder, body)
+        items = wire.uncollected(len(body), read).items
         limit = self.project.settings.server.max_rows
         if len(items) > limit:
             raise RefusedError(413, f"{len(items)} items are more than {limit} (server.max_rows)")

@@ -1,7 +1,6 @@
 """What a rule in YAML says beside its name: read, checked, and in the type of its column."""
 
 import math
-import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 from typing import Any, Final, NamedTuple
@@ -10,7 +9,7 @@ import pyarrow as pa
 
 from mlkit.errors import InvalidInputError
 from mlkit.settings import duration
-from mlkit.steps import casts, suggestion
+from mlkit.steps import casts, patterns, suggestion
 from mlkit.steps.schema import FRESH, MAX_DRIFT, MAX_MISSING, MONOTONE, ROWS, Level, Rule
 
 ORDERS: Final = (
@@ -142,12 +141,7 @@ def _text(key: str, value: object, place: str) -> str:
     if not isinstance(value, str):
         raise InvalidInputError(f"{place}: '{value!r}' is not a text; put it in quotes")
     if key == "pattern":
-        try:
-            re.compile(value)
-        except re.error as error:
-            raise InvalidInputError(
-                f"{place}: '{value}' is no regular expression: {error}"
-            ) from error
+        patterns.check(value, place)
     return value
 
 

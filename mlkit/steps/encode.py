@@ -3,7 +3,7 @@
 No frame library here: a column is a plain list, so that one row costs microseconds.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from mlkit.errors import InvalidInputError
 from mlkit.steps import casts
 from mlkit.steps.columns import Column, InputSchema, Kind, Task
-from mlkit.steps.values import READERS, UnfitValueError
+from mlkit.steps.values import READERS, UnfitValueError, refuse_long, too_long
 
 MAX_CATEGORIES: Final = 254  # HistGradientBoosting bins a category into at most 255, one is missing
 MAX_PROBLEMS: Final = 100
@@ -79,6 +79,7 @@ def columns_of_rows(
     rows: Sequence[Mapping[str, object]],
     *,
     optional: Collection[str] = (),
+    max_chars: int | None = None,
 ) -> list[list[object]]:
     """Return validated JSON values, column by column, in the order of ``schema``.
 
@@ -87,18 +88,24 @@ def columns_of_rows(
     "problem"}``, rows counted from 0.
     """
     problems: list[dict[str, object]] = []
-    columns = [
-        _read_values(column, rows, problems, may_lack=column.name in optional)
-        for column in schema.columns
-    ]
+    columns: list[list[object]] = []
+    for column in schema.columns:
+        read = _reader(column, max_chars)
+        lacks = column.name in optional
+        columns.append(_read_values(column, rows, problems, read=read, may_lack=lacks))
+        if len(problems) >= MAX_PROBLEMS:
+            break
     refuse(problems)
     return columns
 
 
 def columns_of_table(
-    schema: InputSchema, table: pa.Table, *, first_row: int = 0
+    schema: InputSchema, table: pa.Table, *, first_row: int = 0, max_chars: int | None = None
 ) -> list[list[object]]:
-    """Return the same as ``columns_of_rows`` for an Arrow table; NaN and infinity are missing."""
+    """Return the same as ``columns_of_rows`` for an Arrow table; NaN and infinity are missing.
+
+    Rows that were accepted once have texts of any length: ``max_chars`` is for those that come.
+    """
     problems: list[dict[str, object]] = []
     columns: list[list[object]] = []
     present = set(table.column_names)
@@ -116,9 +123,28 @@ def columns_of_table(
             problems += [
                 {"row": first_row + row, "column": column.name, "problem": "null"} for row in empty
             ]
+        if column.kind == "category" and max_chars is not None:
+            problems += _overlong(column, values, max_chars, first_row)
         columns.append(values.to_pylist())
     refuse(problems)
     return columns
+
+
+def _overlong(
+    column: Column, values: pa.ChunkedArray, max_chars: int, first_row: int
+) -> list[dict[str, object]]:
+    if (pc.max(pc.binary_length(values)).as_py() or 0) <= max_chars:  # bytes are no fewer
+        return []
+    lengths = pc.fill_null(pc.utf8_length(values), 0)
+    rows = pc.indices_nonzero(pc.greater(lengths, max_chars)).to_pylist()[:MAX_PROBLEMS]
+    return [
+        {
+            "row": first_row + row,
+            "column": column.name,
+            "problem": too_long(lengths[row].as_py(), max_chars),
+        }
+        for row in rows
+    ]
 
 
 def _misfits(
@@ -283,14 +309,26 @@ def _is_numeric(found: pa.DataType) -> bool:
     return any(is_kind(found) for is_kind in kinds)
 
 
+def _reader(column: Column, max_chars: int | None) -> Callable[[object], object]:
+    read = READERS[column.kind]
+    if column.kind != "category" or max_chars is None:
+        return read
+
+    def within(value: object) -> object:
+        refuse_long(value, max_chars)
+        return read(value)
+
+    return within
+
+
 def _read_values(
     column: Column,
     rows: Sequence[Mapping[str, object]],
     problems: list[dict[str, object]],
     *,
+    read: Callable[[object], object],
     may_lack: bool,
 ) -> list[object]:
-    read = READERS[column.kind]
     name = column.name
     values: list[object] = []
     for index, row in enumerate(rows):
@@ -305,8 +343,9 @@ def _read_values(
             else:
                 raise UnfitValueError("null" if name in row else "missing")
         except UnfitValueError as error:
-            if len(problems) < MAX_PROBLEMS:
-                problems.append({"row": index, "column": name, "problem": str(error)})
+            problems.append({"row": index, "column": name, "problem": str(error)})
+            if len(problems) >= MAX_PROBLEMS:
+                break  # 30 kB of empty rows lack ten million values of a wide model
     return values
 
 

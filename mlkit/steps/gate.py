@@ -77,6 +77,14 @@ def golden(*, reproduced: bool) -> Check:
     return _check("golden", f"{detail} after a reload from disk", passed=reproduced)
 
 
+def served(trouble: str) -> Check:
+    """Return the check that a request with the golden rows gets their answers."""
+    detail = "a request with the golden rows gets their answers"
+    if trouble:
+        detail = f"a request with the golden rows would be refused: {trouble}"
+    return _check("request", detail, passed=not trouble)
+
+
 def latency(milliseconds: float, limit: float) -> Check:
     """Return the check of the median time for one row."""
     passed = milliseconds <= limit

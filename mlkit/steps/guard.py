@@ -22,12 +22,12 @@ Row = tuple[object, ...]
 
 
 class Test(NamedTuple):
-    """One rule of some columns of a row; ``holds`` takes the row."""
+    """One rule of some columns of a row; ``broken`` takes rows and gives the places that fail."""
 
     columns: tuple[str, ...]
     rule: str
     level: Level
-    holds: Callable[[Row], bool]
+    broken: Callable[[Sequence[Row]], Sequence[int]]
 
 
 class Broken(NamedTuple):
@@ -53,13 +53,8 @@ class Guard:
             if self._only_ranges and not ((rows < low) | (rows > high)).any():
                 return []
             rows = [tuple(None if v != v else v for v in row) for row in rows.tolist()]  # NaN
-        tests = self.tests
-        return [
-            Broken(number, test)
-            for number, row in enumerate(rows)
-            for test in tests
-            if not test.holds(row)
-        ]
+        found = [Broken(number, test) for test in self.tests for number in test.broken(rows)]
+        return sorted(found, key=lambda broken: broken.row)
 
 
 class _Edges(NamedTuple):
@@ -86,10 +81,35 @@ def _of_columns(schema: Schema, inputs: InputSchema) -> Iterator[tuple[Test, _Ed
         for rule in rules.rules if rules is not None else ():
             if rule.name == NOT_NULLABLE and not column.nullable:
                 continue  # a missing value is refused as such
-            holds = _value_test(rule, kind)
-            if holds is not None:
-                test = Test((column.name,), rule.label, rule.level, _at(place, holds, kind))
+            broken = _broken(place, rule, kind)
+            if broken is not None:
+                test = Test((column.name,), rule.label, rule.level, broken)
                 yield test, _edges(place, rule, kind)
+
+
+def _broken(
+    place: int, rule: Rule, kind: pa.DataType
+) -> Callable[[Sequence[Row]], Sequence[int]] | None:
+    """Return which rows break a rule by their value at ``place``; None if none can tell."""
+    if rule.name in text_rules.PATTERNS:
+        return _unlike(place, rule) if kind == casts.TEXT and not rule.options else None
+    holds = _value_test(rule, kind)
+    return None if holds is None else _one_by_one(_at(place, holds, kind))
+
+
+def _unlike(place: int, rule: Rule) -> Callable[[Sequence[Row]], Sequence[int]]:
+    """Return the rows without a pattern: all of them at once, by the engine of the data's rules."""
+
+    def broken(rows: Sequence[Row]) -> Sequence[int]:
+        values: pa.ChunkedArray = pa.chunked_array([[row[place] for row in rows]], casts.TEXT)
+        found = text_rules.broken(values, rule)
+        return [] if found is None else np.flatnonzero(found).tolist()
+
+    return broken
+
+
+def _one_by_one(holds: Callable[[Row], bool]) -> Callable[[Sequence[Row]], Sequence[int]]:
+    return lambda rows: [number for number, row in enumerate(rows) if not holds(row)]
 
 
 def _at(place: int, holds: Holds, kind: pa.DataType) -> Callable[[Row], bool]:
@@ -179,8 +199,6 @@ def _edges(place: int, rule: Rule, kind: pa.DataType) -> _Edges | None:
 
 def _of_text(rule: Rule) -> Holds | None:
     arguments = rule.arguments
-    if rule.name in ("str_matches", "str_contains"):
-        return text_rules.matches(rule)
     if rule.name == "str_startswith":
         start = arguments["string"]
         return lambda text: bool(text.startswith(start))
@@ -207,7 +225,7 @@ def _across(schema: Schema, inputs: InputSchema) -> Iterator[tuple[Test, None]]:
             except InvalidInputError:
                 continue  # of other types than in the data: the rule says nothing here
             holds = _of_row([(name, places[name], kinds[name]) for name in names], expression)
-            yield Test(names, rule.label, rule.level, holds), None
+            yield Test(names, rule.label, rule.level, _one_by_one(holds)), None
 
 
 def _of_row(

@@ -12,8 +12,9 @@ import pyarrow as pa
 from pandera import errors
 
 from mlkit.errors import InvalidInputError
-from mlkit.steps import casts
+from mlkit.steps import casts, patterns
 from mlkit.steps.schema import NOT_NULLABLE, UNIQUE, VALUE_RULES, Rule
+from mlkit.steps.text_rules import PATTERNS
 
 _FRAME_TYPES = {
     casts.INTEGER: pd.Int64Dtype(),
@@ -61,9 +62,25 @@ def check_of(rule: Rule) -> pandera.Check:
     """Return pandera's check; raises InvalidInputError if it refuses the arguments."""
     options: dict[str, Any] = {k: v for k, v in rule.options.items() if k != "check_name"}
     try:
-        check: pandera.Check = getattr(pandera.Check, rule.name)(**rule.arguments)
+        check = _of_pattern(rule) if rule.name in PATTERNS else _of_pandera(rule)
         for name, value in options.items():
             setattr(check, name, value)
     except (TypeError, ValueError, AttributeError, *_REFUSALS) as error:
         raise InvalidInputError(f"{rule.name}: {str(error)[:300]}") from error
     return check
+
+
+def _of_pandera(rule: Rule) -> pandera.Check:
+    check: pandera.Check = getattr(pandera.Check, rule.name)(**rule.arguments)
+    return check
+
+
+def _of_pattern(rule: Rule) -> pandera.Check:
+    """Return pandera's check with our engine: Python's can take exponential time."""
+    pattern, at_start = rule.arguments["pattern"], rule.name == "str_matches"
+
+    def holds(column: pd.Series) -> pd.Series:
+        texts = pa.chunked_array([pa.array(column.str.slice(), pa.string())])  # or no texts: raises
+        return pd.Series(patterns.found(texts, pattern, at_start=at_start), column.index)
+
+    return pandera.Check(holds, name=rule.name, error=rule.label)

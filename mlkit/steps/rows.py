@@ -4,6 +4,8 @@ Compiled once per model version: a body that is right costs one typed decode and
 values; only a body that is wrong is read again, value by value, to name all that is wrong with it.
 """
 
+import re
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any, Final
 
@@ -26,6 +28,7 @@ _TYPES: Final[Mapping[str, Any]] = {
     "category": str,
     "datetime": str,
 }
+_NO_FIELD: Final = re.compile(r'["\\\x00-\x1f]')
 _tuple = msgspec.structs.astuple
 
 
@@ -34,7 +37,9 @@ class Reader:
 
     Columns named in ``optional`` may be left out of a row, which has ``UNSET`` in their place.
     ``keys`` are columns beside those of the schema that a row may have; they come after them.
-    ``known`` is both.
+    ``known`` is both. ``by_name`` says whether ``row_type`` has the names of the columns, as a
+    decoder of JSON needs them: no struct can have a field with a quote or a backslash in its name.
+    No text may have more than ``max_chars`` characters; None are any number.
     """
 
     def __init__(
@@ -43,6 +48,7 @@ class Reader:
         *,
         optional: Collection[str] = (),
         keys: tuple[Column, ...] = (),
+        max_chars: int | None = None,
     ) -> None:
         self.schema = schema
         self.names = schema.names
@@ -50,7 +56,10 @@ class Reader:
         self._all = msgspec.structs.replace(schema, columns=self.known)
         self._optional = frozenset(optional) | {column.name for column in keys}
         self._open = [p for p, c in enumerate(self.known) if c.name in self._optional]
-        self.row_type = _row_type(self.known, self._optional)
+        self.by_name = not any(_NO_FIELD.search(column.name) for column in self.known)
+        self._max_chars = max_chars
+        annotations = [_annotation(column, max_chars) for column in self.known]
+        self.row_type = _row_type(self.known, annotations, self._optional, by_name=self.by_name)
         self.numeric = not self._open and all(
             c.kind == "number" and not c.nullable for c in schema.columns
         )
@@ -65,12 +74,15 @@ class Reader:
 
         Raises InvalidInputError whose ``details["problems"]`` names every bad value.
         """
-        return _transposed(encode.columns_of_rows(self._all, rows, optional=self._optional))
+        columns = encode.columns_of_rows(
+            self._all, rows, optional=self._optional, max_chars=self._max_chars
+        )
+        return _transposed(columns)
 
     def lists(self, names: Sequence[str], rows: Sequence[Sequence[object]]) -> Rows:
         """Return rows that come as lists under ``names``; raises InvalidInputError."""
         if len(set(names)) < len(names):
-            twice = next(name for name in names if list(names).count(name) > 1)
+            twice = next(name for name, count in Counter(names).items() if count > 1)
             raise InvalidInputError(f"the column '{twice[:100]}' is there twice")
         for place, row in enumerate(rows):
             if len(row) != len(names):
@@ -120,22 +132,30 @@ class Reader:
         return _transposed(columns)
 
 
-def _row_type(columns: Sequence[Column], optional: Collection[str]) -> type[msgspec.Struct]:
+def _row_type(
+    columns: Sequence[Column],
+    annotations: Sequence[Any],
+    optional: Collection[str],
+    *,
+    by_name: bool,
+) -> type[msgspec.Struct]:
     """Return a struct whose decoder accepts nothing that the columns would not."""
     fields: list[Any] = [
-        (f"c{place}", _annotation(column) | msgspec.UnsetType, UNSET)
+        (f"c{place}", annotation | msgspec.UnsetType, UNSET)
         if column.name in optional
-        else (f"c{place}", _annotation(column))
-        for place, column in enumerate(columns)
+        else (f"c{place}", annotation)
+        for place, (column, annotation) in enumerate(zip(columns, annotations, strict=True))
     ]
-    names = {f"c{place}": column.name for place, column in enumerate(columns)}
+    names = {f"c{place}": column.name for place, column in enumerate(columns)} if by_name else {}
     return msgspec.defstruct(
         "Row", fields, rename=names, frozen=True, gc=False, kw_only=bool(optional)
     )
 
 
-def _annotation(column: Column) -> Any:
+def _annotation(column: Column, max_chars: int | None) -> Any:
     kind = _TYPES[column.kind]
+    if kind is str and max_chars is not None:
+        kind = Annotated[str, msgspec.Meta(max_length=max_chars)]
     return kind | None if column.nullable else kind
 
 

@@ -2,6 +2,9 @@
 
 import difflib
 from collections.abc import Sequence
+from typing import Final
+
+_LONGEST: Final = 100
 
 
 def hint(word: str, known: Sequence[str]) -> str:
@@ -10,6 +13,7 @@ def hint(word: str, known: Sequence[str]) -> str:
     >>> hint("nulable", ["nullable", "unique"])
     "did you mean 'nullable'"
     """
-    near = difflib.get_close_matches(word, known, n=1)
+    short = [name for name in known[:2_000] if len(name) <= _LONGEST]
+    near = difflib.get_close_matches(word[:_LONGEST], short, n=1)  # cubic in the lengths
     listed = ", ".join(known[:40]) + (", ..." if len(known) > 40 else "")
     return f"did you mean '{near[0]}'" if near else f"known: {listed}"

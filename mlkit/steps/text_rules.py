@@ -1,24 +1,19 @@
 """Which texts of a column have not the pattern, the ends or the length that a rule wants."""
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mlkit.steps import patterns
 from mlkit.steps.schema import Rule
 
 Mask = np.ndarray  # of truths, one for each row
 
-NAMES: Final = ("str_matches", "str_contains", "str_startswith", "str_endswith", "str_length")
-_PLAIN_PATTERN = re.compile(  # escapes, sets without another inside, {2} and {2,3}, the rest
-    r"(\\[dDwWbB]|\\[^\w]|\[\^?\]?(\\[dDwW]|\\[^\w]|[^\\\[\]])*\]"
-    r"|\{\d+(,\d*)?\}|\((?!\?)|[^\\(\[{])*",
-    re.ASCII,
-)
-_OF_LETTERS = re.compile(r"\\[dDwWbB]")
+PATTERNS: Final = ("str_matches", "str_contains")
+NAMES: Final = (*PATTERNS, "str_startswith", "str_endswith", "str_length")
 
 
 def broken(column: pa.ChunkedArray, rule: Rule) -> Mask | None:
@@ -32,38 +27,9 @@ def broken(column: pa.ChunkedArray, rule: Rule) -> Mask | None:
     return _unlike(column, rule)
 
 
-def matches(rule: Rule) -> Callable[[str], bool]:
-    """Return whether a text has the pattern of a rule: what Python's ``re`` says counts."""
-    compiled = re.compile(rule.arguments["pattern"])
-    search = compiled.match if rule.name == "str_matches" else compiled.search
-    return lambda text: search(text) is not None
-
-
 def _unlike(column: pa.ChunkedArray, rule: Rule) -> Mask:
-    pattern = rule.arguments["pattern"]
-    if _reads_alike(pattern, column):
-        wanted = f"^({pattern.removeprefix('^')})" if rule.name == "str_matches" else pattern
-        try:
-            return _false(pc.match_substring_regex(column, wanted))
-        except pa.ArrowInvalid:  # RE2 has no such word
-            pass
-    holds = matches(rule)
-    whole = column.combine_chunks()
-    encoded = (whole.chunk(0) if isinstance(whole, pa.ChunkedArray) else whole).dictionary_encode()
-    truths = pa.array([holds(text) for text in encoded.dictionary.to_pylist()], pa.bool_())
-    return _false(truths.take(encoded.indices))
-
-
-def _reads_alike(pattern: str, column: pa.ChunkedArray) -> bool:
-    r"""Tell whether RE2, ten times as fast, means what Python means, for the texts of a column.
-
-    Both agree on plain patterns; on ``\d``, ``\w`` and ``\b`` in ASCII, on ``$`` without new lines.
-    """
-    if not _PLAIN_PATTERN.fullmatch(pattern):
-        return False
-    if _OF_LETTERS.search(pattern) and not pc.all(pc.string_is_ascii(column)).as_py():
-        return False
-    return "$" not in pattern or not pc.any(pc.match_substring(column, "\n")).as_py()
+    at_start = rule.name == "str_matches"
+    return ~patterns.found(column, rule.arguments["pattern"], at_start=at_start)
 
 
 def _of_another_length(column: pa.ChunkedArray, arguments: Mapping[str, Any]) -> Mask | None:

@@ -94,6 +94,17 @@ READERS: Final[Mapping[Kind, Callable[[object], Value]]] = {
 }
 
 
+def refuse_long(value: object, max_chars: int) -> None:
+    """Raise UnfitValueError if ``value`` is a longer text than may be."""
+    if isinstance(value, str) and len(value) > max_chars:
+        raise UnfitValueError(too_long(len(value), max_chars))
+
+
+def too_long(chars: int, max_chars: int) -> str:
+    """Return what is wrong with a text of so many characters."""
+    return f"a text of {chars} characters is longer than {max_chars} (server.max_text_chars)"
+
+
 def _shown(value: object) -> str:
     text = repr(value) if isinstance(value, str | int | float | bool) else type(value).__name__
     return text if len(text) <= 40 else text[:37] + "..."

@@ -1,6 +1,7 @@
 """The view ``log_<model>``: the prediction log of one model with its features as named columns."""
 
 from collections.abc import Mapping
+from itertools import chain, count
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -15,6 +16,8 @@ _TYPES = {
     "boolean": "boolean",
     "datetime": "timestamp with time zone",
 }
+_LONGEST_BYTES = 63  # of a name in PostgreSQL
+_ENDING_BYTES = 10
 _OWN = ("seq", "id", "request_id", "version", "role", "entity", "served_at", "latency_us", "value",
         "actual", "observed_at")  # fmt: skip
 
@@ -44,8 +47,9 @@ def refresh(s: Session, model: Model) -> None:
         f"{_scalar('a.value', sqlite=sqlite)} AS actual",
         "a.observed_at",
     ]  # fmt: skip
+    taken = set(_OWN)
     for column, (kind, places) in list(_places(model).items())[:MAX_COLUMNS]:
-        alias = column if column not in _OWN else f"{column}_feature"
+        alias = _alias(column if sqlite else _cut(column), taken)
         columns.append(f"{_feature(kind, places, sqlite=sqlite)} AS {_quoted(alias)}")
     query = (
         f"CREATE VIEW {view} AS SELECT {', '.join(columns)} FROM prediction p "  # noqa: S608  # quoted names and integers only
@@ -54,6 +58,25 @@ def refresh(s: Session, model: Model) -> None:
     )
     s.execute(text(f"DROP VIEW IF EXISTS {view}"))
     s.execute(text(query.replace(":", "\\:")))
+
+
+def _alias(column: str, taken: set[str]) -> str:
+    """Return the name of a column in the view, and note that it is taken.
+
+    SQL tells no ``Age`` from ``age``: both would be the first of them.
+    """
+    endings = chain(("", "_feature"), (f"_{number}" for number in count(2)))
+    alias = next(name for end in endings if (name := column + end).lower() not in taken)
+    taken.add(alias.lower())
+    return alias
+
+
+def _cut(column: str) -> str:
+    """Return a name that PostgreSQL does not cut, nor with an ending."""
+    raw = column.encode()
+    if len(raw) <= _LONGEST_BYTES - _ENDING_BYTES:
+        return column
+    return raw[: _LONGEST_BYTES - _ENDING_BYTES].decode(errors="ignore")
 
 
 def _places(model: Model) -> dict[str, tuple[str, dict[int, int]]]:

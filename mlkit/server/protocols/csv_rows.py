@@ -4,6 +4,7 @@ import csv
 import io
 import re
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from typing import Final
 
 from mlkit.server import wire
@@ -25,24 +26,27 @@ def read(reader: Reader, body: bytes, max_rows: int) -> Rows:
     Raises RefusedError 400 if it is no CSV and 413 if it has too many rows, or InvalidInputError
     that names every bad value.
     """
-    lines = _lines(body)
+    lines = _lines(body, max_rows + 2)
     if not lines:
         raise RefusedError(400, "the body is empty; send a header line and a line for each row")
     wire.refuse_many(len(lines) - 1, max_rows)
-    names = [(name or "").strip() for name in lines[0]]
     kinds = {column.name: column.kind for column in reader.known}
+    names = [name if name in kinds else (name or "").strip() for name in lines[0]]
     converters = [_CONVERTERS[kinds[name]] if name in kinds else str for name in names]
     return reader.lists(names, [_values(converters, line) for line in lines[1:]])
 
 
-def _lines(body: bytes) -> list[list[str | None]]:
-    """Return the cells of each line, None for an empty one without quotes."""
+def _lines(body: bytes, most: int) -> list[list[str | None]]:
+    """Return the cells of each line that has any, None for an empty one without quotes.
+
+    The header is one of the lines; of more than ``most`` lines only those are returned.
+    """
     try:
         text = body.decode("utf-8-sig")
         if '""' in text:
-            return _cells(text)
+            return _cells(text)[:most]
         rows = csv.reader(io.StringIO(text, newline=""), strict=True)
-        return [[cell or None for cell in row] for row in rows if row]
+        return [[cell or None for cell in row] for row in islice(filter(None, rows), most)]
     except (UnicodeDecodeError, csv.Error) as error:
         raise RefusedError(400, f"the body is not valid CSV: {error}") from error
 

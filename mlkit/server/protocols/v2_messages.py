@@ -105,7 +105,7 @@ def read(text: bytes) -> Request:
         request = _decoder.decode(text)
     except _BAD_TEXT:
         return wire.decode(_decoder, text)  # says what is wrong
-    _refuse_twins(request, text)
+    wire.refuse_twins(text, colons=_colons(request))
     return request
 
 
@@ -117,17 +117,8 @@ def read_numbers(text: bytes) -> Request | None:
         return None
     if not all(tensor.datatype in FLOATS for tensor in request.inputs):
         return None  # a whole number of 64 bits is more than a float can hold
-    _refuse_twins(request, text)
+    wire.refuse_twins(text, colons=_colons(request))
     return request
-
-
-def _refuse_twins(request: Request, text: bytes) -> None:
-    """Raise RefusedError 400 if an object of ``text`` has a key twice.
-
-    A second one is not in ``request`` any more, and so its colon is one too many.
-    """
-    if b"\\" in text or text.count(b":") != _colons(request):
-        wire.refuse_twins(text)
 
 
 def _colons(request: Request) -> int:
