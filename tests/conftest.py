@@ -281,7 +281,7 @@ def register_model(
     return version
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def register() -> Callable[..., ModelVersion]:
     """``register_model``: a version that can be served, in a tenth of a second."""
     return register_model

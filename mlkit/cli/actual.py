@@ -21,17 +21,21 @@ def actual() -> None:
 
 @actual.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--correct", is_flag=True, help="They may take the place of others, which stay on record."
+)
 @json_option
 @with_project
-def add(project: "Project", *, file: Path, as_json: bool) -> None:
+def add(project: "Project", *, file: Path, correct: bool, as_json: bool) -> None:
     """Add the actuals in FILE (CSV or Parquet).
 
-    Columns: prediction_id, actual, and observed_at if it is known. The first actual of a
-    prediction stands; a later one is counted as a duplicate.
+    Columns: prediction_id, actual, and observed_at if it is known. The same value again is counted
+    as a duplicate. Another one is refused, and nothing is stored, unless you say --correct.
     """
     from mlkit.flows import actual_file
 
-    output.emit(actual_file.add(project, file), as_json=as_json, render=_print_received)
+    received = actual_file.add(project, file, correct=correct)
+    output.emit(received, as_json=as_json, render=_print_received)
 
 
 def _print_received(received: Any) -> None:
@@ -39,6 +43,8 @@ def _print_received(received: Any) -> None:
         f"{received.accepted} accepted, {received.duplicates} had one already, "
         f"{len(received.unknown)} belong to no prediction of this project"
     )
+    if received.corrected:
+        click.echo(f"{received.corrected} corrected; the old values are in actual_correction")
     for identifier in received.unknown[:_SHOWN]:
         click.echo(f"unknown: {identifier}", err=True)
     for label, count in [*received.unknown_labels.items()][:_SHOWN]:

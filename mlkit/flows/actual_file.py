@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from mlkit.errors import InvalidInputError
 from mlkit.flows import actuals
 from mlkit.flows.actuals import ActualItem, Received
@@ -14,14 +16,18 @@ _REQUIRED = ("prediction_id", "actual")
 _BATCH_ROWS = 50_000
 
 
-def add(project: Project, file: Path) -> Received:
+def add(project: Project, file: Path, *, correct: bool = False) -> Received:
     """Add the actuals in ``file``: columns prediction_id, actual and, if known, observed_at.
 
-    Raises InvalidInputError that names the column or row that is wrong; then nothing is stored.
+    With ``correct`` they may take the place of others, which stay on record. Raises
+    InvalidInputError that names the column or row that is wrong, and ConflictError for rows that
+    contradict an actual that is there; then nothing is stored.
     """
     items: list[ActualItem] = []
     for table in frames.open_batches(file, _TYPES, _BATCH_ROWS):
         items += _items(file, table, first_row=len(items))
+    if correct:
+        items = [msgspec.structs.replace(item, correct=True) for item in items]
     return actuals.add(project, items, from_text=True)
 
 

@@ -1,12 +1,15 @@
 """What every wire protocol asks for and gets: the one shape between protocols and models."""
 
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
+import msgspec
 import numpy as np
 
 from mlkit.server.wire import Environ
 from mlkit.steps.answers import Label
 from mlkit.steps.rows import Rows
+
+RequestId = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 
 
 class Message(NamedTuple):
@@ -25,6 +28,8 @@ class Query(NamedTuple):
     entity_ids: list[str | int | None] | None = None
     request_id: str | None = None
     options: Any = None  # what the protocol wants to know again when it encodes the answer
+    owner: str = ""  # whose request id it is, and what it stands for: see ``identity``
+    digest: str = ""
 
 
 class Answers(NamedTuple):

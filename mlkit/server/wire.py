@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, MutableMapping
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -13,7 +13,7 @@ from mlkit.server.problems import JSON, RefusedError
 
 T = TypeVar("T")
 
-Environ = Mapping[str, Any]  # PEP 3333
+Environ = MutableMapping[str, Any]  # PEP 3333
 
 _KEY = re.compile(rb'"((?:[^"\\]|\\.)*+)"\s*:')
 

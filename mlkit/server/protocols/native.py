@@ -1,20 +1,19 @@
 """mlkit's own protocol: rows of named values in, an id and a value for each of them out."""
 
 from functools import lru_cache
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 
 from mlkit.errors import InvalidInputError
 from mlkit.server import problems, wire
 from mlkit.server.problems import Fault, Reply
-from mlkit.server.query import Answers, Message, Query
+from mlkit.server.query import Answers, Message, Query, RequestId
 from mlkit.steps.answers import Label
 from mlkit.steps.rows import Reader
 
 KINDS: tuple[str, ...] = (problems.JSON,)
 
-RequestId = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 EntityIds = list[str | int | None] | None
 
 
