@@ -224,9 +224,15 @@ def _too_often(text: str, wait_s: float, why: str) -> RefusedError:
 
 
 def _without_port(host: str) -> str:
+    """Return the name or address in a Host header, or all of it if it has another form."""
     if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.rpartition(":")[0] if host.count(":") == 1 else host
+        address, _, rest = host[1:].partition("]")
+    elif host.count(":") == 1:
+        address, _, rest = host.partition(":")
+        rest = f":{rest}"
+    else:
+        return host
+    return address if not rest or (rest[0] == ":" and rest[1:].isdecimal()) else host
 
 
 def _is_address(host: str) -> bool:

@@ -116,7 +116,7 @@ def _http_problem(error: Any) -> Response:
     except RefusedError as refused:
         found = refused
     service.meter.answered("(none)", "", found.status, 0.0, 0)
-    asked = Asked(printable(request.path, 100))
+    asked = Asked(printable(request.environ["PATH_INFO"], 100))
     why = request_log.why(problems.fault(found))
     service.request_log.answered(request.environ, asked, found.status, 0.0, why)
     reply = problems.problem(found)
@@ -124,9 +124,11 @@ def _http_problem(error: Any) -> Response:
 
 
 def _refuse_odd_paths() -> None:
-    """Refuse a path that begins with two slashes: Flask would take it for another one.
+    """Refuse a path that begins with no slash or with two: Flask would take it for another one.
 
-    What a proxy in front allows or forbids by path would not hold for it.
+    It would answer, or redirect to whatever the Host header says, and what a proxy in front allows
+    or forbids by path would not hold.
     """
-    if request.environ["PATH_INFO"].startswith("//"):
+    path = request.environ["PATH_INFO"]
+    if not path.startswith("/") or path.startswith("//"):
         raise NotFound

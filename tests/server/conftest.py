@@ -150,12 +150,12 @@ def server(trained_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 @pytest.fixture(scope="session")
 def two_models(tmp_path_factory: pytest.TempPathFactory, register: Callable[..., Any]) -> Path:
-    """A project folder with the champions churn and other."""
+    """A project folder with the champions churn and zebra."""
     root = tmp_path_factory.mktemp("two") / "project"
     root.mkdir()
     (root / "mlkit.toml").write_text('[server]\ndefault_model = "churn"\n')
     project = create_project(root, environment={})
     register(project)
-    register(project, "other", seed=1)
+    register(project, "zebra", seed=1)
     project.close()
     return root
