@@ -12,7 +12,7 @@ from werkzeug.routing import BaseConverter
 from mlkit.project import Project
 from mlkit.server import problems, request_log
 from mlkit.server.problems import RefusedError, Reply
-from mlkit.server.request_log import WHY, Asked, printable
+from mlkit.server.request_log import WHY, Asked, nowhere
 from mlkit.server.service import Service
 
 SERVICE = "mlkit"  # where the application keeps it: app.extensions[SERVICE]
@@ -116,7 +116,7 @@ def _http_problem(error: Any) -> Response:
     except RefusedError as refused:
         found = refused
     service.meter.answered("(none)", "", found.status, 0.0, 0)
-    asked = Asked(printable(request.environ["PATH_INFO"], 100))
+    asked = Asked(nowhere(request.environ["PATH_INFO"]))
     why = request_log.why(problems.fault(found))
     service.request_log.answered(request.environ, asked, found.status, 0.0, why)
     reply = problems.problem(found)

@@ -1,7 +1,8 @@
 """One line for a request: for those that are refused by default, for all if the settings ask.
 
 Nothing in a line is a value that a client sent about somebody: routes, models and reasons are words
-of our own, and what is not (a path that leads nowhere, a Host header) is cut and made printable.
+of our own, and what is not (a Host header, the beginning of a path that leads nowhere) is cut short
+and made printable.
 """
 
 import logging
@@ -119,14 +120,29 @@ def printable(text: str, most: int) -> str:
     )
 
 
+def nowhere(path: str) -> str:
+    """Return how a path that leads nowhere is written: what comes after its first part may be data.
+
+    >>> nowhere("/metrics/"), nowhere("//predict/churn"), nowhere("/nothing"), nowhere("")
+    ('/metrics/...', '//predict/...', '/nothing', '-')
+    """
+    slashes = path[: len(path) - len(path.lstrip("/"))]
+    first, more, _ = path.lstrip("/").partition("/")
+    return slashes[:4] + _word(first, 40) + ("/..." if more else "") or "-"
+
+
+def _word(text: str, most: int) -> str:
+    return printable(text, most).replace(" ", "\\x20")  # no text begins a field of its own
+
+
 def _escaped(sign: str) -> str:
     code = ord(sign)
     return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"  # of a byte
 
 
 def _line(environ: Environ, asked: Asked, status: int) -> str:
-    method = printable(str(environ.get("REQUEST_METHOD") or ""), 20)
-    client = printable(str(environ.get("REMOTE_ADDR") or "-"), 64)
+    method = _word(str(environ.get("REQUEST_METHOD") or ""), 20)
+    client = _word(str(environ.get("REMOTE_ADDR") or "-"), 64)
     token = environ.get(TOKEN) or "-"
     return (
         f"{status} {method} {asked.route} model={asked.model or '-'} token={token} client={client}"
