@@ -5,7 +5,6 @@ from typing import Any
 
 import msgspec
 
-from mlkit.flows import actuals
 from mlkit.project import Project
 from mlkit.steps.columns import InputSchema
 from mlkit.store import journal, predictions, requests
@@ -65,5 +64,11 @@ def _sealed(project: Project, request: Request) -> Entry | None:
 
 
 def _value(schema: InputSchema, value: Any) -> Any:
-    """Return an answer as it was given: versions that disagree about labels share one as text."""
-    return actuals.label(schema, actuals.read(schema, value))
+    """Return an answer as it was given: versions that disagree about labels share a text column."""
+    if not isinstance(value, str):
+        return value
+    if schema.task == "regression":
+        return float(value)
+    named = {each: each for each in schema.classes if isinstance(each, str)}
+    coded = {msgspec.json.encode(each).decode(): each for each in schema.classes}
+    return {**coded, **named}.get(value, value)

@@ -1,6 +1,5 @@
 """One worker's parts put together, and the answer to each route as one function of the request."""
 
-import html
 import os
 import threading
 import time
@@ -15,7 +14,7 @@ from mlkit.errors import InvalidInputError, MlkitError
 from mlkit.flows import actuals, request_features
 from mlkit.flows.online import Online
 from mlkit.project import Project
-from mlkit.server import fingerprint, openapi, platforms, problems, request_log, wire
+from mlkit.server import fingerprint, openapi, page, platforms, problems, request_log, wire
 from mlkit.server.access import Guard
 from mlkit.server.families import Served
 from mlkit.server.feature_state import Troubles
@@ -321,20 +320,8 @@ class Service:
         return self._metrics.render(served, self.holder.generation, rights)
 
     def _page(self, rights: Rights) -> bytes:
-        rows = "".join(
-            f"<li>{html.escape(name)}, version {held.loaded.version}: "
-            f"POST /predict/{html.escape(name)}</li>"
-            for name, held in sorted(self.holder.serving.items())
-            if rights.sees(name)
-        )
-        text = (
-            '<!doctype html><html lang="en"><meta charset="utf-8"><title>mlkit</title>'
-            f"<h1>mlkit {html.escape(__version__)}</h1>"
-            f"<ul>{rows or '<li>no model has a champion yet</li>'}</ul>"
-            '<p>Also here: POST /actuals, <a href="/readyz">/readyz</a>, '
-            '<a href="/metrics">/metrics</a>, <a href="/openapi.json">/openapi.json</a>.</p></html>'
-        )
-        return text.encode()
+        serving = self.holder.serving
+        return page.render({n: serving[n].loaded.version for n in serving if rights.sees(n)})
 
     def _follow(self, refresh: Callable[[], None]) -> None:
         while not self._stop.wait(self.project.settings.server.reload_s):
