@@ -73,6 +73,16 @@ class Server(Section, frozen=True):
             "each worker; 0: any number"
         ),
     ] = 10
+    access_log: Annotated[
+        bool, Meta(description="a line on stderr for every request that is answered")
+    ] = False
+    refusal_log: Annotated[
+        Count,
+        Meta(
+            description="lines a minute about refused requests, of each status, that each worker "
+            "writes to stderr; 0: none"
+        ),
+    ] = 60
     max_body_bytes: Annotated[Positive, Meta(description="largest request body")] = 5_000_000
     max_rows: Annotated[Positive, Meta(description="most rows in one request")] = 10_000
     max_text_chars: Annotated[

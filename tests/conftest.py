@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
+from hypothesis import settings as hypothesis_settings
 from sqlalchemy.orm import Session
 
 from mlkit.cli.root import cli as root_command
@@ -36,6 +37,10 @@ from mlkit.store.registry import (
     next_number,
 )
 from mlkit.store.segments import Segment
+
+# How long an example takes says nothing on a busy machine.
+hypothesis_settings.register_profile("suite", deadline=None)
+hypothesis_settings.load_profile("suite")
 
 WARM = Path(__file__).with_name("warm.py")
 FEATURED = Path(__file__).with_name("featured.py")
@@ -281,7 +286,7 @@ def register_model(
     return version
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def register() -> Callable[..., ModelVersion]:
     """``register_model``: a version that can be served, in a tenth of a second."""
     return register_model

@@ -21,20 +21,25 @@ def actual() -> None:
 
 @actual.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--correct", is_flag=True, help="They may take the place of others, which stay on record."
+)
 @data_source.dialect_options
 @json_option
 @with_project
-def add(project: "Project", *, file: Path, dialect: dict[str, Any], as_json: bool) -> None:
+def add(
+    project: "Project", *, file: Path, correct: bool, dialect: dict[str, Any], as_json: bool
+) -> None:
     """Add the actuals in FILE (CSV or Parquet).
 
-    Columns: prediction_id, actual, and observed_at if it is known. The first actual of a
-    prediction stands; a later one is counted as a duplicate. A CSV file is read as those that the
-    model was trained on, unless you say how it is written.
+    Columns: prediction_id, actual, and observed_at if it is known. The same value again is counted
+    as a duplicate. Another one is refused, and nothing is stored, unless you say --correct. A CSV
+    file is read as those that the model was trained on, unless you say how it is written.
     """
     from mlkit.flows import actual_file
     from mlkit.flows.file_source import Dialect
 
-    received = actual_file.add(project, file, Dialect(**dialect))
+    received = actual_file.add(project, file, Dialect(**dialect), correct=correct)
     output.emit(received, as_json=as_json, render=_print_received)
 
 
@@ -43,6 +48,8 @@ def _print_received(received: Any) -> None:
         f"{received.accepted} accepted, {received.duplicates} had one already, "
         f"{len(received.unknown)} belong to no prediction of this project"
     )
+    if received.corrected:
+        click.echo(f"{received.corrected} corrected; the old values are in actual_correction")
     for identifier in received.unknown[:_SHOWN]:
         click.echo(f"unknown: {identifier}", err=True)
     for label, count in [*received.unknown_labels.items()][:_SHOWN]:

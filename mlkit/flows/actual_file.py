@@ -5,6 +5,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from mlkit.errors import InvalidInputError
 from mlkit.flows import actuals, model_files
 from mlkit.flows.actuals import ActualItem, Received
@@ -21,12 +23,15 @@ _PEEKED_ROWS = 1_000
 _ANY_BYTES = "latin-1"
 
 
-def add(project: Project, file: Path, dialect: Dialect | None = None) -> Received:
+def add(
+    project: Project, file: Path, dialect: Dialect | None = None, *, correct: bool = False
+) -> Received:
     """Add the actuals in ``file``: columns prediction_id, actual and, if known, observed_at.
 
     A CSV file is written as ``dialect`` says, and where that is silent as the files that the model
-    was trained on. Raises InvalidInputError that names the column or row that is wrong; then
-    nothing is stored.
+    was trained on. With ``correct`` they may take the place of others, which stay on record. Raises
+    InvalidInputError that names the column or row that is wrong, and ConflictError for rows that
+    contradict an actual that is there; then nothing is stored.
     """
     given = dialect or Dialect()
     expected = _expected(project, file, given)
@@ -34,6 +39,8 @@ def add(project: Project, file: Path, dialect: Dialect | None = None) -> Receive
     items: list[ActualItem] = []
     for table in file_batches.read(file, expected, _BATCH_ROWS):
         items += _items(file, table, first_row=len(items))
+    if correct:
+        items = [msgspec.structs.replace(item, correct=True) for item in items]
     number = partial(csv_values.number, decimal=said.decimal or ".", thousands=said.thousands)
     return actuals.add(project, items, from_text=True, number=number)
 

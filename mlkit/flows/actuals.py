@@ -2,43 +2,59 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from mlkit.errors import InvalidInputError
-from mlkit.flows import log_import
+from mlkit.flows import actual_writes, log_import
+from mlkit.flows.actual_writes import Known, Sent
 from mlkit.project import Project
 from mlkit.steps.columns import InputSchema
 from mlkit.steps.values import UnfitValueError, refuse_long
-from mlkit.store import failpoints, predictions, registry
+from mlkit.store import predictions, registry
+
+if TYPE_CHECKING:
+    from mlkit.flows.log_segments import Located
 
 _MAX_PROBLEMS = 100
-_BATCH_ROWS = 10_000  # of one write transaction
 _WORDS = {"true": True, "false": False}
 
 
 class ActualItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The true value for one prediction; without ``observed_at`` it is taken as seen now."""
+    """The true value for one prediction; without ``observed_at`` it is taken as seen now.
+
+    ``correct`` says that it may take the place of another one.
+    """
 
     prediction_id: str
     actual: str | int | float | bool
     observed_at: datetime | None = None
+    correct: bool = False
 
 
 class Received(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What became of a batch: the first actual of a prediction stands, later ones are counted.
+    """What became of a batch; duplicates say what is on record already.
 
-    ``unknown_labels`` says how often a label came that the model has never seen; it is
-    told only if there is one.
+    ``corrected`` took the place of another value, which stays on record. ``unknown_labels`` says
+    how often a label came that the model has never seen. Both are told only if there is one.
     """
 
     accepted: int
     duplicates: int
     unknown: list[str]
     unknown_labels: dict[str, int] = {}
+    corrected: int = 0
+
+
+class _Logged(NamedTuple):
+    """What is known of the predictions: models and schemas by id, the actuals of sealed ones."""
+
+    models: dict[str, str]
+    schemas: dict[str, InputSchema]
+    sealed: dict[str, Known | None]
 
 
 def add(
@@ -47,21 +63,26 @@ def add(
     *,
     from_text: bool = False,
     number: Callable[[str], float] = float,
+    models: Collection[str] | None = None,
+    actor: str | None = None,
 ) -> Received:
     """Store the actuals whose predictions are known; none if one value is unfit.
 
     ``from_text`` reads text as the target needs it, numbers by ``number``: in a CSV file everything
-    is text. Raises
-    InvalidInputError whose ``details["problems"]`` names every ``{"row", "column", "problem"}``.
+    is text, and its rows are counted from 1. Predictions of other models than ``models`` (None:
+    any) are as unknown as those that were never made. ``actor`` is who is on record for a
+    correction. Raises InvalidInputError for unfit values, and ConflictError for an actual that
+    contradicts an earlier one and does not say that it corrects it; both store nothing, and their
+    ``details["problems"]`` name every ``{"row", "column", "problem"}``.
     """
     ids = list(dict.fromkeys(item.prediction_id for item in items))
-    schemas, settled = _look_up(project, ids)
+    logged = _look_up(project, ids, models)
     now = project.now()
-    rows: dict[str, dict[str, Any]] = {}
+    rows: list[Sent] = []
     problems: list[dict[str, object]] = []
-    strange: Counter[str] = Counter()
-    for place, item in enumerate(items):
-        schema = schemas.get(item.prediction_id)
+    strange: dict[str, str] = {}
+    for place, item in enumerate(items, start=1 if from_text else 0):
+        schema = logged.schemas.get(item.prediction_id)
         if schema is None:
             continue
         try:
@@ -70,29 +91,19 @@ def add(
         except (InvalidInputError, UnfitValueError) as error:
             problems.append({"row": place, "column": "actual", "problem": str(error)})
             continue
-        row = {
-            "prediction_id": item.prediction_id,
-            "value": msgspec.json.encode(value).decode(),
-            "observed_at": _aware(item.observed_at) or now,
-            "received_at": now,
-        }
-        if item.prediction_id in rows:
-            continue
-        rows[item.prediction_id] = row
+        text = msgspec.json.encode(value).decode()
+        model, seen = logged.models[item.prediction_id], _aware(item.observed_at) or now
+        rows.append(Sent(place, model, item.prediction_id, text, seen, item.correct))
         if schema.task == "classification" and value not in schema.classes:
-            strange[str(value)] += 1
+            strange.setdefault(item.prediction_id, str(value))
     _refuse(problems)
-    accepted = 0
-    fresh = list(rows.values())
-    for at in range(0, len(fresh), _BATCH_ROWS):
-        accepted += _store(project, fresh[at : at + _BATCH_ROWS], settled)
-    unknown = [identifier for identifier in ids if identifier not in schemas]
-    known = sum(item.prediction_id in schemas for item in items)
+    stored = actual_writes.store(project, rows, logged.sealed, actor or project.actor)
     return Received(
-        accepted=accepted,
-        duplicates=known - accepted,
-        unknown=unknown,
-        unknown_labels=dict(strange.most_common(_MAX_PROBLEMS)),
+        accepted=stored.accepted,
+        duplicates=len(rows) - stored.accepted - stored.corrected,
+        unknown=[identifier for identifier in ids if identifier not in logged.schemas],
+        unknown_labels=dict(Counter(strange.values()).most_common(_MAX_PROBLEMS)),
+        corrected=stored.corrected,
     )
 
 
@@ -138,23 +149,19 @@ def read(
         return value
 
 
-def _store(project: Project, rows: Sequence[dict[str, Any]], settled: set[str]) -> int:
-    with project.write() as s:
-        known = settled | predictions.with_actual(s, [row["prediction_id"] for row in rows])
-        new = [row for row in rows if row["prediction_id"] not in known]
-        predictions.add_actuals(s, new)
-        failpoints.reach("actuals.written")
-    return len(new)
+def _look_up(project: Project, ids: Sequence[str], models: Collection[str] | None) -> _Logged:
+    """Return what is known of the predictions in ``ids`` that are of one of ``models``."""
+    found, sealed = _versions(project, ids)
+    names: dict[str, str] = {}
+    schemas: dict[str, InputSchema] = {}
+    for identifier, (model, schema) in _schemas(project, found).items():
+        if models is None or model in models:
+            names[identifier], schemas[identifier] = model, schema
+    return _Logged(names, schemas, {i: _known(schemas[i], sealed[i]) for i in sealed if i in names})
 
 
-def _look_up(project: Project, ids: Sequence[str]) -> tuple[dict[str, InputSchema], set[str]]:
-    """Return the input schema behind each known id, and the sealed ids that have an actual."""
-    found, settled = _versions(project, ids)
-    return _schemas(project, found), settled
-
-
-def _versions(project: Project, ids: Sequence[str]) -> tuple[dict[str, int], set[str]]:
-    """Return the model version behind each known id, and the sealed ids that have an actual."""
+def _versions(project: Project, ids: Sequence[str]) -> tuple[dict[str, int], dict[str, "Located"]]:
+    """Return the model version behind each known id, and what segments have of those sealed."""
     with project.read() as s:
         found = predictions.versions_of(s, ids)
     if len(found) < len(ids):
@@ -162,23 +169,35 @@ def _versions(project: Project, ids: Sequence[str]) -> tuple[dict[str, int], set
         with project.read() as s:
             found = predictions.versions_of(s, ids)
     missing = [identifier for identifier in ids if identifier not in found]
-    settled: set[str] = set()
+    sealed: dict[str, Located] = {}
     if missing:
         from mlkit.flows import log_segments  # pyarrow, only for very late actuals
 
         sealed = log_segments.locate(project, missing)
-        found |= {identifier: version_id for identifier, (version_id, _) in sealed.items()}
-        settled = {identifier for identifier, (_, has_actual) in sealed.items() if has_actual}
-    return found, settled
+        found |= {identifier: place.version_id for identifier, place in sealed.items()}
+    return found, sealed
 
 
-def _schemas(project: Project, version_of: Mapping[str, int]) -> dict[str, InputSchema]:
-    schemas: dict[int, InputSchema] = {}
+def _schemas(project: Project, version_of: Mapping[str, int]) -> dict[str, tuple[str, InputSchema]]:
+    """Return the model's name and the input schema behind each prediction."""
+    schemas: dict[int, tuple[str, InputSchema]] = {}
     with project.read() as s:
         for version_id in set(version_of.values()):
             version = s.get_one(registry.ModelVersion, version_id)
-            schemas[version_id] = msgspec.convert(version.input_schema, InputSchema)
+            schema = msgspec.convert(version.input_schema, InputSchema)
+            schemas[version_id] = version.model.name, schema
     return {identifier: schemas[version_id] for identifier, version_id in version_of.items()}
+
+
+def _known(schema: InputSchema, sealed: "Located") -> Known | None:
+    """Return the actual that a segment has, as the table of actuals would have it."""
+    if sealed.actual is None:
+        return None
+    try:
+        value = label(schema, read(schema, sealed.actual))
+    except InvalidInputError:  # of a label that this version would not take
+        value = sealed.actual
+    return Known(msgspec.json.encode(value).decode(), sealed.observed_at)
 
 
 def _aware(at: datetime | None) -> datetime | None:

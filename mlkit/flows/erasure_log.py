@@ -12,7 +12,7 @@ from mlkit.errors import BusyError
 from mlkit.flows import log_import, log_segments, retraining_rows
 from mlkit.flows.subjects import Subjects
 from mlkit.project import Project
-from mlkit.store import audit, datasets, failpoints, journal, predictions, segments
+from mlkit.store import audit, datasets, failpoints, journal, predictions, requests, segments
 from mlkit.store.datasets import Dataset, DatasetVersion
 from mlkit.store.predictions import Selection
 from mlkit.store.registry import Model, ModelVersion
@@ -125,19 +125,22 @@ def _rewrite_segments(project: Project, model_id: int, erased: Subjects) -> None
         name = s.get_one(Model, model_id).name
     for segment in sealed:
         table = log_segments.load(project, segment)
-        ids = _mine(table, erased)["_id"]
+        gone = _mine(table, erased)
+        ids = gone["_id"]
         if not len(ids):
             continue
         left = table.filter(pc.invert(pc.is_in(table["_id"], value_set=ids.combine_chunks())))
-        _replace(project, name, segment, left, ids.to_pylist())
+        _replace(project, name, segment, left, gone)
         failpoints.reach("erase.segment")
         delete_segment(project, segment.path)
 
 
 def _replace(
-    project: Project, model: str, segment: Segment, left: pa.Table, ids: list[str]
+    project: Project, model: str, segment: Segment, left: pa.Table, gone: pa.Table
 ) -> None:
     """Let the row of a segment name a file with the rows that are left, or go with the last."""
+    ids = gone["_id"].to_pylist()
+    asked = list(zip(gone["_request_id"].to_pylist(), ids, strict=True))
     start = segment.min_time
     new = None
     if left.num_rows:
@@ -146,6 +149,7 @@ def _replace(
         row = s.get_one(Segment, segment.id)
         _audit(s, project, model, {"predictions": len(ids), "segment": segment.path})
         predictions.forget_actuals(s, ids)
+        requests.forget(s, segment.model_id, asked)
         if new is None:
             s.delete(row)
             return

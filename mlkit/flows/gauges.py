@@ -1,6 +1,6 @@
 """The numbers about a project that monitoring asks for every few seconds, by a few queries."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
@@ -39,12 +39,27 @@ class Performance(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Gauges(msgspec.Struct, frozen=True, kw_only=True):
-    """The state of a project; drift and performance are about the champions, by model."""
+    """The state of a project; drift and performance are about the champions, by model.
+
+    Open alerts are counted by severity and by model, which is empty for those about none.
+    """
 
     drift: Mapping[str, Drift]
     performance: Mapping[str, Performance]
     job_successes: Mapping[str, datetime]
-    open_alerts: Mapping[str, int]
+    open_alerts: Mapping[str, Mapping[str, int]]
+
+    def of_models(self, sees: Callable[[str], bool]) -> "Gauges":
+        """Return the numbers about the models for which ``sees`` is true, and nothing else."""
+        return Gauges(
+            drift={name: each for name, each in self.drift.items() if sees(name)},
+            performance={name: each for name, each in self.performance.items() if sees(name)},
+            job_successes={},
+            open_alerts={
+                severity: {name: count for name, count in by_model.items() if sees(name)}
+                for severity, by_model in self.open_alerts.items()
+            },
+        )
 
 
 def read(project: Project) -> Gauges:
@@ -108,9 +123,10 @@ def _job_successes(s: Session) -> dict[str, datetime]:
     return {job: ended for job, ended in s.execute(query.group_by(JobRun.job)) if ended}
 
 
-def _open_alerts(s: Session) -> dict[str, int]:
-    query = select(Alert.severity, func.count(Alert.id)).where(Alert.resolved_at.is_(None))
-    found = dict.fromkeys(_SEVERITIES, 0)
-    for severity, count in s.execute(query.group_by(Alert.severity)):
-        found[severity] = count
+def _open_alerts(s: Session) -> dict[str, dict[str, int]]:
+    columns = (Alert.severity, Alert.model)
+    query = select(*columns, func.count(Alert.id)).where(Alert.resolved_at.is_(None))
+    found: dict[str, dict[str, int]] = {severity: {} for severity in _SEVERITIES}
+    for severity, model, count in s.execute(query.group_by(*columns)):
+        found.setdefault(severity, {})[model or ""] = count
     return found

@@ -5,7 +5,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 from mlkit.project import Project
-from mlkit.store import failpoints, journal, predictions
+from mlkit.store import failpoints, journal, predictions, requests
 from mlkit.store.journal import Entry
 
 _BATCH_ROWS = 2_000  # one write transaction; 2,000 rows hold the lock for about 20 ms
@@ -47,7 +47,9 @@ def move(project: Project, path: Path, *, retire: bool) -> int:
         if batch:
             with project.write() as s:
                 missing = predictions.unknown_versions(s, batch)
-                predictions.add(s, [e for e in batch if e.version_id not in missing])
+                known = [entry for entry in batch if entry.version_id not in missing]
+                predictions.add(s, known)
+                requests.add(s, known)
             strange |= missing
             rows += sum(len(entry.ids) for entry in batch)
         if ended is not None:

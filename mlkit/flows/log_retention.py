@@ -10,7 +10,7 @@ from mlkit.flows import log_import, log_segments, log_table
 from mlkit.flows.leftovers import sweep
 from mlkit.project import Project
 from mlkit.settings import duration
-from mlkit.store import failpoints, predictions, runs, segments
+from mlkit.store import corrections, failpoints, predictions, requests, runs, segments
 from mlkit.store.predictions import Selection
 from mlkit.store.registry import Model
 
@@ -26,7 +26,7 @@ class Sealed(msgspec.Struct, frozen=True, kw_only=True):
     before: datetime
 
 
-class _Changed(Exception):  # noqa: N818  # no error: an actual came while the file was written
+class _Changed(Exception):  # noqa: N818  # no error: an actual came or was corrected while the file was written
     """The rows in the database are no longer those in the file."""
 
 
@@ -59,8 +59,10 @@ def prune(project: Project) -> str:
     """
     sealed = seal(project)
     now = project.now()
-    rows = _drop_segments(project, now - duration(project.settings.log.keep))
+    keep_from = now - duration(project.settings.log.keep)
+    rows = _drop_segments(project, keep_from)
     with project.write() as s:
+        requests.prune(s, keep_from)
         forgotten = runs.prune(s, now - duration(project.settings.jobs.keep))
     files = sweep(project)
     return (
@@ -77,6 +79,7 @@ def _seal_chunk(project: Project, name: str, selection: Selection) -> int:
     """
     for _ in range(_ATTEMPTS):
         with project.read() as s:
+            last_correction = corrections.last(s)
             model = s.get_one(Model, selection.model_id)
             chunk = next(log_table.recent(s, model, selection), None)
             if chunk is None:
@@ -89,6 +92,8 @@ def _seal_chunk(project: Project, name: str, selection: Selection) -> int:
         try:
             with project.write() as s:
                 s.add(segment)
+                if corrections.last(s) != last_correction:
+                    raise _Changed
                 if predictions.remove(s, selection, segment.max_seq) != expected:
                     raise _Changed
         except _Changed:

@@ -1,16 +1,17 @@
 """Sealed segments as files: write one, read one, find predictions in them."""
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mlkit.errors import DamagedError
+from mlkit.flows import log_table
 from mlkit.project import Project
 from mlkit.store import predictions, segments
 from mlkit.store.base import id_time, new_id
@@ -127,8 +128,30 @@ def find_row(project: Project, prediction_id: str) -> tuple[int, dict[str, Any]]
     return None
 
 
-def locate(project: Project, ids: Sequence[str]) -> dict[str, tuple[int, bool]]:
-    """Return version id, and whether it has an actual, of each sealed prediction in ``ids``.
+def rows_between(project: Project, first_id: str, last_id: str) -> list[dict[str, Any]]:
+    """Return the sealed rows of one request by their first and last id, in its order."""
+    day = _day_of(first_id)
+    found: list[dict[str, Any]] = []
+    with project.read() as s:
+        for segment in [] if day is None else segments.of_day(s, day):
+            table = load(project, segment)
+            ids = table["_id"]
+            mine = pc.and_(pc.greater_equal(ids, first_id), pc.less_equal(ids, last_id))
+            own = [name for name in table.column_names if name in log_table.OWN_NAMES]
+            found += table.filter(mine).select(own).to_pylist()
+    return sorted(found, key=lambda row: str(row["_id"]))
+
+
+class Located(NamedTuple):
+    """The version that answered a sealed prediction, and the actual that was sealed with it."""
+
+    version_id: int
+    actual: Any | None
+    observed_at: datetime | None
+
+
+def locate(project: Project, ids: Sequence[str]) -> dict[str, Located]:
+    """Return what the segments have of each sealed prediction in ``ids``.
 
     An id carries the time it was made, so only the segments of that day are opened.
     """
@@ -137,13 +160,15 @@ def locate(project: Project, ids: Sequence[str]) -> dict[str, tuple[int, bool]]:
         day = _day_of(identifier)
         if day is not None:
             by_day.setdefault(day, []).append(identifier)
-    found: dict[str, tuple[int, bool]] = {}
+    found: dict[str, Located] = {}
     with project.read() as s:
         for day, wanted in by_day.items():
             for segment in segments.of_day(s, day):
                 numbers = predictions.version_numbers(s, segment.model_id)
-                for identifier, number, has in _find(load(project, segment), wanted):
-                    found[identifier] = (numbers[number], has)
+                for row in _find(load(project, segment), wanted):
+                    found[row["_id"]] = Located(
+                        numbers[row["_version"]], row["_actual"], row["_observed_at"]
+                    )
     return found
 
 
@@ -154,11 +179,13 @@ def _day_of(prediction_id: str) -> str | None:
         return None
 
 
-def _find(table: pa.Table, ids: Sequence[str]) -> Iterator[tuple[str, int, bool]]:
-    """Yield id, version number and whether it has an actual of the rows with these ids."""
+def _find(table: pa.Table, ids: Sequence[str]) -> list[dict[str, Any]]:
+    """Return id, version number and actual of the rows with these ids."""
     found = table.filter(pc.is_in(table["_id"], value_set=pa.array(ids, pa.string())))
-    known = pc.is_valid(found["_actual"]).to_pylist()
-    yield from zip(found["_id"].to_pylist(), found["_version"].to_pylist(), known, strict=True)
+    rows: list[dict[str, Any]] = found.select(
+        ["_id", "_version", "_actual", "_observed_at"]
+    ).to_pylist()
+    return rows
 
 
 def _moment(at: datetime) -> pa.Scalar:

@@ -121,7 +121,7 @@ def cast(column: Any, target: Any) -> Any:
 
 
 def fill(table: pa.Table, late: Sequence[Told]) -> pa.Table:
-    """Return ``table`` with the actuals that came after it was written."""
+    """Return ``table`` with the actuals that came after it was written, also as corrections."""
     if not late:
         return table
     known = pa.array([told.prediction_id for told in late], pa.string())
@@ -129,7 +129,7 @@ def fill(table: pa.Table, late: Sequence[Told]) -> pa.Table:
     values = _decode([told.value for told in late])
     for name, given in (("_actual", values), ("_observed_at", [t.observed_at for t in late])):
         field = table.schema.field(name)
-        both = pc.coalesce(table[name], pc.take(_column(given, field, len(late)), places))
+        both = pc.coalesce(pc.take(_column(given, field, len(late)), places), table[name])
         table = table.set_column(table.schema.get_field_index(name), field, both)
     return table
 

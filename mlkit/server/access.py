@@ -11,8 +11,11 @@ from urllib.parse import urlsplit
 
 from mlkit.errors import BusyError, ConflictError
 from mlkit.project import Project
+from mlkit.server import rights
 from mlkit.server.limits import Failures, Limits
 from mlkit.server.problems import RefusedError
+from mlkit.server.request_log import TOKEN, printable
+from mlkit.server.rights import EVERYONE, STRANGER, Rights
 from mlkit.server.wire import Environ
 from mlkit.store import tokens
 
@@ -49,18 +52,48 @@ class Guard:
         if self._used and time.monotonic() > self._note_at:
             self._note_use()
 
-    def check(self, environ: Environ, *scopes: str, model: str | None = None) -> None:
-        """Raise RefusedError unless the request may do what one of ``scopes`` allows to ``model``.
+    def check(self, environ: Environ, *scopes: str, model: str | None = None) -> Rights:
+        """Return the rights of a request.
 
-        A project without tokens trusts everyone who can reach it: ``serve`` then listens on
-        loopback only. With the first token, every request needs one.
+        Raises RefusedError unless it may do what one of ``scopes`` allows to ``model``. A project
+        without tokens trusts everyone who can reach it: ``serve`` then listens on loopback only.
+        With the first token, every request needs one.
         """
         self._check_host(str(environ.get("HTTP_HOST") or ""))
         if environ["REQUEST_METHOD"] != "GET":
             self._check_origin(environ)
         sent = str(environ.get("HTTP_AUTHORIZATION") or "")
-        if self._tokens or sent:
-            self._check_rights(self._find(sent, environ), scopes, model)
+        if not self._tokens and not sent:
+            return EVERYONE
+        token = self._find(sent, environ)
+        self._check_rights(token, scopes, model)
+        return rights.of(token)
+
+    def look(self, environ: Environ) -> Rights:
+        """Return the rights of whoever asks how the server is, which anybody may.
+
+        Who has no right token is a stranger. Raises RefusedError 403 for a Host header that is not
+        ours; without any, a check of a load balancer is answered: browsers always send one.
+        """
+        host = environ.get("HTTP_HOST")
+        if host:
+            self._check_host(str(host))
+        sent = str(environ.get("HTTP_AUTHORIZATION") or "")
+        if not self._tokens and not sent:
+            return EVERYONE
+        if not sent:
+            return STRANGER
+        try:
+            return rights.of(self._find(sent, environ))
+        except RefusedError:  # no reason to take a server that answers for dead
+            return STRANGER
+
+    def check_host(self, environ: Environ) -> None:
+        """Raise RefusedError 403 if the Host header is not one of ours: for paths without a route.
+
+        A redirect, and what is not here, would tell a page of another site that we are.
+        """
+        self._check_host(str(environ.get("HTTP_HOST") or ""))
 
     def _check_rights(
         self, token: tokens.Secret, scopes: tuple[str, ...], model: str | None
@@ -68,16 +101,22 @@ class Guard:
         if token.scope != "admin":
             if token.scope not in scopes:
                 raise RefusedError(
-                    403, f"this token has scope {token.scope}; this needs scope {scopes[0]}"
+                    403,
+                    f"this token has scope {token.scope}; this needs scope {scopes[0]}",
+                    why=f"scope {token.scope}, needs {scopes[0]}",
                 )
             if token.models is not None and model is not None and model not in token.models:
                 raise RefusedError(
-                    403, f"this token is for {', '.join(sorted(token.models))} and nothing else"
+                    403,
+                    f"this token is for {', '.join(sorted(token.models))} and nothing else",
+                    why="the token is for other models",
                 )
         rate = token.rate or self._rate
         wait_s = self._limits.take(token.place, rate) if rate else 0.0
         if wait_s:
-            raise _too_often(f"more than {rate} requests a second with this token", wait_s)
+            raise _too_often(
+                f"more than {rate} requests a second with this token", wait_s, "rate of the token"
+            )
         self._used[token.id] = time.time()
 
     def _find(self, sent: str, environ: Environ) -> tokens.Secret:
@@ -85,18 +124,29 @@ class Guard:
         kind, _, text = sent.partition(" ")
         text = text.strip()
         if kind.lower() != "bearer" or not text:
-            raise RefusedError(401, "send a token: 'Authorization: Bearer TOKEN'", _REALM)
+            raise RefusedError(
+                401, "send a token: 'Authorization: Bearer TOKEN'", _REALM, why="no token"
+            )
         token = self._tokens.get(tokens.id_of(text))
         known = token.sha256 if token else "0" * 64
         right = hmac.compare_digest(tokens.digest(text), known)
         if token is not None and right:
+            environ[TOKEN] = rights.label(token)
             if token.expires_at is None or token.expires_at > datetime.now(UTC):
                 return token
-            raise RefusedError(401, f"the token expired at {token.expires_at:%FT%TZ}", _REALM)
+            raise RefusedError(
+                401, f"the token expired at {token.expires_at:%FT%TZ}", _REALM, why="expired token"
+            )
         wait_s = self._failures.count(str(environ.get("REMOTE_ADDR") or ""))
         if wait_s:
-            raise _too_often("too many wrong tokens from this address", wait_s)
-        raise RefusedError(401, "the token is unknown or revoked (see: mlkit token list)", _REALM)
+            text = "too many wrong tokens from this address"
+            raise _too_often(text, wait_s, "too many wrong tokens")
+        raise RefusedError(
+            401,
+            "the token is unknown or revoked (see: mlkit token list)",
+            _REALM,
+            why="unknown or revoked token",
+        )
 
     def _check_host(self, header: str) -> None:
         """Refuse names that are not ours: a web page whose name points at 127.0.0.1 (rebinding).
@@ -110,6 +160,7 @@ class Guard:
             raise RefusedError(
                 403,
                 f"this server does not answer for host '{host[:100]}' (see: server.allowed_hosts)",
+                why=f"host {printable(host, 100)}",
             )
         if len(self._good_hosts) < _MANY:
             self._good_hosts.add(header)
@@ -121,9 +172,9 @@ class Guard:
         if site is None and origin is None:
             return
         if origin is not None and not self._is_own_origin(str(origin), environ):
-            raise RefusedError(403, f"a page of {str(origin)[:100]} may not ask this server")
+            raise _of_another_site(f"a page of {str(origin)[:100]}")
         if origin is None and site not in ("same-origin", "none"):
-            raise RefusedError(403, f"a {str(site)[:20]} page may not ask this server")
+            raise _of_another_site(f"a {str(site)[:20]} page")
 
     def _is_own_origin(self, origin: str, environ: Environ) -> bool:
         try:
@@ -162,16 +213,26 @@ def refuse_open_door(project: Project, host: str) -> None:
     )
 
 
-def _too_often(text: str, wait_s: float) -> RefusedError:
+def _of_another_site(page: str) -> RefusedError:
+    return RefusedError(403, f"{page} may not ask this server", why="page of another site")
+
+
+def _too_often(text: str, wait_s: float, why: str) -> RefusedError:
     seconds = max(1, math.ceil(wait_s))
     headers = [("Retry-After", str(seconds))]
-    return RefusedError(429, f"{text}; try again in {seconds} s", headers)
+    return RefusedError(429, f"{text}; try again in {seconds} s", headers, why=why)
 
 
 def _without_port(host: str) -> str:
+    """Return the name or address in a Host header, or all of it if it has another form."""
     if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.rpartition(":")[0] if host.count(":") == 1 else host
+        address, _, rest = host[1:].partition("]")
+    elif host.count(":") == 1:
+        address, _, rest = host.partition(":")
+        rest = f":{rest}"
+    else:
+        return host
+    return address if not rest or (rest[0] == ":" and rest[1:].isdecimal()) else host
 
 
 def _is_address(host: str) -> bool:

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask, Response, current_app, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.routing import BaseConverter
 
 from mlkit.project import Project
-from mlkit.server import problems
+from mlkit.server import problems, request_log
 from mlkit.server.problems import RefusedError, Reply
+from mlkit.server.request_log import WHY, Asked, nowhere
 from mlkit.server.service import Service
 
 SERVICE = "mlkit"  # where the application keeps it: app.extensions[SERVICE]
@@ -28,6 +29,8 @@ def create_app(project: Project, metrics_dir: Path | None = None) -> Flask:
     app.extensions[SERVICE] = service
     app.register_error_handler(HTTPException, _http_problem)
     app.url_map.converters["default"] = _Name
+    app.url_map.merge_slashes = False  # no redirects: they would repeat any Host header
+    app.before_request(_refuse_odd_paths)
     _add_routes(app, service)
     return app
 
@@ -81,10 +84,14 @@ def _view(service: Service, rule: str, act: Callable[..., Reply]) -> Callable[..
     def counted(**parts: str) -> Reply:
         started = time.perf_counter()
         service.meter.begin()
-        reply = act(service, request.environ, **parts)
+        environ = request.environ
+        reply = act(service, environ, **parts)
         service.meter.end()
-        seconds = time.perf_counter() - started
-        service.meter.answered(rule, "", int(reply.status[:3]), seconds, 0)
+        seconds, status = time.perf_counter() - started, int(reply.status[:3])
+        service.meter.answered(rule, "", status, seconds, 0)
+        model = parts.get("model", "")
+        asked = Asked(rule, model if model in service.holder.champions else "")
+        service.request_log.answered(environ, asked, status, seconds, environ.get(WHY, ""))
         return reply
 
     def view(**parts: str) -> Response:
@@ -99,10 +106,29 @@ def _view(service: Service, rule: str, act: Callable[..., Reply]) -> Callable[..
 
 def _http_problem(error: Any) -> Response:
     """Answer what Flask itself refuses (unknown path, wrong method) like everything else."""
+    service: Service = current_app.extensions[SERVICE]
     valid = getattr(error, "valid_methods", None)
     headers = [("Allow", ", ".join(valid))] if valid else []
     text = {404: f"nothing here: {request.path[:200]}"}.get(error.code, error.description)
-    reply = problems.problem(RefusedError(error.code, text, headers))
-    service: Service = current_app.extensions[SERVICE]
-    service.meter.answered("(none)", "", error.code, 0.0, 0)
+    found = RefusedError(error.code, text, headers)
+    try:
+        service.guard.check_host(request.environ)
+    except RefusedError as refused:
+        found = refused
+    service.meter.answered("(none)", "", found.status, 0.0, 0)
+    asked = Asked(nowhere(request.environ["PATH_INFO"]))
+    why = request_log.why(problems.fault(found))
+    service.request_log.answered(request.environ, asked, found.status, 0.0, why)
+    reply = problems.problem(found)
     return Response(reply.body, status=reply.status, headers=reply.headers)
+
+
+def _refuse_odd_paths() -> None:
+    """Refuse a path that begins with no slash or with two: Flask would take it for another one.
+
+    It would answer, or redirect to whatever the Host header says, and what a proxy in front allows
+    or forbids by path would not hold.
+    """
+    path = request.environ["PATH_INFO"]
+    if not path.startswith("/") or path.startswith("//"):
+        raise NotFound

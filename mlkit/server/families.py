@@ -118,8 +118,8 @@ def workers(snapshots: Collection[Snapshot]) -> Iterator[Metric]:
     yield _counters("mlkit_cpu_seconds_total", "Processor time.", ("worker",), cpu)
 
 
-def models(served: Iterable[Served], generation: int) -> Iterator[Metric]:
-    """Yield what answers in this worker."""
+def models(served: Iterable[Served], generation: int | None) -> Iterator[Metric]:
+    """Yield what answers in this worker; the generation is about all models, and may be None."""
     found = list(served)
     yield _gauges(
         "mlkit_model_info", "The version that answers.", ("model", "version", "sha256", "backend"),
@@ -129,9 +129,10 @@ def models(served: Iterable[Served], generation: int) -> Iterator[Metric]:
         "mlkit_model_load_seconds", "How long loading the version took.", ("model", "version"),
         (((m.model, str(m.version)), m.load_s) for m in found),
     )  # fmt: skip
-    yield gauge(
-        "mlkit_model_generation", "The last deployment that this worker follows.", generation
-    )
+    if generation is not None:
+        yield gauge(
+            "mlkit_model_generation", "The last deployment that this worker follows.", generation
+        )
 
 
 def checks(found: Gauges) -> Iterator[Metric]:
@@ -178,7 +179,7 @@ def operations(found: Gauges) -> Iterator[Metric]:
     )  # fmt: skip
     yield _gauges(
         "mlkit_open_alerts", "Alerts that have not ended.", ("severity",),
-        (((severity,), count) for severity, count in found.open_alerts.items()),
+        (((severity,), sum(by_model.values())) for severity, by_model in found.open_alerts.items()),
     )  # fmt: skip
 
 

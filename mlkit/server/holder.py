@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 
@@ -19,7 +19,13 @@ from mlkit.store.registry import ModelVersion
 _RETRY_S = 30.0  # a version that failed to load is tried again after this time
 _KEPT = 2  # versions of a model in memory: the champion and the one before, for a rollback
 
+Sees = Callable[[str], bool]
+
 log = logging.getLogger("mlkit.server")
+
+
+def _any(_model: str) -> bool:
+    return True
 
 
 class Holder:
@@ -56,15 +62,16 @@ class Holder:
         """Why the champion of a model is not what answers, by model name."""
         return self._problems
 
-    def get(self, model: str, version: str | None = None) -> Held:
+    def get(self, model: str, version: str | None = None, sees: Sees = _any) -> Held:
         """Return what serves ``model``, loaded now if it is not; raises NotFoundError.
 
+        The error names the models that ``sees`` is true for.
         ``version`` must be the one that serves. Raises BusyError if the model has a champion of
         which no version could be loaded.
         """
         held = self._serving.get(model)
         if held is None:
-            held = self._load_on_demand(model)
+            held = self._load_on_demand(model, sees)
         if version is not None and version != str(held.loaded.version):
             raise NotFoundError(
                 f"version {version[:20]} of '{model}' is not served; v{held.loaded.version} is"
@@ -72,21 +79,19 @@ class Holder:
         self._used[model] = time.monotonic()
         return held
 
-    def knows(self, model: str) -> bool:
+    def knows(self, model: str, sees: Sees = _any) -> bool:
         """Tell whether ``model`` can be asked; raises NotFoundError if it has no champion."""
         if model not in self._champions:
-            raise unknown("model", model[:100], sorted(self._champions), "mlkit model list")
+            raise self._unknown(model, sees)
         return model in self._serving or model not in self._problems
 
-    def only(self) -> str:
-        """Return the model that answers where a request names none; raises NotFoundError."""
-        found = self.default()
-        if found is None:
-            raise NotFoundError(
-                f"which model is asked? known: {', '.join(sorted(self._champions)) or 'none yet'}; "
-                "use /models/MODEL/invocations, or set server.default_model"
-            )
-        return found
+    def nameless(self, sees: Sees = _any) -> NotFoundError:
+        """Return the error for a request that names no model where none is the default."""
+        known = ", ".join(filter(sees, sorted(self._champions))) or "none yet"
+        return NotFoundError(
+            f"which model is asked? known: {known}; "
+            "use /models/MODEL/invocations, or set server.default_model"
+        )
 
     def default(self) -> str | None:
         """Return the chosen model, or the only one, or None."""
@@ -117,14 +122,18 @@ class Holder:
         self._champions, self._serving, self._problems = champions, serving, problems
         self._forget()
 
-    def _load_on_demand(self, model: str) -> Held:
+    def _unknown(self, model: str, sees: Sees) -> NotFoundError:
+        known = list(filter(sees, sorted(self._champions)))
+        return unknown("model", model[:100], known, "mlkit model list")
+
+    def _load_on_demand(self, model: str, sees: Sees) -> Held:
         with self._loading:
             held = self._serving.get(model)
             version = self._champions.get(model)
             if held is not None:  # another thread has loaded it meanwhile
                 return held
             if version is None:
-                raise unknown("model", model[:100], sorted(self._champions), "mlkit model list")
+                raise self._unknown(model, sees)
             problems = dict(self._problems)
             if model not in problems:
                 held = self._load(version, problems)

@@ -22,6 +22,14 @@ RULES: Final = "rules"
 LOOKED_UP: Final = "feature"
 
 
+def model_of(key: Key) -> str | None:
+    """Return the model that a series is about, empty for none of them; None: its process."""
+    kind, *labels = key
+    if kind == WORKER or labels[0] == OTHER:
+        return None
+    return labels[1 if kind == ANSWERED else 0]
+
+
 class Meter:
     """Count what this worker does, into its slot in ``folder``.
 

@@ -13,9 +13,10 @@ from mlkit.errors import MlkitError
 from mlkit.flows import gauges
 from mlkit.flows.gauges import Gauges
 from mlkit.project import Project
-from mlkit.server import families, slots
+from mlkit.server import families, meter, slots
 from mlkit.server.families import Served, gauge
 from mlkit.server.meter import Meter
+from mlkit.server.rights import EVERYONE, Rights
 from mlkit.server.slots import Snapshot
 from mlkit.store import backlog
 
@@ -33,23 +34,29 @@ class Metrics:
         self._gauges: Gauges | None = None
         self._fresh_until = 0.0
 
-    def render(self, served: Iterable[Served], generation: int) -> bytes:
-        """Return all metrics in the text format 0.0.4; its media type is ``KIND``.
+    def render(self, served: Iterable[Served], generation: int, rights: Rights = EVERYONE) -> bytes:
+        """Return the metrics in the text format 0.0.4; its media type is ``KIND``.
 
+        Of all models and jobs, or of the models that ``rights`` has, and of the processes.
         ``served`` and ``generation`` are those of this worker. Without the database the rest is
         still told, and ``mlkit_database_up`` is 0.
         """
-        return generate_latest(_Collected(list(self._families(served, generation))))
+        return generate_latest(_Collected(list(self._families(served, generation, rights))))
 
-    def _families(self, served: Iterable[Served], generation: int) -> Iterator[Metric]:
+    def _families(
+        self, served: Iterable[Served], generation: int, rights: Rights
+    ) -> Iterator[Metric]:
         snapshots = self._snapshots()
+        if not rights.whole:
+            snapshots = [_seen(each, rights) for each in snapshots]
         yield from families.traffic(snapshots)
         yield from families.features(snapshots)
         yield from families.workers(snapshots)
-        yield from families.models(served, generation)
+        yield from families.models(served, generation if rights.whole else None)
         found = self._project_gauges()
         yield gauge("mlkit_database_up", "Whether the database could be read.", found is not None)
         if found is not None:
+            found = found if rights.whole else found.of_models(rights.sees)
             yield from families.checks(found)
             yield from families.operations(found)
         yield from self._files()
@@ -79,6 +86,16 @@ class Metrics:
         age = gauges.backup_age_s(self._project)
         if age is not None:
             yield gauge("mlkit_backup_age_seconds", "Age of the newest backup.", age)
+
+
+def _seen(snapshot: Snapshot, rights: Rights) -> Snapshot:
+    """Return what a slot holds about the models that ``rights`` has, and about its process."""
+    series = {
+        key: cells
+        for key, cells in snapshot.series.items()
+        if (model := meter.model_of(key)) is None or rights.sees(model)
+    }
+    return snapshot._replace(series=series)
 
 
 class _Collected(NamedTuple):

@@ -32,6 +32,7 @@ from mlkit.store.registry import ModelVersion
 _TEXT: Doc = {"type": "string"}
 _BOOLEAN: Doc = {"type": "boolean"}
 _CSV = "text/csv"
+_CORRECT = "It may take the place of another actual, which stays on record."
 _ABOUT = (
     "Send a token as `Authorization: Bearer TOKEN`; a server on loopback without tokens needs "
     "none. Bodies are UTF-8 and not compressed, at most {bytes} bytes and {rows} rows. Numbers "
@@ -199,9 +200,11 @@ def _own_schemas(max_rows: int) -> Doc:
             "prediction_id": _TEXT,
             "actual": {"type": ["string", "number", "boolean"]},
             "observed_at": {"type": ["string", "null"], "format": "date-time"},
+            "correct": {"type": "boolean", "description": _CORRECT},
         },
         required=["prediction_id", "actual"],
     )
+    correct: Doc = {"type": "boolean", "description": "The same of all items."}
     return {
         "Life": strict({"status": {"const": "ok"}}),
         "Readiness": strict(
@@ -212,13 +215,17 @@ def _own_schemas(max_rows: int) -> Doc:
                 "since": {"type": "string", "format": "date-time"},
             }
         ),
-        "Actuals": strict({"items": {"type": "array", "items": item, "maxItems": max_rows}}),
+        "Actuals": strict(
+            {"items": {"type": "array", "items": item, "maxItems": max_rows}, "correct": correct},
+            required=["items"],
+        ),
         "Received": strict(
             {
                 "accepted": count,
                 "duplicates": count,
                 "unknown": {"type": "array", "items": _TEXT},
                 "unknown_labels": {"type": "object", "additionalProperties": count},
+                "corrected": count,
             },
             required=["accepted", "duplicates", "unknown"],
         ),

@@ -27,6 +27,13 @@ _DATATYPES: Final[Mapping[Kind, str]] = {
     "category": "BYTES",
     "datetime": "BYTES",
 }
+_REQUEST_ID: Final[Doc] = {
+    "type": ["string", "null"],
+    "minLength": 1,
+    "maxLength": 128,
+    "description": "The same request with the same id gets the same answer and is logged once; "
+    "another request with it is refused.",
+}
 _SAMPLES: Final[Mapping[Kind, object]] = {
     "number": 0.5,
     "integer": 1,
@@ -232,12 +239,7 @@ def _request(rows: Doc) -> Doc:
                 "items": entity,
                 "description": "Whom each row is about: as many as there are rows.",
             },
-            "request_id": {
-                "type": ["string", "null"],
-                "minLength": 1,
-                "maxLength": 128,
-                "description": "The same id gets the same answer and is logged once.",
-            },
+            "request_id": _REQUEST_ID,
         },
         required=["rows"],
     )
@@ -305,4 +307,5 @@ def _split_columns(model: Described) -> Doc:
 
 def _params(schema: InputSchema) -> Doc:
     asked: Doc = {"const": False} if schema.task == "regression" else {"type": "boolean"}
-    return {"anyOf": [strict({"probabilities": asked}, required=[]), {"type": "null"}]}
+    fields = {"probabilities": asked, "request_id": _REQUEST_ID}
+    return {"anyOf": [strict(fields, required=[]), {"type": "null"}]}

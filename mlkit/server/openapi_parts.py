@@ -9,7 +9,7 @@ from mlkit.server.problems import JSON, PROBLEM
 Doc = dict[str, Any]
 
 NATIVE, MLFLOW, PLAIN = "Problem", "MlflowError", "Error"  # the three documents of an error
-PREDICTION_ERRORS = (400, 401, 403, 404, 413, 415, 422, 429, 503)
+PREDICTION_ERRORS = (400, 401, 403, 404, 409, 413, 415, 422, 429, 503)
 READ_ERRORS = (401, 403, 429)
 MODEL_ERRORS = (*READ_ERRORS, 404)
 _ERROR_KINDS = {NATIVE: PROBLEM, MLFLOW: JSON, PLAIN: JSON}
@@ -18,6 +18,7 @@ _REASONS = {
     401: "A token is needed, or this one is unknown, expired or revoked.",
     403: "The token does not allow this, or the Host or Origin header is not one of this server.",
     404: "No such model or version is served.",
+    409: "The request_id was used for another request, or an actual contradicts an earlier one.",
     413: "The body has too many bytes or too many rows.",
     415: "The body has another media type or encoding than those listed.",
     422: "The body has another shape, or values do not fit the model: each is named.",
@@ -79,7 +80,7 @@ def operation(
         | {"content": content}
         for status in answer.statuses
     }
-    for status in () if public else errors:
+    for status in (403,) if public else errors:
         responses[str(status)] = {"$ref": f"#/components/responses/{error}{status}"}
     made: Doc = {"operationId": name, "tags": [tag], "summary": summary, "responses": responses}
     if body is not None:

@@ -35,8 +35,10 @@ def paths() -> Doc:
     )
     return {
         "/v2": get("v2", "v2", "About this server", Answer("It.", about), error=PLAIN),
-        "/v2/health/live": get("v2_live", "v2", "Does it answer?", live, public=True),
-        "/v2/health/ready": get("v2_ready", "v2", "Do all models answer?", ready, public=True),
+        "/v2/health/live": get("v2_live", "v2", "Does it answer?", live, public=True, error=PLAIN),
+        "/v2/health/ready": get(
+            "v2_ready", "v2", "Do all models answer?", ready, public=True, error=PLAIN
+        ),
     }
 
 

@@ -46,10 +46,12 @@ log = logging.getLogger("mlkit.server")
 class RefusedError(MlkitError):
     """A request that HTTP itself has a number for; never leaves ``server/``."""
 
-    def __init__(self, status: int, message: str, headers: Headers = ()) -> None:
+    def __init__(self, status: int, message: str, headers: Headers = (), *, why: str = "") -> None:
+        """``why`` is for the log: the reason in few words, without what the client sent."""
         super().__init__(message)
         self.status = status
         self.headers = headers
+        self.why = why
 
 
 class Fault(NamedTuple):
@@ -59,6 +61,7 @@ class Fault(NamedTuple):
     detail: str
     details: Mapping[str, Any] = MappingProxyType({})
     headers: Headers = ()
+    why: str = ""
 
 
 class Reply(NamedTuple):
@@ -86,7 +89,7 @@ def reply(body: bytes, *, status: int = 200, kind: str = JSON, headers: Headers 
 def fault(error: Exception) -> Fault:
     """Return what went wrong for a client; what an operator cannot mend says nothing but 500."""
     if isinstance(error, RefusedError):
-        return Fault(error.status, str(error), {}, error.headers)
+        return Fault(error.status, str(error), {}, error.headers, error.why)
     for kind, status in STATUS.items():
         if isinstance(error, kind) and kind is not MlkitError:
             headers = [("Retry-After", "1")] if status == HTTPStatus.SERVICE_UNAVAILABLE else []

@@ -25,6 +25,8 @@ class Query(NamedTuple):
     entity_ids: list[str | int | None] | None = None
     request_id: str | None = None
     options: Any = None  # what the protocol wants to know again when it encodes the answer
+    owner: str = ""  # whose request id it is, and what it stands for: see ``identity``
+    digest: str = ""
 
 
 class Answers(NamedTuple):

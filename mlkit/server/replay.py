@@ -7,14 +7,26 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
+import msgspec
+
+from mlkit.errors import ConflictError
+from mlkit.flows import repeated_requests
 from mlkit.project import Project
 from mlkit.server.query import Answers
-from mlkit.store import journal, predictions
 from mlkit.store.journal import Entry
 
 _MOST_ROWS = 20_000  # about 10 MB
 _SLOTS = 1 << 20
+
+
+class Key(NamedTuple):
+    """Whose request it is: ids of one client mean nothing to another, nor to another model."""
+
+    model_id: int
+    request_id: str
+    owner: str
 
 
 class Replay:
@@ -23,14 +35,14 @@ class Replay:
     def __init__(self, project: Project) -> None:
         self._project = project
         self._mutex = threading.Lock()
-        self._recent: OrderedDict[tuple[int, str], Answers] = OrderedDict()
+        self._recent: OrderedDict[Key, tuple[str, Answers]] = OrderedDict()
         self._rows = 0
         self._handle = -1
 
     @contextmanager
-    def turn(self, model_id: int, request_id: str) -> Iterator[None]:
+    def turn(self, key: Key) -> Iterator[None]:
         """Let one worker at a time, of all processes, deal with this request id."""
-        slot = zlib.crc32(f"{model_id}:{request_id}".encode()) % _SLOTS
+        slot = zlib.crc32(msgspec.json.encode(key)) % _SLOTS
         with self._mutex:
             if self._handle < 0:
                 self._handle = self._open()
@@ -40,31 +52,42 @@ class Replay:
             finally:
                 fcntl.lockf(self._handle, fcntl.LOCK_UN, 1, slot)
 
-    def recent(self, model_id: int, request_id: str) -> Answers | None:
-        """Return the answers if this process gave them a while ago."""
-        return self._recent.get((model_id, request_id))
+    def recent(self, key: Key, digest: str) -> Answers | None:
+        """Return the answers if this process gave them a while ago; raises ConflictError."""
+        known = self._recent.get(key)
+        if known is None:
+            return None
+        check(key, known[0], digest)
+        return known[1]
 
-    def recorded(self, model_id: int, request_id: str) -> Entry | None:
-        """Return what any process has on record.
-
-        The journals come first: a record only ever moves from there to the database.
-        """
-        entry = journal.find(self._project.journal_dir, request_id, model_id)
+    def recorded(self, key: Key, digest: str) -> Entry | None:
+        """Return what any process has on record; raises ConflictError."""
+        entry = repeated_requests.find(self._project, *key)
         if entry is not None:
-            return entry
-        with self._project.read() as s:
-            return predictions.of_request(s, request_id, model_id)
+            check(key, entry.digest, digest)
+        return entry
 
-    def remember(self, model_id: int, request_id: str, answers: Answers) -> None:
+    def remember(self, key: Key, digest: str, answers: Answers) -> None:
         """Keep ``answers`` for a while; the oldest go when there are too many rows."""
         with self._mutex:
-            self._recent[(model_id, request_id)] = answers
+            if key in self._recent:
+                return
+            self._recent[key] = digest, answers
             self._rows += len(answers.ids)
             while self._rows > _MOST_ROWS:
-                _, dropped = self._recent.popitem(last=False)
+                _, (_, dropped) = self._recent.popitem(last=False)
                 self._rows -= len(dropped.ids)
 
     def _open(self) -> int:
         file = self._project.state_dir / "locks" / "requests"
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         return os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def check(key: Key, known: str, digest: str) -> None:
+    """Raise ConflictError unless both digests are of the same request."""
+    if known != digest:
+        raise ConflictError(
+            f"request_id '{key.request_id}' has been used for another request; use a new one for "
+            "each request, and the same one only to send that request again"
+        )

@@ -16,7 +16,7 @@ from mlkit.server.held import Classes, Held, classes_of
 from mlkit.server.meter import Meter
 from mlkit.server.query import Answers, Query
 from mlkit.server.recorder import Recorder
-from mlkit.server.replay import Replay
+from mlkit.server.replay import Key, Replay
 from mlkit.steps.columns import InputSchema
 from mlkit.steps.rows import Rows
 from mlkit.steps.values import UnfitValueError, refuse_long
@@ -78,17 +78,21 @@ class Scorer:
                 ) from error
 
     def _answer_once(self, held: Held, query: Query, request_id: str, started: int) -> Answers:
-        """Answer a request id that a client has chosen: the same answer however often it asks."""
-        loaded = held.loaded
-        known = self._replay.recent(loaded.model_id, request_id)
+        """Answer a request id that a client has chosen: the same answer however often it asks.
+
+        Raises ConflictError if the client has used it for another request.
+        """
+        loaded, digest = held.loaded, query.digest
+        key = Key(loaded.model_id, request_id, query.owner)
+        known = self._replay.recent(key, digest)
         if known is not None:
             return known
-        with self._replay.turn(loaded.model_id, request_id):
-            entry = self._replay.recorded(loaded.model_id, request_id)
+        with self._replay.turn(key):
+            entry = self._replay.recorded(key, digest)
             classes = held.classes if entry is None else self._classes_of(held, entry)
             entry = entry or self._entry(held, query, started)
             answers = _answers(loaded.model, classes, entry)
-        self._replay.remember(loaded.model_id, request_id, answers)
+        self._replay.remember(key, digest, answers)
         return answers
 
     def _entry(self, held: Held, query: Query, started: int) -> Entry:
@@ -119,6 +123,8 @@ class Scorer:
             features,
             found.values,
             None if probabilities is None else probabilities.tolist(),
+            query.owner,
+            query.digest,
         )
         self._recorder.record(entry, now)
         return entry

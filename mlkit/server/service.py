@@ -1,6 +1,5 @@
 """One worker's parts put together, and the answer to each route as one function of the request."""
 
-import html
 import os
 import threading
 import time
@@ -16,7 +15,7 @@ from mlkit.errors import InvalidInputError, MlkitError
 from mlkit.flows import actuals, request_features
 from mlkit.flows.online import Online
 from mlkit.project import Project
-from mlkit.server import openapi, platforms, problems, wire
+from mlkit.server import fingerprint, openapi, page, platforms, problems, request_log, wire
 from mlkit.server.access import Guard
 from mlkit.server.families import Served
 from mlkit.server.feature_state import Troubles
@@ -24,9 +23,11 @@ from mlkit.server.holder import Holder
 from mlkit.server.meter import Meter
 from mlkit.server.metrics import KIND, Metrics
 from mlkit.server.problems import RefusedError, Reply
-from mlkit.server.protocols import kserve, v2, v2_metadata
+from mlkit.server.protocols import kserve, native, v2, v2_metadata
 from mlkit.server.query import Message
 from mlkit.server.recorder import Recorder
+from mlkit.server.request_log import TOKEN, WHY, Asked, RequestLog
+from mlkit.server.rights import Rights
 from mlkit.server.routes import PREDICTIONS, Routes, Target, Wire
 from mlkit.server.rule_guard import RuleGuard
 from mlkit.server.scoring import Scorer
@@ -34,9 +35,10 @@ from mlkit.server.wire import Environ
 
 
 class ActualsRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The body of ``POST /actuals``."""
+    """The body of ``POST /actuals``; ``correct`` says of all items what an item says of itself."""
 
     items: list[actuals.ActualItem]
+    correct: bool = False
 
 
 class Readiness(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +75,7 @@ class Service:
         self._since = project.now()
         self._database_trouble = ""
         self._troubles = Troubles(project)
+        self.request_log = RequestLog(project.settings.server)
         self._stop = threading.Event()
 
     def start(self) -> None:
@@ -92,6 +95,7 @@ class Service:
         """End the threads; what is in the journal is ready to be imported."""
         self._stop.set()
         self.recorder.stop()
+        self.request_log.flush()
         self.online.close()
 
     def refresh(self) -> None:
@@ -102,44 +106,58 @@ class Service:
     def score(self, environ: Environ, target: Target) -> Reply:
         """Answer a request for predictions."""
         started = time.perf_counter_ns()
-        wire_, name, rows = target.wire, "", 0
+        wire_, held, rows, why = target.wire, None, 0, ""
         self.meter.begin()
         try:
             model = target.model or self.holder.default()
-            self.guard.check(environ, "predict", model=model)
-            held = self.holder.get(model or self.holder.only(), target.version)
-            name = held.loaded.model
+            rights = self.guard.check(environ, "predict", model=model)
+            if model is None:
+                raise self.holder.nameless(rights.sees)
+            held = self.holder.get(model, target.version, rights.sees)
             body = wire.read_body(environ, max_bytes=self._max_bytes, kinds=wire_.KINDS)
             message = Message(body, wire.media_type(environ), environ, self._max_rows)
             query = wire.uncollected(len(body), partial(wire_.decode, held.reader, message))
+            if query.request_id is not None:
+                digest = fingerprint.of(target, message)
+                query = query._replace(owner=rights.owner, digest=digest)
             reply = wire_.reply(self.scorer.answer(held, query, started), query)
             rows = len(query.rows)
         except Exception as error:  # noqa: BLE001  # the boundary: every error becomes an answer
             fault = problems.fault(error)
-            if name and isinstance(error, InvalidInputError):
-                self.meter.invalid(name)
+            if held is not None and isinstance(error, InvalidInputError):
+                self.meter.invalid(held.loaded.model)
+            why = request_log.why(fault, held.reader.names if held else ())
             reply = wire_.refuse(fault)
         self.meter.end()
         seconds = (time.perf_counter_ns() - started) * 1e-9
-        self.meter.answered(target.rule, name, int(reply.status[:3]), seconds, rows)
+        name, status = held.loaded.model if held else "", int(reply.status[:3])
+        self.meter.answered(target.rule, name, status, seconds, rows)
+        self.request_log.answered(environ, Asked(target.rule, name), status, seconds, why)
         return reply
 
     def predict(self, environ: Environ, **_parts: str) -> Reply:
         """Answer a request for predictions that came by way of Flask."""
         target = self.routes.find(environ["PATH_INFO"])
-        assert target is not None  # noqa: S101  # Flask's rules are made of the same texts
+        if target is None:  # Flask is more lenient about a path than we are
+            return problems.problem(RefusedError(404, "nothing here"))
         return self.score(environ, target)
 
     def actuals(self, environ: Environ) -> Reply:
         """Answer ``POST /actuals``."""
-        return self._answer(environ, "predict", lambda: self._add_actuals(environ))
+        return self._answer(environ, "predict", lambda rights: self._add_actuals(environ, rights))
 
-    def live(self, environ: Environ) -> Reply:  # noqa: ARG002  # every route's signature
+    def live(self, environ: Environ) -> Reply:
         """Answer ``GET /livez``: this process works; nothing else is asked."""
-        return problems.reply(b'{"status":"ok"}')
+        return self._health(environ, lambda _rights: problems.reply(b'{"status":"ok"}'))
 
-    def ready(self, environ: Environ) -> Reply:  # noqa: ARG002  # every route's signature
-        """Answer ``GET /readyz``: 503 while a champion has no version that answers."""
+    def ready(self, environ: Environ) -> Reply:
+        """Answer ``GET /readyz``: 503 while a champion has no version that answers.
+
+        Which models there are, and what is wrong, is for those who may read it.
+        """
+        return self._health(environ, self._readiness)
+
+    def _readiness(self, rights: Rights) -> Reply:
         trouble = {**self._troubles.now(), **self.holder.problems}
         if self._database_trouble:
             trouble["database"] = self._database_trouble
@@ -150,14 +168,24 @@ class Service:
             trouble["models"] = "no model has a champion (see: mlkit model promote)"
         ready = bool(answering) and not silent
         status = "not ready" if not ready else "degraded" if trouble else "ready"
-        models = {name: number for name, number in answering.items() if name not in silent}
-        document = Readiness(status=status, models=models, problems=trouble, since=self._since)
+        may_read = rights.scope in ("read", "admin")
+        models = {
+            name: number
+            for name, number in answering.items()
+            if may_read and name not in silent and rights.sees(name)
+        }
+        told = {
+            name: text
+            for name, text in trouble.items()
+            if may_read and (rights.whole or (name in self.holder.problems and rights.sees(name)))
+        }
+        document = Readiness(status=status, models=models, problems=told, since=self._since)
         return problems.reply(msgspec.json.encode(document), status=200 if ready else 503)
 
     def version(self, environ: Environ) -> Reply:
         """Answer ``GET /version``, as MLflow's server does."""
         kind = "text/plain; charset=utf-8"
-        return self._answer(environ, "read", __version__.encode, kind=kind)
+        return self._answer(environ, "read", lambda _rights: __version__.encode(), kind=kind)
 
     def openapi(self, environ: Environ) -> Reply:
         """Answer ``GET /openapi.json``: what is served here, for programs."""
@@ -165,29 +193,35 @@ class Service:
 
     def kserve_model(self, environ: Environ, model: str) -> Reply:
         """Answer ``GET /v1/models/<model>``."""
-        return self._tell(
-            environ, kserve, model, lambda: kserve.status(model, ready=self.holder.knows(model))
-        )
 
-    def v2_live(self, environ: Environ) -> Reply:  # noqa: ARG002  # every route's signature
+        def describe(rights: Rights) -> Reply:
+            return kserve.status(model, ready=self.holder.knows(model, rights.sees))
+
+        return self._tell(environ, kserve, model, describe)
+
+    def v2_live(self, environ: Environ) -> Reply:
         """Answer ``GET /v2/health/live``."""
-        return _json({"live": True})
+        return self._health(environ, lambda _rights: _json({"live": True}), v2)
 
     def v2_ready(self, environ: Environ) -> Reply:
         """Answer ``GET /v2/health/ready``."""
-        found = self.ready(environ).status
-        ready = found.startswith("200")
-        return problems.reply(_encode({"ready": ready}), status=int(found[:3]))
+
+        def describe(rights: Rights) -> Reply:
+            found = self._readiness(rights).status
+            ready = found.startswith("200")
+            return problems.reply(_encode({"ready": ready}), status=int(found[:3]))
+
+        return self._health(environ, describe, v2)
 
     def v2_server(self, environ: Environ) -> Reply:
         """Answer ``GET /v2``."""
-        return self._tell(environ, v2, None, lambda: _json(v2_metadata.server(__version__)))
+        return self._tell(environ, v2, None, lambda _rights: _json(v2_metadata.server(__version__)))
 
     def v2_model(self, environ: Environ, model: str, version: str | None = None) -> Reply:
         """Answer ``GET /v2/models/<model>``, with or without its version."""
 
-        def describe() -> Reply:
-            held = self.holder.get(model, version)
+        def describe(rights: Rights) -> Reply:
+            held = self.holder.get(model, version, rights.sees)
             return _json(v2_metadata.model(model, [held.loaded.version], held.schema))
 
         return self._tell(environ, v2, model, describe)
@@ -195,8 +229,8 @@ class Service:
     def v2_model_ready(self, environ: Environ, model: str, version: str | None = None) -> Reply:
         """Answer ``GET /v2/models/<model>/ready``, with or without its version."""
 
-        def describe() -> Reply:
-            self.holder.get(model, version)
+        def describe(rights: Rights) -> Reply:
+            self.holder.get(model, version, rights.sees)
             return _json({"name": model, "ready": True})
 
         return self._tell(environ, v2, model, describe)
@@ -210,38 +244,56 @@ class Service:
         return self._answer(environ, "read", self._page, kind="text/html; charset=utf-8")
 
     def _tell(
-        self, environ: Environ, wire_: Wire, model: str | None, act: Callable[[], Reply]
+        self, environ: Environ, wire_: Wire, model: str | None, act: Callable[[Rights], Reply]
     ) -> Reply:
         """Answer what a protocol asks about a model besides predictions."""
         try:
-            self.guard.check(environ, "predict", "read", model=model)
-            return act()
+            return act(self.guard.check(environ, "predict", "read", model=model))
         except Exception as error:  # noqa: BLE001  # the boundary: every error becomes an answer
-            return wire_.refuse(problems.fault(error))
+            return _refusal(environ, error, wire_)
+
+    def _health(
+        self, environ: Environ, act: Callable[[Rights], Reply], wire_: Wire = native
+    ) -> Reply:
+        """Answer how the server is: anybody who calls it by a name of its own."""
+        try:
+            return act(self.guard.look(environ))
+        except Exception as error:  # noqa: BLE001  # the boundary: every error becomes an answer
+            return _refusal(environ, error, wire_)
 
     def _answer(
-        self, environ: Environ, scope: str, act: Callable[[], bytes], *, kind: str = problems.JSON
+        self,
+        environ: Environ,
+        scope: str,
+        act: Callable[[Rights], bytes],
+        *,
+        kind: str = problems.JSON,
     ) -> Reply:
         try:
-            self.guard.check(environ, scope)
-            return problems.reply(act(), kind=kind)
+            return problems.reply(act(self.guard.check(environ, scope)), kind=kind)
         except Exception as error:  # noqa: BLE001  # the boundary: every error becomes an answer
-            return problems.problem(error)
+            return _refusal(environ, error, native)
 
     def _body(self, environ: Environ) -> bytes:
         return wire.read_body(environ, max_bytes=self._max_bytes)
 
-    def _add_actuals(self, environ: Environ) -> bytes:
+    def _add_actuals(self, environ: Environ, rights: Rights) -> bytes:
         body = self._body(environ)
         read = partial(wire.decode, _actuals_decoder, body)
-        items = wire.uncollected(len(body), read).items
+        sent = wire.uncollected(len(body), read)
+        items = sent.items
         limit = self.project.settings.server.max_rows
         if len(items) > limit:
             raise RefusedError(413, f"{len(items)} items are more than {limit} (server.max_rows)")
-        return msgspec.json.encode(actuals.add(self.project, items))
+        if sent.correct:
+            items = [msgspec.structs.replace(item, correct=True) for item in items]
+        token = environ.get(TOKEN)
+        actor = f"token {token}" if token else None
+        received = actuals.add(self.project, items, models=rights.models, actor=actor)
+        return msgspec.json.encode(received)
 
-    def _openapi(self) -> bytes:
-        champions = self.holder.champions
+    def _openapi(self, rights: Rights) -> bytes:
+        champions = {n: v for n, v in self.holder.champions.items() if rights.sees(n)}
         plans = {name: request_features.wanted(self.project, v) for name, v in champions.items()}
         described = [
             openapi.describe(champions[name], plan[1] if plan else None)
@@ -256,7 +308,7 @@ class Service:
         )
         return msgspec.json.encode(document)
 
-    def _render_metrics(self) -> bytes:
+    def _render_metrics(self, rights: Rights) -> bytes:
         served = [
             Served(
                 held.loaded.model,
@@ -265,24 +317,14 @@ class Service:
                 "compiled" if held.loaded.predictor.compiled else "estimator",
                 held.load_s,
             )
-            for held in self.holder.serving.values()
+            for name, held in self.holder.serving.items()
+            if rights.sees(name)
         ]
-        return self._metrics.render(served, self.holder.generation)
+        return self._metrics.render(served, self.holder.generation, rights)
 
-    def _page(self) -> bytes:
-        rows = "".join(
-            f"<li>{html.escape(name)}, version {held.loaded.version}: "
-            f"POST /predict/{html.escape(name)}</li>"
-            for name, held in sorted(self.holder.serving.items())
-        )
-        text = (
-            '<!doctype html><html lang="en"><meta charset="utf-8"><title>mlkit</title>'
-            f"<h1>mlkit {html.escape(__version__)}</h1>"
-            f"<ul>{rows or '<li>no model has a champion yet</li>'}</ul>"
-            '<p>Also here: POST /actuals, <a href="/readyz">/readyz</a>, '
-            '<a href="/metrics">/metrics</a>, <a href="/openapi.json">/openapi.json</a>.</p></html>'
-        )
-        return text.encode()
+    def _page(self, rights: Rights) -> bytes:
+        serving = self.holder.serving
+        return page.render({n: serving[n].loaded.version for n in serving if rights.sees(n)})
 
     def _follow(self, refresh: Callable[[], None]) -> None:
         while not self._stop.wait(self.project.settings.server.reload_s):
@@ -294,6 +336,13 @@ class Service:
             self._database_trouble = ""
         except MlkitError as error:  # what is loaded goes on answering; /readyz tells of it
             self._database_trouble = str(error)
+
+
+def _refusal(environ: Environ, error: Exception, wire_: Wire) -> Reply:
+    """Return the answer to an error, and leave the reason for the log."""
+    fault = problems.fault(error)
+    environ[WHY] = request_log.why(fault)
+    return wire_.refuse(fault)
 
 
 def _json(document: object) -> Reply:

@@ -3,7 +3,7 @@
 import gc
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, MutableMapping
 from functools import lru_cache
 from typing import Any, Final, TypeVar
 
@@ -14,7 +14,7 @@ from mlkit.server.problems import JSON, RefusedError
 
 T = TypeVar("T")
 
-Environ = Mapping[str, Any]  # PEP 3333
+Environ = MutableMapping[str, Any]  # PEP 3333
 
 _LARGE_BYTES: Final = 50_000
 

@@ -32,7 +32,8 @@ class Entry(msgspec.Struct, array_like=True, frozen=True):
 
     Values, not the JSON texts that the database keeps: these cost twenty times as much to write
     (measured), and nobody waits for them. ``features`` are little-endian doubles, row after row,
-    where every value is a number and there.
+    where every value is a number and there. ``owner`` and ``digest`` say who chose the request id,
+    and for what content; both are empty where no client chose it.
     """
 
     request_id: str
@@ -47,6 +48,8 @@ class Entry(msgspec.Struct, array_like=True, frozen=True):
     features: list[tuple[Any, ...]] | bytes
     values: list[str | int | float | bool]
     probabilities: list[list[float]] | None
+    owner: str = ""
+    digest: str = ""
 
 
 class Scan(NamedTuple):
@@ -222,9 +225,9 @@ def scan(file: BinaryIO) -> Generator[Entry, None, bool]:
         yield entry
 
 
-def find(folder: Path, request_id: str, model_id: int) -> Entry | None:
-    """Return what was answered to ``request_id`` if it is still on its way to the database."""
-    needle = request_id.encode()
+def find(folder: Path, request_id: str, model_id: int, owner: str = "") -> Entry | None:
+    """Return what was answered to the ``request_id`` of ``owner`` if the database may lack it."""
+    needle, wanted = request_id.encode(), (request_id, model_id, owner)
     for path in files(folder):
         try:
             content = path.read_bytes()
@@ -233,7 +236,7 @@ def find(folder: Path, request_id: str, model_id: int) -> Entry | None:
         if needle not in content:  # a search of bytes is a hundred times faster than decoding
             continue
         for entry in scan(io.BytesIO(content)):
-            if entry.request_id == request_id and entry.model_id == model_id:
+            if (entry.request_id, entry.model_id, entry.owner) == wanted and entry.digest:
                 return entry
     return None
 

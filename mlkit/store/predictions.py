@@ -11,13 +11,26 @@ from itertools import chain, repeat
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String, Text, delete, func, select
+from sqlalchemy import (
+    BigInteger,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Text,
+    delete,
+    func,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from mlkit.store import corrections, requests
 from mlkit.store.base import Base, UtcDateTime
 from mlkit.store.journal import Entry
 from mlkit.store.registry import ModelVersion
+from mlkit.store.requests import Request
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _encode_lines = msgspec.json.Encoder().encode_lines
@@ -125,12 +138,16 @@ def unknown_versions(s: Session, entries: Iterable[Entry]) -> set[int]:
     return wanted - set(s.scalars(select(ModelVersion.id).where(ModelVersion.id.in_(wanted))))
 
 
-def of_request(s: Session, request_id: str, model_id: int) -> Entry | None:
-    """Return what was answered to ``request_id``, or None."""
+def of_request(s: Session, request: Request) -> Entry | None:
+    """Return what was answered to ``request``, or None if the database does not have it."""
     query = (
         select(Prediction, ModelVersion.number)
         .join(ModelVersion, ModelVersion.id == Prediction.model_version_id)
-        .where(Prediction.request_id == request_id, Prediction.model_id == model_id)
+        .where(
+            Prediction.id.between(request.first_id, request.last_id),
+            Prediction.request_id == request.request_id,
+            Prediction.model_id == request.model_id,
+        )
         .order_by(Prediction.id)
     )
     rows = [(row, number) for row, number in s.execute(query)]
@@ -139,8 +156,8 @@ def of_request(s: Session, request_id: str, model_id: int) -> Entry | None:
     first, number = rows[0]
     probabilities = [_decode(row.probabilities) for row, _ in rows if row.probabilities]
     return Entry(
-        request_id=request_id,
-        model_id=model_id,
+        request_id=request.request_id,
+        model_id=request.model_id,
         version_id=first.model_version_id,
         version=number,
         role=first.role,
@@ -151,6 +168,8 @@ def of_request(s: Session, request_id: str, model_id: int) -> Entry | None:
         features=[tuple(_decode(row.features)) for row, _ in rows],
         values=[_decode(row.value) for row, _ in rows],
         probabilities=probabilities or None,
+        owner=request.owner,
+        digest=request.digest,
     )
 
 
@@ -171,9 +190,12 @@ def entities(s: Session, model_id: int) -> Iterator[tuple[str, str]]:
 
 
 def forget(s: Session, ids: Sequence[str]) -> None:
-    """Delete rows and their actuals."""
+    """Delete rows, their actuals, and the request ids under which they were answered."""
     forget_actuals(s, ids)
     for part in _parts(ids):
+        query = select(Prediction.model_id, Prediction.request_id, Prediction.id)
+        for model_id, request_id, identifier in s.execute(query.where(Prediction.id.in_(part))):
+            requests.forget(s, model_id, [(request_id, identifier)])
         s.execute(delete(Prediction).where(Prediction.id.in_(part)))
 
 
@@ -191,20 +213,31 @@ def versions_of(s: Session, ids: Sequence[str]) -> dict[str, int]:
     return found
 
 
-def with_actual(s: Session, ids: Sequence[str]) -> set[str]:
-    """Return which predictions in ``ids`` have an actual in the database."""
-    found: set[str] = set()
-    for part in _parts(ids):
-        query = select(Actual.prediction_id).where(Actual.prediction_id.in_(part))
-        found.update(s.scalars(query))
-    return found
+def told(s: Session, ids: Sequence[str]) -> list[Told]:
+    """Return the actuals of the predictions in ``ids`` that the database has."""
+    query = select(Actual.prediction_id, Actual.value, Actual.observed_at)
+    return [
+        Told(*row)
+        for part in _parts(ids)
+        for row in s.execute(query.where(Actual.prediction_id.in_(part)))
+    ]
 
 
 def add_actuals(s: Session, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert actuals; the first for a prediction stands."""
+    """Insert actuals; one that is there already stands."""
     if rows:
         statement = _insert(s, Actual).on_conflict_do_nothing(index_elements=["prediction_id"])
-        s.execute(statement, list(rows))
+        s.connection().execute(statement, list(rows))
+
+
+def replace_actual(s: Session, told: Told, value: str, observed_at: datetime) -> bool:
+    """Put another value in the place of an actual; tell whether it was what ``told`` says.
+
+    When the first one came stays on record: it is what the label delay is measured by.
+    """
+    mine = (Actual.prediction_id == told.prediction_id, Actual.value == told.value)
+    done = s.execute(update(Actual).where(*mine).values(value=value, observed_at=observed_at))
+    return _count(done) == 1
 
 
 def actuals_between(s: Session, first: str, last: str) -> list[Told]:
@@ -310,7 +343,8 @@ def remove(s: Session, selection: Selection, last_seq: int) -> tuple[int, int]:
 
 
 def forget_actuals(s: Session, ids: Sequence[str]) -> None:
-    """Delete the actuals of predictions that are no longer kept."""
+    """Delete the actuals of predictions that are no longer kept, and what they were before."""
+    corrections.forget(s, ids)
     for part in _parts(ids):
         s.execute(delete(Actual).where(Actual.prediction_id.in_(part)))
 

@@ -14,6 +14,7 @@ from mlkit.store import (  # noqa: F401  # importing a module maps its tables
     alerts,
     audit,
     baselines,
+    corrections,
     datasets,
     erasures,
     estimates,
@@ -22,6 +23,7 @@ from mlkit.store import (  # noqa: F401  # importing a module maps its tables
     predictions,
     registry,
     reports,
+    requests,
     runs,
     segments,
     tokens,
@@ -31,7 +33,7 @@ from mlkit.store.engine import APPLICATION_ID, Database, sqlite_driver
 
 metadata = Base.metadata
 
-HEAD = "0013_file_digest_ctime"
+HEAD = "0014_requests_and_corrections"
 
 
 def revision(database: Database) -> str | None:

@@ -40,6 +40,7 @@ class Secret(NamedTuple):
     """
 
     id: str
+    name: str
     scope: str
     sha256: str
     models: frozenset[str] | None
@@ -77,6 +78,7 @@ def active(s: Session) -> list[Secret]:
     return [
         Secret(
             token.id,
+            token.name,
             token.scope,
             token.sha256,
             None if token.models is None else frozenset(token.models),

@@ -78,3 +78,23 @@ def test_a_label_that_the_model_has_never_seen_is_kept_and_named(
     }  # fmt: skip
     known = logs.read(trained, "churn", actuals="required")
     assert sorted(known["_actual"].to_pylist()) == ["no", "yess", "yess"]
+
+
+def test_rows_that_contradict_are_named_and_corrected_only_when_asked(
+    trained: Project, trained_cli: Any, ids: list[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "actuals.csv"
+    file.write_text(f"prediction_id,actual\n{ids[0]},yes\n{ids[1]},yes\n")
+    assert trained_cli.json("actual", "add", file)["accepted"] == 2
+    file.write_text(f"prediction_id,actual\n{ids[2]},no\n{ids[0]},yes\n{ids[1]},no\n")
+    refused = trained_cli.json("actual", "add", file, code=1)
+    assert [problem["row"] for problem in refused["problems"]] == [3]
+    said = trained_cli("actual", "add", file, code=1).stderr
+    assert f"row 3: prediction {ids[1]} has another actual already; nothing was stored" in said
+    assert "--correct" in said
+    assert sorted(logs.read(trained, "churn", actuals="required")["_actual"].to_pylist()) == [
+        "yes", "yes",
+    ]  # fmt: skip
+    done = trained_cli.json("actual", "add", file, "--correct")
+    assert done == {"accepted": 1, "duplicates": 1, "unknown": [], "corrected": 1}
+    assert trained_cli.json("actual", "add", file)["duplicates"] == 3

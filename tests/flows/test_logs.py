@@ -13,7 +13,7 @@ from mlkit.errors import NotFoundError
 from mlkit.flows import actuals, log_import, log_retention, log_segments, logs
 from mlkit.flows.actuals import ActualItem
 from mlkit.project import Project
-from mlkit.store import journal, predictions
+from mlkit.store import journal, predictions, requests
 from mlkit.store.base import new_ids
 from mlkit.store.journal import Entry, Journal
 from mlkit.store.predictions import Prediction
@@ -217,8 +217,13 @@ def test_a_request_is_found_again_in_the_database(
     with project.read() as s:
         request_id = s.scalars(select(Prediction.request_id)).first()
         assert request_id is not None
-        entry = predictions.of_request(s, request_id, version.model_id)
-        assert predictions.of_request(s, "absent", version.model_id) is None
+        request = requests.Request(
+            model_id=version.model_id, request_id=request_id, owner="", digest="d",
+            first_id=ids[0], last_id=ids[-1], served_at=project.now(),
+        )  # fmt: skip
+        entry = predictions.of_request(s, request)
+        request.model_id += 1
+        assert predictions.of_request(s, request) is None
     assert entry is not None
     assert entry.ids == ids
     assert entry.version == 1

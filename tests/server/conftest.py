@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from mlkit.project import create_project
+
 ROW = {"age": 30, "plan": "free", "spend": 12.5, "active": False}
 _SAYS = re.compile(r"serving on http://[^ ]+:(\d+)")
 
@@ -144,3 +146,16 @@ def server(trained_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     code, said = started.stop()
     assert code == 0, said
     assert "Traceback" not in said
+
+
+@pytest.fixture(scope="session")
+def two_models(tmp_path_factory: pytest.TempPathFactory, register: Callable[..., Any]) -> Path:
+    """A project folder with the champions churn and zebra."""
+    root = tmp_path_factory.mktemp("two") / "project"
+    root.mkdir()
+    (root / "mlkit.toml").write_text('[server]\ndefault_model = "churn"\n')
+    project = create_project(root, environment={})
+    register(project)
+    register(project, "zebra", seed=1)
+    project.close()
+    return root

@@ -67,8 +67,9 @@ def test_http_and_files_give_the_same_numbers_bit_for_bit(server: Any, tmp_path:
 
 def test_a_request_id_gets_the_same_answer_and_is_recorded_once(server: Any) -> None:
     first = server.predict(ROW, request_id="once")
-    again = server.predict({**ROW, "age": 60}, request_id="once")
+    again = server.predict(ROW, request_id="once")
     assert again.body == first.body
+    assert server.predict({**ROW, "age": 60}, request_id="once").status == 409
     logged = json.loads(_mlkit(server, "log", "show", "churn", "--limit", "1000", "--json"))
     assert len([row for row in logged if "once" in row.values()]) == 1
 
@@ -82,8 +83,11 @@ def test_what_really_happened_is_taken_once_and_unknown_ids_are_named(server: An
         200,
         {"accepted": 1, "duplicates": 0, "unknown": [UNKNOWN]},
     )
-    again = server.ask("POST", "/actuals", {"items": [{**item, "actual": "no"}]})
+    again = server.ask("POST", "/actuals", {"items": [{**item, "observed_at": None}]})
     assert again.body == {"accepted": 0, "duplicates": 1, "unknown": []}
+    against = server.ask("POST", "/actuals", {"items": [other, {**item, "actual": "no"}]})
+    assert (against.status, against.headers["Content-Type"]) == (409, "application/problem+json")
+    assert [problem["row"] for problem in against.body["problems"]] == [1]
     (row,) = [
         row
         for row in json.loads(_mlkit(server, "log", "show", "churn", "--limit", "1000", "--json"))

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -271,10 +272,14 @@ def test_many_threads_share_a_flush_and_lose_nothing(tmp_path: Path) -> None:
 
 def test_a_request_on_its_way_is_found_by_its_id(tmp_path: Path) -> None:
     log = Journal(tmp_path)
-    log.append(entry("mine"), NOW)
+    mine = msgspec.structs.replace(entry("mine"), owner="ann", digest="d")
+    log.append(entry("mine"), NOW)  # by a release that did not know whose it is
+    log.append(mine, NOW)
     log.append(entry("other"), NOW)
-    assert journal.find(tmp_path, "mine", 1) == entry("mine")
-    assert journal.find(tmp_path, "mine", 7) is None
+    assert journal.find(tmp_path, "mine", 1, "ann") == mine
+    assert journal.find(tmp_path, "mine", 1, "bob") is None
+    assert journal.find(tmp_path, "mine", 7, "ann") is None
+    assert journal.find(tmp_path, "mine", 1) is None
     assert journal.find(tmp_path, "absent", 1) is None
 
 

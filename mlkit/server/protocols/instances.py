@@ -10,13 +10,15 @@ from mlkit.server import wire
 from mlkit.server.query import Answers, Query
 from mlkit.steps.answers import Label
 from mlkit.steps.columns import InputSchema
+from mlkit.steps.row_messages import RequestId
 from mlkit.steps.rows import Reader, Rows
 
 
 class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a client may ask for besides the values."""
+    """What a client may ask for besides the values, and the id that makes repeating it safe."""
 
     probabilities: bool = False
+    request_id: RequestId | None = None
 
 
 def query(reader: Reader, rows: Rows, params: Params | None) -> Query:
@@ -24,7 +26,7 @@ def query(reader: Reader, rows: Rows, params: Params | None) -> Query:
     params = params or Params()
     if params.probabilities and reader.schema.task == "regression":
         raise InvalidInputError("'probabilities' are asked for, but a regression has none")
-    return Query(rows, options=params)
+    return Query(rows, request_id=params.request_id, options=params)
 
 
 def predictions(answers: Answers, query: Query) -> Sequence[Label | dict[str, float]]:

@@ -1,0 +1,74 @@
+"""What was answered to a request id that a client has chosen, wherever the record is by now."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from mlkit.project import Project
+from mlkit.steps.columns import InputSchema
+from mlkit.store import journal, predictions, requests
+from mlkit.store.journal import Entry
+from mlkit.store.registry import ModelVersion
+from mlkit.store.requests import Request
+
+_EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
+
+
+def find(project: Project, model_id: int, request_id: str, owner: str) -> Entry | None:
+    """Return the record, without its features if it is sealed, or None.
+
+    The journals come first: a record only ever moves from there to the database, and from the
+    database to segments.
+    """
+    entry = journal.find(project.journal_dir, request_id, model_id, owner)
+    if entry is not None:
+        return entry
+    with project.read() as s:
+        request = requests.find(s, model_id, request_id, owner)
+        if request is None:
+            return None
+        entry = predictions.of_request(s, request)
+    return entry or _sealed(project, request)
+
+
+def _sealed(project: Project, request: Request) -> Entry | None:
+    """Return a record from its segment, or None if it is deleted."""
+    from mlkit.flows import log_segments  # pyarrow, only for very late repetitions
+
+    rows = log_segments.rows_between(project, request.first_id, request.last_id)
+    if not rows:
+        return None
+    first = rows[0]
+    with project.read() as s:
+        version_id = predictions.version_numbers(s, request.model_id)[first["_version"]]
+        version = s.get_one(ModelVersion, version_id)
+        schema = msgspec.convert(version.input_schema, InputSchema)
+    probabilities = [row["_probabilities"] for row in rows if row["_probabilities"] is not None]
+    return Entry(
+        request_id=request.request_id,
+        model_id=request.model_id,
+        version_id=version_id,
+        version=first["_version"],
+        role=first["_role"],
+        served_us=(first["_served_at"] - _EPOCH) // timedelta(microseconds=1),
+        latency_us=first["_latency_us"],
+        ids=[row["_id"] for row in rows],
+        entities=[row["_entity"] for row in rows],
+        features=[],
+        values=[_value(schema, row["_value"]) for row in rows],
+        probabilities=probabilities or None,
+        owner=request.owner,
+        digest=request.digest,
+    )
+
+
+def _value(schema: InputSchema, value: Any) -> Any:
+    """Return an answer as it was given: versions that disagree about labels share a text column."""
+    if not isinstance(value, str):
+        return value
+    if schema.task == "regression":
+        return float(value)
+    named = {each: each for each in schema.classes if isinstance(each, str)}
+    coded = {msgspec.json.encode(each).decode(): each for each in schema.classes}
+    return {**coded, **named}.get(value, value)
