@@ -11,6 +11,7 @@ import msgspec
 from mlkit.errors import InvalidInputError
 from mlkit.flows import log_import
 from mlkit.project import Project
+from mlkit.steps import bounds
 from mlkit.steps.columns import InputSchema
 from mlkit.store import failpoints, predictions, registry
 
@@ -93,19 +94,31 @@ def label(schema: InputSchema, value: str | float) -> str | float:
     A label that the model has never seen is accepted: the world may have a new one. It is told
     to whoever sends it, and nothing is measured by it or learned from it (``unknown_labels``).
     """
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InvalidInputError(f"{value!r} is not a number")
     if schema.task == "regression":
-        if isinstance(value, bool | str) or not math.isfinite(value):
-            raise InvalidInputError(f"{value!r} is not a number")
-        return float(value)
+        return _number(value)
     kinds = {type(known) for known in schema.classes}
     if type(value) in kinds:
         return value
     if int in kinds and isinstance(value, float) and value.is_integer():
         return int(value)
     if float in kinds and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        return _number(value)
     known = ", ".join(str(known) for known in schema.classes[:10])
     raise InvalidInputError(f"{value!r} is not a label like {known}")
+
+
+def _number(value: str | float) -> float:
+    """Return a number that losses can be made of, as large as a target may be and no larger."""
+    if isinstance(value, bool | str):
+        raise InvalidInputError(f"{value!r} is not a number")
+    if not -bounds.TARGET <= value <= bounds.TARGET:
+        raise InvalidInputError(
+            f"{str(value)[:40]} is beyond {bounds.TARGET:g}, the largest actual there can be; "
+            "leave out rows whose actual is not known"
+        )
+    return float(value)
 
 
 def read(schema: InputSchema, value: str | float) -> str | float:

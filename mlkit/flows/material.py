@@ -11,6 +11,7 @@ from mlkit.flows import deploy, ingest, request_features
 from mlkit.project import Project
 from mlkit.settings import duration
 from mlkit.steps import (
+    bounds,
     encode,
     overlap,
     prediction_columns,
@@ -114,6 +115,7 @@ def gather(project: Project, wanted: Order) -> Material:
     target.check(table.column(name), task, name)
     _check_ignored(project, table, name, wanted)
     schema = _schema(table, name, task, wanted)
+    bounds.refuse(whole, schema.names, bounds.INPUT)
     schema = request_features.with_gaps(project, wanted.dataset, schema)
     columns = encode.columns_of_table(schema, table)
     rows = Rows(

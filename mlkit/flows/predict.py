@@ -17,7 +17,7 @@ from mlkit.flows.deploy import Loaded
 from mlkit.flows.online import Online
 from mlkit.flows.request_features import RequestFeatures
 from mlkit.project import Project
-from mlkit.steps import encode, frames, parquet_rows, threads
+from mlkit.steps import encode, frames, parquet_rows, threads, unanswered
 from mlkit.steps.columns import InputSchema
 from mlkit.store.blobs import sync
 
@@ -95,7 +95,7 @@ def _answered(
             columns = encode.columns_of_table(loaded.schema, table, first_row=first_row)
         else:
             columns = features.columns_of_table(table, now, first_row=first_row)
-        yield _with_answers(loaded, table, columns)
+        yield _with_answers(loaded, table, columns, first_row)
         first_row += len(table)
 
 
@@ -111,8 +111,11 @@ def _types(schema: InputSchema, file: Path) -> dict[str, pa.DataType]:
     return {name: kind for name, kind in types.items() if pa.types.is_timestamp(kind)}
 
 
-def _with_answers(loaded: Loaded, table: pa.Table, columns: list[list[object]]) -> pa.Table:
-    answers = loaded.predictor.predict(encode.matrix(loaded.schema, columns))
+def _with_answers(
+    loaded: Loaded, table: pa.Table, columns: list[list[object]], first_row: int
+) -> pa.Table:
+    matrix = encode.matrix(loaded.schema, columns)
+    answers = unanswered.ask(loaded.predictor.predict, loaded.schema, matrix, first_row=first_row)
     added = {VALUE: pa.array(answers.values)}
     if answers.probabilities is not None:
         for place, label in enumerate(loaded.schema.classes):
