@@ -14,11 +14,11 @@ TARGET: Final = 1e100  # squares and their sums stay finite
 
 
 class Beyond(NamedTuple):
-    """A value beyond its bound: the row that it is in, counted from 0, and how many there are."""
+    """A value beyond its bound: the row that it is in, counted from 0, and of how many."""
 
     row: int
     value: float
-    count: int
+    rows: int
 
 
 def find(values: pa.ChunkedArray, bound: float) -> Beyond | None:
@@ -27,7 +27,7 @@ def find(values: pa.ChunkedArray, bound: float) -> Beyond | None:
     Infinity and NaN are missing values, not large ones.
 
     >>> find(pa.chunked_array([[1.0, None, -1e300]]), INPUT)
-    Beyond(row=2, value=-1e+300, count=1)
+    Beyond(row=2, value=-1e+300, rows=1)
     """
     if not pa.types.is_floating(values.type):
         return None
@@ -45,7 +45,7 @@ def refuse(table: pa.Table, names: Iterable[str], bound: float) -> None:
     for name in names:
         found = find(table.column(name), bound)
         if found is not None:
-            more = f" (and {found.count - 1} more like it)" if found.count > 1 else ""
+            more = f" (and {found.rows - 1} more like it)" if found.rows > 1 else ""
             raise InvalidInputError(
                 f"column '{name}' has {found.value:.6g} in row {found.row + 1}{more}, and nothing "
                 f"can be learned from values beyond {bound:.3g}: leave the cell empty if it means "

@@ -85,6 +85,41 @@ def ask(model: Ask, schema: InputSchema, matrix: np.ndarray, *, first_row: int =
     return answers
 
 
+def with_gaps(model: Ask, schema: InputSchema, matrix: np.ndarray) -> Predictions:
+    """Return the answers of ``model``, ``NO_LABEL`` to each row that it fails for.
+
+    Raises InvalidInputError if it fails for an ordinary row as well.
+    """
+    try:
+        return model(matrix)
+    except Exception as error:  # an estimator may raise anything
+        if _fails(model, _ordinary(schema)[None, :]):
+            raise InvalidInputError(f"it fails: {error!r}"[:300]) from error
+    if len(matrix) == 1:
+        return Predictions([NO_LABEL], None)
+    half = len(matrix) // 2
+    return _joined([with_gaps(model, schema, part) for part in (matrix[:half], matrix[half:])])
+
+
+def _joined(parts: Sequence[Predictions]) -> Predictions:
+    """Return all answers; rows without any have probabilities that are none, if others have some.
+
+    >>> _joined([Predictions([1.0], None), Predictions([NO_LABEL], None)])
+    Predictions(values=[1.0, nan], probabilities=None)
+    """
+    values = [value for part in parts for value in part.values]
+    widths = [part.probabilities.shape[1] for part in parts if part.probabilities is not None]
+    if not widths:
+        return Predictions(values, None)
+    told = [
+        np.full((len(part.values), widths[0]), np.nan)
+        if part.probabilities is None
+        else part.probabilities
+        for part in parts
+    ]
+    return Predictions(values, np.vstack(told))
+
+
 def refuse_large(schema: InputSchema, matrix: np.ndarray, *, first_row: int = 0) -> None:
     """Raise InvalidInputError that names every value beyond what models can take."""
     names = encode.names(schema)
