@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 
-from mlkit.steps import carriers
+from mlkit.steps import carriers, digits
 from mlkit.steps.performance import Holdout, Performance, PerformanceRule
 from mlkit.steps.slices import Sheet
 
@@ -33,7 +33,7 @@ def change(result: Performance, holdout: Holdout, rule: PerformanceRule) -> str:
     """Return what became of an error that did not surely grow beyond what is tolerated."""
     if result.value is None or result.low is None:
         return "error did not"
-    grown = f"from {holdout.value:.4g} to {result.value:.4g}"
+    grown = "from {} to {}".format(*digits.alike(holdout.value, result.value, least=4))
     if result.value > holdout.value + rule.tolerance * abs(holdout.value):
         return f"error may have grown ({grown}), but not beyond chance"
     if result.low > holdout.high:
