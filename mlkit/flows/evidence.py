@@ -124,7 +124,8 @@ def holdout(version: ModelVersion, metric: str) -> Holdout:
 
     Raises ConflictError if it has none, because it did not answer with finite numbers there.
     """
-    found, limits = version.metrics, version.intervals
+    found = {name: value for name, value in version.metrics.items() if _is_finite(value)}
+    limits = {name: pair for name, pair in version.intervals.items() if all(map(_is_finite, pair))}
     if metric in found:
         value, high = found[metric], limits.get(metric, (0.0, found[metric]))[1]
     elif metric == "error_rate" and "accuracy" in found:
@@ -140,6 +141,11 @@ def holdout(version: ModelVersion, metric: str) -> Holdout:
         sample = _sample(version, value, high)
         return Holdout(value, high, sample, _capped(metric, None, sample))
     return Holdout(value, high, sheet.whole, _capped(metric, sheet, sheet.whole))
+
+
+def _is_finite(value: object) -> bool:
+    """Tell whether a recorded metric is a number: what could not be computed is null, or NaN."""
+    return isinstance(value, int | float) and bool(np.isfinite(value))
 
 
 def _capped(metric: str, sheet: Sheet | None, sample: Sample) -> Capped | None:
