@@ -10,7 +10,7 @@ import cases
 import numpy as np
 from cases import Rows, World
 
-from mlkit.steps import metrics, performance, rise, slices
+from mlkit.steps import capped, metrics, performance, rise, slices
 from mlkit.steps.metrics import Resampling
 from mlkit.steps.performance import Holdout, PerformanceRule
 
@@ -29,7 +29,8 @@ def _interval(losses: np.ndarray) -> metrics.Interval:
 def mlkit(known: np.ndarray, found: np.ndarray) -> bool:
     """Return mlkit's verdict on the whole; the interval that it prints has no part in it."""
     sample = rise.measure(known, ordered=True)
-    holdout = Holdout(sample.mean, sample.mean, sample)
+    typical = capped.measure(known, ordered=True)
+    holdout = Holdout(sample.mean, sample.mean, sample, typical)
     return performance.judge(found, holdout, RULE, Resampling(2, 0.95, 0)).verdict == "degraded"
 
 

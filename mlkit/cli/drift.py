@@ -148,17 +148,26 @@ def _render(
     past: "Mapping[str, Sequence[float | None]] | None" = None,
 ) -> None:
     """Print what a person decides by; ``past`` are the levels of the last checks."""
+    import msgspec
+
+    from mlkit.flows import history
+
     shown = sorted(found.features, key=_worst_first)
     columns = {
         "feature": [f.name for f in shown],
         "effect": [f.effect for f in shown],
         "threshold": [f.threshold for f in shown],
+        "level": [history.level(msgspec.structs.asdict(f), found.alpha) for f in shown],
         "q": [f.q_value for f in shown],
         "drifted": [f.drifted for f in shown],
     }
     if past:
         columns["lately"] = [spark.line(past.get(f.name, ())) for f in shown]
     output.print_table(tuple(columns), zip(*columns.values(), strict=True))
+    click.echo(
+        "drifted is level 1 or more: the effect reaches its threshold, and q is below "
+        f"{found.alpha:.2g} (alpha); below 1 it is how near a feature came"
+    )
     _conclude(found)
 
 

@@ -114,7 +114,7 @@ def _render_show(found: "Shown") -> None:
     headers = ("version", "", "estimator", "dataset", "trained", "metric", "value", "gate")
     rows = [
         (f"v{one.version}", "champion" if one.version == found.champion else "", one.estimator,
-         one.dataset, one.created_at, one.metric, one.metrics[one.metric],
+         one.dataset, one.created_at, one.metric, one.metric and one.metrics[one.metric],
          ("accepted: " if one.accepted else "refused: ") + one.reason)
         for one in found.versions
     ]  # fmt: skip

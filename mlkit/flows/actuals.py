@@ -12,6 +12,7 @@ from mlkit.errors import InvalidInputError
 from mlkit.flows import actual_writes, log_import
 from mlkit.flows.actual_writes import Known, Sent
 from mlkit.project import Project
+from mlkit.steps import bounds
 from mlkit.steps.columns import InputSchema
 from mlkit.steps.values import UnfitValueError, refuse_long
 from mlkit.store import predictions, registry
@@ -113,17 +114,17 @@ def label(schema: InputSchema, value: str | float) -> str | float:
     A label that the model has never seen is accepted: the world may have a new one. It is told
     to whoever sends it, and nothing is measured by it or learned from it (``unknown_labels``).
     """
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InvalidInputError(f"{value!r} is not a number")
     if schema.task == "regression":
-        if isinstance(value, bool | str) or not math.isfinite(value):
-            raise InvalidInputError(f"{value!r} is not a number")
-        return float(value)
+        return _number(value)
     kinds = {type(known) for known in schema.classes}
     if type(value) in kinds:
         return value
     if int in kinds and isinstance(value, float) and value.is_integer():
         return int(value)
     if float in kinds and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        return _number(value)
     known = ", ".join(str(known) for known in schema.classes[:10])
     raise InvalidInputError(f"{value!r} is not a label like {known}")
 
@@ -132,6 +133,18 @@ def versions_of(project: Project, ids: Sequence[str]) -> list[int]:
     """Return the model versions that made the predictions ``ids``, in that order, each once."""
     found = _versions(project, list(dict.fromkeys(ids)))[0]
     return list(dict.fromkeys(found[identifier] for identifier in ids if identifier in found))
+
+
+def _number(value: str | float) -> float:
+    """Return a number that losses can be made of, as large as a target may be and no larger."""
+    if isinstance(value, bool | str):
+        raise InvalidInputError(f"{value!r} is not a number")
+    if not -bounds.TARGET <= value <= bounds.TARGET:
+        raise InvalidInputError(
+            f"{str(value)[:40]} is beyond {bounds.TARGET:g}, the largest actual there can be; "
+            "leave out rows whose actual is not known"
+        )
+    return float(value)
 
 
 def read(

@@ -32,16 +32,20 @@ class Judgement(NamedTuple):
 
 
 def find(
-    project: Project, version: ModelVersion, verdict: Verdict, judged: Judgement
+    project: Project, version: ModelVersion, verdict: Verdict, judged: Judgement, error: str
 ) -> tuple[FeatureDrift | None, str]:
-    """Return how the actual values moved, and what that and the inputs say about the error."""
+    """Return how the actual values moved, and what that and the inputs say about the error.
+
+    ``error`` is what became of the error, in words, where it did not surely grow.
+    """
     schema = deploy.input_schema(version)
     moved = _moved(project, version, judged.answered)
     target = _target(project, version, judged)
     base = None
     if target is not None and target.drifted:
         base = base_rate.judge(schema, *judged.sheets, judged.rule)
-    clues = Clues(inputs=moved, base=base, since=_since(verdict, moved, judged))
+    since = _since(verdict, moved, judged)
+    clues = Clues(inputs=moved, base=base, since=since, error=error)
     return target, diagnosis.of(verdict, clues)
 
 

@@ -79,8 +79,11 @@ def examine(path: Path | None, *, progress: Callable[[str], None] | None = None)
 
 def _run(project: Project, name: str, check: Check, say: Callable[[str], None]) -> list[Checked]:
     say(name)
+    findings: list[Finding] = []
     try:
-        findings = list(check(project))
+        findings.extend(check(project))
     except (MlkitError, SQLAlchemyError, OSError) as error:  # whatever a check meets is a finding
-        findings = [fail(f"{error}")]
+        findings.append(fail(f"{error}"))
+    except Exception as error:  # noqa: BLE001  # so is what it was not made for
+        findings.append(fail(f"the check itself failed: {type(error).__name__}: {error}"))
     return [Checked(name, finding.level, finding.found, finding.fix) for finding in findings]

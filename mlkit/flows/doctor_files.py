@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from mlkit.errors import DamagedError
+from mlkit.errors import MlkitError
 from mlkit.flows import backup, leftovers
 from mlkit.flows.findings import Finding, fail, ok, warn
 from mlkit.project import SETTINGS_FILE, Project
@@ -168,7 +168,7 @@ def _faults(project: Project, version: ModelVersion) -> Iterator[str]:
             continue
         try:
             store.read(digest)
-        except DamagedError as error:
+        except (MlkitError, OSError) as error:
             yield str(error)
 
 

@@ -1,12 +1,10 @@
 """Learn, when a version is trained, what its loss will be estimated with before actuals come."""
 
-import numpy as np
-
 from mlkit.flows.candidate import Candidate
 from mlkit.flows.estimates import inputs, lasting
 from mlkit.flows.material import Material
 from mlkit.project import Project
-from mlkit.steps import encode, estimation, estimation_file, estimation_fit
+from mlkit.steps import encode, estimation, estimation_file, estimation_fit, metrics
 from mlkit.steps.answers import Predictions
 
 _MOST_LEARNED = 20_000
@@ -17,7 +15,7 @@ def learn(project: Project, rows: Material, made: Candidate) -> str | None:
 
     None if the holdout has losses that are no numbers.
     """
-    if not np.isfinite(made.losses).all():
+    if not metrics.usable(made.losses).all():
         return None
     holdout, schema = rows.holdout, rows.schema
     thin = slice(None, None, -(-len(made.losses) // _MOST_LEARNED))

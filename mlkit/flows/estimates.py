@@ -12,11 +12,11 @@ import numpy as np
 import pyarrow as pa
 from sqlalchemy.orm import Session
 
-from mlkit.flows import deploy, evidence
+from mlkit.flows import deploy, evidence, judged_rows
 from mlkit.flows.evidence import Window
 from mlkit.flows.verdicts import Matter
 from mlkit.project import Project
-from mlkit.steps import encode, estimation, estimation_file
+from mlkit.steps import bounds, encode, estimation, estimation_file
 from mlkit.steps.columns import InputSchema
 from mlkit.steps.estimation import Estimated, Way
 from mlkit.store import estimates
@@ -26,7 +26,6 @@ from mlkit.store.registry import ModelVersion
 _MOST_ROWS = 100_000
 _JUDGED = 0.5  # share of predictions with an actual, from which on no estimate is needed
 _MOST_COLUMNS = 200
-_LARGEST = 1e100
 _REMEMBERED = 12
 _FEWEST = 4  # windows, before an estimate is no longer trusted for having been wrong
 _PATIENCE = 10  # windows' lengths, after which no actual is waited for
@@ -58,6 +57,7 @@ def of(
 ) -> Estimate | None:
     """Return the loss expected of the answered rows of a window; None if there is no row."""
     _look_back(project, version, stretch)
+    answered = judged_rows.answered(answered)
     if not answered.num_rows:
         return None
     thin = answered.take(np.arange(0, answered.num_rows, -(-answered.num_rows // _MOST_ROWS)))
@@ -155,7 +155,7 @@ def inputs(schema: InputSchema, matrix: np.ndarray) -> np.ndarray:
 
     Drawn in to what can be squared and added up.
     """
-    drawn: np.ndarray = np.clip(matrix[:, lasting(schema)], -_LARGEST, _LARGEST)
+    drawn: np.ndarray = np.clip(matrix[:, lasting(schema)], -bounds.TARGET, bounds.TARGET)
     return drawn
 
 
@@ -170,7 +170,7 @@ def lasting(schema: InputSchema) -> list[int]:
 
 
 def _unchanged(version: ModelVersion, metric: str, why: str) -> Estimated:
-    value, high, _ = evidence.holdout(version, metric)
+    value, high, *_ = evidence.holdout(version, metric)
     low = version.intervals.get(metric, (value, high))[0]
     return Estimated(
         value=value,
@@ -208,7 +208,7 @@ def _look_back(project: Project, version: ModelVersion, stretch: Window) -> None
     then = Window(start=open_one.window_start, end=open_one.window_end)
     answered = evidence.rows(project, version, then)
     known = answered.filter(answered["_actual"].is_valid())
-    metric, losses = evidence.losses(version, known)
+    _, metric, losses, *_ = judged_rows.of(version, known)
     if len(losses) < project.settings.performance.min_rows or metric != open_one.metric:
         return
     with project.write() as s:

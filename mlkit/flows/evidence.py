@@ -9,11 +9,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlkit import settings
+from mlkit.errors import ConflictError
 from mlkit.flows import deploy, logs
 from mlkit.flows.log_window import LogWindow
 from mlkit.project import Project
 from mlkit.steps import metrics, prediction_columns, reference, times
 from mlkit.steps.answers import Predictions
+from mlkit.steps.capped import Capped
 from mlkit.steps.performance import Holdout
 from mlkit.steps.reference import Reference
 from mlkit.steps.rise import Sample
@@ -118,16 +120,39 @@ def losses(version: ModelVersion, rows: pa.Table) -> tuple[str, np.ndarray]:
 
 
 def holdout(version: ModelVersion, metric: str) -> Holdout:
-    """Return the loss of the version on its holdout."""
-    found, limits = version.metrics, version.intervals
+    """Return the loss of the version on its holdout.
+
+    Raises ConflictError if it has none, because it did not answer with finite numbers there.
+    """
+    found = {name: value for name, value in version.metrics.items() if _is_finite(value)}
+    limits = {name: pair for name, pair in version.intervals.items() if all(map(_is_finite, pair))}
     if metric in found:
         value, high = found[metric], limits.get(metric, (0.0, found[metric]))[1]
-    else:
+    elif metric == "error_rate" and "accuracy" in found:
         accuracy = found["accuracy"]
         value, high = 1 - accuracy, 1 - limits.get("accuracy", (accuracy, 1.0))[0]
+    else:
+        raise ConflictError(
+            f"v{version.number} has no {metric} on its holdout to compare with: not all of its "
+            f"answers there were finite numbers; train {version.model.name} again"
+        )
     sheet = slices(version, metric)
-    sample = sheet.whole if sheet else _sample(version, value, high)
-    return Holdout(value, high, sample)
+    if sheet is None or not np.isfinite(sheet.whole.mean):
+        sample = _sample(version, value, high)
+        return Holdout(value, high, sample, _capped(metric, None, sample))
+    return Holdout(value, high, sheet.whole, _capped(metric, sheet, sheet.whole))
+
+
+def _is_finite(value: object) -> bool:
+    """Tell whether a recorded metric is a number: what could not be computed is null, or NaN."""
+    return isinstance(value, int | float) and bool(np.isfinite(value))
+
+
+def _capped(metric: str, sheet: Sheet | None, sample: Sample) -> Capped | None:
+    """Return the capped losses of the holdout; of versions of old they follow from its scatter."""
+    if metric == "error_rate" or (sheet is not None and sheet.capped is not None):
+        return sheet.capped if sheet else None
+    return Capped.of_sample(sample)
 
 
 def slices(version: ModelVersion, metric: str) -> Sheet | None:

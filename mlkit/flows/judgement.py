@@ -1,11 +1,23 @@
 """Ask the gate about a candidate: against the champion on the same newest rows, or the dummy."""
 
-from mlkit.errors import MlkitError
+import msgspec
+import numpy as np
+
+from mlkit.errors import InvalidInputError, MlkitError
 from mlkit.flows import deploy
 from mlkit.flows.candidate import Candidate
 from mlkit.flows.material import Material
 from mlkit.project import Project
-from mlkit.steps import encode, estimators, fitting, gate, metrics, predictor, rehearsal
+from mlkit.steps import (
+    encode,
+    estimators,
+    fitting,
+    gate,
+    metrics,
+    predictor,
+    rehearsal,
+    unanswered,
+)
 from mlkit.steps.answers import Predictions
 from mlkit.steps.columns import InputSchema
 from mlkit.steps.estimators import Recipe
@@ -38,6 +50,10 @@ def judge(
         gate.schema(material.schema, deploy.input_schema(champion) if champion else None, label),
         gate.ladder(candidate.choice.explanation),
     ]
+    gaps = _gaps(candidate)
+    if gaps:
+        checks.append(gate.answers(gaps, len(candidate.losses)))
+        return gate.judge(checks)
     comparison = None
     if champion is not None:
         try:
@@ -51,6 +67,13 @@ def judge(
     comparison = comparison or _against_dummy(project, material, candidate)
     checks.append(gate.better(comparison, min_rows=limits.min_rows, champion=versus_champion))
     return gate.judge(checks, comparison)
+
+
+def _gaps(candidate: Candidate) -> int:
+    """Return how many rows of the holdout the candidate has no finite answer or loss for."""
+    gaps = ~metrics.usable(candidate.losses)
+    gaps[unanswered.places(candidate.answers)] = True
+    return int(gaps.sum())
 
 
 def _reproduced(project: Project, artifact: bytes, candidate: Candidate) -> bool:
@@ -68,10 +91,8 @@ def _against_champion(
     loaded = deploy.load_version(project, champion)
     holdout = material.table.take(material.split.holdout)
     matrix = encode.matrix_of_table(encode.relaxed(loaded.schema), holdout)
-    return _compare(
-        project, material, candidate, f"v{champion.number}", loaded.predictor.predict(matrix),
-        loaded.schema,
-    )  # fmt: skip
+    answers = unanswered.with_gaps(loaded.predictor.predict, loaded.schema, matrix)
+    return _compare(project, material, candidate, f"v{champion.number}", answers, loaded.schema)
 
 
 def _against_dummy(project: Project, material: Material, candidate: Candidate) -> Comparison:
@@ -89,12 +110,23 @@ def _compare(
     answers: Predictions,
     schema: InputSchema,
 ) -> Comparison:
-    """Compare by the primary metric that both have: without probabilities, by wrong labels."""
+    """Compare by the primary metric that both have: without probabilities, by wrong labels.
+
+    Raises InvalidInputError if the rival has no finite answer to most of the rows.
+    """
     actuals = material.holdout.actuals
     metric, losses = candidate.metric, candidate.losses
     if metrics.primary(answers, task=schema.task) != metric:
         metric = "error_rate"
         losses = metrics.losses(metric, candidate.answers, actuals)
     others = metrics.losses(metric, answers, actuals, schema.classes)
-    interval = metrics.mean_interval(losses - others, material.resampling(project))
-    return gate.compare(rival, metric, losses, others, interval)
+    others[unanswered.places(answers)] = np.inf
+    usable = metrics.usable(others)
+    gaps, losses, others = int((~usable).sum()), losses[usable], others[usable]
+    if gaps > len(losses):
+        raise InvalidInputError(f"no finite answer to {gaps} of {gaps + len(losses)} rows")
+    resampling = material.resampling(project)
+    interval = metrics.mean_interval(losses - others, resampling)
+    found = gate.compare(rival, metric, losses, others, interval)
+    typical = gate.typical(losses - others, resampling)
+    return msgspec.structs.replace(found, unanswered=gaps, typical=typical)

@@ -1,6 +1,7 @@
 """Keep the prediction log small: seal what is old, delete what is older."""
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, time, timedelta
 
 import msgspec
@@ -8,6 +9,7 @@ import msgspec
 from mlkit.errors import BusyError
 from mlkit.flows import log_import, log_segments, log_table
 from mlkit.flows.leftovers import sweep
+from mlkit.flows.turns import Turns
 from mlkit.project import Project
 from mlkit.settings import duration
 from mlkit.store import corrections, failpoints, predictions, requests, runs, segments
@@ -43,32 +45,53 @@ def seal(project: Project, *, older_than: str | None = None) -> Sealed:
     with project.read() as s:
         oldest = predictions.oldest(s)
         models = {model_id: s.get_one(Model, model_id).name for model_id in oldest}
-    rows = files = 0
+    turns, chunks = Turns(), list[int]()
     for model_id, first in oldest.items():
-        for start, end in _days(first, cutoff):
-            selection = Selection(model_id, start, end)
-            while moved := _seal_chunk(project, models[model_id], selection):
-                rows, files = rows + moved, files + 1
-    return Sealed(rows=rows, segments=files, before=cutoff)
+        name = models[model_id]
+        sealing = _seal_model(project, name, model_id, _days(first, cutoff))
+        turns.take(name, functools.partial(chunks.extend, sealing))
+    turns.settle()
+    return Sealed(rows=sum(chunks), segments=len(chunks), before=cutoff)
 
 
 def prune(project: Project) -> str:
     """Seal what is due, delete what is older than ``log.keep`` and ``jobs.keep``, sweep up.
 
-    Returns one line that says what was done.
+    Returns one line that says what was done. What fails keeps nothing else from being done.
     """
-    sealed = seal(project)
-    now = project.now()
+    turns, now = Turns(), project.now()
+    sealed = turns.take("sealing", lambda: seal(project))
     keep_from = now - duration(project.settings.log.keep)
-    rows = _drop_segments(project, keep_from)
-    with project.write() as s:
-        requests.prune(s, keep_from)
-        forgotten = runs.prune(s, now - duration(project.settings.jobs.keep))
-    files = sweep(project)
-    return (
-        f"sealed {sealed.rows} predictions into {sealed.segments} segments, deleted {rows} old "
-        f"predictions, {forgotten} old job runs and {files} leftover files"
+    rows = turns.take("deleting old predictions", lambda: _drop_segments(project, keep_from))
+    turns.take("forgetting old requests", lambda: _forget_requests(project, keep_from))
+    forgotten = turns.take("deleting old job runs", lambda: _forget_runs(project, now))
+    files = turns.take("sweeping", lambda: sweep(project))
+    count = (sealed.rows, sealed.segments) if sealed else (0, 0)
+    done = (
+        f"sealed {count[0]} predictions into {count[1]} segments, deleted {rows or 0} old "
+        f"predictions, {forgotten or 0} old job runs and {files or 0} leftover files"
     )
+    turns.settle(done)
+    return done
+
+
+def _forget_requests(project: Project, before: datetime) -> None:
+    with project.write() as s:
+        requests.prune(s, before)
+
+
+def _forget_runs(project: Project, now: datetime) -> int:
+    with project.write() as s:
+        return runs.prune(s, now - duration(project.settings.jobs.keep))
+
+
+def _seal_model(
+    project: Project, name: str, model_id: int, days: Iterable[tuple[datetime, datetime]]
+) -> Iterator[int]:
+    """Seal the days of one model and yield the rows of each segment."""
+    for start, end in days:
+        while moved := _seal_chunk(project, name, Selection(model_id, start, end)):
+            yield moved
 
 
 def _seal_chunk(project: Project, name: str, selection: Selection) -> int:

@@ -11,6 +11,7 @@ from mlkit.flows import deploy, ingest, request_features
 from mlkit.project import Project
 from mlkit.settings import duration
 from mlkit.steps import (
+    bounds,
     encode,
     overlap,
     prediction_columns,
@@ -122,6 +123,7 @@ def gather(project: Project, wanted: Order) -> Material:
     may_be_null = _may_be_null(whole, wanted)
     schema = _schema(table.drop_columns(constant), name, task, wanted, may_be_null)
     warnings += [_of_constant(table, column) for column in constant]
+    bounds.refuse(whole, schema.names, bounds.INPUT)
     schema = request_features.with_gaps(project, wanted.dataset, schema)
     columns = encode.columns_of_table(schema, table)
     rows = Rows(

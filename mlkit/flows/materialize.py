@@ -1,5 +1,6 @@
 """Bring the latest values of feature views into the online store, as far as they have changed."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -12,6 +13,7 @@ from mlkit.errors import ConflictError
 from mlkit.flows import features as declarations
 from mlkit.flows import version_files, view_rows
 from mlkit.flows.features import Declared
+from mlkit.flows.turns import Turns
 from mlkit.flows.view_rows import Source, ViewRows
 from mlkit.project import Project
 from mlkit.steps.feature_view import FeatureView, ViewUse
@@ -67,20 +69,22 @@ def materialize(
     The store holds what the newest version of the dataset says, even if that takes a newer event
     back; of a query on a database an event is never replaced by an older one, which may be a late
     answer. What is up to date already costs a query. Raises InvalidInputError
-    for a view that is wrong, ConflictError if its columns changed and its version did not, and
-    BusyError if another process is at it.
+    for a view that is wrong, ConflictError if its columns changed and its version did not, once all
+    others have had their turn, and BusyError if another process is at it.
     """
     say = progress or _silent
     busy = "another process is materialising features; try again"
     with project.lock("features", busy=busy), version_files.used(project):
         declared = declarations.load_or_nothing(project)
         _tidy(project)
-        done = []
+        turns, done = Turns(), []
         for view in declared.chosen(tuple(names)):
             say(f"materialising {view.name}")
-            done.append(_one(project, declared, view))
+            made = turns.take(view.name, functools.partial(_one, project, declared, view))
+            done += [made] if made is not None else []
         _forget(project, declared)
         _tidy(project)
+    turns.settle()
     return done
 
 

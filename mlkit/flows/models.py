@@ -34,7 +34,7 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     dataset: str
     created_at: datetime
     created_by: str
-    metric: str
+    metric: str | None
     metrics: dict[str, float]
     intervals: dict[str, tuple[float, float]]
     holdout_rows: int
@@ -113,7 +113,10 @@ def compare(project: Project, name: str, first: int, second: int) -> Compared:
         model=name,
         first=first,
         second=second,
-        metrics=[Pair(key, one.metrics.get(key), two.metrics.get(key)) for key in one.metrics],
+        metrics=[
+            Pair(key, one.metrics.get(key), two.metrics.get(key))
+            for key in dict.fromkeys([*one.metrics, *two.metrics])
+        ],
         differences=[
             Pair(key, left.get(key), right.get(key))
             for key in names
@@ -123,9 +126,12 @@ def compare(project: Project, name: str, first: int, second: int) -> Compared:
     )
 
 
-def primary_metric(metrics: dict[str, float]) -> str:
-    """Return the metric that decides, among those that a version has."""
-    return next(name for name in _PRIMARY if name in metrics)
+def primary_metric(metrics: dict[str, float]) -> str | None:
+    """Return the metric that decides, among those that a version has.
+
+    None if it could not be computed: not all answers on the holdout were finite numbers.
+    """
+    return next((name for name in _PRIMARY if metrics.get(name) is not None), None)
 
 
 def _summary(model: Model, champion: Deployment | None) -> Summary:

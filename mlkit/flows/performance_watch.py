@@ -13,10 +13,11 @@ from mlkit.flows import (
     deploy,
     estimates,
     evidence,
+    judged_rows,
+    loss_words,
     maturity,
     silence,
     slices,
-    unknown_labels,
     verdicts,
 )
 from mlkit.flows.causes import Judgement
@@ -29,7 +30,7 @@ from mlkit.steps import metrics, performance
 from mlkit.steps.answers import Predictions
 from mlkit.steps.drift_result import FeatureDrift
 from mlkit.steps.metrics import Resampling
-from mlkit.steps.performance import Holdout, Performance, PerformanceRule
+from mlkit.steps.performance import PerformanceRule, Typical
 from mlkit.steps.slices import SliceLoss
 from mlkit.store.registry import ModelVersion
 from mlkit.store.reports import PerformanceReport
@@ -43,7 +44,8 @@ class PerformanceChecked(msgspec.Struct, frozen=True, kw_only=True):
     ``reference`` is the holdout's value, ``limit`` what ``value`` may reach, ``coverage`` the share
     of the window's predictions that have an actual, ``maturity`` the share of the actuals to be
     expected that have come: null if the log does not show how long they take. ``judged_until`` is
-    set if later rows were left out because their actuals are still coming. ``slices`` are the
+    set if later rows were left out because their actuals are still coming. ``typical`` is the loss
+    with a cap on each row, ``unanswered`` how many answers are no finite number. ``slices`` are the
     parts of the inputs whose loss has risen, ``estimated`` the loss expected of all rows;
     ``standing`` is as in ``DriftChecked``.
     """
@@ -58,6 +60,8 @@ class PerformanceChecked(msgspec.Struct, frozen=True, kw_only=True):
     high: float | None
     reference: float
     limit: float
+    typical: Typical | None = None
+    unanswered: int = 0
     rows: int
     coverage: float
     maturity: float | None
@@ -122,21 +126,21 @@ def _matters(checked: PerformanceChecked) -> tuple[Matter, ...]:
 def _judge(
     project: Project, version: ModelVersion, stretch: Window, answered: pa.Table, ripe: Ripe
 ) -> PerformanceChecked:
-    schema = deploy.input_schema(version)
     with_actual = ripe.rows.filter(ripe.rows["_actual"].is_valid())
-    known, unknown = unknown_labels.part(schema, with_actual)
-    metric, losses = evidence.losses(version, known)
+    known, metric, losses, unanswered, warnings = judged_rows.of(version, with_actual)
     holdout = evidence.holdout(version, metric)
-    rule = _rule(project, stretch)
-    result = performance.judge(losses, holdout, rule, _resampling(project, known.num_rows))
+    rule, resampling = _rule(project, stretch), _resampling(project, known.num_rows)
+    result = performance.judge(losses, holdout, rule, resampling, unanswered=unanswered)
     estimated = estimates.of(project, version, answered, stretch)
     answers = evidence.answers(version, known)
     sheets = slices.sheets(version, metric, known, answers, losses)
     failing = slices.failing(project, *sheets, rule)
     judged = Judgement(ripe.rows if with_actual.num_rows else answered, known, losses, sheets, rule)
-    target, said = causes.find(project, version, result.verdict, judged)
-    warnings = (unknown_labels.warning(unknown),) if unknown else ()
-    in_words = _in_words(result, metric, holdout, known.num_rows)
+    error = loss_words.change(result, holdout, rule)
+    grown = result.grown or result.verdict != "degraded"
+    target, said = causes.find(project, version, result.verdict if grown else "ok", judged, error)
+    warnings += loss_words.carried(metric, known, losses, sheets[0])
+    in_words = loss_words.verdict(result, metric, holdout, known.num_rows)
     if result.verdict == "ok" and failing:
         whole = in_words.removeprefix("ok: ")
         in_words = f"ok overall, but {slices.in_words(metric, failing)} (all: {whole})"
@@ -154,6 +158,8 @@ def _judge(
         high=result.high,
         reference=holdout.value,
         limit=result.limit,
+        typical=result.typical,
+        unanswered=unanswered,
         rows=known.num_rows,
         coverage=_known(answered) / answered.num_rows if answered.num_rows else 0.0,
         maturity=ripe.maturity,
@@ -207,13 +213,3 @@ def _resampling(project: Project, rows: int) -> Resampling:
         seed=chosen.seed,
         block=metrics.block_length(rows, ordered=True),
     )
-
-
-def _in_words(result: Performance, metric: str, holdout: Holdout, rows: int) -> str:
-    if result.value is None:
-        return "insufficient data: no prediction in the window has an actual that can be judged"
-    measured = (
-        f"{metric} {result.value:.4g} [{result.low:.4g}, {result.high:.4g}] on {rows} rows, "
-        f"{holdout.value:.4g} on the holdout"
-    )
-    return f"{result.verdict.replace('_', ' ')}: {measured}"

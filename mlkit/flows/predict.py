@@ -18,7 +18,7 @@ from mlkit.flows.file_source import Dialect
 from mlkit.flows.online import Online
 from mlkit.flows.request_features import RequestFeatures
 from mlkit.project import Project
-from mlkit.steps import encode, file_batches, parquet_rows, threads
+from mlkit.steps import encode, file_batches, parquet_rows, threads, unanswered
 from mlkit.steps.columns import InputSchema
 from mlkit.steps.file_batches import Expected
 from mlkit.store.blobs import sync
@@ -109,7 +109,7 @@ def _answered(
             )
         else:
             columns = features.columns_of_table(table, now, first_row=first_row)
-        yield _with_answers(loaded, table, columns)
+        yield _with_answers(loaded, table, columns, first_row)
         first_row += len(table)
 
 
@@ -134,8 +134,11 @@ def _expected(
     )
 
 
-def _with_answers(loaded: Loaded, table: pa.Table, columns: list[list[object]]) -> pa.Table:
-    answers = loaded.predictor.predict(encode.matrix(loaded.schema, columns))
+def _with_answers(
+    loaded: Loaded, table: pa.Table, columns: list[list[object]], first_row: int
+) -> pa.Table:
+    matrix = encode.matrix(loaded.schema, columns)
+    answers = unanswered.ask(loaded.predictor.predict, loaded.schema, matrix, first_row=first_row)
     added = {VALUE: pa.array(answers.values)}
     if answers.probabilities is not None:
         for place, label in enumerate(loaded.schema.classes):

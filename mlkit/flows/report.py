@@ -60,7 +60,8 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """One model at one moment; ``spread`` is null while no version serves.
 
-    ``drift`` and ``performance`` are the newest reports, the newest last.
+    ``drift`` and ``performance`` are the newest reports, the newest last. ``alpha`` is the q below
+    which the last drift check took a difference for real, null without one.
     """
 
     project: str
@@ -75,6 +76,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     performance: tuple[PerformancePoint, ...]
     served: tuple[Served, ...]
     spread: Spread | None
+    alpha: float | None = None
 
 
 class _Records(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,6 +113,7 @@ def read(project: Project, name: str, *, window: str | None = None) -> Report:
         performance=known.performance,
         served=known.served,
         spread=_spread(project, known, window),
+        alpha=history.number(known.last_drift.details.get("alpha")) if known.last_drift else None,
     )
 
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlkit.errors import CheckFailedError, ConflictError, InvalidInputError
-from mlkit.flows import deploy, logs, maturity, unknown_labels
+from mlkit.flows import deploy, judged_rows, logs, maturity, unknown_labels
 from mlkit.flows.evidence import Window
 from mlkit.project import Project
 from mlkit.steps import casts, duplicates, entity_keys, frames
@@ -47,15 +47,18 @@ def pick(project: Project, champion: ModelVersion, window: Window, like: pa.Sche
     ripe = maturity.pick(project, champion, window, once)
     answered = _answered(ripe.rows)
     known, unknown = unknown_labels.part(deploy.input_schema(champion), answered)
-    rows = _with_entity(known, champion.dataset_version.dataset, like)
+    usable, large = judged_rows.learnable(known)
+    rows = _with_entity(usable, champion.dataset_version.dataset, like)
     left_out = {
         "duplicates": logged.num_rows - once.num_rows,
         "unripe": _answered(once).num_rows - answered.num_rows,
         "unknown_labels": sum(unknown.values()),
-        "no_entity": known.num_rows - rows.num_rows,
+        "no_entity": usable.num_rows - rows.num_rows,
+        **({"large_numbers": large} if large else {}),
     }
     warnings = [
         *_of_labels(champion, unknown),
+        *_of_large(large),
         *_of_ripeness(ripe, left_out["unripe"]),
         *_of_entities(champion.dataset_version.dataset, left_out["no_entity"]),
     ]
@@ -179,6 +182,12 @@ def _of_entities(dataset: Dataset, without: int) -> list[str]:
         f"'{dataset.entity_column}' of dataset '{dataset.name}' can have (entity_ids); they are "
         "left out"
     ]
+
+
+def _of_large(rows: int) -> list[str]:
+    if not rows:
+        return []
+    return [f"large_numbers: {rows:,} rows with a number that no model can learn are left out"]
 
 
 def _of_labels(champion: ModelVersion, unknown: Mapping[str, int]) -> list[str]:

@@ -25,6 +25,7 @@ from mlkit.flows.material import Material, Order
 from mlkit.project import Project
 from mlkit.steps import (
     estimators,
+    metrics,
     prediction_columns,
     predictor,
     reference,
@@ -187,7 +188,7 @@ def _version(
         params=_params(made),
         metrics=made.metrics,
         intervals={name: list(limits) for name, limits in made.intervals.items()},
-        slices=msgspec.to_builtins(_slices(rows, made)),
+        slices=msgspec.to_builtins(_slices(rows, made)) if _is_judged(made) else None,
         holdout_rows=len(made.losses),
         warnings=list(rows.warnings),
         golden=made.golden,
@@ -201,6 +202,11 @@ def _version(
         created_by=project.actor,
         created_at=project.now(),
     )
+
+
+def _is_judged(made: Candidate) -> bool:
+    """Tell whether every row of the holdout has a loss that can be averaged."""
+    return bool(metrics.usable(made.losses).all())
 
 
 def _slices(rows: Material, made: Candidate) -> Sheet:

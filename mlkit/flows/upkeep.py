@@ -6,31 +6,42 @@ The job ``alerts`` calls this every few minutes.
 from datetime import datetime
 
 from mlkit.flows import alert_policy, freshness, outbox, sinks
+from mlkit.flows.turns import Turns
 from mlkit.project import Project
 from mlkit.store import alerts
 from mlkit.store import outbox as letters
 
 
 def tend(project: Project) -> str:
-    """Do what is due and return one line about it."""
-    now = project.now()
-    late = freshness.watch(project)
-    woken, escalated = _wake(project, now), _escalate(project, now)
+    """Do what is due and return one line about it; what fails keeps nothing else back."""
+    turns, now = Turns(), project.now()
+    late = turns.take("looking at features", lambda: freshness.watch(project))
+    woken = turns.take("ending snoozes", lambda: _wake(project, now))
+    escalated = turns.take("escalating", lambda: _escalate(project, now))
+    delivered = turns.take("sending", lambda: _deliver(project, now))
+    done = (
+        (delivered.sent if delivered else 0, "messages sent"),
+        (
+            delivered.failed if delivered else 0,
+            "messages not delivered yet (see: mlkit alert list)",
+        ),
+        (escalated, "alerts escalated"),
+        (woken, "snoozes ended"),
+        (late, "feature views in trouble"),
+    )
+    said = ", ".join([f"{count} {what}" for count, what in done if count] + _beat(project))
+    turns.settle(said)
+    return said or "nothing to tell"
+
+
+def _deliver(project: Project, now: datetime) -> outbox.Delivered:
+    """Send what is due, and forget what waits for a sink that is set no more."""
     with project.read() as s:
         unset = set(letters.sinks_waiting(s)) - set(sinks.configured(project.settings.alerts))
     if unset:
         with project.write() as s:
             letters.drop_all_but(s, sinks.configured(project.settings.alerts), now)
-    delivered = outbox.deliver(project)
-    done = (
-        (delivered.sent, "messages sent"),
-        (delivered.failed, "messages not delivered yet (see: mlkit alert list)"),
-        (escalated, "alerts escalated"),
-        (woken, "snoozes ended"),
-        (late, "feature views in trouble"),
-    )
-    said = [f"{count} {what}" for count, what in done if count] + _beat(project)
-    return ", ".join(said) or "nothing to tell"
+    return outbox.deliver(project)
 
 
 def _wake(project: Project, now: datetime) -> int:

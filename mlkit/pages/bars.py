@@ -35,14 +35,14 @@ def _ends(found: Distribution) -> tuple[str, ...]:
     ends = [*found.edges[:1], *found.edges[-1:]]
     if all(end % 1 == _HALF for end in ends):  # bins of whole numbers end between two of them
         ends = [end + shift for end, shift in zip(ends, (_HALF, -_HALF), strict=False)]
-    return tuple(map(words.number, ends))
+    return tuple(words.numbers(*ends))
 
 
 def described(found: Distribution) -> str:
     """Return in words what ``distribution`` shows."""
     if found.reference_quantiles and found.current_quantiles:
-        (low, half, high), (now_low, now_half, now_high) = (
-            map(words.number, side) for side in (found.reference_quantiles, found.current_quantiles)
+        low, half, high, now_low, now_half, now_high = words.numbers(
+            *found.reference_quantiles, *found.current_quantiles
         )
         return f"median {half} → {now_half}, middle 90%: {low} to {high} → {now_low} to {now_high}"
     if found.steps and found.present.current:

@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from mlkit.steps import digits
+
 _LONGEST: Final = 80
 NOTHING: Final = "–"  # noqa: RUF001  # the dash is meant
 
@@ -49,6 +51,18 @@ def number(value: float | None) -> str:
     if 1000 <= abs(value) < 1e9:
         return f"{value:,.0f}"
     return f"{value:.3g}"
+
+
+def numbers(*values: float) -> list[str]:
+    """Return numbers that stand beside each other, with digits enough to tell them apart.
+
+    >>> numbers(40.7128, 40.7306), numbers(31_415.9, 2.5)
+    (['40.7128', '40.7306'], ['31,416', '2.5'])
+    """
+    return [
+        f"{value:,.0f}" if text.lstrip("-").isdigit() else text
+        for value, text in zip(values, digits.alike(*values), strict=True)
+    ]
 
 
 def percent(share: float | None) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 from mlkit.flows.deploy import Loaded
 from mlkit.flows.request_features import RequestFeatures
 from mlkit.server.batching import Ask, Batcher
+from mlkit.steps import unanswered
 from mlkit.steps.answers import Label, Predictions
 from mlkit.steps.columns import InputSchema
 from mlkit.steps.guard import Guard
@@ -60,10 +61,12 @@ class Held:
     def ask(self, matrix: np.ndarray) -> Predictions:
         """Return the model's answers for the rows of ``matrix``.
 
+        Raises InvalidInputError that names every row without one.
         A few rows cost a compiled model less than it takes to wait for others. For many, a large
         one reads its trees once for all that are waiting (1.6 times the rows a second, measured).
         """
-        return self._many(matrix) if len(matrix) >= _MANY else self._few(matrix)
+        model = self._many if len(matrix) >= _MANY else self._few
+        return unanswered.ask(model, self.schema, matrix)
 
 
 def classes_of(schema: InputSchema) -> Classes:

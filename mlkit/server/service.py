@@ -1,5 +1,6 @@
 """One worker's parts put together, and the answer to each route as one function of the request."""
 
+import logging
 import os
 import threading
 import time
@@ -22,6 +23,7 @@ from mlkit.server.feature_state import Troubles
 from mlkit.server.holder import Holder
 from mlkit.server.meter import Meter
 from mlkit.server.metrics import KIND, Metrics
+from mlkit.server.openapi_models import Described
 from mlkit.server.problems import RefusedError, Reply
 from mlkit.server.protocols import kserve, native, v2, v2_metadata
 from mlkit.server.query import Message
@@ -32,6 +34,7 @@ from mlkit.server.routes import PREDICTIONS, Routes, Target, Wire
 from mlkit.server.rule_guard import RuleGuard
 from mlkit.server.scoring import Scorer
 from mlkit.server.wire import Environ
+from mlkit.store.registry import ModelVersion
 
 
 class ActualsRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -51,6 +54,7 @@ class Readiness(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _encode = msgspec.json.encode
+log = logging.getLogger("mlkit.server")
 _actuals_decoder = msgspec.json.Decoder(ActualsRequest)
 
 
@@ -294,11 +298,8 @@ class Service:
 
     def _openapi(self, rights: Rights) -> bytes:
         champions = {n: v for n, v in self.holder.champions.items() if rights.sees(n)}
-        plans = {name: request_features.wanted(self.project, v) for name, v in champions.items()}
-        described = [
-            openapi.describe(champions[name], plan[1] if plan else None)
-            for name, plan in sorted(plans.items())
-        ]
+        found = [_described(self.project, champions[name]) for name in sorted(champions)]
+        described = [each for each in found if each is not None]
         document = openapi.document(
             described,
             max_rows=self._max_rows,
@@ -343,6 +344,16 @@ def _refusal(environ: Environ, error: Exception, wire_: Wire) -> Reply:
     fault = problems.fault(error)
     environ[WHY] = request_log.why(fault)
     return wire_.refuse(fault)
+
+
+def _described(project: Project, version: ModelVersion) -> Described | None:
+    """Return what ``/openapi.json`` says of a model, None where it cannot be said."""
+    try:
+        plan = request_features.wanted(project, version)
+        return openapi.describe(version, plan[1] if plan else None)
+    except Exception:  # the trouble of one model is not that of the others
+        log.exception("model %s is left out of /openapi.json", version.model.name)
+        return None
 
 
 def _json(document: object) -> Reply:

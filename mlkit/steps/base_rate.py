@@ -5,7 +5,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from mlkit.steps import prediction_columns, rise
+from mlkit.steps import digits, prediction_columns, rise
 from mlkit.steps.columns import InputSchema
 from mlkit.steps.performance import PerformanceRule
 from mlkit.steps.rise import Sample
@@ -76,13 +76,14 @@ def _negative(sample: Sample) -> Sample:
 def _words(schema: InputSchema, known: Sheet, found: Sheet) -> str:
     """Return the move: of the mean, or of the class whose share moved most."""
     if schema.task == "regression" and known.outcome and found.outcome:
-        return f"mean {known.outcome.mean:.4g} to {found.outcome.mean:.4g}"
-    before, after = _shares(known.actuals), _shares(found.actuals)
-    if not before:
+        before, now = digits.alike(known.outcome.mean, found.outcome.mean, least=4)
+        return f"mean {before} to {now}"
+    shares, after = _shares(known.actuals), _shares(found.actuals)
+    if not shares:
         return ""
-    classes = [label for label in before if len(before) != 2 or label == _second(schema)]
-    most = max(classes or before, key=lambda label: abs(after[label] - before[label]))
-    return f"{most} {before[most]:.0%} to {after[most]:.0%}"
+    classes = [label for label in shares if len(shares) != 2 or label == _second(schema)]
+    most = max(classes or shares, key=lambda label: abs(after[label] - shares[label]))
+    return f"{most} {shares[most]:.0%} to {after[most]:.0%}"
 
 
 def _shares(parts: tuple[Part, ...]) -> dict[str, float]:

@@ -18,12 +18,13 @@ class Clues(msgspec.Struct, frozen=True, kw_only=True):
 
     ``inputs`` are the tests of the inputs; ``base`` says how the actual values moved, None if they
     did not; ``since`` when the missing values of a column, or with no name the error, suddenly
-    changed.
+    changed; ``error`` what became of an error that did not surely grow.
     """
 
     inputs: Sequence[FeatureDrift] = ()
     base: BaseRate | None = None
     since: Mapping[str, str] = MappingProxyType({})
+    error: str = "error did not"
 
 
 ERROR: Final = ""  # the name of the error among the columns of ``Clues.since``
@@ -53,9 +54,9 @@ def of(verdict: Verdict, clues: Clues) -> str:
     if verdict == "degraded":
         return _degraded(moved, clues)
     if moved:
-        return f"inputs moved ({_listed(moved)}), error did not: watch"
+        return f"inputs moved ({_listed(moved)}), {clues.error}: watch"
     if clues.base is not None:
-        return f"base rate moved{_told(clues.base)}, error did not: check the threshold"
+        return f"base rate moved{_told(clues.base)}, {clues.error}: check the threshold"
     return ""
 
 

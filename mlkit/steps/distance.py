@@ -83,7 +83,7 @@ def wasserstein(
     first, second = (
         values[(places * len(values)).astype(int)] for values in (reference_sorted, current_sorted)
     )
-    with np.errstate(invalid="ignore"):  # infinities
+    with np.errstate(invalid="ignore", over="ignore"):  # infinities, and what adds up to one
         moved = float(np.abs(first - second).mean())
         return moved / deviation if deviation else (np.inf if moved else 0.0)
 

@@ -6,10 +6,12 @@ from typing import Literal
 import msgspec
 import numpy as np
 
+from mlkit.steps import metrics
 from mlkit.steps.columns import InputSchema, Kind
-from mlkit.steps.metrics import Interval
+from mlkit.steps.metrics import Interval, Resampling
 
 Outcome = Literal["pass", "fail"]
+_OUTER = 0.05
 _WIDER: frozenset[tuple[Kind, Kind]] = frozenset({("integer", "number")})
 _NEW = " is new"
 
@@ -23,7 +25,11 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """Candidate against another on the same rows: mean losses and their paired difference."""
+    """Candidate against another on the same rows: mean losses and their paired difference.
+
+    ``unanswered`` rows, to which the other has no finite answer, are left out of both. ``typical``
+    is the interval of the difference with a cap on each row, None where no row needs one.
+    """
 
     rival: str
     metric: str
@@ -33,6 +39,8 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     low: float
     high: float
     rows: int
+    unanswered: int = 0
+    typical: tuple[float, float] | None = None
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +66,19 @@ def compare(
         high=interval.high,
         rows=len(losses),
     )
+
+
+def typical(differences: np.ndarray, resampling: Resampling) -> tuple[float, float] | None:
+    """Return the interval of the mean difference, with the outer twentieths drawn in on each side.
+
+    So few rows do not decide it, however large (Winsor's mean; Tukey 1962). None if nearly all
+    rows differ by the same.
+    """
+    low, high = np.quantile(differences, [_OUTER, 1 - _OUTER])
+    if low == high:
+        return None
+    found = metrics.mean_interval(np.clip(differences, low, high), resampling)
+    return found.low, found.high
 
 
 def judge(checks: Sequence[Check], comparison: Comparison | None = None) -> Verdict:
@@ -101,13 +122,33 @@ def schema(candidate: InputSchema, champion: InputSchema | None, label: str) -> 
     return _check("schema", detail, passed=not problems)
 
 
+def answers(unanswered: int, rows: int) -> Check:
+    """Return the check that the candidate has a finite answer to every row of the holdout."""
+    detail = f"no finite answer to {unanswered} of {rows} holdout rows"
+    return _check("answers", detail, passed=not unanswered)
+
+
 def better(found: Comparison, *, min_rows: int, champion: bool) -> Check:
-    """Return the check that the whole interval of the loss difference is below zero."""
+    """Return the check that the whole interval of the loss difference is below zero.
+
+    A rival that has no finite answer to some rows loses unless it is better on the others. A mean
+    that few rows decide is not believed against all others: with a cap on each row the candidate
+    must not be worse.
+    """
     name = "champion" if champion else "dummy"
     kept = f"kept {found.rival}: " if champion else ""
     losses = f"{found.metric} {_number(found.candidate)} against {_number(found.other)}"
     if champion and found.rows < min_rows:
         detail = f"{kept}{found.rows} holdout rows are too few to compare, {min_rows} needed"
+        return _check(name, detail, passed=False)
+    if found.unanswered:
+        return _against_gaps(found, name, f"{kept or f'not better than {found.rival}: '}{losses}")
+    if found.high < 0 and found.typical is not None and found.typical[0] > 0:
+        low, high = found.typical
+        detail = (
+            f"{kept}{losses}, but few rows decide that: with a cap on each it is worse by "
+            f"[{low:.2g}, {high:.2g}]"
+        )
         return _check(name, detail, passed=False)
     if found.high < 0:
         span = f"difference {found.difference:.2g} [{found.low:.2g}, {found.high:.2g}]"
@@ -115,6 +156,16 @@ def better(found: Comparison, *, min_rows: int, champion: bool) -> Check:
     why = "interval includes 0" if found.low <= 0 else "it is worse"
     detail = f"{kept or f'not better than {found.rival}: '}{losses}, {why}"
     return _check(name, detail, passed=False)
+
+
+def _against_gaps(found: Comparison, name: str, losses: str) -> Check:
+    """Return the same check where the rival did not answer every row."""
+    gaps = f"no finite answer to {found.unanswered} of {found.rows + found.unanswered} rows"
+    if found.low > 0:
+        return _check(name, f"{losses} where both answer, it is worse", passed=False)
+    shown = f"{found.metric} {_number(found.candidate)} against {_number(found.other)}"
+    detail = f"beats {found.rival}, which has {gaps}: {shown} on the others"
+    return _check(name, detail, passed=True)
 
 
 def ladder(explanation: str) -> Check:

@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mlkit.steps import estimators, fitting, tuning
+from mlkit.errors import InvalidInputError
+from mlkit.steps import estimators, fitting, metrics, tuning
 from mlkit.steps.estimators import Recipe
 from mlkit.steps.fitting import Rows
 from mlkit.steps.split import Split
@@ -56,9 +57,12 @@ def climb(
 
 def choose(candidates: Sequence[_Candidate]) -> list[Rung]:
     """Return the candidates as rungs, simplest first, the simplest sufficient one chosen."""
-    best = min(candidates, key=lambda candidate: candidate.losses.mean())
+    finite = [each for each in candidates if metrics.usable(each.losses).all()]
+    if not finite:
+        raise InvalidInputError("no model of the ladder has a finite loss on these rows")
+    best = min(finite, key=lambda candidate: candidate.losses.mean())
     rungs: list[Rung] = []
-    for name, params, losses in candidates:
+    for name, params, losses in finite:
         difference = losses - best.losses
         excess = float(difference.mean())
         error = float(difference.std() / np.sqrt(len(difference)))

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from mlkit.steps import bounds
 from mlkit.steps.answers import Predictions
 
 _SMALLEST: Final = float(np.finfo(float).eps)
@@ -61,6 +62,16 @@ def losses(
     likely = np.clip(np.where(chosen >= 0, found, 0.0), _SMALLEST, 1.0)
     surprise: np.ndarray = -np.log(likely)
     return surprise
+
+
+def usable(losses: np.ndarray) -> np.ndarray:
+    """Tell which losses can be averaged: finite, and no larger than a usable answer allows.
+
+    >>> usable(np.array([1.0, np.nan, np.inf, 1e300])).tolist()
+    [True, False, False, False]
+    """
+    found: np.ndarray = np.abs(losses) <= 2 * bounds.TARGET
+    return found
 
 
 def evaluate(

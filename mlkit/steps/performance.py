@@ -6,7 +6,8 @@ import msgspec
 import numpy as np
 
 from mlkit import settings
-from mlkit.steps import metrics, rise
+from mlkit.steps import capped, metrics, rise
+from mlkit.steps.capped import Capped
 from mlkit.steps.metrics import Interval, Resampling
 from mlkit.steps.rise import Sample
 
@@ -38,45 +39,102 @@ class PerformanceRule(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Holdout(NamedTuple):
-    """The loss of the version on its holdout, the upper end of its interval, and its scatter."""
+    """The loss of the version on its holdout, the upper end of its interval, and its scatter.
+
+    ``capped`` is the same with a cap on each row, None where no loss is huge.
+    """
 
     value: float
     high: float
     sample: Sample
+    capped: Capped | None = None
+
+
+class Typical(msgspec.Struct, frozen=True, kw_only=True):
+    """The mean of losses of which none counts for more than ``cap``, and what it may reach."""
+
+    cap: float
+    value: float
+    reference: float
+    limit: float
+    risen: bool
 
 
 class Performance(msgspec.Struct, frozen=True, kw_only=True):
-    """The mean loss of a window with its interval, and what the mean may reach: ``limit``."""
+    """The mean loss of a window with its interval, and what the mean may reach: ``limit``.
+
+    ``risen`` says whether it did, beyond chance; ``typical`` is the same of capped losses, None
+    where no loss is huge.
+    """
 
     verdict: Verdict
     value: float | None
     low: float | None
     high: float | None
     limit: float
+    risen: bool = False
+    typical: Typical | None = None
+
+    @property
+    def grown(self) -> bool:
+        """Whether the loss has grown, of all rows or of typical ones, beyond chance."""
+        return self.risen or (self.typical is not None and self.typical.risen)
 
 
 def judge(
-    losses: np.ndarray, holdout: Holdout, rule: PerformanceRule, resampling: Resampling
+    losses: np.ndarray,
+    holdout: Holdout,
+    rule: PerformanceRule,
+    resampling: Resampling,
+    *,
+    unanswered: int = 0,
 ) -> Performance:
     """Return whether the loss has risen above the holdout's by more than is tolerated.
 
     ``losses`` has shape (rows,), in the order of the answers. Degraded means that their mean lies
     above ``holdout.value * (1 + tolerance)`` by more than chance makes of two samples of these
-    sizes, whose rows resemble their neighbours (see ``rise``).
+    sizes, whose rows resemble their neighbours (see ``rise``); or that the mean of capped losses
+    does so. Each has half of the chance of a false alarm: a few huge losses scatter so much that
+    no mean tells anything, and typical rows miss what only the worst ones show. ``unanswered`` rows
+    have no finite loss; with any of them it is never "ok".
     """
     tolerated = rule.tolerance * abs(holdout.value)
     if not len(losses):
         limit = holdout.value + tolerated
-        return Performance(
-            verdict="insufficient_data", value=None, low=None, high=None, limit=limit
-        )
+        verdict: Verdict = "degraded" if unanswered >= rule.min_rows else "insufficient_data"
+        return Performance(verdict=verdict, value=None, low=None, high=None, limit=limit)
     found = rise.measure(losses, ordered=True)
-    risen = rise.compare(holdout.sample, found, tolerated=tolerated, alpha=rule.alpha)
-    verdict: Verdict = "degraded" if risen.p_value < rule.alpha else "ok"
-    if len(losses) < rule.min_rows or not rise.tells(holdout.sample, found):
+    alpha = rule.alpha if holdout.capped is None else rule.alpha / 2
+    rising = rise.compare(holdout.sample, found, tolerated=tolerated, alpha=alpha)
+    typical = _typical(losses, holdout.capped, rule, alpha)
+    risen = rising.p_value < alpha
+    grown = risen or (typical is not None and typical.risen)
+    verdict = "degraded" if grown or unanswered else "ok"
+    few = len(losses) + unanswered < rule.min_rows
+    if few or not (unanswered or rise.tells(holdout.sample, found)):
         verdict = "insufficient_data"
     mean, low, high = _interval(losses, _lengthened(resampling, found))
-    return Performance(verdict=verdict, value=mean, low=low, high=high, limit=risen.limit)
+    return Performance(
+        verdict=verdict, value=mean, low=low, high=high, limit=rising.limit, risen=risen,
+        typical=typical,
+    )  # fmt: skip
+
+
+def _typical(
+    losses: np.ndarray, known: Capped | None, rule: PerformanceRule, alpha: float
+) -> Typical | None:
+    """Return how typical rows do against those of the holdout."""
+    found = capped.again(known, losses, ordered=True)
+    if known is None or found is None:
+        return None
+    rising = capped.compare(known, found, tolerance=rule.tolerance, alpha=alpha)
+    return Typical(
+        cap=known.cap,
+        value=found.loss.mean,
+        reference=known.loss.mean,
+        limit=rising.limit,
+        risen=rising.p_value < alpha,
+    )
 
 
 def _lengthened(resampling: Resampling, found: Sample) -> Resampling:

@@ -12,7 +12,7 @@ import joblib
 import msgspec
 import numpy as np
 
-from mlkit.steps import encode
+from mlkit.steps import encode, unanswered
 from mlkit.steps.answers import Predictions, agree, difference
 from mlkit.steps.backend import Backend, time_of
 from mlkit.steps.columns import InputSchema
@@ -72,16 +72,18 @@ class Predictor:
         return self.way != "rows"
 
     def predict(self, matrix: np.ndarray) -> Predictions:
-        """Return the answers for the rows of ``matrix``."""
+        """Return the answers for the rows of ``matrix``, as the model gives them.
+
+        Whether each row has one, ``unanswered`` tells.
+        """
         if self.schema.task == "regression":
             return Predictions(self._ask("predict", matrix).tolist(), None)
         probabilities = self._probabilities(matrix)
         if probabilities is None or self.own_labels:
-            codes = np.asarray(self._ask("predict", matrix), dtype=int)
+            codes = np.asarray(self._ask("predict", matrix), dtype=float)
         else:
-            codes = probabilities.argmax(axis=1)
-        classes = self.schema.classes
-        return Predictions([classes[code] for code in codes.tolist()], probabilities)
+            codes = unanswered.most_probable(probabilities)
+        return Predictions(unanswered.labels(self.schema.classes, codes), probabilities)
 
     def without_estimator(self) -> "Predictor":
         """Return this predictor, freed of the estimator if its compiled form does without it."""

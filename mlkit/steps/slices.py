@@ -8,8 +8,9 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from mlkit.steps import cuts, prediction_columns, rise
+from mlkit.steps import capped, cuts, prediction_columns, rise
 from mlkit.steps.answers import Predictions
+from mlkit.steps.capped import Capped
 from mlkit.steps.columns import InputSchema
 from mlkit.steps.cuts import Cut
 from mlkit.steps.distance import false_discovery
@@ -24,13 +25,15 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
 
     cut: Cut
     loss: Sample
+    capped: Capped | None = None
 
 
 class Sheet(msgspec.Struct, frozen=True, kw_only=True):
     """The losses of some rows by ``metric``: of all, of parts of the inputs, by what really was.
 
     ``outcome`` is what really was, as a number (of two classes 1 for the second), and ``bias`` how
-    far it lay above the answers; both are None for more than two classes.
+    far it lay above the answers; both are None for more than two classes. ``capped`` are the losses
+    with a cap on each, None where no loss is huge, and in sheets of old.
     """
 
     metric: str
@@ -39,6 +42,7 @@ class Sheet(msgspec.Struct, frozen=True, kw_only=True):
     actuals: tuple[Part, ...]
     outcome: Sample | None = None
     bias: Sample | None = None
+    capped: Capped | None = None
 
 
 class SliceLoss(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,18 +75,14 @@ def of_holdout(schema: InputSchema, metric: str, rows: Judged) -> Sheet:
     """Return the sheet of the rows that a version was judged on."""
     return _sheet(
         schema, metric, rows,
-        inputs=cuts.of_inputs(schema, rows.table),
-        actuals=cuts.of_actuals(schema, rows.actuals),
+        inputs=[_unmeasured(cut) for cut in cuts.of_inputs(schema, rows.table)],
+        actuals=[_unmeasured(cut) for cut in cuts.of_actuals(schema, rows.actuals)],
     )  # fmt: skip
 
 
 def of_window(schema: InputSchema, known: Sheet, rows: Judged) -> Sheet:
     """Return the sheet of later rows, of the same parts as ``known``."""
-    return _sheet(
-        schema, known.metric, rows,
-        inputs=[part.cut for part in known.inputs],
-        actuals=[part.cut for part in known.actuals],
-    )  # fmt: skip
+    return _sheet(schema, known.metric, rows, inputs=known.inputs, actuals=known.actuals)
 
 
 def failing(
@@ -91,7 +91,8 @@ def failing(
     """Return the parts of the inputs whose loss has risen by more than is tolerated, worst first.
 
     Each part is compared with itself on the holdout (see ``rise``); looking at many is corrected
-    by Benjamini and Hochberg. Tolerated is a share of the part's loss or, where that is smaller
+    by Benjamini and Hochberg. A part counts if its mean or that of its capped losses has risen, and
+    pays for the two looks. Tolerated is a share of the part's loss or, where that is smaller
     than the loss of the whole, of that: what hardly ever fails may fail a little more often.
     """
     tested = [
@@ -115,6 +116,11 @@ def _test(
 ) -> SliceLoss:
     tolerated = rule.tolerance * max(abs(before.loss.mean), abs(whole.mean))
     risen = rise.compare(before.loss, after.loss, tolerated=tolerated, alpha=rule.alpha)
+    p_value = risen.p_value
+    if before.capped is not None and after.capped is not None:
+        share = rule.tolerance * max(1.0, abs(whole.mean) / (abs(before.loss.mean) or 1.0))
+        typical = capped.compare(before.capped, after.capped, tolerance=share, alpha=rule.alpha)
+        p_value = min(1.0, 2 * min(p_value, typical.p_value))
     low, high = rise.interval(after.loss, confidence)
     return SliceLoss(
         name=after.cut.name,
@@ -126,7 +132,7 @@ def _test(
         reference=before.loss.mean,
         reference_rows=before.loss.rows,
         limit=risen.limit,
-        p_value=risen.p_value,
+        p_value=p_value,
     )
 
 
@@ -135,8 +141,8 @@ def _sheet(
     metric: str,
     rows: Judged,
     *,
-    inputs: Sequence[Cut],
-    actuals: Sequence[Cut],
+    inputs: Sequence[Part],
+    actuals: Sequence[Part],
 ) -> Sheet:
     numbers = _numbers(schema, rows)
     outcome, bias = (
@@ -152,16 +158,32 @@ def _sheet(
         actuals=_parts(actuals, truth, rows),
         outcome=outcome,
         bias=bias,
+        capped=capped.measure(rows.losses, ordered=rows.ordered),
     )
 
 
-def _parts(wanted: Sequence[Cut], table: pa.Table, rows: Judged) -> tuple[Part, ...]:
+def _unmeasured(cut: Cut) -> Part:
+    return Part(cut=cut, loss=Sample(rows=0, mean=0.0, variance=0.0, worth=0.0))
+
+
+def _parts(wanted: Sequence[Part], table: pa.Table, rows: Judged) -> tuple[Part, ...]:
+    """Return ``wanted`` as ``rows`` have them, with the caps that those measured before set."""
     found: list[Part] = []
-    for name, group in groupby(wanted, key=lambda cut: cut.column):
+    for name, group in groupby(wanted, key=lambda part: part.cut.column):
         column = list(group)
-        for cut, inside in zip(column, cuts.places(column, table.column(name)), strict=True):
-            loss = rise.measure(rows.losses[inside], ordered=rows.ordered)
-            found.append(Part(cut=cut, loss=loss))
+        sides = cuts.places([part.cut for part in column], table.column(name))
+        for part, inside in zip(column, sides, strict=True):
+            losses, ordered = rows.losses[inside], rows.ordered
+            known = part.capped
+            found.append(
+                Part(
+                    cut=part.cut,
+                    loss=rise.measure(losses, ordered=ordered),
+                    capped=capped.again(known, losses, ordered=ordered)
+                    if part.loss.rows
+                    else capped.measure(losses, ordered=ordered),
+                )
+            )
     return tuple(found)
 
 

@@ -7,12 +7,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlkit.errors import InvalidInputError
+from mlkit.steps import bounds
 from mlkit.steps.columns import Task
 
 MIN_CLASS_ROWS: Final = 5
 MAX_CLASSES: Final = 100
 _MAX_INTEGER_CLASSES: Final = 10
-_LARGEST: Final = 1e100  # squares and their sums stay finite
 
 
 Wish = Literal["auto", "classification", "regression"]
@@ -85,10 +85,11 @@ def check(values: pa.ChunkedArray, task: Task, target: str) -> None:
             f"the target '{target}' has one value ({value!r}) in every row: nothing to learn"
         )
     if task == "regression":
-        extremes = pc.min_max(values).as_py()
-        if max(abs(extremes["min"]), abs(extremes["max"])) > _LARGEST:
+        found = bounds.find(values, bounds.TARGET)
+        if found is not None:
             raise InvalidInputError(
-                f"the target '{target}' has values beyond {_LARGEST:g}; mend or scale them first"
+                f"the target '{target}' has values beyond {bounds.TARGET:g}, the first is "
+                f"{found.value:.6g}; mend or scale them first"
             )
         return
     if distinct > MAX_CLASSES:

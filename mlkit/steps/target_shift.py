@@ -5,6 +5,7 @@ from typing import Final
 import numpy as np
 from scipy import stats
 
+from mlkit.steps import digits
 from mlkit.steps.columns import InputSchema
 
 _MIN_ROWS: Final = 50
@@ -37,10 +38,8 @@ def _numbers(taught: np.ndarray, judged: np.ndarray) -> str | None:
     found = stats.ks_2samp(taught, judged, method="asymp")
     if found.statistic < _MIN_KS or found.pvalue > _ALPHA:
         return None
-    return (
-        f"median {np.median(taught):.4g}, now {np.median(judged):.4g} "
-        f"(KS {found.statistic:.2f}, p {found.pvalue:.1g})"
-    )
+    before, now = digits.alike(float(np.median(taught)), float(np.median(judged)), least=4)
+    return f"median {before}, now {now} (KS {found.statistic:.2f}, p {found.pvalue:.1g})"
 
 
 def _classes(schema: InputSchema, taught: np.ndarray, judged: np.ndarray) -> str | None:

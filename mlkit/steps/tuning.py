@@ -30,7 +30,7 @@ def grid(task: Task) -> list[dict[str, Any]]:
 
 def search_grid(task: Task, score: Score) -> Tuned:
     """Return the best of ``grid``."""
-    losses = [(score(params), place) for place, params in enumerate(grid(task))]
+    losses = [(_ranked(score(params)), place) for place, params in enumerate(grid(task))]
     loss, place = min(losses)
     return Tuned(grid(task)[place], loss, len(losses))
 
@@ -56,13 +56,18 @@ def search(
         study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
 
         def objective(trial: Any) -> float:
-            loss = score(SPACES[name](trial, task))
+            loss = _ranked(score(SPACES[name](trial, task)))
             if progress:
                 progress(f"tuning {name}: trial {trial.number + 1} of {trials}")
             return loss
 
         study.optimize(objective, n_trials=trials)
         return Tuned(dict(study.best_params), float(study.best_value), len(study.trials))
+
+
+def _ranked(loss: float) -> float:
+    """Return a loss that can be compared: one that is no number is the worst of all."""
+    return loss if np.isfinite(loss) else float("inf")
 
 
 def _linear(trial: Any, task: Task) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.orm import Session
 
 from mlkit.errors import BusyError, DamagedError, MlkitError
+from mlkit.store import json_columns
 
 APPLICATION_ID = 0x6D6C6B74  # "mlkt": `file ml.sqlite` and other tools can tell whose it is
 
@@ -83,7 +84,7 @@ class Database:
     def engine(self) -> Engine:
         """The engine of this process: no handle ever crosses a fork."""
         if self._engine is None or self._pid != os.getpid():
-            self._engine = self._sqlite() if self.is_sqlite else create_engine(self.url)
+            self._engine = self._sqlite() if self.is_sqlite else self._other()
             self._pid = os.getpid()
         return self._engine
 
@@ -128,10 +129,16 @@ class Database:
             self._engine.dispose()
         self._engine = None
 
+    def _other(self) -> Engine:
+        return create_engine(self.url, json_serializer=json_columns.dump)
+
     def _sqlite(self) -> Engine:
         driver = sqlite_driver()
         engine = create_engine(
-            self.url, module=driver, connect_args={"timeout": self._busy_timeout_s}
+            self.url,
+            module=driver,
+            connect_args={"timeout": self._busy_timeout_s},
+            json_serializer=json_columns.dump,
         )
         wal = wal_is_safe(driver.sqlite_version_info)
 

@@ -1,0 +1,190 @@
+"""Rows that a model has no answer for: no finite number, a label that is none, or an exception.
+
+Such a row is refused by name where somebody waits for it, and judged as a loss where nobody does.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+import numpy as np
+
+from mlkit.errors import InvalidInputError
+from mlkit.steps import bounds, encode
+from mlkit.steps.answers import Label, Predictions
+from mlkit.steps.columns import Column, InputSchema
+
+NO_LABEL: Final = float("nan")
+_MOST: Final = 100  # rows that are asked one by one after a failure
+
+Ask = Callable[[np.ndarray], Predictions]
+
+
+def labels(classes: Sequence[Label], codes: np.ndarray) -> list[Label]:
+    """Return the class behind each code, ``NO_LABEL`` for a code that is the place of none.
+
+    >>> labels(("no", "yes"), np.array([1, 0, -1, 2]))
+    ['yes', 'no', nan, nan]
+    """
+    count = len(classes)
+    return [
+        classes[int(code)] if 0 <= code < count and code == int(code) else NO_LABEL
+        for code in codes.tolist()
+    ]
+
+
+def most_probable(probabilities: np.ndarray) -> np.ndarray:
+    """Return the place of the largest probability of each row, -1 if they are no numbers.
+
+    >>> most_probable(np.array([[0.2, 0.8], [0.5, float("nan")]]))
+    array([ 1, -1])
+    """
+    codes: np.ndarray = probabilities.argmax(axis=1)
+    if not math.isfinite(probabilities.sum()):
+        codes = np.where(np.isfinite(probabilities).all(axis=1), codes, -1)
+    return codes
+
+
+def places(answers: Predictions) -> list[int]:
+    """Return the rows without an answer, counted from 0.
+
+    >>> places(Predictions([1.5, float("inf"), 1e200], None))
+    [1, 2]
+    """
+    values = answers.values
+    found = {row for row, value in enumerate(values) if not _is_usable(value)}
+    told = answers.probabilities
+    if told is not None and not math.isfinite(told.sum()):
+        found |= set(np.flatnonzero(~np.isfinite(told).all(axis=1)).tolist())
+    return sorted(found)
+
+
+def _is_usable(value: object) -> bool:
+    if value is None:  # what an estimator of its own may put among its objects
+        return False
+    return not isinstance(value, float) or -bounds.TARGET <= value <= bounds.TARGET
+
+
+def ask(model: Ask, schema: InputSchema, matrix: np.ndarray, *, first_row: int = 0) -> Predictions:
+    """Return the answers of ``model``; raises InvalidInputError that names every row without one.
+
+    Inputs beyond their bound are refused before the model sees them. A model that raises is at
+    fault if it does so for every row alone as well; else those rows are.
+    """
+    if not np.fmax.reduce(np.abs(matrix), axis=None, initial=0.0) <= bounds.INPUT:
+        refuse_large(schema, matrix, first_row=first_row)
+    try:
+        answers = model(matrix)
+    except Exception:  # an estimator may raise anything
+        rows = _unanswerable(model, schema, matrix)
+        encode.refuse(_problems(schema, matrix, rows, first_row, "the model fails"))
+        raise
+    rows = places(answers)
+    if rows:
+        encode.refuse(_problems(schema, matrix, rows, first_row, "the model has no finite answer"))
+    return answers
+
+
+def with_gaps(model: Ask, schema: InputSchema, matrix: np.ndarray) -> Predictions:
+    """Return the answers of ``model``, ``NO_LABEL`` to each row that it fails for.
+
+    Raises InvalidInputError if it fails for an ordinary row as well.
+    """
+    try:
+        return model(matrix)
+    except Exception as error:  # an estimator may raise anything
+        if _fails(model, _ordinary(schema)[None, :]):
+            raise InvalidInputError(f"it fails: {error!r}"[:300]) from error
+    if len(matrix) == 1:
+        return Predictions([NO_LABEL], None)
+    half = len(matrix) // 2
+    return _joined([with_gaps(model, schema, part) for part in (matrix[:half], matrix[half:])])
+
+
+def _joined(parts: Sequence[Predictions]) -> Predictions:
+    """Return all answers; rows without any have probabilities that are none, if others have some.
+
+    >>> _joined([Predictions([1.0], None), Predictions([NO_LABEL], None)])
+    Predictions(values=[1.0, nan], probabilities=None)
+    """
+    values = [value for part in parts for value in part.values]
+    widths = [part.probabilities.shape[1] for part in parts if part.probabilities is not None]
+    if not widths:
+        return Predictions(values, None)
+    told = [
+        np.full((len(part.values), widths[0]), np.nan)
+        if part.probabilities is None
+        else part.probabilities
+        for part in parts
+    ]
+    return Predictions(values, np.vstack(told))
+
+
+def refuse_large(schema: InputSchema, matrix: np.ndarray, *, first_row: int = 0) -> None:
+    """Raise InvalidInputError that names every value beyond what models can take."""
+    names = encode.names(schema)
+    with np.errstate(invalid="ignore"):
+        large = np.argwhere(np.abs(matrix) > bounds.INPUT)[: encode.MAX_PROBLEMS]
+    encode.refuse(
+        [
+            {
+                "row": first_row + int(row),
+                "column": names[place],
+                "problem": f"{matrix[row, place]:.6g} is beyond {bounds.INPUT:.3g}, "
+                "which no model takes",
+            }
+            for row, place in large
+        ]
+    )
+
+
+def _unanswerable(model: Ask, schema: InputSchema, matrix: np.ndarray) -> list[int]:
+    """Return the rows that the model fails for; none if it fails for an ordinary row, too."""
+    if _fails(model, _ordinary(schema)[None, :]):
+        return []
+    return [row for row in range(min(len(matrix), _MOST)) if _fails(model, matrix[row : row + 1])]
+
+
+def _ordinary(schema: InputSchema) -> np.ndarray:
+    """Return a row of values as they were seen in training, as near to 0 as these were."""
+    known = {column.name: column for column in schema.columns}
+    spans = [_span(known.get(name)) or (0.0, 0.0) for name in encode.names(schema)]
+    return np.array([min(max(0.0, low), high) for low, high in spans])
+
+
+def _span(column: Column | None) -> tuple[float, float] | None:
+    """Return the least and largest value seen in training, None where there is none."""
+    if column is None or column.minimum is None or column.maximum is None:
+        return None
+    return column.minimum, column.maximum
+
+
+def _fails(model: Ask, row: np.ndarray) -> bool:
+    try:
+        model(row.copy())
+    except Exception:  # noqa: BLE001  # that it raises is the answer
+        return True
+    return False
+
+
+def _problems(
+    schema: InputSchema, matrix: np.ndarray, rows: Iterable[int], first_row: int, why: str
+) -> list[dict[str, object]]:
+    names = encode.names(schema)
+    found: list[dict[str, object]] = []
+    for row in list(rows)[: encode.MAX_PROBLEMS]:
+        place = _oddest(schema, matrix[row])
+        problem = f"{why[:200]} (the oddest value is {matrix[row, place]:.6g})"
+        found.append({"row": first_row + row, "column": names[place], "problem": problem})
+    return found
+
+
+def _oddest(schema: InputSchema, row: np.ndarray) -> int:
+    """Return the place of the value that lies farthest outside of what was seen in training."""
+    known = {column.name: column for column in schema.columns}
+    odds = []
+    for name, value in zip(encode.names(schema), row.tolist(), strict=True):
+        low, high = _span(known.get(name)) or (value, value)
+        beyond = max(low - value, value - high, 0.0)
+        odds.append(0.0 if math.isnan(beyond) else beyond / ((high - low) or 1.0))
+    return int(np.argmax(odds)) if odds else 0

@@ -1,0 +1,100 @@
+"""A row without an answer is named; a model that fails for every row is not the row's fault."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from mlkit.errors import InvalidInputError
+from mlkit.steps import unanswered
+from mlkit.steps.answers import Predictions
+from mlkit.steps.columns import Column, InputSchema
+from mlkit.steps.predictor import Predictor
+
+SCHEMA = InputSchema(
+    columns=(
+        Column(name="a", kind="number", minimum=1.0, maximum=2.0),
+        Column(name="b", kind="number", nullable=True, minimum=-1.0, maximum=1.0),
+    ),
+    target="y",
+    task="regression",
+)
+CLASSES = InputSchema(
+    columns=SCHEMA.columns, target="y", task="classification", classes=("no", "yes")
+)
+ROWS = np.array([[1.0, 0.0], [9.0, np.nan], [1.5, 0.5]])
+
+
+def _answering(*values: object) -> Callable[[np.ndarray], Predictions]:
+    return lambda _matrix: Predictions(list(values), None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "value", [float("nan"), float("inf"), -float("inf"), 1e101, -1.797e308, None]
+)
+def test_a_row_without_a_finite_answer_is_named(value: object) -> None:
+    with pytest.raises(InvalidInputError, match=r"row 1, column 'a': .* no finite answer") as told:
+        unanswered.ask(_answering(1.0, value, 2.0), SCHEMA, ROWS)
+    assert [problem["row"] for problem in told.value.details["problems"]] == [1]
+
+
+@pytest.mark.parametrize("values", [(1e100, -1e100, 5e-324), (True, 2**63 - 1, "text")])
+def test_answers_that_are_answers_pass(values: tuple[object, ...]) -> None:
+    assert unanswered.ask(_answering(*values), SCHEMA, ROWS).values == list(values)
+
+
+@pytest.mark.parametrize("value", [1.797e308, -1e39])
+def test_an_input_that_no_model_takes_is_named_before_the_model_sees_it(value: float) -> None:
+    asked: list[np.ndarray] = []
+    rows = np.array([[1.0, 0.0], [1.0, value]])
+    with pytest.raises(InvalidInputError, match=r"row 1, column 'b': .*beyond 3.4e\+38"):
+        unanswered.ask(lambda rows: asked.append(rows) or Predictions([], None), SCHEMA, rows)
+    assert not asked
+
+
+def _strict(matrix: np.ndarray) -> Predictions:
+    """Answer as scikit-learn does: one row that it does not like fails them all."""
+    if (matrix[:, 0] > 5).any():
+        raise ValueError("Input X contains infinity or a value too large for dtype('float32')")
+    return Predictions(matrix[:, 0].tolist(), None)
+
+
+def test_a_row_that_makes_the_model_fail_is_named_and_no_other() -> None:
+    with pytest.raises(InvalidInputError, match="row 1, column 'a': the model fails") as told:
+        unanswered.ask(_strict, SCHEMA, ROWS)
+    assert len(told.value.details["problems"]) == 1
+
+
+def test_a_model_that_fails_for_every_row_is_at_fault_itself() -> None:
+    def broken(_matrix: np.ndarray) -> Predictions:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        unanswered.ask(broken, SCHEMA, ROWS)
+
+
+class Odd:
+    """An estimator that gives what it was made with."""
+
+    def __init__(self, codes: object, probabilities: object = None) -> None:
+        self.codes = codes
+        if probabilities is not None:
+            self.predict_proba = lambda _matrix: np.array(probabilities)
+
+    def predict(self, _matrix: np.ndarray) -> object:
+        return self.codes
+
+
+@pytest.mark.parametrize("codes", [[0, -1, 1], [0, 2, 1], [0.0, np.nan, 1.0], [0.0, 0.5, 1.0]])
+def test_a_label_that_is_no_class_is_no_answer(codes: list[float]) -> None:
+    found = Predictor(CLASSES, Odd(codes)).predict(ROWS)
+    assert (found.values[0], found.values[2]) == ("no", "yes")
+    assert unanswered.places(found) == [1]
+
+
+@pytest.mark.parametrize("bad", [[np.nan, np.nan], [np.nan, 0.5], [np.inf, 0.0], [0.5, -np.inf]])
+def test_probabilities_that_are_no_numbers_are_no_answer(bad: list[float]) -> None:
+    told = [[0.9, 0.1], bad, [0.1, 0.9]]
+    found = Predictor(CLASSES, Odd([0, 0, 1], told)).predict(ROWS)
+    assert (found.values[0], found.values[2]) == ("no", "yes")
+    assert unanswered.places(found) == [1]
