@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from mlkit.errors import InvalidInputError, NotFoundError, unknown
-from mlkit.flows.deploy import importable
+from mlkit.flows.own_code import importable
 from mlkit.project import Project
 from mlkit.steps import code_digest
 from mlkit.steps.feature_view import FeatureView, OnDemand

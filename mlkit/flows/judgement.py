@@ -1,7 +1,7 @@
 """Ask the gate about a candidate: against the champion on the same newest rows, or the dummy."""
 
 from mlkit.errors import MlkitError
-from mlkit.flows import deploy
+from mlkit.flows import deploy, own_code
 from mlkit.flows.candidate import Candidate
 from mlkit.flows.material import Material
 from mlkit.project import Project
@@ -48,8 +48,10 @@ def judge(
 
 def _reproduced(project: Project, artifact: bytes, candidate: Candidate) -> bool:
     try:
-        with deploy.importable(project.root):
-            return predictor.reproduces(predictor.loads(artifact), candidate.golden)
+        with own_code.importable(project.root):
+            return predictor.reproduces(
+                predictor.loads(artifact, project.root), candidate.golden
+            )
     except Exception:  # noqa: BLE001  # unpickling runs any library's code; whatever it raises is a no
         return False
 

@@ -13,9 +13,11 @@ from mlkit.flows import candidate as candidates
 from mlkit.flows import (
     deploy,
     estimate_training,
+    features,
     ingest,
     judgement,
     material,
+    own_code,
     provenance,
     version_files,
 )
@@ -137,7 +139,7 @@ def _unusual(wanted: Order) -> dict[str, Any]:
 
 def _store(project: Project, rows: Material, made: Candidate, time: str | None) -> _Files:
     try:
-        artifact = predictor.dumps(made.predictor)
+        artifact = predictor.dumps(made.predictor, made.choice.code)
     except Exception as error:
         # a user's estimator may hold anything
         raise InvalidInputError(
@@ -193,13 +195,25 @@ def _version(
         verdict=msgspec.to_builtins(verdict),
         dataset_version_id=wanted.dataset.id,
         parent_id=wanted.champion.id if wanted.champion else None,
-        code_commit=provenance.code_commit(project.root),
-        python=provenance.python(),
-        packages=provenance.packages(),
+        **_origin(project, wanted, made),
         seed=project.settings.train.seed,
         created_by=project.actor,
         created_at=project.now(),
     )
+
+
+def _origin(project: Project, wanted: Order, made: Candidate) -> dict[str, Any]:
+    """Return what says which code and libraries made the version."""
+    root, choice = project.root, made.choice
+    code = own_code.record(root, choice.code, made.not_kept) if ":" in choice.name else None
+    files = [path for kept in (code or {}).values() for path in kept]
+    joined = wanted.dataset.transformation.get("kind") == "join"
+    return {
+        "code_commit": provenance.code_commit(root, [*files, *([features.FILE] * joined)]),
+        "code": code,
+        "python": provenance.python(),
+        "packages": provenance.packages(),
+    }
 
 
 def _slices(rows: Material, made: Candidate) -> Sheet:

@@ -6,17 +6,19 @@ logistic regression moves by 2e-16), so an estimator is served in batches only w
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final, Literal
 
 import joblib
 import msgspec
 import numpy as np
 
-from mlkit.steps import encode
+from mlkit.steps import encode, own_modules
 from mlkit.steps.answers import Predictions, agree, difference
 from mlkit.steps.backend import Backend, time_of
 from mlkit.steps.columns import InputSchema
 from mlkit.steps.compiled import Compiled, NoCompiledFormError, compile_estimator
+from mlkit.steps.own_modules import OwnCode
 
 FORMAT: Final = 1
 _SAMPLE_ROWS: Final = 64
@@ -165,28 +167,47 @@ def _quick(truth: Predictor, sample: np.ndarray) -> tuple[Predictor | None, str]
     return quick, f"equal to the estimator within {gap:.1e} on {len(sample)} rows"
 
 
-def dumps(predictor: Predictor) -> bytes:
-    """Return the bytes of an artifact: plain values and the estimator, no class of this module."""
-    stream = io.BytesIO()
+def dumps(predictor: Predictor, code: OwnCode | None = None) -> bytes:
+    """Return the bytes of an artifact: plain values and the estimator, no class of this module.
+
+    The estimator's own ``code`` is in it as text, and the estimator then as bytes of its own,
+    because they are of no use before that code runs.
+    """
     content = {
         "format": FORMAT,
         "schema": msgspec.json.encode(predictor.schema),
-        "estimator": predictor.estimator,
+        "estimator": predictor.estimator if code is None else _pickled(predictor.estimator),
         "way": predictor.way,
         "own_labels": predictor.own_labels,
         "estimator_from": predictor.estimator_from,
     }
-    joblib.dump(content, stream)
+    if code is not None:
+        content["code"] = msgspec.msgpack.encode(code)
+    return _pickled(content)
+
+
+def _pickled(value: object) -> bytes:
+    stream = io.BytesIO()
+    joblib.dump(value, stream)
     return stream.getvalue()
 
 
-def loads(content: bytes) -> Predictor:
-    """Return the predictor of an artifact whose origin was checked: loading runs its code."""
+def loads(content: bytes, root: Path = Path()) -> Predictor:
+    """Return the predictor of an artifact whose origin was checked: loading runs its code.
+
+    ``root`` is the folder that the files of its code are named from.
+    """
     found = joblib.load(io.BytesIO(content))
-    limit_threads(found["estimator"])
+    estimator = found["estimator"]
+    if "code" in found:
+        code = msgspec.msgpack.decode(found["code"], type=OwnCode)
+        with own_modules.lock(code):
+            own_modules.OwnModules(code, root).start()
+            estimator = joblib.load(io.BytesIO(estimator))
+    limit_threads(estimator)
     return Predictor(
         msgspec.json.decode(found["schema"], type=InputSchema),
-        found["estimator"],
+        estimator,
         way=_WAYS.get(found["way"], found["way"]),
         own_labels=found["own_labels"],
         estimator_from=found.get("estimator_from"),

@@ -31,7 +31,7 @@ from mlkit.store.engine import APPLICATION_ID, Database, sqlite_driver
 
 metadata = Base.metadata
 
-HEAD = "0012"
+HEAD = "0013_model_code"
 
 
 def revision(database: Database) -> str | None:
