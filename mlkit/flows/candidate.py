@@ -86,12 +86,17 @@ def choose(project: Project, material: Material, wish: str, tune: int, report: R
 def fit(project: Project, material: Material, choice: Choice) -> Candidate:
     """Return ``choice`` fitted on the training rows and measured once on the holdout."""
     before = own_code.loaded(project.root)
-    estimator = fitting.fit(choice.name, choice.make, material.training, material.warnings)
+    estimator = fitting.fit(
+        choice.name, choice.make, material.training, material.warnings, material.schema
+    )
     not_kept = sorted(own_code.loaded(project.root) - before) if choice.own else []
     material.warnings.extend(_not_kept(name) for name in not_kept)
     holdout = material.holdout
-    made = predictor.build(material.schema, estimator, holdout.matrix)
-    answers = made.predict(holdout.matrix)
+    try:
+        made = predictor.build(material.schema, estimator, holdout.matrix)
+        answers = made.predict(holdout.matrix)
+    except InvalidInputError as error:
+        raise InvalidInputError(f"'{choice.name}': {error}", error.details) from error
     schema = material.schema
     metric = metrics.primary(answers, task=schema.task)
     found, intervals = metrics.evaluate(

@@ -71,7 +71,9 @@ def _against_champion(
 
 def _against_dummy(project: Project, material: Material, candidate: Candidate) -> Comparison:
     recipe = Recipe(material.schema, project.settings.train.seed)
-    dummy = fitting.fit("dummy", lambda: estimators.build("dummy", recipe), material.training, [])
+    dummy = fitting.fit(
+        "dummy", lambda: estimators.build("dummy", recipe), material.training, [], material.schema
+    )
     answers = Predictor(material.schema, dummy).predict(material.holdout.matrix)
     return _compare(project, material, candidate, "the dummy", answers, material.schema)
 

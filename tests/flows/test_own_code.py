@@ -284,3 +284,78 @@ def test_a_function_that_is_not_there_is_named(line: Project) -> None:
     write(line, "capped.py", "import gone_for_good")
     with pytest.raises(InvalidInputError, match="cannot import the estimator 'capped:build'"):
         fit(line)
+
+
+STACK = """
+from sklearn.ensemble import StackingRegressor
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+def stack():
+    return StackingRegressor([("a", Ridge()), ("b", Ridge(alpha=9.0))])
+
+def behind():
+    return make_pipeline(StandardScaler(), stack())
+
+def scaler():
+    return StandardScaler()
+
+def only_scaler():
+    return make_pipeline(StandardScaler())
+
+def kind():
+    return Ridge
+"""
+
+
+@pytest.mark.parametrize("name", ["stack", "behind"])
+def test_an_estimator_that_hides_predict_until_it_is_fitted_is_taken(
+    line: Project, name: str
+) -> None:
+    write(line, "stacked.py", STACK)
+    fit(line, f"stacked:{name}")
+    assert abs(answer(line, 1) - 36) < 2
+
+
+@pytest.mark.parametrize("name", ["scaler", "only_scaler", "kind"])
+def test_what_cannot_predict_is_refused(line: Project, name: str) -> None:
+    write(line, "stacked.py", STACK)
+    with pytest.raises(InvalidInputError, match=f"'stacked:{name}' .*(no|without) .*predict"):
+        fit(line, f"stacked:{name}")
+
+
+FORMS = """
+from sklearn.linear_model import Ridge
+
+class Look(Ridge):
+    def fit(self, X, y, sample_weight=None):
+        self.width_ = X.shape[1]
+        return super().fit(X, y)
+
+def build(alpha=1.0):
+    assert alpha == 1.0
+    return Look(alpha=alpha)
+
+def named(schema=None):
+    assert schema is not None
+    return Look()
+"""
+
+
+@pytest.mark.parametrize(("name", "given"), [("build", False), ("named", True), ("Look", False)])
+def test_the_schema_is_given_to_what_asks_for_it(line: Project, name: str, given: bool) -> None:
+    write(line, "forms.py", FORMS)
+    fit(line, f"forms:{name}")
+    params = models.show(line, "m").versions[0]
+    assert params.estimator == f"forms:{name}"
+    loaded = deploy.load_version(line, deploy.find_version(line, "m", 1))
+    assert hasattr(loaded.predictor.estimator, "steps") is not given
+
+
+def test_an_answer_of_another_shape_is_an_error_that_names_the_estimator(line: Project) -> None:
+    bent = CAPPED.replace("clip(max=CAP)", "clip(max=CAP)[:, None].repeat(3, axis=1)")
+    write(line, "three.py", bent)
+    said = "'three:build': the estimator Capped answers with an array of shape"
+    with pytest.raises(InvalidInputError, match=said):
+        fit(line, "three:build")
