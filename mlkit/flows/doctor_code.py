@@ -1,4 +1,4 @@
-"""Check of the users' own code: whether champions have it, and whether the folder has other by now."""
+"""Check of the users' own code: whether champions have it, and what has changed on disk since."""
 
 from collections.abc import Iterator
 

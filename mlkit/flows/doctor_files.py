@@ -67,7 +67,8 @@ def models(project: Project) -> Iterator[Finding]:
         fix = f"mlkit model rollback {model}, or train again: mlkit retrain {model}"
         yield fail(f"{label}, the champion, cannot be loaded: {found}", fix)
     if not wrong and not unloadable:
-        yield ok(f"{len(versions)} versions, artifacts sound and signed, {len(whole)} champions load")
+        loads = f"{len(whole)} champions load"
+        yield ok(f"{len(versions)} versions, artifacts sound and signed; {loads}")
 
 
 def libraries(project: Project) -> Iterator[Finding]:

@@ -49,9 +49,7 @@ def judge(
 def _reproduced(project: Project, artifact: bytes, candidate: Candidate) -> bool:
     try:
         with own_code.importable(project.root):
-            return predictor.reproduces(
-                predictor.loads(artifact, project.root), candidate.golden
-            )
+            return predictor.reproduces(predictor.loads(artifact, project.root), candidate.golden)
     except Exception:  # noqa: BLE001  # unpickling runs any library's code; whatever it raises is a no
         return False
 

@@ -1,4 +1,4 @@
-"""Some estimators (XGBoost) take only the labels 0 to k - 1, without gaps; rows may lack a class."""
+"""Labels without gaps for estimators that take no others (XGBoost): rows may lack a class."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ def gaps(codes: np.ndarray) -> bool:
     return not np.array_equal(present, np.arange(len(present)))
 
 
-class ContiguousLabels(ClassifierMixin, BaseEstimator):
+class ContiguousLabels(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """Fit ``estimator`` on labels without gaps and answer with those that were given."""
 
     def __init__(self, estimator: Any) -> None:
@@ -41,7 +41,7 @@ class ContiguousLabels(ClassifierMixin, BaseEstimator):
         ]
         return labels
 
-    @available_if(lambda self: hasattr(self.estimator, "predict_proba"))  # type: ignore[untyped-decorator]  # scikit-learn has no types
+    @available_if(lambda self: hasattr(self.estimator, "predict_proba"))  # type: ignore[untyped-decorator]  # the same
     def predict_proba(self, X: np.ndarray) -> np.ndarray:  # noqa: N803
         """Return the probabilities in the order of ``classes_``."""
         found = answer_shapes.ask(self.estimator, "predict_proba", X)

@@ -24,23 +24,23 @@ RNG = np.random.default_rng(0)
 class Strict(ClassifierMixin, BaseEstimator):
     """As XGBoost: refuses labels with gaps."""
 
-    def fit(self, X: Any, y: Any) -> Any:
+    def fit(self, x: Any, y: Any) -> Any:
         if not np.array_equal(np.unique(y), np.arange(len(np.unique(y)))):
             raise ValueError(f"Invalid classes inferred from unique values of `y`: {np.unique(y)}")
-        self.inner_ = LogisticRegression().fit(X, y)
+        self.inner_ = LogisticRegression().fit(x, y)
         self.classes_ = self.inner_.classes_
         return self
 
-    def predict(self, X: Any) -> Any:
-        return self.inner_.predict(X)
+    def predict(self, x: Any) -> Any:
+        return self.inner_.predict(x)
 
-    def predict_proba(self, X: Any) -> Any:
-        return self.inner_.predict_proba(X)
+    def predict_proba(self, x: Any) -> Any:
+        return self.inner_.predict_proba(x)
 
 
 class Never(Strict):
-    def fit(self, X: Any, y: Any) -> Any:
-        raise ValueError("no")
+    def fit(self, x: Any, y: Any) -> Any:
+        raise ValueError(f"no {len(x) + len(y)}")
 
 
 def rows(codes: list[int]) -> Rows:
