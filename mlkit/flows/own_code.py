@@ -5,6 +5,7 @@ record by its name and version.
 """
 
 import ast
+import importlib
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -71,7 +72,7 @@ class Finder:
         if source.is_file:
             return False
         spec = PathFinder.find_spec(name)  # a folder without a file comes last
-        return spec is not None and spec.loader is not None
+        return spec is not None and spec.origin is not None
 
 
 @contextmanager
@@ -99,6 +100,17 @@ def gather(root: Path, module: str) -> OwnCode | None:
             for imported in _imports(source, name):
                 waiting += _with_parents(imported)
     return OwnCode(package_of(sources), sources)
+
+
+def forget(root: Path, module: str) -> None:
+    """Let the next import run anew what ``module`` imports of the user's own."""
+    code = gather(root, module)
+    own = folders(root)
+    for name in set(code.sources if code else ()) - {module}:
+        loaded = sys.modules.get(name)
+        if loaded is not None and _is_in(_places(loaded), own):
+            del sys.modules[name]
+    importlib.invalidate_caches()
 
 
 def folders(root: Path) -> list[Path]:

@@ -17,6 +17,7 @@ from mlkit.flows import (
     ingest,
     judgement,
     material,
+    origin,
     own_code,
     provenance,
     version_files,
@@ -190,7 +191,7 @@ def _version(
         intervals={name: list(limits) for name, limits in made.intervals.items()},
         slices=msgspec.to_builtins(_slices(rows, made)),
         holdout_rows=len(made.losses),
-        warnings=list(rows.warnings),
+        warnings=[*rows.warnings, *_code_warnings(project, wanted, made)],
         golden=made.golden,
         verdict=msgspec.to_builtins(verdict),
         dataset_version_id=wanted.dataset.id,
@@ -214,6 +215,18 @@ def _origin(project: Project, wanted: Order, made: Candidate) -> dict[str, Any]:
         "python": provenance.python(),
         "packages": provenance.packages(),
     }
+
+
+def _code_warnings(project: Project, wanted: Order, made: Candidate) -> list[str]:
+    """Name the files that are other than when the champion was trained with the same estimator."""
+    champion = wanted.champion
+    if champion is None or champion.estimator != made.choice.name:
+        return []
+    changed = origin.changed_code(project.root, champion)
+    if not changed:
+        return []
+    files = ", ".join(changed)
+    return [f"code_changed: {files}: not as v{champion.number}, the champion, was trained with"]
 
 
 def _slices(rows: Material, made: Candidate) -> Sheet:

@@ -121,11 +121,10 @@ class OwnModules(Loader):
         if source is None or not source.is_file:
             return
         vars(module)["__builtins__"] = self._builtins
-        shown = module.__file__ if self._find else f"{self.code.package}/{source.path}"
-        exec(compile(source.text, str(shown), "exec", dont_inherit=True), vars(module))  # noqa: S102  # as `import` runs it
+        exec(compile(source.text, str(module.__file__), "exec", dont_inherit=True), vars(module))  # noqa: S102  # as `import` runs it
 
     def get_source(self, name: str) -> str:
-        """Return the text of a module, for tracebacks: the file may have another by now."""
+        """Return the text of a module, for tracebacks: the file may be gone by now."""
         source = self.code.sources.get(name.removeprefix(f"{self.code.package}."))
         return importlib.util.decode_source(source.text) if source else ""
 

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import update
 
 from mlkit.errors import DamagedError, InvalidInputError
-from mlkit.flows import deploy, ingest, models, provenance, train
+from mlkit.flows import deploy, features, ingest, models, provenance, train
 from mlkit.project import Project
 from mlkit.store.registry import ModelVersion
 
@@ -84,6 +84,19 @@ def test_versions_of_an_edited_file_answer_side_by_side_each_with_its_own_code(
     assert asked == [36, 12, 36]
     (line.root / "capped.py").unlink()
     assert [answer(line, 1), answer(line, 2)] == [36, 12]
+
+
+def test_an_edit_since_the_champion_is_named_by_training_and_by_the_comparison(
+    line: Project,
+) -> None:
+    write(line, "capped.py", CAPPED)
+    train.train(line, "m", "line", estimator="capped:build", promote=True)
+    assert not [text for text in fit(line).warnings if text.startswith("code_changed")]
+    edit(line, "capped.py", "CAP = 1e9", "CAP = 12")
+    (warning,) = [text for text in fit(line).warnings if text.startswith("code_changed")]
+    assert "capped.py: not as v1, the champion" in warning
+    differences = [pair.name for pair in models.compare(line, "m", 2, 3).differences]
+    assert "file capped.py" in differences
 
 
 PARTS = {
@@ -359,3 +372,22 @@ def test_an_answer_of_another_shape_is_an_error_that_names_the_estimator(line: P
     said = "'three:build': the estimator Capped answers with an array of shape"
     with pytest.raises(InvalidInputError, match=said):
         fit(line, "three:build")
+
+
+def test_a_module_that_features_import_is_run_anew_with_them(line: Project) -> None:
+    write(line, "parts_of_features.py", "AGE = '1d'")
+    write(
+        line,
+        "features.py",
+        """
+        from mlkit.features import feature_view
+        from parts_of_features import AGE
+
+        @feature_view(source="line", entity="x", time="z", ttl=AGE)
+        def view(line):
+            return line
+        """,
+    )
+    before = features.load(line).view("view").ttl
+    edit(line, "parts_of_features.py", "1d", "12d")
+    assert features.load(line).view("view").ttl != before
