@@ -168,7 +168,8 @@ def churn_csv(tmp_path: Path) -> Path:
 def furnished(project: Project) -> Project:
     """A project with a champion, its files and a sealed segment, made without any training."""
     now = project.now()
-    data, artifact = project.data.put(b"rows"), project.artifacts.put(b"model")
+    model_bytes, golden = _constant()
+    data, artifact = project.data.put(b"rows"), project.artifacts.put(model_bytes)
     reference = project.references.put(b"reference")
     path = "log/churn/2026-01-01/1.parquet"
     (project.root / path).parent.mkdir(parents=True)
@@ -184,7 +185,7 @@ def furnished(project: Project) -> Project:
             model=model, number=1, artifact_sha256=artifact,
             signature=blobs.sign(project.key, "churn", 1, artifact), reference_sha256=reference,
             input_schema={}, estimator="logistic", recipe={}, params={}, metrics={"log_loss": 0.5},
-            intervals={}, holdout_rows=1, warnings=[], golden={}, verdict={"accepted": True},
+            intervals={}, holdout_rows=1, warnings=[], golden=golden, verdict={"accepted": True},
             dataset_version=rows, python=platform.python_version(), packages={}, seed=0,
             created_by="test", created_at=now,
         )  # fmt: skip
@@ -211,6 +212,21 @@ def furnished(project: Project) -> Project:
         )
         audit.record(s, now, actor="test", action="promote", subject="churn@1", details={})
     return project
+
+
+def _constant() -> tuple[bytes, dict[str, Any]]:
+    """Return the artifact of a model that always answers the same, and its golden rows."""
+    from sklearn.dummy import DummyClassifier  # slow to import, and not every test needs it
+
+    from mlkit.steps import predictor
+    from mlkit.steps.columns import Column, InputSchema
+
+    column = Column(name="age", kind="integer", nullable=False)
+    schema = InputSchema(
+        columns=(column,), target="churned", task="classification", classes=(False, True)
+    )
+    made = predictor.Predictor(schema, DummyClassifier().fit(np.zeros((4, 1)), [0, 0, 0, 1]))
+    return predictor.dumps(made), predictor.golden_rows(made, [[1, 2]])
 
 
 def register_model(

@@ -6,11 +6,12 @@ import os
 import resource
 import signal
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
 from mlkit import __version__
+from mlkit.cli import ending
 from mlkit.errors import BusyError, CheckFailedError, MlkitError
 
 EXIT_CODES: dict[type[MlkitError], int] = {CheckFailedError: 3, BusyError: 4}
@@ -146,7 +147,7 @@ def cli(ctx: click.Context, project: Path | None) -> None:
     ctx.obj = project
 
 
-def main() -> None:
-    """Run the command line."""
+def main() -> NoReturn:
+    """Run the command line and end the process."""
     os.umask(0o077)  # models, logs and keys are for their owner alone
-    cli(prog_name="mlkit")
+    ending.run(lambda: cli(prog_name="mlkit"))

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     show_default=True,
     metavar="NAME",
     help="auto (the ladder), dummy, linear, logistic, ridge, boosting, forest, or your own "
-    "module:function that returns an unfitted scikit-learn estimator.",
+    "module:function that returns an unfitted scikit-learn estimator: function() for one that gets "
+    "filled, scaled and one-hot numbers, function(schema) for missing values and codes as they "
+    "are. Its code is kept with the version.",
 )
 @click.option(
     "--tune", type=click.IntRange(0), default=0, metavar="N", help="Search parameters in N trials."

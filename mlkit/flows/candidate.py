@@ -1,7 +1,5 @@
 """From material to a candidate: choose the estimator, fit it, measure it."""
 
-import importlib
-import inspect
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -9,13 +7,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mlkit.errors import InvalidInputError
-from mlkit.flows.deploy import importable
+from mlkit.flows import own_code, own_estimator
 from mlkit.flows.material import Material
 from mlkit.project import Project
 from mlkit.steps import estimators, fitting, ladder, metrics, predictor, split
 from mlkit.steps.answers import Predictions
 from mlkit.steps.estimators import Recipe
 from mlkit.steps.ladder import Rung
+from mlkit.steps.own_modules import OwnCode, OwnModules
 from mlkit.steps.predictor import Predictor
 
 _GOLDEN_ROWS = 20
@@ -32,6 +31,12 @@ class Choice(NamedTuple):
     params: dict[str, Any]
     explanation: str
     rungs: list[Rung]
+    own: OwnModules | None = None
+
+    @property
+    def code(self) -> OwnCode | None:
+        """The user's own code that the estimator is made of, what the fit met of it included."""
+        return None if self.own is None else self.own.code
 
 
 class Candidate(NamedTuple):
@@ -46,6 +51,7 @@ class Candidate(NamedTuple):
     intervals: dict[str, tuple[float, float]]
     golden: dict[str, Any]
     latency_ms: float
+    not_kept: tuple[str, ...]
 
 
 def choose(project: Project, material: Material, wish: str, tune: int, report: Report) -> Choice:
@@ -54,7 +60,9 @@ def choose(project: Project, material: Material, wish: str, tune: int, report: R
     if ":" in wish:
         if tune:
             raise InvalidInputError(f"--tune knows no parameters of '{wish}'; tune it yourself")
-        return Choice(wish, _load(project, wish, recipe), {}, f"{wish} was asked for", [])
+        own, function = own_estimator.load(project.root, wish)
+        make = own_estimator.maker(wish, function, recipe)
+        return Choice(wish, make, {}, f"{wish} was asked for", [], own)
     rows = material.training
     strata = rows.target if material.schema.task == "classification" else None
     folds = split.folds(len(rows.target), ordered=material.ordered, strata=strata, seed=recipe.seed)
@@ -77,11 +85,18 @@ def choose(project: Project, material: Material, wish: str, tune: int, report: R
 
 def fit(project: Project, material: Material, choice: Choice) -> Candidate:
     """Return ``choice`` fitted on the training rows and measured once on the holdout."""
-    complaints: list[str] = material.warnings
-    estimator = fitting.fit(choice.name, choice.make, material.training, complaints)
+    before = own_code.loaded(project.root)
+    estimator = fitting.fit(
+        choice.name, choice.make, material.training, material.warnings, material.schema
+    )
+    not_kept = sorted(own_code.loaded(project.root) - before) if choice.own else []
+    material.warnings.extend(_not_kept(name) for name in not_kept)
     holdout = material.holdout
-    made = predictor.build(material.schema, estimator, holdout.matrix)
-    answers = made.predict(holdout.matrix)
+    try:
+        made = predictor.build(material.schema, estimator, holdout.matrix)
+        answers = made.predict(holdout.matrix)
+    except InvalidInputError as error:
+        raise InvalidInputError(f"'{choice.name}': {error}", error.details) from error
     schema = material.schema
     metric = metrics.primary(answers, task=schema.task)
     found, intervals = metrics.evaluate(
@@ -101,42 +116,19 @@ def fit(project: Project, material: Material, choice: Choice) -> Candidate:
         intervals=intervals,
         golden=_golden(material, made),
         latency_ms=_latency_ms(made, holdout.matrix),
+        not_kept=tuple(not_kept),
+    )
+
+
+def _not_kept(name: str) -> str:
+    return (
+        f"code_not_kept: the estimator imports the module '{name}' in a way that is not followed, "
+        "so the version goes on with the file as it will be then; use an import statement"
     )
 
 
 def _make(name: str, recipe: Recipe, params: dict[str, Any]) -> fitting.Make:
     return lambda: estimators.build(name, recipe, params)
-
-
-def _load(project: Project, path: str, recipe: Recipe) -> fitting.Make:
-    """Return the maker of a user's estimator.
-
-    ``function()`` returns an estimator for plain numbers: it is put behind the step that fills,
-    standardises and one-hot encodes. ``function(schema)`` is given the input schema and returns
-    one for the encoded matrix as it is, with its NaN and category codes.
-    """
-    module, _, name = path.partition(":")
-    with importable(project.root):
-        try:
-            function = getattr(importlib.import_module(module), name)
-        except Exception as error:
-            # a user's module may raise anything
-            raise InvalidInputError(
-                f"cannot import the estimator '{path}': {error!r} (looked in {project.root} first)"
-            ) from error
-    if not callable(function):
-        raise InvalidInputError(f"'{path}' is not a function that returns an estimator")
-    if inspect.signature(function).parameters and not inspect.isclass(function):
-        return lambda: _estimator(path, function(recipe.schema))
-    return lambda: estimators.expanded(recipe, _estimator(path, function()))
-
-
-def _estimator(path: str, made: Any) -> Any:
-    if not (hasattr(made, "fit") and hasattr(made, "predict")):
-        raise InvalidInputError(
-            f"the estimator '{path}' is a {type(made).__name__}, which has no fit and predict"
-        )
-    return made
 
 
 def _golden(material: Material, made: Predictor) -> dict[str, Any]:

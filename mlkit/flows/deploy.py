@@ -1,9 +1,8 @@
 """Put a version into the champion's role, take it back, and load what serves."""
 
-import sys
+import logging
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import msgspec
 from sqlalchemy.orm import Session
 
 from mlkit.errors import CheckFailedError, ConflictError, DamagedError
+from mlkit.flows import origin, own_code
 from mlkit.project import Project
 from mlkit.steps.columns import InputSchema
 from mlkit.store import audit, blobs, failpoints, registry
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from mlkit.steps.predictor import Predictor
 
 CHAMPION = "champion"
+
+log = logging.getLogger("mlkit.models")
 
 
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):
@@ -209,8 +211,6 @@ def load_version(project: Project, version: ModelVersion, *, role: str = CHAMPIO
     The bytes are read once; their digest, their signature and, once loaded, their answers to the
     golden rows must be the recorded ones, or DamagedError is raised.
     """
-    from mlkit.steps import predictor
-
     label = version.label()
     content = project.artifacts.read(version.artifact_sha256)
     fields = (version.model.name, version.number, version.artifact_sha256)
@@ -219,14 +219,14 @@ def load_version(project: Project, version: ModelVersion, *, role: str = CHAMPIO
             f"{label} was not signed with this project's key, so it is not loaded; "
             "restore a backup (see: mlkit backup restore)"
         )
-    with importable(project.root):
-        loaded = _unpickle(label, content)
-    if not predictor.reproduces(loaded, version.golden):
+    loaded = _unpickle(project.root, label, content)
+    if not _reproduces(label, loaded, version):
         raise DamagedError(
-            f"{label} does not give its recorded answers any more; it was trained with "
-            f"scikit-learn {version.packages.get('scikit-learn')} on Python {version.python} "
-            "(see: mlkit doctor), install these or retrain"
+            f"{label} does not give its recorded answers any more; "
+            f"{origin.explain(project.root, version)}"
         )
+    if origin.is_without_code(version):
+        log.warning("%s", origin.without_code(version))
     return Loaded(
         model=version.model.name,
         version=version.number,
@@ -241,29 +241,37 @@ def load_version(project: Project, version: ModelVersion, *, role: str = CHAMPIO
 
 def input_schema(version: ModelVersion) -> InputSchema:
     """Return what the version takes in, without loading it."""
-    return msgspec.convert(version.input_schema, InputSchema)
-
-
-@contextmanager
-def importable(root: Path) -> Iterator[None]:
-    """Let the modules in the project folder be imported, as a user's own estimators are."""
-    sys.path.insert(0, str(root))
     try:
-        yield
-    finally:
-        sys.path.remove(str(root))
+        return msgspec.convert(version.input_schema, InputSchema)
+    except msgspec.ValidationError as error:
+        raise DamagedError(
+            f"the input schema of {version.label()} is not the recorded one: {error}; "
+            "restore a backup (see: mlkit backup restore)"
+        ) from error
 
 
-def _unpickle(label: str, content: bytes) -> "Predictor":
+def _unpickle(root: Path, label: str, content: bytes) -> "Predictor":
     from mlkit.steps import predictor
 
     try:
-        with warnings.catch_warnings():
+        with own_code.importable(root), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # another library version: the golden rows decide
-            return predictor.loads(content)
+            return predictor.loads(content, root)
     except Exception as error:  # unpickling runs any library's code
         raise DamagedError(
             f"{label} cannot be loaded with the installed libraries: {error!r} (see: mlkit doctor)"
+        ) from error
+
+
+def _reproduces(label: str, loaded: "Predictor", version: ModelVersion) -> bool:
+    from mlkit.steps import predictor
+
+    try:
+        return predictor.reproduces(loaded, version.golden)
+    except Exception as error:  # the estimator runs a user's code, and the row may be edited
+        raise DamagedError(
+            f"{label} cannot be asked its golden rows: {error!r}; either they are not those that "
+            "were recorded (restore a backup, see: mlkit backup restore), or its estimator fails"
         ) from error
 
 

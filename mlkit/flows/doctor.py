@@ -7,7 +7,7 @@ import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 
 from mlkit.errors import MlkitError
-from mlkit.flows import doctor_files, doctor_machine, doctor_rows
+from mlkit.flows import doctor_code, doctor_files, doctor_machine, doctor_rows
 from mlkit.flows.findings import Finding, Level, fail
 from mlkit.project import Project, locate_project
 
@@ -31,6 +31,7 @@ ROW_CHECKS: dict[str, Check] = {
     "alerts": doctor_rows.alerts,
     "models": doctor_files.models,
     "libraries": doctor_files.libraries,
+    "code": doctor_code.code,
     "data": doctor_files.data,
     "features": doctor_rows.features,
     "leftovers": doctor_files.unneeded,

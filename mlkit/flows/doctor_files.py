@@ -11,7 +11,7 @@ from pathlib import Path
 from sqlalchemy import select
 
 from mlkit.errors import MlkitError
-from mlkit.flows import backup, leftovers
+from mlkit.flows import backup, leftovers, loadable, provenance
 from mlkit.flows.findings import Finding, fail, ok, warn
 from mlkit.project import SETTINGS_FILE, Project
 from mlkit.store import baselines, blobs, datasets, journal, registry
@@ -50,18 +50,25 @@ def journals(project: Project) -> Iterator[Finding]:
 
 
 def models(project: Project) -> Iterator[Finding]:
-    """Hash every artifact and reference, and check its signature with the project's key."""
+    """Hash every artifact and reference, check its signature, and load every champion."""
     with project.read() as s:
         versions = list(s.scalars(select(ModelVersion).order_by(ModelVersion.id)))
         serving = {d.model_version_id for d in registry.champions(s)}
-    wrong = 0
+    wrong = set()
     for version in versions:
         for found in _faults(project, version):
-            wrong += 1
+            wrong.add(version.id)
             role = ", the champion" if version.id in serving else ""
             yield fail(f"{version.model.name} v{version.number}{role}: {found}", _RESTORE)
-    if not wrong:
-        yield ok(f"{len(versions)} versions, artifacts sound and signed")
+    whole = [version for version in versions if version.id in serving - wrong]
+    unloadable = list(loadable.troubles(project, whole))
+    for label, found in unloadable:
+        model = label.partition(" ")[0]
+        fix = f"mlkit model rollback {model}, or train again: mlkit retrain {model}"
+        yield fail(f"{label}, the champion, cannot be loaded: {found}", fix)
+    if not wrong and not unloadable:
+        loads = f"{len(whole)} champions load"
+        yield ok(f"{len(versions)} versions, artifacts sound and signed; {loads}")
 
 
 def libraries(project: Project) -> Iterator[Finding]:
@@ -70,8 +77,11 @@ def libraries(project: Project) -> Iterator[Finding]:
         champions = [deployment.version for deployment in registry.champions(s)]
     skewed = 0
     for version in champions:
-        for name, recorded in {"python": version.python, **version.packages}.items():
+        answering = {name: version.packages.get(name) for name in provenance.ANSWERING}
+        for name, recorded in {"python": version.python, **answering}.items():
             found = _installed(name)
+            if recorded is None:
+                continue
             if _minor(found) != _minor(recorded):
                 skewed += 1
                 yield warn(

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from mlkit.errors import InvalidInputError, NotFoundError, unknown
-from mlkit.flows.deploy import importable
+from mlkit.flows import own_code
+from mlkit.flows.own_code import importable
 from mlkit.project import Project
 from mlkit.steps import code_digest
 from mlkit.steps.feature_view import FeatureView, OnDemand
@@ -106,12 +107,16 @@ def _by_name(made: list[Made]) -> dict[str, Made]:
 
 
 def _run(root: Path, path: Path, text: bytes) -> types.ModuleType:
-    """Return the module; no bytecode is written, which could outlive a quick edit."""
+    """Return the module; no bytecode is written, which could outlive a quick edit.
+
+    What it imports from the project is run anew as well.
+    """
     module = types.ModuleType("features")
     module.__file__ = str(path)
     before = sys.modules.get("features")
     sys.modules["features"] = module  # dataclasses look their own module up
     linecache.checkcache(str(path))
+    own_code.forget(root, "features")
     try:
         with importable(root):
             exec(compile(text, str(path), "exec"), vars(module))  # noqa: S102  # the user's own file, as `import` would run it

@@ -4,7 +4,7 @@ import msgspec
 import numpy as np
 
 from mlkit.errors import InvalidInputError, MlkitError
-from mlkit.flows import deploy
+from mlkit.flows import deploy, own_code
 from mlkit.flows.candidate import Candidate
 from mlkit.flows.material import Material
 from mlkit.project import Project
@@ -78,8 +78,8 @@ def _gaps(candidate: Candidate) -> int:
 
 def _reproduced(project: Project, artifact: bytes, candidate: Candidate) -> bool:
     try:
-        with deploy.importable(project.root):
-            return predictor.reproduces(predictor.loads(artifact), candidate.golden)
+        with own_code.importable(project.root):
+            return predictor.reproduces(predictor.loads(artifact, project.root), candidate.golden)
     except Exception:  # noqa: BLE001  # unpickling runs any library's code; whatever it raises is a no
         return False
 
@@ -97,7 +97,9 @@ def _against_champion(
 
 def _against_dummy(project: Project, material: Material, candidate: Candidate) -> Comparison:
     recipe = Recipe(material.schema, project.settings.train.seed)
-    dummy = fitting.fit("dummy", lambda: estimators.build("dummy", recipe), material.training, [])
+    dummy = fitting.fit(
+        "dummy", lambda: estimators.build("dummy", recipe), material.training, [], material.schema
+    )
     answers = Predictor(material.schema, dummy).predict(material.holdout.matrix)
     return _compare(project, material, candidate, "the dummy", answers, material.schema)
 

@@ -153,8 +153,8 @@ def gather(project: Project, wanted: Order) -> Material:
     keys = [column for column in (dataset.time_column, dataset.entity_column) if column]
     warnings += overlap.find(table, parts, features=schema.names, target=name, keys=keys)
     if moments is not None:
-        shown = (rows.target[part] for part in (parts.train, parts.holdout))
-        warnings += target_shift.find(schema, *shown)
+        shown = [rows.target[part] for part in (parts.train, parts.holdout)]
+        warnings += target_shift.find(schema, *shown) + target_shift.unseen(schema, *shown)
     span_s = _span_s(table, dataset.time_column)
     return Material(
         schema, table, columns, rows, parts, moments is not None, span_s, warnings, tuple(constant)

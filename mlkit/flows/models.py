@@ -47,6 +47,7 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     python: str
     packages: dict[str, str]
     seed: int
+    code: dict[str, dict[str, str]] | None
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
@@ -170,6 +171,7 @@ def _version(row: ModelVersion, numbers: dict[int, int]) -> Version:
         python=row.python,
         packages=row.packages,
         seed=row.seed,
+        code=row.code,
     )
 
 
@@ -184,6 +186,8 @@ def _facts(row: ModelVersion) -> dict[str, Any]:
         "code commit": row.code_commit,
         "python": row.python,
     }
+    files = (row.code or {}).get("files", {})
+    facts |= {f"file {path}": f"sha256 {sha256[:12]}" for path, sha256 in files.items()}
     facts |= {f"library {name}": version for name, version in row.packages.items()}
     facts |= {f"parameter {name}": value for name, value in row.params["estimator"].items()}
     for column in row.input_schema["columns"]:

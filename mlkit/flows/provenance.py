@@ -3,16 +3,37 @@
 import platform
 import shutil
 import subprocess
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
-_PACKAGES = ("mlkit", "scikit-learn", "numpy", "scipy", "joblib", "pyarrow")
+ANSWERING = ("mlkit", "scikit-learn", "numpy", "scipy", "joblib", "pyarrow")
 _TIMEOUT_S = 5.0
 
 
 def packages() -> dict[str, str]:
-    """Return the installed version of each library that can change an answer."""
-    return {name: metadata.version(name) for name in _PACKAGES}
+    """Return name and version of everything that is installed; what comes first on the path wins.
+
+    An estimator may use any of it.
+    """
+    found: dict[str, str] = {}
+    for installed in metadata.distributions():
+        name = installed.metadata["Name"]  # None in what a broken installation left behind
+        if name:
+            found.setdefault(name, installed.version)
+    return dict(sorted(found.items(), key=lambda pair: pair[0].lower()))
+
+
+def differences(recorded: Mapping[str, str], version: str) -> list[str]:
+    """Return what is installed otherwise than it was recorded, with the Python ``version``.
+
+    The libraries that every answer comes from are first.
+    """
+    now = packages()
+    lines = [f"Python {version} (now {python()})"] if version != python() else []
+    changed = [name for name in recorded if now.get(name) != recorded[name]]
+    changed.sort(key=lambda name: (name not in ANSWERING, name.lower()))
+    return lines + [f"{name} {recorded[name]} (now {now.get(name, 'none')})" for name in changed]
 
 
 def python() -> str:
@@ -20,13 +41,24 @@ def python() -> str:
     return platform.python_version()
 
 
-def code_commit(root: Path) -> str | None:
-    """Return the git commit of the project folder, with ``+changes`` if it has any, or None."""
+def code_commit(root: Path, files: Sequence[str] = ()) -> str | None:
+    """Return the git commit of the project folder, or None without one.
+
+    ``+changes`` is added if a tracked file of the folder, or any of ``files``, is not as it is in
+    that commit: changed, never added, ignored, or a link to somewhere else.
+    """
     commit = _git(root, "rev-parse", "HEAD")
     if commit is None:
         return None
     changes = _git(root, "status", "--porcelain", "--untracked-files=no", "--", ".")
-    return f"{commit}+changes" if changes else commit
+    clean = changes == "" and all(_is_committed(root, file) for file in files)
+    return commit if clean else f"{commit}+changes"
+
+
+def _is_committed(root: Path, file: str) -> bool:
+    """Tell whether a file has the bytes of the commit; ``git status`` can overlook it."""
+    committed = _git(root, "rev-parse", f"HEAD:./{file}")
+    return committed is not None and committed == _git(root, "hash-object", "--", file)
 
 
 def _git(root: Path, *words: str) -> str | None:

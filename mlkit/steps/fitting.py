@@ -2,13 +2,14 @@
 
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.utils.validation import has_fit_parameter
 
 from mlkit.errors import InvalidInputError, MlkitError
-from mlkit.steps import metrics
+from mlkit.steps import contiguous, metrics
 from mlkit.steps.columns import InputSchema
 from mlkit.steps.predictor import Predictor
 from mlkit.steps.split import Split
@@ -34,24 +35,62 @@ class Rows(NamedTuple):
         return Rows(self.matrix[indexes], self.target[indexes], chosen, weights)
 
 
-def fit(name: str, make: Make, rows: Rows, complaints: list[str]) -> Any:
-    """Return the estimator of ``make`` fitted on ``rows``; raises InvalidInputError if it fails."""
+def fit(
+    name: str, make: Make, rows: Rows, complaints: list[str], schema: InputSchema | None = None
+) -> Any:
+    """Return the estimator of ``make`` fitted on ``rows``; raises InvalidInputError if it fails.
+
+    ``schema`` is that of the target's classes, None where there is none to name.
+    """
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            estimator = make()
-            weights = _fit_weights(name, estimator, rows)
-            estimator.fit(_without_empty(rows.matrix), rows.target, **weights)
+            estimator = _fit(name, make, rows, schema)
     except MlkitError:
         raise
     except Exception as error:
         # a user's own estimator may raise anything
-        raise InvalidInputError(f"the estimator '{name}' failed to fit: {error!r}") from error
+        raise InvalidInputError(
+            f"the estimator '{name}' failed to fit: {error!r}{_missing(schema, rows)}"
+        ) from error
     for item in caught:
         text = f"fit_warning: {name}: {item.category.__name__}: {str(item.message).splitlines()[0]}"
         if text not in complaints:
             complaints.append(text)
     return estimator
+
+
+def _fit(name: str, make: Make, rows: Rows, schema: InputSchema | None) -> Any:
+    """Return the fitted estimator, on labels without gaps if it takes no others."""
+    estimator = make()
+    weights = _fit_weights(name, estimator, rows)
+    matrix = _without_empty(rows.matrix)
+    gaps = schema is not None and bool(schema.classes) and contiguous.gaps(rows.target)
+    try:
+        estimator.fit(matrix, rows.target, **weights)
+    except Exception:  # whatever it raises may be about the gap; if not, it is raised again
+        if not gaps:
+            raise
+        again = contiguous.ContiguousLabels(make())
+        with suppress(Exception):
+            return again.fit(matrix, rows.target, **weights)
+        raise
+    if not hasattr(estimator, "predict"):
+        raise InvalidInputError(f"the estimator '{name}' has no predict after its fit")
+    return estimator
+
+
+def _missing(schema: InputSchema | None, rows: Rows) -> str:
+    """Name the classes that the rows to learn from have none of."""
+    classes = schema.classes if schema else ()
+    known = {int(code) for code in np.unique(rows.target)} if classes else set()
+    absent = [f"'{label}'" for code, label in enumerate(classes) if code not in known]
+    if not absent:
+        return ""
+    return (
+        f"; the rows that it is fitted on have no {', '.join(absent)}, which only the newest rows "
+        "have: add older rows that have it, or leave its rows out until there are more"
+    )
 
 
 def fold_losses(
@@ -60,7 +99,7 @@ def fold_losses(
     """Return the loss of each row that some fold judges, in the order of the folds."""
     found = []
     for split in splits:
-        estimator = fit(name, make, rows.pick(split.train), [])
+        estimator = fit(name, make, rows.pick(split.train), [], schema)
         judged = rows.pick(split.holdout)
         answers = Predictor(schema, estimator).predict(judged.matrix)
         metric = metrics.primary(answers, task=schema.task)

@@ -6,17 +6,19 @@ logistic regression moves by 2e-16), so an estimator is served in batches only w
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final, Literal
 
 import joblib
 import msgspec
 import numpy as np
 
-from mlkit.steps import encode, unanswered
+from mlkit.steps import answer_shapes, encode, own_modules, unanswered
 from mlkit.steps.answers import Predictions, agree, difference
 from mlkit.steps.backend import Backend, time_of
 from mlkit.steps.columns import InputSchema
 from mlkit.steps.compiled import Compiled, NoCompiledFormError, compile_estimator
+from mlkit.steps.own_modules import OwnCode
 
 FORMAT: Final = 1
 _SAMPLE_ROWS: Final = 64
@@ -53,6 +55,7 @@ class Predictor:
         self.backend: Backend | None = None
         self._compiled: Compiled | None = None
         self._codes = _class_codes(schema, estimator)
+        self._in_order = self._codes == list(range(len(schema.classes)))
         if way == "compiled":
             self._compiled = compile_estimator(estimator)
 
@@ -80,7 +83,7 @@ class Predictor:
             return Predictions(self._ask("predict", matrix).tolist(), None)
         probabilities = self._probabilities(matrix)
         if probabilities is None or self.own_labels:
-            codes = np.asarray(self._ask("predict", matrix), dtype=float)
+            codes = self._ask("predict", matrix)
         else:
             codes = unanswered.most_probable(probabilities)
         return Predictions(unanswered.labels(self.schema.classes, codes), probabilities)
@@ -92,11 +95,11 @@ class Predictor:
         return self
 
     def _probabilities(self, matrix: np.ndarray) -> np.ndarray | None:
-        """Return the probability of every class of the schema, 0 for one never seen in training."""
+        """Return the probability of every class in the schema's order, 0 for one never seen."""
         if self._compiled is None and not hasattr(self.estimator, "predict_proba"):
             return None
         found = self._ask("predict_proba", matrix)
-        if len(self._codes) == len(self.schema.classes):
+        if self._in_order:
             return found
         full = np.zeros((len(matrix), len(self.schema.classes)))
         full[:, self._codes] = found
@@ -105,11 +108,21 @@ class Predictor:
     def _ask(self, method: str, matrix: np.ndarray) -> np.ndarray:
         if self._compiled is not None and not self._is_many(matrix):
             return self._compiled.answer(matrix)
-        ask = getattr(self.estimator, method)
-        if self.way != "rows":
-            return np.asarray(ask(matrix))
-        answers = [np.asarray(ask(matrix[i : i + 1])) for i in range(len(matrix))]
-        return np.concatenate(answers) if answers else np.asarray(ask(matrix[:0]))
+        if self.way != "rows" or not len(matrix):
+            return self._ask_once(method, matrix)
+        return np.concatenate(
+            [self._ask_once(method, matrix[i : i + 1]) for i in range(len(matrix))]
+        )
+
+    def _ask_once(self, method: str, matrix: np.ndarray) -> np.ndarray:
+        """Return the estimator's own answers in the form that they must have."""
+        found = answer_shapes.ask(self.estimator, method, matrix)
+        rows = len(matrix)
+        if method == "predict_proba":
+            return answer_shapes.probabilities(self.estimator, found, rows, len(self._codes))
+        if self.schema.task == "regression":
+            return answer_shapes.numbers(self.estimator, found, rows)
+        return answer_shapes.labels(self.estimator, found, rows, len(self.schema.classes))
 
     def _is_many(self, matrix: np.ndarray) -> bool:
         return self.estimator_from is not None and len(matrix) >= self.estimator_from
@@ -167,28 +180,47 @@ def _quick(truth: Predictor, sample: np.ndarray) -> tuple[Predictor | None, str]
     return quick, f"equal to the estimator within {gap:.1e} on {len(sample)} rows"
 
 
-def dumps(predictor: Predictor) -> bytes:
-    """Return the bytes of an artifact: plain values and the estimator, no class of this module."""
-    stream = io.BytesIO()
+def dumps(predictor: Predictor, code: OwnCode | None = None) -> bytes:
+    """Return the bytes of an artifact: plain values and the estimator, no class of this module.
+
+    The estimator's own ``code`` is in it as text, and the estimator then as bytes of its own,
+    because they are of no use before that code runs.
+    """
     content = {
         "format": FORMAT,
         "schema": msgspec.json.encode(predictor.schema),
-        "estimator": predictor.estimator,
+        "estimator": predictor.estimator if code is None else _pickled(predictor.estimator),
         "way": predictor.way,
         "own_labels": predictor.own_labels,
         "estimator_from": predictor.estimator_from,
     }
-    joblib.dump(content, stream)
+    if code is not None:
+        content["code"] = msgspec.msgpack.encode(code)
+    return _pickled(content)
+
+
+def _pickled(value: object) -> bytes:
+    stream = io.BytesIO()
+    joblib.dump(value, stream)
     return stream.getvalue()
 
 
-def loads(content: bytes) -> Predictor:
-    """Return the predictor of an artifact whose origin was checked: loading runs its code."""
+def loads(content: bytes, root: Path = Path()) -> Predictor:
+    """Return the predictor of an artifact whose origin was checked: loading runs its code.
+
+    ``root`` is the folder that the files of its code are named from.
+    """
     found = joblib.load(io.BytesIO(content))
-    limit_threads(found["estimator"])
+    estimator = found["estimator"]
+    if "code" in found:
+        code = msgspec.msgpack.decode(found["code"], type=OwnCode)
+        with own_modules.lock(code):
+            own_modules.OwnModules(code, root).start()
+            estimator = joblib.load(io.BytesIO(estimator))
+    limit_threads(estimator)
     return Predictor(
         msgspec.json.decode(found["schema"], type=InputSchema),
-        found["estimator"],
+        estimator,
         way=_WAYS.get(found["way"], found["way"]),
         own_labels=found["own_labels"],
         estimator_from=found.get("estimator_from"),
@@ -207,16 +239,18 @@ def limit_threads(estimator: Any) -> None:
 
 
 def _class_codes(schema: InputSchema, estimator: Any) -> list[int]:
-    known = getattr(estimator, "classes_", range(len(schema.classes)))
-    return [int(code) for code in known] if schema.task == "classification" else []
+    """Return the codes of the classes that the estimator knows, in its own order."""
+    if schema.task == "regression":
+        return []
+    return answer_shapes.classes_of(estimator, len(schema.classes))
 
 
 def _decides_itself(schema: InputSchema, estimator: Any, sample: np.ndarray) -> bool:
     if schema.task == "regression" or not hasattr(estimator, "predict_proba"):
         return False
-    classes = np.asarray(estimator.classes_)
-    probable = classes[np.asarray(estimator.predict_proba(sample)).argmax(axis=1)]
-    return not np.array_equal(probable, np.asarray(estimator.predict(sample)))
+    ways = (Predictor(schema, estimator, own_labels=own).predict(sample) for own in (False, True))
+    probable, own = ways
+    return probable.values != own.values
 
 
 def _is_steady(predictor: Predictor, sample: np.ndarray) -> bool:

@@ -44,11 +44,12 @@ def folds(
 ) -> list[Split]:
     """Return the splits inside the training rows that choose between models.
 
-    Ordered rows: the last quarter. Otherwise three stratified folds for few rows, else a random
-    quarter, so that the holdout itself chooses nothing.
+    Ordered rows: the last quarter, unless all before it are of one class. Otherwise three
+    stratified folds for few rows, else a random quarter, so that the holdout itself chooses
+    nothing.
     """
-    if ordered:
-        cut = rows - max(1, rows // 4)
+    cut = rows - max(1, rows // 4)
+    if ordered and (strata is None or len(np.unique(strata[:cut])) > 1):
         return [Split(np.arange(cut), np.arange(cut, rows))]
     if rows >= _SMALL:
         return [hold_out(rows, 0.25, strata=strata, seed=seed)]

@@ -34,6 +34,24 @@ def find(schema: InputSchema, taught: np.ndarray, judged: np.ndarray) -> list[st
     ]
 
 
+def unseen(schema: InputSchema, taught: np.ndarray, judged: np.ndarray) -> list[str]:
+    """Return a warning ``class_unseen`` for each class that none of the rows that teach has.
+
+    >>> schema = InputSchema(columns=(), target="y", task="classification", classes=("a", "b"))
+    >>> unseen(schema, np.array([0, 0]), np.array([0, 1]))[0][:40]
+    "class_unseen: no row that teaches has 'b"
+    """
+    missing = set(range(len(schema.classes))) - {int(code) for code in np.unique(taught)}
+    if schema.task == "regression":
+        return []
+    return [
+        f"class_unseen: no row that teaches has '{schema.classes[code]}', "
+        f"{int((judged == code).sum())} of the newest rows, which judge, do: this version never "
+        "answers it, one that is trained when those rows are older can"
+        for code in sorted(missing)
+    ]
+
+
 def _numbers(taught: np.ndarray, judged: np.ndarray) -> str | None:
     found = stats.ks_2samp(taught, judged, method="asymp")
     if found.statistic < _MIN_KS or found.pvalue > _ALPHA:

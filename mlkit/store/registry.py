@@ -64,6 +64,7 @@ class ModelVersion(Base):
     dataset_version_id: Mapped[int] = mapped_column(ForeignKey("dataset_version.id"))
     parent_id: Mapped[int | None] = mapped_column(ForeignKey("model_version.id"))
     code_commit: Mapped[str | None]
+    code: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     python: Mapped[str]
     packages: Mapped[dict[str, str]] = mapped_column(JSON)
     seed: Mapped[int]

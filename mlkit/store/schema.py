@@ -33,7 +33,7 @@ from mlkit.store.engine import APPLICATION_ID, Database, sqlite_driver
 
 metadata = Base.metadata
 
-HEAD = "0014_requests_and_corrections"
+HEAD = "0015_model_code"
 
 
 def revision(database: Database) -> str | None:

@@ -1,5 +1,6 @@
 """The doctor sees each fault, names it, and says how to mend it."""
 
+import importlib
 import os
 import re
 import time
@@ -13,9 +14,11 @@ from sqlalchemy import text
 from mlkit.flows import backup, doctor, doctor_machine
 from mlkit.flows.doctor import Checked
 from mlkit.project import Project
-from mlkit.store import audit, engine, processes, runs
+from mlkit.steps import own_modules, predictor
+from mlkit.store import audit, blobs, engine, processes, runs
 from mlkit.store.alerts import Alert, AlertDelivery
 from mlkit.store.base import new_id
+from mlkit.store.registry import ModelVersion
 
 
 @pytest.fixture
@@ -285,3 +288,65 @@ def test_systemd_timers_of_this_project_are_a_clock(
         timer.write_text(f"[Unit]\nDescription=When mlkit job drift of {root}\n")
         expected = "systemd timers runs the jobs"
         assert _only(sound, "clocks").found == expected
+
+
+def _edited_golden(project: Project) -> None:
+    _sql(project, "UPDATE model_version SET golden = '{}'")
+
+
+def _hanging(project: Project) -> None:
+    (project.root / "mlkit.toml").write_text("[server]\nload_s = 1\n")
+    _own(project, "import time\ndef slow():\n    time.sleep(600)\n", "slow")
+
+
+def _ending(project: Project) -> None:
+    _own(project, "import os\ndef end():\n    print('here', flush=True)\n    os.abort()\n", "end")
+
+
+def _own(project: Project, text: str, name: str) -> None:
+    """Make an artifact that calls ``name`` when it is loaded."""
+    source = own_modules.Source("own_part.py", text.encode())
+    code = own_modules.OwnCode("mlkit_own_test", {"own_part": source})
+    own_modules.OwnModules(code, project.root).start()
+    function = getattr(importlib.import_module("mlkit_own_test.own_part"), name)
+
+    class Loaded:
+        def __reduce__(self) -> tuple[Callable[[], None], tuple[()]]:
+            return function, ()
+
+    with project.write() as s:
+        version = s.get_one(ModelVersion, 1)
+        made = predictor.loads(project.artifacts.read(version.artifact_sha256))
+        made.estimator = Loaded()
+        version.artifact_sha256 = project.artifacts.put(predictor.dumps(made, code))
+        version.signature = blobs.sign(project.key, "churn", 1, version.artifact_sha256)
+
+
+@pytest.mark.parametrize(
+    ("sabotage", "said"),
+    [
+        (_edited_golden, "cannot be asked its golden rows"),
+        (_hanging, "loading takes longer than 1 s"),
+        (_ending, "ends the process (exit code -6)"),
+    ],
+)
+def test_a_champion_that_cannot_be_loaded_is_a_failure(
+    sound: Project, sabotage: Callable[[Project], None], said: str
+) -> None:
+    sabotage(sound)
+    line = _only(sound, "models")
+    assert line.level == "fail"
+    assert line.found.startswith("churn v1, the champion, cannot be loaded: ")
+    assert said in line.found
+    assert line.fix == "mlkit model rollback churn, or train again: mlkit retrain churn"
+
+
+def test_code_that_has_changed_since_the_training_is_told(sound: Project) -> None:
+    (sound.root / "mine.py").write_text("CAP = 12")
+    with sound.write() as s:
+        s.get_one(ModelVersion, 1).code = {"files": {"mine.py": "0" * 64}}
+    line = _only(sound, "code")
+    assert (line.level, "mine.py" in line.found) == ("warn", True)
+    with sound.write() as s:
+        s.execute(text("UPDATE model_version SET code = NULL, estimator = 'mine:build'"))
+    assert "trained before code was kept" in _only(sound, "code").found

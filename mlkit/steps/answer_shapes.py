@@ -1,0 +1,128 @@
+"""What an estimator may return, and the one form that it is brought into.
+
+Whether numbers are finite is not asked here.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from mlkit.errors import InvalidInputError, MlkitError
+
+_SUM_TOLERANCE: Final = 1e-4  # probabilities in single precision are off by some 1e-6
+_TOLERANCE: Final = 1e-6
+
+
+def ask(estimator: Any, method: str, matrix: np.ndarray) -> np.ndarray:
+    """Return what the estimator answers; raises InvalidInputError if it fails."""
+    try:
+        return np.asarray(getattr(estimator, method)(matrix))
+    except (MlkitError, MemoryError):
+        raise
+    except Exception as error:  # a user's own estimator may raise anything
+        raise InvalidInputError(
+            f"the estimator {name_of(estimator)} fails in {method}: {error!r}"
+        ) from error
+
+
+def numbers(estimator: Any, found: np.ndarray, rows: int) -> np.ndarray:
+    """Return one number for each row; raises InvalidInputError for any other shape."""
+    flat = _one_each(estimator, found, rows)
+    if flat.dtype.kind in "fiu":
+        return flat
+    try:
+        return flat.astype(float)
+    except (TypeError, ValueError) as error:
+        raise _wrong(estimator, f"{flat[:1].tolist()}, which is no number") from error
+
+
+def labels(estimator: Any, found: np.ndarray, rows: int, classes: int) -> np.ndarray:
+    """Return the code of a class for each row; raises InvalidInputError for anything else."""
+    flat = _one_each(estimator, found, rows)
+    try:
+        with np.errstate(invalid="ignore"):
+            codes = flat.astype(int)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise _wrong(estimator, f"{flat[:1].tolist()}, which is no class") from error
+    wrong = (codes != flat) | (codes < 0) | (codes >= classes)
+    if wrong.any():
+        raise _wrong(
+            estimator,
+            f"{flat[wrong][0]}, which is no class: it was fitted with the codes 0 to {classes - 1}",
+        )
+    return codes
+
+
+def probabilities(estimator: Any, found: np.ndarray, rows: int, classes: int) -> np.ndarray:
+    """Return a probability for each row and class that the estimator knows.
+
+    Raises InvalidInputError for another shape, and for numbers that are no probabilities.
+    """
+    if found.shape != (rows, classes):
+        raise _wrong(
+            estimator,
+            f"probabilities of shape {found.shape} for {rows} rows and {classes} classes; "
+            f"they must have the shape {(rows, classes)}",
+        )
+    try:
+        found = found if found.dtype.kind == "f" else found.astype(float)
+    except (TypeError, ValueError) as error:
+        raise _wrong(estimator, "probabilities that are no numbers") from error
+    low, high = (found < -_TOLERANCE).any(), (found > 1 + _TOLERANCE).any()
+    if low or high:
+        worst = found.min() if low else found.max()
+        raise _wrong(estimator, f"a probability of {worst:.6g}; it must be within 0 and 1")
+    sums = found.sum(axis=1)
+    wrong = np.abs(sums - 1) > _SUM_TOLERANCE
+    if wrong.any():
+        raise _wrong(
+            estimator, f"probabilities that sum to {sums[wrong][0]:.6g} in a row; it must be 1"
+        )
+    return found
+
+
+def classes_of(estimator: Any, count: int) -> list[int]:
+    """Return the codes of the classes that an estimator knows, in its own order.
+
+    Raises InvalidInputError if they are not among the ``count`` that it was fitted with.
+    """
+    known = getattr(estimator, "classes_", None)
+    if known is None:
+        return list(range(count))
+    try:
+        codes = [int(code) for code in known]
+        sound = codes == [float(code) for code in known] and len(set(codes)) == len(codes)
+    except (TypeError, ValueError):
+        sound = False
+    if not sound or not set(codes) <= set(range(count)):
+        raise InvalidInputError(
+            f"the estimator {name_of(estimator)} has the classes_ {_listed(known)}; it was fitted "
+            f"with the codes 0 to {count - 1}"
+        )
+    return codes
+
+
+def name_of(estimator: Any) -> str:
+    """Return what people call an estimator: the last step of a pipeline."""
+    steps = getattr(estimator, "steps", None)
+    return type(steps[-1][1] if steps else estimator).__name__
+
+
+def _one_each(estimator: Any, found: np.ndarray, rows: int) -> np.ndarray:
+    if found.shape == (rows,):
+        return found
+    if found.shape == (rows, 1) or (rows == 1 and found.shape == ()):
+        return found.reshape(rows)
+    raise _wrong(
+        estimator,
+        f"an array of shape {found.shape} for {rows} rows; it must be one value for each row",
+    )
+
+
+def _wrong(estimator: Any, text: str) -> InvalidInputError:
+    return InvalidInputError(f"the estimator {name_of(estimator)} answers with {text}")
+
+
+def _listed(known: Sequence[object]) -> str:
+    return str(list(known)[:20])
