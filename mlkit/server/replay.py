@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from mlkit.project import Project
 from mlkit.server.query import Answers
-from mlkit.store import journal, predictions
+from mlkit.store import journal, modes, predictions
 from mlkit.store.journal import Entry
 
 _MOST_ROWS = 20_000  # about 10 MB
@@ -66,5 +66,5 @@ class Replay:
 
     def _open(self) -> int:
         file = self._project.state_dir / "locks" / "requests"
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        modes.make_folder(file.parent)
+        return modes.open_file(file, os.O_RDWR | os.O_CREAT)
