@@ -22,6 +22,7 @@ import msgspec
 from mlkit import background, timetable
 from mlkit.errors import MlkitError
 from mlkit.project import Project
+from mlkit.store import modes
 
 OK, FAILED, TIMEOUT, OOM, LOST = "ok", "failed", "timeout", "oom", "lost"
 
@@ -110,8 +111,8 @@ def _leave(*_: object) -> None:
 
 
 def _redirect(output: Path) -> None:
-    output.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    modes.make_folder(output.parent)
+    file = modes.open_file(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     os.dup2(nothing, 0)
     os.dup2(file, 1)

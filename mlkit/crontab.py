@@ -1,5 +1,6 @@
 """The user's crontab: put a project's lines into it, between two marks, and touch no other line."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -7,37 +8,74 @@ from pathlib import Path
 from mlkit.errors import MlkitError
 
 _WAIT_S = 30
+_ZONE = re.compile(r"\s*CRON_TZ\s*=\s*(.*?)\s*$")
 
 
 def merge(existing: str, root: Path, lines: str) -> str:
     """Return ``existing`` with ``lines`` at its end, instead of those that it has of ``root``.
 
-    At the end, because a ``CRON_TZ`` counts for all lines below it.
+    Their ``CRON_TZ`` would count for all lines below them: behind them it is what it was before.
     """
-    first, last = f"# >>> mlkit {root}", f"# <<< mlkit {root}"
+    first, last = _marks(root)
+    kept = remove(existing, root).splitlines()
+    zone = next((found[1] for line in reversed(kept) if (found := _ZONE.match(line))), "")
+    return "\n".join([*kept, first, lines.rstrip("\n"), f"CRON_TZ={zone}", last]) + "\n"
+
+
+def remove(existing: str, root: Path) -> str:
+    """Return ``existing`` without the lines of ``root``; all others stay as they are."""
+    first, last = _marks(root)
     kept: list[str] = []
     inside = False
-    for line in existing.splitlines():
-        inside = inside or line == first
+    for line in existing.splitlines(keepends=True):
+        bare = line.rstrip("\n")
+        inside = inside or bare == first
         if not inside:
             kept.append(line)
-        inside = inside and line != last
-    return "\n".join([*kept, first, lines.rstrip("\n"), last]) + "\n"
+        inside = inside and bare != last
+    return "".join(kept)
 
 
 def install(root: Path, lines: str) -> None:
     """Make ``lines`` the part of ``root`` in the user's crontab; raises MlkitError if it cannot."""
+    _write(merge(_read(), root, lines))
+
+
+def uninstall(root: Path) -> bool:
+    """Take the part of ``root`` out of the user's crontab; tell whether there was one.
+
+    Raises MlkitError if the crontab cannot be read or written.
+    """
+    existing = _read()
+    left = remove(existing, root)
+    if left != existing:
+        _write(left)
+    return left != existing
+
+
+def _marks(root: Path) -> tuple[str, str]:
+    return f"# >>> mlkit {root}", f"# <<< mlkit {root}"
+
+
+def _program() -> str:
     program = shutil.which("crontab")
     if program is None:
         raise MlkitError(
             "this machine has no crontab command; install cron, or take `mlkit job systemd` or "
             "`mlkit daemon`"
         )
-    listed = _call([program, "-l"])
+    return program
+
+
+def _read() -> str:
+    listed = _call([_program(), "-l"])
     if listed.returncode and listed.stderr and "no crontab" not in listed.stderr:
         raise MlkitError(f"cannot read the crontab: {listed.stderr.strip()}")
-    existing = "" if listed.returncode else listed.stdout
-    written = _call([program, "-"], merge(existing, root, lines))
+    return "" if listed.returncode else listed.stdout
+
+
+def _write(text: str) -> None:
+    written = _call([_program(), "-"], text)
     if written.returncode:
         raise MlkitError(f"cron refused the crontab: {written.stderr.strip()}")
 

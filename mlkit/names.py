@@ -1,6 +1,10 @@
-"""The one strict rule for every name that a client can send, so that none is ever a path."""
+"""The one strict rule for every name that a client can send, so that none is ever a path.
+
+And the loose one for the folder of a project, which the user names.
+"""
 
 import re
+from pathlib import Path
 
 from mlkit.errors import InvalidInputError
 
@@ -15,3 +19,20 @@ def check(noun: str, name: str) -> str:
             "or digit"
         )
     return name
+
+
+def check_folder(folder: Path) -> Path:
+    """Return ``folder`` if a project may lie there; raises InvalidInputError.
+
+    A line break ends a line of a crontab and of a log, other control characters steer a terminal,
+    and what is not UTF-8 is no text.
+    """
+    path = str(folder)
+    if any(ord(letter) < 0x20 or 0x7F <= ord(letter) < 0xA0 for letter in path) or (
+        path.encode(errors="replace").decode() != path
+    ):
+        raise InvalidInputError(
+            f"a project cannot lie in {path!a}: the name has a control character or is not UTF-8; "
+            "name another folder"
+        )
+    return folder

@@ -12,16 +12,18 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session
 
-from mlkit import settings_sources
+from mlkit import environment_file, settings_sources
 from mlkit.errors import ConflictError, DamagedError, InvalidInputError, NotFoundError
 from mlkit.settings import Settings
-from mlkit.store import locks, schema
+from mlkit.store import locks, modes, schema
 from mlkit.store.blobs import BlobStore, write_durably
-from mlkit.store.engine import Database, refuse_network_file_system
+from mlkit.store.engine import Database, parse_url, refuse_network_file_system, sqlite_url
 
 SETTINGS_FILE = "mlkit.toml"
 DATABASE_FILE = "ml.sqlite"
 _KEY_BYTES = 32
+_STATE = ".mlkit"
+_GROUP_UMASK = 0o007
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,12 @@ class Project:
     @property
     def state_dir(self) -> Path:
         """Keys and locks; for nobody else's eyes."""
-        return self.root / ".mlkit"
+        return self.root / _STATE
+
+    @property
+    def environment_file(self) -> Path:
+        """Variables for every command, job and server of the project; the user writes it."""
+        return self.state_dir / "env"
 
     @property
     def key(self) -> bytes:
@@ -170,6 +177,8 @@ def locate_project(
     if named is not None and not (named / SETTINGS_FILE).is_file():
         raise NotFoundError(f"{named} is not a project: it has no {SETTINGS_FILE}")
     root = named.resolve() if named is not None else find_root()
+    if environment is os.environ:
+        environment_file.load(root / _STATE / "env", os.environ)
     return _assemble(root, options or {}, environment)
 
 
@@ -196,17 +205,22 @@ def create_project(root: Path, *, environment: Mapping[str, str] = os.environ) -
         raise ConflictError(f"{root / DATABASE_FILE} exists already")
     project = _assemble(root.resolve(), {}, environment)
     for folder in (project.state_dir, project.schemas_dir, project.log_dir, project.backups_dir):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        modes.make_folder(folder)
     if not (project.state_dir / "key").exists():
         write_durably(project.state_dir / "key", secrets.token_hex(_KEY_BYTES).encode())
+    if project.database.is_sqlite:  # which would let everybody read it
+        os.close(modes.open_file(Path(project.database.location), os.O_RDWR | os.O_CREAT))
     schema.upgrade(project.database)
     return project
 
 
 def _assemble(root: Path, options: Mapping[str, object], environment: Mapping[str, str]) -> Project:
     settings = settings_sources.load(root / SETTINGS_FILE, environment, options)
-    url = settings.db.url or f"sqlite:///{root / DATABASE_FILE}"
-    if url.startswith("sqlite"):
+    if settings.project.group:
+        os.umask(_GROUP_UMASK)  # what libraries make is for the group too
+    given = settings.db.url
+    url = parse_url(given, root) if given else sqlite_url(root / DATABASE_FILE)
+    if url.get_backend_name() == "sqlite":
         refuse_network_file_system(root)
     clock = environment.get("MLKIT_CLOCK")
     if clock is not None and not Path(clock).is_file():
@@ -236,7 +250,7 @@ def upgrade_with_backup(project: Project) -> None:
     """Upgrade the database, a SQLite one after a snapshot into ``backups/``."""
     found = schema.revision(project.database)
     if project.database.is_sqlite and found is not None:
-        project.backups_dir.mkdir(mode=0o700, exist_ok=True)
+        modes.make_folder(project.backups_dir)
         stamp = project.now().strftime("%Y%m%dT%H%M%SZ")
         schema.snapshot(
             project.database, project.backups_dir / f"before-upgrade-from-{found}-{stamp}.sqlite"

@@ -27,9 +27,22 @@ from mlkit.settings_watch import Alerts, Drift, Features, Performance
 
 __all__ = [
     "Alerts", "Backup", "DatasetSettings", "Db", "Drift", "Features", "Gate", "Jobs", "Log",
-    "ModelSettings", "Performance", "Retrain", "Server", "Setting", "Settings", "Train", "duration",
+    "ModelSettings", "Performance", "ProjectSettings", "Retrain", "Server", "Setting",
+    "Settings", "Train", "duration",
     "helps", "out_of", "table", "zone",
 ]  # fmt: skip
+
+
+class ProjectSettings(Section, frozen=True):
+    """The project folder itself."""
+
+    group: Annotated[
+        bool,
+        Meta(
+            description="the Linux users in the group of the project folder all work on it; "
+            "begin with: mlkit init DIR --group NAME"
+        ),
+    ] = False
 
 
 class Db(Section, frozen=True):
@@ -324,6 +337,7 @@ class ModelSettings(Section, frozen=True):
 class Settings(Section, frozen=True):
     """All settings of a project."""
 
+    project: ProjectSettings = ProjectSettings()
     db: Db = Db()
     server: Server = Server()
     log: Log = Log()

@@ -3,6 +3,8 @@
 Both call ``mlkit job run``; a slot that two clocks start runs once. Nothing here is installed.
 """
 
+import hashlib
+import os
 import pwd
 import re
 import shlex
@@ -19,6 +21,7 @@ from mlkit.project import Project
 from mlkit.timetable import Job
 
 _WEEKDAYS = ("Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_ODD = re.compile(r"[^\w@:./+,=-]", re.ASCII)
 _TEMPORARY = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108  # compared with, not written to
 
 _CRONTAB_HEAD = """\
@@ -38,8 +41,8 @@ Type={kind}
 ExecStart={command}
 WorkingDirectory={root}
 User={user}
-UMask=0077
-{extra}ReadWritePaths={root}
+{group}EnvironmentFile=-{environment}
+{extra}ReadWritePaths={writable}
 ProtectSystem=strict
 ProtectHome=read-only
 {temporary}
@@ -108,9 +111,9 @@ def systemd(project: Project, jobs: Sequence[Job]) -> dict[str, str]:
     Raises InvalidInputError if a path cannot be written in a unit file.
     """
     for path in (str(project.root), sys.executable):
-        if re.search(r"[\s%\"'\\$;]", path):
-            raise InvalidInputError(f"unit files cannot hold the path '{path}'; move it")
-    prefix = f"mlkit-{re.sub(r'[^A-Za-z0-9_.-]', '-', project.root.name)}"
+        if re.search(r"[\x00-\x1f\x7f\"\\]|\s\Z", path):
+            raise InvalidInputError(f"unit files cannot hold the path {path!r}; move it")
+    prefix = _prefix(project.root)
     units = {
         f"{prefix}-serve.service": _long_running(project, "server", "serve", extra=_RELOAD),
         f"{prefix}-daemon.service": _long_running(project, "daemon", "daemon"),
@@ -119,9 +122,21 @@ def systemd(project: Project, jobs: Sequence[Job]) -> dict[str, str]:
         what = f"mlkit job {job.name} of {project.root}"
         units[f"{prefix}-{job.name}.service"] = _one_shot(project, job, what)
         units[f"{prefix}-{job.name}.timer"] = _TIMER.format(
-            description=what, calendar=calendar(job)
+            description=_literal(what), calendar=calendar(job)
         )
     return units
+
+
+def _prefix(root: Path) -> str:
+    """Return what the names of a project's units begin with; no other folder's begin so.
+
+    >>> _prefix(Path("/srv/shop")), _prefix(Path("/srv/my shop"))
+    ('mlkit-shop', 'mlkit-my-shop-c6a05ba3')
+    """
+    plain = re.sub(r"[^A-Za-z0-9_.-]", "-", root.name)
+    if plain == root.name:
+        return f"mlkit-{plain}"
+    return f"mlkit-{plain}-{hashlib.sha256(os.fsencode(root.name)).hexdigest()[:8]}"
 
 
 def write(units: Mapping[str, str], folder: Path) -> None:
@@ -156,6 +171,26 @@ def _words(project: Project, *words: str) -> list[str]:
     return [sys.executable, "-m", "mlkit", "--project", str(project.root), *words]
 
 
+def _literal(text: str) -> str:
+    """Return ``text`` as a unit file takes it for what it is: % begins a specifier."""
+    return text.replace("%", "%%")
+
+
+def _quoted(text: str, *, command: bool = False) -> str:
+    """Return one word of a unit file's list of words; in a command, $ begins a variable."""
+    literal = _literal(text)
+    return (
+        '"' + (literal.replace("$", "$$") if command else literal) + '"'
+        if _ODD.search(text)
+        else text
+    )
+
+
+def _pattern(path: Path) -> str:
+    """Return the name of a file where systemd expects a pattern."""
+    return _literal(re.sub(r"([*?\[])", r"\\\1", str(path)))
+
+
 def _cron_command(project: Project, *words: str) -> str:
     """Return a line for cron's shell, quiet unless it fails; cron reads % as a line break."""
     return shlex.join(_words(project, *words)).replace("%", r"\%") + " >/dev/null"
@@ -185,6 +220,12 @@ def _long_running(project: Project, noun: str, word: str, *, extra: str = "") ->
     )
 
 
+def _group(project: Project) -> str:
+    if not project.settings.project.group:
+        return "UMask=0077\n"
+    return f"Group={project.root.stat().st_gid}\nUMask=0007\n"
+
+
 def _service(
     project: Project,
     command: Sequence[str],
@@ -197,10 +238,13 @@ def _service(
     root = project.root
     hidden = any(root.is_relative_to(folder) for folder in _TEMPORARY)
     return _SERVICE.format(
-        description=description,
+        description=_literal(description),
         kind=kind,
-        command=" ".join(command),
-        root=root,
+        command=" ".join(_quoted(word, command=True) for word in command),
+        root=_literal(str(root)),
+        writable=_quoted(str(root)),
+        environment=_pattern(project.environment_file),
+        group=_group(project),
         user=pwd.getpwuid(root.stat().st_uid).pw_name,
         extra=extra,
         # a private /tmp would hide a project that lies there

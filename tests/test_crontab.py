@@ -22,8 +22,10 @@ def test_all_other_lines_stay_as_they_are_and_ours_come_last_and_once(others: li
         *"\n".join(others).splitlines(),
         "# >>> mlkit /srv/shop",
         *LINES.splitlines(),
+        "CRON_TZ=",
         "# <<< mlkit /srv/shop",
     ]
+    assert crontab.remove(again, ROOT).splitlines() == "\n".join(others).splitlines()
     assert again.endswith("\n")
 
 
@@ -33,9 +35,11 @@ def test_two_projects_have_a_block_each_that_can_be_replaced_alone() -> None:
         "@daily me",
         "# >>> mlkit /srv/shop-2",
         *LINES.splitlines(),
+        "CRON_TZ=",
         "# <<< mlkit /srv/shop-2",
         "# >>> mlkit /srv/shop",
         "",
+        "CRON_TZ=",
         "# <<< mlkit /srv/shop",
     ]
 
@@ -66,6 +70,36 @@ def test_installing_twice_replaces_the_lines_and_keeps_the_users_own(cron: Path)
     assert text.startswith("@daily me\n")
     assert text.count("job") == 1
     assert "6 2 * * * job" in text
+
+
+def test_lines_below_keep_the_zone_that_they_had() -> None:
+    text = crontab.merge("@daily me\n", ROOT, LINES) + "0 8 * * * coffee\n"
+    zones = _zones(text)
+    assert zones["5 1 * * * job"] == "UTC"
+    assert zones["0 8 * * * coffee"] == ""  # the machine's own
+    text = crontab.merge("CRON_TZ = Europe/Berlin\n@daily me\n", ROOT, LINES) + "0 8 * * * tea\n"
+    zones = _zones(text)
+    assert zones["5 1 * * * job"] == "UTC"
+    assert zones["0 8 * * * tea"] == "Europe/Berlin"
+
+
+def _zones(text: str) -> dict[str, str]:
+    """Return the zone of each line, as cronie reads it: that of the last CRON_TZ above it."""
+    zone, found = "", {}
+    for line in text.splitlines():
+        if line.startswith("CRON_TZ"):
+            zone = line.partition("=")[2].strip()
+        elif not line.startswith("#"):
+            found[line] = zone
+    return found
+
+
+def test_what_was_installed_can_be_taken_out_again(cron: Path) -> None:
+    cron.write_text("@daily me\n\n# mine\n")
+    crontab.install(ROOT, LINES)
+    assert crontab.uninstall(ROOT)
+    assert cron.read_text() == "@daily me\n\n# mine\n"
+    assert not crontab.uninstall(ROOT)
 
 
 def test_what_cron_refuses_is_an_error_and_changes_nothing(cron: Path) -> None:

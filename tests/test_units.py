@@ -1,5 +1,6 @@
 """What is rendered for cron and systemd means the same slots and passes their own checks."""
 
+import glob
 import re
 import shlex
 import shutil
@@ -97,16 +98,71 @@ def test_every_crontab_line_is_a_slot_of_its_job_and_its_command(project: Projec
 
 
 def test_a_crontab_survives_odd_folder_names(tmp_path: Path) -> None:
-    root = tmp_path / "50% of 'my' $HOME"
-    root.mkdir()
-    (root / "mlkit.toml").touch()
-    project = create_project(root, environment={})
+    project = _project(tmp_path / "50% of 'my' $HOME")
+    root = project.root
     (entry, _) = _parse(units.crontab(project, JOBS[:1]))
     words = _run_by_cron(entry[1])
     assert words == ["-m", "mlkit", "--project", str(root), "job", "run", "job0", "--due", "slot"]
+    project.close()
+
+
+def _project(root: Path) -> Project:
+    root.mkdir()
+    (root / "mlkit.toml").touch()
+    return create_project(root, environment={})
+
+
+@needs_systemd
+def test_systemd_reads_an_odd_folder_name_as_it_is(tmp_path: Path) -> None:
+    project = _project(tmp_path / "50% of 'my' $HOME; [a]*?#")
+    root = project.root
+    folder = tmp_path / "units"
+    units.write(units.systemd(project, JOBS[:1]), folder)
+    (file,) = folder.glob("*-serve.service")
+    read = _as_systemd_reads(file)
+    words = [sys.executable, "-m", "mlkit", "--project", str(root).replace("$", "$$"), "serve"]
+    command = re.search(r"Command Line: (.*)", read)
+    assert command
+    assert shlex.split(command[1].replace("\\$", "$")) == words
+    assert f"WorkingDirectory: {root}\n" in read
+    assert f"Description: mlkit server of {root}\n" in read
+    assert f"ReadWritePaths: {root} " in read
+    (pattern,) = re.findall("EnvironmentFile: -(.*)\n", read)
+    project.environment_file.write_text("A=1")
+    assert glob.glob(re.sub(r"\\(.)", r"[\1]", pattern)) == [str(project.environment_file)]  # noqa: PTH207
+    project.close()
+
+
+def _as_systemd_reads(file: Path) -> str:
+    """Return what systemd makes of a unit file."""
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", file],
+        capture_output=True, text=True, check=True,
+        env={"SYSTEMD_LOG_LEVEL": "debug", "PATH": "/usr/bin:/bin"},
+    )  # fmt: skip
+    return done.stdout
+
+
+@pytest.mark.parametrize("name", ['a"b', "a\\b", "a\nb", "end "])
+def test_a_folder_that_unit_files_cannot_hold_is_refused(tmp_path: Path, name: str) -> None:
+    project = _project(tmp_path / name)
     with pytest.raises(InvalidInputError, match="unit files cannot hold the path"):
         units.systemd(project, JOBS)
     project.close()
+
+
+def test_units_of_folders_that_are_named_alike_do_not_replace_each_other(tmp_path: Path) -> None:
+    projects = [_project(tmp_path / name) for name in ("my shop", "my-shop", "my+shop")]
+    names = [set(units.systemd(project, JOBS[:1])) for project in projects]
+    assert not names[0] & names[1] | names[0] & names[2] | names[1] & names[2]
+    for project in projects:
+        project.close()
+
+
+def test_the_secrets_of_the_project_reach_the_units(project: Project) -> None:
+    for name, text in units.systemd(project, JOBS[:1]).items():
+        if name.endswith(".service"):
+            assert f"EnvironmentFile=-{project.root}/.mlkit/env\n" in text
 
 
 @needs_systemd

@@ -13,15 +13,16 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--group", metavar="NAME", help="Let the members of this Linux group all work on it.")
 @output.json_option
-def init(directory: Path, *, as_json: bool) -> None:
+def init(directory: Path, *, group: str | None, as_json: bool) -> None:
     """Make a project in DIR.
 
     DIR may hold files already, your CSV for instance; none of them is changed.
     """
     from mlkit.flows import setup  # imports SQLAlchemy
 
-    output.emit(setup.make(directory), as_json=as_json, render=_render)
+    output.emit(setup.make(directory, group=group), as_json=as_json, render=_render)
 
 
 def _render(made: "Made") -> None:

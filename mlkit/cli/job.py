@@ -97,19 +97,28 @@ def history(project: "Project", *, name: str | None, limit: int, as_json: bool) 
 
 @job.command()
 @click.option("--install", is_flag=True, help="Put them into your crontab; its other lines stay.")
+@click.option("--uninstall", is_flag=True, help="Take them out of it; its other lines stay.")
 @output.json_option
 @output.with_project
-def crontab(project: "Project", *, install: bool, as_json: bool) -> None:
-    """Print the timetable as lines for `crontab`, or install them.
+def crontab(project: "Project", *, install: bool, uninstall: bool, as_json: bool) -> None:
+    """Print the timetable as lines for `crontab`, install them or take them out.
 
-    Installing again replaces the lines of this project.
+    Installing again replaces the lines of this project. Secrets that the jobs need belong in the
+    file .mlkit/env of the project, which every command reads: cron has no environment of yours.
     """
+    if install and uninstall:
+        raise click.UsageError("say --install or --uninstall")
+    if uninstall:
+        _uninstall(project.root, as_json=as_json)
+        return
     from mlkit import crontab as user_crontab
     from mlkit import timetable, units
 
     lines = units.crontab(project, timetable.load(project))
     if install:
         user_crontab.install(project.root, lines)
+    else:
+        lines += "CRON_TZ=\n"  # lines below these are somebody else's
     document = {"crontab": lines, "installed": install}
     output.emit(
         document, as_json=as_json, render=lambda _: _render_crontab(lines, installed=install)
@@ -132,6 +141,18 @@ def systemd(project: "Project", *, out: Path | None, as_json: bool) -> None:
     if out is not None:
         units.write(rendered, out)
     output.emit(rendered, as_json=as_json, render=lambda _: _render_units(rendered, out))
+
+
+def _uninstall(root: Path, *, as_json: bool) -> None:
+    from mlkit import crontab as user_crontab
+
+    done = user_crontab.uninstall(root)
+    said = "the jobs of this project are" if done else "there were none of this project"
+    output.emit(
+        {"uninstalled": done},
+        as_json=as_json,
+        render=lambda _: click.echo(f"{said} {'taken out of' if done else 'in'} your crontab"),
+    )
 
 
 def _exit(*_: object) -> None:

@@ -10,7 +10,7 @@ import msgspec
 from mlkit.errors import CheckFailedError, InvalidInputError
 from mlkit.flows import new_values, quarantine
 from mlkit.project import Project
-from mlkit.store import blobs, datasets
+from mlkit.store import blobs, datasets, modes
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -103,7 +103,7 @@ def write_rules(project: Project, name: str, text: str) -> None:
     """Write the rules unless the user has them; what a kill left unwritten, the next add writes."""
     file = schema_file(project, name)
     if not file.exists():
-        file.parent.mkdir(mode=0o700, exist_ok=True)
+        modes.make_folder(file.parent)
         blobs.write_durably(file, text.encode())
 
 

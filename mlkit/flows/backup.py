@@ -12,11 +12,11 @@ from mlkit import __version__
 from mlkit.errors import ConflictError, DamagedError, InvalidInputError
 from mlkit.flows import log_import
 from mlkit.project import DATABASE_FILE, SETTINGS_FILE, Project
-from mlkit.store import archive, audit, datasets, failpoints, schema
+from mlkit.store import archive, audit, datasets, failpoints, modes, schema
 from mlkit.store.archive import Content, Manifest
 from mlkit.store.baselines import Baseline
 from mlkit.store.blobs import sync
-from mlkit.store.engine import Database
+from mlkit.store.engine import Database, sqlite_url
 from mlkit.store.predictions import Prediction
 from mlkit.store.registry import ModelVersion
 from mlkit.store.segments import Segment
@@ -127,7 +127,7 @@ def damage(s: Session) -> str | None:
 
 
 def _default_file(project: Project) -> Path:
-    project.backups_dir.mkdir(mode=0o700, exist_ok=True)
+    modes.make_folder(project.backups_dir)
     return project.backups_dir / f"{project.now():%Y%m%dT%H%M%SZ}{SUFFIX}"
 
 
@@ -140,7 +140,7 @@ def _refuse_target(file: Path) -> None:
 
 def _sweep(folder: Path) -> None:
     """Delete what killed backups left; the lock is held, so nobody else is writing them."""
-    folder.mkdir(mode=0o700, exist_ok=True)
+    modes.make_folder(folder)
     for part in folder.glob(".*.part*"):
         part.unlink()
 
@@ -148,7 +148,7 @@ def _sweep(folder: Path) -> None:
 def _describe(
     project: Project, snapshot: Path, say: Callable[[str], None]
 ) -> tuple[Manifest, dict[str, Content]]:
-    database = Database(f"sqlite:///{snapshot}")
+    database = Database(sqlite_url(snapshot))
     try:
         with database.read() as s:
             found = damage(s)

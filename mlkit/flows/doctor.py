@@ -7,7 +7,7 @@ import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 
 from mlkit.errors import MlkitError
-from mlkit.flows import doctor_code, doctor_files, doctor_machine, doctor_rows
+from mlkit.flows import doctor_clocks, doctor_code, doctor_files, doctor_machine, doctor_rows
 from mlkit.flows.findings import Finding, Level, fail
 from mlkit.project import Project, locate_project
 
@@ -17,7 +17,7 @@ Check = Callable[[Project], Iterable[Finding]]
 CHECKS: dict[str, Check] = {
     "sqlite": doctor_machine.sqlite,
     "disk": doctor_machine.disk,
-    "clocks": doctor_machine.clocks,
+    "clocks": doctor_clocks.clocks,
     "permissions": doctor_files.permissions,
     "key": doctor_files.key,
     "journals": doctor_files.journals,

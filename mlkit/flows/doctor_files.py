@@ -11,7 +11,7 @@ from pathlib import Path
 from sqlalchemy import select
 
 from mlkit.errors import MlkitError
-from mlkit.flows import backup, leftovers, loadable, provenance
+from mlkit.flows import backup, doctor_group, leftovers, loadable, provenance
 from mlkit.flows.findings import Finding, fail, ok, warn
 from mlkit.project import SETTINGS_FILE, Project
 from mlkit.store import baselines, blobs, datasets, journal, registry
@@ -25,6 +25,9 @@ _RESTORE = "restore a backup (mlkit backup restore)"
 
 def permissions(project: Project) -> Iterator[Finding]:
     """Find what other users of the machine could read or change."""
+    if project.settings.project.group:
+        yield from doctor_group.permissions(project)
+        return
     secret = (project.state_dir, project.state_dir / "key", Path(project.database.location))
     ours = (project.root, project.root / SETTINGS_FILE, project.root / "jobs")
     found = [line for path in secret if path.exists() for line in _exposure(path)]
@@ -154,7 +157,9 @@ def _exposure(path: Path) -> Iterator[Finding]:
     if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         yield fail(f"other users may use {path}", f"chmod go= {path}")
     if path.stat().st_uid != os.geteuid():
-        yield warn(f"{path} belongs to another user", "run mlkit as the owner of the project")
+        yield warn(
+            f"{path} belongs to another user", "run mlkit as its owner (or see project.group)"
+        )
 
 
 def _looseness(path: Path) -> Iterator[Finding]:

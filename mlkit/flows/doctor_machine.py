@@ -1,7 +1,6 @@
-"""Checks of the machine: the SQLite library, the disk, the clocks that start jobs."""
+"""Checks of the machine: the SQLite library and the disk."""
 
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,15 +8,9 @@ from sqlalchemy import text
 
 from mlkit.flows.findings import Finding, fail, ok, warn
 from mlkit.project import Project, refuse_missing_database
-from mlkit.store import locks
 from mlkit.store.engine import sqlite_driver, wal_is_safe
 
 _GB = 1 << 30
-_UNIT_FOLDERS = (
-    Path("/etc/systemd/system"),
-    Path("/usr/local/lib/systemd/system"),
-    Path("~/.config/systemd/user"),
-)
 
 
 def sqlite(project: Project) -> Iterator[Finding]:
@@ -56,48 +49,3 @@ def disk(project: Project) -> Iterator[Finding]:
         yield warn(said, "make room: a backup needs as much again as the project")
     else:
         yield ok(said)
-
-
-def clocks(project: Project) -> Iterator[Finding]:
-    """Name what starts the jobs of this project: one clock is right."""
-    found = [name for name, ticks in _clocks(project).items() if ticks]
-    if len(found) == 1:
-        yield ok(f"{found[0]} runs the jobs")
-    elif found:
-        yield warn(
-            f"{' and '.join(found)} run the jobs; each due time still runs once",
-            "keep one of them",
-        )
-    else:
-        yield warn(
-            "nothing seen that runs the jobs",
-            "choose one: mlkit job crontab --install, mlkit job systemd, or mlkit daemon",
-        )
-
-
-def _clocks(project: Project) -> dict[str, bool]:
-    lock = project.state_dir / "locks" / "daemon"
-    return {
-        "the daemon": lock.exists() and locks.is_held(lock),
-        "cron": _in_crontab(project.root),
-        "systemd timers": _has_timers(project.root),
-    }
-
-
-def _in_crontab(root: Path) -> bool:
-    program = shutil.which("crontab")
-    if program is None:
-        return False
-    done = subprocess.run(  # noqa: S603  # fixed words, no shell
-        [program, "-l"], capture_output=True, text=True, check=False, timeout=5
-    )
-    lines = [line for line in done.stdout.splitlines() if not line.lstrip().startswith("#")]
-    return any(str(root) in line and " job run " in line for line in lines)
-
-
-def _has_timers(root: Path) -> bool:
-    for folder in _UNIT_FOLDERS:
-        for timer in folder.expanduser().glob("mlkit-*.timer"):
-            if f" of {root}\n" in timer.read_text():
-                return True
-    return False

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from mlkit.errors import DamagedError
 from mlkit.flows import log_table
 from mlkit.project import Project
-from mlkit.store import predictions, segments
+from mlkit.store import modes, predictions, segments
 from mlkit.store.base import id_time, new_id
 from mlkit.store.blobs import file_digest, write_durably
 from mlkit.store.predictions import Selection
@@ -77,7 +77,7 @@ def write(project: Project, model: str, selection: Selection, table: pa.Table) -
     """Write ``table``, rows of one day, to a new file and return the row that names it."""
     day = f"{selection.start:%Y-%m-%d}"
     folder = project.log_dir / model / day
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    modes.make_folder(folder)
     file = folder / f"{new_id(project.now())}.parquet"
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd")

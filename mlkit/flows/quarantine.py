@@ -12,7 +12,7 @@ import msgspec
 from mlkit import names
 from mlkit.errors import InvalidInputError, unknown
 from mlkit.project import Project
-from mlkit.store import blobs, failpoints
+from mlkit.store import blobs, failpoints, modes
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -43,7 +43,7 @@ def shelf(project: Project, name: str) -> Shelf:
 
         content = quarantine.to_csv(rows)
         folder = project.quarantine_dir
-        folder.mkdir(mode=0o700, exist_ok=True)
+        modes.make_folder(folder)
         file = folder / f"{name}-{hashlib.sha256(content).hexdigest()[:12]}.csv"
         blobs.write_durably(file, content)
         _unlink(project, _of(project, name)[KEPT:])

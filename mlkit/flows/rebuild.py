@@ -26,7 +26,7 @@ from mlkit.flows.file_source import Dialect, FileSource
 from mlkit.project import Project
 from mlkit.steps import breaches, checks, frames, quality, quarantine
 from mlkit.steps.tabular import Tabular
-from mlkit.store import audit, blobs, datasets, failpoints
+from mlkit.store import audit, blobs, datasets, failpoints, modes
 from mlkit.store.datasets import DatasetVersion
 
 Report = Callable[[str], None]
@@ -116,7 +116,7 @@ def _from_query(project: Project, version: DatasetVersion, made: Mapping[str, An
 def _folder(project: Project, version: DatasetVersion) -> Path:
     """Return where bulky files go; of a version that another is made of it is not there yet."""
     folder = scratch.of_dataset(project, version.dataset.name)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    modes.make_folder(folder)
     return folder
 
 

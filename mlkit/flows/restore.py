@@ -8,12 +8,14 @@ from tempfile import TemporaryDirectory
 
 import msgspec
 
+from mlkit import names
 from mlkit.errors import BusyError, CheckFailedError, ConflictError, MlkitError
 from mlkit.flows import backup, erasures_since
 from mlkit.project import DATABASE_FILE, Project, locate_project
 from mlkit.store import archive, audit, failpoints, locks, schema
 from mlkit.store.archive import Manifest
 from mlkit.store.blobs import sync
+from mlkit.store.engine import sqlite_url
 
 
 class Verified(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +58,7 @@ def restore(file: Path, target: Path, *, replace: bool = False) -> Restored:
     folder that is not empty, BusyError while something works in it. What that project has erased
     since the backup, the restored one remembers as unfinished.
     """
-    target = target.resolve()
+    target = names.check_folder(target.resolve())
     occupied = target.exists() and (not target.is_dir() or any(target.iterdir()))
     if occupied and not replace:
         raise ConflictError(
@@ -95,7 +97,7 @@ def _carry_erasures(old: Path, unpacked: Path) -> tuple[str, ...] | None:
 
 
 def _unpacked_project(folder: Path) -> Project:
-    own = {"db.url": f"sqlite:///{folder / DATABASE_FILE}"}
+    own = {"db.url": str(sqlite_url(folder / DATABASE_FILE))}
     return locate_project(folder, options=own, environment={})
 
 

@@ -7,7 +7,7 @@ import msgspec
 from mlkit.errors import InvalidInputError, NotFoundError
 from mlkit.flows import acceptance
 from mlkit.project import Project
-from mlkit.store import audit, blobs, datasets
+from mlkit.store import audit, blobs, datasets, modes
 
 
 class RuleLine(msgspec.Struct, frozen=True):
@@ -53,7 +53,7 @@ def accept(project: Project, name: str, pairs: Sequence[str]) -> RulesShown:
                 raise InvalidInputError(f"'{pair}' is no COLUMN=VALUE, such as plan=gold")
             text = rule_text.allow(text, column, value, rules.label)
         file = acceptance.schema_file(project, name)
-        file.parent.mkdir(mode=0o700, exist_ok=True)
+        modes.make_folder(file.parent)
         blobs.write_durably(file, text.encode())
         with project.write() as s:
             audit.record(

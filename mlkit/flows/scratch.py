@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 
 from mlkit.flows import version_files
 from mlkit.project import Project
+from mlkit.store import modes
 
 
 def root(project: Project) -> Path:
@@ -31,7 +32,7 @@ def alone(project: Project, name: str) -> Iterator[Path]:
     with project.lock(f"data-{name}", busy=busy), version_files.used(project):
         folder = of_dataset(project, name)
         shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(mode=0o700, parents=True)
+        modes.make_folder(folder)
         try:
             yield folder
         finally:
@@ -52,7 +53,7 @@ def remove_empty(project: Project, *, older_than: timedelta) -> None:
 @contextmanager
 def shared(project: Project, name: str) -> Iterator[Path]:
     """Yield a folder for work that others may do at the same time."""
-    root(project).mkdir(mode=0o700, parents=True, exist_ok=True)
+    modes.make_folder(root(project))
     with TemporaryDirectory(prefix=f"~{name}-", dir=root(project)) as folder:
         yield Path(folder)
     with suppress(OSError):

@@ -1,5 +1,6 @@
 """Make a new project folder: settings to edit, jobs to edit, an empty database and a key."""
 
+import grp
 import json
 import os
 import shlex
@@ -11,9 +12,10 @@ from pathlib import Path
 
 import msgspec
 
-from mlkit import settings
-from mlkit.errors import ConflictError
+from mlkit import names, settings
+from mlkit.errors import ConflictError, InvalidInputError
 from mlkit.project import DATABASE_FILE, SETTINGS_FILE, create_project
+from mlkit.store import modes
 from mlkit.store.blobs import write_durably
 
 _HEAD = """\
@@ -71,36 +73,51 @@ class Made(msgspec.Struct, frozen=True):
     next: tuple[str, ...]
 
 
-def make(root: Path, *, environment: Mapping[str, str] = os.environ) -> Made:
+def make(
+    root: Path, *, group: str | None = None, environment: Mapping[str, str] = os.environ
+) -> Made:
     """Make the project ``root``; files of the user that are there already stay as they are.
 
-    Raises ConflictError for a folder that is a project. An ``init`` that was killed half-way can
-    be run again: the database is made last.
+    The members of the Linux group ``group`` all work on it. Raises ConflictError for a folder that
+    is a project, InvalidInputError for a name or group that cannot be. An ``init`` that was killed
+    half-way can be run again: the database is made last.
     """
+    names.check_folder(root.absolute())
     _refuse_project(root)
-    root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    wanted = {SETTINGS_FILE: settings_text(), ".gitignore": _GITIGNORE, **_job_files()}
+    modes.make_folder(root)
+    if group is not None:
+        _share(root, group)
+    wanted = {
+        SETTINGS_FILE: settings_text(group=group is not None),
+        ".gitignore": _GITIGNORE,
+        **_job_files(),
+    }
     written = []
     for name, text in wanted.items():
         if not (root / name).exists():
-            (root / name).parent.mkdir(mode=0o700, exist_ok=True)
+            modes.make_folder((root / name).parent)
             write_durably(root / name, text.encode())
             written.append(name)
     create_project(root, environment=environment).close()
     return Made(root.resolve(), (*written, DATABASE_FILE), _next_commands(root))
 
 
-def settings_text() -> str:
+def settings_text(*, group: bool = False) -> str:
     """Return a new ``mlkit.toml``: every setting with its help, commented out.
 
-    A setting has its whole name and no table stands open, so that either one line can be made
-    live or a table be added at the end.
+    But for the one that says that a ``group`` works on the project. A setting has its whole name
+    and no table stands open, so that either one line can be made live or a table be added at the
+    end.
     """
     lines = [_HEAD]
     for section, rows in groupby(settings.table(), lambda row: row.name.partition(".")[0]):
         lines.append(f"# --- {section} ---")
         for row in rows:
-            lines += [f"# {row.help}", f"#{row.name} = {toml_value(row.default)}"]
+            if group and row.name == "project.group":
+                line = f"{row.name} = true"
+            else:
+                line = f"#{row.name} = {toml_value(row.default)}"
+            lines += [f"# {row.help}", line]
         lines.append("")
     return "\n".join(lines) + _TAIL
 
@@ -112,6 +129,20 @@ def toml_value(value: object) -> str:
     ('true', '["a", "b"]', '"7d"', '0.1')
     """
     return json.dumps(value)  # JSON and TOML agree on strings, lists, numbers and booleans
+
+
+def _share(root: Path, group: str) -> None:
+    try:
+        os.chown(root, -1, grp.getgrnam(group).gr_gid)
+        modes.share(root)
+    except KeyError:
+        raise InvalidInputError(
+            f"this machine has no group '{group}'; make it with: sudo groupadd {group}"
+        ) from None
+    except PermissionError as error:
+        raise InvalidInputError(
+            f"cannot give {root} to the group '{group}': only a member who owns the folder can"
+        ) from error
 
 
 def _refuse_project(root: Path) -> None:

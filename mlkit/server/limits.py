@@ -12,6 +12,8 @@ import time
 from pathlib import Path
 from typing import Final
 
+from mlkit.store import modes
+
 _CELL: Final = struct.Struct("<d")
 _BURST_S: Final = 1.0
 
@@ -20,8 +22,8 @@ class Limits:
     """Buckets by number, shared by all processes that open the same file."""
 
     def __init__(self, file: Path, count: int) -> None:
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        modes.make_folder(file.parent)
+        handle = modes.open_file(file, os.O_RDWR | os.O_CREAT)
         try:
             os.ftruncate(handle, count * _CELL.size)
             self._cells = mmap.mmap(handle, count * _CELL.size)

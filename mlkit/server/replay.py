@@ -15,6 +15,7 @@ from mlkit.errors import ConflictError
 from mlkit.flows import repeated_requests
 from mlkit.project import Project
 from mlkit.server.query import Answers
+from mlkit.store import modes
 from mlkit.store.journal import Entry
 
 _MOST_ROWS = 20_000  # about 10 MB
@@ -80,8 +81,8 @@ class Replay:
 
     def _open(self) -> int:
         file = self._project.state_dir / "locks" / "requests"
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        modes.make_folder(file.parent)
+        return modes.open_file(file, os.O_RDWR | os.O_CREAT)
 
 
 def check(key: Key, known: str, digest: str) -> None:

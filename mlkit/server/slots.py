@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from mlkit.store import processes
+from mlkit.store import modes, processes
 
 CAPACITY: Final = 2048  # series
 CELLS: Final = 16  # numbers of one series
@@ -119,10 +119,10 @@ def read(folder: Path) -> Iterator[Snapshot]:
 
 
 def _claim(folder: Path) -> tuple[int, Path]:
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    modes.make_folder(folder)
     for number in itertools.count():
         path = folder / f"worker-{number}"
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        handle = modes.open_file(path, os.O_RDWR | os.O_CREAT)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

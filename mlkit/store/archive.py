@@ -16,6 +16,7 @@ from typing import IO
 import msgspec
 
 from mlkit.errors import CheckFailedError, DamagedError, InvalidInputError
+from mlkit.store import modes
 from mlkit.store.blobs import file_digest, sync
 
 MANIFEST = "manifest.json"
@@ -98,9 +99,9 @@ def read(file: Path, target: Path | None = None) -> Manifest:
 
 @contextmanager
 def create_file(path: Path) -> Iterator[IO[bytes]]:
-    """Open a new file for its owner alone; nothing that is there is overwritten or followed."""
-    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
-    with os.fdopen(os.open(path, flags, 0o600), "wb") as stream:
+    """Open a new file, for whom its folder is; nothing that is there is overwritten or followed."""
+    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW
+    with os.fdopen(modes.open_file(path, flags), "wb") as stream:
         yield stream
 
 
@@ -188,7 +189,7 @@ def _copy(stream: IO[bytes], path: Path | None) -> str:
         while digesting.read(_CHUNK_BYTES):
             pass
         return digesting.sha256.hexdigest()
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    modes.make_folder(path.parent)
     with create_file(path) as out:
         while chunk := digesting.read(_CHUNK_BYTES):
             out.write(chunk)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from mlkit.errors import DamagedError
+from mlkit.store import modes
 
 _CHUNK_BYTES = 1 << 20
 
@@ -43,7 +44,7 @@ class BlobStore:
 
     def scratch(self) -> Path:
         """Return a new path on the same file system to write a blob to."""
-        self.root.mkdir(parents=True, exist_ok=True)
+        modes.make_folder(self.root)
         return self.root / f".{os.getpid()}-{secrets.token_hex(8)}.part"
 
     def read(self, sha256: str) -> bytes:
@@ -113,7 +114,8 @@ class BlobStore:
 
     def _settle(self, part: Path, sha256: str) -> None:
         target = self.path(sha256)
-        target.parent.mkdir(parents=True, exist_ok=True)
+        modes.make_folder(target.parent)
+        modes.settle(part)
         sync(part)
         part.replace(target)
         sync(target.parent)
@@ -150,10 +152,11 @@ def sync(path: Path) -> None:
 
 
 def write_durably(path: Path, content: bytes) -> None:
-    """Replace ``path`` by ``content`` in one step, readable by the owner alone."""
+    """Replace ``path`` by ``content`` in one step, for whom its folder is (see ``modes``)."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     part.unlink(missing_ok=True)
-    with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:  # noqa: PTH123  # pathlib cannot set the mode at creation
+    handle = modes.open_file(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    with open(handle, "wb") as stream:  # noqa: PTH123  # pathlib opens no handle
         stream.write(content)
     sync(part)
     part.replace(path)

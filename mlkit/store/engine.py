@@ -5,17 +5,18 @@ checkpoint at once (https://sqlite.org/wal.html, "WAL-reset bug"); the journal m
 """
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy import URL, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 from sqlalchemy.orm import Session
 
-from mlkit.errors import BusyError, DamagedError, MlkitError
+from mlkit.errors import BusyError, DamagedError, InvalidInputError, MlkitError
 from mlkit.store import json_columns
 
 APPLICATION_ID = 0x6D6C6B74  # "mlkt": `file ml.sqlite` and other tools can tell whose it is
@@ -56,7 +57,7 @@ def refuse_network_file_system(path: Path, mounts: str | None = None) -> None:
     best = ("", "")
     for line in mounts.splitlines():
         _, point, kind, *_ = line.split()
-        inside = path.resolve().is_relative_to(point.replace("\\040", " "))
+        inside = path.resolve().is_relative_to(_unescape(point))
         if inside and len(point) >= len(best[0]):
             best = (point, kind)
     if best[1] in _NETWORK_FILE_SYSTEMS:
@@ -66,16 +67,49 @@ def refuse_network_file_system(path: Path, mounts: str | None = None) -> None:
         )
 
 
+def _unescape(point: str) -> str:
+    """Return a mount point without the octal escapes of blanks, line breaks and backslashes.
+
+    >>> _unescape("/mnt/my" + chr(92) + "040disk")
+    '/mnt/my disk'
+    """
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), point)
+
+
+def sqlite_url(file: Path) -> URL:
+    """Return the URL of a SQLite file, made of its parts: in a text, %, ? and # mean something.
+
+    >>> sqlite_url(Path("/srv/a%2Fb?c")).database
+    '/srv/a%2Fb?c'
+    """
+    return URL.create("sqlite", database=str(file))
+
+
+def parse_url(text: str, folder: Path) -> URL:
+    """Return the URL that ``text`` is; a SQLite file is looked for in ``folder``.
+
+    Raises InvalidInputError, without the text, which may hold a password.
+    """
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError) as error:
+        raise InvalidInputError(
+            "db.url is not a URL such as postgresql+psycopg://user@host/database"
+        ) from error
+    plain = url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:")
+    return url.set(database=str(folder / str(url.database))) if plain else url
+
+
 class Database:
     """One database by URL; hands out sessions that are explicit about reading or writing."""
 
     def __init__(
-        self, url: str, *, busy_timeout_s: float = 10.0, foreign_keys: bool = True
+        self, url: URL | str, *, busy_timeout_s: float = 10.0, foreign_keys: bool = True
     ) -> None:
         """Without ``foreign_keys`` SQLite lets rows refer to what is not there: for migrations."""
-        self.url = url
+        self.url = make_url(url)
         self._foreign_keys = foreign_keys
-        self.is_sqlite = url.startswith("sqlite")
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._busy_timeout_s = busy_timeout_s
         self._engine: Engine | None = None
         self._pid = 0
@@ -171,7 +205,7 @@ def _pragmas(*, wal: bool, foreign_keys: bool) -> tuple[str, ...]:
 
 
 @contextmanager
-def _errors(url: str) -> Iterator[None]:
+def _errors(url: URL) -> Iterator[None]:
     """Turn the driver's errors that an operator can mend into ours."""
     try:
         yield
@@ -194,6 +228,8 @@ def _errors(url: str) -> Iterator[None]:
         raise
 
 
-def _location(url: str) -> str:
+def _location(url: URL) -> str:
     """Return the database's place without user name or password."""
-    return url.rpartition("@")[2] if "@" in url else url.removeprefix("sqlite:///")
+    if url.get_backend_name() == "sqlite":
+        return str(url.database)
+    return url.set(query={}).render_as_string().rpartition("@")[2]

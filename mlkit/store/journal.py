@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, NamedTuple
 import msgspec
 
 from mlkit.errors import BusyError
-from mlkit.store import tape
+from mlkit.store import modes, tape
 from mlkit.store.base import new_id
 from mlkit.store.blobs import sync
 from mlkit.store.tape import Tape
@@ -141,10 +141,10 @@ class Journal:
 
     def _open(self, now: datetime) -> Tape:
         """Make a new file; it gets its name only once it is locked, so nobody takes it for dead."""
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        modes.make_folder(self._folder)
         final = self._folder / f"{new_id(now)}{SUFFIX}"
         part = final.with_name(f".{final.name}.part")
-        handle = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        handle = modes.open_file(part, os.O_RDWR | os.O_CREAT | os.O_EXCL)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
             made = Tape(handle, final)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mlkit.errors import BusyError
+from mlkit.store import modes
 
 
 @contextmanager
@@ -25,8 +26,8 @@ def shared(file: Path, *, busy: str) -> Iterator[None]:
 
 @contextmanager
 def _held(file: Path, way: int, busy: str) -> Iterator[None]:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    modes.make_folder(file.parent)
+    handle = modes.open_file(file, os.O_RDWR | os.O_CREAT)
     try:
         try:
             fcntl.flock(handle, way | fcntl.LOCK_NB)
@@ -39,7 +40,7 @@ def _held(file: Path, way: int, busy: str) -> Iterator[None]:
 
 def is_held(file: Path) -> bool:
     """Tell whether a living process holds the lock on ``file``."""
-    handle = os.open(file, os.O_RDWR | os.O_CLOEXEC)
+    handle = os.open(file, os.O_RDONLY | os.O_CLOEXEC)  # on a read-only disk as well
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

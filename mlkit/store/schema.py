@@ -68,7 +68,8 @@ def upgrade(database: Database) -> None:
 
     refuse_newer(revision(database))
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
+    scripts = str(Path(__file__).with_name("migrations"))
+    config.set_main_option("script_location", scripts.replace("%", "%%"))  # it is interpolated
     migrated = database.for_migration()
     try:
         with migrated.write() as s:
@@ -100,9 +101,9 @@ def snapshot(database: Database, target: Path) -> None:
             "this project's database is not SQLite; back it up with its own tools (pg_dump)"
         )
     driver = sqlite_driver()
-    source = database.url.removeprefix("sqlite:///")
+    source = Path(database.location).absolute().as_uri()
     with (
-        closing(driver.connect(f"file:{source}?mode=ro", uri=True)) as live,
+        closing(driver.connect(f"{source}?mode=ro", uri=True)) as live,
         closing(driver.connect(str(target))) as copy,
     ):
         live.backup(copy)

@@ -3,15 +3,18 @@
 import importlib
 import os
 import re
+import shutil
+import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
-from mlkit.flows import backup, doctor, doctor_machine
+from mlkit.flows import backup, doctor, doctor_clocks, doctor_machine
 from mlkit.flows.doctor import Checked
 from mlkit.project import Project
 from mlkit.steps import own_modules, predictor
@@ -272,22 +275,63 @@ def test_two_clocks_are_one_too_many(
     crontab.write_text(f"#!/bin/sh\necho '5 1 * * * mlkit --project {sound.root} job run drift'\n")
     crontab.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    assert _only(sound, "clocks").found == "cron runs the jobs"
-    with sound.lock("daemon", busy=""):
+    with _running("cron", tmp_path):
+        assert _only(sound, "clocks").found == "cron runs the jobs"
+    line = _only(sound, "clocks")
+    assert (line.level, line.found) == (
+        "warn",
+        "cron has the jobs of this project but does not run",
+    )
+    assert "start cron" in line.fix
+    with _running("cron", tmp_path), sound.lock("daemon", busy=""):
         line = _only(sound, "clocks")
     assert line.level == "warn"
     assert line.found.startswith("the daemon and cron run the jobs")
 
 
+@contextmanager
+def _running(name: str, folder: Path) -> Iterator[None]:
+    """Run a process that is called ``name``, as a cron daemon is."""
+    program = folder / name
+    shutil.copy("/bin/sleep", program)
+    process = subprocess.Popen([program, "60"])
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+        program.unlink()
+
+
+def test_the_lines_of_a_neighbour_are_no_clock_of_this_project(
+    sound: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crontab = tmp_path / "crontab"
+    crontab.write_text(f"#!/bin/sh\necho '5 1 * * * mlkit --project {sound.root}-2 job run x'\n")
+    crontab.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    with _running("cron", tmp_path):
+        assert _only(sound, "clocks").found == "nothing seen that runs the jobs"
+
+
 def test_systemd_timers_of_this_project_are_a_clock(
     sound: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(doctor_machine, "_UNIT_FOLDERS", (tmp_path,))
+    monkeypatch.setattr(doctor_clocks, "_UNIT_FOLDERS", (tmp_path,))
+    monkeypatch.setattr(doctor_clocks, "_SYSTEMD", tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    (tmp_path / "systemctl").write_text(f"#!/bin/sh\ncat {tmp_path}/state\n")
+    (tmp_path / "systemctl").chmod(0o755)
+    (tmp_path / "state").write_text("active\n")
     for name, root in (("mine", sound.root), ("other", "/srv/other")):
         timer = tmp_path / f"mlkit-{name}-drift.timer"
         timer.write_text(f"[Unit]\nDescription=When mlkit job drift of {root}\n")
         expected = "systemd timers runs the jobs"
         assert _only(sound, "clocks").found == expected
+    (tmp_path / "state").write_text("inactive\n")  # the files are there, and nobody enabled them
+    line = _only(sound, "clocks")
+    assert line.found == "systemd timers has the jobs of this project but does not run"
+    assert line.fix == "systemctl enable --now mlkit-mine-drift.timer"
 
 
 def _edited_golden(project: Project) -> None:
