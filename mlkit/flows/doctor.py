@@ -7,7 +7,7 @@ import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 
 from mlkit.errors import MlkitError
-from mlkit.flows import doctor_files, doctor_machine, doctor_rows
+from mlkit.flows import doctor_files, doctor_machine, doctor_rows, doctor_server
 from mlkit.flows.findings import Finding, Level, fail
 from mlkit.project import Project, locate_project
 
@@ -18,6 +18,7 @@ CHECKS: dict[str, Check] = {
     "sqlite": doctor_machine.sqlite,
     "disk": doctor_machine.disk,
     "clocks": doctor_machine.clocks,
+    "servers": doctor_server.servers,
     "permissions": doctor_files.permissions,
     "key": doctor_files.key,
     "journals": doctor_files.journals,

@@ -5,11 +5,10 @@ import ipaddress
 import math
 import socket
 import time
-from contextlib import suppress
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
-from mlkit.errors import BusyError, ConflictError
+from mlkit.errors import ConflictError
 from mlkit.project import Project
 from mlkit.server.limits import Failures, Limits
 from mlkit.server.problems import RefusedError

@@ -29,7 +29,7 @@ class Follower:
         self._began = time.monotonic()
         try:
             self._act()
-        except BaseException as error:  # noqa: BLE001  # it runs code of libraries and of users
+        except BaseException as error:  # it runs code of libraries and of users
             text = str(error) or type(error).__name__
             if text != self.trouble:
                 log.error("%s: %s", self.name, text, exc_info=_unexpected(error))

@@ -76,18 +76,25 @@ class Holder:
     def knows(self, model: str) -> bool:
         """Tell whether ``model`` can be asked; raises NotFoundError if it has no champion."""
         if model not in self._champions:
-            raise unknown("model", model[:100], sorted(self._champions), "mlkit model list")
+            raise self._unknown(model)
         return model in self._serving or model not in self._problems
 
     def only(self) -> str:
         """Return the model that answers where a request names none; raises NotFoundError."""
         found = self.default()
+        if found is None and self.generation < 0:
+            raise self._unknown("")
         if found is None:
             raise NotFoundError(
                 f"which model is asked? known: {', '.join(sorted(self._champions)) or 'none yet'}; "
                 "use /models/MODEL/invocations, or set server.default_model"
             )
         return found
+
+    def _unknown(self, model: str) -> MlkitError:
+        if self.generation < 0:
+            return BusyError("which models there are could not be read from the database yet")
+        return unknown("model", model[:100], sorted(self._champions), "mlkit model list")
 
     def default(self) -> str | None:
         """Return the chosen model, or the only one, or None."""
@@ -135,7 +142,7 @@ class Holder:
             if held is not None:  # another thread has loaded it meanwhile
                 return held
             if version is None:
-                raise unknown("model", model[:100], sorted(self._champions), "mlkit model list")
+                raise self._unknown(model)
             problems = dict(self._problems)
             if model not in problems:
                 held = self._load(version, problems)

@@ -159,7 +159,7 @@ class _Child:
         _collect(self._project, trouble)
 
     def _look_at_file(self) -> None:
-        file = self._project.database.file_id
+        file = self._project.database.file_there
         if self._file is not None and file not in (None, self._file):
             self._untold[_REPLACED] = (
                 "the database file was replaced by another one while the server ran; tokens and "

@@ -26,6 +26,7 @@ _FIRST_ACCEPT_S = 0.25
 
 log = logging.getLogger("mlkit.server")
 
+_Holder: Any = SocketHolder  # whose types granian does not tell
 _built: Event | None = None
 
 
@@ -67,8 +68,9 @@ class SharedServer(MPServer):
         self._listening = listening
 
     def _init_shared_socket(self) -> None:
-        self._ssp, self._sso = None, None
-        self._shd = SocketHolder(self._listening.fileno(), False, BACKLOG)  # type: ignore[call-arg]  # its stub is empty
+        self._ssp: Any = None
+        self._sso: Any = None
+        self._shd: Any = _Holder(self._listening.fileno(), False, BACKLOG)
 
     def _respawn_workers(
         self,
@@ -80,7 +82,8 @@ class SharedServer(MPServer):
         """Put new workers in the places of old ones: first the new answers, then the old leaves."""
         for idx in workers:
             self.respawned_wrks[idx] = time.monotonic()
-            old, new = self.wrks[idx], self._spawn_worker(idx, spawn_target, target_loader)
+            old: Any = self.wrks[idx]
+            new: Any = self._spawn_worker(idx, spawn_target, target_loader)
             if not old.is_alive():
                 new.start()
                 self.wrks[idx] = new

@@ -5,13 +5,12 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 
 import msgspec
 
 from mlkit import __version__
-from mlkit.errors import InvalidInputError, MlkitError
+from mlkit.errors import InvalidInputError
 from mlkit.flows import actuals, request_features
 from mlkit.flows.online import Online
 from mlkit.project import Project

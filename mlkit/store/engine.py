@@ -92,6 +92,11 @@ class Database:
         return self._file
 
     @property
+    def file_there(self) -> tuple[int, int] | None:
+        """Which file has the name at present, None if none has."""
+        return _file_id(self.url)
+
+    @property
     def engine(self) -> Engine:
         """The engine of this process: no handle ever crosses a fork."""
         if self._engine is None or self._pid != os.getpid():
