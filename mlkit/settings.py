@@ -116,6 +116,13 @@ class Server(Section, frozen=True):
         Annotated[float, Meta(gt=0)],
         Meta(description="how often a worker looks for a promotion or rollback"),
     ] = 0.25
+    tokens_max_age_s: Annotated[
+        Annotated[float, Meta(gt=0)],
+        Meta(
+            description="when the tokens cannot be read for this long (database gone, locked), "
+            "requests are refused with 503: one of them may have been revoked"
+        ),
+    ] = 5.0
     load_s: Annotated[
         Annotated[float, Meta(gt=0)],
         Meta(description="a version that takes longer to load does not take over"),
@@ -134,6 +141,27 @@ class Server(Section, frozen=True):
         Positive,
         Meta(description="requests that a worker has in hand at most, slow senders included"),
     ] = 256
+    connections: Annotated[
+        Positive,
+        Meta(
+            description="connections that a worker keeps open at most; beyond half of them those "
+            "that have been silent longest are closed"
+        ),
+    ] = 1_000
+    body_s: Annotated[
+        Annotated[float, Meta(gt=0)],
+        Meta(
+            description="a request whose body is not there whole by then is refused with 408; less "
+            "time is given while most threads wait for bodies"
+        ),
+    ] = 30.0
+    idle_s: Annotated[
+        Annotated[float, Meta(gt=0)],
+        Meta(
+            description="a connection over which no whole request head comes for this long is "
+            "closed, whether it is new or kept alive"
+        ),
+    ] = 75.0
     default_model: Annotated[
         str,
         Meta(description="model behind /invocations; empty: the only one that has a champion"),

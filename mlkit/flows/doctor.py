@@ -7,7 +7,14 @@ import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 
 from mlkit.errors import MlkitError
-from mlkit.flows import doctor_clocks, doctor_code, doctor_files, doctor_machine, doctor_rows
+from mlkit.flows import (
+    doctor_clocks,
+    doctor_code,
+    doctor_files,
+    doctor_machine,
+    doctor_rows,
+    doctor_server,
+)
 from mlkit.flows.findings import Finding, Level, fail
 from mlkit.project import Project, locate_project
 
@@ -18,6 +25,7 @@ CHECKS: dict[str, Check] = {
     "sqlite": doctor_machine.sqlite,
     "disk": doctor_machine.disk,
     "clocks": doctor_clocks.clocks,
+    "servers": doctor_server.servers,
     "permissions": doctor_files.permissions,
     "key": doctor_files.key,
     "journals": doctor_files.journals,

@@ -5,11 +5,10 @@ import ipaddress
 import math
 import socket
 import time
-from contextlib import suppress
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
-from mlkit.errors import BusyError, ConflictError
+from mlkit.errors import ConflictError
 from mlkit.project import Project
 from mlkit.server import rights
 from mlkit.server.limits import Failures, Limits
@@ -26,7 +25,6 @@ PUBLIC = frozenset(
 
 _REALM = [("WWW-Authenticate", 'Bearer realm="mlkit"')]
 _BUCKETS = 4_096  # more tokens than a small team ever makes
-_NOTE_USE_S = 60.0
 _MANY = 1_000
 
 
@@ -40,17 +38,54 @@ class Guard:
         self._limits = Limits(project.state_dir / "limits", _BUCKETS)
         self._failures = Failures(project.settings.server.max_failures)
         self._used: dict[str, float] = {}
-        self._note_at = time.monotonic() + _NOTE_USE_S
+        self._read_at = -math.inf
+        self._lasts_s = math.inf
         names = ("localhost", socket.gethostname(), *project.settings.server.allowed_hosts)
         self._names = {name.lower().rstrip(".") for name in names}
         self._good_hosts: set[str] = set()
 
     def refresh(self) -> None:
         """Read the tokens anew, so that a revoked one is refused from now on."""
+        began = time.monotonic()
         with self._project.read() as s:
             self._tokens = {token.id: token for token in tokens.active(s)}
-        if self._used and time.monotonic() > self._note_at:
-            self._note_use()
+        self._read_at = began
+
+    def expire(self) -> None:
+        """Refuse requests from now on while the last ``refresh`` is too long ago to be trusted."""
+        self._lasts_s = self._project.settings.server.tokens_max_age_s
+
+    @property
+    def trouble(self) -> str:
+        """What keeps this worker from counting with the others, "" if nothing does."""
+        if not self._limits.alone:
+            return ""
+        return f"each worker counts the requests of a token by itself ({self._limits.alone})"
+
+    @property
+    def stale(self) -> str:
+        """Why nobody is let in at present, "" if the tokens are known."""
+        age_s = time.monotonic() - self._read_at
+        if age_s <= self._lasts_s:
+            return ""
+        since = "since the start" if age_s == math.inf else f"for {age_s:.0f} s"
+        return (
+            f"the tokens could not be read {since}, and one may have been revoked or made: nothing "
+            f"is answered until they are (server.tokens_max_age_s is {self._lasts_s:g})"
+        )
+
+    def note_use(self) -> None:
+        """Note which tokens have been used since the last call."""
+        if not self._used:
+            return
+        used, self._used = self._used, {}
+        try:
+            with self._project.write() as s:
+                for identifier, at in used.items():
+                    tokens.record_use(s, identifier, datetime.fromtimestamp(at, UTC))
+        except BaseException:  # the next call notes it again
+            self._used = {**used, **self._used}
+            raise
 
     def check(self, environ: Environ, *scopes: str, model: str | None = None) -> Rights:
         """Return the rights of a request.
@@ -62,6 +97,8 @@ class Guard:
         self._check_host(str(environ.get("HTTP_HOST") or ""))
         if environ["REQUEST_METHOD"] != "GET":
             self._check_origin(environ)
+        if time.monotonic() - self._read_at > self._lasts_s:
+            raise RefusedError(503, self.stale, [("Retry-After", "1")])
         sent = str(environ.get("HTTP_AUTHORIZATION") or "")
         if not self._tokens and not sent:
             return EVERYONE
@@ -188,13 +225,6 @@ class Guard:
 
     def _is_ours(self, host: str) -> bool:
         return host.lower().rstrip(".") in self._names
-
-    def _note_use(self) -> None:
-        used, self._used = self._used, {}
-        self._note_at = time.monotonic() + _NOTE_USE_S
-        with suppress(BusyError), self._project.write() as s:  # the next minute notes it again
-            for identifier, at in used.items():
-                tokens.record_use(s, identifier, datetime.fromtimestamp(at, UTC))
 
 
 def refuse_open_door(project: Project, host: str) -> None:

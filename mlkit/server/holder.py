@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 
-from mlkit.errors import BusyError, MlkitError, NotFoundError, unknown
+from mlkit.errors import BusyError, DamagedError, MlkitError, NotFoundError, unknown
 from mlkit.flows import alerting, deploy, request_features
 from mlkit.flows.online import Online
 from mlkit.project import Project
@@ -45,6 +45,7 @@ class Holder:
         self._serving: Mapping[str, Held] = {}
         self._problems: Mapping[str, str] = {}
         self._used: dict[str, float] = {}
+        self._file = project.database.file_id
         self.generation = -1
 
     @property
@@ -85,8 +86,10 @@ class Holder:
             raise self._unknown(model, sees)
         return model in self._serving or model not in self._problems
 
-    def nameless(self, sees: Sees = _any) -> NotFoundError:
+    def nameless(self, sees: Sees = _any) -> MlkitError:
         """Return the error for a request that names no model where none is the default."""
+        if self.generation < 0:
+            return self._unknown("", sees)
         known = ", ".join(filter(sees, sorted(self._champions))) or "none yet"
         return NotFoundError(
             f"which model is asked? known: {known}; "
@@ -102,6 +105,7 @@ class Holder:
         """Follow promotions and rollbacks since the last call; a failed load changes nothing."""
         with self._project.read() as s:
             generation = registry.generation(s)
+            self._forget_other_file()
             if generation == self.generation and time.monotonic() < self._retry_at:
                 return
             champions = {d.version.model.name: d.version for d in registry.champions(s)}
@@ -109,6 +113,15 @@ class Holder:
             self._follow(champions)
         self.generation = generation
         self._retry_at = time.monotonic() + _RETRY_S if self._problems else float("inf")
+
+    def _forget_other_file(self) -> None:
+        """Begin anew when the database is another file: its numbers mean other versions."""
+        found = self._project.database.file_id
+        if found != self._file:
+            with self._loading:
+                self._file, self.generation = found, -1
+                self._cache.clear()
+                self._pending.clear()
 
     def _follow(self, champions: Mapping[str, ModelVersion]) -> None:
         serving: dict[str, Held] = {}
@@ -122,7 +135,9 @@ class Holder:
         self._champions, self._serving, self._problems = champions, serving, problems
         self._forget()
 
-    def _unknown(self, model: str, sees: Sees) -> NotFoundError:
+    def _unknown(self, model: str, sees: Sees) -> MlkitError:
+        if self.generation < 0:
+            return BusyError("which models there are could not be read from the database yet")
         known = list(filter(sees, sorted(self._champions)))
         return unknown("model", model[:100], known, "mlkit model list")
 
@@ -246,5 +261,7 @@ def _load_into(
                 max_chars=project.settings.server.max_text_chars,
             )
         )
-    except BaseException as error:  # noqa: BLE001  # raised again in the thread that waits
+    except Exception as error:  # noqa: BLE001  # raised again in the thread that waits
         future.set_exception(error)
+    except BaseException as error:  # noqa: BLE001  # a library that exits ends this load and no more
+        future.set_exception(DamagedError(f"its code ended with {type(error).__name__}: {error}"))

@@ -9,16 +9,20 @@ import gc
 import logging
 import os
 import signal
+import socket
+import threading
+import time
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from multiprocessing import get_context
-from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Final
 
-from mlkit.flows import log_import
+from mlkit.errors import MlkitError
+from mlkit.flows import alerting, log_import
 from mlkit.project import Project
 from mlkit.server.lookout import Lookout
-from mlkit.store import processes
+from mlkit.store import processes, pulse
 
 _LOOK_S = 0.1
 _START_S = 0.02
@@ -27,56 +31,185 @@ _OBJECTS = (
 )
 _NICE = 5  # answering goes first when the processors are busy
 _PATIENCE_S = 60
+_BEAT_S: Final = 1.0
+_LONGEST_PAUSE_S: Final = 60.0
+_SOUND_S: Final = 300.0  # after a death: the alert about it ends
+_DIED: Final = "server:log"
+_REPLACED: Final = "server:database"
 
 log = logging.getLogger("mlkit.server")
 
 
 class Housekeeper:
-    """Import journals as the workers hand them on, in a process of its own."""
+    """Import journals as the workers hand them on, in a process of its own that is replaced."""
 
-    def __init__(self, project: Project, metrics_dir: Path, announced: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        project: Project,
+        metrics_dir: Path,
+        announced: Callable[[], bool],
+        listening: socket.socket,
+    ) -> None:
         """``announced`` is called again and again until it has said that the server answers."""
-        context = get_context("fork")
-        theirs, self._ours = context.Pipe(duplex=False)
-        self._process = context.Process(
-            target=_run,
-            args=(project, metrics_dir, announced, theirs, self._ours),
-        )
+        self._child = _Child(project, metrics_dir, announced, listening)
+        self._over = threading.Event()
+        self._pid = self._wish = -1
+        self._watch = threading.Thread(target=self._replace, name="mlkit-watch", daemon=True)
 
     def start(self) -> None:
         """Begin; no thread runs and no handle is open in this process yet."""
-        self._process.start()
+        self._fork("")
+
+    def watch(self) -> None:
+        """Replace the process from now on whenever it dies; a thread does that."""
+        self._watch.start()
 
     def stop(self) -> None:
         """Let it import what is left, and end; the workers have ended by now."""
-        self._ours.close()
-        self._process.join(_PATIENCE_S)
+        self._over.set()
+        if self._watch.ident is None:
+            self._watch.start()
+        os.close(self._wish)
+        end = time.monotonic() + _PATIENCE_S
+        while self._watch.is_alive() and time.monotonic() < end:
+            self._watch.join(_LOOK_S)
+
+    def _fork(self, died: str) -> None:
+        """Start the process; by hand, because a thread may not use ``multiprocessing`` for it."""
+        theirs, ours = os.pipe()  # neither is inherited by a program that a child executes
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                os.close(ours)
+                self._child.run(theirs, died)
+                code = 0
+            except BaseException:  # noqa: BLE001  # nothing above may go on in this process
+                traceback.print_exc()
+            finally:
+                os._exit(code)
+        os.close(theirs)
+        self._pid, self._wish = pid, ours
+
+    def _replace(self) -> None:
+        """Wait for the end again and again; one that dies at once is given more and more time."""
+        pause_s = 0.0
+        while True:
+            began = time.monotonic()
+            _, status = os.waitpid(self._pid, 0)
+            if self._over.is_set():
+                return
+            died = _manner(status)
+            log.error("the process that imports predictions %s; another takes its place", died)
+            lived = time.monotonic() - began > _LONGEST_PAUSE_S
+            pause_s = 0.0 if lived else min(_LONGEST_PAUSE_S, 2 * pause_s)
+            if self._over.wait(pause_s):
+                return
+            pause_s = max(pause_s, 0.5)
+            os.close(self._wish)
+            self._fork(died)
 
 
-def _run(
-    project: Project,
-    metrics_dir: Path,
-    announced: Callable[[], bool],
-    wish: Connection,
-    other_end: Connection,
-) -> None:
-    """Import until the main process closes its end of the pipe, or dies."""
-    other_end.close()
-    processes.rename("mlkit-log")
-    gc.set_threshold(_OBJECTS)
-    for number in (signal.SIGTERM, signal.SIGINT):  # the main process gets these, too
-        signal.signal(number, signal.SIG_IGN)
-    with suppress(OSError):  # a container may forbid it
-        os.nice(_NICE)
-    lookout = Lookout(project, metrics_dir)
-    lookout.start()
-    trouble, said = "", False
-    while not wish.poll(_LOOK_S if said else _START_S):
-        said = said or announced()
-        trouble = _collect(project, trouble)
-    _collect(project, trouble)
-    lookout.stop()
-    project.close()
+class _Child:
+    """What the process does."""
+
+    def __init__(
+        self,
+        project: Project,
+        metrics_dir: Path,
+        announced: Callable[[], bool],
+        listening: socket.socket,
+    ) -> None:
+        self._project = project
+        self._metrics_dir = metrics_dir
+        self._announced = announced
+        self._listening = listening
+        self._beaten_at = 0.0
+        self._file: tuple[int, int] | None = None
+        self._untold: dict[str, str] = {}
+
+    def run(self, wish: int, died: str) -> None:
+        """Import until the main process closes its end of the pipe, or dies."""
+        self._listening.close()  # the port is free once those who answer are gone
+        processes.rename("mlkit-log")
+        gc.set_threshold(_OBJECTS)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):  # for the main process
+            signal.signal(number, signal.SIG_IGN)
+        with suppress(OSError):  # a container may forbid it
+            os.nice(_NICE)
+        lookout = Lookout(self._project, self._metrics_dir)
+        lookout.start()
+        self._work(wish, died)
+        lookout.stop()
+        self._project.close()
+
+    def _work(self, wish: int, died: str) -> None:
+        trouble, said = "", bool(died)
+        began = time.monotonic()
+        if died:
+            self._untold[_DIED] = f"the process that imports predictions {died} and was replaced"
+        while not _closed(wish, _LOOK_S if said else _START_S):
+            self._beat()
+            said = said or self._announced()
+            trouble = _collect(self._project, trouble)
+            self._look_at_file()
+            self._tell()
+            if began and time.monotonic() - began > _SOUND_S and _end_alert(self._project):
+                began = 0.0
+        _collect(self._project, trouble)
+
+    def _look_at_file(self) -> None:
+        file = self._project.database.file_there
+        if self._file is not None and file not in (None, self._file):
+            self._untold[_REPLACED] = (
+                "the database file was replaced by another one while the server ran; tokens and "
+                "champions are those of the new one"
+            )
+        self._file = file or self._file
+
+    def _tell(self) -> None:
+        """Raise the alerts that are due; a locked database has them wait for the next look."""
+        for key, summary in list(self._untold.items()):
+            with suppress(MlkitError):
+                alerting.raise_alert(
+                    self._project,
+                    key=key,
+                    kind="server",
+                    severity="warning",
+                    model=None,
+                    summary=summary,
+                    details={},
+                )
+                del self._untold[key]
+
+    def _beat(self) -> None:
+        now = time.monotonic()
+        if now - self._beaten_at >= _BEAT_S:
+            with suppress(OSError):  # who listens for it says that nothing is heard
+                pulse.beat(self._metrics_dir / pulse.FILE)
+                self._beaten_at = now
+
+
+def _closed(wish: int, within_s: float) -> bool:
+    """Tell whether the other end of the pipe is closed; waits for that a moment."""
+    import select  # not among what every worker needs
+
+    poller = select.poll()
+    poller.register(wish, select.POLLIN | select.POLLHUP)
+    return bool(poller.poll(within_s * 1e3))
+
+
+def _manner(status: int) -> str:
+    code = os.waitstatus_to_exitcode(status)
+    return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+
+
+def _end_alert(project: Project) -> bool:
+    try:
+        alerting.resolve(project, _DIED, f"it has been well for {_SOUND_S / 60:g} minutes")
+    except MlkitError:  # a locked database: the next look ends it
+        return False
+    return True
 
 
 def _collect(project: Project, trouble: str) -> str:

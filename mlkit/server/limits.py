@@ -22,13 +22,14 @@ class Limits:
     """Buckets by number, shared by all processes that open the same file."""
 
     def __init__(self, file: Path, count: int) -> None:
-        modes.make_folder(file.parent)
-        handle = modes.open_file(file, os.O_RDWR | os.O_CREAT)
+        """Open or make the file; without room on the disk each process counts by itself."""
+        size = count * _CELL.size
+        self.alone = ""
         try:
-            os.ftruncate(handle, count * _CELL.size)
-            self._cells = mmap.mmap(handle, count * _CELL.size)
-        finally:
-            os.close(handle)
+            self._cells = _map(file, size)
+        except OSError as error:  # a full disk must not keep the server from answering
+            self.alone = f"{file}: {error.strerror}"
+            self._cells = mmap.mmap(-1, size)
         self._count = count
 
     def take(self, bucket: int, rate: float) -> float:
@@ -42,6 +43,17 @@ class Limits:
             return float(empty - now)
         _CELL.pack_into(self._cells, place, empty + 1 / rate)
         return 0.0
+
+
+def _map(file: Path, size: int) -> mmap.mmap:
+    """Map the file: a page without a block on the disk behind it would end the process."""
+    modes.make_folder(file.parent)
+    handle = modes.open_file(file, os.O_RDWR | os.O_CREAT)
+    try:
+        os.posix_fallocate(handle, 0, size)
+        return mmap.mmap(handle, size)
+    finally:
+        os.close(handle)
 
 
 class Failures:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Final
 
 from mlkit import lateness
-from mlkit.errors import MlkitError
 from mlkit.flows import freshness
 from mlkit.project import Project
 from mlkit.server.feature_state import MissingShares
@@ -57,14 +56,14 @@ class Lookout:
             self._shares.look()
             if not slept:
                 freshness.watch(self._project)
-        except MlkitError as error:  # a locked database: the next look may succeed
+        except Exception as error:  # noqa: BLE001  # whatever it was, the next look may succeed
             log.warning("cannot tell whether features are fresh: %s", error)
 
     def _look(self, trouble: str) -> str:
         """Look once; return what went wrong, said once and not every minute."""
         try:
             lateness.watch_clock(self._project)
-        except MlkitError as error:  # no timetable, a locked database: the next look may succeed
+        except Exception as error:  # noqa: BLE001  # no timetable, a lock: the next may succeed
             if str(error) != trouble:
                 log.warning("cannot tell whether the jobs are run: %s", error)
             return str(error)

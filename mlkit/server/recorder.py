@@ -1,15 +1,11 @@
 """The prediction log of one worker: every answer is in the journal before it leaves."""
 
-import logging
-import threading
 from datetime import datetime
 
 from mlkit.errors import BusyError
 from mlkit.project import Project
 from mlkit.server.meter import Meter
 from mlkit.store.journal import Entry, Journal
-
-log = logging.getLogger("mlkit.server")
 
 
 class Recorder:
@@ -19,10 +15,9 @@ class Recorder:
         settings = project.settings.log
         self._off = settings.durability == "off"
         self._may_drop = settings.on_full == "drop"
-        self._import_s = settings.import_s
         self._now = project.now
+        self._refused = ""
         self._journal = Journal(project.journal_dir, power_safe=settings.durability == "power")
-        self._stop = threading.Event()
         self._meter = meter
 
     def record(self, entry: Entry, now: datetime) -> None:
@@ -34,20 +29,31 @@ class Recorder:
             return
         try:
             self._journal.append(entry, now)
-        except BusyError:
+        except BusyError as error:
             if not self._may_drop:
+                self._refused = str(error)
                 raise
             self._meter.dropped(len(entry.ids))
+        else:
+            self._refused = ""
 
-    def run(self) -> None:
-        """Hand the journal on for import every ``log.import_s`` until ``stop``."""
-        while not self._stop.wait(self._import_s):
-            try:
-                self._journal.rotate(self._now())
-            except OSError:  # whoever waited for that flush is told so; the next file may do better
-                log.exception("the prediction log could not be flushed")
+    def refusing(self) -> str:
+        """Return why predictions cannot be recorded, and so are not answered; "" if they can."""
+        if self._off or self._may_drop:
+            return ""
+        return self._refused or self._journal.lacks()
+
+    def hand_on(self) -> None:
+        """Hand the journal on for import; raises OSError if the disk does not take it.
+
+        Whoever waited for that flush is told so, and the next file may do better.
+        """
+        if self._refused:  # nobody may ask us while /readyz says so: try it without them
+            self._journal.reopen(self._now())
+            self._refused = ""
+        else:
+            self._journal.rotate(self._now())
 
     def stop(self) -> None:
-        """Let ``run`` return, and hand on what there is."""
-        self._stop.set()
+        """Hand on what there is."""
         self._journal.close()

@@ -6,14 +6,16 @@ import multiprocessing
 import os
 import socket
 import sys
+from collections.abc import Callable
 from contextlib import closing, suppress
 from http.client import HTTPConnection, HTTPException
 
-from mlkit.errors import ConflictError, InvalidInputError, MlkitError
+from mlkit.errors import InvalidInputError, MlkitError
 from mlkit.project import Project
 from mlkit.server import platforms, preload, slots
 from mlkit.server.access import refuse_open_door
 from mlkit.server.housekeeper import Housekeeper
+from mlkit.settings import Server
 
 _GRACE_S = 15  # for requests that are being answered when SIGTERM comes
 _M_ARENA_MAX, _M_MMAP_THRESHOLD = -8, -3  # malloc.h
@@ -50,10 +52,14 @@ def serve(
     fallback = settings.host if platform.port is None else platforms.EVERYWHERE
     address = _resolve(host or fallback)
     refuse_open_door(project, address)
-    number = _free_port(address, port if port is not None else platform.port or settings.port)
+    from mlkit.server import listener  # only a server needs granian
+
+    wanted = port if port is not None else platform.port or settings.port
+    listening = listener.bind(address, wanted, patience_s=settings.idle_s)
+    number = int(listening.getsockname()[1])
     busy = f"this project is served on port {number} already"
     count = workers or platform.workers or settings.workers
-    with project.lock(f"server-{number}", busy=busy):
+    with listening, project.lock(f"server-{number}", busy=busy):
         _prepare_environment(project, count)
         project.close()
         preload.load()
@@ -61,34 +67,44 @@ def serve(
         metrics_dir = project.state_dir / "metrics" / str(number)
         slots.clear(metrics_dir)
         os.environ["MLKIT_METRICS"] = str(metrics_dir)
-        housekeeper = Housekeeper(project, metrics_dir, lambda: _announced(address, number))
+        housekeeper = Housekeeper(
+            project, metrics_dir, lambda: _announced(address, number), listening
+        )
         housekeeper.start()
         try:
-            _run(address, number, count, settings.threads)
+            _run(listening, count, settings, housekeeper.watch)
         finally:
             housekeeper.stop()
 
 
-def _run(address: str, port: int, workers: int, threads: int) -> None:
-    from granian.constants import Interfaces  # only a server needs it
+def _run(
+    listening: socket.socket, workers: int, settings: Server, begun: Callable[[], None]
+) -> None:
+    from granian.constants import HTTPModes, Interfaces
+    from granian.http import HTTP1Settings
     from granian.log import LogLevels
-    from granian.server import Server
+
+    from mlkit.server.listener import SharedServer
 
     multiprocessing.set_start_method("fork", force=True)  # nothing is open and no thread runs yet
-    server = Server(
-        "mlkit.server.wsgi:build",
+    server = SharedServer(
+        listening,
+        target="mlkit.server.wsgi:build",
         factory=True,
-        address=address,
-        port=port,
         interface=Interfaces.WSGI,
         workers=workers,
-        blocking_threads=threads,  # made as needed: a slow sender holds up nobody but itself
+        blocking_threads=settings.threads,  # made as needed: a slow sender holds up only itself
+        backpressure=settings.connections,
+        # HTTP/2 would bring hundreds of bodies over one connection, without a deadline for any.
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=int(settings.idle_s * 1e3)),
         websockets=False,
         respawn_failed_workers=True,
         workers_kill_timeout=_GRACE_S,
         log_level=LogLevels.error,
         log_dictconfig=_LOGGING,
     )
+    server.on_startup(begun)
     server.serve()
     if not server.interrupt_signal:
         raise MlkitError(
@@ -126,24 +142,6 @@ def _resolve(host: str) -> str:
         return str(socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][4][0])
     except OSError as error:
         raise InvalidInputError(f"'{host}' is no address of this machine: {error}") from error
-
-
-def _free_port(address: str, port: int) -> int:
-    """Return ``port``, or any free one if it is 0; raises ConflictError if it is taken.
-
-    Checked here because the server shares its port among processes, also with strangers.
-    """
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with closing(socket.socket(family, socket.SOCK_STREAM)) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((address, port))
-        except OSError as error:
-            raise ConflictError(
-                f"cannot listen on {address} port {port}: {error.strerror}; "
-                "choose another with --port (0 takes any free one)"
-            ) from error
-        return int(probe.getsockname()[1])
 
 
 def _announced(address: str, port: int) -> bool:

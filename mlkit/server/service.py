@@ -5,21 +5,30 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 
 import msgspec
 
 from mlkit import __version__
-from mlkit.errors import InvalidInputError, MlkitError
+from mlkit.errors import InvalidInputError
 from mlkit.flows import actuals, request_features
 from mlkit.flows.online import Online
 from mlkit.project import Project
-from mlkit.server import fingerprint, openapi, page, platforms, problems, request_log, wire
+from mlkit.server import (
+    fingerprint,
+    openapi,
+    page,
+    platforms,
+    problems,
+    readiness,
+    request_log,
+    wire,
+)
 from mlkit.server.access import Guard
 from mlkit.server.families import Served
 from mlkit.server.feature_state import Troubles
+from mlkit.server.follower import Follower
 from mlkit.server.holder import Holder
 from mlkit.server.meter import Meter
 from mlkit.server.metrics import KIND, Metrics
@@ -34,6 +43,7 @@ from mlkit.server.routes import PREDICTIONS, Routes, Target, Wire
 from mlkit.server.rule_guard import RuleGuard
 from mlkit.server.scoring import Scorer
 from mlkit.server.wire import Environ
+from mlkit.store import pulse
 from mlkit.store.registry import ModelVersion
 
 
@@ -44,14 +54,8 @@ class ActualsRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     correct: bool = False
 
 
-class Readiness(msgspec.Struct, frozen=True, kw_only=True):
-    """The body of ``GET /readyz``."""
-
-    status: str
-    models: dict[str, int]
-    problems: dict[str, str]
-    since: datetime
-
+_NOTE_USE_S = 60.0
+_LATE_S = 30.0
 
 _encode = msgspec.json.encode
 log = logging.getLogger("mlkit.server")
@@ -77,23 +81,31 @@ class Service:
         self._max_rows = project.settings.server.max_rows
         self._max_bytes = project.settings.server.max_body_bytes
         self._since = project.now()
-        self._database_trouble = ""
+        settings = project.settings.server
+        self._tokens = Follower("mlkit-tokens", self.guard.refresh, settings.reload_s)
+        self._models = Follower("mlkit-models", self.holder.refresh, settings.reload_s)
+        self._followers = [
+            self._tokens,
+            self._models,
+            Follower("mlkit-uses", self.guard.note_use, _NOTE_USE_S),
+            Follower("mlkit-journal", self.recorder.hand_on, project.settings.log.import_s),
+        ]
         self._troubles = Troubles(project)
         self.request_log = RequestLog(project.settings.server)
+        self._running = False
         self._stop = threading.Event()
 
-    def start(self) -> None:
+    def start(self, *others: Follower) -> None:
         """Follow promotions and tokens, and hand on the journal, from now on.
 
         Tokens have a thread of their own: a model that takes long to load must not keep a revoked
-        one alive.
+        one alive. Nor may a note of who asked, which waits for the write lock.
         """
-        for name, run in (
-            ("mlkit-tokens", lambda: self._follow(self.guard.refresh)),
-            ("mlkit-models", lambda: self._follow(self.holder.refresh)),
-            ("mlkit-journal", self.recorder.run),
-        ):
-            threading.Thread(target=run, name=name, daemon=True).start()
+        self.guard.expire()
+        self._running = True
+        self._followers = [*self._followers, *others]
+        for follower in self._followers:
+            follower.start(self._stop)
 
     def stop(self) -> None:
         """End the threads; what is in the journal is ready to be imported."""
@@ -104,8 +116,8 @@ class Service:
 
     def refresh(self) -> None:
         """Look once for promotions, rollbacks and tokens."""
-        self._look(self.guard.refresh)
-        self._look(self.holder.refresh)
+        self._tokens.call()
+        self._models.call()
 
     def score(self, environ: Environ, target: Target) -> Reply:
         """Answer a request for predictions."""
@@ -155,36 +167,38 @@ class Service:
         return self._health(environ, lambda _rights: problems.reply(b'{"status":"ok"}'))
 
     def ready(self, environ: Environ) -> Reply:
-        """Answer ``GET /readyz``: 503 while a champion has no version that answers.
+        """Answer ``GET /readyz``: 503 while predictions of a champion are not answered.
 
         Which models there are, and what is wrong, is for those who may read it.
         """
         return self._health(environ, self._readiness)
 
     def _readiness(self, rights: Rights) -> Reply:
-        trouble = {**self._troubles.now(), **self.holder.problems}
-        if self._database_trouble:
-            trouble["database"] = self._database_trouble
-        answering = {name: version.number for name, version in self.holder.champions.items()}
-        answering |= {name: held.loaded.version for name, held in self.holder.serving.items()}
-        silent = set(self.holder.problems) - set(self.holder.serving)
-        if not answering and not trouble:
-            trouble["models"] = "no model has a champion (see: mlkit model promote)"
-        ready = bool(answering) and not silent
-        status = "not ready" if not ready else "degraded" if trouble else "ready"
-        may_read = rights.scope in ("read", "admin")
-        models = {
-            name: number
-            for name, number in answering.items()
-            if may_read and name not in silent and rights.sees(name)
-        }
-        told = {
-            name: text
-            for name, text in trouble.items()
-            if may_read and (rights.whole or (name in self.holder.problems and rights.sees(name)))
-        }
-        document = Readiness(status=status, models=models, problems=told, since=self._since)
-        return problems.reply(msgspec.json.encode(document), status=200 if ready else 503)
+        closed = {"tokens": self.guard.stale, "log": self.recorder.refusing()}
+        found = readiness.judge(
+            self.holder,
+            self._since,
+            closed={name: text for name, text in closed.items() if text},
+            troubles={**self._troubles.now(), **self._own_troubles()},
+        )
+        shown = found.to(rights, self.holder.problems)
+        return problems.reply(_encode(shown), status=found.http_status)
+
+    def _own_troubles(self) -> dict[str, str]:
+        """Return what is wrong with the threads and processes of this server."""
+        found = {"database": self._tokens.trouble or self._models.trouble}
+        found |= {"limits": self.guard.trouble, "metrics": self.meter.slot.trouble}
+        for each in self._followers:
+            if self._running and each.late_s > _LATE_S + self.project.settings.server.load_s:
+                found[each.name] = f"this thread has been at one step for {each.late_s:.0f} s"
+        age_s = pulse.age_s(self.meter.folder / pulse.FILE) if self._running else 0.0
+        if age_s is None or age_s > pulse.PATIENCE_S:
+            ago = "yet" if age_s is None else f"for {age_s:.0f} s"
+            found["mlkit-log"] = (
+                f"the process that imports predictions has not been heard of {ago}; they stay in "
+                "the journal"
+            )
+        return {name: text for name, text in found.items() if text}
 
     def version(self, environ: Environ) -> Reply:
         """Answer ``GET /version``, as MLflow's server does."""
@@ -326,17 +340,6 @@ class Service:
     def _page(self, rights: Rights) -> bytes:
         serving = self.holder.serving
         return page.render({n: serving[n].loaded.version for n in serving if rights.sees(n)})
-
-    def _follow(self, refresh: Callable[[], None]) -> None:
-        while not self._stop.wait(self.project.settings.server.reload_s):
-            self._look(refresh)
-
-    def _look(self, refresh: Callable[[], None]) -> None:
-        try:
-            refresh()
-            self._database_trouble = ""
-        except MlkitError as error:  # what is loaded goes on answering; /readyz tells of it
-            self._database_trouble = str(error)
 
 
 def _refusal(environ: Environ, error: Exception, wire_: Wire) -> Reply:

@@ -49,10 +49,12 @@ class Slot:
         """Take the first free slot in ``folder``; without room on the disk, one in memory alone."""
         self._handle = -1
         self.path: Path | None = None
+        self.trouble = ""
         try:
             self._handle, self.path = _claim(folder)
             self._memory = _map(self._handle)
-        except OSError:  # a full disk must not keep the server from answering
+        except OSError as error:  # a full disk must not keep the server from answering
+            self.trouble = f"other workers do not see what this one counts: {error.strerror}"
             self._release()
             self._memory = mmap.mmap(-1, SIZE)
         self._count = min(_word(self._memory, _COUNT_AT), CAPACITY)

@@ -1,14 +1,18 @@
 """What granian loads in each worker process."""
 
 import os
+import signal
 import threading
 import time
 from contextlib import suppress
 from pathlib import Path
 
 from mlkit.project import open_project
+from mlkit.server import connections, listener
 from mlkit.server.app import SERVICE, create_app
+from mlkit.server.follower import Follower
 from mlkit.server.front import Front
+from mlkit.server.patience import LOOK_S, Patience
 from mlkit.server.service import Service
 from mlkit.store import processes
 
@@ -17,6 +21,8 @@ _LOOK_S = 0.2
 
 def build() -> Front:
     """Open the project that ``MLKIT_PROJECT`` names and return its running application."""
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # until there is somebody who could leave
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a whole terminal may get what is for the parent
     os.umask(0o077)
     processes.rename("mlkit-worker")
     with suppress(OSError):  # a request that is being answered is not cut short by one that comes
@@ -29,8 +35,13 @@ def build() -> Front:
     ).start()
     app = create_app(open_project(), Path(os.environ["MLKIT_METRICS"]))
     service: Service = app.extensions[SERVICE]
-    service.start()
-    return Front(service, app)
+    patience = Patience(service.project.settings.server)
+    front = Front(service, app, patience)
+    signal.signal(signal.SIGUSR1, lambda *_: front.leave())
+    port = connections.listening_port()
+    service.start(Follower("mlkit-clients", lambda: patience.look(port), LOOK_S))
+    listener.say_ready()
+    return front
 
 
 def _end_with_parent(parent: int) -> None:

@@ -4,6 +4,7 @@ SQLite from 3.7.0 to 3.51.2 can lose committed data in WAL mode when two connect
 checkpoint at once (https://sqlite.org/wal.html, "WAL-reset bug"); the journal mode depends on it.
 """
 
+import logging
 import os
 import re
 from collections.abc import Iterator
@@ -20,6 +21,8 @@ from mlkit.errors import BusyError, DamagedError, InvalidInputError, MlkitError
 from mlkit.store import json_columns
 
 APPLICATION_ID = 0x6D6C6B74  # "mlkt": `file ml.sqlite` and other tools can tell whose it is
+
+log = logging.getLogger("mlkit.store")
 
 _NETWORK_FILE_SYSTEMS = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "fuse.sshfs", "ceph")
 
@@ -113,13 +116,27 @@ class Database:
         self._busy_timeout_s = busy_timeout_s
         self._engine: Engine | None = None
         self._pid = 0
+        self._file: tuple[int, int] | None = None
+
+    @property
+    def file_id(self) -> tuple[int, int] | None:
+        """Which file is open, by device and inode: another one under the name is another database.
+
+        None before the first connection, and where the database is no file.
+        """
+        return self._file
+
+    @property
+    def file_there(self) -> tuple[int, int] | None:
+        """Which file has the name at present, None if none has."""
+        return _file_id(self.url)
 
     @property
     def engine(self) -> Engine:
         """The engine of this process: no handle ever crosses a fork."""
         if self._engine is None or self._pid != os.getpid():
             self._engine = self._sqlite() if self.is_sqlite else self._other()
-            self._pid = os.getpid()
+            self._pid, self._file = os.getpid(), None
         return self._engine
 
     def for_migration(self) -> "Database":
@@ -137,11 +154,12 @@ class Database:
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the engine behind on the way to another process, which makes its own."""
-        return {**self.__dict__, "_engine": None, "_pid": 0}
+        return {**self.__dict__, "_engine": None, "_pid": 0, "_file": None}
 
     @contextmanager
     def read(self) -> Iterator[Session]:
         """Yield a session on one snapshot; what it changes is thrown away."""
+        self._follow_file()
         with _errors(self.url), Session(self.engine, autoflush=False) as session:
             yield session
 
@@ -152,6 +170,7 @@ class Database:
         A deferred transaction that turns into a writer fails at once, whatever the timeout, so
         the lock is taken first. Never nest; never do anything slow inside.
         """
+        self._follow_file()
         with _errors(self.url), Session(self.engine, expire_on_commit=False) as session:
             session.connection(execution_options={"mlkit_write": True})
             yield session
@@ -161,7 +180,21 @@ class Database:
         """Close every connection of this process."""
         if self._engine is not None and self._pid == os.getpid():
             self._engine.dispose()
-        self._engine = None
+        self._engine = self._file = None
+
+    def _follow_file(self) -> None:
+        """Let go of a file that another one has taken the place of; raises MlkitError if none has.
+
+        Open connections would go on with the old one, and a new one would make an empty file.
+        """
+        if self._file is None or self._engine is None or self._pid != os.getpid():
+            return
+        found = _file_id(self.url)
+        if found is None:
+            raise MlkitError(f"{self.location} is missing; put it back (see: mlkit backup restore)")
+        if found != self._file:
+            log.warning("%s was replaced by another file, which is used from now on", self.location)
+            self.dispose()
 
     def _other(self) -> Engine:
         return create_engine(self.url, json_serializer=json_columns.dump)
@@ -177,6 +210,7 @@ class Database:
         wal = wal_is_safe(driver.sqlite_version_info)
 
         def on_connect(connection: Any, _record: object) -> None:
+            self._file = self._file or _file_id(self.url)
             connection.isolation_level = None  # the driver begins nothing on its own
             cursor = connection.cursor()
             for pragma in _pragmas(wal=wal, foreign_keys=self._foreign_keys):
@@ -226,6 +260,14 @@ def _errors(url: URL) -> Iterator[None]:
                 f"{_location(url)} is damaged: {text}; restore a backup (see: mlkit backup restore)"
             ) from error
         raise
+
+
+def _file_id(url: URL) -> tuple[int, int] | None:
+    try:
+        found = os.stat(url.database or "")  # noqa: PTH116  # for every transaction
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _location(url: URL) -> str:

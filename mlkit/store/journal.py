@@ -106,6 +106,26 @@ class Journal:
                 return None
             return self._swap(self._prepare(now) if self._tape.size else None)
 
+    def reopen(self, now: datetime) -> None:
+        """Make a file, if there is none, to see whether the disk takes it; raises OSError."""
+        with self._turn:
+            made: Tape | None = self._open(now)
+            with self._lock:
+                if self._tape is None:
+                    self._tape, made = made, None
+        if made is not None:
+            made.close()
+
+    def lacks(self) -> str:
+        """Return why the next record would be refused, as far as a look at the disk tells."""
+        if self._tape is not None:
+            return ""
+        with suppress(OSError):  # the folder is not made yet
+            found = os.statvfs(self._folder)
+            if found.f_bavail * found.f_frsize < tape.FIRST_BYTES:
+                return f"the prediction log in {self._folder} cannot be written: no space left"
+        return ""
+
     def close(self) -> Path | None:
         """Hand on the present file, if there is one; only a further record makes another."""
         with self._turn:

@@ -14,7 +14,7 @@ from typing import BinaryIO, Final
 
 _HEAD: Final = struct.Struct("<II")  # length and CRC-32 of the payload that follows
 _MOST_BYTES: Final = 1 << 30  # of one record
-_FIRST_BYTES: Final = 1 << 18
+FIRST_BYTES: Final = 1 << 18
 _MOST_AHEAD_BYTES: Final = 1 << 22
 _PART_BYTES: Final = 1 << 20
 
@@ -61,7 +61,7 @@ class Tape:
     def _reach(self, size: int) -> mmap.mmap:
         """Return memory up to ``size`` or further: without a block behind it, it would end us."""
         start = self.size - self.size % mmap.ALLOCATIONGRANULARITY
-        end = max(size, start + min(2 * self._end, _MOST_AHEAD_BYTES), _FIRST_BYTES)
+        end = max(size, start + min(2 * self._end, _MOST_AHEAD_BYTES), FIRST_BYTES)
         end += -end % mmap.PAGESIZE
         os.posix_fallocate(self._handle, self._end, end - self._end)
         found = mmap.mmap(self._handle, end - start, offset=start)

@@ -157,8 +157,7 @@ def test_the_last_use_of_a_token_is_noted(trained: Any, monkeypatch: pytest.Monk
     guard.check({"REQUEST_METHOD": "GET", "HTTP_HOST": "localhost",
                  "HTTP_AUTHORIZATION": f"Bearer {token.token}"}, "read")  # fmt: skip
     assert access.list_tokens(trained)[0].last_used_at is None
-    guard._note_at = 0.0
-    guard.refresh()
+    guard.note_use()
     noted = access.list_tokens(trained)[0].last_used_at
     assert noted is not None
     assert abs((trained.now() - noted).total_seconds()) < 60

@@ -1,0 +1,175 @@
+"""How long this worker waits for its clients: a body that does not come holds a thread.
+
+The shorter of threads or connections it is, the less patient it becomes: whoever has been waited
+for longest goes first, so that others are answered throughout.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from mlkit.server import connections
+from mlkit.server.connections import Connection
+from mlkit.server.problems import RefusedError
+from mlkit.server.wire import Environ
+from mlkit.settings import Server
+
+LOOK_S: Final = 0.25
+_LEAST_S: Final = 1.0
+_AMPLE: Final = 0.5  # of the threads or connections are free: no need to hurry anybody
+_SAY_S: Final = 60.0
+
+log = logging.getLogger("mlkit.server")
+
+
+class _Request(NamedTuple):
+    address: str
+    since: float
+    reading: bool
+
+
+class Patience:
+    """Know which requests are being read, and cut off those that do not come."""
+
+    def __init__(self, settings: Server) -> None:
+        self._settings = settings
+        self.body_s = settings.body_s
+        self._requests: dict[int, _Request] = {}
+        self._waiting_since: dict[int, tuple[float, int]] = {}
+        self._cut: dict[int, float] = {}
+        self._said_at = -_SAY_S
+        self._unsaid = 0
+
+    def begin(self, environ: dict[str, Any]) -> None:
+        """Count the request of this thread as in hand, its body under the deadline."""
+        address = str(environ.get("REMOTE_ADDR") or "")
+        environ["wsgi.input"] = _Body(environ, address, self)
+        self._requests[threading.get_ident()] = _Request(address, time.monotonic(), False)
+
+    def end(self) -> None:
+        """Count the request of this thread as answered."""
+        self._requests.pop(threading.get_ident(), None)
+
+    def note(self, address: str, *, reading: bool) -> float:
+        """Note what the request of this thread waits for from now on; return when that is."""
+        now = time.monotonic()
+        self._requests[threading.get_ident()] = _Request(address, now, reading)
+        return now
+
+    def was_cut(self, since: float) -> bool:
+        """Tell whether any connection was cut off since then, at this process's own clock."""
+        return any(at >= since for at in list(self._cut.values()))
+
+    def look(self, port: int) -> None:
+        """Cut off those connections to ``port`` that have been waited for too long."""
+        now = time.monotonic()
+        requests = list(self._requests.values())
+        began = [each.since for each in requests if each.reading]
+        crowded = connections.count() > self._settings.connections * _AMPLE
+        if not crowded and (not began or now - min(began) < _LEAST_S / 2):
+            self._waiting_since.clear()
+            return
+        found = self._known(now, port)
+        patience_s = self._patience_s(len(began) / self._settings.threads)
+        overdue = sum(now - since >= patience_s for since in began)
+        busy = {
+            each.address for each in requests if not each.reading and now - each.since > patience_s
+        }
+        ending = sum(now - self._cut.get(each.key, 0.0) < _LEAST_S for each in found)
+        self._end(self._late(found, patience_s, busy)[: max(0, overdue - ending)], now)
+        if crowded:
+            self._make_room(found, now, busy)
+
+    def _patience_s(self, taken: float) -> float:
+        """Return how long a body may take while a share of the threads waits for others."""
+        whole_s = self._settings.body_s
+        free = max(0.0, 1.0 - taken)
+        return max(min(_LEAST_S, whole_s), whole_s * min(1.0, free / _AMPLE))
+
+    def _known(self, now: float, port: int) -> dict[Connection, float]:
+        """Return the connections and how long each has kept us waiting."""
+        found, since = {}, {}
+        for each in connections.of_port(port):
+            before = self._waiting_since.get(each.key)
+            if not each.waits:
+                began = now - each.sent_ago_s
+            elif before is not None and before[1] == each.sent:
+                began = before[0]
+            else:
+                began = now - each.received_ago_s
+            if each.waits:
+                since[each.key] = (began, each.sent)
+            found[each] = now - began
+        self._waiting_since = since
+        here = {each.key for each in found}
+        self._cut = {k: at for k, at in self._cut.items() if k in here or now - at < _LEAST_S}
+        return found
+
+    def _late(
+        self, found: Mapping[Connection, float], patience_s: float, busy: set[str]
+    ) -> list[Connection]:
+        """Return who has kept us waiting too long: senders before those who are merely silent.
+
+        Which connection a request came by is not known. One that waits for a slow answer looks
+        like one whose body does not come, so an address that has such an answer coming is spared.
+        """
+        late = [
+            each
+            for each, waited_s in found.items()
+            if waited_s >= min(patience_s, self._settings.body_s) - LOOK_S
+            and each.key not in self._cut
+            and each.address not in busy
+        ]
+        return sorted(late, key=lambda each: (not each.waits, -found[each]))
+
+    def _make_room(self, found: Mapping[Connection, float], now: float, busy: set[str]) -> None:
+        """Close the connections that have been silent longest until half of the places are free."""
+        kept = sum(each.key not in self._cut for each in found)
+        excess = kept - int(self._settings.connections * _AMPLE)
+        late = self._late(found, min(_LEAST_S, self._settings.idle_s), busy)
+        silent_first = sorted(late, key=lambda each: (each.waits, -found[each]))
+        self._end(silent_first[: max(0, excess)], now)
+
+    def _end(self, late: list[Connection], now: float) -> None:
+        for each in late:
+            if connections.end_of_input(each):
+                self._cut[each.key] = now
+                self._unsaid += 1
+        if self._unsaid and now - self._said_at >= _SAY_S:
+            log.warning(
+                "cut off %d connections that did not send what they had begun, or were silent "
+                "while places were short (see: server.body_s, server.connections)",
+                self._unsaid,
+            )
+            self._said_at, self._unsaid = now, 0
+
+
+class _Body:
+    """The body of a request as WSGI's input, which is refused when it ends before its end."""
+
+    def __init__(self, environ: Environ, address: str, patience: Patience) -> None:
+        self._input = environ["wsgi.input"]
+        self._address = address
+        length = str(environ.get("CONTENT_LENGTH") or "")
+        self._length = int(length) if length.isascii() and length.isdigit() else None
+        self._patience = patience
+
+    def read(self, size: int) -> bytes:
+        """Return the first ``size`` bytes; raises RefusedError 408 if the client sends fewer."""
+        began = self._patience.note(self._address, reading=True)
+        found: bytes = self._input.read(size)
+        took_s = self._patience.note(self._address, reading=False) - began
+        if self._length is None:  # sent in chunks: the front takes a cut for the end
+            short = took_s >= LOOK_S and self._patience.was_cut(began)
+        else:
+            short = len(found) < min(size, self._length)
+        if short:
+            raise RefusedError(
+                408,
+                f"the body did not come whole: {len(found)} bytes in {took_s:.1f} s "
+                f"(server.body_s is {self._patience.body_s:g})",
+                [("Connection", "close")],
+            )
+        return found

@@ -1,0 +1,56 @@
+"""What ``GET /readyz`` says: whether this worker answers, and all that is wrong meanwhile."""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+
+import msgspec
+
+from mlkit.server.holder import Holder
+from mlkit.server.rights import Rights
+
+
+class Readiness(msgspec.Struct, frozen=True, kw_only=True):
+    """The body of ``GET /readyz``."""
+
+    status: str
+    models: dict[str, int]
+    problems: dict[str, str]
+    since: datetime
+
+    @property
+    def http_status(self) -> int:
+        """503 unless every model with a champion answers."""
+        return 503 if self.status == "not ready" else 200
+
+    def to(self, rights: Rights, of_models: Collection[str]) -> "Readiness":
+        """Return what a request may see; ``of_models`` are the problems that are about a model."""
+        may_read = rights.scope in ("read", "admin")
+        own = {name for name in of_models if rights.sees(name)}
+        return msgspec.structs.replace(
+            self,
+            models={n: v for n, v in self.models.items() if may_read and rights.sees(n)},
+            problems={
+                name: text
+                for name, text in self.problems.items()
+                if may_read and (rights.whole or name in own)
+            },
+        )
+
+
+def judge(
+    holder: Holder, since: datetime, *, closed: Mapping[str, str], troubles: Mapping[str, str]
+) -> Readiness:
+    """Return the state: ``closed`` is why no prediction is answered, ``troubles`` all the rest."""
+    problems = {**troubles, **holder.problems, **closed}
+    answering = {name: version.number for name, version in holder.champions.items()}
+    answering |= {name: held.loaded.version for name, held in holder.serving.items()}
+    silent = set(holder.problems) - set(holder.serving)
+    if not answering and not problems:
+        problems["models"] = "no model has a champion (see: mlkit model promote)"
+    ready = bool(answering) and not silent and not closed
+    return Readiness(
+        status="not ready" if not ready else "degraded" if problems else "ready",
+        models={name: number for name, number in answering.items() if name not in silent},
+        problems=problems,
+        since=since,
+    )

@@ -1,0 +1,147 @@
+"""Clients that do not send what they begin, and those that say nothing: others are answered."""
+
+import json
+import os
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROW = {"age": 30, "plan": "free", "spend": 12.5, "active": False}
+HEAD = b"POST /predict/churn HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+BODY = HEAD + b"Content-Length: 100\r\n\r\n"
+
+BEGUN = {
+    "nothing": b"",
+    "half a head": HEAD,
+    "half a body": BODY + b'{"rows"',
+    "half a chunk": HEAD + b'Transfer-Encoding: chunked\r\n\r\n20\r\n{"rows"',
+    "a whole chunk and no end": HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n",
+    "a body that was asked for": HEAD + b"Content-Length: 100\r\nExpect: 100-continue\r\n\r\n",
+    "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "a body to another route": BODY.replace(b"/predict/churn", b"/actuals"),
+    "an answered request": b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n",
+}
+
+
+@pytest.fixture(scope="module")
+def server(
+    trained_root: Path, tmp_path_factory: pytest.TempPathFactory, start: Callable[..., Any]
+) -> Iterator[Any]:
+    """A server with little patience."""
+    yield from _served(trained_root, tmp_path_factory, start, BODY_S="1.5", IDLE_S="1.5")
+
+
+@pytest.fixture(scope="module")
+def crowded(
+    trained_root: Path, tmp_path_factory: pytest.TempPathFactory, start: Callable[..., Any]
+) -> Iterator[Any]:
+    """A server with few threads and connections, and much patience when they are free."""
+    yield from _served(trained_root, tmp_path_factory, start, THREADS="8", CONNECTIONS="40")
+
+
+def _served(
+    trained_root: Path,
+    folders: pytest.TempPathFactory,
+    start: Callable[..., Any],
+    **limits: str,
+) -> Iterator[Any]:
+    root = folders.mktemp("served") / "project"
+    shutil.copytree(trained_root, root)
+    settings = {f"MLKIT_SERVER_{name}": value for name, value in limits.items()}
+    server = start(root, "--workers", "1", environment=os.environ | settings)
+    yield server
+    code, said = server.stop()
+    assert (code, "Traceback" in said) == (0, False), said
+
+
+def _begin(server: Any, sent: bytes) -> socket.socket:
+    link = socket.create_connection(("127.0.0.1", server.port), timeout=20)
+    link.sendall(sent)
+    return link
+
+
+def _rest(link: socket.socket, drip: bytes = b"") -> bytes:
+    """Return what comes until the server hangs up, while ``drip`` is sent again and again."""
+    found, end = b"", time.monotonic() + 15
+    link.settimeout(0.2)
+    while time.monotonic() < end:
+        try:
+            part = link.recv(65_536)
+        except TimeoutError:
+            if drip:
+                link.sendall(drip)
+            continue
+        except ConnectionError:
+            return found
+        if not part:
+            return found
+        found += part
+    raise AssertionError(f"the connection is still open: {found!r}")
+
+
+@pytest.mark.parametrize("begun", BEGUN)
+def test_who_does_not_finish_is_cut_off(server: Any, begun: str) -> None:
+    with _begin(server, BEGUN[begun]) as link:
+        answer = _rest(link)
+    if "body" in begun or "chunk" in begun:
+        assert b" 408 " in answer
+        assert b"problem+json" in answer
+    assert server.predict().status == 200
+
+
+@pytest.mark.parametrize("begun", ["half a head", "half a body"])
+def test_a_drip_is_no_progress(server: Any, begun: str) -> None:
+    with _begin(server, BEGUN[begun]) as link:
+        _rest(link, b"a")
+
+
+def test_a_request_that_comes_in_time_is_answered_however_slowly_it_comes(server: Any) -> None:
+    body = json.dumps({"rows": [ROW]}).encode()
+    with _begin(server, HEAD + f"Content-Length: {len(body)}\r\n\r\n".encode()) as link:
+        for at in range(0, len(body), 20):
+            time.sleep(0.1)
+            link.sendall(body[at : at + 20])
+        assert link.recv(12) == b"HTTP/1.1 200"
+
+
+@pytest.mark.parametrize("begun", BEGUN)
+def test_many_of_them_hold_up_nobody(crowded: Any, begun: str) -> None:
+    with ExitStack() as links:
+        for _ in range(60):
+            links.enter_context(_begin(crowded, BEGUN[begun]))
+        for path in ("/livez", "/readyz") * 2:
+            assert crowded.ask("GET", path).status == 200
+        assert crowded.predict().status == 200
+    for _ in range(20):
+        assert crowded.predict().status == 200
+
+
+def test_who_drips_in_a_crowd_goes_first(crowded: Any) -> None:
+    links = [_begin(crowded, BEGUN["half a body"]) for _ in range(30)]
+    over = threading.Event()
+
+    def drip() -> None:
+        while not over.wait(0.2):
+            for link in links:
+                try:
+                    link.sendall(b" ")
+                except OSError:
+                    continue
+
+    dripping = threading.Thread(target=drip)
+    dripping.start()
+    try:
+        assert crowded.ask("GET", "/livez").status == 200
+        assert crowded.predict().status == 200
+    finally:
+        over.set()
+        dripping.join()
+        for link in links:
+            link.close()

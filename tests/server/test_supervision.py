@@ -1,0 +1,246 @@
+"""What a server does when a part of it, or what it stands on, goes away for a while."""
+
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlkit.flows import access, deploy, doctor, doctor_server
+from mlkit.project import Project, open_project
+from mlkit.server.access import Guard
+from mlkit.server.follower import Follower
+from mlkit.store import alerts, locks, pulse
+
+ROW = {
+    "age": 30, "plan": "free", "spend": 12.5, "active": False, "since": "2026-01-01T00:00:00Z"
+}  # fmt: skip
+BRIEF = os.environ | {"MLKIT_SERVER_TOKENS_MAX_AGE_S": "1"}
+
+
+def _wait_for(condition: Callable[[], object], patience_s: float = 20.0) -> None:
+    end = time.monotonic() + patience_s
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def _refuses(server: Any) -> bool:
+    """Tell whether predictions are refused because the tokens are not known."""
+    reply = server.predict(ROW)
+    if reply.status != 503:
+        assert reply.status == 200
+        return False
+    assert reply.headers["Content-Type"] == "application/problem+json"
+    assert reply.headers["Retry-After"] == "1"
+    if "tokens" not in reply.body["detail"]:
+        return False
+    ready = server.ask("GET", "/readyz")
+    assert (ready.status, ready.body["status"]) == (503, "not ready")
+    assert server.ask("GET", "/livez").status == 200
+    return True
+
+
+def _enforces_a_first_token_and_follows(server: Any, root: Path, version: int) -> None:
+    project = open_project(root, environment={})
+    deploy.promote(project, "churn", version, force=True)
+    token = access.create(project, "first", scope="predict").token
+    project.close()
+    _wait_for(lambda: server.predict(ROW).status == 401)
+    ask = {"rows": [ROW]}
+    _wait_for(
+        lambda: server.ask("POST", "/predict/churn", ask, token=token).body["version"] == version
+    )
+
+
+@pytest.fixture
+def two_versions(project: Project, register: Callable[..., Any]) -> Project:
+    register(project, seed=0)
+    register(project, seed=1, promote=False)
+    return project
+
+
+def test_a_database_that_is_moved_away_and_put_back_is_followed_again(
+    two_versions: Project, serve: Callable[..., Any]
+) -> None:
+    file = two_versions.root / "ml.sqlite"
+    server = serve(two_versions.root, "--workers", "2", environment=BRIEF)
+    assert server.predict(ROW).status == 200
+    file.rename(file.with_suffix(".away"))
+    _wait_for(lambda: _refuses(server))
+    _wait_for(lambda: {"tokens", "database"} <= set(server.ask("GET", "/readyz").body["problems"]))
+    assert not file.exists()  # nobody has made an empty one meanwhile
+    file.with_suffix(".away").rename(file)
+    _wait_for(lambda: not _refuses(server))
+    _enforces_a_first_token_and_follows(server, two_versions.root, 2)
+
+
+def test_an_error_that_nobody_thought_of_ends_no_thread(
+    two_versions: Project, serve: Callable[..., Any]
+) -> None:
+    server = serve(two_versions.root, "--workers", "1", environment=BRIEF)
+    with closing(sqlite3.connect(two_versions.root / "ml.sqlite", isolation_level=None)) as other:
+        other.execute("ALTER TABLE token RENAME TO elsewhere")
+        _wait_for(lambda: _refuses(server))
+        other.execute("ALTER TABLE elsewhere RENAME TO token")
+    _wait_for(lambda: not _refuses(server))
+    _enforces_a_first_token_and_follows(server, two_versions.root, 2)
+
+
+def test_another_database_file_under_the_name_is_what_counts_from_now_on(
+    two_versions: Project, serve: Callable[..., Any], tmp_path: Path
+) -> None:
+    root, copy = two_versions.root, tmp_path / "copy"
+    two_versions.close()
+    shutil.copytree(root, copy)
+    server = serve(root, "--workers", "2")
+    assert server.predict(ROW).body["version"] == 1
+    other = open_project(copy, environment={})
+    deploy.promote(other, "churn", 2, force=True)
+    token = access.create(other, "first", scope="predict").token
+    other.close()
+    for tail in ("-wal", "-shm"):
+        (root / f"ml.sqlite{tail}").unlink(missing_ok=True)
+    (copy / "ml.sqlite").replace(root / "ml.sqlite")
+    _wait_for(lambda: server.predict(ROW).status == 401)
+    asked = [
+        server.ask("POST", "/predict/churn", {"rows": [ROW]}, token=token).body["version"]
+        for _ in range(8)
+    ]
+    _wait_for(lambda: asked[-1] == 2 or asked.append(
+        server.ask("POST", "/predict/churn", {"rows": [ROW]}, token=token).body["version"]
+    ))  # fmt: skip
+    project = open_project(root, environment={})
+    _wait_for(lambda: "server:database" in _ongoing(project))
+    project.close()
+    assert "replaced by another file" in server.stop()[1]
+
+
+def test_the_process_that_imports_is_replaced_and_its_death_is_told(
+    two_versions: Project, serve: Callable[..., Any]
+) -> None:
+    server = serve(two_versions.root, "--workers", "1")
+    (first,) = _importers(server)
+    os.kill(first, signal.SIGKILL)
+    _wait_for(lambda: (found := _importers(server)) and found != [first])
+    _wait_for(lambda: "server:log" in _ongoing(two_versions))
+    prediction = server.predict(ROW).body["predictions"][0]["id"]
+    items = [{"prediction_id": prediction, "actual": "no"}]
+    _wait_for(lambda: server.ask("POST", "/actuals", {"items": items}).body["accepted"] == 1)
+    assert server.ask("GET", "/readyz").body["status"] == "ready"
+    code, said = server.stop()
+    assert (code, "was killed by SIGKILL; another takes its place" in said) == (0, True)
+
+
+def test_doctor_and_readyz_miss_a_process_that_is_not_heard_of(
+    trained: Project, serve: Callable[..., Any]
+) -> None:
+    server = serve(trained.root, "--workers", "1")
+    file = trained.state_dir / "metrics" / str(server.port) / pulse.FILE
+    _wait_for(file.exists)
+    assert [f.level for f in doctor_server.servers(trained)] == ["ok"]
+    (importer,) = _importers(server)
+    os.kill(importer, signal.SIGSTOP)
+    try:
+        file.unlink()
+        assert [f.level for f in doctor_server.servers(trained)] == ["fail"]
+        ready = server.ask("GET", "/readyz")
+        assert (ready.status, ready.body["status"]) == (200, "degraded")
+        assert "has not been heard of" in ready.body["problems"]["mlkit-log"]
+        assert "servers" in {line.check for line in doctor.examine(trained.root).checks}
+    finally:
+        os.kill(importer, signal.SIGCONT)
+    _wait_for(lambda: server.ask("GET", "/readyz").body["status"] == "ready")
+
+
+def test_without_a_server_there_is_none_to_judge(trained: Project) -> None:
+    with locks.exclusive(trained.state_dir / "locks" / "server-1", busy="x"):
+        (finding,) = doctor_server.servers(trained)
+    assert finding.level == "fail"
+    (finding,) = doctor_server.servers(trained)
+    assert finding.level == "ok"
+
+
+def test_a_held_write_lock_keeps_no_token_alive(trained: Project) -> None:
+    token = access.create(trained, "used", scope="read")
+    guard = Guard(trained)
+    guard.refresh()
+    environ = {
+        "REQUEST_METHOD": "GET",
+        "HTTP_HOST": "localhost",
+        "HTTP_AUTHORIZATION": f"Bearer {token.token}",
+    }
+    guard.check(environ, "read")
+    access.revoke(trained, token.id)
+    with closing(sqlite3.connect(trained.root / "ml.sqlite", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        began = time.monotonic()
+        guard.refresh()  # a note of its use waits for the lock, elsewhere
+        assert time.monotonic() - began < trained.settings.db.busy_timeout_s / 2
+    with pytest.raises(Exception, match="unknown or revoked"):
+        guard.check(environ, "read")
+
+
+@pytest.mark.parametrize("error", [ValueError("odd"), SystemExit(3), MemoryError()])
+def test_a_follower_outlives_what_it_calls(error: BaseException) -> None:
+    calls = []
+
+    def act() -> None:
+        calls.append(1)
+        if len(calls) == 1:
+            raise error
+
+    follower = Follower("a thread", act, 0.01)
+    follower.call()
+    assert follower.trouble == (str(error) or "MemoryError")
+    follower.call()
+    assert follower.trouble == ""
+
+
+def test_a_rate_is_kept_by_each_worker_alone_where_the_disk_is_full(
+    two_versions: Project, serve: Callable[..., Any]
+) -> None:
+    """A page of a mapped file without a block behind it ends the process that writes to it."""
+    words = ["mount", "-t", "tmpfs", "-o", "size=64k,mode=0700", "tmpfs"]
+    folder = two_versions.state_dir / "limits"
+    folder.unlink(missing_ok=True)
+    token = access.create(two_versions, "rated", scope="predict", rate=1000).token
+    state = two_versions.state_dir
+    kept = {file.name: file.read_bytes() for file in state.iterdir() if file.is_file()}
+    if subprocess.run([*words, str(state)], check=False, capture_output=True).returncode:
+        pytest.skip("mounting a small disk needs root")
+    try:
+        for name, content in kept.items():
+            (state / name).write_bytes(content)
+        with (state / "filler").open("wb") as filler:
+            os.posix_fallocate(filler.fileno(), 0, 36_000)
+        server = serve(two_versions.root, "--workers", "1")
+        workers = server.workers()
+        for _ in range(5):
+            reply = server.ask("POST", "/predict/churn", {"rows": [ROW]}, token=token)
+            assert reply.status == 200
+        assert server.workers() == workers
+        ready = server.ask("GET", "/readyz")
+        assert (ready.status, ready.body["status"]) == (200, "degraded")
+        assert "limits" in ready.body["problems"]
+        assert server.stop()[0] == 0
+    finally:
+        subprocess.run(["umount", "--lazy", str(state)], check=True)
+
+
+def _importers(server: Any) -> list[int]:
+    tasks = Path(f"/proc/{server.process.pid}/task")
+    found = {int(pid) for file in tasks.glob("*/children") for pid in file.read_text().split()}
+    return [pid for pid in found if Path(f"/proc/{pid}/comm").read_text().strip() == "mlkit-log"]
+
+
+def _ongoing(project: Project) -> set[str]:
+    with project.read() as s:
+        return {alert.key for alert in alerts.ongoing(s)}
