@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from mlkit import settings_sources
 from mlkit.errors import ConflictError, DamagedError, InvalidInputError, NotFoundError
 from mlkit.settings import Settings
-from mlkit.store import locks, schema
+from mlkit.store import locks, safe_directories, schema
 from mlkit.store.blobs import BlobStore, write_durably
 from mlkit.store.engine import Database, refuse_network_file_system
 
@@ -163,13 +163,16 @@ def locate_project(
 ) -> Project:
     """Return the project as ``open_project`` finds it, without a look at its database.
 
-    For those who must work when the database is old, damaged or gone: ``doctor``, ``db``.
+    One that nobody named is refused if another user could have written what it runs. For those
+    who must work when the database is old, damaged or gone: ``doctor``, ``db``.
     """
     given = Path(environment["MLKIT_PROJECT"]) if "MLKIT_PROJECT" in environment else None
     named = path or given or _mounted(environment)
     if named is not None and not (named / SETTINGS_FILE).is_file():
         raise NotFoundError(f"{named} is not a project: it has no {SETTINGS_FILE}")
     root = named.resolve() if named is not None else find_root()
+    if named is None:
+        safe_directories.refuse(root, environment)
     return _assemble(root, options or {}, environment)
 
 

@@ -13,22 +13,28 @@ from sqlalchemy import select
 from mlkit.errors import DamagedError
 from mlkit.flows import backup, leftovers
 from mlkit.flows.findings import Finding, fail, ok, warn
-from mlkit.project import SETTINGS_FILE, Project
-from mlkit.store import baselines, blobs, datasets, journal, registry
+from mlkit.project import Project
+from mlkit.store import baselines, blobs, datasets, journal, ownership, registry
 from mlkit.store.datasets import DatasetVersion
 from mlkit.store.registry import ModelVersion
 from mlkit.store.segments import Segment
 
 _OLD_BACKUP = timedelta(days=2)
+_SHOWN = 20
 _RESTORE = "restore a backup (mlkit backup restore)"
 
 
 def permissions(project: Project) -> Iterator[Finding]:
-    """Find what other users of the machine could read or change."""
-    secret = (project.state_dir, project.state_dir / "key", Path(project.database.location))
-    ours = (project.root, project.root / SETTINGS_FILE, project.root / "jobs")
+    """Find what other users of the machine could read or change: all that is run or believed."""
+    database = Path(project.database.location)
+    secret = (project.state_dir, project.state_dir / "key", database)
     found = [line for path in secret if path.exists() for line in _exposure(path)]
-    found += [line for path in ours if path.exists() for line in _looseness(path)]
+    judge = ownership.Judge(group=False, environment=os.environ)
+    paths = [*ownership.executed(project.root), *ownership.believed(project.root)]
+    faults = list(judge.faults(paths))
+    found += [(warn if f.by_group else fail)(f.said, f.fix) for f in faults[:_SHOWN]]
+    if len(faults) > _SHOWN:
+        found.append(fail(f"{len(faults) - _SHOWN} more files and folders like these"))
     yield from found or [ok("only the owner reads the secrets and writes the project")]
 
 
@@ -143,16 +149,6 @@ def backups(project: Project) -> Iterator[Finding]:
 def _exposure(path: Path) -> Iterator[Finding]:
     if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         yield fail(f"other users may use {path}", f"chmod go= {path}")
-    if path.stat().st_uid != os.geteuid():
-        yield warn(f"{path} belongs to another user", "run mlkit as the owner of the project")
-
-
-def _looseness(path: Path) -> Iterator[Finding]:
-    mode = path.stat().st_mode
-    if mode & stat.S_IWOTH:
-        yield fail(f"all users may change {path}", f"chmod go-w {path}")
-    elif mode & stat.S_IWGRP:
-        yield warn(f"the group may change {path}, and so what mlkit runs", f"chmod g-w {path}")
 
 
 def _faults(project: Project, version: ModelVersion) -> Iterator[str]:
