@@ -15,13 +15,14 @@ from sqlalchemy.orm import Session
 from mlkit import settings_sources
 from mlkit.errors import ConflictError, DamagedError, InvalidInputError, NotFoundError
 from mlkit.settings import Settings
-from mlkit.store import locks, safe_directories, schema
+from mlkit.store import failpoints, locks, rooms, safe_directories, schema, trail
 from mlkit.store.blobs import BlobStore, write_durably
 from mlkit.store.engine import Database, refuse_network_file_system
 
 SETTINGS_FILE = "mlkit.toml"
 DATABASE_FILE = "ml.sqlite"
 _KEY_BYTES = 32
+_UNSEALED = "unsealed"  # stands between an upgrade and the seal that belongs to it
 
 
 @dataclass(frozen=True)
@@ -104,11 +105,23 @@ class Project:
 
     def read(self) -> AbstractContextManager[Session]:
         """Open a session for reading one snapshot."""
-        return self.database.read()
+        return trail.reading(self.database, self._keeper)
 
     def write(self) -> AbstractContextManager[Session]:
         """Open a session that holds the write lock and commits at the end."""
-        return self.database.write()
+        return trail.writing(self.database, self._keeper)
+
+    @property
+    def _keeper(self) -> trail.Keeper:
+        return trail.Keeper(self.state_dir, lambda: self.key, lambda: self.actor, self.now)
+
+    def seal(self, reason: str, faults: list[str]) -> None:
+        """Accept the database as it stands: the audit trail covers it, the witness begins anew."""
+        trail.seal(self.database, self._keeper, reason, faults)
+
+    def begin_trail(self) -> None:
+        """Make the witness of an audit trail without events."""
+        trail.begin(self._keeper)
 
     @contextmanager
     def lock(self, name: str, *, busy: str) -> Iterator[None]:
@@ -168,6 +181,8 @@ def locate_project(
     """
     given = Path(environment["MLKIT_PROJECT"]) if "MLKIT_PROJECT" in environment else None
     named = path or given or _mounted(environment)
+    if named is not None:
+        rooms.settle(named.absolute())
     if named is not None and not (named / SETTINGS_FILE).is_file():
         raise NotFoundError(f"{named} is not a project: it has no {SETTINGS_FILE}")
     root = named.resolve() if named is not None else find_root()
@@ -203,6 +218,7 @@ def create_project(root: Path, *, environment: Mapping[str, str] = os.environ) -
     if not (project.state_dir / "key").exists():
         write_durably(project.state_dir / "key", secrets.token_hex(_KEY_BYTES).encode())
     schema.upgrade(project.database)
+    project.begin_trail()
     return project
 
 
@@ -225,9 +241,9 @@ def _assemble(root: Path, options: Mapping[str, object], environment: Mapping[st
 def _upgrade_if_older(project: Project) -> None:
     found = schema.revision(project.database)
     schema.refuse_newer(found)
-    if found == schema.HEAD:
+    if found == schema.HEAD and not _can_be_sealed(project):
         return
-    if not project.database.is_sqlite:
+    if found != schema.HEAD and not project.database.is_sqlite:
         raise ConflictError(
             f"the database is at schema {found}, this program needs {schema.HEAD}; "
             "back it up, then run: mlkit db upgrade"
@@ -238,10 +254,34 @@ def _upgrade_if_older(project: Project) -> None:
 def upgrade_with_backup(project: Project) -> None:
     """Upgrade the database, a SQLite one after a snapshot into ``backups/``."""
     found = schema.revision(project.database)
-    if project.database.is_sqlite and found is not None:
+    if project.database.is_sqlite and found not in (None, schema.HEAD):
         project.backups_dir.mkdir(mode=0o700, exist_ok=True)
         stamp = project.now().strftime("%Y%m%dT%H%M%SZ")
         schema.snapshot(
             project.database, project.backups_dir / f"before-upgrade-from-{found}-{stamp}.sqlite"
         )
+    upgrade(project)
+
+
+def upgrade(project: Project) -> None:
+    """Upgrade the database; the audit trail of one from before its seal is sealed as it stands."""
+    found = schema.revision(project.database)
+    if found is None or found < schema.SEALED_SINCE:
+        leave_unsealed(project)
     schema.upgrade(project.database)
+    failpoints.reach("upgrade.migrated")
+    if _can_be_sealed(project):
+        project.seal("what an earlier release had written", [])
+        (project.state_dir / _UNSEALED).unlink()
+
+
+def leave_unsealed(project: Project) -> None:
+    """Let the next ``upgrade`` or opening of the project seal its audit trail as it stands."""
+    project.state_dir.mkdir(mode=0o700, exist_ok=True)
+    (project.state_dir / _UNSEALED).touch(mode=0o600)
+
+
+def _can_be_sealed(project: Project) -> bool:
+    """Tell whether an upgrade was not followed by the seal that belongs to it, and the key is."""
+    folder = project.state_dir
+    return (folder / _UNSEALED).exists() and (folder / "key").exists()

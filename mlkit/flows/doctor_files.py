@@ -11,7 +11,7 @@ from pathlib import Path
 from sqlalchemy import select
 
 from mlkit.errors import DamagedError
-from mlkit.flows import backup, leftovers
+from mlkit.flows import backup, copies, leftovers
 from mlkit.flows.findings import Finding, fail, ok, warn
 from mlkit.project import Project
 from mlkit.store import baselines, blobs, datasets, journal, ownership, registry
@@ -127,6 +127,12 @@ def unneeded(project: Project) -> Iterator[Finding]:
         )
     else:
         yield ok("every file is named by a row")
+
+
+def dead_copies(project: Project) -> Iterator[Finding]:
+    """Remove the copies of whole projects, key included, that killed commands have left."""
+    gone = copies.sweep(project)
+    yield ok(f"removed {gone} that killed commands had left" if gone else "no command left any")
 
 
 def backups(project: Project) -> Iterator[Finding]:

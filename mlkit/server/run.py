@@ -10,6 +10,7 @@ from contextlib import closing, suppress
 from http.client import HTTPConnection, HTTPException
 
 from mlkit.errors import ConflictError, InvalidInputError, MlkitError
+from mlkit.flows import audit_check, copies
 from mlkit.project import Project
 from mlkit.server import platforms, preload, slots
 from mlkit.server.access import refuse_open_door
@@ -50,6 +51,8 @@ def serve(
     fallback = settings.host if platform.port is None else platforms.EVERYWHERE
     address = _resolve(host or fallback)
     refuse_open_door(project, address)
+    audit_check.refuse(project)
+    copies.sweep(project)
     number = _free_port(address, port if port is not None else platform.port or settings.port)
     busy = f"this project is served on port {number} already"
     count = workers or platform.workers or settings.workers

@@ -14,6 +14,7 @@ from mlkit.store import (  # noqa: F401  # importing a module maps its tables
     alerts,
     audit,
     baselines,
+    commits,
     datasets,
     erasures,
     estimates,
@@ -31,7 +32,8 @@ from mlkit.store.engine import APPLICATION_ID, Database, sqlite_driver
 
 metadata = Base.metadata
 
-HEAD = "0012"
+HEAD = "0013_trail"
+SEALED_SINCE = "0013_trail"  # the audit trail has keyed hashes from this one on
 
 
 def revision(database: Database) -> str | None:
