@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from mlkit import environment_file, settings_sources
 from mlkit.errors import ConflictError, DamagedError, InvalidInputError, NotFoundError
 from mlkit.settings import Settings
-from mlkit.store import locks, modes, schema
+from mlkit.store import failpoints, locks, modes, rooms, safe_directories, schema, trail
 from mlkit.store.blobs import BlobStore, write_durably
 from mlkit.store.engine import Database, parse_url, refuse_network_file_system, sqlite_url
 
@@ -24,6 +24,7 @@ DATABASE_FILE = "ml.sqlite"
 _KEY_BYTES = 32
 _STATE = ".mlkit"
 _GROUP_UMASK = 0o007
+_UNSEALED = "unsealed"  # stands between an upgrade and the seal that belongs to it
 
 
 @dataclass(frozen=True)
@@ -111,11 +112,23 @@ class Project:
 
     def read(self) -> AbstractContextManager[Session]:
         """Open a session for reading one snapshot."""
-        return self.database.read()
+        return trail.reading(self.database, self._keeper)
 
     def write(self) -> AbstractContextManager[Session]:
         """Open a session that holds the write lock and commits at the end."""
-        return self.database.write()
+        return trail.writing(self.database, self._keeper)
+
+    @property
+    def _keeper(self) -> trail.Keeper:
+        return trail.Keeper(self.state_dir, lambda: self.key, lambda: self.actor, self.now)
+
+    def seal(self, reason: str, faults: list[str]) -> None:
+        """Accept the database as it stands: the audit trail covers it, the witness begins anew."""
+        trail.seal(self.database, self._keeper, reason, faults)
+
+    def begin_trail(self) -> None:
+        """Make the witness of an audit trail without events."""
+        trail.begin(self._keeper)
 
     @contextmanager
     def lock(self, name: str, *, busy: str) -> Iterator[None]:
@@ -170,13 +183,18 @@ def locate_project(
 ) -> Project:
     """Return the project as ``open_project`` finds it, without a look at its database.
 
-    For those who must work when the database is old, damaged or gone: ``doctor``, ``db``.
+    One that nobody named is refused if another user could have written what it runs. For those
+    who must work when the database is old, damaged or gone: ``doctor``, ``db``.
     """
     given = Path(environment["MLKIT_PROJECT"]) if "MLKIT_PROJECT" in environment else None
     named = path or given or _mounted(environment)
+    if named is not None:
+        rooms.settle(named.absolute())
     if named is not None and not (named / SETTINGS_FILE).is_file():
         raise NotFoundError(f"{named} is not a project: it has no {SETTINGS_FILE}")
     root = named.resolve() if named is not None else find_root()
+    if named is None:
+        safe_directories.refuse(root, environment)
     if environment is os.environ:
         environment_file.load(root / _STATE / "env", os.environ)
     return _assemble(root, options or {}, environment)
@@ -211,6 +229,7 @@ def create_project(root: Path, *, environment: Mapping[str, str] = os.environ) -
     if project.database.is_sqlite:  # which would let everybody read it
         os.close(modes.open_file(Path(project.database.location), os.O_RDWR | os.O_CREAT))
     schema.upgrade(project.database)
+    project.begin_trail()
     return project
 
 
@@ -236,9 +255,9 @@ def _assemble(root: Path, options: Mapping[str, object], environment: Mapping[st
 def _upgrade_if_older(project: Project) -> None:
     found = schema.revision(project.database)
     schema.refuse_newer(found)
-    if found == schema.HEAD:
+    if found == schema.HEAD and not _can_be_sealed(project):
         return
-    if not project.database.is_sqlite:
+    if found != schema.HEAD and not project.database.is_sqlite:
         raise ConflictError(
             f"the database is at schema {found}, this program needs {schema.HEAD}; "
             "back it up, then run: mlkit db upgrade"
@@ -249,10 +268,34 @@ def _upgrade_if_older(project: Project) -> None:
 def upgrade_with_backup(project: Project) -> None:
     """Upgrade the database, a SQLite one after a snapshot into ``backups/``."""
     found = schema.revision(project.database)
-    if project.database.is_sqlite and found is not None:
+    if project.database.is_sqlite and found not in (None, schema.HEAD):
         modes.make_folder(project.backups_dir)
         stamp = project.now().strftime("%Y%m%dT%H%M%SZ")
         schema.snapshot(
             project.database, project.backups_dir / f"before-upgrade-from-{found}-{stamp}.sqlite"
         )
+    upgrade(project)
+
+
+def upgrade(project: Project) -> None:
+    """Upgrade the database; the audit trail of one from before its seal is sealed as it stands."""
+    found = schema.revision(project.database)
+    if found is None or found < schema.SEALED_SINCE:
+        leave_unsealed(project)
     schema.upgrade(project.database)
+    failpoints.reach("upgrade.migrated")
+    if _can_be_sealed(project):
+        project.seal("what an earlier release had written", [])
+        (project.state_dir / _UNSEALED).unlink()
+
+
+def leave_unsealed(project: Project) -> None:
+    """Let the next ``upgrade`` or opening of the project seal its audit trail as it stands."""
+    modes.make_folder(project.state_dir)
+    (project.state_dir / _UNSEALED).touch(mode=0o600)
+
+
+def _can_be_sealed(project: Project) -> bool:
+    """Tell whether an upgrade was not followed by the seal that belongs to it, and the key is."""
+    folder = project.state_dir
+    return (folder / _UNSEALED).exists() and (folder / "key").exists()

@@ -97,7 +97,9 @@ CASES = {
     "backup.snapshot": Case("backup create"),
     "backup.written": Case("backup create"),
     "restore.unpacked": Case("backup restore before.mlkit.tar --to . --replace"),
+    "restore.ready": Case("backup restore before.mlkit.tar --to . --replace"),
     "restore.moved": Case("backup restore before.mlkit.tar --to . --replace"),
+    "restore.placed": Case("backup restore before.mlkit.tar --to . --replace"),
 }
 
 

@@ -57,6 +57,7 @@ COMMANDS = {
     "daemon": ("daemon", "daemon", "Run the jobs of this project when they are due."),
     "alert": ("alert", "alert", "List, acknowledge, snooze and test alerts."),
     "backup": ("backup", "backup", "Create, verify and restore backups."),
+    "audit": ("audit", "audit", "Check the audit trail, or accept the database as it stands."),
     "token": ("token", "token", "Create, list and revoke access tokens of the server."),
     "db": ("db", "db", "Show and upgrade the schema of the database."),
     "docs": ("docs", "docs", "Read the documentation: the list of pages, or the page TOPIC."),

@@ -91,6 +91,7 @@ def revoke(project: Project, identifier: str) -> TokenInfo:
     """End a token; running servers refuse it within a second. Raises NotFoundError."""
     with project.write() as s:
         token = tokens.revoke(s, identifier, project.now())
+        audit.touch(s, token)
         _record(project, s, "token-revoke", identifier, token.name, token.scope)
         return _info(token)
 

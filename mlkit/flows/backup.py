@@ -1,6 +1,7 @@
 """Put a whole project into one file: what the database names, what the user wrote, and the key."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -9,13 +10,13 @@ from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from mlkit import __version__
-from mlkit.errors import ConflictError, DamagedError, InvalidInputError
+from mlkit.errors import BusyError, ConflictError, DamagedError, InvalidInputError
 from mlkit.flows import log_import
 from mlkit.project import DATABASE_FILE, SETTINGS_FILE, Project
-from mlkit.store import archive, audit, datasets, failpoints, modes, schema
+from mlkit.store import archive, audit, datasets, failpoints, modes, schema, witness
 from mlkit.store.archive import Content, Manifest
 from mlkit.store.baselines import Baseline
-from mlkit.store.blobs import sync
+from mlkit.store.blobs import sync, write_durably
 from mlkit.store.engine import Database, sqlite_url
 from mlkit.store.predictions import Prediction
 from mlkit.store.registry import ModelVersion
@@ -49,7 +50,7 @@ def create(
     with project.lock(LOCK, busy=_BUSY):
         target = file or _default_file(project)
         _refuse_target(target)
-        _sweep(project.backups_dir)
+        _sweep(project)
         log_import.sync(project)
         say("copying the database")
         snapshot = project.backups_dir / f".{target.name}.sqlite.part"
@@ -57,7 +58,7 @@ def create(
             schema.snapshot(project.database, snapshot)
             failpoints.reach("backup.snapshot")
             manifest, contents = _describe(project, snapshot, say)
-            _write(target, manifest, contents, say)
+            _write(project, target, manifest, contents, say)
         finally:
             snapshot.unlink(missing_ok=True)
     return Created(
@@ -138,11 +139,29 @@ def _refuse_target(file: Path) -> None:
         raise InvalidInputError(f"there is no folder {file.parent} to write the backup to")
 
 
-def _sweep(folder: Path) -> None:
+def sweep(project: Project) -> int:
+    """Delete what killed backups left and return how many files, none if one is being made."""
+    with suppress(BusyError), project.lock(LOCK, busy=_BUSY):
+        return _sweep(project)
+    return 0
+
+
+def _sweep(project: Project) -> int:
     """Delete what killed backups left; the lock is held, so nobody else is writing them."""
-    modes.make_folder(folder)
-    for part in folder.glob(".*.part*"):
+    modes.make_folder(project.backups_dir)
+    found = set(project.backups_dir.glob(".*.part*"))
+    elsewhere = _elsewhere(project)
+    if elsewhere.is_file():
+        found |= {part for part in [Path(elsewhere.read_text())] if part.exists()}
+    for part in found:
         part.unlink()
+    elsewhere.unlink(missing_ok=True)
+    return len(found)
+
+
+def _elsewhere(project: Project) -> Path:
+    """Return the file that names the unfinished backup, which may be in any folder."""
+    return project.state_dir / "backup.part"
 
 
 def _describe(
@@ -172,6 +191,8 @@ def _describe(
             raise DamagedError(f"{path} is missing, so no backup was made (see: mlkit doctor)")
         contents[name] = path
         members.append(archive.Member(name, path.stat().st_size, digest))
+    has_key = (project.state_dir / "key").is_file()
+    known = witness.read(project.state_dir, project.key) if has_key else None
     manifest = Manifest(
         format=archive.FORMAT,
         mlkit=__version__,
@@ -180,6 +201,7 @@ def _describe(
         last_prediction_seq=last_seq,
         audit_seq=audit_seq,
         audit_hash=audit_hash,
+        audit_sealed_from=known.sealed_from if known else None,
         members=tuple(members),
     )
     return manifest, contents
@@ -202,15 +224,21 @@ def _own_files(project: Project) -> Iterator[tuple[str, Content]]:
 
 
 def _write(
-    target: Path, manifest: Manifest, contents: dict[str, Content], say: Callable[[str], None]
+    project: Project,
+    target: Path,
+    manifest: Manifest,
+    contents: dict[str, Content],
+    say: Callable[[str], None],
 ) -> None:
     say(f"writing {len(manifest.members)} files")
-    part = target.with_name(f".{target.name}.part")
+    part = target.with_name(f".{target.name}.part").absolute()
     part.unlink(missing_ok=True)
+    write_durably(_elsewhere(project), str(part).encode())
     try:
         archive.write(part, manifest, contents)
         failpoints.reach("backup.written")
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
+        _elsewhere(project).unlink()
     sync(target.parent)

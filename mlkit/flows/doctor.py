@@ -43,6 +43,7 @@ ROW_CHECKS: dict[str, Check] = {
     "data": doctor_files.data,
     "features": doctor_rows.features,
     "leftovers": doctor_files.unneeded,
+    "copies": doctor_files.dead_copies,
     "backups": doctor_files.backups,
 }
 

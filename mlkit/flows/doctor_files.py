@@ -11,28 +11,45 @@ from pathlib import Path
 from sqlalchemy import select
 
 from mlkit.errors import MlkitError
-from mlkit.flows import backup, doctor_group, leftovers, loadable, provenance
+from mlkit.flows import backup, copies, doctor_group, leftovers, loadable, provenance
 from mlkit.flows.findings import Finding, fail, ok, warn
-from mlkit.project import SETTINGS_FILE, Project
-from mlkit.store import baselines, blobs, datasets, journal, registry
+from mlkit.project import Project
+from mlkit.store import baselines, blobs, datasets, journal, ownership, registry
 from mlkit.store.datasets import DatasetVersion
 from mlkit.store.registry import ModelVersion
 from mlkit.store.segments import Segment
 
 _OLD_BACKUP = timedelta(days=2)
+_SHOWN = 20
+_ONLY_THE_OWNER = "only the owner reads the secrets and writes the project"
+_ONLY_THE_GROUP = "the owner and the group use the project, nobody else does"
 _RESTORE = "restore a backup (mlkit backup restore)"
 
 
 def permissions(project: Project) -> Iterator[Finding]:
-    """Find what other users of the machine could read or change."""
-    if project.settings.project.group:
-        yield from doctor_group.permissions(project)
-        return
-    secret = (project.state_dir, project.state_dir / "key", Path(project.database.location))
-    ours = (project.root, project.root / SETTINGS_FILE, project.root / "jobs")
-    found = [line for path in secret if path.exists() for line in _exposure(path)]
-    found += [line for path in ours if path.exists() for line in _looseness(path)]
-    yield from found or [ok("only the owner reads the secrets and writes the project")]
+    """Find what other users of the machine could read or change: all that is run or believed."""
+    group = project.settings.project.group
+    secret = [project.state_dir, project.state_dir / "key", project.environment_file]
+    if project.database.is_sqlite:
+        secret.append(Path(project.database.location))
+    secret = [path for path in secret if path.exists()]
+    if group:
+        found = list(doctor_group.faults(project, secret))
+    else:
+        found = [line for path in secret for line in _exposure(path)]
+    owners = ownership.members(project.root.stat().st_gid) if group else ()
+    judge = ownership.Judge(group=group, environment=os.environ, owners=owners)
+    paths = [*ownership.executed(project.root), *ownership.believed(project.root)]
+    faults = list(judge.faults(paths))
+    found += [(warn if f.by_group else fail)(f.said, f.fix) for f in faults[:_SHOWN]]
+    if len(faults) > _SHOWN:
+        found.append(fail(f"{len(faults) - _SHOWN} more files and folders like these"))
+    who = (
+        "the owner and the group read the secrets and write"
+        if group
+        else "the owner reads the secrets and writes"
+    )
+    yield from found or [ok(f"only {who} the project")]
 
 
 def key(project: Project) -> Iterator[Finding]:
@@ -136,6 +153,12 @@ def unneeded(project: Project) -> Iterator[Finding]:
         yield ok("every file is named by a row")
 
 
+def dead_copies(project: Project) -> Iterator[Finding]:
+    """Remove the copies of whole projects, key included, that killed commands have left."""
+    gone = copies.sweep(project)
+    yield ok(f"removed {gone} that killed commands had left" if gone else "no command left any")
+
+
 def backups(project: Project) -> Iterator[Finding]:
     """Judge the age of the newest backup in ``backups/``."""
     if not project.database.is_sqlite:
@@ -156,18 +179,6 @@ def backups(project: Project) -> Iterator[Finding]:
 def _exposure(path: Path) -> Iterator[Finding]:
     if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         yield fail(f"other users may use {path}", f"chmod go= {path}")
-    if path.stat().st_uid != os.geteuid():
-        yield warn(
-            f"{path} belongs to another user", "run mlkit as its owner (or see project.group)"
-        )
-
-
-def _looseness(path: Path) -> Iterator[Finding]:
-    mode = path.stat().st_mode
-    if mode & stat.S_IWOTH:
-        yield fail(f"all users may change {path}", f"chmod go-w {path}")
-    elif mode & stat.S_IWGRP:
-        yield warn(f"the group may change {path}, and so what mlkit runs", f"chmod g-w {path}")
 
 
 def _faults(project: Project, version: ModelVersion) -> Iterator[str]:

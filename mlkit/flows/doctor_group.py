@@ -2,29 +2,21 @@
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from mlkit.flows.findings import Finding, fail, ok
-from mlkit.project import SETTINGS_FILE, Project
+from mlkit.flows.findings import Finding, fail
+from mlkit.project import Project
 from mlkit.store import modes
 
 
-def permissions(project: Project) -> Iterator[Finding]:
-    """Find what users outside of the group could read or change, and what a member cannot."""
-    found = list(_of_group(project))
-    yield from found or [ok("the owner and the group use the project, nobody else does")]
-
-
-def _of_group(project: Project) -> Iterator[Finding]:
+def faults(project: Project, secret: Iterable[Path]) -> Iterator[Finding]:
+    """Find what users outside of the group could read, and what a member cannot use."""
     root = project.root
     gid = root.stat().st_gid
-    for path in _secret(project):
+    for path in secret:
         if path.stat().st_mode & stat.S_IRWXO:
             yield fail(f"other users may use {path}", f"chmod o= {path}")
-    for path in _ours(project):
-        if path.stat().st_mode & stat.S_IWOTH:
-            yield fail(f"all users may change {path}", f"chmod o-w {path}")
     if os.geteuid() and gid not in (os.getegid(), *os.getgroups()):
         yield fail(f"you are not in group {gid}, that of {root}", "ask for it, then log in again")
     closed = [path for path in _tree(root) if not _open_to(gid, path)]
@@ -34,21 +26,6 @@ def _of_group(project: Project) -> Iterator[Finding]:
             f"as their owner or root: chgrp -R {gid} {root}; chmod -R g+rwX {root}; "
             f"find {root} -type d -exec chmod g+s {{}} +",
         )
-
-
-def _secret(project: Project) -> list[Path]:
-    files = [project.state_dir, project.state_dir / "key", project.environment_file]
-    if project.database.is_sqlite:
-        files.append(Path(project.database.location))
-    return [path for path in files if path.exists()]
-
-
-def _ours(project: Project) -> list[Path]:
-    return [
-        path
-        for path in (project.root, project.root / SETTINGS_FILE, project.root / "jobs")
-        if path.exists()
-    ]
 
 
 def _tree(root: Path) -> Iterator[Path]:

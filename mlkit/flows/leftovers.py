@@ -64,6 +64,7 @@ def find(project: Project) -> list[Path]:
         (scratch.root(project), "*/*"),
         (project.quarantine_dir, ".*.part"),
         (project.schemas_dir, ".*.part"),
+        (project.state_dir, ".*.part"),
     ):
         unnamed |= set(folder.glob(pattern))
     return sorted(unnamed)

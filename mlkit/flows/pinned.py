@@ -12,7 +12,7 @@ from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network
 from typing import Final, NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -20,6 +20,12 @@ _PORTS: Final = {"http": 80, "https": 443}
 _METADATA: Final = frozenset(  # of clouds that keep it at other than link-local addresses
     map(ipaddress.ip_address, ("fd00:ec2::254", "100.100.100.200", "168.63.129.16", "192.0.0.192"))
 )
+
+_LAST_FOUR: Final = tuple(  # of their 16 bytes are an IPv4 address
+    map(IPv6Network, ("::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96"))
+)
+_LOCAL_NAT64: Final = IPv6Network("64:ff9b:1::/48")
+_ISATAP: Final = (bytes.fromhex("00005efe"), bytes.fromhex("02005efe"))
 
 
 class UnreachableError(OSError):
@@ -64,11 +70,32 @@ def refuse(address: str) -> None:
     mlkit.flows.pinned.UnreachableError: ::ffff:169.254.169.254 is no address to send anything to
     """
     found = ipaddress.ip_address(address.partition("%")[0])
-    seen: IPv4Address | IPv6Address = found
-    if isinstance(found, IPv6Address) and found.ipv4_mapped is not None:
-        seen = found.ipv4_mapped
-    if seen.is_link_local or seen.is_multicast or seen.is_unspecified or seen in _METADATA:
-        raise UnreachableError(f"{address} is no address to send anything to")
+    for seen in (found, *_within(found)):
+        if seen.is_link_local or seen.is_multicast or seen.is_unspecified or seen in _METADATA:
+            raise UnreachableError(f"{address} is no address to send anything to")
+        if seen.is_reserved and seen.version == 4:  # 240.0.0.0/4 and broadcast: no host has them
+            raise UnreachableError(f"{address} is no address to send anything to")
+
+
+def _within(found: IPv4Address | IPv6Address) -> Iterator[IPv4Address]:
+    """Yield the IPv4 addresses that an IPv6 address can lead to: of each way there is to say so.
+
+    Mapped and compatible (RFC 4291), translated (SIIT, RFC 2765), NAT64 with the well-known and
+    the local prefix (RFC 6052, RFC 8215), 6to4 (RFC 3056), Teredo (server and client, RFC 4380),
+    ISATAP (RFC 5214).
+    """
+    if not isinstance(found, IPv6Address):
+        return
+    packed = found.packed
+    if any(found in network for network in _LAST_FOUR) or packed[8:12] in _ISATAP:
+        yield IPv4Address(packed[12:])
+    if found in _LOCAL_NAT64:  # with a prefix of any length from 48 on
+        places = (packed[6:8] + packed[9:11], packed[7:8] + packed[9:12], packed[9:13], packed[12:])
+        yield from (IPv4Address(place) for place in places if any(place))
+    if found.sixtofour is not None:
+        yield found.sixtofour
+    if found.teredo is not None:
+        yield from found.teredo
 
 
 def is_url(text: str) -> bool:

@@ -1,19 +1,18 @@
 """Rows from a query on a database that SQLAlchemy knows."""
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy.engine import URL
 
-from mlkit.errors import InvalidInputError
+from mlkit.errors import DamagedError, InvalidInputError
 from mlkit.flows.fetched import Fetched, Fetching, Ready
 from mlkit.flows.versioning import Origin
 from mlkit.project import Project
 from mlkit.settings import DatasetSettings
-from mlkit.store import datasets, foreign
+from mlkit.store import audit, datasets, foreign
+from mlkit.store.datasets import DatasetVersion
 
 _CHUNK_ROWS = 10_000
 
@@ -22,12 +21,15 @@ _CHUNK_ROWS = 10_000
 class QuerySource:
     """A query on the database ``url``, which may hold a password: never print it.
 
-    The file of a SQLite database is looked for in ``folder``.
+    The file of a SQLite database is looked for in ``folder``. The environment fills in the
+    ``${VARIABLE}`` of a URL that a person ``stated``, in mlkit.toml or on the command line; never
+    those of a row, which whoever can write the database could have made up.
     """
 
     url: str
     query: str
     folder: Path
+    stated: bool = True
 
 
 def of_settings(project: Project, settings: DatasetSettings) -> QuerySource:
@@ -41,13 +43,28 @@ def remembered(project: Project, name: str) -> QuerySource | None:
     Versions of logged rows, which retrainings make, may have come since.
     """
     with project.read() as s:
-        made = datasets.last_made(s, name, "query")
-    return None if made is None else of_record(project, made)
+        version = datasets.newest_made(s, name, "query")
+    return None if version is None else of_record(project, version)
 
 
-def of_record(project: Project, made: Mapping[str, Any]) -> QuerySource:
-    """Return the query that a version's transformation tells of."""
-    return QuerySource(made["url"], made["query"], project.root)
+def of_record(project: Project, version: DatasetVersion) -> QuerySource:
+    """Return the query that a version was made by; where mlkit.toml has its URL, with that one.
+
+    Raises DamagedError if the row is not the one that was recorded.
+    """
+    with project.read() as s:
+        if not audit.vouches(s, version):
+            raise DamagedError(
+                f"the row of {version.reference} is not as the audit trail recorded it, so its "
+                "source is not asked (see: mlkit audit verify)"
+            )
+    made = version.transformation
+    settings = project.settings.datasets.get(version.dataset.name)
+    if settings is not None and settings.source and settings.query:
+        url = foreign.parse(settings.source, project.root)
+        if foreign.public(url) == made["url"]:
+            return QuerySource(settings.source, made["query"], project.root)
+    return QuerySource(made["url"], made["query"], project.root, stated=False)
 
 
 def ready(source: QuerySource) -> Ready:
@@ -55,14 +72,21 @@ def ready(source: QuerySource) -> Ready:
     if not source.query.strip():
         raise InvalidInputError("the query is empty; write for example SELECT * FROM customers")
     url = foreign.parse(source.url, source.folder)
-    return Ready(foreign.public(url), fetch=lambda how: _fetch(url, source.query, how))
+    if not source.stated and foreign.variables(url):
+        raise InvalidInputError(
+            f"the source {foreign.public(url)} is remembered in the database, and the environment "
+            "fills in variables only where a person states them: write source and query under "
+            "[datasets.NAME] in mlkit.toml, or give --source and --query"
+        )
+    environment = os.environ if source.stated else {}
+    filled = foreign.fill(url, environment)
+    label = foreign.public(url)
+    return Ready(label, fetch=lambda how: _fetch(filled, label, source.query, how))
 
 
-def _fetch(url: URL, query: str, how: Fetching) -> Fetched:
+def _fetch(filled: URL, label: str, query: str, how: Fetching) -> Fetched:
     from mlkit.steps import query_rows  # pyarrow, which `data list` does without
 
-    label = foreign.public(url)
-    filled = foreign.fill(url, os.environ)
     if how.progress is not None:
         how.progress("asking the database", 0, 0)
     with foreign.select(filled, query, chunk=_CHUNK_ROWS, label=label) as (names, chunks):

@@ -107,9 +107,9 @@ def _from_file(project: Project, version: DatasetVersion, made: Mapping[str, Any
     return _fetched(version, ready, folder)
 
 
-def _from_query(project: Project, version: DatasetVersion, made: Mapping[str, Any]) -> Tabular:
+def _from_query(project: Project, version: DatasetVersion, _made: Mapping[str, Any]) -> Tabular:
     folder = _folder(project, version)
-    ready = query_source.ready(query_source.of_record(project, made))
+    ready = query_source.ready(query_source.of_record(project, version))
     return _fetched(version, ready, folder)
 
 

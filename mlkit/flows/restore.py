@@ -1,21 +1,32 @@
 """Check a backup to the last byte and bring it back to life in an empty folder."""
 
 import shutil
+from collections.abc import Collection
 from datetime import datetime
 from itertools import count
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import gettempdir
 
 import msgspec
 
 from mlkit import names
 from mlkit.errors import BusyError, CheckFailedError, ConflictError, MlkitError
 from mlkit.flows import backup, erasures_since
-from mlkit.project import DATABASE_FILE, Project, locate_project
-from mlkit.store import archive, audit, failpoints, locks, schema
+from mlkit.project import (
+    DATABASE_FILE,
+    SETTINGS_FILE,
+    Project,
+    leave_unsealed,
+    locate_project,
+    upgrade,
+)
+from mlkit.store import archive, audit, failpoints, locks, rooms, schema, witness
 from mlkit.store.archive import Manifest
-from mlkit.store.blobs import sync
 from mlkit.store.engine import sqlite_url
+from mlkit.store.witness import Witness
+
+ROOM = "mlkit-verify-"  # in the temporary folder
+_KEY = ".mlkit/key"
 
 
 class Verified(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +39,7 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
     members: int
     size_bytes: int
     last_prediction_seq: int
+    audit_seq: int
 
 
 class Restored(msgspec.Struct, frozen=True):
@@ -45,10 +57,10 @@ class Restored(msgspec.Struct, frozen=True):
 def verify(file: Path) -> Verified:
     """Check every digest, the database and its audit trail; raises CheckFailedError.
 
-    The backup is unpacked into a temporary folder (``TMPDIR``) for the checks of the database.
+    The database is unpacked into a temporary folder (``TMPDIR``) for its checks.
     """
-    with TemporaryDirectory(prefix="mlkit-verify-") as room:
-        return _unpack(file, Path(room) / "project")
+    with rooms.room(Path(gettempdir()), ROOM) as folder:
+        return _unpack(file, folder / "project", only=(DATABASE_FILE, SETTINGS_FILE, _KEY))
 
 
 def restore(file: Path, target: Path, *, replace: bool = False) -> Restored:
@@ -56,9 +68,10 @@ def restore(file: Path, target: Path, *, replace: bool = False) -> Restored:
 
     With ``replace`` the project that is there is kept beside it. Raises ConflictError for a
     folder that is not empty, BusyError while something works in it. What that project has erased
-    since the backup, the restored one remembers as unfinished.
+    since the backup, the restored one remembers as unfinished; the audit trail tells of it all.
     """
     target = names.check_folder(target.resolve())
+    rooms.settle(target)
     occupied = target.exists() and (not target.is_dir() or any(target.iterdir()))
     if occupied and not replace:
         raise ConflictError(
@@ -68,13 +81,13 @@ def restore(file: Path, target: Path, *, replace: bool = False) -> Restored:
     if occupied:
         refuse_busy(target)
     target.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=f".{target.name}.", suffix=".part", dir=target.parent) as room:
-        unpacked = Path(room) / "project"
+    with rooms.beside(target, busy=f"another process is restoring {target}") as unpacked:
         verified = _unpack(file, unpacked)
         to_erase = _carry_erasures(target, unpacked) if occupied else ()
+        _record(unpacked, verified)
         failpoints.reach("restore.unpacked")
         kept = _name_beside(target) if occupied else None
-        _swap(unpacked, target, kept)
+        rooms.put(target, kept)
     return Restored(target, kept, verified, to_erase)
 
 
@@ -111,23 +124,32 @@ def _name_beside(target: Path) -> Path:
     return next(name for name in names if not name.exists())
 
 
-def _swap(unpacked: Path, target: Path, kept: Path | None) -> None:
-    if kept is not None:
-        target.rename(kept)
-    failpoints.reach("restore.moved")
+def _record(unpacked: Path, verified: Verified) -> None:
+    """Bring the project to this release and let its audit trail say where it comes from."""
+    project = _unpacked_project(unpacked)
     try:
-        unpacked.rename(target)
-    except OSError:
-        if kept is not None:
-            kept.rename(target)
-        raise
-    sync(target.parent)
+        upgrade(project)
+        with project.write() as s:
+            audit.record(
+                s,
+                project.now(),
+                actor=project.actor,
+                action="restore",
+                subject="project",
+                details={
+                    "backup": verified.file.name,
+                    "created_at": verified.created_at.isoformat(),
+                    "audit_seq": verified.audit_seq,
+                },
+            )
+    finally:
+        project.close()
 
 
-def _unpack(file: Path, folder: Path) -> Verified:
+def _unpack(file: Path, folder: Path, *, only: Collection[str] = ()) -> Verified:
     _refuse_full(file, folder.parent)
     folder.mkdir(mode=0o700)
-    manifest = archive.read(file, folder)
+    manifest = archive.read(file, folder, only)
     schema.refuse_newer(manifest.schema)
     for name in ("log", "backups", ".mlkit"):
         (folder / name).mkdir(mode=0o700, exist_ok=True)
@@ -136,6 +158,7 @@ def _unpack(file: Path, folder: Path) -> Verified:
     project = _unpacked_project(folder)
     try:
         _check_database(project, manifest, file)
+        _begin_witness(project, manifest)
     finally:
         project.close()
     return Verified(
@@ -146,17 +169,30 @@ def _unpack(file: Path, folder: Path) -> Verified:
         members=len(manifest.members),
         size_bytes=file.stat().st_size,
         last_prediction_seq=manifest.last_prediction_seq,
+        audit_seq=manifest.audit_seq,
     )
+
+
+def _begin_witness(project: Project, manifest: Manifest) -> None:
+    """Let the restored project know the end of its audit trail; one without a seal gets its own."""
+    if manifest.audit_sealed_from is None:
+        leave_unsealed(project)
+        return
+    known = Witness(manifest.audit_seq, manifest.audit_hash, manifest.audit_sealed_from)
+    witness.write(project.state_dir, project.key, known)
 
 
 def _check_database(project: Project, manifest: Manifest, file: Path) -> None:
     if schema.revision(project.database) != manifest.schema:
         raise _damaged(file, "its database is not at the schema of its manifest")
-    with project.read() as s:
+    with project.database.read() as s:
         found = backup.damage(s)
-        if found is not None:
-            raise _damaged(file, f"its database says: {found}")
-        broken = audit.first_break(s)
+    if found is not None:
+        raise _damaged(file, f"its database says: {found}")
+    schema.upgrade(project.database)  # the copy's: its rows are read by this release
+    with project.database.read() as s:
+        sealed_from = manifest.audit_sealed_from
+        broken = audit.first_break(s, None if sealed_from is None else project.key, sealed_from)
         if broken is not None:
             raise _damaged(file, f"its audit trail breaks at event {broken}")
         if backup.last_audit(s) != (manifest.audit_seq, manifest.audit_hash):

@@ -11,6 +11,7 @@ from contextlib import closing, suppress
 from http.client import HTTPConnection, HTTPException
 
 from mlkit.errors import InvalidInputError, MlkitError
+from mlkit.flows import audit_check, copies
 from mlkit.project import Project
 from mlkit.server import platforms, preload, slots
 from mlkit.server.access import refuse_open_door
@@ -52,6 +53,8 @@ def serve(
     fallback = settings.host if platform.port is None else platforms.EVERYWHERE
     address = _resolve(host or fallback)
     refuse_open_door(project, address)
+    audit_check.refuse(project)
+    copies.sweep(project)
     from mlkit.server import listener  # only a server needs granian
 
     wanted = port if port is not None else platform.port or settings.port

@@ -6,8 +6,9 @@ Knows bytes and names only; what belongs into a backup is decided in ``flows.bac
 import hashlib
 import io
 import os
+import stat
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -23,6 +24,8 @@ MANIFEST = "manifest.json"
 FORMAT = 1
 _CHUNK_BYTES = 1 << 20
 _MANIFEST_LIMIT_BYTES = 1 << 28
+
+_COMPANIONS = ("-wal", "-shm", "-journal")  # of a SQLite file
 
 Content = bytes | Path
 
@@ -45,6 +48,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     last_prediction_seq: int
     audit_seq: int
     audit_hash: str
+    audit_sealed_from: int | None = None
     members: tuple[Member, ...]
 
 
@@ -77,24 +81,44 @@ def write(file: Path, manifest: Manifest, contents: Mapping[str, Content]) -> No
     sync(file)
 
 
-def read(file: Path, target: Path | None = None) -> Manifest:
+def manifest(file: Path) -> Manifest:
+    """Return what a backup says of itself, its bytes unchecked; raises as ``read`` does."""
+    with _opened(file) as tar:
+        return _manifest(tar, file)
+
+
+def read(file: Path, target: Path | None = None, only: Collection[str] = ()) -> Manifest:
     """Check every byte of a backup and return its manifest; unpack it into ``target`` if given.
+
+    ``only`` names the members to unpack, if not all.
 
     Raises InvalidInputError for a file that is no backup, CheckFailedError for a damaged one.
     """
+    with _opened(file) as tar:
+        found = _manifest(tar, file)
+        _refuse_unsafe(found, file)
+        try:
+            _compare(tar, found, file, _places(found, target, only))
+        except tarfile.TarError as error:
+            raise _damaged(file, str(error)) from error
+        return found
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[tarfile.TarFile]:
+    """Open a backup; a pipe or a device, which could make us wait for ever, is none."""
     try:
-        with tarfile.open(file, "r:") as tar:
-            manifest = _manifest(tar, file)
-            _refuse_unsafe(manifest, file)
-            try:
-                _compare(tar, manifest, file, target)
-            except tarfile.TarError as error:
-                raise _damaged(file, str(error)) from error
-            return manifest
-    except tarfile.TarError as error:
-        raise InvalidInputError(f"{file} is not a backup of mlkit: {error}") from error
+        handle = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError as error:
         raise InvalidInputError(f"there is no file {file}") from error
+    with open(handle, "rb") as raw:  # noqa: PTH123  # a descriptor, not a path
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise InvalidInputError(f"{file} is not a backup of mlkit: it is not a plain file")
+        try:
+            with tarfile.open(fileobj=raw, mode="r:") as tar:
+                yield tar
+        except tarfile.TarError as error:
+            raise InvalidInputError(f"{file} is not a backup of mlkit: {error}") from error
 
 
 @contextmanager
@@ -164,11 +188,21 @@ def _refuse_unsafe(manifest: Manifest, file: Path) -> None:
         plain = name == str(path) and not path.is_absolute() and name.isprintable()
         if not plain or ".." in path.parts or "\\" in name:
             raise _damaged(file, f"the name {name!r} is not one that a backup has")
+        if any(name.endswith(end) and name.removesuffix(end) in names for end in _COMPANIONS):
+            raise _damaged(file, f"{name!r} would change another member when that is opened")
         if any(str(parent) in names for parent in path.parents):
             raise _damaged(file, f"{name!r} lies inside of a file")
 
 
-def _compare(tar: tarfile.TarFile, manifest: Manifest, file: Path, target: Path | None) -> None:
+def _places(manifest: Manifest, target: Path | None, only: Collection[str]) -> dict[str, Path]:
+    """Return where the members go that are to be unpacked."""
+    names = (member.name for member in manifest.members)
+    return {name: target / name for name in names if target and (not only or name in only)}
+
+
+def _compare(
+    tar: tarfile.TarFile, manifest: Manifest, file: Path, places: Mapping[str, Path]
+) -> None:
     for member in manifest.members:
         info = tar.next()
         if info is None:
@@ -177,7 +211,7 @@ def _compare(tar: tarfile.TarFile, manifest: Manifest, file: Path, target: Path 
         stream = tar.extractfile(info) if regular else None
         if stream is None or info.name != member.name or info.size != member.size:
             raise _damaged(file, f"{info.name!r} stands where {member.name} should")
-        if _copy(stream, None if target is None else target / member.name) != member.sha256:
+        if _copy(stream, places.get(member.name)) != member.sha256:
             raise _damaged(file, f"{member.name} does not have the bytes of the manifest")
     if tar.next() is not None:
         raise _damaged(file, "it holds more than its manifest names")

@@ -124,6 +124,12 @@ def last_made(s: Session, name: str, kind: str) -> Mapping[str, Any] | None:
     return s.scalar(query.with_only_columns(made))
 
 
+def newest_made(s: Session, name: str, kind: str) -> DatasetVersion | None:
+    """Return the newest version that was made so."""
+    made = DatasetVersion.transformation["kind"].as_string()
+    return s.scalar(_newest_first(name).where(made == kind).limit(1))
+
+
 def _newest_first(name: str) -> Select[DatasetVersion]:
     query = select(DatasetVersion).join(Dataset).where(Dataset.name == name)
     return query.order_by(DatasetVersion.number.desc())

@@ -5,16 +5,39 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote, urlencode
 
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from mlkit.errors import InvalidInputError
+from mlkit.store.engine import sqlite_driver
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _SECRET = re.compile(r"pass|pwd|secret|token|key", re.IGNORECASE)
+_COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
+_READING = re.compile(r"(?:SELECT|WITH|VALUES|TABLE|FROM|EXPLAIN|SHOW)\b|$", re.IGNORECASE)
+_INTO_FILE = re.compile(r"\bINTO\s+(?:OUTFILE|DUMPFILE)\b", re.IGNORECASE)
+
+# of SQLite, https://sqlite.org/c3ref/c_alter_table.html
+_OK, _DENY = 0, 1
+_URI_PARAMETERS = frozenset({"immutable", "nolock", "cache"})
+_PRAGMA, _READ, _SELECT, _FUNCTION, _RECURSIVE = 19, 20, 21, 31, 33
+_FUNCTIONS_WITH_EFFECTS = frozenset({"load_extension", "writefile", "edit", "fts3_tokenizer"})
+_PRAGMAS_TO_READ = frozenset(
+    {
+        "table_info",
+        "table_xinfo",
+        "table_list",
+        "index_list",
+        "index_info",
+        "index_xinfo",
+        "foreign_key_list",
+        "data_version",
+    }
+)
 
 
 def parse(text: str, folder: Path) -> URL:
@@ -67,6 +90,15 @@ def _is_open(secret: object) -> bool:
     return isinstance(secret, str) and _VARIABLE.fullmatch(secret) is not None
 
 
+def variables(url: URL) -> list[str]:
+    """Return the names of the variables in any part of a URL.
+
+    >>> variables(make_url("postgresql://ann:${SHOP}@${HOST}/shop?x=${Y}"))
+    ['SHOP', 'HOST', 'Y']
+    """
+    return _VARIABLE.findall(unquote(url.render_as_string(hide_password=False)))
+
+
 def fill(url: URL, environment: Mapping[str, str]) -> URL:
     """Return the URL with the variables that its parts name; raises InvalidInputError."""
 
@@ -107,7 +139,8 @@ def select(
     Raises InvalidInputError that calls the query ``label``, without the password.
     """
     try:
-        engine = create_engine(_with_driver(url), poolclass=NullPool, hide_parameters=True)
+        engine = _engine(url)
+        _refuse_other_statements(query, label)
         with engine.connect() as plain:
             connection = _read_only(plain, url.get_backend_name())
             streaming = connection.execution_options(
@@ -122,8 +155,57 @@ def select(
         raise InvalidInputError(
             f"{label}: no driver for {url.drivername}; pip install {error.name}"
         ) from error
-    except (SQLAlchemyError, NoSuchModuleError) as error:
+    except (SQLAlchemyError, NoSuchModuleError, sqlite_driver().Warning) as error:
         raise InvalidInputError(f"{label}: {_said(error, url)}") from error
+
+
+def _engine(url: URL) -> Engine:
+    if url.get_backend_name() != "sqlite":
+        return create_engine(_with_driver(url), poolclass=NullPool, hide_parameters=True)
+    driver = sqlite_driver()
+    return create_engine(
+        "sqlite://",
+        module=driver,
+        creator=lambda: driver.connect(read_only_uri(url), uri=True),
+        poolclass=NullPool,
+        hide_parameters=True,
+    )
+
+
+def read_only_uri(url: URL) -> str:
+    """Return the URI that opens a file of SQLite to read, whatever its own parameters say.
+
+    >>> read_only_uri(make_url("sqlite:////data/a%3Fb.sqlite"))
+    'file:/data/a%3Fb.sqlite?mode=ro'
+    >>> read_only_uri(make_url("sqlite:///file:/data/shop.sqlite?mode=rwc&immutable=1&uri=true"))
+    'file:/data/shop.sqlite?immutable=1&mode=ro'
+    """
+    database = str(url.database)
+    kept = {name: str(value) for name, value in url.query.items() if name in _URI_PARAMETERS}
+    path = database.partition("?")[0] if database.startswith("file:") else f"file:{quote(database)}"
+    return f"{path}?{urlencode({**kept, 'mode': 'ro'})}"
+
+
+def _allow(action: int, first: str | None, second: str | None, *_: object) -> int:
+    """Allow a statement of SQLite to read and nothing else: no ATTACH, which can make files."""
+    if action in (_SELECT, _READ, _RECURSIVE):
+        return _OK
+    if action == _FUNCTION:
+        return _DENY if (second or "").lower() in _FUNCTIONS_WITH_EFFECTS else _OK
+    if action == _PRAGMA:
+        return _OK if first in _PRAGMAS_TO_READ else _DENY
+    return _DENY
+
+
+def _refuse_other_statements(query: str, label: str) -> None:
+    """Raise InvalidInputError for what is no SELECT: COPY TO, for one, writes a file elsewhere.
+
+    The database's own word decides what a SELECT may do; this is what a read-only transaction of
+    PostgreSQL or MySQL lets through.
+    """
+    text = _COMMENT.sub(" ", query).lstrip(" (\n\t\r\f")
+    if not _READING.match(text) or _INTO_FILE.search(text):
+        raise InvalidInputError(f"{label} is asked for rows alone; write one SELECT")
 
 
 def _with_driver(url: URL) -> URL:
@@ -138,6 +220,8 @@ def _read_only(connection: Connection, backend: str) -> Connection:
         )
     if backend == "sqlite":
         connection.exec_driver_sql("PRAGMA query_only = ON")
+        made: Any = connection.connection.driver_connection
+        made.set_authorizer(_allow)
     if backend in ("mysql", "mariadb"):
         connection.exec_driver_sql("SET SESSION TRANSACTION READ ONLY")
         connection.rollback()

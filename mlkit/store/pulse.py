@@ -6,6 +6,8 @@ import time
 from pathlib import Path
 from typing import Final
 
+from mlkit.store import modes
+
 FILE: Final = "mlkit-log.pulse"  # in the folder of a server's numbers
 PATIENCE_S: Final = 15.0  # twice what the slowest step of a healthy process takes
 
@@ -14,7 +16,7 @@ _MOMENT: Final = struct.Struct("=d")  # of the monotonic clock, which all proces
 
 def beat(file: Path) -> None:
     """Give a sign of life; raises OSError."""
-    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    handle = modes.open_file(file, os.O_WRONLY | os.O_CREAT)
     try:
         os.pwrite(handle, _MOMENT.pack(time.monotonic()), 0)  # in place: a full disk has room
     finally:

@@ -14,6 +14,7 @@ from mlkit.store import (  # noqa: F401  # importing a module maps its tables
     alerts,
     audit,
     baselines,
+    commits,
     corrections,
     datasets,
     erasures,
@@ -33,7 +34,8 @@ from mlkit.store.engine import APPLICATION_ID, Database, sqlite_driver
 
 metadata = Base.metadata
 
-HEAD = "0015_model_code"
+HEAD = "0016_trail"
+SEALED_SINCE = "0016_trail"  # the audit trail has keyed hashes from this one on
 
 
 def revision(database: Database) -> str | None:

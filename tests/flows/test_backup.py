@@ -23,7 +23,7 @@ from mlkit.errors import (
     InvalidInputError,
     MlkitError,
 )
-from mlkit.flows import backup, restore
+from mlkit.flows import audit_check, backup, restore
 from mlkit.project import Project, open_project
 from mlkit.store import archive, audit, failpoints
 
@@ -82,9 +82,15 @@ def test_a_restored_project_is_the_one_that_was_backed_up(
     again = open_project(done.project, environment={})
     assert again.key == furnished.key
     with again.read() as s, furnished.read() as t:
-        assert backup.last_audit(s) == backup.last_audit(t)
+        seq, _ = backup.last_audit(t)
+        assert backup.last_audit(s)[0] == seq + 1
+        last = audit.last_event(s)
+        assert last is not None
+        assert (last.action, last.previous) == ("restore", backup.last_audit(t)[1])
+        assert last.details["backup"] == file.name
         for name, digest in backup.blobs_named(s, again).items():
             assert archive.describe(name, again.root / name).sha256 == digest
+    assert audit_check.faults(again) == []
     again.close()
     assert stat.S_IMODE(again.root.stat().st_mode) == 0o700
     for name in _members(file).keys() - {archive.MANIFEST}:

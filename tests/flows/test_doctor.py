@@ -23,6 +23,8 @@ from mlkit.store.alerts import Alert, AlertDelivery
 from mlkit.store.base import new_id
 from mlkit.store.registry import ModelVersion
 
+root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+
 
 @pytest.fixture
 def sound(furnished: Project) -> Project:
@@ -105,7 +107,25 @@ def _writable_folder(project: Project) -> None:
 
 
 def _shared_folder(project: Project) -> None:
+    os.chown(project.root, -1, 12_345)
     project.root.chmod(0o770)
+
+
+def _writable_module(project: Project) -> None:
+    (project.root / "features.py").touch()
+    (project.root / "features.py").chmod(0o606)
+
+
+def _writable_artifacts(project: Project) -> None:
+    next(project.artifacts.root.glob("??/*.joblib")).parent.chmod(0o707)
+
+
+def _writable_data(project: Project) -> None:
+    project.data.root.parent.chmod(0o707)
+
+
+def _given_away(project: Project) -> None:
+    os.chown(project.root / "ml.sqlite", 12_345, -1)
 
 
 def _lose_key(project: Project) -> None:
@@ -126,6 +146,12 @@ def _lose_key(project: Project) -> None:
         (_future, "clock", "the newest row is of"),
         (_readable_key, "permissions", "other users may use"),
         (_writable_folder, "permissions", "all users may change"),
+        (_writable_module, "permissions", "all users may change .*features.py"),
+        (_writable_artifacts, "permissions", "all users may change .*artifacts/sha256/.."),
+        (_writable_data, "permissions", "all users may change .*data"),
+        pytest.param(
+            _given_away, "permissions", "ml.sqlite belongs to the user 12345", marks=root_only
+        ),
     ],
 )
 def test_what_hurts_now_fails(
@@ -200,7 +226,7 @@ def _stuck_message(project: Project) -> None:
 @pytest.mark.parametrize(
     ("sabotage", "check", "said"),
     [
-        (_shared_folder, "permissions", "the group may change"),
+        pytest.param(_shared_folder, "permissions", "the group 12345 may change", marks=root_only),
         (_part, "leftovers", "1 files that nothing needs"),
         (_orphan, "leftovers", "1 files that nothing needs"),
         (_damaged_journal, "journals", "1 damaged journals"),

@@ -1,0 +1,17 @@
+"""Copies of whole projects that killed commands have left, key included: cleared away."""
+
+from pathlib import Path
+from tempfile import gettempdir
+
+from mlkit.flows import backup, restore
+from mlkit.project import Project
+from mlkit.store import rooms
+
+
+def sweep(project: Project) -> int:
+    """Remove what killed backups, verifications and restores left, and return how many there were.
+
+    What somebody is still at work on stays.
+    """
+    rooms.settle(project.root)
+    return backup.sweep(project) + rooms.sweep(Path(gettempdir()), restore.ROOM)

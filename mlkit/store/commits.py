@@ -1,0 +1,52 @@
+"""The number of every commit, in the database, to be compared with what was witnessed outside.
+
+For SQLite: its own checks do not see that the end of the write-ahead log is gone. Another database
+has a log and tools of its own.
+"""
+
+from pathlib import Path
+
+from sqlalchemy import BigInteger, select, update
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from mlkit.store import witness
+from mlkit.store.base import Base
+
+
+class CommitCount(Base):
+    """One row: the number of the last commit, and how many were missing that had been made."""
+
+    __tablename__ = "commit_count"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(BigInteger)
+    lost: Mapped[int] = mapped_column(BigInteger)
+
+
+def count(s: Session, folder: Path) -> int:
+    """Give the commit that is about to be made the next number, and return it.
+
+    Nobody else commits now, so what is witnessed beyond the number before has been lost: that is
+    remembered, because later commits would hide it.
+    """
+    last, gone = s.execute(select(CommitCount.number, CommitCount.lost)).one()
+    missing = max((witness.commits(folder) or 0) - last, 0)
+    number = int(last + missing + 1)
+    s.execute(update(CommitCount).values(number=number, lost=gone + missing))
+    return number
+
+
+def lost(s: Session, folder: Path) -> int:
+    """Return how many commits were made that are not in the database."""
+    number, gone = s.execute(select(CommitCount.number, CommitCount.lost)).one()
+    return int(gone + max((witness.commits(folder) or 0) - number, 0))
+
+
+def forgive(s: Session) -> None:
+    """Count from here: a person has accepted what is there."""
+    s.execute(update(CommitCount).values(lost=0))
+
+
+def changes(s: Session) -> int:
+    """Return how many rows this connection has changed so far; SQLite counts them."""
+    return int(s.connection().connection.driver_connection.total_changes)  # type: ignore[union-attr]  # of both drivers

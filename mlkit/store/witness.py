@@ -1,0 +1,100 @@
+"""What is known outside of the database about it: the end of its audit trail, its commits.
+
+A witness is written after the commit that it tells of. So it may be behind, never ahead: what it
+knows and the database does not, was taken back or lost.
+"""
+
+import fcntl
+import hmac
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from mlkit.errors import DamagedError
+from mlkit.store import modes
+from mlkit.store.blobs import write_durably
+
+FILE: Final = "witness"
+COMMITS: Final = "commits"
+_DIGITS: Final = 20
+
+
+class Witness(msgspec.Struct, frozen=True):
+    """The last event that was committed, and the first that has a keyed hash."""
+
+    seq: int
+    hash: str
+    sealed_from: int
+
+
+class _Signed(msgspec.Struct, frozen=True):
+    witness: Witness
+    mac: str
+
+
+def read(folder: Path, key: bytes) -> Witness | None:
+    """Return the witness in ``folder``, None without one; raises DamagedError for a forged one."""
+    file = folder / FILE
+    try:
+        signed = msgspec.json.decode(file.read_bytes(), type=_Signed)
+    except FileNotFoundError:
+        return None
+    except msgspec.DecodeError as error:
+        raise DamagedError(f"{file} cannot be read: {error}") from error
+    if not hmac.compare_digest(signed.mac, _mac(key, signed.witness)):
+        raise DamagedError(f"{file} was not written with this project's key")
+    return signed.witness
+
+
+def write(folder: Path, key: bytes, witness: Witness) -> None:
+    """Replace the witness, whatever it said."""
+    with locked(folder):
+        _write(folder, key, witness)
+
+
+def advance(folder: Path, key: bytes, seq: int, digest: str) -> None:
+    """Let the witness know event ``seq``, unless it knows a later one or there is none."""
+    with locked(folder):
+        known = read(folder, key)
+        if known is not None and known.seq < seq:
+            _write(folder, key, Witness(seq, digest, known.sealed_from))
+
+
+def commits(folder: Path) -> int | None:
+    """Return the number of the last commit that was witnessed, None if nobody can tell."""
+    try:
+        return int((folder / COMMITS).read_bytes())
+    except (FileNotFoundError, ValueError):  # zeros, after a power cut
+        return None
+
+
+def note_commit(folder: Path, number: int, *, anew: bool = False) -> None:
+    """Write down that commit ``number`` was made; what cannot be written stays behind."""
+    with suppress(OSError), locked(folder) as handle:  # the commit is made, whatever comes here
+        if anew or number > (commits(folder) or 0):
+            os.pwrite(handle, b"%0*d\n" % (_DIGITS, number), 0)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[int]:
+    """Yield the open file of the commits, alone with it: others wait for microseconds."""
+    handle = modes.open_file(folder / COMMITS, os.O_RDWR | os.O_CREAT)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def _write(folder: Path, key: bytes, witness: Witness) -> None:
+    signed = _Signed(witness, _mac(key, witness))
+    write_durably(folder / FILE, msgspec.json.encode(signed))
+
+
+def _mac(key: bytes, witness: Witness) -> str:
+    content = b"mlkit witness" + msgspec.json.encode(witness)
+    return hmac.digest(key, content, "sha256").hex()
