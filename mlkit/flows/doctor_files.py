@@ -44,12 +44,7 @@ def permissions(project: Project) -> Iterator[Finding]:
     found += [(warn if f.by_group else fail)(f.said, f.fix) for f in faults[:_SHOWN]]
     if len(faults) > _SHOWN:
         found.append(fail(f"{len(faults) - _SHOWN} more files and folders like these"))
-    who = (
-        "the owner and the group read the secrets and write"
-        if group
-        else "the owner reads the secrets and writes"
-    )
-    yield from found or [ok(f"only {who} the project")]
+    yield from found or [ok(_ONLY_THE_GROUP if group else _ONLY_THE_OWNER)]
 
 
 def key(project: Project) -> Iterator[Finding]:
