@@ -24,7 +24,7 @@ from mlkit.server.holder import Holder
 from mlkit.server.meter import Meter
 from mlkit.server.metrics import KIND, Metrics
 from mlkit.server.problems import RefusedError, Reply
-from mlkit.server.protocols import kserve, v2, v2_metadata
+from mlkit.server.protocols import kserve, v2, v2_metadata, v2_outputs
 from mlkit.server.query import Message
 from mlkit.server.recorder import Recorder
 from mlkit.server.routes import PREDICTIONS, Routes, Target, Wire
@@ -110,7 +110,8 @@ class Service:
             held = self.holder.get(model or self.holder.only(), target.version)
             name = held.loaded.model
             body = wire.read_body(environ, max_bytes=self._max_bytes, kinds=wire_.KINDS)
-            message = Message(body, wire.media_type(environ), environ, self._max_rows)
+            kind = wire.media_type(environ)
+            message = Message(body, kind, environ, self._max_rows, held.has_probabilities)
             query = wire.uncollected(len(body), partial(wire_.decode, held.reader, message))
             reply = wire_.reply(self.scorer.answer(held, query, started), query)
             rows = len(query.rows)
@@ -188,7 +189,8 @@ class Service:
 
         def describe() -> Reply:
             held = self.holder.get(model, version)
-            return _json(v2_metadata.model(model, [held.loaded.version], held.schema))
+            outputs = v2_outputs.names(held.schema, probabilities=held.has_probabilities)
+            return _json(v2_metadata.model(model, [held.loaded.version], held.schema, outputs))
 
         return self._tell(environ, v2, model, describe)
 
