@@ -39,10 +39,15 @@ def _lines(body: bytes, most: int) -> list[list[str]]:
     """Return the lines that are not empty, the header's among them; ``most`` are enough."""
     try:
         text = body.decode("utf-8-sig")
-        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-        return list(islice(filter(None, reader), most))
-    except (UnicodeDecodeError, csv.Error) as error:
+    except UnicodeDecodeError as error:
         raise RefusedError(400, f"the body is not valid CSV: {error}") from error
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        return list(islice(filter(None, reader), most))
+    except csv.Error as error:
+        raise RefusedError(
+            400, f"the body is not valid CSV: line {reader.line_num}: {error}"
+        ) from error
 
 
 def _values(converters: Sequence[Callable[[str], object]], line: Sequence[str]) -> Sequence[object]:

@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 
 from mlkit.errors import InvalidInputError
+from mlkit.flows import deploy, train
+from mlkit.project import Project
+from mlkit.server.app import SERVICE, create_app
 from mlkit.server.protocols import v2, v2_metadata, v2_outputs
 from mlkit.server.query import Answers, Message, Query
 from mlkit.steps.columns import Column, InputSchema
@@ -128,3 +131,26 @@ def test_a_request_id_that_an_earlier_version_answered_has_what_that_one_gave() 
     answers = Answers("r", "m", 1, "champion", ["1"], ["no"], None, ("no", "yes"), ("no", "yes"))
     outputs = json.loads(v2.reply(answers, query).body)["outputs"]
     assert [output["name"] for output in outputs] == ["value", "prediction_id"]
+
+
+def test_a_support_vector_classifier_is_served_and_described_without_probabilities(
+    trained: Project,
+) -> None:
+    (trained.root / "margin.py").write_text(
+        "from sklearn.svm import LinearSVC\n\n\ndef build():\n    return LinearSVC()\n"
+    )
+    train.train(trained, "margin", "churn", estimator="margin:build")
+    deploy.promote(trained, "margin", 1, force=True)
+    app = create_app(trained)
+    client = app.test_client()
+    sent = {"headers": {"Host": "localhost"}}
+    described = client.get("/v2/models/margin", **sent).get_json()
+    assert [output["name"] for output in described["outputs"]] == ["value", "prediction_id"]
+    document = client.get("/openapi.json", **sent).get_json()
+    path = document["paths"]["/v2/models/margin/infer"]["post"]["requestBody"]["content"]
+    body = path["application/json"]["examples"]["columns"]["value"]
+    reply = client.post("/v2/models/margin/infer", json=body, **sent)
+    assert [output["name"] for output in reply.get_json()["outputs"]] == ["value", "prediction_id"]
+    body["outputs"] = [{"name": "probabilities"}]
+    assert client.post("/v2/models/margin/infer", json=body, **sent).status_code == 422
+    app.extensions[SERVICE].stop()
