@@ -50,6 +50,7 @@ class Held:
         self.schema = loaded.schema
         self.reader = features.reader if features else Reader(loaded.schema, max_chars=max_chars)
         self.classes = classes_of(loaded.schema)
+        self.has_probabilities = loaded.predictor.has_probabilities
         predictor = loaded.predictor
         self._few: Ask = predictor.predict
         self._many: Ask = predictor.predict

@@ -12,6 +12,7 @@ from mlkit.server.held import classes_of
 from mlkit.server.openapi_models import Described
 from mlkit.server.openapi_parts import (
     MLFLOW,
+    MLFLOW_ERRORS,
     MODEL_ERRORS,
     PLAIN,
     PREDICTION_ERRORS,
@@ -51,7 +52,8 @@ def describe(version: ModelVersion, wanted: Wanted | None = None) -> Described:
         version=version.number,
         schema=schema,
         labels=classes_of(schema).labels,
-        example=models.example(schema, version.golden),
+        example=models.example(schema),
+        probabilities=version.golden.get("probabilities", ()) is not None,
         sources=wanted.sources if wanted else {},
         keys=wanted.keys if wanted else (),
     )
@@ -154,7 +156,7 @@ def _invocations(model: Described, name: str) -> Doc:
         tag="mlflow",
         summary=f"Predict {model.schema.target} as MLflow and SageMaker ask",
         answer=Answer("A prediction for each row.", ref(f"{model.name}.Predictions")),
-        errors=PREDICTION_ERRORS,
+        errors=MLFLOW_ERRORS,
         error=MLFLOW,
         body={
             JSON: media(ref(f"{model.name}.MlflowRequest"), models.mlflow_examples(model)),

@@ -46,6 +46,8 @@ _SAMPLES: Final[Mapping[Kind, object]] = {
 class Described(msgspec.Struct, frozen=True, kw_only=True):
     """A model that is served; ``labels`` are its classes as JSON keys, ``example`` is one row.
 
+    ``probabilities`` says whether its answers have one for each class.
+
     ``sources`` are the columns that a row may lack, each with where it then comes from, and
     ``keys`` the columns by which that is found and that are no inputs of the model.
     """
@@ -55,6 +57,7 @@ class Described(msgspec.Struct, frozen=True, kw_only=True):
     schema: InputSchema
     labels: tuple[str, ...]
     example: dict[str, Any]
+    probabilities: bool = True
     sources: Mapping[str, str] = MappingProxyType({})
     keys: tuple[Column, ...] = ()
 
@@ -64,11 +67,8 @@ class Described(msgspec.Struct, frozen=True, kw_only=True):
         return [name for name in self.schema.names if name not in self.sources]
 
 
-def example(schema: InputSchema, golden: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row that the model takes: the first golden one, or one made up from ``schema``."""
-    columns = golden.get("columns") or []
-    if len(columns) == len(schema.columns) and all(columns):
-        return {name: values[0] for name, values in zip(schema.names, columns, strict=True)}
+def example(schema: InputSchema) -> dict[str, Any]:
+    """Return a row that the model takes, made up column by column: nobody's row is shown."""
     return {column.name: _sample(column) for column in schema.columns}
 
 
@@ -80,7 +80,7 @@ def schemas(model: Described, max_rows: int) -> Doc:
     plain = {
         "type": "array",
         "items": {"anyOf": [_value(model.schema), _probabilities(model)]}
-        if model.labels
+        if model.labels and model.probabilities
         else _value(model.schema),
     }
     found = {
@@ -89,7 +89,7 @@ def schemas(model: Described, max_rows: int) -> Doc:
         "Request": _request(rows),
         "Answer": _answer(model),
         "Predictions": strict({"predictions": plain}),
-        "Instances": _instances(model.schema, {"anyOf": [rows, lists]}),
+        "Instances": _instances(model, {"anyOf": [rows, lists]}),
         "MlflowRequest": _mlflow(model, rows, lists, max_rows),
     }
     return {f"{model.name}.{name}": schema for name, schema in found.items()}
@@ -149,7 +149,7 @@ def v2_examples(model: Described) -> Doc:
                     "name": column.name,
                     "shape": [1],
                     "datatype": _DATATYPES[column.kind],
-                    "data": [_present(model.example[column.name], column)],
+                    "data": [model.example[column.name]],
                 }
                 for column in model.schema.columns
             ]
@@ -157,16 +157,20 @@ def v2_examples(model: Described) -> Doc:
     }
 
 
-def _present(value: object, column: Column) -> object:
-    return _sample(column) if value is None else value
-
-
 def _sample(column: Column) -> object:
     if column.categories:
         return column.categories[0]
-    if column.minimum is not None:
-        return int(column.minimum) if column.kind == "integer" else column.minimum
+    if column.minimum is not None and column.maximum is not None:
+        return _middle(column, column.minimum, column.maximum)
     return _SAMPLES[column.kind]
+
+
+def _middle(column: Column, low: float, high: float) -> float:
+    """Return a short number in the middle of what was seen."""
+    middle = low / 2 + high / 2
+    if column.kind == "integer":
+        return int(middle)
+    return min(max(float(f"{middle:.3g}"), low), high)
 
 
 def _row(model: Described) -> Doc:
@@ -214,8 +218,14 @@ def _seen(column: Column) -> str:
         more = ", ..." if len(column.categories) > 10 else ""
         return f"Known values: {', '.join(column.categories[:10])}{more}."
     if column.minimum is not None and column.maximum is not None:
-        return f"Seen in training: {column.minimum:g} to {column.maximum:g}."
+        low, high = (f"{_short(edge):g}" for edge in (column.minimum, column.maximum))
+        return f"Seen in training: about {low} to {high}."
     return ""
+
+
+def _short(edge: float) -> float:
+    """Return an edge to two digits: the largest income is somebody's."""
+    return float(f"{edge:.2g}")
 
 
 def _value(schema: InputSchema) -> Doc:
@@ -248,7 +258,7 @@ def _request(rows: Doc) -> Doc:
 def _answer(model: Described) -> Doc:
     text: Doc = {"type": "string"}
     row = {"id": text, "value": _value(model.schema)}
-    if model.labels:
+    if model.labels and model.probabilities:
         row["probabilities"] = _probabilities(model)
     return strict(
         {
@@ -261,8 +271,8 @@ def _answer(model: Described) -> Doc:
     )
 
 
-def _instances(schema: InputSchema, rows: Doc) -> Doc:
-    return strict({"instances": rows, "parameters": _params(schema)}, required=["instances"])
+def _instances(model: Described, rows: Doc) -> Doc:
+    return strict({"instances": rows, "parameters": _params(model)}, required=["instances"])
 
 
 def _mlflow(model: Described, rows: Doc, lists: Doc, max_rows: int) -> Doc:
@@ -290,7 +300,7 @@ def _mlflow(model: Described, rows: Doc, lists: Doc, max_rows: int) -> Doc:
         "instances": {"anyOf": [rows, lists]},
         "inputs": {"anyOf": [by_column, lists]},
     }
-    params = _params(model.schema)
+    params = _params(model)
     return {
         "oneOf": [
             strict({name: form, "params": params}, required=[name]) for name, form in forms.items()
@@ -305,7 +315,8 @@ def _split_columns(model: Described) -> Doc:
     return {"type": "array", "items": {"enum": known}, "uniqueItems": True}
 
 
-def _params(schema: InputSchema) -> Doc:
-    asked: Doc = {"const": False} if schema.task == "regression" else {"type": "boolean"}
+def _params(model: Described) -> Doc:
+    some = model.schema.task == "classification" and model.probabilities
+    asked: Doc = {"type": "boolean"} if some else {"const": False}
     fields = {"probabilities": asked, "request_id": _REQUEST_ID}
     return {"anyOf": [strict(fields, required=[]), {"type": "null"}]}

@@ -10,6 +10,7 @@ Doc = dict[str, Any]
 
 NATIVE, MLFLOW, PLAIN = "Problem", "MlflowError", "Error"  # the three documents of an error
 PREDICTION_ERRORS = (400, 401, 403, 404, 409, 413, 415, 422, 429, 503)
+MLFLOW_ERRORS = tuple(status for status in PREDICTION_ERRORS if status != 422)  # it says 400
 READ_ERRORS = (401, 403, 429)
 MODEL_ERRORS = (*READ_ERRORS, 404)
 _ERROR_KINDS = {NATIVE: PROBLEM, MLFLOW: JSON, PLAIN: JSON}
@@ -99,13 +100,19 @@ def error_responses() -> Doc:
     """Return the answer to each error in each protocol's words."""
     return {
         f"{schema}{status}": {
-            "description": f"{HTTPStatus(status).phrase}. {reason}",
+            "description": f"{HTTPStatus(status).phrase}. {_reason(schema, status)}",
             "headers": _headers(status),
             "content": {kind: {"schema": ref(schema)}},
         }
         for schema, kind in _ERROR_KINDS.items()
-        for status, reason in _REASONS.items()
+        for status in _REASONS
     }
+
+
+def _reason(schema: str, status: int) -> str:
+    """Return when a status is sent; MLflow's 400 is for wrong values as well."""
+    both = (schema, status) == (MLFLOW, 400)
+    return f"{_REASONS[400]} {_REASONS[422]}" if both else _REASONS[status]
 
 
 def error_schemas() -> Doc:

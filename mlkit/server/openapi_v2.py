@@ -124,7 +124,8 @@ def _infer(model: Described, name: str) -> Doc:
 
 def _request(model: Described) -> Doc:
     """Return the schema of a request; which outputs there are depends on the model."""
-    name: Doc = {"type": "string", "enum": list(v2_outputs.names(model.schema))}
+    names = v2_outputs.names(model.schema, probabilities=model.probabilities)
+    name: Doc = {"type": "string", "enum": list(names)}
     output = strict({"name": name, "parameters": _PARAMETERS}, required=["name"])
     return strict(
         {

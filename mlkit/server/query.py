@@ -10,12 +10,16 @@ from mlkit.steps.rows import Rows
 
 
 class Message(NamedTuple):
-    """A request's body, its media type (lower case, no parameters) and its headers (PEP 3333)."""
+    """A request's body, its media type (lower case, no parameters) and its headers (PEP 3333).
+
+    Beside it what is asked: a model whose answers have ``probabilities``, or one whose have not.
+    """
 
     body: bytes
     kind: str
     headers: Environ
     max_rows: int = 10_000
+    probabilities: bool = True
 
 
 class Query(NamedTuple):

@@ -10,7 +10,7 @@ from mlkit.server.protocols import kserve, mlflow, native, v2
 from mlkit.server.query import Answers, Message, Query
 from mlkit.steps.rows import Reader
 
-_MOST_PATHS = 1_000  # that are remembered
+_MOST_PATHS, _LONGEST_PATH = 1_000, 200  # that are remembered
 
 
 class Wire(Protocol):
@@ -58,7 +58,7 @@ class Routes:
     def find(self, path: str) -> Target | None:
         """Return where a POST to ``path`` leads, or None if it asks for no prediction."""
         target = self._known.get(path) or self._match(path)
-        if target is not None and len(self._known) < _MOST_PATHS:
+        if target and len(self._known) < _MOST_PATHS and len(path) <= _LONGEST_PATH:
             self._known[path] = target
         return target
 

@@ -34,7 +34,7 @@ from mlkit.server.meter import Meter
 from mlkit.server.metrics import KIND, Metrics
 from mlkit.server.openapi_models import Described
 from mlkit.server.problems import RefusedError, Reply
-from mlkit.server.protocols import kserve, native, v2, v2_metadata
+from mlkit.server.protocols import kserve, native, v2, v2_metadata, v2_outputs
 from mlkit.server.query import Message
 from mlkit.server.recorder import Recorder
 from mlkit.server.request_log import TOKEN, WHY, Asked, RequestLog
@@ -131,7 +131,8 @@ class Service:
                 raise self.holder.nameless(rights.sees)
             held = self.holder.get(model, target.version, rights.sees)
             body = wire.read_body(environ, max_bytes=self._max_bytes, kinds=wire_.KINDS)
-            message = Message(body, wire.media_type(environ), environ, self._max_rows)
+            kind = wire.media_type(environ)
+            message = Message(body, kind, environ, self._max_rows, held.has_probabilities)
             query = wire.uncollected(len(body), partial(wire_.decode, held.reader, message))
             if query.request_id is not None:
                 digest = fingerprint.of(target, message)
@@ -240,7 +241,8 @@ class Service:
 
         def describe(rights: Rights) -> Reply:
             held = self.holder.get(model, version, rights.sees)
-            return _json(v2_metadata.model(model, [held.loaded.version], held.schema))
+            outputs = v2_outputs.names(held.schema, probabilities=held.has_probabilities)
+            return _json(v2_metadata.model(model, [held.loaded.version], held.schema, outputs))
 
         return self._tell(environ, v2, model, describe)
 

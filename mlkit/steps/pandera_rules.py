@@ -80,7 +80,8 @@ def _of_pattern(rule: Rule) -> pandera.Check:
     pattern, at_start = rule.arguments["pattern"], rule.name == "str_matches"
 
     def holds(column: pd.Series) -> pd.Series:
-        texts = pa.chunked_array([pa.array(column.str.slice(), pa.string())])  # or no texts: raises
-        return pd.Series(patterns.found(texts, pattern, at_start=at_start), column.index)
+        texts = column.str.slice().to_list()  # raises for a column of no texts
+        whole = pa.chunked_array([pa.array(texts, pa.string(), from_pandas=True)])
+        return pd.Series(patterns.found(whole, pattern, at_start=at_start), column.index)
 
     return pandera.Check(holds, name=rule.name, error=rule.label)

@@ -74,6 +74,12 @@ class Predictor:
         """Tell whether many rows in one call get the bits that each would get alone."""
         return self.way != "rows"
 
+    @property
+    def has_probabilities(self) -> bool:
+        """Tell whether an answer comes with the probability of each class."""
+        given = self._compiled is not None or hasattr(self.estimator, "predict_proba")
+        return self.schema.task == "classification" and given
+
     def predict(self, matrix: np.ndarray) -> Predictions:
         """Return the answers for the rows of ``matrix``, as the model gives them.
 

@@ -19,7 +19,8 @@ from mlkit.server.app import SERVICE, create_app
 
 NAMES = (
     '"size 5"""', "path\\len", "\\", '"', '\\"', "class", "self", "c1", "__class__", "rows",
-    "value", "Value", "value_feature", "a:b", "\\:x", "a,b", "100%", "%s", "${HOME}", "it's", "[x]<y>",
+    "value", "Value", "value_feature", "a:b", "\\:x", "a,b", "100%", "%s", "${HOME}", "it's",
+    "[x]<y>",
     "?", ":bind", "😀", "é", "e\u0301", "A", "a", "None", "true", "1", "id", "x" * 3_000, " blank ",
 )  # fmt: skip
 ROWS = 120

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pandas as pd
 import pytest
 
 from mlkit.flows import access
@@ -124,7 +125,7 @@ def test_a_row_has_every_column_with_its_type() -> None:
         "spend, in €": ["number", "null"],
         "active": "boolean",
     }
-    assert row["properties"]["age"]["description"] == "Seen in training: 18 to 80."
+    assert row["properties"]["age"]["description"] == "Seen in training: about 18 to 80."
     assert row["properties"]["plan"]["description"] == "Known values: free, pro."
 
 
@@ -132,22 +133,52 @@ def test_names_of_operations_are_unique_and_errors_have_their_protocols_words() 
     document = _document(CHURN, PRICE, default="price")
     names = [operation["operationId"] for _, _, operation in _operations(document)]
     assert len(set(names)) == len(names)
-    words = {"/predict/price": "Problem", "/invocations": "Mlflow", "/v1/models/price:predict": "E"}
-    for path, word in words.items():
-        refused = document["paths"][path]["post"]["responses"]["422"]["$ref"]
+    words = {
+        "/predict/price": ("422", "Problem"),
+        "/invocations": ("400", "Mlflow"),
+        "/v1/models/price:predict": ("422", "E"),
+    }
+    for path, (status, word) in words.items():
+        refused = document["paths"][path]["post"]["responses"][status]["$ref"]
         assert refused.startswith(f"#/components/responses/{word}")
 
 
-def test_an_example_is_the_first_golden_row_or_made_from_the_schema() -> None:
-    schema = CHURN.schema
-    golden = {
-        "columns": [["2026-01-01T00:00:00Z", "x"], [1, 2], ["a", "b"], [0.5, 1], [True, False]]
+def test_an_example_is_made_up_and_fits_the_model() -> None:
+    known = Column(name="age", kind="integer", minimum=18, maximum=81)
+    income = Column(name="income", kind="number", minimum=-1.0, maximum=123_456.75)
+    schema = msgspec.structs.replace(
+        CHURN.schema, columns=(*CHURN.schema.columns[2:], known, income)
+    )
+    example = openapi_models.example(schema)
+    assert list(example.values()) == ["free", 0.5, True, 49, 61700.0]
+    Reader(schema).objects([example])
+
+
+def test_nobodys_row_is_in_the_document(trained: Project) -> None:
+    text = create_app(trained).test_client().get("/openapi.json").get_data(as_text=True)
+    document = json.loads(text)
+    shown = [body for path, kind, body in _examples(document) if path == "/predict/churn"]
+    assert shown
+    known = pd.read_csv(trained.root / "churn.csv")
+    for body in shown:
+        for row in json.loads(body)["rows"]:
+            same = (known["age"] == row["age"]) & (known["spend"] == row["spend"])
+            assert not same.any()
+    assert str(known["spend"].max()) not in text
+
+
+def test_a_model_without_probabilities_promises_none() -> None:
+    document = _document(msgspec.structs.replace(CHURN, probabilities=False))
+    schemas = document["components"]["schemas"]
+    answer = schemas["churn-2.b.Answer"]["properties"]["predictions"]["items"]
+    assert "probabilities" not in answer["properties"]
+    assert schemas["churn-2.b.Predictions"]["properties"]["predictions"]["items"] == {
+        "enum": [False, True]
     }
-    assert list(openapi_models.example(schema, golden).values()) == [
-        "2026-01-01T00:00:00Z", 1, "a", 0.5, True
-    ]  # fmt: skip
-    for empty in ({}, {"columns": []}, {"columns": [[]] * 5}):
-        Reader(schema).objects([openapi_models.example(schema, empty)])
+    infer = document["paths"]["/v2/models/churn-2.b/infer"]["post"]
+    schema = infer["requestBody"]["content"]["application/json"]["schema"]
+    asked = schema["properties"]["outputs"]["items"]["properties"]["name"]
+    assert asked["enum"] == ["value", "prediction_id"]
 
 
 def test_what_needs_no_token_is_the_public_list_and_nothing_else() -> None:

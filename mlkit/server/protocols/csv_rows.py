@@ -43,12 +43,17 @@ def _lines(body: bytes, most: int) -> list[list[str | None]]:
     """
     try:
         text = body.decode("utf-8-sig")
-        if '""' in text:
-            return _cells(text)[:most]
-        rows = csv.reader(io.StringIO(text, newline=""), strict=True)
-        return [[cell or None for cell in row] for row in islice(filter(None, rows), most)]
+        return _cells(text)[:most] if '""' in text else _plain_cells(text, most)
     except (UnicodeDecodeError, csv.Error) as error:
         raise RefusedError(400, f"the body is not valid CSV: {error}") from error
+
+
+def _plain_cells(text: str, most: int) -> list[list[str | None]]:
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        return [[cell or None for cell in row] for row in islice(filter(None, reader), most)]
+    except csv.Error as error:
+        raise csv.Error(f"line {reader.line_num}: {error}") from error
 
 
 def _cells(text: str) -> list[list[str | None]]:
@@ -61,7 +66,7 @@ def _cells(text: str) -> list[list[str | None]]:
     while at < len(text):
         found = _CELL.match(text, at)
         if found is None:
-            raise csv.Error(f"a quote is out of place in line {len(rows)}")
+            raise csv.Error(f"line {len(rows)}: a quote is out of place")
         quoted, free, end = found.groups()
         rows[-1].append(quoted.replace('""', '"') if quoted is not None else free or None)
         at = found.end()

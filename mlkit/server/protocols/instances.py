@@ -7,7 +7,7 @@ import msgspec
 
 from mlkit.errors import InvalidInputError
 from mlkit.server import wire
-from mlkit.server.query import Answers, Query
+from mlkit.server.query import Answers, Message, Query
 from mlkit.steps.answers import Label
 from mlkit.steps.columns import InputSchema
 from mlkit.steps.row_messages import RequestId
@@ -21,11 +21,15 @@ class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     request_id: RequestId | None = None
 
 
-def query(reader: Reader, rows: Rows, params: Params | None) -> Query:
+def query(reader: Reader, rows: Rows, params: Params | None, message: Message) -> Query:
     """Return the query for ``rows``; raises InvalidInputError if the model cannot do as asked."""
     params = params or Params()
     if params.probabilities and reader.schema.task == "regression":
         raise InvalidInputError("'probabilities' are asked for, but a regression has none")
+    if params.probabilities and not message.probabilities:
+        raise InvalidInputError(
+            "'probabilities' are asked for, but this model's estimator has none"
+        )
     return Query(rows, request_id=params.request_id, options=params)
 
 

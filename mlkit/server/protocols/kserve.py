@@ -31,7 +31,7 @@ def decode(reader: Reader, message: Message) -> Query:
     """Return the rows of a body; raises RefusedError 400 or 413, or InvalidInputError."""
     request = wire.decode(_decoder, message.body)
     rows = instances.read(reader, "instances", request.instances, message.max_rows)
-    return instances.query(reader, rows, request.parameters)
+    return instances.query(reader, rows, request.parameters, message)
 
 
 def reply(answers: Answers, query: Query) -> Reply:

@@ -3,6 +3,7 @@
 https://mlflow.org/docs/latest/ml/deployment/deploy-model-locally/
 """
 
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -26,7 +27,7 @@ ERROR_CODES = {  # MLflow's words; a status that it never sends has the nearest 
     409: "RESOURCE_CONFLICT",
     413: "BAD_REQUEST",
     415: "BAD_REQUEST",
-    422: "INVALID_PARAMETER_VALUE",
+    422: "INVALID_PARAMETER_VALUE",  # sent with 400, as MLflow does
     429: "REQUEST_LIMIT_EXCEEDED",
     503: "TEMPORARILY_UNAVAILABLE",
 }
@@ -58,9 +59,11 @@ def decode(reader: Reader, message: Message) -> Query:
     """Return the rows of a body; raises RefusedError 400, 413 or 415, or InvalidInputError."""
     _refuse_other_charsets(message)
     if message.kind == CSV:
-        return instances.query(reader, csv_rows.read(reader, message.body, message.max_rows), None)
+        rows = csv_rows.read(reader, message.body, message.max_rows)
+        return instances.query(reader, rows, None, message)
     request = wire.decode(_decoder, message.body)
-    return instances.query(reader, _read(reader, request, message.max_rows), request.params)
+    rows = _read(reader, request, message.max_rows)
+    return instances.query(reader, rows, request.params, message)
 
 
 def reply(answers: Answers, query: Query) -> Reply:
@@ -71,14 +74,18 @@ def reply(answers: Answers, query: Query) -> Reply:
 
 
 def refuse(fault: Fault) -> Reply:
-    """Return the answer to a request that failed, as an MLflow client reads it."""
+    """Return the answer to a request that failed, as an MLflow client reads it.
+
+    MLflow's contract has one status for a body that is wrong, whether in its form or its values.
+    """
+    status = 400 if fault.status == HTTPStatus.UNPROCESSABLE_ENTITY else fault.status
     content = {
         **fault.details,
         "error_code": ERROR_CODES.get(fault.status, "INTERNAL_ERROR"),
         "message": fault.detail,
     }
     body = msgspec.json.encode(content, enc_hook=str)
-    return problems.reply(body, status=fault.status, headers=fault.headers)
+    return problems.reply(body, status=status, headers=fault.headers)
 
 
 def _read(reader: Reader, request: Request, max_rows: int) -> Rows:

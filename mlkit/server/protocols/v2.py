@@ -13,6 +13,7 @@ from mlkit.server.query import Answers, Message, Query
 from mlkit.steps.rows import Reader
 
 BINARY: Final = "application/octet-stream"
+_NAME: Final = 3  # the part of the path /v2/models/MODEL/infer that names the model
 KINDS: tuple[str, ...] = (problems.JSON, BINARY, "")  # NVIDIA's client names no media type
 
 
@@ -28,7 +29,9 @@ def decode(reader: Reader, message: Message) -> Query:
     text, rest = v2_messages.split(message.body, message.headers)
     request = v2_messages.read_numbers(text) if v2_inputs.all_numbers(reader) else None
     request = request or v2_messages.read(text)
-    options = Options(request.id, v2_outputs.wanted(reader.schema, request))
+    _refuse_other_model(request, message)
+    known = v2_outputs.names(reader.schema, probabilities=message.probabilities)
+    options = Options(request.id, v2_outputs.wanted(known, request))
     rows = v2_inputs.read(reader, request, rest, message.max_rows)
     return Query(rows, request_id=_request_id(request), options=options)
 
@@ -54,6 +57,16 @@ def refuse(fault: Fault) -> Reply:
     """Return the answer to a request that failed."""
     body = msgspec.json.encode({**fault.details, "error": fault.detail}, enc_hook=str)
     return problems.reply(body, status=fault.status, headers=fault.headers)
+
+
+def _refuse_other_model(request: Request, message: Message) -> None:
+    """Raise InvalidInputError if the body names another model than the path."""
+    asked = str(message.headers.get("PATH_INFO") or "").split("/")
+    if request.model_name is not None and len(asked) > _NAME and request.model_name != asked[_NAME]:
+        raise InvalidInputError(
+            f"the body is for the model '{request.model_name[:100]}', "
+            f"the path for '{asked[_NAME][:100]}'"
+        )
 
 
 def _request_id(request: Request) -> str | None:

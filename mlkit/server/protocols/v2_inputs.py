@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from mlkit.errors import InvalidInputError
-from mlkit.server.protocols import v2_binary, v2_tensors
+from mlkit.server.protocols import v2_binary, v2_content, v2_tensors
 from mlkit.server.protocols.v2_messages import FLOATS, Request, Tensor
 from mlkit.steps.columns import Kind
 from mlkit.steps.rows import Reader, Rows
@@ -25,6 +25,7 @@ def read(reader: Reader, request: Request, rest: bytes, max_rows: int) -> Rows |
     for tensor in tensors:
         if "shared_memory_region" in (tensor.parameters or {}):
             raise InvalidInputError(f"tensor '{tensor.name[:100]}': there is no shared memory")
+    v2_content.check(request)
     parts = v2_binary.split(tensors, rest)
     if len(tensors) == 1 and (len(reader.names) == 1 or not _names_a_column(reader, tensors[0])):
         return _read_single(reader, tensors[0], parts[0], max_rows)

@@ -50,13 +50,15 @@ def server(version: str) -> ServerMetadata:
     return ServerMetadata("mlkit", version, EXTENSIONS)
 
 
-def model(name: str, versions: Sequence[int], schema: InputSchema) -> ModelMetadata:
-    """Describe a model that ``versions`` of answer."""
+def model(
+    name: str, versions: Sequence[int], schema: InputSchema, outputs: Sequence[str]
+) -> ModelMetadata:
+    """Describe a model that ``versions`` of answer with ``outputs``."""
     inputs = [
         TensorMetadata(column.name, DATATYPES[column.kind], [-1]) for column in schema.columns
     ]
-    outputs = [_output(output, schema) for output in v2_outputs.names(schema)]
-    return ModelMetadata(name, [str(number) for number in versions], PLATFORM, inputs, outputs)
+    given = [_output(output, schema) for output in outputs]
+    return ModelMetadata(name, [str(number) for number in versions], PLATFORM, inputs, given)
 
 
 def _output(name: str, schema: InputSchema) -> TensorMetadata:

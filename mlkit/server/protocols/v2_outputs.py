@@ -7,8 +7,8 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from mlkit.errors import InvalidInputError
-from mlkit.server.protocols import v2_binary
-from mlkit.server.protocols.v2_messages import OutputTensor, Request
+from mlkit.server.protocols import v2_binary, v2_content
+from mlkit.server.protocols.v2_messages import Output, OutputTensor, Request
 from mlkit.server.query import Answers
 from mlkit.steps.answers import Label
 from mlkit.steps.columns import InputSchema
@@ -27,9 +27,9 @@ class Content(NamedTuple):
     values: Sequence[Any]
 
 
-def names(schema: InputSchema) -> tuple[str, ...]:
-    """Return the outputs that a model with ``schema`` has."""
-    if schema.task == "regression":
+def names(schema: InputSchema, *, probabilities: bool) -> tuple[str, ...]:
+    """Return the outputs that a model with ``schema`` has, with or without probabilities."""
+    if schema.task == "regression" or not probabilities:
         return (VALUE, PREDICTION_ID)
     return (VALUE, PROBABILITIES, PREDICTION_ID)
 
@@ -43,27 +43,33 @@ def datatype(classes: Sequence[Label]) -> str:
     return _DATATYPES[kinds.pop()] if len(kinds) == 1 else "BYTES"
 
 
-def wanted(schema: InputSchema, request: Request) -> dict[str, bool]:
+def wanted(known: Sequence[str], request: Request) -> dict[str, bool]:
     """Return the names of the outputs to send, and for each whether as bytes.
 
-    Raises InvalidInputError for what there is not.
+    Raises InvalidInputError for what is not among the ``known``.
     """
     binary = _flag(request.parameters, "binary_data_output", default=False)
-    known = names(schema)
     if not request.outputs:
         return dict.fromkeys(known, binary)
+    asked: dict[str, bool] = {}
     for output in request.outputs:
-        if output.name not in known:
-            raise InvalidInputError(
-                f"there is no output '{output.name[:100]}'; known: {', '.join(known)}"
-            )
-        for parameter in ("classification", "shared_memory_region"):
-            if parameter in (output.parameters or {}):
-                raise InvalidInputError(f"output '{output.name}': there is no {parameter} here")
-    return {
-        output.name: _flag(output.parameters, "binary_data", default=binary)
-        for output in request.outputs
-    }
+        _check(output, known)
+        if output.name in asked:
+            raise InvalidInputError(f"the output '{output.name}' is asked for twice")
+        asked[output.name] = _flag(output.parameters, "binary_data", default=binary)
+    return asked
+
+
+def _check(output: Output, known: Sequence[str]) -> None:
+    """Raise InvalidInputError for an output that there is not, or not in such a form."""
+    if output.name not in known:
+        raise InvalidInputError(
+            f"there is no output '{output.name[:100]}'; known: {', '.join(known)}"
+        )
+    for parameter in ("classification", "shared_memory_region"):
+        if parameter in (output.parameters or {}):
+            raise InvalidInputError(f"output '{output.name}': there is no {parameter} here")
+    v2_content.refuse_coded(output.parameters, f"output '{output.name}'")
 
 
 def tensors(answers: Answers, asked: Mapping[str, bool]) -> tuple[list[OutputTensor], bytes]:
@@ -71,6 +77,8 @@ def tensors(answers: Answers, asked: Mapping[str, bool]) -> tuple[list[OutputTen
     found: list[OutputTensor] = []
     parts: list[bytes] = []
     for name, binary in asked.items():
+        if name == PROBABILITIES and answers.probabilities is None:
+            continue  # a request id that an earlier version answered, which had none
         kind, shape, values = _content(answers, name)
         parameters: dict[str, Any] = {}
         if name == PROBABILITIES:

@@ -10,7 +10,7 @@ import numpy as np
 
 from mlkit.errors import InvalidInputError
 from mlkit.server import wire
-from mlkit.server.protocols import v2_binary
+from mlkit.server.protocols import v2_binary, v2_content
 from mlkit.server.protocols.v2_messages import FLOATS, NumericTensor, Tensor
 
 _UINT64_MAX: Final = 2**64 - 1
@@ -83,6 +83,16 @@ def values(tensor: Tensor, part: bytes | None, names: Sequence[str]) -> list[Any
     if tensor.datatype not in _TYPES:
         known = ", ".join(_TYPES)
         raise _unfit(tensor, f"the datatype {tensor.datatype[:40]} is none of {known}")
+    found = _plain(tensor, part, names)
+    if not v2_content.is_coded(tensor):
+        return found
+    texts, wrong = v2_content.decoded(found)
+    if wrong is not None:
+        raise _unfit_at(tensor, names, wrong, "no base64 of a UTF-8 text")
+    return texts
+
+
+def _plain(tensor: Tensor, part: bytes | None, names: Sequence[str]) -> list[Any]:
     if part is not None:
         return _of_bytes(tensor, part, names)
     found = flat(tensor, len(names))

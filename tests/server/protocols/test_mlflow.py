@@ -20,7 +20,7 @@ from mlkit.errors import InvalidInputError
 from mlkit.server.problems import Fault, RefusedError
 from mlkit.server.protocols import mlflow
 from mlkit.server.protocols.instances import Params
-from mlkit.server.query import Query
+from mlkit.server.query import Message, Query
 
 NAMES = ["since", "age", "plan", "spend", "active"]
 LISTS: list[list[Any]] = [
@@ -258,6 +258,14 @@ def test_the_answer_is_a_prediction_for_each_row(answers: Any) -> None:
     }
 
 
+def test_an_estimator_without_probabilities_is_not_asked_for_them(mixed: Any) -> None:
+    row = {"since": None, "age": 1, "plan": None, "spend": None, "active": True}
+    body = {"instances": [row], "params": {"probabilities": True}}
+    message = Message(json.dumps(body).encode(), "application/json", {}, probabilities=False)
+    with pytest.raises(InvalidInputError, match="this model's estimator has none"):
+        mlflow.decode(mixed, message)
+
+
 def test_a_regression_has_no_probabilities(single: Any, message: Any) -> None:
     with pytest.raises(InvalidInputError, match="a regression has none"):
         mlflow.decode(single, message({"inputs": [1], "params": {"probabilities": True}}))
@@ -265,7 +273,7 @@ def test_a_regression_has_no_probabilities(single: Any, message: Any) -> None:
 
 def test_errors_are_in_mlflows_words() -> None:
     reply = mlflow.refuse(Fault(422, "no", {"problems": [{"row": 0}], "message": "x"}))
-    assert reply.status == "422 Unprocessable Entity"
+    assert reply.status == "400 Bad Request"  # as MLflow sends it
     assert json.loads(reply.body) == {
         "problems": [{"row": 0}],
         "error_code": "INVALID_PARAMETER_VALUE",

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from mlkit.errors import InvalidInputError
 from mlkit.server.problems import Fault, RefusedError
-from mlkit.server.protocols import v2, v2_metadata
+from mlkit.server.protocols import v2, v2_metadata, v2_outputs
 from mlkit.server.query import Message, Query
 from mlkit.steps.columns import Column, InputSchema
 from mlkit.steps.rows import Reader
@@ -476,7 +476,8 @@ def test_an_error_is_one_sentence() -> None:
 
 
 def test_metadata_describe_the_tensors(mixed: Any) -> None:
-    found = msgspec.to_builtins(v2_metadata.model("churn", [3], mixed.schema))
+    outputs = v2_outputs.names(mixed.schema, probabilities=True)
+    found = msgspec.to_builtins(v2_metadata.model("churn", [3], mixed.schema, outputs))
     assert found == {
         "name": "churn",
         "versions": ["3"],
