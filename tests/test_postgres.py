@@ -20,8 +20,9 @@ import pytest
 from sqlalchemy import create_engine, select, text
 from sqlalchemy.orm import Session
 
-from mlkit.errors import InvalidInputError
+from mlkit.errors import ConflictError, InvalidInputError
 from mlkit.flows import (
+    actuals,
     alerting,
     backup,
     baselines,
@@ -45,12 +46,24 @@ from mlkit.flows import (
     train,
     upkeep,
 )
+from mlkit.flows.actuals import ActualItem
 from mlkit.flows.online import Online
 from mlkit.flows.query_source import QuerySource
 from mlkit.project import Project, create_project
 from mlkit.settings import Alerts, Features
-from mlkit.store import alerts, audit, datasets, file_digests, outbox, registry, schema
+from mlkit.store import (
+    alerts,
+    audit,
+    datasets,
+    file_digests,
+    outbox,
+    predictions,
+    registry,
+    requests,
+    schema,
+)
 from mlkit.store.engine import Database
+from mlkit.store.journal import Entry
 
 PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 ACCOUNT = "postgres" if os.getuid() == 0 else None  # the server refuses to run as root
@@ -133,6 +146,41 @@ def test_the_loop_goes_round(
     assert status.look(shop).models[0].champion == 1
     with shop.read() as s:
         assert audit.first_break(s) is None
+
+
+def test_actuals_are_corrected_and_request_ids_are_kept(
+    shop: Project, churn: Callable[..., pd.DataFrame], answer: Callable[..., None]
+) -> None:
+    _learn(shop, churn())
+    answer(shop, churn(rows=2).drop(columns="since"))
+    row, other = logs.read(shop, "churn").to_pylist()
+    wrong = ActualItem(row["_id"], "no" if row["_actual"] == "yes" else "yes")
+    with pytest.raises(ConflictError, match="has another actual already"):
+        actuals.add(shop, [wrong])
+    assert actuals.add(shop, [msgspec.structs.replace(wrong, correct=True)]).corrected == 1
+    assert logs.read(shop, "churn")["_actual"].to_pylist() == [wrong.actual, other["_actual"]]
+    with shop.read() as s:
+        model_id = registry.get_model(s, "churn").id
+    entry = Entry(
+        request_id="mine", model_id=model_id, version_id=1, version=1, role="champion",
+        latency_us=1, served_us=1_700_000_000_000_000, ids=[row["_id"]], entities=None,
+        features=[], values=[],
+        probabilities=None, owner="ann", digest="one",
+    )  # fmt: skip
+    later = msgspec.structs.replace(entry, served_us=1_800_000_000_000_000, digest="two")
+    with shop.write() as s:
+        requests.add(s, [entry, later, entry])
+    with shop.read() as s:
+        found = requests.find(s, model_id, "mine", "ann")
+        assert found is not None
+        assert found.digest == "two"
+        assert requests.find(s, model_id, "mine", "bob") is None
+    with shop.write() as s:
+        predictions.forget(s, [row["_id"]])
+        assert requests.find(s, model_id, "mine", "ann") is not None  # it was another's row
+        requests.forget(s, model_id, [("mine", row["_id"])])
+    with shop.read() as s:
+        assert requests.find(s, model_id, "mine", "ann") is None
 
 
 def _compare_with_the_log(shop: Project) -> None:

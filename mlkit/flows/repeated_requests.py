@@ -1,10 +1,11 @@
 """What was answered to a request id that a client has chosen, wherever the record is by now."""
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
+from mlkit.errors import ConflictError
 from mlkit.project import Project
 from mlkit.steps.columns import InputSchema
 from mlkit.store import journal, predictions, requests
@@ -15,21 +16,40 @@ from mlkit.store.requests import Request
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
-def find(project: Project, model_id: int, request_id: str, owner: str) -> Entry | None:
+class Key(NamedTuple):
+    """Whose request it is: ids of one client mean nothing to another, nor to another model."""
+
+    model_id: int
+    request_id: str
+    owner: str
+
+
+def find(project: Project, key: Key, digest: str) -> Entry | None:
     """Return the record, without its features if it is sealed, or None.
 
-    The journals come first: a record only ever moves from there to the database, and from the
-    database to segments.
+    Raises ConflictError if it is of another request than that with ``digest``. The journals come
+    first: a record only ever moves from there to the database, and from the database to segments.
     """
-    entry = journal.find(project.journal_dir, request_id, model_id, owner)
+    entry = journal.find(project.journal_dir, key.request_id, key.model_id, key.owner)
     if entry is not None:
+        check(key, entry.digest, digest)
         return entry
     with project.read() as s:
-        request = requests.find(s, model_id, request_id, owner)
+        request = requests.find(s, *key)
         if request is None:
             return None
+        check(key, request.digest, digest)  # before a segment is read for nothing
         entry = predictions.of_request(s, request)
     return entry or _sealed(project, request)
+
+
+def check(key: Key, known: str, digest: str) -> None:
+    """Raise ConflictError unless both digests are of the same request."""
+    if known != digest:
+        raise ConflictError(
+            f"request_id '{key.request_id}' has been used for another request; use a new one for "
+            "each request, and the same one only to send that request again"
+        )
 
 
 def _sealed(project: Project, request: Request) -> Entry | None:

@@ -7,12 +7,11 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
 
 import msgspec
 
-from mlkit.errors import ConflictError
 from mlkit.flows import repeated_requests
+from mlkit.flows.repeated_requests import Key
 from mlkit.project import Project
 from mlkit.server.query import Answers
 from mlkit.store import modes
@@ -20,14 +19,6 @@ from mlkit.store.journal import Entry
 
 _MOST_ROWS = 20_000  # about 10 MB
 _SLOTS = 1 << 20
-
-
-class Key(NamedTuple):
-    """Whose request it is: ids of one client mean nothing to another, nor to another model."""
-
-    model_id: int
-    request_id: str
-    owner: str
 
 
 class Replay:
@@ -58,15 +49,12 @@ class Replay:
         known = self._recent.get(key)
         if known is None:
             return None
-        check(key, known[0], digest)
+        repeated_requests.check(key, known[0], digest)
         return known[1]
 
     def recorded(self, key: Key, digest: str) -> Entry | None:
         """Return what any process has on record; raises ConflictError."""
-        entry = repeated_requests.find(self._project, *key)
-        if entry is not None:
-            check(key, entry.digest, digest)
-        return entry
+        return repeated_requests.find(self._project, key, digest)
 
     def remember(self, key: Key, digest: str, answers: Answers) -> None:
         """Keep ``answers`` for a while; the oldest go when there are too many rows."""
@@ -83,12 +71,3 @@ class Replay:
         file = self._project.state_dir / "locks" / "requests"
         modes.make_folder(file.parent)
         return modes.open_file(file, os.O_RDWR | os.O_CREAT)
-
-
-def check(key: Key, known: str, digest: str) -> None:
-    """Raise ConflictError unless both digests are of the same request."""
-    if known != digest:
-        raise ConflictError(
-            f"request_id '{key.request_id}' has been used for another request; use a new one for "
-            "each request, and the same one only to send that request again"
-        )

@@ -9,6 +9,7 @@ import numpy as np
 
 from mlkit.errors import InvalidInputError
 from mlkit.flows.looked_up import Tally
+from mlkit.flows.repeated_requests import Key
 from mlkit.flows.request_features import Ids, RequestFeatures
 from mlkit.project import Project
 from mlkit.server import wire
@@ -16,7 +17,7 @@ from mlkit.server.held import Classes, Held, classes_of
 from mlkit.server.meter import Meter
 from mlkit.server.query import Answers, Query
 from mlkit.server.recorder import Recorder
-from mlkit.server.replay import Key, Replay
+from mlkit.server.replay import Replay
 from mlkit.steps.columns import InputSchema
 from mlkit.steps.rows import Rows
 from mlkit.steps.values import UnfitValueError, refuse_long

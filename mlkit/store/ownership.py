@@ -15,7 +15,8 @@ from typing import Final, NamedTuple
 _CODE: Final = (".py", ".pyc", ".so", ".pth", ".toml")
 _NO_CODE: Final = frozenset({"artifacts", "backups", "data", "log", "quarantine", "schemas"})
 _BELIEVED: Final = (
-    ".mlkit", ".mlkit/key", ".mlkit/env", ".mlkit/witness", ".mlkit/commits", ".mlkit/locks", "schemas",
+    ".mlkit", ".mlkit/key", ".mlkit/env", ".mlkit/witness", ".mlkit/commits", ".mlkit/locks",
+    "schemas",
     "ml.sqlite", "ml.sqlite-wal", "ml.sqlite-shm", "data", "artifacts", "log", "log/journal",
     "backups", "quarantine",
 )  # fmt: skip
