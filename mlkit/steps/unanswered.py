@@ -83,7 +83,7 @@ def _are_usable(values: Sequence[Any]) -> bool:
     if math.isnan(total):  # of which neither the least nor the largest is known
         return False
     least, largest = float(min(values)), float(max(values))
-    return -bounds.TARGET <= least and largest <= bounds.TARGET
+    return least >= -bounds.TARGET and largest <= bounds.TARGET
 
 
 def _is_usable(value: object) -> bool:
