@@ -300,7 +300,7 @@ def test_the_table_fits_into_80_columns(
     for _ in range(13):
         shown = trained_cli("drift", "check", "churn").stdout
     table = shown.split("\n\n")[0].splitlines()
-    assert max(map(len, table)) <= 80
+    assert max(map(len, table)) <= 80, shown
     assert len(table[3].split()[-1]) == 12
 
 
