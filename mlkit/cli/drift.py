@@ -155,10 +155,10 @@ def _render(
     shown = sorted(found.features, key=_worst_first)
     columns = {
         "feature": [f.name for f in shown],
-        "effect": [f.effect for f in shown],
+        "effect": [_short(f.effect) for f in shown],
         "threshold": [f.threshold for f in shown],
-        "level": [history.level(msgspec.structs.asdict(f), found.alpha) for f in shown],
-        "q": [f.q_value for f in shown],
+        "level": [_short(history.level(msgspec.structs.asdict(f), found.alpha)) for f in shown],
+        "q": [_short(f.q_value, digits=1) for f in shown],
         "drifted": [f.drifted for f in shown],
     }
     if past:
@@ -169,6 +169,11 @@ def _render(
         f"{found.alpha:.2g} (alpha); below 1 it is how near a feature came"
     )
     _conclude(found)
+
+
+def _short(value: float | None, *, digits: int = 2) -> float | None:
+    """Return a number with few digits: the table fits into 80 columns, --explain has them all."""
+    return None if value is None else float(f"{value:.{digits}g}")
 
 
 def _conclude(found: "FilesCompared | DriftChecked") -> None:

@@ -1,5 +1,6 @@
 """Did only the base rate move? Then a threshold is to be recalibrated, and nothing relearned."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -37,25 +38,38 @@ def judge(
     """
     if known is None or found is None or not found.whole.rows:
         return BaseRate("", None)
-    mixed = _remixed(known, found)
-    risen = rise.compare(
-        mixed, found.whole, tolerated=rule.tolerance * abs(mixed.mean), alpha=rule.alpha
+    losses = [part.loss for part in known.actuals]
+    alike = _is_alike(_mixed(known.whole, losses, found), found.whole, rule) and _is_typical(
+        known, found, rule
     )
-    alike = risen.p_value >= rule.alpha
     return BaseRate(_words(schema, known, found), alike and _left_behind(known, found))
 
 
-def _remixed(known: Sheet, found: Sheet) -> Sample:
-    """Return what the holdout's loss would be with the actual values of the window."""
+def _is_alike(mixed: Sample, found: Sample, rule: PerformanceRule) -> bool:
+    tolerated = rule.tolerance * abs(mixed.mean)
+    return rise.compare(mixed, found, tolerated=tolerated, alpha=rule.alpha).p_value >= rule.alpha
+
+
+def _is_typical(known: Sheet, found: Sheet, rule: PerformanceRule) -> bool:
+    """Tell whether typical rows lose what they did: of the mean a few huge losses hide it."""
+    before = [part.capped.loss for part in known.actuals if part.capped]
+    after = [part.capped.loss for part in found.actuals if part.capped]
+    if not before or len(before) < len(known.actuals) or len(after) < len(before):
+        return True  # parts without a cap have no huge losses, or are of a version of old
+    return _is_alike(_mixed(known.whole, before, found), _mixed(found.whole, after, found), rule)
+
+
+def _mixed(whole: Sample, losses: Sequence[Sample], found: Sheet) -> Sample:
+    """Return what the loss would be with the actual values of ``found``, by that of each part."""
     rows = np.array([part.loss.rows for part in found.actuals], dtype=float)
     if not rows.sum():
-        return known.whole
+        return whole
     shares = rows / rows.sum()
-    means = np.array([part.loss.mean for part in known.actuals])
-    variances = np.array([part.loss.variance for part in known.actuals])
+    means = np.array([loss.mean for loss in losses])
+    variances = np.array([loss.variance for loss in losses])
     mean = float(shares @ means)
     variance = float(shares @ (variances + (means - mean) ** 2))
-    return msgspec.structs.replace(known.whole, mean=mean, variance=variance)
+    return msgspec.structs.replace(whole, mean=mean, variance=variance)
 
 
 def _left_behind(known: Sheet, found: Sheet) -> bool:

@@ -89,7 +89,8 @@ class Predictor:
             return Predictions(self._ask("predict", matrix).tolist(), None)
         probabilities = self._probabilities(matrix)
         if probabilities is None or self.own_labels:
-            codes = self._ask("predict", matrix)
+            chosen = self._ask("predict", matrix)
+            codes = unanswered.decided(chosen, self.schema.classes, probabilities)
         else:
             codes = unanswered.most_probable(probabilities)
         return Predictions(unanswered.labels(self.schema.classes, codes), probabilities)

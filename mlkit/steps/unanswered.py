@@ -5,7 +5,7 @@ Such a row is refused by name where somebody waits for it, and judged as a loss 
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -21,16 +21,13 @@ Ask = Callable[[np.ndarray], Predictions]
 
 
 def labels(classes: Sequence[Label], codes: np.ndarray) -> list[Label]:
-    """Return the class behind each code, ``NO_LABEL`` for a code that is the place of none.
+    """Return the class behind each code, ``NO_LABEL`` for -1.
 
-    >>> labels(("no", "yes"), np.array([1, 0, -1, 2]))
-    ['yes', 'no', nan, nan]
+    >>> labels(("no", "yes"), np.array([1, 0, -1]))
+    ['yes', 'no', nan]
     """
-    count = len(classes)
-    return [
-        classes[int(code)] if 0 <= code < count and code == int(code) else NO_LABEL
-        for code in codes.tolist()
-    ]
+    named = (*classes, NO_LABEL)
+    return [named[code] for code in codes.tolist()]
 
 
 def most_probable(probabilities: np.ndarray) -> np.ndarray:
@@ -40,9 +37,27 @@ def most_probable(probabilities: np.ndarray) -> np.ndarray:
     array([ 1, -1])
     """
     codes: np.ndarray = probabilities.argmax(axis=1)
-    if not math.isfinite(probabilities.sum()):
-        codes = np.where(np.isfinite(probabilities).all(axis=1), codes, -1)
-    return codes
+    return _without_gaps(codes, probabilities)
+
+
+def decided(
+    codes: np.ndarray, classes: Sequence[Label], probabilities: np.ndarray | None
+) -> np.ndarray:
+    """Return the codes that an estimator chose by itself, -1 where they are the place of no class.
+
+    >>> decided(np.array([1.0, -1.0, 2.0, 0.5, float("nan")]), ("no", "yes"), None)
+    array([ 1, -1, -1, -1, -1])
+    """
+    found = np.asarray(codes, dtype=float)
+    places = (found >= 0) & (found < len(classes)) & (found == np.floor(found))
+    whole = np.where(places, found, -1).astype(int)
+    return whole if probabilities is None else _without_gaps(whole, probabilities)
+
+
+def _without_gaps(codes: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    if math.isfinite(probabilities.sum()):
+        return codes
+    return np.where(np.isfinite(probabilities).all(axis=1), codes, -1)
 
 
 def places(answers: Predictions) -> list[int]:
@@ -52,11 +67,23 @@ def places(answers: Predictions) -> list[int]:
     [1, 2]
     """
     values = answers.values
-    found = {row for row, value in enumerate(values) if not _is_usable(value)}
-    told = answers.probabilities
-    if told is not None and not math.isfinite(told.sum()):
-        found |= set(np.flatnonzero(~np.isfinite(told).all(axis=1)).tolist())
-    return sorted(found)
+    if _are_usable(values):
+        return []
+    return [row for row, value in enumerate(values) if not _is_usable(value)]
+
+
+def _are_usable(values: Sequence[Any]) -> bool:
+    """Tell quickly that all values are usable; False if that takes a closer look."""
+    if not values or not isinstance(values[0], float):
+        return NO_LABEL not in values and None not in values
+    try:
+        total = sum(values)
+    except TypeError:  # not all are numbers
+        return False
+    if math.isnan(total):  # of which neither the least nor the largest is known
+        return False
+    least, largest = float(min(values)), float(max(values))
+    return least >= -bounds.TARGET and largest <= bounds.TARGET
 
 
 def _is_usable(value: object) -> bool:

@@ -69,8 +69,12 @@ def test_drift_ends_with_code_3_and_scipys_statistics(files: tuple[Path, Path, P
 def test_a_person_sees_a_table_with_the_worst_first(files: tuple[Path, Path, Path]) -> None:
     reference, _, older = files
     lines = compare(reference, older, code=3).stdout.splitlines()
-    assert lines[1].split() == ["feature", "effect", "threshold", "q", "drifted"]
+    assert lines[1].split() == ["feature", "effect", "threshold", "level", "q", "drifted"]
     assert lines[3].split()[0] == "age"
+    _, effect, threshold, level, *_ = lines[3].split()
+    assert float(level) == pytest.approx(float(effect) / float(threshold), rel=0.01)
+    (rule,) = (line for line in lines if line.startswith("drifted is level 1 or more"))
+    assert "q is below 0.05 (alpha)" in rule
     assert lines[-1].startswith("drift in age (")
 
 
@@ -296,7 +300,7 @@ def test_the_table_fits_into_80_columns(
     for _ in range(13):
         shown = trained_cli("drift", "check", "churn").stdout
     table = shown.split("\n\n")[0].splitlines()
-    assert max(map(len, table)) <= 80
+    assert max(map(len, table)) <= 80, shown
     assert len(table[3].split()[-1]) == 12
 
 

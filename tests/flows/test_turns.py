@@ -10,11 +10,6 @@ from mlkit.flows.turns import Turns
 from mlkit.project import Project
 
 Register = Callable[..., object]
-FEATURES = """
-from mlkit.features import FeatureView
-
-broken = FeatureView(source="nowhere", entity="customer", time="at", columns=["a"])
-"""
 
 
 def fail(error: Exception) -> None:

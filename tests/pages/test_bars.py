@@ -42,6 +42,19 @@ def test_words_tell_what_moved() -> None:
     assert svg.get("aria-label") == f"distribution of x: {said}"
 
 
+def test_values_that_lie_close_have_digits_enough_to_tell_them_apart() -> None:
+    places = _number(
+        reference_quantiles=(-74.0131, -74.0060, -73.9712),
+        current_quantiles=(-74.0129, -73.9855, -73.9701),
+        edges=(-74.02, -74.0, -73.98, -73.96),
+    )
+    assert bars.described(places) == (
+        "median -74.006 → -73.9855, middle 90%: -74.0131 to -73.9712 → -74.0129 to -73.9701"
+    )
+    svg = _read(bars.distribution("long", places))
+    assert [t.text for t in svg.iter() if t.tag.endswith("text")] == ["-74.02", "-73.96"]
+
+
 def test_labels_are_named_and_so_is_the_rest() -> None:
     found = Distribution(
         measure="label", present=Pair(9, 9), missing=None,

@@ -1,11 +1,14 @@
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
-from mlkit.steps import gate
+from mlkit.steps import gate, metrics
 from mlkit.steps.columns import Column, InputSchema
-from mlkit.steps.metrics import Interval
+from mlkit.steps.metrics import Interval, Resampling
+
+RESAMPLING = Resampling(rounds=500, confidence=0.95, seed=0)
 
 
 def compared(low: float, high: float, rows: Any = 100) -> Any:
@@ -60,3 +63,44 @@ def test_a_candidate_must_take_what_clients_of_the_champion_send(column: Any, pr
     check = gate.schema(schema(column), champion, "v7")
     assert (check.outcome == "pass") == (problem is None)
     assert (problem or "it fits") in check.detail
+
+
+def paired(differences: np.ndarray, unanswered: int = 0) -> Any:
+    """Return the comparison of a candidate with these differences to losses of 10."""
+    others = np.full(len(differences), 10.0)
+    interval = metrics.mean_interval(differences, RESAMPLING)
+    found = gate.compare("v7", "mae", others + differences, others, interval)
+    typical = gate.typical(differences, RESAMPLING)
+    return msgspec.structs.replace(found, unanswered=unanswered, typical=typical)
+
+
+def test_a_few_rows_do_not_promote_what_is_worse_on_all_others() -> None:
+    differences = np.random.default_rng(0).normal(1.0, 0.1, size=200)
+    differences[::25] = -1e6
+    found = paired(differences)
+    assert found.high < 0
+    check = gate.better(found, min_rows=30, champion=True)
+    assert check.outcome == "fail"
+    assert "few rows decide that" in check.detail
+
+
+def test_what_few_rows_decide_and_all_others_agree_with_is_promoted() -> None:
+    differences = np.random.default_rng(0).normal(-1.0, 0.1, size=200)
+    differences[::25] = -1e6
+    assert gate.better(paired(differences), min_rows=30, champion=True).outcome == "pass"
+
+
+@pytest.mark.parametrize(("shift", "outcome"), [(-1.0, "pass"), (0.0, "pass"), (1.0, "fail")])
+def test_a_champion_without_an_answer_to_some_rows_loses_unless_it_is_better_on_the_others(
+    shift: float, outcome: str
+) -> None:
+    differences = np.random.default_rng(0).normal(shift, 1.0, size=100)
+    check = gate.better(paired(differences, 3), min_rows=30, champion=True)
+    assert check.outcome == outcome
+    assert ("no finite answer to 3 of 103 rows" in check.detail) == (outcome == "pass")
+
+
+def test_a_candidate_without_an_answer_to_any_row_is_refused() -> None:
+    assert gate.answers(0, 60).outcome == "pass"
+    check = gate.answers(2, 60)
+    assert (check.outcome, check.detail) == ("fail", "no finite answer to 2 of 60 holdout rows")

@@ -98,3 +98,29 @@ def test_probabilities_that_are_no_numbers_are_no_answer(bad: list[float]) -> No
     found = Predictor(CLASSES, Odd([0, 0, 1], told)).predict(ROWS)
     assert (found.values[0], found.values[2]) == ("no", "yes")
     assert unanswered.places(found) == [1]
+
+
+def test_a_champion_that_fails_for_a_row_has_a_gap_there_and_answers_the_others() -> None:
+    rows = np.array([[1.0, 0.0], [9.0, 0.0], [1.5, 0.5], [2.0, 0.0], [8.0, 0.0]])
+    found = unanswered.with_gaps(_strict, SCHEMA, rows)
+    assert unanswered.places(found) == [1, 4]
+    assert [found.values[place] for place in (0, 2, 3)] == [1.0, 1.5, 2.0]
+
+
+def test_a_gap_among_classes_has_probabilities_that_are_none() -> None:
+    def answer(matrix: np.ndarray) -> Predictions:
+        _strict(matrix)
+        return Predictions(["no"] * len(matrix), np.tile([0.9, 0.1], (len(matrix), 1)))
+
+    found = unanswered.with_gaps(answer, CLASSES, ROWS)
+    assert unanswered.places(found) == [1]
+    assert found.probabilities is not None
+    assert np.isnan(found.probabilities).all(axis=1).tolist() == [False, True, False]
+
+
+def test_a_champion_that_fails_for_every_row_is_told_of() -> None:
+    def broken(_matrix: np.ndarray) -> Predictions:
+        raise ZeroDivisionError
+
+    with pytest.raises(InvalidInputError, match="it fails: ZeroDivisionError"):
+        unanswered.with_gaps(broken, SCHEMA, ROWS)
