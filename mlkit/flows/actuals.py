@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from mlkit.errors import InvalidInputError
-from mlkit.flows import log_import
+from mlkit.flows import input_schema, log_import
 from mlkit.project import Project
 from mlkit.steps.columns import InputSchema
 from mlkit.store import failpoints, predictions, registry
@@ -154,7 +154,7 @@ def _schemas(project: Project, version_of: Mapping[str, int]) -> dict[str, Input
     with project.read() as s:
         for version_id in set(version_of.values()):
             version = s.get_one(registry.ModelVersion, version_id)
-            schemas[version_id] = msgspec.convert(version.input_schema, InputSchema)
+            schemas[version_id] = input_schema.of(version)
     return {identifier: schemas[version_id] for identifier, version_id in version_of.items()}
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from mlkit.flows import input_schema
 from mlkit.project import Project
 from mlkit.store import registry
 from mlkit.store.registry import Deployment, Model, ModelVersion
@@ -183,7 +184,7 @@ def _facts(row: ModelVersion) -> dict[str, Any]:
     files = (row.code or {}).get("files", {})
     facts |= {f"file {path}": f"sha256 {sha256[:12]}" for path, sha256 in files.items()}
     facts |= {f"library {name}": version for name, version in row.packages.items()}
-    facts |= {f"parameter {name}": value for name, value in row.params["estimator"].items()}
-    for column in row.input_schema["columns"]:
-        facts[f"column {column['name']}"] = column["kind"]
+    facts |= {f"parameter {name}": value for name, value in row.params.get("estimator", {}).items()}
+    for column in input_schema.of(row).columns:
+        facts[f"column {column.name}"] = column.kind
     return facts

@@ -4,6 +4,7 @@ SQLite from 3.7.0 to 3.51.2 can lose committed data in WAL mode when two connect
 checkpoint at once (https://sqlite.org/wal.html, "WAL-reset bug"); the journal mode depends on it.
 """
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -131,7 +132,10 @@ class Database:
     def _sqlite(self) -> Engine:
         driver = sqlite_driver()
         engine = create_engine(
-            self.url, module=driver, connect_args={"timeout": self._busy_timeout_s}
+            self.url,
+            module=driver,
+            connect_args={"timeout": self._busy_timeout_s},
+            json_deserializer=_json,
         )
         wal = wal_is_safe(driver.sqlite_version_info)
 
@@ -149,6 +153,17 @@ class Database:
         event.listen(engine, "connect", on_connect)
         event.listen(engine, "begin", on_begin)
         return engine
+
+
+def _json(text: str) -> object:
+    """Return the JSON value of a column; raises DamagedError for what was never written as one."""
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise DamagedError(
+            f"a value in the database is not as it was recorded: {text[:40]!r} is no JSON; "
+            "restore a backup (see: mlkit backup restore)"
+        ) from error
 
 
 def _pragmas(*, wal: bool, foreign_keys: bool) -> tuple[str, ...]:

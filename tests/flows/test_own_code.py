@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import update
+from sqlalchemy import text, update
 
 from mlkit.errors import DamagedError, InvalidInputError
 from mlkit.flows import deploy, features, ingest, models, provenance, train
@@ -252,7 +252,7 @@ def test_libraries_that_differ_are_named_where_golden_rows_do(line: Project) -> 
 
 @pytest.mark.parametrize(
     "golden",
-    [{}, [], {"columns": [], "values": []}, {"columns": 3, "values": 3, "probabilities": None},
+    [{}, {"columns": [], "values": []}, {"columns": 3, "values": 3, "probabilities": None},
      {"columns": [["a"], ["b"]], "values": [1.0], "probabilities": None}],
 )  # fmt: skip
 def test_edited_golden_rows_are_an_error_that_says_what_to_do(line: Project, golden: Any) -> None:
@@ -391,3 +391,18 @@ def test_a_module_that_features_import_is_run_anew_with_them(line: Project) -> N
     before = features.load(line).view("view").ttl
     edit(line, "parts_of_features.py", "1d", "12d")
     assert features.load(line).view("view").ttl != before
+
+
+EDITED = [("golden", "[]"), ("golden", "{bad"), ("params", "3"), ("verdict", "null"),
+          ("input_schema", '"x"'), ("warnings", "{}"), ("packages", "[]")]  # fmt: skip
+
+
+@pytest.mark.parametrize(("column", "value"), EDITED)
+def test_a_row_that_was_edited_is_an_error_and_no_traceback(
+    line: Project, cli: Any, column: str, value: str
+) -> None:
+    fit(line, "linear")
+    with line.write() as s:
+        s.execute(text(f"UPDATE model_version SET {column} = :value"), {"value": value})  # noqa: S608
+    for words in (["model", "show", "m"], ["model", "promote", "m", "1"], ["lineage", "m"]):
+        assert "as it was recorded" in cli(*words, code=1).stderr
