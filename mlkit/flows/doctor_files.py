@@ -77,7 +77,8 @@ def libraries(project: Project) -> Iterator[Finding]:
         champions = [deployment.version for deployment in registry.champions(s)]
     skewed = 0
     for version in champions:
-        answering = {name: version.packages.get(name) for name in provenance.ANSWERING}
+        names = [*provenance.ANSWERING, *(version.code or {}).get("libraries", ())]
+        answering = {name: version.packages.get(name) for name in names}
         for name, recorded in {"python": version.python, **answering}.items():
             found = _installed(name)
             if recorded is None:

@@ -48,7 +48,7 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     python: str
     packages: dict[str, str]
     seed: int
-    code: dict[str, dict[str, str]] | None
+    code: dict[str, Any] | None
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib import metadata
 from importlib.machinery import EXTENSION_SUFFIXES, PathFinder
 from pathlib import Path
 from types import ModuleType
@@ -125,16 +126,26 @@ def loaded(root: Path) -> set[str]:
     return {name for name, module in list(sys.modules.items()) if _is_in(_places(module), own)}
 
 
-def record(root: Path, code: OwnCode | None, not_kept: Iterable[str]) -> dict[str, Any]:
-    """Return what a version says of its code: the digest of each file.
+def record(
+    root: Path, module: str, code: OwnCode | None, not_kept: Iterable[str]
+) -> dict[str, Any]:
+    """Return what a version says of its code: the digest of each file, and what that imports.
 
-    Those of the modules ``not_kept`` are apart.
+    The files of the modules ``not_kept`` are apart, the libraries are named as they are installed.
     """
     places = [place for name in not_kept for place in _places(sys.modules[name])]
     return {
         "files": {} if code is None else code.files,
         "not_kept": {_shown(root, path): blobs.file_digest(path) for path in places},
+        "libraries": _libraries(module, {} if code is None else code.sources),
     }
+
+
+def _libraries(module: str, sources: Mapping[str, Source]) -> list[str]:
+    imported = {name for own, source in sources.items() for name in _imports(source, own)}
+    tops = {name.partition(".")[0] for name in (module, *imported)}
+    known = metadata.packages_distributions()
+    return sorted({library for top in tops - sources.keys() for library in known.get(top, ())})
 
 
 def changes(root: Path, recorded: Mapping[str, Any] | None, *, kept: bool = True) -> list[str]:

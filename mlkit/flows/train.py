@@ -206,8 +206,9 @@ def _version(
 def _origin(project: Project, wanted: Order, made: Candidate) -> dict[str, Any]:
     """Return what says which code and libraries made the version."""
     root, choice = project.root, made.choice
-    code = own_code.record(root, choice.code, made.not_kept) if ":" in choice.name else None
-    files = [path for kept in (code or {}).values() for path in kept]
+    module, own, _ = choice.name.partition(":")
+    code = own_code.record(root, module, choice.code, made.not_kept) if own else None
+    files = [path for kind in ("files", "not_kept") for path in (code or {}).get(kind, ())]
     joined = wanted.dataset.transformation.get("kind") == "join"
     return {
         "code_commit": provenance.code_commit(root, [*files, *([features.FILE] * joined)]),

@@ -124,7 +124,10 @@ def test_what_the_file_imports_from_the_project_is_part_of_the_version(
     edit(line, file, "1e9", "12")
     fit(line)
     assert [answer(line, 1), answer(line, 2), answer(line, 1)] == [36, 12, 36]
-    assert set(deploy.find_version(line, "m", 1).code["files"]) == {"capped.py", file}
+    code = deploy.find_version(line, "m", 1).code
+    assert code is not None
+    assert set(code["files"]) == {"capped.py", file}
+    assert code["libraries"] == ["scikit-learn"]
 
 
 def test_a_package_with_relative_and_late_imports_is_kept_whole(line: Project) -> None:
