@@ -19,6 +19,7 @@ from typing import Any
 from mlkit.steps.own_modules import OwnCode, Source, package_of
 from mlkit.store import blobs
 
+_OURS = "mlkit"  # may be in such a folder as well; so may be the names that kept modules run under
 _INSTALLED = {"site-packages", "dist-packages"}
 
 
@@ -42,6 +43,8 @@ class Finder:
     def _look(self, name: str) -> Source | None:
         parent, _, leaf = name.rpartition(".")
         if not parent:
+            if leaf == _OURS:
+                return None
             found = (self._at(folder / leaf) for folder in self._folders)
             source = next(filter(None, found), None)
             return None if source is None or self._is_shadowed(leaf, source) else source
@@ -123,7 +126,8 @@ def folders(root: Path) -> list[Path]:
 def loaded(root: Path) -> set[str]:
     """Return the user's own modules that this process has imported by their plain names."""
     own = folders(root)
-    return {name for name, module in list(sys.modules.items()) if _is_in(_places(module), own)}
+    found = {name for name, module in list(sys.modules.items()) if _is_in(_places(module), own)}
+    return {name for name in found if not name.startswith(_OURS)}
 
 
 def record(

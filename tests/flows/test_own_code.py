@@ -136,12 +136,35 @@ def test_a_package_with_relative_and_late_imports_is_kept_whole(line: Project) -
     late = "        from .settings import CAP\n        return self"
     text = CAPPED.replace("CAP = 1e9", "").replace("        return self.", late + ".")
     write(line, "kit/models.py", text)
-    fit(line, "kit:build")
+    assert not [text for text in fit(line, "kit:build").warnings if "code_not_kept" in text]
     edit(line, "kit/settings.py", "1e9", "12")
     fit(line, "kit:build")
     assert [answer(line, 1), answer(line, 2)] == [36, 12]
     shown = models.show(line, "m").versions[0]
     assert set(shown.code["files"]) == {"kit/__init__.py", "kit/models.py", "kit/settings.py"}
+
+
+def test_a_module_that_is_imported_past_the_statement_is_named_and_its_change_is_found(
+    line: Project,
+) -> None:
+    write(line, "past_parts.py", "CAP = 1e9")
+    statement = "import builtins\nCAP = vars(builtins)['__import__']('past_parts').CAP"
+    write(line, "capped.py", CAPPED.replace("CAP = 1e9", statement))
+    (warning,) = [text for text in fit(line).warnings if "code_not_kept" in text]
+    assert "the module 'past_parts'" in warning
+    edit(line, "past_parts.py", "1e9", "-99")
+    del sys.modules["past_parts"]
+    with pytest.raises(DamagedError, match=r"not kept with it: past_parts\.py"):
+        answer(line, 1)
+
+
+def test_the_library_itself_is_never_the_users_own(line: Project) -> None:
+    write(line, "mlkit/__init__.py", "raise RuntimeError('not mine')")
+    write(line, "capped.py", f"import mlkit.errors\n{CAPPED}")
+    fit(line)
+    code = deploy.find_version(line, "m", 1).code
+    assert code is not None
+    assert set(code["files"]) == {"capped.py"}
 
 
 def test_a_folder_of_pythonpath_is_the_users_own_as_well(
