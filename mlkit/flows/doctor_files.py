@@ -11,7 +11,7 @@ from pathlib import Path
 from sqlalchemy import select
 
 from mlkit.errors import DamagedError
-from mlkit.flows import backup, leftovers, loadable, provenance
+from mlkit.flows import backup, leftovers, loadable, own_code, provenance
 from mlkit.flows.findings import Finding, fail, ok, warn
 from mlkit.project import SETTINGS_FILE, Project
 from mlkit.store import baselines, blobs, datasets, journal, registry
@@ -77,7 +77,7 @@ def libraries(project: Project) -> Iterator[Finding]:
         champions = [deployment.version for deployment in registry.champions(s)]
     skewed = 0
     for version in champions:
-        names = [*provenance.ANSWERING, *(version.code or {}).get("libraries", ())]
+        names = [*provenance.ANSWERING, *own_code.recorded(version.code).libraries]
         answering = {name: version.packages.get(name) for name in names}
         for name, recorded in {"python": version.python, **answering}.items():
             found = _installed(name)
@@ -194,7 +194,7 @@ def _installed(name: str) -> str:
 
 def _minor(version: str) -> list[str]:
     """Return major and minor: what scikit-learn promises nothing across."""
-    return version.split(".")[:2]
+    return str(version).split(".")[:2]
 
 
 def _size(paths: list[Path]) -> str:

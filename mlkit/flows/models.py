@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from mlkit.flows import input_schema
+from mlkit.flows import input_schema, own_code
 from mlkit.project import Project
 from mlkit.store import registry
 from mlkit.store.registry import Deployment, Model, ModelVersion
@@ -181,7 +181,7 @@ def _facts(row: ModelVersion) -> dict[str, Any]:
         "code commit": row.code_commit,
         "python": row.python,
     }
-    files = (row.code or {}).get("files", {})
+    files = own_code.recorded(row.code).files
     facts |= {f"file {path}": f"sha256 {sha256[:12]}" for path, sha256 in files.items()}
     facts |= {f"library {name}": version for name, version in row.packages.items()}
     facts |= {f"parameter {name}": value for name, value in row.params.get("estimator", {}).items()}

@@ -16,11 +16,22 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import msgspec
+
+from mlkit.errors import DamagedError
 from mlkit.steps.own_modules import OwnCode, Source, package_of
 from mlkit.store import blobs
 
 _OURS = "mlkit"  # may be in such a folder as well; so may be the names that kept modules run under
 _INSTALLED = {"site-packages", "dist-packages"}
+
+
+class Recorded(msgspec.Struct, frozen=True):
+    """What ``record`` returned when a version was trained."""
+
+    files: dict[str, str] = {}
+    not_kept: dict[str, str] = {}
+    libraries: tuple[str, ...] = ()
 
 
 class Finder:
@@ -152,13 +163,24 @@ def _libraries(module: str, sources: Mapping[str, Source]) -> list[str]:
     return sorted({library for top in tops - sources.keys() for library in known.get(top, ())})
 
 
-def changes(root: Path, recorded: Mapping[str, Any] | None, *, kept: bool = True) -> list[str]:
+def recorded(value: Mapping[str, Any] | None) -> Recorded:
+    """Return what a version says of its code, empty if nothing; raises DamagedError."""
+    try:
+        return msgspec.convert(value or {}, Recorded)
+    except msgspec.ValidationError as error:
+        raise DamagedError(
+            f"what is recorded of the code of a version was edited: {error}; "
+            "restore a backup (see: mlkit backup restore)"
+        ) from error
+
+
+def changes(root: Path, value: Mapping[str, Any] | None, *, kept: bool = True) -> list[str]:
     """Return the files that are not on disk as a version was trained with them, by path.
 
     Only those that are not kept with the version, unless ``kept``.
     """
-    found = recorded or {}
-    files = {**found.get("not_kept", {}), **(found.get("files", {}) if kept else {})}
+    found = recorded(value)
+    files = {**found.not_kept, **(found.files if kept else {})}
     return [path for path, sha256 in sorted(files.items()) if not _is_same(root / path, sha256)]
 
 

@@ -419,6 +419,16 @@ def test_a_module_that_features_import_is_run_anew_with_them(line: Project) -> N
     assert features.load(line).view("view").ttl != before
 
 
+def test_an_edited_record_of_the_code_is_an_error_and_no_traceback(line: Project) -> None:
+    fit(line, "linear")
+    with line.write() as s:
+        s.execute(update(ModelVersion).values(code={"files": 3}, signature="é"))
+    with pytest.raises(DamagedError, match="the code of a version was edited"):
+        models.compare(line, "m", 1, 1)
+    with pytest.raises(DamagedError, match="was not signed"):
+        answer(line, 1)
+
+
 EDITED = [("golden", "[]"), ("golden", "{bad"), ("params", "3"), ("verdict", "null"),
           ("input_schema", '"x"'), ("warnings", "{}"), ("packages", "[]")]  # fmt: skip
 
