@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from mlkit.errors import InvalidInputError
-from mlkit.flows import actual_writes, log_import
+from mlkit.flows import actual_writes, input_schema, log_import
 from mlkit.flows.actual_writes import Known, Sent
 from mlkit.project import Project
 from mlkit.steps import bounds
@@ -197,8 +197,7 @@ def _schemas(project: Project, version_of: Mapping[str, int]) -> dict[str, tuple
     with project.read() as s:
         for version_id in set(version_of.values()):
             version = s.get_one(registry.ModelVersion, version_id)
-            schema = msgspec.convert(version.input_schema, InputSchema)
-            schemas[version_id] = version.model.name, schema
+            schemas[version_id] = version.model.name, input_schema.of(version)
     return {identifier: schemas[version_id] for identifier, version_id in version_of.items()}
 
 

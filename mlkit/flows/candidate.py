@@ -24,7 +24,10 @@ Report = Callable[[str], None]
 
 
 class Choice(NamedTuple):
-    """The estimator to fit and why it was chosen."""
+    """The estimator to fit and why it was chosen.
+
+    ``own`` are the user's modules that it comes from, ``loaded`` those that were there before.
+    """
 
     name: str
     make: fitting.Make
@@ -32,6 +35,7 @@ class Choice(NamedTuple):
     explanation: str
     rungs: list[Rung]
     own: OwnModules | None = None
+    loaded: frozenset[str] = frozenset()
 
     @property
     def code(self) -> OwnCode | None:
@@ -60,9 +64,10 @@ def choose(project: Project, material: Material, wish: str, tune: int, report: R
     if ":" in wish:
         if tune:
             raise InvalidInputError(f"--tune knows no parameters of '{wish}'; tune it yourself")
+        loaded = frozenset(own_code.loaded(project.root))
         own, function = own_estimator.load(project.root, wish)
         make = own_estimator.maker(wish, function, recipe)
-        return Choice(wish, make, {}, f"{wish} was asked for", [], own)
+        return Choice(wish, make, {}, f"{wish} was asked for", [], own, loaded)
     rows = material.training
     strata = rows.target if material.schema.task == "classification" else None
     folds = split.folds(len(rows.target), ordered=material.ordered, strata=strata, seed=recipe.seed)
@@ -85,11 +90,10 @@ def choose(project: Project, material: Material, wish: str, tune: int, report: R
 
 def fit(project: Project, material: Material, choice: Choice) -> Candidate:
     """Return ``choice`` fitted on the training rows and measured once on the holdout."""
-    before = own_code.loaded(project.root)
     estimator = fitting.fit(
         choice.name, choice.make, material.training, material.warnings, material.schema
     )
-    not_kept = sorted(own_code.loaded(project.root) - before) if choice.own else []
+    not_kept = sorted(own_code.loaded(project.root) - choice.loaded) if choice.own else []
     material.warnings.extend(_not_kept(name) for name in not_kept)
     holdout = material.holdout
     try:

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from mlkit.errors import CheckFailedError, ConflictError, DamagedError
 from mlkit.flows import origin, own_code
+from mlkit.flows.input_schema import of as schema_of
 from mlkit.project import Project
 from mlkit.steps.columns import InputSchema
 from mlkit.store import audit, blobs, failpoints, registry
@@ -241,13 +242,7 @@ def load_version(project: Project, version: ModelVersion, *, role: str = CHAMPIO
 
 def input_schema(version: ModelVersion) -> InputSchema:
     """Return what the version takes in, without loading it."""
-    try:
-        return msgspec.convert(version.input_schema, InputSchema)
-    except msgspec.ValidationError as error:
-        raise DamagedError(
-            f"the input schema of {version.label()} is not the recorded one: {error}; "
-            "restore a backup (see: mlkit backup restore)"
-        ) from error
+    return schema_of(version)
 
 
 def _unpickle(root: Path, label: str, content: bytes) -> "Predictor":

@@ -11,7 +11,15 @@ from pathlib import Path
 from sqlalchemy import select
 
 from mlkit.errors import MlkitError
-from mlkit.flows import backup, copies, doctor_group, leftovers, loadable, provenance
+from mlkit.flows import (
+    backup,
+    copies,
+    doctor_group,
+    leftovers,
+    loadable,
+    own_code,
+    provenance,
+)
 from mlkit.flows.findings import Finding, fail, ok, warn
 from mlkit.project import Project
 from mlkit.store import baselines, blobs, datasets, journal, ownership, registry
@@ -92,7 +100,8 @@ def libraries(project: Project) -> Iterator[Finding]:
         champions = [deployment.version for deployment in registry.champions(s)]
     skewed = 0
     for version in champions:
-        answering = {name: version.packages.get(name) for name in provenance.ANSWERING}
+        names = [*provenance.ANSWERING, *own_code.recorded(version.code).libraries]
+        answering = {name: version.packages.get(name) for name in names}
         for name, recorded in {"python": version.python, **answering}.items():
             found = _installed(name)
             if recorded is None:
@@ -204,7 +213,7 @@ def _installed(name: str) -> str:
 
 def _minor(version: str) -> list[str]:
     """Return major and minor: what scikit-learn promises nothing across."""
-    return version.split(".")[:2]
+    return str(version).split(".")[:2]
 
 
 def _size(paths: list[Path]) -> str:

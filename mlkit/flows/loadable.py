@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 import mlkit
+from mlkit.errors import BusyError
 from mlkit.flows import deploy
 from mlkit.project import Project, locate_project
 from mlkit.store.registry import ModelVersion
@@ -53,7 +54,11 @@ def _ask(project: Project, versions: Sequence[ModelVersion]) -> Iterator[str]:
         start_new_session=True,
     ) as process:
         try:
-            _line(process, _START_S)  # it says when it has begun
+            if not _line(process, _START_S):  # it says when it has begun
+                raise BusyError(
+                    "no model was loaded for a look: the process for it does not begin within "
+                    f"{_START_S:g} s, or fails; try again when the machine is less busy"
+                )
             for _ in versions:
                 line = _line(process, limit_s)
                 yield msgspec.json.decode(line, type=str) if line else _gone(process, limit_s)

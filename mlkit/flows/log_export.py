@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from mlkit.errors import InvalidInputError
-from mlkit.flows import log_import
+from mlkit.flows import input_schema, log_import
 from mlkit.project import Project
 from mlkit.settings import duration
 from mlkit.steps.columns import InputSchema
@@ -49,7 +49,7 @@ def show(project: Project, model_name: str, *, limit: int = 20) -> list[LogRow]:
     log_import.sync(project)
     with project.read() as s:
         model = registry.get_model(s, model_name)
-        schemas = {v.id: msgspec.convert(v.input_schema, InputSchema) for v in model.versions}
+        schemas = {v.id: input_schema.of(v) for v in model.versions}
         found = predictions.newest(s, model.id, limit)
         return [_row(p, actual, number, schemas[p.model_version_id]) for p, actual, number in found]
 

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlalchemy.orm import Session
 
+from mlkit.flows import input_schema
 from mlkit.steps.columns import InputSchema, Kind
 from mlkit.steps.encode import ARROW_TYPES
 from mlkit.store import predictions
@@ -78,7 +79,7 @@ def recent(s: Session, model: Model, selection: Selection) -> Iterator[pa.Table]
 
 def input_schemas(model: Model) -> dict[int, InputSchema]:
     """Return the input schema of each version of a model, by version id."""
-    return {v.id: msgspec.convert(v.input_schema, InputSchema) for v in model.versions}
+    return {v.id: input_schema.of(v) for v in model.versions}
 
 
 def build(rows: Sequence[Logged], schema: InputSchema, version: int, target: Any) -> Any:
@@ -140,7 +141,7 @@ def join(tables: Sequence[pa.Table], model: Model) -> pa.Table:
     Features that no version in it has are left out.
     """
     whole = union(tables, model)
-    names = {v.number: msgspec.convert(v.input_schema, InputSchema).names for v in model.versions}
+    names = {v.number: input_schema.of(v).names for v in model.versions}
     seen = set(pc.unique(whole["_version"]).to_pylist()) or set(names)
     used = {name for number in seen for name in names[number]}
     return whole.select([name for name in whole.column_names if name in used or name in OWN_NAMES])

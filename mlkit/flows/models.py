@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from mlkit.flows import input_schema, own_code
 from mlkit.project import Project
 from mlkit.store import registry
 from mlkit.store.registry import Deployment, Model, ModelVersion
@@ -47,7 +48,7 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     python: str
     packages: dict[str, str]
     seed: int
-    code: dict[str, dict[str, str]] | None
+    code: dict[str, Any] | None
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
@@ -186,10 +187,10 @@ def _facts(row: ModelVersion) -> dict[str, Any]:
         "code commit": row.code_commit,
         "python": row.python,
     }
-    files = (row.code or {}).get("files", {})
+    files = own_code.recorded(row.code).files
     facts |= {f"file {path}": f"sha256 {sha256[:12]}" for path, sha256 in files.items()}
     facts |= {f"library {name}": version for name, version in row.packages.items()}
-    facts |= {f"parameter {name}": value for name, value in row.params["estimator"].items()}
-    for column in row.input_schema["columns"]:
-        facts[f"column {column['name']}"] = column["kind"]
+    facts |= {f"parameter {name}": value for name, value in row.params.get("estimator", {}).items()}
+    for column in input_schema.of(row).columns:
+        facts[f"column {column.name}"] = column.kind
     return facts

@@ -1,11 +1,45 @@
-"""Say what has changed since a version was trained: the user's code, the libraries, Python."""
+"""What a version comes from: the user's code, the libraries, Python; and what has changed since."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from mlkit.flows import own_code, provenance
+from mlkit.steps.own_modules import OwnCode
 from mlkit.store.registry import ModelVersion
 
 _SHOWN = 8
+_FEATURES = "features.py"
+
+
+def fields(
+    root: Path, estimator: str, code: OwnCode | None, *, not_kept: Sequence[str], featured: bool
+) -> dict[str, Any]:
+    """Return the fields of a new version that say which code and libraries made it.
+
+    ``not_kept`` are the modules that are not in ``code``; ``featured`` says whether its rows were
+    joined with what ``features.py`` declares.
+    """
+    module, own, _ = estimator.partition(":")
+    recorded = own_code.record(root, module, code, not_kept) if own else None
+    files = [path for kind in ("files", "not_kept") for path in (recorded or {}).get(kind, ())]
+    return {
+        "code_commit": provenance.code_commit(root, [*files, *([_FEATURES] if featured else [])]),
+        "code": recorded,
+        "python": provenance.python(),
+        "packages": provenance.packages(),
+    }
+
+
+def warnings(root: Path, champion: ModelVersion | None, estimator: str) -> list[str]:
+    """Name the files that are other than when the champion was trained with the same estimator."""
+    if champion is None or champion.estimator != estimator:
+        return []
+    changed = changed_code(root, champion)
+    if not changed:
+        return []
+    files = ", ".join(changed)
+    return [f"code_changed: {files}: not as v{champion.number}, the champion, was trained with"]
 
 
 def is_without_code(version: ModelVersion) -> bool:

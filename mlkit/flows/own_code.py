@@ -10,15 +10,28 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib import metadata
 from importlib.machinery import EXTENSION_SUFFIXES, PathFinder
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import msgspec
+
+from mlkit.errors import DamagedError
 from mlkit.steps.own_modules import OwnCode, Source, package_of
 from mlkit.store import blobs
 
+_OURS = "mlkit"  # may be in such a folder as well; so may be the names that kept modules run under
 _INSTALLED = {"site-packages", "dist-packages"}
+
+
+class Recorded(msgspec.Struct, frozen=True):
+    """What ``record`` returned when a version was trained."""
+
+    files: dict[str, str] = {}
+    not_kept: dict[str, str] = {}
+    libraries: tuple[str, ...] = ()
 
 
 class Finder:
@@ -41,6 +54,8 @@ class Finder:
     def _look(self, name: str) -> Source | None:
         parent, _, leaf = name.rpartition(".")
         if not parent:
+            if leaf == _OURS:
+                return None
             found = (self._at(folder / leaf) for folder in self._folders)
             source = next(filter(None, found), None)
             return None if source is None or self._is_shadowed(leaf, source) else source
@@ -122,28 +137,50 @@ def folders(root: Path) -> list[Path]:
 def loaded(root: Path) -> set[str]:
     """Return the user's own modules that this process has imported by their plain names."""
     own = folders(root)
-    return {name for name, module in list(sys.modules.items()) if _is_in(_places(module), own)}
+    found = {name for name, module in list(sys.modules.items()) if _is_in(_places(module), own)}
+    return {name for name in found if not name.startswith(_OURS)}
 
 
-def record(root: Path, code: OwnCode | None, not_kept: Iterable[str]) -> dict[str, Any]:
-    """Return what a version says of its code: the digest of each file.
+def record(
+    root: Path, module: str, code: OwnCode | None, not_kept: Iterable[str]
+) -> dict[str, Any]:
+    """Return what a version says of its code: the digest of each file, and what that imports.
 
-    Those of the modules ``not_kept`` are apart.
+    The files of the modules ``not_kept`` are apart, the libraries are named as they are installed.
     """
     places = [place for name in not_kept for place in _places(sys.modules[name])]
     return {
         "files": {} if code is None else code.files,
         "not_kept": {_shown(root, path): blobs.file_digest(path) for path in places},
+        "libraries": _libraries(module, {} if code is None else code.sources),
     }
 
 
-def changes(root: Path, recorded: Mapping[str, Any] | None, *, kept: bool = True) -> list[str]:
+def _libraries(module: str, sources: Mapping[str, Source]) -> list[str]:
+    imported = {name for own, source in sources.items() for name in _imports(source, own)}
+    tops = {name.partition(".")[0] for name in (module, *imported)}
+    known = metadata.packages_distributions()
+    return sorted({library for top in tops - sources.keys() for library in known.get(top, ())})
+
+
+def recorded(value: Mapping[str, Any] | None) -> Recorded:
+    """Return what a version says of its code, empty if nothing; raises DamagedError."""
+    try:
+        return msgspec.convert(value or {}, Recorded)
+    except msgspec.ValidationError as error:
+        raise DamagedError(
+            f"what is recorded of the code of a version was edited: {error}; "
+            "restore a backup (see: mlkit backup restore)"
+        ) from error
+
+
+def changes(root: Path, value: Mapping[str, Any] | None, *, kept: bool = True) -> list[str]:
     """Return the files that are not on disk as a version was trained with them, by path.
 
     Only those that are not kept with the version, unless ``kept``.
     """
-    found = recorded or {}
-    files = {**found.get("not_kept", {}), **(found.get("files", {}) if kept else {})}
+    found = recorded(value)
+    files = {**found.not_kept, **(found.files if kept else {})}
     return [path for path, sha256 in sorted(files.items()) if not _is_same(root / path, sha256)]
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import msgspec
 from msgspec import UNSET
 
-from mlkit.flows import computed, feature_plan
+from mlkit.flows import computed, feature_plan, input_schema
 from mlkit.flows.computed import Computed
 from mlkit.flows.feature_plan import FeaturePlan
 from mlkit.flows.looked_up import LookedUp, Problem, Rowlike, Tally
@@ -169,7 +169,7 @@ def of(project: Project, online: Online, version: ModelVersion) -> RequestFeatur
 
     Raises ConflictError or NotFoundError if ``features.py`` is not that of the training.
     """
-    schema = msgspec.convert(version.input_schema, InputSchema)
+    schema = input_schema.of(version)
     found = wanted(project, version)
     return None if found is None else RequestFeatures(project, online, schema, *found)
 
@@ -183,7 +183,7 @@ def wanted(project: Project, version: ModelVersion) -> tuple[FeaturePlan, Wanted
             return None
         types = {column["name"]: column["type"] for column in rows.profile["columns"]}
         time = rows.dataset.time_column
-    schema = msgspec.convert(version.input_schema, InputSchema)
+    schema = input_schema.of(version)
     return plan, Wanted(sources(schema, plan), _keys(schema, plan, types, time), time)
 
 

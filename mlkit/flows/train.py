@@ -13,13 +13,10 @@ from mlkit.flows import candidate as candidates
 from mlkit.flows import (
     deploy,
     estimate_training,
-    features,
     ingest,
     judgement,
     material,
     origin,
-    own_code,
-    provenance,
     version_files,
 )
 from mlkit.flows.candidate import Candidate
@@ -193,12 +190,21 @@ def _version(
         intervals={name: list(limits) for name, limits in made.intervals.items()},
         slices=msgspec.to_builtins(_slices(rows, made)) if _is_judged(made) else None,
         holdout_rows=len(made.losses),
-        warnings=[*rows.warnings, *_code_warnings(project, wanted, made)],
+        warnings=[
+            *rows.warnings,
+            *origin.warnings(project.root, wanted.champion, made.choice.name),
+        ],
         golden=made.golden,
         verdict=msgspec.to_builtins(verdict),
         dataset_version_id=wanted.dataset.id,
         parent_id=wanted.champion.id if wanted.champion else None,
-        **_origin(project, wanted, made),
+        **origin.fields(
+            project.root,
+            made.choice.name,
+            made.choice.code,
+            not_kept=made.not_kept,
+            featured=wanted.dataset.transformation.get("kind") == "join",
+        ),
         seed=project.settings.train.seed,
         created_by=project.actor,
         created_at=project.now(),
@@ -208,32 +214,6 @@ def _version(
 def _is_judged(made: Candidate) -> bool:
     """Tell whether every row of the holdout has a loss that can be averaged."""
     return bool(metrics.usable(made.losses).all())
-
-
-def _origin(project: Project, wanted: Order, made: Candidate) -> dict[str, Any]:
-    """Return what says which code and libraries made the version."""
-    root, choice = project.root, made.choice
-    code = own_code.record(root, choice.code, made.not_kept) if ":" in choice.name else None
-    files = [path for kept in (code or {}).values() for path in kept]
-    joined = wanted.dataset.transformation.get("kind") == "join"
-    return {
-        "code_commit": provenance.code_commit(root, [*files, *([features.FILE] * joined)]),
-        "code": code,
-        "python": provenance.python(),
-        "packages": provenance.packages(),
-    }
-
-
-def _code_warnings(project: Project, wanted: Order, made: Candidate) -> list[str]:
-    """Name the files that are other than when the champion was trained with the same estimator."""
-    champion = wanted.champion
-    if champion is None or champion.estimator != made.choice.name:
-        return []
-    changed = origin.changed_code(project.root, champion)
-    if not changed:
-        return []
-    files = ", ".join(changed)
-    return [f"code_changed: {files}: not as v{champion.number}, the champion, was trained with"]
 
 
 def _slices(rows: Material, made: Candidate) -> Sheet:

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
-
+from mlkit.flows import input_schema
 from mlkit.flows.request_features import Wanted
 from mlkit.server import openapi_models as models
 from mlkit.server import openapi_v2
@@ -27,7 +26,6 @@ from mlkit.server.openapi_parts import (
     strict,
 )
 from mlkit.server.problems import JSON
-from mlkit.steps.columns import InputSchema
 from mlkit.store.registry import ModelVersion
 
 _TEXT: Doc = {"type": "string"}
@@ -46,7 +44,7 @@ def describe(version: ModelVersion, wanted: Wanted | None = None) -> Described:
 
     ``wanted`` is what it has from feature views.
     """
-    schema = msgspec.convert(version.input_schema, InputSchema)
+    schema = input_schema.of(version)
     return Described(
         name=version.model.name,
         version=version.number,

@@ -4,10 +4,10 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-import msgspec
 import numpy as np
 
 from mlkit.errors import InvalidInputError
+from mlkit.flows import input_schema
 from mlkit.flows.looked_up import Tally
 from mlkit.flows.repeated_requests import Key
 from mlkit.flows.request_features import Ids, RequestFeatures
@@ -18,7 +18,6 @@ from mlkit.server.meter import Meter
 from mlkit.server.query import Answers, Query
 from mlkit.server.recorder import Recorder
 from mlkit.server.replay import Replay
-from mlkit.steps.columns import InputSchema
 from mlkit.steps.rows import Rows
 from mlkit.steps.values import UnfitValueError, refuse_long
 from mlkit.store.base import new_ids
@@ -150,7 +149,7 @@ class Scorer:
             return held.classes
         with self._project.read() as s:
             version = s.get_one(ModelVersion, entry.version_id)
-            return classes_of(msgspec.convert(version.input_schema, InputSchema))
+            return classes_of(input_schema.of(version))
 
 
 def _answers(model: str, classes: Classes, entry: Entry) -> Answers:

@@ -171,4 +171,4 @@ def sign(key: bytes, *fields: str | int) -> str:
 
 def verify(key: bytes, signature: str, *fields: str | int) -> bool:
     """Tell whether ``signature`` was made by ``sign`` with the same key and fields."""
-    return hmac.compare_digest(sign(key, *fields), signature)
+    return hmac.compare_digest(sign(key, *fields).encode(), signature.encode())

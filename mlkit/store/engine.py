@@ -206,6 +206,7 @@ class Database:
             module=driver,
             connect_args={"timeout": self._busy_timeout_s},
             json_serializer=json_columns.dump,
+            json_deserializer=json_columns.load,
         )
         wal = wal_is_safe(driver.sqlite_version_info)
 

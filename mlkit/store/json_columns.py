@@ -4,6 +4,8 @@ import json
 
 import msgspec
 
+from mlkit.errors import DamagedError
+
 
 def dump(value: object) -> str:
     """Return ``value`` as JSON.
@@ -15,3 +17,14 @@ def dump(value: object) -> str:
         return json.dumps(value, allow_nan=False)
     except ValueError:
         return json.dumps(msgspec.json.decode(msgspec.json.encode(value)))
+
+
+def load(text: str) -> object:
+    """Return the value of a column; raises DamagedError for what was never written as JSON."""
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise DamagedError(
+            f"a value in the database is not as it was recorded: {text[:40]!r} is no JSON; "
+            "restore a backup (see: mlkit backup restore)"
+        ) from error

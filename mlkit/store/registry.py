@@ -1,7 +1,7 @@
 """Models, their versions, and which version serves in which role since when."""
 
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
     JSON,
@@ -9,6 +9,7 @@ from sqlalchemy import (
     Index,
     String,
     UniqueConstraint,
+    event,
     func,
     select,
     text,
@@ -16,7 +17,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
-from mlkit.errors import NotFoundError, unknown
+from mlkit.errors import DamagedError, NotFoundError, unknown
 from mlkit.store.base import Base, UtcDateTime
 from mlkit.store.datasets import DatasetVersion
 
@@ -77,6 +78,29 @@ class ModelVersion(Base):
     def label(self) -> str:
         """Return what people call it, for example ``churn v3``."""
         return f"{self.model.name} v{self.number}"
+
+
+_RECORDED: Final = {
+    **dict.fromkeys(
+        ("input_schema", "recipe", "params", "metrics", "intervals", "golden", "verdict",
+         "packages"),
+        (dict,),
+    ),
+    "warnings": (list,),
+    "code": (dict, type(None)),
+}  # fmt: skip
+
+
+@event.listens_for(ModelVersion, "load")
+def _refuse_edited(version: ModelVersion, _context: object) -> None:
+    """Raise DamagedError for a row whose JSON is of another kind than was ever written."""
+    for name, kinds in _RECORDED.items():
+        value = vars(version).get(name)
+        if name in vars(version) and not isinstance(value, kinds):
+            raise DamagedError(
+                f"the row {version.id} of model_version is not as it was recorded: {name} is "
+                f"{str(value)[:40]!r}; restore a backup (see: mlkit backup restore)"
+            )
 
 
 class Deployment(Base):

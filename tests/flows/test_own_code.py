@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import update
+from sqlalchemy import text, update
 
 from mlkit.errors import DamagedError, InvalidInputError
 from mlkit.flows import deploy, features, ingest, models, provenance, train
@@ -124,7 +124,10 @@ def test_what_the_file_imports_from_the_project_is_part_of_the_version(
     edit(line, file, "1e9", "12")
     fit(line)
     assert [answer(line, 1), answer(line, 2), answer(line, 1)] == [36, 12, 36]
-    assert set(deploy.find_version(line, "m", 1).code["files"]) == {"capped.py", file}
+    code = deploy.find_version(line, "m", 1).code
+    assert code is not None
+    assert set(code["files"]) == {"capped.py", file}
+    assert code["libraries"] == ["scikit-learn"]
 
 
 def test_a_package_with_relative_and_late_imports_is_kept_whole(line: Project) -> None:
@@ -133,12 +136,35 @@ def test_a_package_with_relative_and_late_imports_is_kept_whole(line: Project) -
     late = "        from .settings import CAP\n        return self"
     text = CAPPED.replace("CAP = 1e9", "").replace("        return self.", late + ".")
     write(line, "kit/models.py", text)
-    fit(line, "kit:build")
+    assert not [text for text in fit(line, "kit:build").warnings if "code_not_kept" in text]
     edit(line, "kit/settings.py", "1e9", "12")
     fit(line, "kit:build")
     assert [answer(line, 1), answer(line, 2)] == [36, 12]
     shown = models.show(line, "m").versions[0]
     assert set(shown.code["files"]) == {"kit/__init__.py", "kit/models.py", "kit/settings.py"}
+
+
+def test_a_module_that_is_imported_past_the_statement_is_named_and_its_change_is_found(
+    line: Project,
+) -> None:
+    write(line, "past_parts.py", "CAP = 1e9")
+    statement = "import builtins\nCAP = vars(builtins)['__import__']('past_parts').CAP"
+    write(line, "capped.py", CAPPED.replace("CAP = 1e9", statement))
+    (warning,) = [text for text in fit(line).warnings if "code_not_kept" in text]
+    assert "the module 'past_parts'" in warning
+    edit(line, "past_parts.py", "1e9", "-99")
+    del sys.modules["past_parts"]
+    with pytest.raises(DamagedError, match=r"not kept with it: past_parts\.py"):
+        answer(line, 1)
+
+
+def test_the_library_itself_is_never_the_users_own(line: Project) -> None:
+    write(line, "mlkit/__init__.py", "raise RuntimeError('not mine')")
+    write(line, "capped.py", f"import mlkit.errors\n{CAPPED}")
+    fit(line)
+    code = deploy.find_version(line, "m", 1).code
+    assert code is not None
+    assert set(code["files"]) == {"capped.py"}
 
 
 def test_a_folder_of_pythonpath_is_the_users_own_as_well(
@@ -252,7 +278,7 @@ def test_libraries_that_differ_are_named_where_golden_rows_do(line: Project) -> 
 
 @pytest.mark.parametrize(
     "golden",
-    [{}, [], {"columns": [], "values": []}, {"columns": 3, "values": 3, "probabilities": None},
+    [{}, {"columns": [], "values": []}, {"columns": 3, "values": 3, "probabilities": None},
      {"columns": [["a"], ["b"]], "values": [1.0], "probabilities": None}],
 )  # fmt: skip
 def test_edited_golden_rows_are_an_error_that_says_what_to_do(line: Project, golden: Any) -> None:
@@ -391,3 +417,28 @@ def test_a_module_that_features_import_is_run_anew_with_them(line: Project) -> N
     before = features.load(line).view("view").ttl
     edit(line, "parts_of_features.py", "1d", "12d")
     assert features.load(line).view("view").ttl != before
+
+
+def test_an_edited_record_of_the_code_is_an_error_and_no_traceback(line: Project) -> None:
+    fit(line, "linear")
+    with line.write() as s:
+        s.execute(update(ModelVersion).values(code={"files": 3}, signature="é"))
+    with pytest.raises(DamagedError, match="the code of a version was edited"):
+        models.compare(line, "m", 1, 1)
+    with pytest.raises(DamagedError, match="was not signed"):
+        answer(line, 1)
+
+
+EDITED = [("golden", "[]"), ("golden", "{bad"), ("params", "3"), ("verdict", "null"),
+          ("input_schema", '"x"'), ("warnings", "{}"), ("packages", "[]")]  # fmt: skip
+
+
+@pytest.mark.parametrize(("column", "value"), EDITED)
+def test_a_row_that_was_edited_is_an_error_and_no_traceback(
+    line: Project, cli: Any, column: str, value: str
+) -> None:
+    fit(line, "linear")
+    with line.write() as s:
+        s.execute(text(f"UPDATE model_version SET {column} = :value"), {"value": value})  # noqa: S608
+    for words in (["model", "show", "m"], ["model", "promote", "m", "1"], ["lineage", "m"]):
+        assert "as it was recorded" in cli(*words, code=1).stderr

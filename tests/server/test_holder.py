@@ -6,10 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
 from mlkit.errors import BusyError, NotFoundError
-from mlkit.flows import deploy
+from mlkit.flows import deploy, ingest, train
 from mlkit.project import Project
 from mlkit.server.holder import Holder
 from mlkit.store import alerts
@@ -135,3 +136,42 @@ def test_without_a_name_the_only_model_or_the_chosen_one_answers(
     with pytest.raises(NotFoundError, match="known: churn, spam"):
         holder.only()
     assert Holder(_with(project, default_model="spam")).only() == "spam"
+
+
+OWN = """
+from sklearn.base import BaseEstimator, RegressorMixin
+
+CAP = 36.0
+
+class Capped(RegressorMixin, BaseEstimator):
+    def fit(self, X, y):
+        self.fitted_ = True
+        return self
+
+    def predict(self, X):
+        return (X[:, 0] * 0 + CAP)
+
+def build(schema):
+    return Capped()
+"""
+
+
+def test_promotion_and_rollback_answer_with_the_code_of_each_version(project: Project) -> None:
+    lines = [f"{place / 7:.3f},{place}" for place in range(60)]
+    (project.root / "rows.csv").write_text("\n".join(["x,y", *lines]))
+    ingest.add(project, "rows", project.root / "rows.csv", target="y")
+    holder = Holder(project)
+
+    def served() -> list[Any]:
+        holder.refresh()
+        return list(holder.get("m").ask(np.array([[1.0]])).values)
+
+    for cap in ("36.0", "12.0"):
+        (project.root / "own_caps.py").write_text(OWN.replace("36.0", cap))
+        done = train.train(project, "m", "rows", estimator="own_caps:build")
+        deploy.promote(project, "m", done.version, force=True)
+        assert served() == [float(cap)]
+    held = holder.get("m")
+    deploy.rollback(project, "m")
+    assert served() == [36.0]
+    assert held.ask(np.array([[1.0]])).values == [12.0]

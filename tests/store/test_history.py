@@ -167,7 +167,7 @@ def test_tables_that_others_refer_to_are_remade_with_their_rows(
         _fill(s, "dataset", id=1, name="rows")
         _fill(s, "dataset_version", id=1, dataset_id=1, number=1, parents="[]", warnings="[]")
         _fill(s, "model", id=1, name="churn")
-        _fill(s, "model_version", id=1, model_id=1, dataset_version_id=1, number=1)
+        _fill(s, "model_version", id=1, model_id=1, dataset_version_id=1, number=1, warnings="[]")
     schema.upgrade(database)
     with database.read() as s:
         (version,) = s.scalars(select(ModelVersion))
