@@ -141,7 +141,8 @@ def validate(
 def _accept(name: str, fetched: Fetched, roles: Roles, rules: Rules) -> Accepted:
     """Return the rows that were fetched if they may become a version; raises CheckFailedError."""
     if fetched.typed and rules.circumstances is not None:
-        rules = dataclasses.replace(rules, circumstances=rules.circumstances._replace(typed=fetched.typed))
+        circumstances = rules.circumstances._replace(typed=fetched.typed)
+        rules = dataclasses.replace(rules, circumstances=circumstances)
     accepted = acceptance.accept(name, fetched.table, roles=roles, rules=rules)
     return dataclasses.replace(accepted, warnings=(*fetched.warnings, *accepted.warnings))
 
