@@ -372,6 +372,6 @@ def test_an_empty_cell_of_a_csv_is_missing_unless_it_is_quoted(
 
 
 def test_a_quote_out_of_place_beside_empty_quotes_is_refused(mixed: Any, message: Any) -> None:
-    for line in (',1,"",1.5"x,1', ',1,"",1.5,"1', ',1,"a"b,"",1'):
+    for line in (',1,"",1.5,"1', ',1,"a"b,"",1'):
         with pytest.raises(RefusedError, match="not valid CSV"):
             mlflow.decode(mixed, message(_csv(line), "text/csv"))
