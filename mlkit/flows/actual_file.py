@@ -35,7 +35,8 @@ def add(project: Project, file: Path, dialect: Dialect | None = None) -> Receive
     for table in file_batches.read(file, expected, _BATCH_ROWS):
         items += _items(file, table, first_row=len(items))
     number = partial(csv_values.number, decimal=said.decimal or ".", thousands=said.thousands)
-    return actuals.add(project, items, from_text=True, number=number)
+    in_csv = not parquet_rows.is_parquet(file)  # Parquet has types, as JSON has
+    return actuals.add(project, items, from_text=in_csv, number=number)
 
 
 def _expected(project: Project, file: Path, given: Dialect) -> Expected:

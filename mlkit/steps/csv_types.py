@@ -25,7 +25,8 @@ _NUMERIC: Final = (casts.INTEGER, casts.NUMBER)
 class ColumnType:
     """What is known so far of the type of one column; ``wanted`` is what the rules demand.
 
-    A column that they call text, or that is ``text`` for another reason, is nothing else.
+    A column that they call text, or that is ``text`` for its quotes, is nothing else; ``unquoted``
+    is what it would be without them.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class ColumnType:
         self.marks: Counter[str] = Counter()
         self.kept: Counter[str] = Counter()
         self.dots: bool | None = None
+        self.unquoted = ColumnType(dialect) if text and wanted is None else None
         self._last: _Looked = _NOTHING
 
     @property
@@ -115,6 +117,8 @@ class ColumnType:
     def _text(self, column: Any) -> Any:
         if self.wanted is None:
             self.kept.update(csv_values.count(column))
+            if self.unquoted is not None:
+                self.unquoted.narrow(column, every=True)
         elif self.wanted != casts.TEXT:  # the rest is refused; these are not why
             return csv_values.without(column, (*csv_values.MARKS, *self._dialect.missing, ""))
         return column

@@ -156,6 +156,30 @@ def test_actuals_are_read_as_the_files_of_the_dataset(
     assert _actuals(autos, content, dialect=dialect) == values
 
 
+def test_texts_of_a_parquet_file_are_no_numbers(autos: Project) -> None:
+    ids = _served(autos)
+    file = autos.root / "actuals.parquet"
+    pq.write_table(pa.table({"prediction_id": ids, "actual": ["26.95", "4"]}), file)
+    with pytest.raises(InvalidInputError, match="'26.95' is not a number"):
+        actual_file.add(autos, file)
+
+
+def test_a_byte_order_mark_goes_before_what_was_said_of_the_dataset(
+    project: Project,
+) -> None:
+    rows = "".join(
+        f"{'Zürich' if n % 2 else 'Bern'};{n % 5};{n % 2 * 50 + n % 3}\n" for n in range(120)
+    )
+    (project.root / "o.csv").write_text("ort;x;y\n" + rows, encoding="cp1252")
+    source = FileSource(project.root / "o.csv", Dialect(encoding="cp1252"))
+    ingest.add(project, "orte", source, target="y")
+    train.train(project, "autos", "orte", estimator="linear", promote=True)
+    text = "ort;x\nZürich;1\n"
+    assert _predicted(project, text, encoding="cp1252") == _predicted(
+        project, text, encoding="utf-8-sig"
+    )
+
+
 def test_an_actual_that_is_written_otherwise_stores_nothing(autos: Project) -> None:
     with pytest.raises(InvalidInputError, match=r"'26950.5' is not a number.*nothing was stored"):
         _actuals(autos, "prediction_id;actual\n{};26950.5\n{};44.000\n")

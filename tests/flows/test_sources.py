@@ -440,6 +440,21 @@ def test_what_was_said_of_marks_and_headers_holds_for_the_next_file(
     assert ingest.load_table(project, third.sha256)["v"].to_pylist() == [None, "b"]
 
 
+def test_the_same_file_is_read_again_when_the_rules_have_another_type(
+    project: Project, tmp_path: Path
+) -> None:
+    (tmp_path / "q.csv").write_text('d,n\n"2026-01-31",1\n"2026-02-01",2\n')
+    ingest.add(project, "q", tmp_path / "q.csv")
+    rules = project.schemas_dir / "q.yaml"
+    rules.write_text("columns:\n  d:\n    dtype: datetime\n  n:\n    dtype: Int64\n")
+    added = ingest.add(project, "q", tmp_path / "q.csv")
+    assert (added.version, added.new) == (2, True)
+    assert str(ingest.load_table(project, added.sha256).schema.field("d").type) == (
+        "timestamp[us, tz=UTC]"
+    )
+    assert not ingest.add(project, "q", tmp_path / "q.csv").new
+
+
 def test_a_link_in_a_circle_is_no_file(project: Project, tmp_path: Path) -> None:
     (tmp_path / "one").symlink_to(tmp_path / "two")
     (tmp_path / "two").symlink_to(tmp_path / "one")

@@ -152,6 +152,15 @@ def test_what_is_quoted_in_a_file_that_does_not_quote_all_is_text(
     assert [table.column(name).type for name in "ab"] == kinds
 
 
+def test_quoted_values_that_would_be_of_another_type_are_told_of(tmp_path: Path) -> None:
+    loaded = _load(tmp_path, 'd,s,n\n"2026-01-31","x",1\n"2026-02-01","y",2\n')
+    (warning,) = loaded.warnings
+    assert warning.startswith("quoted_as_text: 'd' is text")
+    assert "times (datetime)" in warning
+    typed = _load(tmp_path, 'd,s,n\n"2026-01-31","x",1\n', {"d": casts.TIME})
+    assert (typed.table.column("d").type, typed.warnings) == (casts.TIME, ())
+
+
 def test_digits_with_three_places_between_semicolons_are_told_of(tmp_path: Path) -> None:
     (warning,) = _load(tmp_path, "a;b\n26.950;x\n44.000;y\n").warnings
     assert warning.startswith("grouped_digits: 'a' is read with decimal points")
