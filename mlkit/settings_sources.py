@@ -49,9 +49,11 @@ def load(
 def _read(file: Path) -> dict[str, Any]:
     try:
         tree = msgspec.toml.decode(file.read_bytes())
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, ValueError) as error:  # also of numbers with thousands of digits
         hint = "; put all settings of a table into one place" if "twice" in str(error) else ""
         raise InvalidInputError(f"{file} is not valid TOML: {error}{hint}") from error
+    except RecursionError as error:
+        raise InvalidInputError(f"{file} is nested too deeply; write it flatter") from error
     return dict(tree)
 
 

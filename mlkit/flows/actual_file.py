@@ -42,7 +42,8 @@ def add(
     if correct:
         items = [msgspec.structs.replace(item, correct=True) for item in items]
     number = partial(csv_values.number, decimal=said.decimal or ".", thousands=said.thousands)
-    return actuals.add(project, items, from_text=True, number=number)
+    in_csv = not parquet_rows.is_parquet(file)  # Parquet has types, as JSON has
+    return actuals.add(project, items, from_text=in_csv, number=number)
 
 
 def _expected(project: Project, file: Path, given: Dialect) -> Expected:

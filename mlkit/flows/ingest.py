@@ -141,9 +141,8 @@ def validate(
 def _accept(name: str, fetched: Fetched, roles: Roles, rules: Rules) -> Accepted:
     """Return the rows that were fetched if they may become a version; raises CheckFailedError."""
     if fetched.typed and rules.circumstances is not None:
-        rules = dataclasses.replace(
-            rules, circumstances=rules.circumstances._replace(typed=fetched.typed)
-        )
+        circumstances = rules.circumstances._replace(typed=fetched.typed)
+        rules = dataclasses.replace(rules, circumstances=circumstances)
     accepted = acceptance.accept(name, fetched.table, roles=roles, rules=rules)
     return dataclasses.replace(accepted, warnings=(*fetched.warnings, *accepted.warnings))
 
@@ -228,7 +227,10 @@ def _same_source(project: Project, name: str, roles: Roles, ready: Ready) -> Add
         own = versioning.own_roles(dataset)
         found, sha256 = versioning.already(version), version.sha256
         origin = Origin(version.source, ready.sha256, transformation=version.transformation)
+        read_with = Rules(version.schema_yaml, f"the rules of {version.reference}")
     rules = acceptance.read_rules(project, name)
+    if acceptance.types(rules, roles) != acceptance.types(read_with, roles):
+        return None  # the same bytes are other rows now
     if roles == own:
         acceptance.write_rules(project, name, str(rules.text))
         return found

@@ -196,7 +196,7 @@ def _prove(project: Project, version: DatasetVersion, table: Tabular) -> bool:
         erasure.record(project, version, left, erasure.store(project, left))
         return True
     if _digest(project, left) != version.sha256:
-        raise _refusal(version, _difference(project, version, left))
+        raise _refusal(version, _difference(project, version, left) + _of_older_reader(version))
     if version.collected_at is None and project.data.path(version.sha256).is_file():
         return False
     erasure.store(project, left)
@@ -222,6 +222,17 @@ def _restore(project: Project, version: DatasetVersion) -> None:
             s, project.now(), actor=project.actor, action="data rebuild",
             subject=version.reference, details={"sha256": version.sha256},
         )  # fmt: skip
+
+
+def _of_older_reader(version: DatasetVersion) -> str:
+    """Return what a release that read CSV files otherwise may have made of this one."""
+    read_as = version.transformation.get("read_as", {})
+    if read_as.get("format") != "csv" or "missing" in read_as:
+        return ""
+    return (
+        "; it was read by an older release, which took NA for missing, 007 for 7 and quoted digits "
+        "for numbers"
+    )
 
 
 def _difference(project: Project, version: DatasetVersion, table: Tabular) -> str:

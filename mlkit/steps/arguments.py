@@ -45,6 +45,7 @@ _FORMS: Final[Mapping[str, _Form]] = {
     "str_length": _Form((), ("min_value", "max_value", "exact_value")),
     "unique_values_eq": _Form(("values",)),
 }
+_MOST: Final = 1e300  # far beyond any effect size, and still a float
 _LISTS: Final = ("allowed_values", "forbidden_values", "values")
 _TEXTS: Final = ("pattern", "string")
 
@@ -151,6 +152,8 @@ def _typed(value: object, kind: pa.DataType | None, place: str) -> Any:
         raise InvalidInputError(f"{place}: one value is needed, not {value!r}")
     if isinstance(value, float) and math.isnan(value):
         raise InvalidInputError(f"{place}: nothing compares with NaN; leave it out")
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        value = _long(value, place)
     if kind in (casts.INTEGER, casts.NUMBER) and isinstance(value, str):
         return _number(value)
     if kind != casts.TIME:
@@ -164,6 +167,16 @@ def _typed(value: object, kind: pa.DataType | None, place: str) -> Any:
     if not isinstance(when, datetime):
         raise InvalidInputError(f"{place}: {value!r} is not a time; write for example 2026-01-31")
     return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
+
+
+def _long(value: int, place: str) -> float:
+    """Return a whole number of more than 64 bits as the number that values are compared with."""
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise InvalidInputError(
+            f"{place}: a number of {len(str(value)):,} digits is beyond every value"
+        ) from error
 
 
 def _number(text: str) -> float | str:
@@ -202,6 +215,6 @@ def _share(value: object, place: str) -> float:
 
 
 def _positive(value: object, place: str) -> float:
-    if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < _MOST:
         return float(value)
     raise InvalidInputError(f"{place} is an effect size above 0, such as 0.2, not {value!r}")

@@ -50,8 +50,8 @@ class Circumstances(NamedTuple):
     """What some rules ask beside the rows: the time, and how the rows differ from those before.
 
     Without ``now`` nothing is too old, and without ``drift`` (the first version has nothing
-    before it) nothing has drifted. Where the rows come ``typed`` (in a file such as Parquet, or by a
-    query), a column of another type is not read as the wanted one; in CSV all is text.
+    before it) nothing has drifted. Where the rows come ``typed`` (Parquet, or a query), a column of
+    another type is not read as the wanted one; in CSV all is text.
     """
 
     now: datetime | None = None

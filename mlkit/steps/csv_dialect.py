@@ -182,6 +182,12 @@ def _given(names: tuple[str, ...], width: int, path: Path) -> tuple[str, ...]:
     return names or tuple(csv_header.named(width))
 
 
+def is_marked(path: Path) -> bool:
+    """Tell whether the byte order mark of a file says its encoding."""
+    raw, _ = csv_bytes.sample(path)
+    return any(raw.startswith(bom) for bom, _ in _BOMS)
+
+
 def check_names(names: list[str], path: Path) -> None:
     """Raise InvalidInputError if a column of ``path`` has no name, two have the same, or too many.
 

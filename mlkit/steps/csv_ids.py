@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 _LED: Final = r"^\s*[+-]?0[\dxX]"  # a zero before other digits: no number is written so
 _BARE: Final = r"^\s*(\+\d+|\d+[eE]\d+|[+-]?\d{19,})\s*$"  # +41, 1E5, more digits than 64 bits hold
 _MEASURED: Final = r"^\s*(-|[+]?\d*[.,]\d|[+]?[\d.,]+[eE][+-])"  # what only numbers have
+_ONE, _REST = np.uint8(49), np.uint8(127 - 49)  # from "1" to the last of ASCII, modulo 256
 _ZERO, _NINE, _PLUS, _MINUS, _BLANK, _X = 48, 57, 43, 45, 32, 120
 
 
@@ -72,15 +73,18 @@ def _odd(chunk: Any) -> tuple[np.ndarray, bool]:
     """
     starts, lengths, data = _bytes(chunk)
     last = max(len(data) - 1, 0)
-    first = np.where(lengths > 0, data[np.minimum(starts, last)], _ZERO)
-    signed = (first == _PLUS) | (first == _MINUS)
-    at = starts + signed
-    zero = data[np.minimum(at, last)] == _ZERO
+    first = data[np.minimum(starts, last)]
+    rows = np.flatnonzero(first - _ONE > _REST)  # which begin with neither 1 to 9 nor a letter
+    rows = rows[lengths[rows] > 0]
+    first, at = first[rows], starts[rows]
+    negative = first == _MINUS
+    signed = (first == _PLUS) | negative
+    at = at + signed
     then = data[np.minimum(at + 1, last)]
     more = ((then >= _ZERO) & (then <= _NINE)) | ((then | _BLANK) == _X)
-    led = zero & more & (lengths - signed >= 2)
+    led = more & (data[np.minimum(at, last)] == _ZERO) & (lengths[rows] - signed >= 2)
     odd = led | (first == _PLUS) | (first <= _BLANK) | (first > 127)
-    return np.flatnonzero(odd), bool((first == _MINUS).any())
+    return rows[odd], bool(negative.any())
 
 
 def _bytes(chunk: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -4,7 +4,7 @@ import re
 from functools import lru_cache
 
 _GROUPED = re.compile(r"^\s*[+-]?\d[\d., ']*$")
-_ENOUGH = 20_000  # cells; a column that is still undecided then has its type by its values
+_ENOUGH = 6_000  # cells; a column that is still undecided then has its type by its values
 
 
 def text_columns(sample: str, delimiter: str, width: int, *, header: bool) -> frozenset[int]:

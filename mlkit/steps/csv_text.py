@@ -19,10 +19,10 @@ def header(names: Sequence[str]) -> bytes:
 
 
 def lines(batch: pa.RecordBatch) -> bytes:
-    """Return a line for each row.
+    r"""Return a line for each row.
 
     >>> lines(pa.record_batch({"a": ["x", "", None], "b": [7.0, 1e300, None]}))
-    b'"x",7.0\\n"",1e+300\\n,\\n'
+    b'"x",7.0\n"",1e+300\n,\n'
     """
     if not batch.num_rows:
         return b""

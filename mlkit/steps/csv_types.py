@@ -16,13 +16,17 @@ from mlkit.steps.csv_values import Values
 from mlkit.steps.reading import OtherTypeError
 
 LADDER: Final = (casts.INTEGER, casts.BOOLEAN, casts.TIME, casts.NUMBER)
+_Looked = tuple[Any, pa.DataType | None, Values | None]
+_NOTHING: Final = (None, None, None)
+_PROBED: Final = 64
 _NUMERIC: Final = (casts.INTEGER, casts.NUMBER)
 
 
 class ColumnType:
     """What is known so far of the type of one column; ``wanted`` is what the rules demand.
 
-    A column that they call text, or that is ``text`` for another reason, is nothing else.
+    A column that they call text, or that is ``text`` for its quotes, is nothing else; ``unquoted``
+    is what it would be without them.
     """
 
     def __init__(
@@ -38,6 +42,8 @@ class ColumnType:
         self.marks: Counter[str] = Counter()
         self.kept: Counter[str] = Counter()
         self.dots: bool | None = None
+        self.unquoted = ColumnType(dialect) if text and wanted is None else None
+        self._last: _Looked = _NOTHING
 
     @property
     def kind(self) -> pa.DataType:
@@ -57,18 +63,27 @@ class ColumnType:
         if self._settled or texts.null_count == len(texts):
             return
         left: list[pa.DataType] = []
-        for place, kind in enumerate(self._rungs):
+        rungs = self._likely(texts)
+        for place, kind in enumerate(rungs):
             found = csv_values.convert(texts, kind, self._dialect)
             if found is None:
                 continue
             if not left:
                 self._note(found, texts, kind)
+                self._last = texts, kind, found
             left.append(kind)
             if not every:
-                left += self._rungs[place + 1 :]
+                left += rungs[place + 1 :]
                 break
         self._rungs = left
         self._settled = not left or self.digits.led is not None
+
+    def _likely(self, texts: Any) -> list[pa.DataType]:
+        """Return the rungs that hold the first values: a cast that fails costs by the value."""
+        first = texts.slice(0, _PROBED)
+        if len(self._rungs) < 2 or len(first) == len(texts):
+            return self._rungs
+        return [k for k in self._rungs if csv_values.convert(first, k, self._dialect) is not None]
 
     def _note(self, found: Values, texts: Any, kind: pa.DataType) -> None:
         nothing = found.column.null_count == len(texts)
@@ -82,7 +97,7 @@ class ColumnType:
         kind = self.kind
         if pa.types.is_null(kind):
             return pa.chunked_array([pa.nulls(len(texts), casts.NUMBER)])
-        found = csv_values.convert(texts, kind, self._dialect)
+        found = self._converted(texts, kind)
         if found is None:
             raise OtherTypeError("a value is not of the type of those before it")
         if kind == casts.TEXT:
@@ -92,9 +107,18 @@ class ColumnType:
             self.dots = self.dots is not False and csv_values.looks_grouped(texts)
         return found.column
 
+    def _converted(self, texts: Any, kind: pa.DataType) -> Values | None:
+        """Return the values of a block; those that were looked at last are there already."""
+        (last, of_kind, found), self._last = self._last, _NOTHING
+        if last is texts and of_kind == kind:
+            return found
+        return csv_values.convert(texts, kind, self._dialect)
+
     def _text(self, column: Any) -> Any:
         if self.wanted is None:
             self.kept.update(csv_values.count(column))
+            if self.unquoted is not None:
+                self.unquoted.narrow(column, every=True)
         elif self.wanted != casts.TEXT:  # the rest is refused; these are not why
             return csv_values.without(column, (*csv_values.MARKS, *self._dialect.missing, ""))
         return column
@@ -136,9 +160,10 @@ class TableTypes:
     def found(self, blocks: Iterable[pa.Table]) -> Iterator[pa.Table]:
         """Yield the rows in the types of the first block; raises OtherTypeError where they end."""
         for number, block in enumerate(blocks):
+            texts = {name: block.column(name) for name in self.columns}
             if number == 0:
                 for name, column in self.columns.items():
-                    column.narrow(block.column(name), every=False)
-                yield from self.typed([block])
+                    column.narrow(texts[name], every=False)
+                yield pa.table({n: c.values(texts[n]) for n, c in self.columns.items()})
                 continue
-            yield pa.table({n: c.next_values(block.column(n)) for n, c in self.columns.items()})
+            yield pa.table({n: c.next_values(texts[n]) for n, c in self.columns.items()})

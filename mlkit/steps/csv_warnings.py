@@ -9,6 +9,12 @@ from mlkit.steps.csv_dialect import Dialect
 from mlkit.steps.csv_types import ColumnType, TableTypes
 
 _SHOWN = 3
+_OTHER = {
+    casts.INTEGER: "whole numbers (Int64)",
+    casts.NUMBER: "numbers (float64)",
+    casts.TIME: "times (datetime)",
+    casts.BOOLEAN: "truth values (boolean)",
+}
 _NOT_A_NUMBER = re.compile(r"(?i)nan$|#(ind|qnan)$")  # which only numbers can be
 
 
@@ -41,6 +47,12 @@ def _of_column(name: str, column: ColumnType) -> Iterator[str]:
             "after it; if they are thousands, add the file with --decimal , --thousands ."
         )
     yield from _of_digits(name, column)
+    if column.unquoted is not None and column.unquoted.kind in _OTHER:
+        yield (
+            f"quoted_as_text: {name!r} is text, for its values are quoted and other columns are "
+            f"not; if it holds {_OTHER[column.unquoted.kind]}, give it that dtype in the rules "
+            "and add the file again"
+        )
 
 
 def _of_digits(name: str, column: ColumnType) -> Iterator[str]:
@@ -51,7 +63,7 @@ def _of_digits(name: str, column: ColumnType) -> Iterator[str]:
         if column.digits.led is not None:
             yield (
                 f"leading_zero: {name!r} has {led.value!r} in row {led.row}, which the rules make "
-                "a number; if it is an id, make the column text in the rules and add its rows anew"
+                "a number; if it is an id, give it the dtype string in the rules and add the file again"
             )
     elif column.wanted is None:
         yield (

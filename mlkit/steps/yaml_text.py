@@ -36,8 +36,11 @@ def load(text: str, origin: str) -> Any:
         raise InvalidInputError(f"{origin} is not valid YAML: {_place(error)}") from error
     except RecursionError as error:
         raise InvalidInputError(f"{origin} is nested too deeply; write it flatter") from error
+    except AttributeError as error:  # what !!timestamp makes of a word
+        raise InvalidInputError(f"{origin} has a time that is none; write 2026-01-31") from error
     except (ValueError, OverflowError) as error:
-        raise InvalidInputError(f"{origin} has a value that cannot be read: {error}") from error
+        reason = str(error).partition(";")[0]
+        raise InvalidInputError(f"{origin} has a value that cannot be read: {reason}") from error
 
 
 def _place(error: yaml.YAMLError) -> str:

@@ -63,7 +63,10 @@ NAMED = {
     "all missing column": (_column("gaps", ""), "all_missing_column"),
     "infinity": (_column("x", "1.5").replace(b",1.5\n", b",inf\n", 3), "infinite"),
     "2**63": (_column("x", "3").replace(b",3\n", b",9223372036854775808\n", 1), "digits_as_text"),
-    "400 digits": (_column("x", "3").replace(b",3\n", b"," + b"9" * 400 + b"\n", 1), "digits_as_text"),
+    "400 digits": (
+        _column("x", "3").replace(b",3\n", b"," + b"9" * 400 + b"\n", 1),
+        "digits_as_text",
+    ),
     "mixed types": (_column("x", "3").replace(b",3\n", b",three\n", 2), "mixed_types"),
     "a copy of the target": (
         "".join(line.replace("\n", "," + line.rpartition(",")[2]) for line in LINES)

@@ -329,3 +329,134 @@ def test_what_came_before_is_known_without_reading_all_versions(
     finally:
         event.remove(DatasetVersion, "load", note)
     assert set(seen) <= {4, 5}
+
+
+def test_a_file_rewritten_with_its_size_and_time_kept_is_another_file(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_source, "_STILL_NS", 0)
+    file = tmp_path / "n.csv"
+    file.write_text("x,y\n1,2\n3,4\n")
+    chosen = with_source(project, "n", source=str(file))
+    ingest.add(chosen, "n")
+    before = file.stat()
+    with file.open("r+") as stream:
+        stream.write("x,y\n3,2\n")
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert file.stat().st_size == before.st_size
+    assert ingest.pull(chosen, "n").version == 2
+
+
+_TYPED = {
+    "n": [0, 1, 7],
+    "x": [1.5, 2.5, 7.0],
+    "zip": ["01234", "9", "1"],
+    "flag": [True, False, True],
+}
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "found"),
+    [
+        ("n", [True, False, True], "boolean, not integer"),
+        ("n", ["0", "1", "7"], "text, not integer"),
+        ("x", ["1.5", "2.5", "3"], "text, not number"),
+        ("x", [True, False, True], "boolean, not number"),
+        ("zip", [1234, 9, 1], "integer, not text"),
+        ("flag", [0, 1, 1], "integer, not boolean"),
+        ("flag", ["true", "false", "true"], "text, not boolean"),
+    ],
+)
+def test_a_parquet_column_of_another_type_is_refused_whatever_its_values(
+    project: Project, tmp_path: Path, column: str, values: list[Any], found: str
+) -> None:
+    pq.write_table(pa.table(_TYPED), tmp_path / "one.parquet")
+    pq.write_table(pa.table({**_TYPED, column: values}), tmp_path / "two.parquet")
+    ingest.add(project, "typed", tmp_path / "one.parquet")
+    for act in (ingest.add, ingest.validate):
+        with pytest.raises(CheckFailedError, match=f"'{column}': type.*the column holds {found}"):
+            act(project, "typed", tmp_path / "two.parquet")
+
+
+def test_whole_numbers_are_numbers_and_iso_texts_are_times(
+    project: Project, tmp_path: Path
+) -> None:
+    times = pa.array([0, 10**6], pa.timestamp("us"))
+    pq.write_table(pa.table({"x": [1.5, 2.5], "t": times}), tmp_path / "one.parquet")
+    rows = {"x": [1, 2], "t": ["1970-01-01", "1970-01-01T00:00:01Z"]}
+    pq.write_table(pa.table(rows), tmp_path / "two.parquet")
+    ingest.add(project, "typed", tmp_path / "one.parquet", time="t")
+    assert ingest.add(project, "typed", tmp_path / "two.parquet").version == 2
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [("SELECT '1.5' AS x, 'a' AS zip", "'x'.*text, not number"),
+     ("SELECT 1.5 AS x, 1234 AS zip", "'zip'.*integer, not text")],
+)  # fmt: skip
+def test_a_query_with_another_type_is_refused(
+    project: Project, tmp_path: Path, shop: Path, query: str, found: str
+) -> None:
+    (tmp_path / "first.csv").write_text("x,zip\n1.5,a\n2.5,b\n")
+    ingest.add(project, "typed", tmp_path / "first.csv")
+    with pytest.raises(CheckFailedError, match=found):
+        ingest.add(project, "typed", QuerySource(f"sqlite:///{shop}", query, tmp_path))
+
+
+def test_decimals_keep_their_digits(project: Project, tmp_path: Path) -> None:
+    big = pa.array([10**30 + 7, None], pa.decimal128(38, 0))
+    small = pa.array([2**53 + 1, 5], pa.decimal128(38, 0))
+    pq.write_table(pa.table({"big": big, "small": small}), tmp_path / "d.parquet")
+    added = ingest.add(project, "d", tmp_path / "d.parquet")
+    assert ingest.load_table(project, added.sha256).to_pylist() == [
+        {"big": str(10**30 + 7), "small": 2**53 + 1}, {"big": None, "small": 5},
+    ]  # fmt: skip
+
+
+def test_entities_of_a_csv_file_are_text(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "c.csv").write_text("who,x\n7,1\n8,2\n")
+    added = ingest.add(project, "c", tmp_path / "c.csv", entity="who")
+    assert ingest.load_table(project, added.sha256)["who"].to_pylist() == ["7", "8"]
+    (tmp_path / "d.csv").write_text("who,x\n7,1\n8,2\n")
+    ingest.add(project, "d", tmp_path / "d.csv")
+    (tmp_path / "d.csv").write_text("who,x\n7,1\n9,2\n")
+    later = ingest.add(project, "d", tmp_path / "d.csv", entity="who")  # the rules stand
+    assert ingest.load_table(project, later.sha256)["who"].to_pylist() == [7, 9]
+
+
+def test_what_was_said_of_marks_and_headers_holds_for_the_next_file(
+    project: Project, tmp_path: Path
+) -> None:
+    file = tmp_path / "m.csv"
+    file.write_text("NA,1\nb,2\nb,9\nc,1\nc,1\n")
+    said = Dialect(missing=["NA"], names="v,n")
+    first = ingest.add(project, "m", FileSource(file, said))
+    assert ingest.load_table(project, first.sha256)["v"].to_pylist()[:2] == [None, "b"]
+    file.write_text("NA,3\nc,4\n")
+    again = ingest.add(project, "m", file)
+    assert ingest.load_table(project, again.sha256)["v"].to_pylist() == [None, "c"]
+    file.write_text("v,n\nNA,3\nb,4\n")  # now it has a header
+    third = ingest.add(project, "m", file)
+    assert ingest.load_table(project, third.sha256)["v"].to_pylist() == [None, "b"]
+
+
+def test_the_same_file_is_read_again_when_the_rules_have_another_type(
+    project: Project, tmp_path: Path
+) -> None:
+    (tmp_path / "q.csv").write_text('d,n\n"2026-01-31",1\n"2026-02-01",2\n')
+    ingest.add(project, "q", tmp_path / "q.csv")
+    rules = project.schemas_dir / "q.yaml"
+    rules.write_text("columns:\n  d:\n    dtype: datetime\n  n:\n    dtype: Int64\n")
+    added = ingest.add(project, "q", tmp_path / "q.csv")
+    assert (added.version, added.new) == (2, True)
+    assert str(ingest.load_table(project, added.sha256).schema.field("d").type) == (
+        "timestamp[us, tz=UTC]"
+    )
+    assert not ingest.add(project, "q", tmp_path / "q.csv").new
+
+
+def test_a_link_in_a_circle_is_no_file(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "one").symlink_to(tmp_path / "two")
+    (tmp_path / "two").symlink_to(tmp_path / "one")
+    with pytest.raises(InvalidInputError, match="one is not a file"):
+        ingest.add(project, "loop", tmp_path / "one")

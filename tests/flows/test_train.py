@@ -123,7 +123,7 @@ def test_a_new_column_would_break_clients_and_is_refused(trained: Project, churn
     done = train.train(trained, "churn", "wider", promote=True)
     assert not done.promoted
     assert done.verdict.reason.startswith(
-        "clients of v1 would break: column 'extra' is new; leave it out (mlkit train --ignore 'extra')"
+        "clients of v1 would break: column 'extra' is new; leave it out (mlkit train --ignore "
     )
 
 
@@ -392,3 +392,32 @@ def test_suspicious_rows_are_named_with_the_evidence(
     frame = pd.concat([frame, frame.iloc[-1:].assign(since=frame["since"].iloc[3])])
     found = {text.partition(":")[0] for text in _suspicious(project, frame, "odd")}
     assert {"time_travel", "near_constant", "identifier_like", "target_drift"} <= found
+
+
+def test_a_column_that_lacks_a_value_only_beside_a_missing_target_may_be_null(
+    project: Project,
+) -> None:
+    frame = make_numbers()
+    frame.loc[7, ["z", "y"]] = np.nan
+    add(project, frame)
+    train.train(project, "m", "data", estimator="linear", promote=True)
+    columns = deploy.input_schema(deploy.find_version(project, "m")).columns
+    assert {column.name: column.nullable for column in columns} == {"x": False, "z": True}
+
+
+def test_clients_are_not_asked_for_what_is_the_same_in_every_row(project: Project) -> None:
+    frame = make_numbers().assign(year=2026, nothing=np.nan)
+    add(project, frame)
+    done = train.train(project, "m", "data", estimator="linear", promote=True)
+    found = deploy.find_version(project, "m")
+    assert deploy.input_schema(found).names == ("x", "z")
+    assert found.recipe["constant"] == ["year", "nothing"]
+    told = {warning.partition(":")[0] for warning in done.warnings}
+    assert {"constant_column", "all_missing"} <= told
+    add(project, frame.assign(year=2026, x=frame["x"] * 2), name="later")
+    wider = add(project, frame.assign(year=np.arange(len(frame)) % 3), name="wider")
+    assert wider.new
+    later = train.train(project, "m", "wider", estimator="linear")
+    assert (
+        "column 'year' is new; leave it out (mlkit train --ignore 'year')" in later.verdict.reason
+    )

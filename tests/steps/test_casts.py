@@ -107,3 +107,30 @@ def _as_double(value: float) -> float | None:
         return float(value)
     except OverflowError:
         return None
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (pa.duration("ms"), "duration.*write it as a number of seconds"),
+        (pa.binary(), "binary.*write it as text"),
+        (pa.list_(pa.int64()), "list"),
+        (pa.struct([("a", pa.int64())]), "struct"),
+        (pa.map_(pa.string(), pa.int64()), "map"),
+        (pa.month_day_nano_interval(), "interval"),
+    ],
+)
+def test_what_has_no_place_in_a_table_is_refused_by_name(kind: pa.DataType, words: str) -> None:
+    with pytest.raises(InvalidInputError, match=f"column 'v' has type .*{words}"):
+        casts.canonical(pa.nulls(2, kind), "v")
+
+
+def test_a_time_that_microseconds_do_not_hold_is_refused_and_not_wrapped() -> None:
+    column = pa.chunked_array([pa.array([10**14], pa.timestamp("s"))])
+    with pytest.raises(InvalidInputError, match="'v' has a time outside of the years 1 to 9999"):
+        casts.canonical(column, "v")
+
+
+def test_hexadecimal_is_no_whole_number() -> None:
+    found = casts.cast(pa.chunked_array([["0x1F", "7"]]), casts.INTEGER)
+    assert (found.column.to_pylist(), found.misfits[0].value) == ([None, 7], "0x1F")

@@ -14,7 +14,7 @@ from mlkit.steps.csv_values import MARKS
 from mlkit.steps.rows import Reader, Rows
 
 _NULLS: Final = frozenset(("", *MARKS))  # NA, null ... as in files: not where texts are
-_CELL: Final = re.compile(r'(?:"([^"]*(?:""[^"]*)*)"|([^",\r\n]*))(,|\r\n|\r|\n|$)')
+_CELL: Final = re.compile(r'(?:"([^"]*(?:""[^"]*)*)"|((?:[^",\r\n][^,\r\n]*)?))(,|\r\n|\r|\n|$)')
 _BOOLEANS: Final = {
     "true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False
 }  # fmt: skip

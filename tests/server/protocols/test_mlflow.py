@@ -360,3 +360,26 @@ def test_curl_gets_an_answer_or_a_reason(
     document, _, status = done.stdout.rpartition("\n")
     assert int(status) == wanted
     assert ("predictions" if wanted == 200 else "error_code") in json.loads(document)
+
+
+@pytest.mark.parametrize("mark", ["NA", '"NA"', "null", "N/A", "nan", "#N/A", "None"])
+def test_in_a_text_of_a_csv_a_mark_is_a_label(mixed: Any, message: Any, mark: str) -> None:
+    ((_, _, plan, spend, _),) = mlflow.decode(
+        mixed, message(_csv(f",1,{mark},NA,1"), "text/csv")
+    ).rows
+    assert (plan, spend) == (mark.strip('"'), None)
+
+
+@pytest.mark.parametrize(("cell", "value"), [("", None), ('""', ""), ('"a""b"', 'a"b')])
+def test_an_empty_cell_of_a_csv_is_missing_unless_it_is_quoted(
+    mixed: Any, message: Any, cell: str, value: Any
+) -> None:
+    body = _csv(f",1,{cell},1.5,1", ',"2","",,1')
+    first, second = mlflow.decode(mixed, message(body, "text/csv")).rows
+    assert (first[2], second[1:4]) == (value, (2, "", None))
+
+
+def test_a_quote_out_of_place_beside_empty_quotes_is_refused(mixed: Any, message: Any) -> None:
+    for line in (',1,"",1.5,"1', ',1,"a"b,"",1'):
+        with pytest.raises(RefusedError, match="not valid CSV"):
+            mlflow.decode(mixed, message(_csv(line), "text/csv"))
