@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from mlkit import settings_sources
 from mlkit.errors import ConflictError, DamagedError, InvalidInputError, NotFoundError
 from mlkit.settings import Settings
-from mlkit.store import failpoints, locks, rooms, safe_directories, schema, trail
+from mlkit.store import database_url, locks, rooms, safe_directories, schema, trail
 from mlkit.store.blobs import BlobStore, write_durably
 from mlkit.store.engine import Database, refuse_network_file_system
 
@@ -224,6 +224,8 @@ def create_project(root: Path, *, environment: Mapping[str, str] = os.environ) -
 
 def _assemble(root: Path, options: Mapping[str, object], environment: Mapping[str, str]) -> Project:
     settings = settings_sources.load(root / SETTINGS_FILE, environment, options)
+    if settings.db.url:
+        database_url.check(settings.db.url)
     url = settings.db.url or f"sqlite:///{root / DATABASE_FILE}"
     if url.startswith("sqlite"):
         refuse_network_file_system(root)
@@ -269,7 +271,6 @@ def upgrade(project: Project) -> None:
     if found is None or found < schema.SEALED_SINCE:
         leave_unsealed(project)
     schema.upgrade(project.database)
-    failpoints.reach("upgrade.migrated")
     if _can_be_sealed(project):
         project.seal("what an earlier release had written", [])
         (project.state_dir / _UNSEALED).unlink()

@@ -184,9 +184,15 @@ def _errors(url: str) -> Iterator[None]:
             raise DamagedError(
                 f"{_location(url)} is damaged: {text}; restore a backup (see: mlkit backup restore)"
             ) from error
+        if error.statement is None:  # an option of the URL that the driver does not take
+            raise MlkitError(
+                f"cannot connect to the database {_location(url)}: {text.strip()} (db.url)"
+            ) from error
         raise
 
 
 def _location(url: str) -> str:
     """Return the database's place without user name or password."""
-    return url.rpartition("@")[2] if "@" in url else url.removeprefix("sqlite:///")
+    if url.startswith("sqlite"):
+        return url.removeprefix("sqlite:///")
+    return url.partition("?")[0].rpartition("@")[2]  # a password may be among the options
