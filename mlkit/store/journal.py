@@ -47,6 +47,7 @@ class Entry(msgspec.Struct, array_like=True, frozen=True):
     features: list[tuple[Any, ...]] | bytes
     values: list[str | int | float | bool]
     probabilities: list[list[float]] | None
+    whole: bool = True  # no byte of a record ends it but this one, which is not zero
 
 
 class Scan(NamedTuple):

@@ -107,7 +107,7 @@ def test_what_is_no_plain_file_is_no_backup_and_nobody_waits_for_it(
     tmp_path: Path, make: Callable[[Path], None]
 ) -> None:
     make(tmp_path / "b.mlkit.tar")
-    with pytest.raises(MlkitError, match="plain file|directory"):
+    with pytest.raises(MlkitError, match=r"plain file|directory"):
         restore.verify(tmp_path / "b.mlkit.tar")
 
 
