@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from sqlalchemy import text
 
 from mlkit.errors import BusyError, NotFoundError
 from mlkit.flows import deploy
@@ -135,3 +136,28 @@ def test_without_a_name_the_only_model_or_the_chosen_one_answers(
     with pytest.raises(NotFoundError, match="known: churn, spam"):
         holder.only()
     assert Holder(_with(project, default_model="spam")).only() == "spam"
+
+
+def test_a_promotion_that_is_not_in_the_audit_trail_is_not_followed(
+    three: Project, register: Callable[..., Any]
+) -> None:
+    holder = Holder(three)
+    holder.refresh()
+    register(three, "spam", seed=1, promote=False)
+    with three.database.write() as s:  # as a stranger with the file does
+        s.execute(text("UPDATE deployment SET ended_at = started_at WHERE model_id = 2"))
+        s.execute(
+            text(
+                "INSERT INTO deployment (model_id, model_version_id, role, share, started_at, "
+                "action, actor, reason, evidence) SELECT 2, id, 'champion', 1.0, created_at, "
+                "'promote', 'me', 'sure', '{}' FROM model_version WHERE model_id = 2 AND number = 2"
+            )
+        )
+    holder.refresh()
+    assert holder.get("spam").loaded.version == 1
+    assert "not in the audit trail" in holder.problems["spam"]
+    fresh = Holder(three)
+    fresh.refresh()
+    with pytest.raises(BusyError, match="not in the audit trail"):
+        fresh.get("spam")
+    assert fresh.get("churn").loaded.version == 1
