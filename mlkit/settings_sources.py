@@ -49,7 +49,7 @@ def load(
 def _read(file: Path) -> dict[str, Any]:
     try:
         tree = msgspec.toml.decode(file.read_bytes())
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidInputError(f"{file} is not valid TOML: {error}") from error
     return dict(tree)
 

@@ -64,6 +64,7 @@ def test_a_model_may_differ_from_the_rest(tmp_path: Path) -> None:
         ('[models.a]\ndrift_window = "x"\n', 'drift_window must be of the form of "90m"'),
         ('[drift]\nwindow = "1x"\n', "drift.window"),
         ("[server\n", "not valid TOML"),
+        pytest.param("a = " + "[" * 100_000, "not valid TOML", id="deep"),
         ('[datasets.a]\nquery = "SELECT 1"\n', "a query needs a source, the URL of its database"),
         ('[datasets.a]\nviews = ["v"]\n', "views and on_demand need a base, the dataset"),
         ('[datasets.a]\nsource = "a.csv"\non_demand = ["f"]\n', "on_demand need a base"),

@@ -351,7 +351,7 @@ def _remember(project: Project, shop: Path, change: str = "") -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        '{"kind": "query", "url": "postgresql://${MLKIT_SECRET}@127.0.0.1:1/x", "query": "TABLE x"}',
+        '{"kind": "query", "url": "postgresql://${MLKIT_SECRET}@h/x", "query": "TABLE x"}',
         '{"kind": "query", "url": "sqlite:////etc/other.db", "query": "SELECT 1"}',
     ],
 )
