@@ -52,6 +52,7 @@ _VARIABLES = (
     "|---|---|",
     "| `MLKIT_PROJECT` | the project folder, as `--project` |",
     "| `MLKIT_ACTOR` | who acts, for the audit trail; default user@host |",
+    "| `MLKIT_SAFE_DIRECTORY` | projects that are run although others can write them, with `:` |",
     "| `MLKIT_CLOCK` | a file with a UTC time that is taken for now: replays and the demo |",
 )
 

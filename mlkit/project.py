@@ -15,7 +15,15 @@ from sqlalchemy.orm import Session
 from mlkit import environment_file, settings_sources
 from mlkit.errors import ConflictError, DamagedError, InvalidInputError, NotFoundError
 from mlkit.settings import Settings
-from mlkit.store import failpoints, locks, modes, rooms, safe_directories, schema, trail
+from mlkit.store import (
+    database_url,
+    locks,
+    modes,
+    rooms,
+    safe_directories,
+    schema,
+    trail,
+)
 from mlkit.store.blobs import BlobStore, write_durably
 from mlkit.store.engine import Database, parse_url, refuse_network_file_system, sqlite_url
 
@@ -238,6 +246,8 @@ def _assemble(root: Path, options: Mapping[str, object], environment: Mapping[st
     if settings.project.group:
         os.umask(_GROUP_UMASK)  # what libraries make is for the group too
     given = settings.db.url
+    if given:
+        database_url.check(given)
     url = parse_url(given, root) if given else sqlite_url(root / DATABASE_FILE)
     if url.get_backend_name() == "sqlite":
         refuse_network_file_system(root)
@@ -283,7 +293,6 @@ def upgrade(project: Project) -> None:
     if found is None or found < schema.SEALED_SINCE:
         leave_unsealed(project)
     schema.upgrade(project.database)
-    failpoints.reach("upgrade.migrated")
     if _can_be_sealed(project):
         project.seal("what an earlier release had written", [])
         (project.state_dir / _UNSEALED).unlink()

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from mlkit.errors import ConflictError, InvalidInputError
 from mlkit.flows import (
     actuals,
     alerting,
+    audit_check,
     backup,
     baselines,
     catalog,
@@ -50,7 +52,7 @@ from mlkit.flows.actuals import ActualItem
 from mlkit.flows.online import Online
 from mlkit.flows.query_source import QuerySource
 from mlkit.project import Project, create_project
-from mlkit.settings import Alerts, Features
+from mlkit.settings import Alerts, DatasetSettings, Features
 from mlkit.store import (
     alerts,
     audit,
@@ -146,6 +148,7 @@ def test_the_loop_goes_round(
     assert status.look(shop).models[0].champion == 1
     with shop.read() as s:
         assert audit.first_break(s) is None
+    assert audit_check.faults(shop) == []
 
 
 def test_actuals_are_corrected_and_request_ids_are_kept(
@@ -226,6 +229,7 @@ def test_versions_are_traced_made_again_collected_and_rid_of_a_subject(
     assert [line for line in doctor.examine(shop.root).checks if line.level == "fail"] == []
     with shop.read() as s:
         assert audit.first_break(s) is None
+    assert audit_check.faults(shop) == []
 
 
 def test_promotions_at_once_never_leave_none_or_two_champions(
@@ -244,6 +248,7 @@ def test_promotions_at_once_never_leave_none_or_two_champions(
     with shop.read() as s:
         assert len(registry.champions(s)) == 1
         assert audit.first_break(s) is None
+    assert audit_check.faults(shop) == []
 
 
 def test_features_are_joined_materialised_and_looked_up(shop: Project) -> None:
@@ -390,7 +395,11 @@ def test_an_old_database_gets_the_new_columns(
 
 
 def test_sources_are_pulled_and_remembered(
-    server: str, shop: Project, churn: Callable[..., pd.DataFrame], monkeypatch: pytest.MonkeyPatch
+    server: str,
+    shop: Project,
+    churn: Callable[..., pd.DataFrame],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     frame = churn(rows=12_000)
     frame["since"] = pd.to_datetime(frame["since"])
@@ -410,14 +419,23 @@ def test_sources_are_pulled_and_remembered(
         made = datasets.get_version(s, "crm")
         assert made.transformation["url"] == url
         assert "s3cret" not in f"{made.source} {made.transformation}"
+    with pytest.raises(InvalidInputError, match="remembered in the database"):
+        ingest.pull(shop, "crm")
+    stated = {"crm": DatasetSettings(source=url, query=query)}
+    shop = replace(shop, settings=msgspec.structs.replace(shop.settings, datasets=stated))
     assert ingest.pull(shop, "crm").new is False
     with theirs.begin() as connection:
         connection.execute(text("DELETE FROM customers WHERE age > 70"))
     assert ingest.pull(shop, "crm").version == 2
     for bad in ("DELETE FROM customers", "CREATE TABLE t (a int)",
-                "WITH gone AS (DELETE FROM customers RETURNING *) SELECT * FROM gone"):  # fmt: skip
-        with pytest.raises(InvalidInputError, match=r"read-only|syntax error|DECLARE CURSOR"):
+                "WITH gone AS (DELETE FROM customers RETURNING *) SELECT * FROM gone",
+                f"COPY customers TO '{tmp_path}/new'", "SELECT 1; COMMIT; DROP TABLE customers",
+                f"SELECT 1; COPY customers TO '{tmp_path}/new'"):  # fmt: skip
+        with pytest.raises(
+            InvalidInputError, match=r"read-?only|syntax error|DECLARE CURSOR|multiple commands"
+        ):
             ingest.add(shop, "crm", QuerySource(url, bad, shop.root))
+    assert not (tmp_path / "new").exists()
     theirs.dispose()
 
 

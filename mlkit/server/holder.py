@@ -13,10 +13,11 @@ from mlkit.flows.online import Online
 from mlkit.project import Project
 from mlkit.server import rule_guard
 from mlkit.server.held import Held
-from mlkit.store import registry
+from mlkit.store import audit, registry
 from mlkit.store.registry import ModelVersion
 
 _RETRY_S = 30.0  # a version that failed to load is tried again after this time
+_STRANGE = "its promotion is not in the audit trail (see: mlkit audit verify)"
 _KEPT = 2  # versions of a model in memory: the champion and the one before, for a rollback
 
 Sees = Callable[[str], bool]
@@ -108,9 +109,11 @@ class Holder:
             self._forget_other_file()
             if generation == self.generation and time.monotonic() < self._retry_at:
                 return
-            champions = {d.version.model.name: d.version for d in registry.champions(s)}
+            current = registry.champions(s)
+            strange = frozenset(d.version.model.name for d in current if not audit.vouches(s, d))
+            champions = {d.version.model.name: d.version for d in current}
         with self._loading:
-            self._follow(champions)
+            self._follow(champions, strange)
         self.generation = generation
         self._retry_at = time.monotonic() + _RETRY_S if self._problems else float("inf")
 
@@ -123,10 +126,16 @@ class Holder:
                 self._cache.clear()
                 self._pending.clear()
 
-    def _follow(self, champions: Mapping[str, ModelVersion]) -> None:
+    def _follow(self, champions: Mapping[str, ModelVersion], strange: frozenset[str]) -> None:
+        """Load the champions; of a ``strange`` one, which nobody promoted, the old one answers."""
         serving: dict[str, Held] = {}
         problems: dict[str, str] = {}
         for name, version in champions.items():
+            if name in strange:
+                problems[name] = f"v{version.number}: {_STRANGE}"
+                self._report(name, problems[name])
+                serving |= {name: self._serving[name]} if name in self._serving else {}
+                continue
             if self._lazy and name not in self._serving and name not in self._problems:
                 continue
             held = self._load(version, problems)

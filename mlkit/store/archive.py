@@ -25,6 +25,7 @@ FORMAT = 1
 _CHUNK_BYTES = 1 << 20
 _MANIFEST_LIMIT_BYTES = 1 << 28
 
+_UNREADABLE = (tarfile.TarError, ValueError, OverflowError)  # as tarfile says of odd headers
 _COMPANIONS = ("-wal", "-shm", "-journal")  # of a SQLite file
 
 Content = bytes | Path
@@ -99,7 +100,7 @@ def read(file: Path, target: Path | None = None, only: Collection[str] = ()) -> 
         _refuse_unsafe(found, file)
         try:
             _compare(tar, found, file, _places(found, target, only))
-        except tarfile.TarError as error:
+        except _UNREADABLE as error:
             raise _damaged(file, str(error)) from error
         return found
 
@@ -117,7 +118,7 @@ def _opened(file: Path) -> Iterator[tarfile.TarFile]:
         try:
             with tarfile.open(fileobj=raw, mode="r:") as tar:
                 yield tar
-        except tarfile.TarError as error:
+        except _UNREADABLE as error:
             raise InvalidInputError(f"{file} is not a backup of mlkit: {error}") from error
 
 

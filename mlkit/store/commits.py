@@ -6,11 +6,14 @@ has a log and tools of its own.
 
 from pathlib import Path
 
-from sqlalchemy import BigInteger, select, update
+from sqlalchemy import BigInteger, text, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from mlkit.store import witness
 from mlkit.store.base import Base
+
+_LOOK = text("SELECT number, lost FROM commit_count")  # text: this is done at every commit
+_COUNT = text("UPDATE commit_count SET number = :number, lost = :lost")
 
 
 class CommitCount(Base):
@@ -29,16 +32,16 @@ def count(s: Session, folder: Path) -> int:
     Nobody else commits now, so what is witnessed beyond the number before has been lost: that is
     remembered, because later commits would hide it.
     """
-    last, gone = s.execute(select(CommitCount.number, CommitCount.lost)).one()
+    last, gone = s.execute(_LOOK).one()
     missing = max((witness.commits(folder) or 0) - last, 0)
     number = int(last + missing + 1)
-    s.execute(update(CommitCount).values(number=number, lost=gone + missing))
+    s.execute(_COUNT, {"number": number, "lost": gone + missing})
     return number
 
 
 def lost(s: Session, folder: Path) -> int:
     """Return how many commits were made that are not in the database."""
-    number, gone = s.execute(select(CommitCount.number, CommitCount.lost)).one()
+    number, gone = s.execute(_LOOK).one()
     return int(gone + max((witness.commits(folder) or 0) - number, 0))
 
 

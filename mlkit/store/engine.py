@@ -260,6 +260,10 @@ def _errors(url: URL) -> Iterator[None]:
             raise DamagedError(
                 f"{_location(url)} is damaged: {text}; restore a backup (see: mlkit backup restore)"
             ) from error
+        if error.statement is None:  # an option of the URL that the driver does not take
+            raise MlkitError(
+                f"cannot connect to the database {_location(url)}: {text.strip()} (db.url)"
+            ) from error
         raise
 
 

@@ -205,7 +205,7 @@ def _refuse_other_statements(query: str, label: str) -> None:
     """
     text = _COMMENT.sub(" ", query).lstrip(" (\n\t\r\f")
     if not _READING.match(text) or _INTO_FILE.search(text):
-        raise InvalidInputError(f"{label} is asked for rows alone; write one SELECT")
+        raise InvalidInputError(f"{label} is used readonly; write one SELECT")
 
 
 def _with_driver(url: URL) -> URL:

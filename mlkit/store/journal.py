@@ -50,6 +50,7 @@ class Entry(msgspec.Struct, array_like=True, frozen=True):
     probabilities: list[list[float]] | None
     owner: str = ""
     digest: str = ""
+    whole: bool = True  # no byte of a record ends it but this one, which is not zero
 
 
 class Scan(NamedTuple):

@@ -53,7 +53,7 @@ def _configured(file: Path, judge: Judge) -> tuple[str, ...]:
         raise MlkitError(f"{file} is not believed: {fault.said} (mend: {fault.fix})")
     try:
         return msgspec.toml.decode(file.read_bytes(), type=_Config).safe_directories
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidInputError(f"{file}: {error}") from error
 
 

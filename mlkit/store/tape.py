@@ -35,7 +35,10 @@ class Tape:
         self._map = self._reach(1)
 
     def append(self, payload: bytes) -> None:
-        """Put one record at the end; raises OSError, with nothing written, if the disk is full."""
+        """Put one record at the end; raises OSError, with nothing written, if the disk is full.
+
+        The last byte of ``payload`` is not zero: by that a reader sees that it is all there.
+        """
         end = self.size + _HEAD.size + len(payload)
         if end > self._end:
             self._map = self._reach(end)
@@ -77,9 +80,10 @@ def frame(payload: bytes) -> bytes:
 def payloads(file: BinaryIO) -> Generator[bytes, None, bool]:
     """Yield the whole records of a tape; return whether there is damage behind them.
 
-    The last record may have been cut short by a kill or a power cut: then nothing but zeros
-    follows its declared end. Anything else there is damage. The file is read and not mapped: its
-    owner may cut it at any moment, and memory shows one record and not the whole tape.
+    The last record may have been cut short by a kill or a power cut: then its content ends in
+    zeros, and nothing but zeros follows. Anything else is damage, and so is whatever is wrong with
+    a tape that its owner has closed. The file is read and not mapped: its owner may cut it at any
+    moment, and memory shows one record and not the whole tape.
     """
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
@@ -87,12 +91,26 @@ def payloads(file: BinaryIO) -> Generator[bytes, None, bool]:
     while len(head := file.read(_HEAD.size)) == _HEAD.size:
         length, checksum = _HEAD.unpack(head)
         end += _HEAD.size + length
-        payload = file.read(length) if end <= size else b""
+        payload = file.read(min(length, _MOST_BYTES))
         if not length or len(payload) < length or zlib.crc32(payload) != checksum:
             file.seek(end)
-            return length > _MOST_BYTES or _any_left(file)
+            return not _is_torn(payload, length, checksum, size) or _any_left(file)
         yield payload
-    return False
+    return bool(head.strip(b"\0"))
+
+
+def _is_torn(payload: bytes, length: int, checksum: int, size: int) -> bool:
+    """Tell whether a record that is not whole can have been cut short by a kill.
+
+    An open tape is as long as the room that was made for it. A payload ends in no zero, so one
+    that is there to its end was written to its end. Where a power cut took all there is no head.
+    """
+    if not length and not checksum:
+        return True
+    if size % mmap.PAGESIZE or length > _MOST_BYTES:
+        return False
+    written = payload.rstrip(b"\0")
+    return len(written) < length and (not written or zlib.crc32(written) != checksum)
 
 
 def _any_left(file: BinaryIO) -> bool:

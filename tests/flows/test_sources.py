@@ -12,16 +12,23 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, text
+from sqlalchemy.engine import make_url
 
-from mlkit.errors import CheckFailedError, ConflictError, InvalidInputError, NotFoundError
+from mlkit.errors import (
+    CheckFailedError,
+    ConflictError,
+    DamagedError,
+    InvalidInputError,
+    NotFoundError,
+)
 from mlkit.flows import file_source, ingest, leftovers, query_source, retrain
 from mlkit.flows.file_source import STDIN, Dialect, FileSource
 from mlkit.flows.query_source import QuerySource
 from mlkit.flows.versioning import Origin
 from mlkit.project import Project
 from mlkit.settings import DatasetSettings
-from mlkit.store import blobs, datasets
+from mlkit.store import blobs, datasets, foreign
 from mlkit.store.datasets import DatasetVersion
 
 Churn = Callable[..., pd.DataFrame]
@@ -460,3 +467,47 @@ def test_a_link_in_a_circle_is_no_file(project: Project, tmp_path: Path) -> None
     (tmp_path / "two").symlink_to(tmp_path / "one")
     with pytest.raises(InvalidInputError, match="one is not a file"):
         ingest.add(project, "loop", tmp_path / "one")
+
+
+def _remember(project: Project, shop: Path, change: str = "") -> None:
+    """Add from a query, and edit the row about it as a stranger with the file does."""
+    url = f"sqlite:///{shop}"
+    ingest.add(project, "orders", QuerySource(url, "SELECT * FROM orders LIMIT 50", Path()))
+    if change:
+        with project.database.write() as s:
+            s.execute(text("UPDATE dataset_version SET transformation = :made"), {"made": change})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        '{"kind": "query", "url": "postgresql://${MLKIT_SECRET}@h/x", "query": "TABLE x"}',
+        '{"kind": "query", "url": "sqlite:////etc/other.db", "query": "SELECT 1"}',
+    ],
+)
+def test_an_edited_row_is_not_asked(
+    project: Project, shop: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    monkeypatch.setenv("MLKIT_SECRET", "s3cret")
+    _remember(project, shop, change)
+    with pytest.raises(DamagedError, match="orders@1 is not as the audit trail recorded it"):
+        ingest.pull(project, "orders")
+
+
+def test_variables_are_filled_in_where_a_person_states_them_and_not_from_a_row(
+    project: Project, shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLKIT_SHOP", str(shop.parent))
+    url, query = "sqlite:///${MLKIT_SHOP}/shop.db", "SELECT * FROM orders LIMIT 50"
+    monkeypatch.setattr(foreign, "parse", lambda text, _folder: make_url(text))
+    added = ingest.add(project, "orders", QuerySource(url, query, Path()))
+    assert added.rows == 50
+    with pytest.raises(InvalidInputError, match=r"remembered in the database.*mlkit\.toml"):
+        ingest.pull(project, "orders")
+    assert ingest.pull(with_source(project, "orders", source=url, query=query), "orders").rows == 50
+    with project.read() as s:
+        version = datasets.get_version(s, "orders")
+    assert not query_source.of_record(project, version).stated
+    assert query_source.of_record(
+        with_source(project, "orders", source=url, query="SELECT 2"), version
+    ) == QuerySource(url, query, project.root)

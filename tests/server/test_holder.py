@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+from sqlalchemy import text
 
 from mlkit.errors import BusyError, NotFoundError
 from mlkit.flows import deploy, ingest, train
@@ -175,3 +176,28 @@ def test_promotion_and_rollback_answer_with_the_code_of_each_version(project: Pr
     deploy.rollback(project, "m")
     assert served() == [36.0]
     assert held.ask(np.array([[1.0]])).values == [12.0]
+
+
+def test_a_promotion_that_is_not_in_the_audit_trail_is_not_followed(
+    three: Project, register: Callable[..., Any]
+) -> None:
+    holder = Holder(three)
+    holder.refresh()
+    register(three, "spam", seed=1, promote=False)
+    with three.database.write() as s:  # as a stranger with the file does
+        s.execute(text("UPDATE deployment SET ended_at = started_at WHERE model_id = 2"))
+        s.execute(
+            text(
+                "INSERT INTO deployment (model_id, model_version_id, role, share, started_at, "
+                "action, actor, reason, evidence) SELECT 2, id, 'champion', 1.0, created_at, "
+                "'promote', 'me', 'sure', '{}' FROM model_version WHERE model_id = 2 AND number = 2"
+            )
+        )
+    holder.refresh()
+    assert holder.get("spam").loaded.version == 1
+    assert "not in the audit trail" in holder.problems["spam"]
+    fresh = Holder(three)
+    fresh.refresh()
+    with pytest.raises(BusyError, match="not in the audit trail"):
+        fresh.get("spam")
+    assert fresh.get("churn").loaded.version == 1

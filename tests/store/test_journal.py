@@ -2,6 +2,7 @@
 
 import errno
 import io
+import mmap
 import os
 import signal
 import subprocess
@@ -107,7 +108,35 @@ def test_a_file_cut_anywhere_keeps_every_whole_record(data: st.DataObject) -> No
     found = _scan(content[:cut])
     assert found.entries == entries[: len(found.entries)]
     assert len(found.entries) == cut * len(entries) // len(content)
-    assert not found.damaged
+    # a writer that is killed leaves the room that it had made; this was cut by somebody else
+    assert found.damaged == bool(cut * len(entries) % len(content))
+
+
+@settings(max_examples=100)
+@given(st.data())
+def test_a_record_that_a_kill_cut_short_is_no_damage(data: st.DataObject) -> None:
+    entries = [entry(f"r{i}") for i in range(3)]
+    content = _content(entries)
+    cut = data.draw(st.integers(0, len(content) - 1))
+    room = -cut % mmap.PAGESIZE + mmap.PAGESIZE
+    found = _scan(content[:cut] + bytes(room))
+    length = len(content) // len(entries)
+    if 0 < cut % length < 8:  # the head is one copy of eight bytes
+        return
+    assert found == (entries[: cut // length], False)
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+def test_a_flipped_byte_of_the_last_record_is_damage(*, is_open: bool) -> None:
+    entries = [entry(f"r{i}") for i in range(3)]
+    content = _content(entries)
+    start = len(content) * 2 // 3
+    for place in range(start, len(content)):
+        for mask in (0xFF, 0x01, 0x80):
+            changed = bytearray(content)
+            changed[place] ^= mask
+            room = bytes(-len(content) % mmap.PAGESIZE) if is_open else b""
+            assert _scan(bytes(changed) + room) == (entries[:2], True), (place - start, mask)
 
 
 @settings(max_examples=40)

@@ -1,0 +1,45 @@
+"""Refuse a ``db.url`` that no engine can be made of, before anything is made of it."""
+
+from typing import Any, Final
+
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+from mlkit.errors import InvalidInputError
+
+_BACKENDS: Final = ("sqlite", "postgresql")
+_FORMS: Final = "write postgresql+psycopg://USER@HOST:PORT/DATABASE or sqlite:////PATH/ml.sqlite"
+
+
+def check(text: str) -> None:
+    """Raise InvalidInputError, without the text, which may hold a password."""
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError) as error:  # ValueError: a port that is no number
+        raise InvalidInputError(f"db.url is not the URL of a database; {_FORMS}") from error
+    if "\0" in text or (url.port is not None and not 0 < url.port < 1 << 16):
+        raise InvalidInputError(f"db.url has a character or a port that cannot be; {_FORMS}")
+    if url.get_backend_name() not in _BACKENDS:
+        raise InvalidInputError(
+            f"db.url is of {url.drivername[:40]!r}, which is not known; {_FORMS}"
+        )
+    if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
+        raise InvalidInputError(f"db.url names no file; {_FORMS}")
+    _refuse_driver(url)
+
+
+def _refuse_driver(url: URL) -> None:
+    try:
+        kind: Any = url.get_dialect()  # its stub knows no arguments
+        dialect = kind(dbapi=kind.import_dbapi())
+        dialect.create_connect_args(url)
+    except (ArgumentError, ValueError) as error:  # hosts and ports in the query of the URL
+        raise InvalidInputError(f"db.url has options that do not go together; {_FORMS}") from error
+    except (NoSuchModuleError, ModuleNotFoundError) as error:
+        raise InvalidInputError(
+            f"db.url: no driver for {url.drivername[:40]!r}; {_FORMS} (pip install mlkit[postgres])"
+        ) from error
+    if dialect.is_async:
+        raise InvalidInputError(
+            f"db.url: {url.drivername[:40]!r} is an asynchronous driver; {_FORMS}"
+        )
