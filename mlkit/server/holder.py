@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from datetime import datetime
 
 from mlkit.errors import BusyError, MlkitError, NotFoundError, unknown
 from mlkit.flows import alerting, deploy, request_features
@@ -13,7 +14,7 @@ from mlkit.flows.online import Online
 from mlkit.project import Project
 from mlkit.server import rule_guard
 from mlkit.server.held import Held
-from mlkit.store import registry
+from mlkit.store import erasures, registry
 from mlkit.store.registry import ModelVersion
 
 _RETRY_S = 30.0  # a version that failed to load is tried again after this time
@@ -40,6 +41,7 @@ class Holder:
         self._problems: Mapping[str, str] = {}
         self._used: dict[str, float] = {}
         self.generation = -1
+        self._erased_at: datetime | None = None
 
     @property
     def champions(self) -> Mapping[str, ModelVersion]:
@@ -97,12 +99,16 @@ class Holder:
         """Follow promotions and rollbacks since the last call; a failed load changes nothing."""
         with self._project.read() as s:
             generation = registry.generation(s)
-            if generation == self.generation and time.monotonic() < self._retry_at:
+            erased_at = erasures.last_done(s)
+            same = (generation, erased_at) == (self.generation, self._erased_at)
+            if same and time.monotonic() < self._retry_at:
                 return
             champions = {d.version.model.name: d.version for d in registry.champions(s)}
         with self._loading:
+            if erased_at != self._erased_at:
+                self._cache.clear()  # they know what was erased since; they answer until replaced
             self._follow(champions)
-        self.generation = generation
+        self.generation, self._erased_at = generation, erased_at
         self._retry_at = time.monotonic() + _RETRY_S if self._problems else float("inf")
 
     def _follow(self, champions: Mapping[str, ModelVersion]) -> None:

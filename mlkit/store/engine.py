@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from sqlalchemy import URL, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 from sqlalchemy.orm import Session
 
@@ -156,6 +156,12 @@ class Database:
             yield session
             session.commit()
 
+    @contextmanager
+    def bare(self) -> Iterator[Connection]:
+        """Yield a connection outside of any transaction, for what SQLite does only there."""
+        with _errors(self.url), self.engine.connect() as connection:
+            yield connection.execution_options(mlkit_bare=True)
+
     def dispose(self) -> None:
         """Close every connection of this process."""
         if self._engine is not None and self._pid == os.getpid():
@@ -177,7 +183,10 @@ class Database:
             cursor.close()
 
         def on_begin(connection: Any) -> None:
-            write = connection.get_execution_options().get("mlkit_write", False)
+            options = connection.get_execution_options()
+            if options.get("mlkit_bare"):
+                return
+            write = options.get("mlkit_write", False)
             connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
         event.listen(engine, "connect", on_connect)
