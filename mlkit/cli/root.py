@@ -90,7 +90,7 @@ class LazyGroup(click.Group):
         except MlkitError as error:
             report(ctx, error)
         except click.ClickException as error:
-            error.message = printable.line(error.message)  # names a file or an argument
+            error.message = printable.line(error.message)  # type: ignore[misc]  # click shows it
             raise
         except OSError as error:
             if error.errno == errno.EPIPE or error.strerror is None:

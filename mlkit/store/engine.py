@@ -17,6 +17,7 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 from sqlalchemy.orm import Session
 
 from mlkit.errors import BusyError, DamagedError, InvalidInputError, MlkitError
+from mlkit.store import read_only
 
 APPLICATION_ID = 0x6D6C6B74  # "mlkt": `file ml.sqlite` and other tools can tell whose it is
 
@@ -130,6 +131,11 @@ class Database:
         return Database(self.url, busy_timeout_s=self._busy_timeout_s, foreign_keys=False)
 
     @property
+    def is_read_only(self) -> bool:
+        """Whether this is a SQLite file in a folder that this process may not write to."""
+        return self.is_sqlite and not os.access(Path(self.location).parent, os.W_OK)
+
+    @property
     def location(self) -> str:
         """The file, or the server and database, without user name or password."""
         return _location(self.url)
@@ -151,6 +157,11 @@ class Database:
         A deferred transaction that turns into a writer fails at once, whatever the timeout, so
         the lock is taken first. Never nest; never do anything slow inside.
         """
+        if self.is_read_only:
+            raise MlkitError(
+                f"{self.location} cannot be written to: the disk is mounted read-only, or its "
+                "folder belongs to others; what only reads works on"
+            )
         with _errors(self.url), Session(self.engine, expire_on_commit=False) as session:
             session.connection(execution_options={"mlkit_write": True})
             yield session
@@ -170,15 +181,19 @@ class Database:
 
     def _sqlite(self) -> Engine:
         driver = sqlite_driver()
-        engine = create_engine(
-            self.url, module=driver, connect_args={"timeout": self._busy_timeout_s}
-        )
-        wal = wal_is_safe(driver.sqlite_version_info)
+        arguments: dict[str, Any] = {"timeout": self._busy_timeout_s}
+        if self.is_read_only:
+            engine = read_only.engine(driver, Path(self.location), self.url, arguments)
+            pragmas: tuple[str, ...] = read_only.PRAGMAS
+        else:
+            engine = create_engine(self.url, module=driver, connect_args=arguments)
+            wal = wal_is_safe(driver.sqlite_version_info)
+            pragmas = _pragmas(wal=wal, foreign_keys=self._foreign_keys)
 
         def on_connect(connection: Any, _record: object) -> None:
             connection.isolation_level = None  # the driver begins nothing on its own
             cursor = connection.cursor()
-            for pragma in _pragmas(wal=wal, foreign_keys=self._foreign_keys):
+            for pragma in pragmas:
                 cursor.execute(f"PRAGMA {pragma}")
             cursor.close()
 
