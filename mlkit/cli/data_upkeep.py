@@ -94,9 +94,12 @@ def erase(
     """Erase every row about ENTITY from the versions of NAME and from the log of its models.
 
     A version keeps its number and gets a new sha256; the old bytes are deleted. The entity is
-    remembered by a keyed hash alone, and its rows are left out of every later version. Models that
-    have learned from them are named: train them again. Without ENTITY, an erasure that was cut off
-    is finished.
+    remembered by a keyed hash alone, and its rows are left out of every later version. What only
+    they had leaves rules, profiles, models and messages. Models that have learned from them are
+    named: train them again. Without ENTITY, an erasure that was cut off is finished.
+
+    Exit code 4 while another process reads an older state of the database: it is named, and the
+    erasure stays unfinished until the job `alerts` or this command succeeds.
     """
     from mlkit.flows import erasure  # imports pyarrow
 

@@ -31,7 +31,7 @@ def sqlite(project: Project) -> Iterator[Finding]:
         )
     if project.database.is_read_only:
         yield warn(
-            f"{project.database.location} is opened for reading alone: nothing can be written there",
+            f"{project.database.location} is opened for reading alone, its folder takes nothing",
             "mount the disk for writing, or see whose folder it is",
         )
         return
