@@ -99,7 +99,8 @@ def _models(project: Project, models: Sequence[str], learned: Learned) -> None:
 def _version(project: Project, version: ModelVersion, learned: Learned) -> None:
     old = msgspec.convert(version.input_schema, InputSchema)
     schema = forgetting.from_schema(old, learned.lost)
-    golden = forgetting.from_golden(version.golden, old, learned.lost, _tuples(old, learned))
+    rows = learned.only_theirs(forgetting.compared(old))
+    golden = forgetting.from_golden(version.golden, old, learned.lost, rows)
     reference = _reference(project, version.reference_sha256, learned)
     artifact = version.artifact_sha256
     if schema != old:
@@ -138,15 +139,6 @@ def _reference(project: Project, sha256: str, learned: Learned) -> str:
     if all(a is b or a.labels == b.labels for a, b in zip(old.columns, new.columns, strict=True)):
         return sha256
     return project.references.put(reference_file.dump(new))
-
-
-def _tuples(schema: InputSchema, learned: Learned) -> frozenset[tuple[Any, ...]]:
-    """Return the rows as golden ones are written; times are not compared."""
-    found: set[tuple[Any, ...]] = set()
-    for table in learned.rows:
-        if set(schema.names) <= set(table.column_names):
-            found.update(zip(*(table[name].to_pylist() for name in schema.names), strict=True))
-    return frozenset(found)
 
 
 def _said(project: Project, learned: Learned) -> None:

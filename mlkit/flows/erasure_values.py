@@ -1,6 +1,6 @@
 """Which texts only the erased subjects had: those that go from what was learned, too."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -18,10 +18,22 @@ Texts = dict[str, set[str]]
 
 
 class Learned(NamedTuple):
-    """What was learned from a dataset has to forget: ``lost`` texts by column, whole ``rows``."""
+    """What was learned from a dataset has to forget: ``lost`` texts by column, and ``rows``.
+
+    ``left`` yields what there is besides them, anew at each call.
+    """
 
     lost: Mapping[str, frozenset[str]]
     rows: tuple[pa.Table, ...]
+    left: Callable[[], Iterator[Tabular]]
+
+    def only_theirs(self, names: Sequence[str]) -> frozenset[tuple[Any, ...]]:
+        """Return the values of ``names`` in the rows, but for those that others have as well."""
+        found = {row for table in self.rows if _has(table, names) for row in _tuples(table, names)}
+        for table in self.left() if found else ():
+            if found and _has(table, names):
+                found -= set(_tuples(_like(table.select(list(names)), found), names))
+        return frozenset(found)
 
 
 def of_dataset(
@@ -40,13 +52,33 @@ def of_dataset(
     for model in models:
         _add_logged(project, model, erased, theirs)
     if not theirs:
-        return Learned({}, ())
-    for _, left in _versions(project, name, dataset, erased):
+        return Learned({}, (), lambda: iter(()))
+
+    def others() -> Iterator[Tabular]:
+        return (left for _, left in _versions(project, name, dataset, erased))
+
+    for left in others():
         _keep(theirs, left)
     for model in models:
         _keep_logged(project, model, erased, theirs)
     lost = {column: frozenset(texts) for column, texts in theirs.items() if texts}
-    return Learned(lost, tuple(tables))
+    return Learned(lost, tuple(tables), others)
+
+
+def _has(table: Tabular, names: Sequence[str]) -> bool:
+    return bool(names) and set(names) <= set(table.column_names)
+
+
+def _tuples(table: Tabular, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    return zip(*(table.column(name).to_pylist() for name in names), strict=True)
+
+
+def _like(table: pa.Table, rows: set[tuple[Any, ...]]) -> pa.Table:
+    """Return the rows of ``table`` that have in each column what some of ``rows`` has."""
+    for name, values in zip(table.column_names, zip(*rows, strict=True), strict=True):
+        column = table.column(name)
+        table = table.filter(pc.is_in(column, value_set=pa.array(values, column.type)))
+    return table
 
 
 def _versions(
