@@ -30,8 +30,9 @@ def settings_page() -> str:
         _NOTE,
         "# Settings",
         "",
-        "A setting is read from its default, then `mlkit.toml`, then an environment variable,",
-        "then an option of the command; the later wins. `mlkit init` writes a file with all of",
+        "A setting is read from its default, then `mlkit.toml`, then an environment variable",
+        "(of the process, or else of the file `.mlkit/env`), then an option of the command; the",
+        "later wins. `mlkit init` writes a file with all of",
         'them commented out. In a variable, a list is written as `\'["a", "b"]\'`.',
         "",
     ]

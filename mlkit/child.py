@@ -19,7 +19,7 @@ from pathlib import Path
 
 import msgspec
 
-from mlkit import background, timetable
+from mlkit import background, printable, timetable
 from mlkit.errors import MlkitError
 from mlkit.project import Project
 from mlkit.store import modes
@@ -66,7 +66,7 @@ def _run(order: Order) -> Report:
         job = timetable.find(timetable.load(project), order.job)
         return Report(OK, _one_line(job.run(project)))
     except MlkitError as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201  # the run's own output file
+        print(f"error: {printable.text(error)}", file=sys.stderr)  # noqa: T201  # the run's own output file
         return Report(OOM if _out_of_memory(error) else FAILED, _one_line(str(error)))
     except (Exception, SystemExit) as error:  # noqa: BLE001  # the boundary of the user's code
         traceback.print_exc()

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from cronsim import CronSim
 
-from mlkit import background
+from mlkit import background, names
 from mlkit.errors import InvalidInputError
 from mlkit.project import Project
 from mlkit.timetable import Job
@@ -98,6 +98,7 @@ WantedBy=timers.target
 
 def crontab(project: Project, jobs: Sequence[Job]) -> str:
     """Return the lines for ``crontab``; what downtime made us miss is run after a restart."""
+    names.check_folder(project.root)
     zone = datetime.now().astimezone().tzname()  # the machine's own zone is the point
     lines = [f"{job.at} {_cron_command(project, 'job', 'run', job.name, '--due', 'slot')}"
              for job in jobs]  # fmt: skip

@@ -81,6 +81,7 @@ CASES = {
     "erase.recorded": ERASE,
     "erase.picked": ERASE,
     "erase.segment": ERASE,
+    "erase.forgotten": ERASE,
     "erase.deleted": ERASE,
     "journal.moved": Case("log show churn"),
     "actuals.written": Case("actual add actuals.csv"),

@@ -44,16 +44,16 @@ def add(
 
 
 def _print_received(received: Any) -> None:
-    click.echo(
+    output.say(
         f"{received.accepted} accepted, {received.duplicates} had one already, "
         f"{len(received.unknown)} belong to no prediction of this project"
     )
     if received.corrected:
         click.echo(f"{received.corrected} corrected; the old values are in actual_correction")
     for identifier in received.unknown[:_SHOWN]:
-        click.echo(f"unknown: {identifier}", err=True)
+        output.say(f"unknown: {identifier}", err=True)
     for label, count in [*received.unknown_labels.items()][:_SHOWN]:
-        click.echo(
+        output.say(
             f"warning: {count} with the label '{label}', which the model does not know: "
             "a typo? Such rows are not measured and not learned from",
             err=True,

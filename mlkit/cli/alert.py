@@ -52,7 +52,7 @@ def ack(project: "Project", *, alert_id: int, as_json: bool) -> None:
     output.emit(
         done,
         as_json=as_json,
-        render=lambda line: click.echo(f"alert {line.id} is {line.acked_by}'s: {line.summary}"),
+        render=lambda line: output.say(f"alert {line.id} is {line.acked_by}'s: {line.summary}"),
     )
 
 
@@ -71,7 +71,7 @@ def snooze(project: "Project", *, alert_id: int, length: str, as_json: bool) -> 
     output.emit(
         alerting.snooze(project, alert_id, length),
         as_json=as_json,
-        render=lambda line: click.echo(
+        render=lambda line: output.say(
             f"alert {line.id} is silent until {output.cell(line.snoozed_until)}: {line.summary}"
         ),
     )
@@ -91,19 +91,19 @@ def test(project: "Project", *, as_json: bool) -> None:
 
 def _render(found: "list[AlertLine]", *, only_open: bool = False) -> None:
     if not found:
-        click.echo("no alert is ongoing" if not only_open else "every ongoing alert is attended to")
+        output.say("no alert is ongoing" if not only_open else "every ongoing alert is attended to")
         return
     headers = ("id", "status", "severity", "since", "seen", "summary")
     rows = [(a.id, _status(a), a.severity, a.opened_at, _seen(a), a.summary) for a in found]
     output.print_table(headers, rows)
     for line in found:
         if line.next:  # not in the table: a command that is folded cannot be copied
-            click.echo(f"alert {line.id}, what to do next:")
+            output.say(f"alert {line.id}, what to do next:")
         for command in line.next:
-            click.echo(f"  {command}")
+            output.say(f"  {command}")
     for line in found:
         for lost in line.undelivered:
-            click.echo(f"alert {line.id} was not delivered to {_missed(lost)}", err=True)
+            output.say(f"alert {line.id} was not delivered to {_missed(lost)}", err=True)
 
 
 def _status(line: "AlertLine") -> str:

@@ -68,11 +68,11 @@ def restore(file: Path, target: Path, *, replace: bool, as_json: bool) -> None:
 
 
 def _render_created(made: "Created") -> None:
-    click.echo(f"wrote {made.file}: {made.members} files, {made.size_bytes / 1e6:.1f} MB")
+    output.say(f"wrote {made.file}: {made.members} files, {made.size_bytes / 1e6:.1f} MB")
 
 
 def _render_verified(sound: "Verified") -> None:
-    click.echo(
+    output.say(
         f"{sound.file} is sound: made {sound.created_at:%Y-%m-%d %H:%M:%SZ} "
         f"by mlkit {sound.mlkit}, {sound.members} files, "
         f"predictions up to number {sound.last_prediction_seq}"
@@ -80,10 +80,10 @@ def _render_verified(sound: "Verified") -> None:
 
 
 def _restored(done: "Restored") -> None:
-    click.echo(f"restored {done.project} as of {done.backup.created_at:%Y-%m-%d %H:%M:%SZ}")
+    output.say(f"restored {done.project} as of {done.backup.created_at:%Y-%m-%d %H:%M:%SZ}")
     if done.kept is not None:
-        click.echo(f"what was there before is in {done.kept}")
+        output.say(f"what was there before is in {done.kept}")
     if done.to_erase is None:
-        click.echo("what it had erased since cannot be read: erase those subjects again")
+        output.say("what it had erased since cannot be read: erase those subjects again")
     for name in done.to_erase or ():
-        click.echo(f"rows erased since are back; erase them with: mlkit data erase {name} --yes")
+        output.say(f"rows erased since are back; erase them with: mlkit data erase {name} --yes")

@@ -61,14 +61,14 @@ def remove(project: "Project", *, model: str, name: str, as_json: bool) -> None:
     output.emit(
         done,
         as_json=as_json,
-        render=lambda gone: click.echo(f"baseline {gone.name} of {gone.model} is removed"),
+        render=lambda gone: output.say(f"baseline {gone.name} of {gone.model} is removed"),
     )
 
 
 def _print_added(made: "BaselineInfo") -> None:
     for warning in made.warnings:
-        click.echo(f"warning: {warning}", err=True)
-    click.echo(
+        output.say(f"warning: {warning}", err=True)
+    output.say(
         f"baseline {made.name} of {made.model}: {made.rows} rows; compare with it by "
         f"mlkit drift check {made.model} --against {made.name}"
     )
@@ -76,7 +76,7 @@ def _print_added(made: "BaselineInfo") -> None:
 
 def _print_table(found: "list[BaselineInfo]") -> None:
     if not found:
-        click.echo(
+        output.say(
             "no baseline yet; make one with: mlkit drift baseline add MODEL NAME --window 30d"
         )
         return

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mlkit import printable
 from mlkit.cli import output
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ def daemon(project: "Project") -> None:
     """
     from mlkit.daemon import run  # imports APScheduler
 
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
+    handler = logging.StreamHandler()
+    handler.setFormatter(printable.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.INFO)
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
     run(project)

@@ -161,30 +161,30 @@ data.add_command(data_rules.quarantine)
 def _render_added(added: "Added") -> None:
     reference = f"{added.dataset}@{added.version}"
     if not added.new:
-        click.echo(f"these rows are {reference} already; no new version")
+        output.say(f"these rows are {reference} already; no new version")
         return
-    click.echo(f"added {reference}: {added.rows:,} rows, sha256 {added.sha256[:12]}")
+    output.say(f"added {reference}: {added.rows:,} rows, sha256 {added.sha256[:12]}")
     if added.read_as.get("format") == "csv":
-        click.echo(f"read as CSV: {data_source.spell(added.read_as)}")
+        output.say(f"read as CSV: {data_source.spell(added.read_as)}")
     _render_warnings(added.warnings)
-    click.echo(f"rules for later versions: schemas/{added.dataset}.yaml (edit them freely)")
+    output.say(f"rules for later versions: schemas/{added.dataset}.yaml (edit them freely)")
 
 
 def _render_validated(validated: "Validated") -> None:
     passed = validated.rows - validated.set_aside
     of = f" of {validated.rows:,}" if validated.set_aside else ""
-    click.echo(f"{passed:,}{of} rows pass every rule of dataset '{validated.dataset}'")
+    output.say(f"{passed:,}{of} rows pass every rule of dataset '{validated.dataset}'")
     _render_warnings(validated.warnings)
 
 
 def _render_warnings(warnings: tuple[str, ...]) -> None:
     for warning in warnings:
-        click.echo(f"warning: {warning}")
+        output.say(f"warning: {warning}")
 
 
 def _render_list(listed: "list[Listed]") -> None:
     if not listed:
-        click.echo("no datasets yet (see: mlkit data add --help)")
+        output.say("no datasets yet (see: mlkit data add --help)")
         return
     output.print_table(
         ("dataset", "version", "rows", "columns", "target", "time", "entity", "added", "source"),
@@ -206,8 +206,8 @@ def _render_list(listed: "list[Listed]") -> None:
 
 
 def _render_shown(shown: "Shown") -> None:
-    click.echo(f"{shown.dataset}@{shown.version}: {shown.rows:,} rows from {shown.source}")
-    click.echo(f"target {shown.target or '-'}, time {shown.time or '-'}, "
+    output.say(f"{shown.dataset}@{shown.version}: {shown.rows:,} rows from {shown.source}")
+    output.say(f"target {shown.target or '-'}, time {shown.time or '-'}, "
                f"entity {shown.entity or '-'}, rules in {shown.schema}")  # fmt: skip
     _render_losses(shown)
     _render_warnings(shown.warnings)
@@ -219,7 +219,7 @@ def _render_shown(shown: "Shown") -> None:
         ],
     )
     if len(shown.columns) > _MOST_COLUMNS:
-        click.echo(f"and {len(shown.columns) - _MOST_COLUMNS:,} more columns (see --json)")
+        output.say(f"and {len(shown.columns) - _MOST_COLUMNS:,} more columns (see --json)")
     output.print_table(
         ("version", "rows", "columns", "sha256", "added", "source", "state"),
         [
@@ -233,12 +233,12 @@ def _render_losses(shown: "Shown") -> None:
     """Say which of the rows are there no more."""
     reference = f"{shown.dataset}@{shown.version}"
     if shown.collected_at is not None:
-        click.echo(
+        output.say(
             f"its rows were collected on {shown.collected_at:%Y-%m-%d}; make them again with: "
             f"mlkit data rebuild {reference}"
         )
     if shown.erased_rows:
-        click.echo(f"{shown.erased_rows:,} rows of erased subjects are gone for good")
+        output.say(f"{shown.erased_rows:,} rows of erased subjects are gone for good")
 
 
 def _state(line: "VersionLine") -> str:
@@ -262,20 +262,20 @@ def _short(value: object) -> str:
 
 
 def _render_diff(found: "Diff") -> None:
-    click.echo(f"{found.old} -> {found.new}: {found.rows.old:,} -> {found.rows.new:,} rows"
+    output.say(f"{found.old} -> {found.new}: {found.rows.old:,} -> {found.rows.new:,} rows"
                + ("; the rows are the same" if found.same else ""))  # fmt: skip
     for name in found.columns.added:
-        click.echo(f"new column: {name}")
+        output.say(f"new column: {name}")
     for name in found.columns.removed:
-        click.echo(f"column gone: {name}")
+        output.say(f"column gone: {name}")
     for change in found.columns.changed:
-        click.echo(f"type of {change.column}: {change.old} -> {change.new}")
+        output.say(f"type of {change.column}: {change.old} -> {change.new}")
     for change in found.rules:
-        click.echo(f"rules of {change.column}: {_rule_change(change)}")
+        output.say(f"rules of {change.column}: {_rule_change(change)}")
     if found.same:
         return
     _render_rows(found.keys)
-    click.echo(f"distributions: {found.drift.verdict}")
+    output.say(f"distributions: {found.drift.verdict}")
     output.print_table(
         ("column", "kind", "test", "effect", "threshold", "q value", "drifted"),
         [
@@ -288,14 +288,14 @@ def _render_diff(found: "Diff") -> None:
 def _render_rows(found: "RowChanges") -> None:
     by = f" by {', '.join(found.key)}" if found.key else ""
     changed = f", {found.changed:,} changed" if found.key else ""
-    click.echo(
+    output.say(
         f"rows{by}: {found.added:,} added, {found.removed:,} removed{changed}, {found.same:,} same"
     )
     if found.repeated:
-        click.echo(f"{found.repeated:,} rows have a key that is there more than once; not compared")
+        output.say(f"{found.repeated:,} rows have a key that is there more than once; not compared")
     for word, keys in found.examples.items():
         shown = "; ".join(", ".join(str(output.cell(value)) for value in key) for key in keys)
-        click.echo(f"  first {word}: {shown}")
+        output.say(f"  first {word}: {shown}")
     if found.columns:
         output.print_table(
             ("column", "rows changed"), [(one.column, one.rows) for one in found.columns]

@@ -54,11 +54,11 @@ def quarantine(project: "Project", name: str | None, *, remove: str | None, as_j
 
 def _render_rules(found: "RulesShown") -> None:
     for pair in found.added:
-        click.echo(f"{found.file} allows {pair} now")
+        output.say(f"{found.file} allows {pair} now")
     if found.added:
         return
     share = f"; up to {found.quarantine:.2%} failing rows are set aside" if found.quarantine else ""
-    click.echo(f"rules of {found.dataset}, in {found.file}{share}")
+    output.say(f"rules of {found.dataset}, in {found.file}{share}")
     output.print_table(
         ("column", "rule", "level"), [(r.column or "(all)", r.rule, r.level) for r in found.rules]
     )
@@ -66,7 +66,7 @@ def _render_rules(found: "RulesShown") -> None:
 
 def _render_files(files: "list[Aside]") -> None:
     if not files:
-        click.echo("no rows are set aside")
+        output.say("no rows are set aside")
         return
     output.print_table(
         ("file", "dataset", "bytes", "written"),
@@ -76,4 +76,4 @@ def _render_files(files: "list[Aside]") -> None:
 
 def _render_removed(files: "list[Aside]") -> None:
     for file in files:
-        click.echo(f"removed {file.file}")
+        output.say(f"removed {file.file}")

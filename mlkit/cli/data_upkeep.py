@@ -94,9 +94,12 @@ def erase(
     """Erase every row about ENTITY from the versions of NAME and from the log of its models.
 
     A version keeps its number and gets a new sha256; the old bytes are deleted. The entity is
-    remembered by a keyed hash alone, and its rows are left out of every later version. Models that
-    have learned from them are named: train them again. Without ENTITY, an erasure that was cut off
-    is finished.
+    remembered by a keyed hash alone, and its rows are left out of every later version. What only
+    they had leaves rules, profiles, models and messages. Models that have learned from them are
+    named: train them again. Without ENTITY, an erasure that was cut off is finished.
+
+    Exit code 4 while another process reads an older state of the database: it is named, and the
+    erasure stays unfinished until the job `alerts` or this command succeeds.
     """
     from mlkit.flows import erasure  # imports pyarrow
 
@@ -134,7 +137,7 @@ def _render_collected(found: "Collected") -> None:
             ("version", "rows", "size"),
             [(v.reference, v.rows, output.size(v.size_bytes)) for v in found.versions],
         )
-    click.echo(
+    output.say(
         f"{verb}: {len(found.versions)} versions and {found.files} files that no row names, "
         f"{output.size(found.size_bytes)}"
     )
@@ -145,28 +148,28 @@ def _render_erased(done: "Erased") -> None:
         what = f"{one.rows:,} rows erased"
         if one.cleared:
             what = f"features of {one.cleared:,} rows erased"
-        click.echo(f"{one.reference}: {what}, sha256 now {one.sha256[:12]}")
-    click.echo(
+        output.say(f"{one.reference}: {what}, sha256 now {one.sha256[:12]}")
+    output.say(
         f"{done.subjects} subjects erased from dataset '{done.dataset}': "
         f"{sum(one.rows for one in done.versions):,} rows of {len(done.versions)} versions, "
         f"{done.predictions:,} predictions; later versions leave them out"
     )
     if done.subjects and not done.versions and not done.predictions:
-        click.echo(
+        output.say(
             "note: no row was about any of them; is the id written as in the data?", err=True
         )
     if done.models:
-        click.echo(f"trained on rows that are gone: {', '.join(done.models)}; train again")
+        output.say(f"trained on rows that are gone: {', '.join(done.models)}; train again")
 
 
 def _render_exported(done: "Exported") -> None:
     words = f"{done.rows:,} rows of {done.dataset}@{done.version} written to {done.file}"
-    click.echo(words, err=done.file == "-")
+    output.say(words, err=done.file == "-")
 
 
 def _render_rebuilt(done: "Rebuilt") -> None:
     put_back = "; its file was put back" if done.restored else ""
-    click.echo(
+    output.say(
         f"{done.dataset}@{done.version}: {done.rows:,} rows made again, the same bytes "
         f"(sha256 {done.sha256[:12]}){put_back}"
     )

@@ -58,7 +58,7 @@ def demo(folder: Path, *, rows: int, seed: int, full: bool, as_json: bool) -> No
             voice = _voice(display)
             story = play.play(folder, rows=None if full else rows, seed=seed, voice=voice)
     except KeyboardInterrupt:
-        click.echo(f"what there is of the project is in {folder}", err=True)
+        output.say(f"what there is of the project is in {folder}", err=True)
         raise
     output.emit(story, as_json=as_json, render=render)
 
@@ -69,8 +69,8 @@ def render(story: "Story") -> None:
 
     output.print_table(report.HEADERS, report.rows(story))
     picture = chart.draw(story.months)
-    click.echo(picture if output.shows(picture) else chart.plain(picture))
-    click.echo(f"\n{_wrapped(report.conclusion(story))}\n\n{report.closing(story)}")
+    output.say_all(picture if output.shows(picture) else chart.plain(picture))
+    output.say_all(f"\n{_wrapped(report.conclusion(story))}\n\n{report.closing(story)}")
 
 
 def _voice(display: "Progress") -> "Voice":

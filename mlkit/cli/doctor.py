@@ -33,7 +33,7 @@ def doctor(ctx: click.Context, *, as_json: bool) -> None:
 
 def _render(examined: "Examined") -> None:
     for line in examined.checks:
-        click.secho(f"{line.level:5}", fg=_COLOURS[line.level], nl=False)
-        click.echo(f"{line.check}: {line.found}")
+        output.say(f"{line.level:5}", fg=_COLOURS[line.level], nl=False)
+        output.say(f"{line.check}: {line.found}")
         if line.fix:
-            click.echo(f"     fix: {line.fix}")
+            output.say(f"     fix: {line.fix}")

@@ -9,7 +9,6 @@ import click
 
 from mlkit.cli import data_source, output, spark
 from mlkit.cli.baseline import baseline
-from mlkit.pages.words import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -139,7 +138,7 @@ def _code(found: "FilesCompared | DriftChecked") -> int:
         advice = "compare more rows, or set drift.min_rows lower"
         if found.rows.reference < found.rows.current:
             advice = "compare with a reference that has more rows"
-        click.echo(f"no verdict: {found.summary}; {advice}", err=True)
+        output.say(f"no verdict: {found.summary}; {advice}", err=True)
     return _FOUND if found.verdict == "drift" else 0
 
 
@@ -179,12 +178,13 @@ def _short(value: float | None, *, digits: int = 2) -> float | None:
 def _conclude(found: "FilesCompared | DriftChecked") -> None:
     for feature in found.features:
         if feature.examples:
-            click.echo(printable(f"{feature.name}: {feature.in_examples}"))
+            output.say(f"{feature.name}: {feature.in_examples}")
     for warning in found.warnings:
-        click.echo(f"warning: {warning}", err=True)
+        output.say(f"warning: {warning}", err=True)
     used = getattr(found, "reference", None)
     rows_of = f"{found.rows.reference} rows" if used is None else used.in_words
-    click.echo(f"reference: {rows_of}\n{found.summary}")
+    output.say(f"reference: {rows_of}")
+    output.say(found.summary)
 
 
 def _explain(found: "FilesCompared | DriftChecked") -> None:
@@ -200,10 +200,10 @@ def _explain(found: "FilesCompared | DriftChecked") -> None:
         ],
     )  # fmt: skip
     _conclude(found)
-    click.echo(f"\nthe chance of a false alarm is at most {found.alpha:.2%}")
+    output.say_all(f"\nthe chance of a false alarm is at most {found.alpha:.2%}")
     budget = getattr(found, "budget", None)
     if budget is not None:
-        click.echo(budget.in_words)
+        output.say(budget.in_words)
     rows = [
         (f.name, round(f.effective_rows), f.visible_in_words, f.moved, f.psi, f.psi_usual)
         for f in found.features

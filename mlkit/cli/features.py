@@ -154,7 +154,7 @@ def lineage(project: "Project", name: str, *, as_json: bool) -> None:
 
 def _render_list(listed: "list[Listed]") -> None:
     if not listed:
-        click.echo("no features yet; declare them in features.py (see: mlkit docs features)")
+        output.say("no features yet; declare them in features.py (see: mlkit docs features)")
         return
     output.print_table(
         ("feature", "kind", "version", "source", "entity", "ttl", "online", "rows", "newest event",
@@ -169,22 +169,22 @@ def _render_list(listed: "list[Listed]") -> None:
 
 def _render_shown(shown: "Shown") -> None:
     view = shown.view
-    click.echo(f"{view.name} v{view.version}: {view.description or 'no description'}")
+    output.say(f"{view.name} v{view.version}: {view.description or 'no description'}")
     if view.kind == "view":
-        click.echo(
+        output.say(
             f"{shown.rows:,} rows of {shown.entities:,} entities from {view.source}; "
             f"entity {view.entity}, time {view.time}, ttl {view.ttl or '-'}, "
             f"on missing {shown.on_missing}, owner {view.owner or '-'}"
         )
-        click.echo(f"online: {view.online}" + (f", {view.rows:,} entities" if view.rows else ""))
+        output.say(f"online: {view.online}" + (f", {view.rows:,} entities" if view.rows else ""))
     else:
         inputs = ", ".join(view.inputs)
-        click.echo(f"computed for each request from {inputs}; owner {view.owner or '-'}")
+        output.say(f"computed for each request from {inputs}; owner {view.owner or '-'}")
     output.print_table(("column", "type"), [(c.name, c.type) for c in shown.columns])
     for use in shown.uses:
-        click.echo(f"joined in {use.dataset}: {', '.join(use.models) or 'no model yet'}")
+        output.say(f"joined in {use.dataset}: {', '.join(use.models) or 'no model yet'}")
     if shown.drift is not None:
-        click.echo(f"{' -> '.join(shown.compared)}: {shown.drift.verdict}")
+        output.say(f"{' -> '.join(shown.compared)}: {shown.drift.verdict}")
         output.print_table(
             ("column", "effect", "threshold", "drifted"),
             [(f.name, f.effect, f.threshold, f.drifted) for f in shown.drift.features],
@@ -205,10 +205,10 @@ def _render_got(got: "list[Got]") -> None:
 
 def _render_materialized(done: "list[Materialized]") -> None:
     if not done:
-        click.echo("no feature views; declare them in features.py (see: mlkit docs features)")
+        output.say("no feature views; declare them in features.py (see: mlkit docs features)")
     for one in done:
         how = " (all anew)" if one.full else ""
-        click.echo(
+        output.say(
             f"{one.view} v{one.version}: {one.written:,} rows written{how}, {one.pruned:,} taken "
             f"out, {one.rows:,} in the store"
         )
@@ -217,11 +217,11 @@ def _render_materialized(done: "list[Materialized]") -> None:
 def _render_joined(added: "Added") -> None:
     reference = f"{added.dataset}@{added.version}"
     if not added.new:
-        click.echo(f"these rows are {reference} already; no new version")
+        output.say(f"these rows are {reference} already; no new version")
         return
-    click.echo(f"added {reference}: {added.rows:,} rows, sha256 {added.sha256[:12]}")
+    output.say(f"added {reference}: {added.rows:,} rows, sha256 {added.sha256[:12]}")
     for warning in added.warnings:
-        click.echo(f"warning: {warning}")
+        output.say(f"warning: {warning}")
 
 
 def _render_tested(tested: "Tested") -> None:
@@ -230,27 +230,27 @@ def _render_tested(tested: "Tested") -> None:
         [(t.feature, t.test, t.passed, t.message or None) for t in tested.tests],
     )
     for model in tested.skew:
-        click.echo(f"{model.model}@{model.version}, {model.rows:,} logged rows replayed")
+        output.say(f"{model.model}@{model.version}, {model.rows:,} logged rows replayed")
         output.print_table(
             ("view", "equal", "lagging", "skewed"),
             [(v.view, v.equal, v.lagging, v.skewed) for v in (*model.views, *model.on_demand)],
         )
         for view in (*model.views, *model.on_demand):
             for row in view.examples:
-                click.echo(f"{row.id} ({row.entity}): served {row.served}, not {row.expected}")
+                output.say(f"{row.id} ({row.entity}): served {row.served}, not {row.expected}")
         for reason in (*model.lost, *model.skipped):
-            click.echo(f"not replayed: {reason}")
+            output.say(f"not replayed: {reason}")
 
 
 def _render_lineage(found: "Lineage") -> None:
     source = found.source_version or found.source or f"columns {', '.join(found.inputs)}"
-    click.echo(source)
-    click.echo(f"└── {found.name} v{found.version}: {', '.join(found.columns) or 'not yet used'}")
+    output.say(source)
+    output.say(f"└── {found.name} v{found.version}: {', '.join(found.columns) or 'not yet used'}")
     if found.materialized_from:
-        click.echo(f"    ├── online store, from {found.materialized_from}")
+        output.say(f"    ├── online store, from {found.materialized_from}")
     for use in found.uses:
         made_of = f", from {use.made_of}" if use.made_of else ""
-        click.echo(f"    ├── {use.dataset} (v{use.view_version}{made_of})")
+        output.say(f"    ├── {use.dataset} (v{use.view_version}{made_of})")
         for model in use.models:
             champion = " (champion)" if model in use.deployed else ""
-            click.echo(f"    │   └── {model}{champion}")
+            output.say(f"    │   └── {model}{champion}")

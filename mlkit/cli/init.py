@@ -26,7 +26,7 @@ def init(directory: Path, *, group: str | None, as_json: bool) -> None:
 
 
 def _render(made: "Made") -> None:
-    click.echo(f"made a project in {made.project}: {', '.join(made.files)}")
-    click.echo("next:")
+    output.say(f"made a project in {made.project}: {', '.join(made.files)}")
+    output.say("next:")
     for command in made.next:
-        click.echo(f"  {command}")
+        output.say(f"  {command}")

@@ -151,7 +151,7 @@ def _uninstall(root: Path, *, as_json: bool) -> None:
     output.emit(
         {"uninstalled": done},
         as_json=as_json,
-        render=lambda _: click.echo(f"{said} {'taken out of' if done else 'in'} your crontab"),
+        render=lambda _: output.say(f"{said} {'taken out of' if done else 'in'} your crontab"),
     )
 
 
@@ -190,9 +190,9 @@ def _render_results(results: "RunResult | list[RunResult]") -> None:
     listed = results if isinstance(results, list) else [results]
     for result in listed:
         before = "" if result.ran else f"was run already for {output.cell(result.due)}: "
-        click.echo(f"{result.job} {before}{result.status}: {result.summary}".removesuffix(": "))
+        output.say(f"{result.job} {before}{result.status}: {result.summary}".removesuffix(": "))
     if not listed:
-        click.echo("nothing was missed")
+        output.say("nothing was missed")
 
 
 def _render_history(results: "list[RunResult]") -> None:
@@ -204,17 +204,17 @@ def _render_history(results: "list[RunResult]") -> None:
 
 def _render_crontab(lines: str, *, installed: bool) -> None:
     if installed:
-        click.echo("your crontab now runs:", err=True)
-    click.echo(lines, nl=False)
+        output.say("your crontab now runs:", err=True)
+    output.say_all(lines, nl=False)
 
 
 def _render_units(rendered: dict[str, str], out: Path | None) -> None:
     if out is None:
         for name, text in rendered.items():
-            click.echo(f"# {name}\n{text}")
+            output.say_all(f"# {name}\n{text}")
         return
     timers = " ".join(name for name in rendered if name.endswith(".timer"))
-    click.echo(f"wrote {len(rendered)} files; to have systemd run the jobs:")
-    click.echo(f"  sudo cp {out}/mlkit-* /etc/systemd/system/ && sudo systemctl daemon-reload")
-    click.echo(f"  sudo systemctl enable --now {timers}")
-    click.echo("the units for serve and daemon are there too; the daemon replaces the timers")
+    output.say(f"wrote {len(rendered)} files; to have systemd run the jobs:")
+    output.say(f"  sudo cp {out}/mlkit-* /etc/systemd/system/ && sudo systemctl daemon-reload")
+    output.say(f"  sudo systemctl enable --now {timers}")
+    output.say("the units for serve and daemon are there too; the daemon replaces the timers")

@@ -37,10 +37,10 @@ def lineage(project: "Project", reference: str, *, as_json: bool) -> None:
 
 def _render(found: "Lineage") -> None:
     if found.note:
-        click.echo(f"note: {found.note}", err=True)
-    click.echo("comes from")
+        output.say(f"note: {found.note}", err=True)
+    output.say("comes from")
     output.print_tree(_tree(found, set(found.up), lambda edge: (edge.target, edge.source)))
-    click.echo("led to")
+    output.say("led to")
     output.print_tree(_tree(found, set(found.down), lambda edge: (edge.source, edge.target)))
 
 

@@ -71,7 +71,7 @@ def seal(project: "Project", *, older_than: str | None, as_json: bool) -> None:
 
 def _print_rows(rows: Any) -> None:
     if not rows:
-        click.echo("no prediction yet (see: mlkit serve)")
+        output.say("no prediction yet (see: mlkit serve)")
         return
     headers = ["served at", "version", "value", "actual", "latency us", "id", "features"]
     output.print_table(
@@ -90,11 +90,11 @@ def _features(features: dict[str, Any]) -> str:
 
 
 def _print_exported(done: Any) -> None:
-    click.echo(f"{done.rows} predictions of {done.model} written to {done.file}")
+    output.say(f"{done.rows} predictions of {done.model} written to {done.file}")
 
 
 def _print_sealed(done: Any) -> None:
-    click.echo(
+    output.say(
         f"{done.rows} predictions from before {output.cell(done.before)} sealed into "
         f"{done.segments} segments"
     )

@@ -98,7 +98,7 @@ def rollback(project: "Project", *, name: str, to: int | None, reason: str, as_j
 
 def _render_list(found: "list[Summary]") -> None:
     if not found:
-        click.echo("no models yet; train one with: mlkit train NAME --data DATASET")
+        output.say("no models yet; train one with: mlkit train NAME --data DATASET")
         return
     headers = ("model", "task", "target", "champion", "since", "versions", "metric", "value")
     rows = [
@@ -110,7 +110,7 @@ def _render_list(found: "list[Summary]") -> None:
 
 
 def _render_show(found: "Shown") -> None:
-    click.echo(f"{found.model}: {found.task} of '{found.target}'")
+    output.say(f"{found.model}: {found.task} of '{found.target}'")
     headers = ("version", "", "estimator", "dataset", "trained", "metric", "value", "gate")
     rows = [
         (f"v{one.version}", "champion" if one.version == found.champion else "", one.estimator,
@@ -121,7 +121,7 @@ def _render_show(found: "Shown") -> None:
     output.print_table(headers, rows)
     for one in found.versions:
         if one.backend:
-            click.echo(f"v{one.version} is served by {_backend(one.backend)}")
+            output.say(f"v{one.version} is served by {_backend(one.backend)}")
 
 
 def _backend(found: "dict[str, Any]") -> str:
@@ -148,7 +148,7 @@ def _render_compare(found: "Compared") -> None:
     rows = [(row.name, row.first, row.second) for row in found.metrics]
     output.print_table(("metric", first, second), rows)
     if found.note:
-        click.echo(found.note)
+        output.say(found.note)
     differences = [(row.name, row.first, row.second) for row in found.differences]
     if differences:
         output.print_table(("differs in", first, second), differences)
@@ -156,4 +156,4 @@ def _render_compare(found: "Compared") -> None:
 
 def _render_deployed(done: "Deployed") -> None:
     before = f" (before: v{done.previous})" if done.previous else ""
-    click.echo(f"v{done.version} is the champion of {done.model}{before}")
+    output.say(f"v{done.version} is the champion of {done.model}{before}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import click
 
-from mlkit.pages.words import printable
+from mlkit import printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -58,6 +58,19 @@ def emit(value: Any, *, as_json: bool, render: Callable[[Any], None]) -> None:
         render(value)
 
 
+def say(text: object, *, err: bool = False, fg: str | None = None, nl: bool = True) -> None:
+    """Print one line of words; whatever came from outside cannot steer the terminal.
+
+    Its line breaks are written out: call it for each line, or ``say_all`` for what has several.
+    """
+    click.secho(printable.line(text), err=err, fg=fg, nl=nl)
+
+
+def say_all(text: str, *, err: bool = False, nl: bool = True) -> None:
+    """Print lines of our own making, such as a unit file or a picture."""
+    click.echo(printable.text(text), err=err, nl=nl)
+
+
 def write_json(value: Any) -> None:
     """Print one JSON document: dataclasses, structs, times and paths included; NaN becomes null."""
     import msgspec
@@ -103,11 +116,11 @@ def print_table(
         all(isinstance(row[i], int | float) or row[i] is None for row in cells)
         for i in range(len(headers))
     ]
-    table = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left")
+    table = Table(title=plain(title) if title else None, box=box.SIMPLE_HEAD, title_justify="left")
     for header, right in zip(headers, numeric, strict=True):
-        table.add_column(header, justify="right" if right else "left", overflow="fold")
+        table.add_column(plain(header), justify="right" if right else "left", overflow="fold")
     for row in cells:
-        table.add_row(*(Text("-" if value is None else printable(str(value))) for value in row))
+        table.add_row(*(Text("-" if value is None else printable.line(value)) for value in row))
     console = Console()
     if console.is_terminal:
         console.print(table)
@@ -122,7 +135,7 @@ def plain(text: str) -> "Text":
     """Return ``text`` as it is: its brackets are no markup, its control characters are gone."""
     from rich.text import Text
 
-    return Text(printable(text))
+    return Text(printable.line(text))
 
 
 def print_tree(tree: "Tree") -> None:
@@ -187,7 +200,8 @@ def progress() -> "Iterator[Progress]":
 
     console = Console(stderr=True)
     columns = (
-        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(),
+        SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(),
+        TimeElapsedColumn(),
     )  # fmt: skip
     with Progress(
         *columns, console=console, transient=True, disable=not console.is_terminal

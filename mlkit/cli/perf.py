@@ -50,12 +50,12 @@ def check(project: "Project", *, model: str, window: str | None, as_json: bool) 
 
 
 def _render(found: "PerformanceChecked", past: "Sequence[PerformancePoint]") -> None:
-    click.echo(f"{found.model} {found.summary}")
-    click.echo(f"coverage: {found.coverage:.0%} of the predictions have an actual")
+    output.say(f"{found.model} {found.summary}")
+    output.say(f"coverage: {found.coverage:.0%} of the predictions have an actual")
     for line in _ripeness(found):
-        click.echo(line)
+        output.say(line)
     if found.metrics:
-        click.echo("metrics: " + ", ".join(_metrics(found)))
+        output.say("metrics: " + ", ".join(_metrics(found)))
     if found.slices:
         headers = ("part", "rows", found.metric, "low", "high", "holdout", "rows of it", "q")
         rows = [
@@ -64,9 +64,9 @@ def _render(found: "PerformanceChecked", past: "Sequence[PerformancePoint]") -> 
         ]
         output.print_table(headers, rows)
     if found.estimated is not None:
-        click.echo(f"estimated: {_estimated(found.estimated, found.reference)}")
+        output.say(f"estimated: {_estimated(found.estimated, found.reference)}")
     levels = spark.line(point.level for point in past)
-    click.echo(f"lately: {levels} ({len(past)} checks; the limit is at half height)")
+    output.say(f"lately: {levels} ({len(past)} checks; the limit is at half height)")
 
 
 def _ripeness(found: "PerformanceChecked") -> "Iterator[str]":

@@ -67,4 +67,4 @@ def predict(
 
 def _render(done: "Predicted") -> None:
     place = "" if done.output == "-" else f" to {done.output}"
-    click.echo(f"{done.model} v{done.version} predicted {done.rows} rows{place}", err=True)
+    output.say(f"{done.model} v{done.version} predicted {done.rows} rows{place}", err=True)

@@ -51,10 +51,10 @@ def retrain(
 
 def _render(done: "Retrained") -> None:
     for warning in done.warnings:
-        click.echo(f"warning: {warning}", err=True)
-    click.echo(f"{done.model}: {done.summary}")
+        output.say(f"warning: {warning}", err=True)
+    output.say(f"{done.model}: {done.summary}")
     for name, value in done.metrics.items():
         low, high = done.intervals.get(name, (value, value))
-        click.echo(f"  {name} {value:.4g} ({low:.4g} to {high:.4g})")
+        output.say(f"  {name} {value:.4g} ({low:.4g} to {high:.4g})")
     if done.version is not None:
-        click.echo(f"  v{done.version}: {done.estimator} on {done.rows} rows of {done.dataset}")
+        output.say(f"  v{done.version}: {done.estimator} on {done.rows} rows of {done.dataset}")

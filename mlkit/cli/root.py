@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import click
 
-from mlkit import __version__
+from mlkit import __version__, printable
 from mlkit.cli import ending
 from mlkit.errors import BusyError, CheckFailedError, MlkitError
 
@@ -92,6 +92,9 @@ class LazyGroup(click.Group):
             return super().invoke(ctx)
         except MlkitError as error:
             report(ctx, error)
+        except click.ClickException as error:
+            error.message = printable.line(error.message)  # type: ignore[misc]  # click shows it
+            raise
         except OSError as error:
             if error.errno == errno.EPIPE or error.strerror is None:
                 raise  # click ends quietly when the reader of a pipe has gone
@@ -115,12 +118,18 @@ def _explain(error: OSError) -> str:
     return f"{where}{error.strerror}; check the path, its permissions and the free space"
 
 
+def _lines(error: MlkitError) -> str:
+    """Return a message of which no line but the first can be taken for one of ours."""
+    first, *more = printable.text(error).split("\n")
+    return "\n".join([first, *(each if each[:1] in ("", " ") else f"  {each}" for each in more)])
+
+
 def report(ctx: click.Context, error: MlkitError) -> None:
     """Print ``error`` to stderr, and as the one JSON document on stdout under ``--json``."""
     from mlkit.cli import output  # only when something is printed
 
     click.secho("error: ", fg="red", bold=True, err=True, nl=False)
-    click.echo(str(error), err=True)
+    click.echo(_lines(error), err=True)
     if ctx.meta.get("mlkit.json"):
         output.write_json({"error": str(error), **error.details})
     codes = [code for kind, code in EXIT_CODES.items() if isinstance(error, kind)]

@@ -43,7 +43,7 @@ def _jobs(project: "Project") -> dict[str, Any]:
 
 def _render(screen: dict[str, Any]) -> None:
     now = screen["at"]
-    click.echo(f"{screen['project']} at {output.cell(now)}")
+    output.say(f"{screen['project']} at {output.cell(now)}")
     _render_models(screen["models"], now)
     _render_alerts(screen["alerts"], now)
     output.print_table(
@@ -54,12 +54,12 @@ def _render(screen: dict[str, Any]) -> None:
         ],
     )
     for problem in screen["problems"]:
-        click.secho(f"problem: {problem}", fg="yellow")
+        output.say(f"problem: {problem}", fg="yellow")
 
 
 def _render_models(models: "tuple[ModelLine, ...]", now: datetime) -> None:
     if not models:
-        click.echo("\nno model yet; train one with: mlkit train MODEL --data NAME --promote")
+        output.say_all("\nno model yet; train one with: mlkit train MODEL --data NAME --promote")
         return
     output.print_table(
         ("model", "champion", "rows 24 h", "known", "drift", "performance"),
@@ -73,7 +73,7 @@ def _render_models(models: "tuple[ModelLine, ...]", now: datetime) -> None:
 
 def _render_alerts(alerts: "tuple[AlertLine, ...]", now: datetime) -> None:
     if not alerts:
-        click.echo("no open alerts\n")
+        output.say_all("no open alerts\n")
         return
     output.print_table(
         ("alert", "about", "severity", "status", "since", "summary"),

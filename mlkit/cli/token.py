@@ -74,8 +74,8 @@ def revoke(project: "Project", *, identifier: str, as_json: bool) -> None:
 
 
 def _print_created(made: Any) -> None:
-    click.echo(made.token)
-    click.echo(f"token {made.id} ({made.name}, {made.scope}): shown only now, keep it", err=True)
+    output.say(made.token)
+    output.say(f"token {made.id} ({made.name}, {made.scope}): shown only now, keep it", err=True)
 
 
 def _print_tokens(tokens: Any) -> None:
@@ -99,4 +99,4 @@ def _print_tokens(tokens: Any) -> None:
 
 
 def _print_revoked(done: Any) -> None:
-    click.echo(f"token {done.id} ({done.name}) is revoked")
+    output.say(f"token {done.id} ({done.name}) is revoked")

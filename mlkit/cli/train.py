@@ -99,8 +99,8 @@ def train(
 def render(done: "Trained") -> None:
     """Print a trained version for a person."""
     for warning in done.warnings:
-        click.secho(f"warning: {warning}", fg="yellow", err=True)
-    click.echo(
+        output.say(f"warning: {warning}", fg="yellow", err=True)
+    output.say(
         f"{done.model} v{done.version}: {done.estimator}, a {done.task} of '{done.target}', "
         f"on {done.dataset}"
     )
@@ -114,8 +114,8 @@ def render(done: "Trained") -> None:
     rows = [(name, value, *done.intervals[name]) for name, value in done.metrics.items()]
     output.print_table(("holdout metric", "value", "low", "high"), rows)
     word = "accepted" if done.verdict.accepted else "refused"
-    click.echo(f"gate: {word}: {done.verdict.reason}")
-    click.echo(_next_step(done))
+    output.say(f"gate: {word}: {done.verdict.reason}")
+    output.say(_next_step(done))
 
 
 def _next_step(done: "Trained") -> str:

@@ -29,6 +29,12 @@ def sqlite(project: Project) -> Iterator[Finding]:
             f"SQLite {version} can lose commits in WAL mode, so a slower rollback journal is used",
             "install the wheel pysqlite3 (Linux x86-64), or a Python with SQLite 3.51.3 or newer",
         )
+    if project.database.is_read_only:
+        yield warn(
+            f"{project.database.location} is opened for reading alone, its folder takes nothing",
+            "mount the disk for writing, or see whose folder it is",
+        )
+        return
     wanted = {"journal_mode": "wal" if safe else "delete", "synchronous": "2", "foreign_keys": "1"}
     with project.read() as s:
         for name, value in wanted.items():

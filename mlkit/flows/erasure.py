@@ -12,18 +12,19 @@ import msgspec
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from mlkit.errors import InvalidInputError
+from mlkit.errors import BusyError, InvalidInputError
 from mlkit.flows import (
     erasure_elsewhere,
     erasure_joins,
     erasure_log,
+    erasure_memory,
     ingest,
     subjects,
     version_files,
 )
 from mlkit.flows.subjects import Subjects
 from mlkit.project import Project
-from mlkit.store import audit, datasets, erasures, failpoints, registry
+from mlkit.store import audit, datasets, erasures, failpoints, purge, registry
 from mlkit.store.audit import AuditEvent
 from mlkit.store.datasets import Dataset, DatasetVersion
 from mlkit.store.erasures import Erasure
@@ -85,6 +86,24 @@ def erase(
     )
 
 
+def resume(project: Project) -> str:
+    """Finish the erasures that were cut off or refused; return one line about it, or nothing.
+
+    One that somebody still stands in the way of is left for the next time.
+    """
+    with project.read() as s:
+        waiting = erasures.unfinished(s)
+    said = []
+    for name in waiting:
+        try:
+            erase(project, name, [])
+        except BusyError as error:
+            said.append(f"an erasure of '{name}' is not finished: {error}")
+        else:
+            said.append(f"finished an erasure of '{name}'")
+    return ", ".join(said)
+
+
 class _Part(NamedTuple):
     """What was erased of one dataset."""
 
@@ -97,6 +116,8 @@ def _erase(project: Project, name: str, say: Report) -> _Part:
     with project.read() as s:
         dataset = datasets.get(s, name)
     erased = subjects.of(project, name)
+    say(f"looking for what only they had in {name}")
+    erasure_memory.forget(project, dataset, erased)
     say(f"rewriting versions of {name}")
     versions = _rewrite_versions(project, dataset, erased)
     versions += _clear_joined(project, dataset, erased)
@@ -104,6 +125,7 @@ def _erase(project: Project, name: str, say: Report) -> _Part:
     predictions = erasure_log.erase(project, dataset, erased)
     erasure_elsewhere.erase(project, dataset, erased)
     _delete_old(project)
+    purge.purge(project.database, patience_s=project.settings.db.busy_timeout_s)
     with project.write() as s:
         erasures.finish(s, dataset.id, project.now())
     return _Part(versions, predictions, _models(project, {one.reference for one in versions}))
@@ -259,6 +281,8 @@ def _delete_old(project: Project) -> None:
         if "segment" in details:
             erasure_log.delete_segment(project, details["segment"])
         failpoints.reach("erase.deleted")
+    for store, digest in erasure_memory.replaced(project):
+        store.remove(digest, lambda: True)
 
 
 def _unused(project: Project, sha256: str) -> bool:

@@ -9,7 +9,8 @@ from typing import Final
 
 import msgspec
 
-from mlkit.flows.messages import Message, on_one_line
+from mlkit import printable
+from mlkit.flows.messages import Message
 from mlkit.settings import Alerts
 
 _SMTPS_PORT: Final = 465
@@ -31,7 +32,7 @@ def send(message: Message, settings: Alerts) -> None:
 def letter(message: Message, settings: Alerts) -> EmailMessage:
     """Return the letter, with a subject on one line."""
     mail = EmailMessage()
-    mail["Subject"] = on_one_line(f"[mlkit] {message.text}")[:_SUBJECT_CHARS]
+    mail["Subject"] = printable.line(f"[mlkit] {message.text}")[:_SUBJECT_CHARS]
     mail["From"] = settings.mail_from or settings.mail_to[0]
     mail["To"] = ", ".join(settings.mail_to)
     mail["Date"] = format_datetime(message.at)
@@ -54,7 +55,7 @@ def in_words(message: Message) -> str:
         if alert.next:
             lines += ["What to do next, in the project folder:", *(f"  {c}" for c in alert.next)]
         lines.append("")
-    return "\n".join(lines)
+    return printable.text("\n".join(lines))
 
 
 def _server(settings: Alerts) -> smtplib.SMTP:

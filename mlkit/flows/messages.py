@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
+from mlkit import printable
 from mlkit.flows import next_steps
 from mlkit.store.alerts import Alert, Event
 
@@ -42,7 +43,8 @@ def about(alert: Alert, event: Event, *, number: int, project: str) -> Message:
     """Return the message ``number`` of the outbox: what has happened to the alert."""
     ended = event == "resolved"
     times = {"resolved": alert.resolved_at, "escalated": alert.escalated_at}
-    summary = f"{alert.key} ended: {alert.resolution}" if ended else alert.summary
+    said = f"{alert.key} ended: {alert.resolution}" if ended else alert.summary
+    summary = printable.line(said)  # it may quote a user's data, and a chat shows it as it is
     return Message(
         event=f"{alert.kind}.{_HAPPENED.get(event, event)}",
         id=str(number),
@@ -59,7 +61,7 @@ def about(alert: Alert, event: Event, *, number: int, project: str) -> Message:
         summary=summary,
         details=alert.details,
         text=f"{event}: {summary}",
-        next=() if ended else next_steps.of(alert),
+        next=() if ended else tuple(map(printable.line, next_steps.of(alert))),
     )
 
 
@@ -88,12 +90,3 @@ def trial(project: str, at: datetime) -> Message:
         event="test", id="test", status="test", project=project, at=at, summary=summary,
         text=f"test: {summary}", next=("mlkit alert list",),
     )  # fmt: skip
-
-
-def on_one_line(text: str) -> str:
-    r"""Return ``text`` without control characters: it may quote a user's data.
-
-    >>> on_one_line("a\r\nBcc: b")
-    'a  Bcc: b'
-    """
-    return "".join(letter if letter.isprintable() else " " for letter in text)

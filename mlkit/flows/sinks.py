@@ -17,8 +17,9 @@ from typing import Final
 
 import msgspec
 
+from mlkit import printable
 from mlkit.flows import mail, pinned, webhook_shapes
-from mlkit.flows.messages import Message, on_one_line
+from mlkit.flows.messages import Message
 from mlkit.settings import Alerts
 
 _log = logging.getLogger("mlkit.alerts")
@@ -48,13 +49,13 @@ def send(sink: str, message: Message, settings: Alerts) -> str | None:
     try:
         _SINKS[sink](message, settings)
     except _FAILURES as error:
-        return on_one_line(_without_secrets(_explain(error), settings))[:_SHOWN]
+        return printable.line(_without_secrets(_explain(error), settings))[:_SHOWN]
     return None
 
 
 def _to_log(message: Message, _settings: Alerts) -> None:
     steps = f" (next: {'; '.join(message.next)})" if message.next else ""
-    _log.warning("%s", on_one_line(message.text + steps))
+    _log.warning("%s", printable.line(message.text + steps))
 
 
 def _to_command(message: Message, settings: Alerts) -> None:
@@ -99,7 +100,7 @@ def heartbeat(settings: Alerts) -> str | None:
             return "alerts.heartbeat_url is not an http or https URL"
         pinned.get(settings.heartbeat_url, timeout_s=settings.timeout_s)
     except _FAILURES as error:
-        return on_one_line(_without_secrets(str(error), settings))[:_SHOWN]
+        return printable.line(_without_secrets(str(error), settings))[:_SHOWN]
     return None
 
 

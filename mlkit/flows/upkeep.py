@@ -1,4 +1,4 @@
-"""What time brings about: features that grew old, escalations, messages whose time has come.
+"""What time brings about: features grown old, escalations, due messages, erasures to finish.
 
 The job ``alerts`` calls this every few minutes.
 """
@@ -8,7 +8,7 @@ from datetime import datetime
 from mlkit.flows import alert_policy, freshness, outbox, sinks
 from mlkit.flows.turns import Turns
 from mlkit.project import Project
-from mlkit.store import alerts
+from mlkit.store import alerts, erasures
 from mlkit.store import outbox as letters
 
 
@@ -29,7 +29,9 @@ def tend(project: Project) -> str:
         (woken, "snoozes ended"),
         (late, "feature views in trouble"),
     )
-    said = ", ".join([f"{count} {what}" for count, what in done if count] + _beat(project))
+    erased = turns.take("finishing erasures", lambda: _erase(project)) or []
+    counts = [f"{count} {what}" for count, what in done if count]
+    said = ", ".join([*counts, *erased, *_beat(project)])
     turns.settle(said)
     return said or "nothing to tell"
 
@@ -73,6 +75,17 @@ def _escalate(project: Project, now: datetime) -> int:
                 outbox.announce(s, project, current, "escalated")
                 escalated += 1
     return escalated
+
+
+def _erase(project: Project) -> list[str]:
+    """Finish the erasures that somebody stood in the way of."""
+    with project.read() as s:
+        waiting = erasures.unfinished(s)
+    if not waiting:
+        return []
+    from mlkit.flows import erasure  # a second of imports, and hardly ever needed
+
+    return [erasure.resume(project)]
 
 
 def _beat(project: Project) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from mlkit import printable
 from mlkit.pages import marks, words
 
 
@@ -35,5 +36,5 @@ def _environment() -> Environment:
 def _printable(value: Any) -> Any:
     """Return what is put into a page; texts without control characters and lone surrogates."""
     if isinstance(value, str) and not isinstance(value, Markup):
-        return words.printable(value)
+        return printable.text(value)
     return value

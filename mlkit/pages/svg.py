@@ -2,6 +2,7 @@
 
 from markupsafe import Markup, escape
 
+from mlkit import printable
 from mlkit.pages import words
 
 _LONGEST = 300  # characters of a text from anywhere
@@ -46,11 +47,11 @@ def path(*commands: tuple[str, float, float]) -> str:
 
 def _value(value: str | float) -> str:
     if isinstance(value, str):
-        return str(escape(words.printable(value)))
+        return str(escape(printable.line(value)))
     return f"{round(value, 1):g}"
 
 
 def _text(text: str) -> Markup:
     if isinstance(text, Markup):
         return text
-    return escape(words.short(words.printable(text), _LONGEST))
+    return escape(words.short(printable.line(text), _LONGEST))

@@ -79,11 +79,6 @@ def percent(share: float | None) -> str:
     return f"{points:.0f}%" if points >= 10 or points == round(points) else f"{points:.1f}%"
 
 
-def printable(text: str) -> str:
-    """Return ``text`` without what steers a terminal or a browser: data may come from anyone."""
-    return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
-
-
 def short(text: object, most: int = _LONGEST) -> str:
     """Return the beginning of a text that may be of any length.
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from datetime import datetime
 
 from mlkit.errors import BusyError, DamagedError, MlkitError, NotFoundError, unknown
 from mlkit.flows import alerting, deploy, request_features
@@ -13,7 +14,7 @@ from mlkit.flows.online import Online
 from mlkit.project import Project
 from mlkit.server import rule_guard
 from mlkit.server.held import Held
-from mlkit.store import audit, registry
+from mlkit.store import audit, erasures, registry
 from mlkit.store.registry import ModelVersion
 
 _RETRY_S = 30.0  # a version that failed to load is tried again after this time
@@ -48,6 +49,7 @@ class Holder:
         self._used: dict[str, float] = {}
         self._file = project.database.file_id
         self.generation = -1
+        self._erased_at: datetime | None = None
 
     @property
     def champions(self) -> Mapping[str, ModelVersion]:
@@ -107,14 +109,18 @@ class Holder:
         with self._project.read() as s:
             generation = registry.generation(s)
             self._forget_other_file()
-            if generation == self.generation and time.monotonic() < self._retry_at:
+            erased_at = erasures.last_done(s)
+            same = (generation, erased_at) == (self.generation, self._erased_at)
+            if same and time.monotonic() < self._retry_at:
                 return
             current = registry.champions(s)
             strange = frozenset(d.version.model.name for d in current if not audit.vouches(s, d))
             champions = {d.version.model.name: d.version for d in current}
         with self._loading:
+            if erased_at != self._erased_at:
+                self._cache.clear()  # they know what was erased since; they answer until replaced
             self._follow(champions, strange)
-        self.generation = generation
+        self.generation, self._erased_at = generation, erased_at
         self._retry_at = time.monotonic() + _RETRY_S if self._problems else float("inf")
 
     def _forget_other_file(self) -> None:

@@ -8,6 +8,7 @@ import yaml
 from mlkit.errors import InvalidInputError, NotFoundError
 from mlkit.steps import casts, rules, suggestion, yaml_text
 
+_NOBODY = "(erased)"
 _KEYS = ("allowed_values", "value")
 
 
@@ -33,6 +34,35 @@ def allow(text: str, column: str, value: str, origin: str) -> str:
     edited = _insert(text, place.node, written.strip()[1:-1])
     rules.from_yaml(edited, origin)
     return edited
+
+
+def disallow(text: str, lost: Mapping[str, frozenset[str]], origin: str) -> str:
+    """Return ``text`` without the ``lost`` values of each column in its ``isin``.
+
+    A list of which nothing is left keeps a word that no row has.
+    """
+    for column, values in lost.items():
+        try:
+            node = _find(text, column, origin).node
+        except NotFoundError:  # no such column, or no list
+            continue
+        if any(item.value in values for item in node.value):
+            text = _remove(text, node, values)
+    return text
+
+
+def _remove(text: str, node: yaml.SequenceNode, values: frozenset[str]) -> str:
+    kept = [item for item in node.value if item.value not in values]
+    if node.flow_style or not kept:
+        listed = [text[item.start_mark.index : item.end_mark.index] for item in kept]
+        end = node.value[-1].end_mark.index if not node.flow_style else node.end_mark.index
+        return f"{text[: node.start_mark.index]}[{', '.join(listed or [_NOBODY])}]{text[end:]}"
+    for item in reversed(node.value):
+        if item.value in values:
+            start = text.rfind("\n", 0, item.start_mark.index) + 1
+            end = text.find("\n", item.end_mark.index)
+            text = text[:start] + ("" if end < 0 else text[end + 1 :])
+    return text
 
 
 def _find(text: str, column: str, origin: str) -> _Place:

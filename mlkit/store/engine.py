@@ -13,12 +13,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from sqlalchemy import URL, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 from sqlalchemy.orm import Session
 
 from mlkit.errors import BusyError, DamagedError, InvalidInputError, MlkitError
-from mlkit.store import json_columns
+from mlkit.store import json_columns, read_only
 
 APPLICATION_ID = 0x6D6C6B74  # "mlkt": `file ml.sqlite` and other tools can tell whose it is
 
@@ -148,6 +148,11 @@ class Database:
         return Database(self.url, busy_timeout_s=self._busy_timeout_s, foreign_keys=False)
 
     @property
+    def is_read_only(self) -> bool:
+        """Whether this is a SQLite file in a folder that this process may not write to."""
+        return self.is_sqlite and not os.access(Path(self.location).parent, os.W_OK)
+
+    @property
     def location(self) -> str:
         """The file, or the server and database, without user name or password."""
         return _location(self.url)
@@ -171,10 +176,21 @@ class Database:
         the lock is taken first. Never nest; never do anything slow inside.
         """
         self._follow_file()
+        if self.is_read_only:
+            raise MlkitError(
+                f"{self.location} cannot be written to: the disk is mounted read-only, or its "
+                "folder belongs to others; what only reads works on"
+            )
         with _errors(self.url), Session(self.engine, expire_on_commit=False) as session:
             session.connection(execution_options={"mlkit_write": True})
             yield session
             session.commit()
+
+    @contextmanager
+    def bare(self) -> Iterator[Connection]:
+        """Yield a connection outside of any transaction, for what SQLite does only there."""
+        with _errors(self.url), self.engine.connect() as connection:
+            yield connection.execution_options(mlkit_bare=True)
 
     def dispose(self) -> None:
         """Close every connection of this process."""
@@ -197,29 +213,34 @@ class Database:
             self.dispose()
 
     def _other(self) -> Engine:
-        return create_engine(self.url, json_serializer=json_columns.dump)
+        return create_engine(self.url, **json_columns.OPTIONS)
 
     def _sqlite(self) -> Engine:
         driver = sqlite_driver()
-        engine = create_engine(
-            self.url,
-            module=driver,
-            connect_args={"timeout": self._busy_timeout_s},
-            json_serializer=json_columns.dump,
-            json_deserializer=json_columns.load,
-        )
-        wal = wal_is_safe(driver.sqlite_version_info)
+        arguments: dict[str, Any] = {"timeout": self._busy_timeout_s}
+        if self.is_read_only:
+            engine = read_only.engine(driver, Path(self.location), self.url, arguments)
+            pragmas: tuple[str, ...] = read_only.PRAGMAS
+        else:
+            engine = create_engine(
+                self.url, module=driver, connect_args=arguments, **json_columns.OPTIONS
+            )
+            wal = wal_is_safe(driver.sqlite_version_info)
+            pragmas = _pragmas(wal=wal, foreign_keys=self._foreign_keys)
 
         def on_connect(connection: Any, _record: object) -> None:
             self._file = self._file or _file_id(self.url)
             connection.isolation_level = None  # the driver begins nothing on its own
             cursor = connection.cursor()
-            for pragma in _pragmas(wal=wal, foreign_keys=self._foreign_keys):
+            for pragma in pragmas:
                 cursor.execute(f"PRAGMA {pragma}")
             cursor.close()
 
         def on_begin(connection: Any) -> None:
-            write = connection.get_execution_options().get("mlkit_write", False)
+            options = connection.get_execution_options()
+            if options.get("mlkit_bare"):
+                return
+            write = options.get("mlkit_write", False)
             connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
         event.listen(engine, "connect", on_connect)

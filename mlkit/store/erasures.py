@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, String, UniqueConstraint, select, update
+from sqlalchemy import ForeignKey, String, UniqueConstraint, func, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from mlkit.store.base import Base, UtcDateTime
@@ -34,6 +34,11 @@ def unfinished(s: Session) -> list[str]:
     """Return the names of the datasets with an erasure under way, or cut off, by name."""
     query = select(Dataset.name).join(Erasure, Erasure.dataset_id == Dataset.id)
     return list(s.scalars(query.where(Erasure.done_at.is_(None)).distinct().order_by(Dataset.name)))
+
+
+def last_done(s: Session) -> datetime | None:
+    """Return when the last erasure was finished: what a server polls."""
+    return s.scalar(select(func.max(Erasure.done_at)))
 
 
 def finish(s: Session, dataset_id: int, at: datetime) -> None:

@@ -1,6 +1,7 @@
 """JSON as every database takes it: NaN and infinity, which JSON does not know, are null."""
 
 import json
+from typing import Any, Final
 
 import msgspec
 
@@ -28,3 +29,6 @@ def load(text: str) -> object:
             f"a value in the database is not as it was recorded: {text[:40]!r} is no JSON; "
             "restore a backup (see: mlkit backup restore)"
         ) from error
+
+
+OPTIONS: Final[dict[str, Any]] = {"json_serializer": dump, "json_deserializer": load}  # of engines

@@ -44,7 +44,8 @@ def rename(name: str) -> None:
 def kill_group(identity_: str) -> None:
     """Kill the process and its group at once, if it is still the one that ``identity_`` names."""
     if state(identity_) == "alive":
-        with suppress(ProcessLookupError):  # it ended a moment ago
+        # it ended a moment ago, or is a colleague's, which the kernel ends with its runner
+        with suppress(ProcessLookupError, PermissionError):
             os.killpg(int(identity_.split()[2]), signal.SIGKILL)
 
 

@@ -3,6 +3,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from markupsafe import Markup
 
+from mlkit import printable
 from mlkit.pages import svg
 
 
@@ -12,7 +13,7 @@ def test_no_word_breaks_out_of_its_place(evil: str) -> None:
     read = ET.fromstring(drawn)  # noqa: S314  # our own
     assert [child.tag for child in read.iter()] == ["text", "title"]
     assert set(read.attrib) == {"aria-label"}
-    shown = "".join(c if c.isprintable() else "\ufffd" for c in evil)
+    shown = printable.line(evil)
     assert read.text == read.findtext("title") == read.get("aria-label") == shown
 
 

@@ -1,0 +1,36 @@
+"""Open a SQLite file where nothing can be written: a read-only mount, a folder of others."""
+
+import os
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from sqlalchemy import URL, Engine, create_engine
+
+from mlkit.errors import MlkitError
+from mlkit.store import json_columns
+
+PRAGMAS = ("query_only=ON", "trusted_schema=OFF", "mmap_size=0")
+
+
+def engine(driver: ModuleType, file: Path, url: URL, arguments: dict[str, Any]) -> Engine:
+    """Return an engine that makes no file and takes no lock that needs one.
+
+    On a read-only disk nobody writes, so the file may be taken as it is, unless a log beside it
+    says more: that is read with its index, if both are there.
+    """
+    log, index = (Path(f"{file}{end}") for end in ("-wal", "-shm"))
+    logged = log.is_file() and log.stat().st_size > 0
+    if logged and not index.is_file():
+        raise MlkitError(
+            f"{log} holds what was not yet written to {file.name}, and nothing can be written "
+            "there; copy the project to a disk that can be written to"
+        )
+    frozen = bool(os.statvfs(file.parent).f_flag & os.ST_RDONLY) and not logged
+    how = "immutable=1" if frozen else "mode=ro"
+
+    def connect() -> Any:
+        place = f"{file.absolute().as_uri()}?{how}"
+        return driver.connect(place, uri=True, check_same_thread=False, **arguments)
+
+    return create_engine(url, module=driver, creator=connect, **json_columns.OPTIONS)

@@ -1,0 +1,137 @@
+"""Several Linux users of one group work on a project, and nobody else does."""
+
+import grp
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlkit.errors import InvalidInputError
+from mlkit.flows import setup
+
+ANN, BEN, EVE, TEAM = 20_001, 20_002, 20_003, 30_000
+COMMAND = "import sys; from mlkit.cli.root import main; sys.argv[0] = 'mlkit'; main()"
+# An interpreter in root's own folder is put where others may go, for this process alone.
+SCRIPT = """
+if [ -n "$TOP" ]; then
+    mount --bind "$BASE" "$ROOM" && mount -t tmpfs -o mode=755 none "$TOP" &&
+    mkdir -p "$BASE" && mount --bind "$ROOM" "$BASE" || exit 126
+fi
+exec setpriv --reuid "$ID" --regid "$ID" --groups "$GROUPS_" --inh-caps=-all -- "$@"
+"""
+
+needs_users = pytest.mark.skipif(
+    os.geteuid() != 0 or shutil.which("setpriv") is None or shutil.which("unshare") is None,
+    reason="only root becomes another user",
+)
+
+
+def _as(uid: int, root: Path, *words: object, member: bool = True) -> str:
+    """Run a command as a user whose own group is that of their name, as Linux makes users."""
+    base = Path(sys.base_prefix).resolve()
+    closed = [folder for folder in reversed(base.parents) if not folder.stat().st_mode & 0o001]
+    room = root.parent / "interpreter"
+    room.mkdir(exist_ok=True)
+    names = {
+        "TOP": str(closed[0]) if closed else "", "BASE": str(base), "ROOM": str(room),
+        "ID": str(uid), "GROUPS_": str(TEAM if member else uid), "USER": f"user{uid}",
+        "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/nonexistent",
+    }  # fmt: skip
+    command = [sys.executable, "-c", COMMAND, "--project", str(root), *map(str, words)]
+    done = subprocess.run(
+        ["unshare", "-m", "sh", "-c", SCRIPT, "sh", *command],
+        capture_output=True, text=True, check=False, cwd="/", env=names,
+    )  # fmt: skip
+    if done.returncode == 126 or "unshare failed" in done.stderr:
+        pytest.skip("the interpreter of these tests is not for other users")
+    return f"{done.returncode} {done.stdout}{done.stderr}"
+
+
+@pytest.fixture
+def shared(churn: Any) -> Iterator[Path]:
+    """A project of Ann's that the team shares, and the rows that it learns from."""
+    folder = Path(tempfile.mkdtemp(dir="/tmp"))  # others go through it
+    folder.chmod(0o755)
+    root = folder / "project"
+    root.mkdir()
+    os.chown(root, ANN, TEAM)
+    root.chmod(0o2770)
+    churn(200).to_csv(folder / "churn.csv", index=False)
+    (root / "mlkit.toml").write_text("[project]\ngroup = true\n")
+    os.chown(root / "mlkit.toml", ANN, TEAM)
+    (root / "mlkit.toml").chmod(0o660)
+    assert _as(ANN, root, "init", root).startswith("0 ")
+    yield root
+    shutil.rmtree(folder)
+
+
+@needs_users
+def test_what_one_makes_the_other_goes_on_with(shared: Path) -> None:
+    file = shared.parent / "churn.csv"
+    for uid in (ANN, BEN):
+        others = BEN if uid == ANN else ANN
+        added = _as(uid, shared, "data", "add", f"d{uid}", file, "--target", "churned")
+        assert added.startswith("0 "), added
+        done = _as(others, shared, "train", "churn", "--data", f"d{uid}", "--estimator", "linear",
+                   "--promote")  # fmt: skip
+        assert done.startswith("0 "), done
+    for uid in (ANN, BEN):
+        for words in (("backup", "create"), ("job", "run", "prune"), ("status",)):
+            if words[0] != "backup" or uid == ANN:
+                done = _as(uid, shared, *words)
+                assert done.startswith("0 "), done
+        found = _as(uid, shared, "doctor")
+        assert "ok   permissions: the owner and the group use the project" in found, found
+    assert _as(EVE, shared, "status", member=False).startswith("1 ")
+    for path in [shared, *shared.rglob("*")]:
+        mode = path.stat().st_mode
+        wanted = 0o2770 if path.is_dir() else 0o660
+        assert stat.S_IMODE(mode) & ~0o110 | (0o110 if path.is_dir() else 0) == wanted, path
+        assert path.stat().st_gid == TEAM, path
+
+
+@needs_users
+def test_doctor_names_what_a_colleague_cannot_use(shared: Path) -> None:
+    (shared / ".mlkit" / "key").chmod(0o600)
+    found = _as(ANN, shared, "doctor")
+    assert f"1 files and folders are closed to group {TEAM}, first {shared}/.mlkit/key" in found
+    assert f"chmod -R g+rwX {shared}" in found
+    (shared / ".mlkit" / "key").chmod(0o664)
+    assert "other users may use" in _as(ANN, shared, "doctor")
+
+
+def test_init_shares_the_folder_with_the_group_that_is_named(tmp_path: Path) -> None:
+    group = grp.getgrgid(os.getegid()).gr_name
+    umask = os.umask(0o077)
+    try:
+        setup.make(tmp_path / "project", group=group, environment={})
+    finally:
+        os.umask(umask)
+    for path in [tmp_path / "project", *(tmp_path / "project").rglob("*")]:
+        wanted = 0o2770 if path.is_dir() else 0o660
+        assert stat.S_IMODE(path.stat().st_mode) == wanted, path
+    assert "\ngroup = true\n" in (tmp_path / "project" / "mlkit.toml").read_text()
+
+
+def test_a_group_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match="no group 'nobodys'; make it with: sudo groupadd"):
+        setup.make(tmp_path / "project", group="nobodys", environment={})
+
+
+def test_a_project_without_a_group_is_for_its_owner_alone_whatever_the_umask(
+    tmp_path: Path,
+) -> None:
+    umask = os.umask(0o002)
+    try:
+        setup.make(tmp_path / "project", environment={})
+    finally:
+        os.umask(umask)
+    for path in [tmp_path / "project", *(tmp_path / "project").rglob("*")]:
+        assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
