@@ -170,7 +170,9 @@ def locate_project(
     if named is not None and not (named / SETTINGS_FILE).is_file():
         raise NotFoundError(f"{named} is not a project: it has no {SETTINGS_FILE}")
     root = named.resolve() if named is not None else find_root()
-    return _assemble(root, options or {}, environment)
+    project = _assemble(root, options or {}, environment)
+    project.database.must_exist = True
+    return project
 
 
 def _mounted(environment: Mapping[str, str]) -> Path | None:
