@@ -4,6 +4,7 @@ Every clock (daemon, cron, systemd, a person) ends here, so two of them do no ha
 """
 
 import functools
+import logging
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -24,6 +25,8 @@ from mlkit.store import failpoints, processes, runs
 from mlkit.store.runs import JobRun
 from mlkit.supervisor import Heartbeat
 from mlkit.timetable import Job
+
+_log = logging.getLogger(__name__)
 
 _MISSED_BEATS = 30  # of a runner on another host, until it counts as lost
 
@@ -183,8 +186,8 @@ def _beat(project: Project, run_id: int, pid: int) -> None:
     try:
         with project.write() as s:
             runs.beat(s, run_id, project.now(), child=processes.identity(pid))
-    except BusyError:
-        return  # the next beat says the same; a busy database ends no run
+    except Exception as error:  # noqa: BLE001  # the next beat says the same; none ends a run
+        _log.warning("a running job could not be marked alive: %s", error)
 
 
 def _finish(project: Project, run: JobRun, report: Report, *, duration_s: float) -> JobRun:
