@@ -358,8 +358,10 @@ def test_a_command_that_is_told_to_stop_opens_no_alert(
 ) -> None:
     command = [sys.executable, "-m", "mlkit", "--project", str(project.root), "job", "run", "slow"]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
-        _wait_for(lambda: _notes(project))
-        process.send_signal(number)
+        try:
+            _wait_for(lambda: _notes(project), patience_s=60)
+        finally:
+            process.send_signal(number)
     (run,) = runner.history(project, "slow", limit=2)
     assert run.status == "stopped"
     assert _open_alerts(project) == []
