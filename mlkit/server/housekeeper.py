@@ -148,6 +148,8 @@ class _Child:
             signal.signal(number, signal.SIG_IGN)
         with suppress(OSError):  # a container may forbid it
             os.nice(_NICE)
+        with suppress(OSError):  # a full disk; who waits for a sign of life says so
+            self._metrics_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         lookout = Lookout(self._project, self._metrics_dir)
         lookout.start()
         self._work(wish, died)
