@@ -19,12 +19,12 @@ from pathlib import Path
 
 import msgspec
 
-from mlkit import background, printable, timetable
+from mlkit import background, capture, printable, timetable
 from mlkit.errors import MlkitError
 from mlkit.project import Project
-from mlkit.store import modes
 
 OK, FAILED, TIMEOUT, OOM, LOST = "ok", "failed", "timeout", "oom", "lost"
+STOPPED = "stopped"  # on request, which is no failure
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _OOM_SCORE = "500"  # of 1000: when memory is short the kernel takes the job, not the server
@@ -51,12 +51,16 @@ class Order:
 def main(order: Order, reply: Connection) -> None:
     """Run the job and send the report; the target of the runner's process."""
     os.setsid()
+    reader = capture.into(order.output, order.project.settings.jobs.output_kb * 1000)
     _die_with_runner()
-    _redirect(order.output)
     signal.signal(signal.SIGTERM, _leave)
     os.environ.update({**order.environment, "MLKIT_ACTOR": f"job:{order.job}"})
     _limit(order.project.settings.jobs.memory_mb)
-    reply.send_bytes(msgspec.json.encode(_run(order)))
+    report = _run(order)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    capture.finish(reader)
+    reply.send_bytes(msgspec.json.encode(report))
     reply.close()
 
 
@@ -108,17 +112,6 @@ def _follow_runner() -> None:
 def _leave(*_: object) -> None:
     """Let the job clean up, and leave in its output where it was when its time was over."""
     raise SystemExit("told to stop")
-
-
-def _redirect(output: Path) -> None:
-    modes.make_folder(output.parent)
-    file = modes.open_file(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-    os.dup2(nothing, 0)
-    os.dup2(file, 1)
-    os.dup2(file, 2)
-    os.close(file)
-    os.close(nothing)
 
 
 def _limit(memory_mb: int) -> None:

@@ -118,11 +118,13 @@ def _tell(result: RunResult) -> None:
 
 @contextmanager
 def _logged(what: str) -> Iterator[None]:
-    """Print an error that the operator can mend; the daemon outlives it and tries again."""
+    """Print an error; the daemon outlives it, whatever it is, and tries again."""
     try:
         yield
     except MlkitError as error:
         _log.error("%s: %s", what, error)
+    except Exception:  # noqa: BLE001  # a table that is gone, a full disk: none silences all jobs
+        _log.exception("%s", what)
 
 
 def _next(project: Project, jobs: Sequence[Job]) -> str:

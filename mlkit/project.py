@@ -205,7 +205,9 @@ def locate_project(
         safe_directories.refuse(root, environment)
     if environment is os.environ:
         environment_file.load(root / _STATE / "env", os.environ)
-    return _assemble(root, options or {}, environment)
+    project = _assemble(root, options or {}, environment)
+    project.database.must_exist = True
+    return project
 
 
 def _mounted(environment: Mapping[str, str]) -> Path | None:

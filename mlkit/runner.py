@@ -4,6 +4,7 @@ Every clock (daemon, cron, systemd, a person) ends here, so two of them do no ha
 """
 
 import functools
+import logging
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -14,8 +15,8 @@ from pathlib import Path
 
 import msgspec
 
-from mlkit import supervisor
-from mlkit.child import FAILED, LOST, OK, Order, Report
+from mlkit import supervisor, timetable
+from mlkit.child import FAILED, LOST, OK, STOPPED, Order, Report
 from mlkit.errors import BusyError
 from mlkit.flows import alert_policy, alerting
 from mlkit.project import Project
@@ -24,6 +25,8 @@ from mlkit.store import failpoints, processes, runs
 from mlkit.store.runs import JobRun
 from mlkit.supervisor import Heartbeat
 from mlkit.timetable import Job
+
+_log = logging.getLogger(__name__)
 
 _MISSED_BEATS = 30  # of a runner on another host, until it counts as lost
 
@@ -43,8 +46,8 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def failed(self) -> bool:
-        """Whether this call ran the job and it did not end well."""
-        return self.ran and self.status != OK
+        """Whether this call ran the job and it did not end well; stopped on request is well."""
+        return self.ran and self.status not in (OK, STOPPED)
 
 
 def run_one(
@@ -52,7 +55,8 @@ def run_one(
 ) -> RunResult:
     """Run ``job`` for the due time, unless that has been done, and return how it ended.
 
-    A run that does not end well raises the alert ``job:<name>``, the next good one resolves it.
+    A run that does not end well raises the alert ``job:<name>``, the next good one resolves it; one
+    that is stopped on request says nothing either way.
     ``stop`` ends the run early as soon as it is readable. Raises BusyError while an earlier run
     of the same job is still going; its due time is then not claimed.
     """
@@ -65,6 +69,9 @@ def run_one(
     began = time.monotonic()
     try:
         report = _execute(project, run, stop)
+    except (KeyboardInterrupt, SystemExit):
+        report = Report(STOPPED, "stopped, because its runner was told to stop")
+        raise
     finally:
         ended = _finish(project, run, report, duration_s=time.monotonic() - began)
         _announce(project, ended)
@@ -84,13 +91,21 @@ def run_missed(
 
 
 def missed(project: Project, jobs: Sequence[Job]) -> list[Job]:
-    """Return the jobs whose last slot is recent enough to be made up for and has no run."""
+    """Return the jobs whose last slot is recent enough to be made up for and has no run.
+
+    A job that never ran has missed nothing before it, or the project, was there.
+    """
     now = project.now()
     oldest = now - duration(project.settings.jobs.catch_up)
+    appeared = max(oldest, timetable.appeared(project))
     slots = [(job, job.last_until(now)) for job in jobs]
     with project.read() as s:
+        known = runs.last_due(s)
         return [
-            job for job, slot in slots if slot >= oldest and runs.find(s, job.name, slot) is None
+            job
+            for job, slot in slots
+            if slot >= (oldest if job.name in known else appeared)
+            and runs.find(s, job.name, slot) is None
         ]
 
 
@@ -171,8 +186,8 @@ def _beat(project: Project, run_id: int, pid: int) -> None:
     try:
         with project.write() as s:
             runs.beat(s, run_id, project.now(), child=processes.identity(pid))
-    except BusyError:
-        return  # the next beat says the same; a busy database ends no run
+    except Exception as error:  # noqa: BLE001  # the next beat says the same; none ends a run
+        _log.warning("a running job could not be marked alive: %s", error)
 
 
 def _finish(project: Project, run: JobRun, report: Report, *, duration_s: float) -> JobRun:
@@ -185,14 +200,15 @@ def _finish(project: Project, run: JobRun, report: Report, *, duration_s: float)
 def _announce(project: Project, run: JobRun) -> None:
     if run.status == OK:
         alerting.resolve(project, f"job:{run.job}", f"ran well: {run.summary}")
-    else:
+    elif run.status != STOPPED:
         _raise_alert(project, run.job, run.status, run.summary)
     alerting.deliver(project)
 
 
 def _raise_alert(project: Project, job: str, status: str, summary: str) -> None:
     with project.read() as s:
-        last = [run.status for run in runs.history(s, job, limit=5) if run.status != runs.RUNNING]
+        found = [run.status for run in runs.history(s, job, limit=5)]
+    last = [status for status in found if status not in (runs.RUNNING, STOPPED)]
     alerting.raise_alert(
         project,
         key=f"job:{job}",

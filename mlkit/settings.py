@@ -265,6 +265,10 @@ class Jobs(Section, frozen=True):
     memory_mb: Annotated[
         Count, Meta(description="data-segment limit of a job in MiB; 0 sets none")
     ] = 8192
+    output_kb: Annotated[
+        Positive,
+        Meta(description="what a run prints beyond this is left out of the middle of its file"),
+    ] = 10_000
     heartbeat_s: Annotated[
         Annotated[float, Meta(gt=0)], Meta(description="how often a running job is marked alive")
     ] = 10.0

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from mlkit import child
-from mlkit.child import FAILED, TIMEOUT, Order, Report
+from mlkit.child import FAILED, STOPPED, TIMEOUT, Order, Report
 
 _FORKSERVER = multiprocessing.get_context("forkserver")
 _LOCK = threading.Lock()  # multiprocessing polls all children when one starts: not thread-safe
@@ -77,7 +77,7 @@ def _watch(
         if process.sentinel in ready:
             return None
         if ready:
-            return Report(FAILED, "stopped, because its runner was told to stop")
+            return Report(STOPPED, "stopped, because its runner was told to stop")
         if time.monotonic() >= deadline:
             return Report(TIMEOUT, f"stopped after {deadline_s:g} s (jobs.deadline_s)")
 

@@ -93,6 +93,13 @@ def load(project: Project) -> tuple[Job, ...]:
     return table
 
 
+def appeared(project: Project) -> datetime:
+    """Return since when there have been these jobs: the last edit, the making of the project."""
+    files = (project.root / PACKAGE / "__init__.py", project.state_dir / "key")
+    edited = [file.stat().st_mtime for file in files if file.exists()]
+    return datetime.fromtimestamp(max(edited, default=0.0), UTC)
+
+
 def find(jobs: tuple[Job, ...], name: str) -> Job:
     """Return the job of that name; raises NotFoundError with the names that exist."""
     for job in jobs:

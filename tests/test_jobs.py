@@ -25,7 +25,8 @@ def _warm() -> None:
 
 def test_all_jobs_run_well_in_the_order_of_the_timetable(trained: Project) -> None:
     (trained.root / "jobs").symlink_to(SHIPPED)
-    results = list(runner.run_missed(trained, timetable.load(trained)[:4]))
+    jobs = timetable.load(trained)[:4]
+    results = [runner.run_one(trained, job, job.last_until(trained.now())) for job in jobs]
     said = {result.job: result.summary for result in results}
     assert [result.status for result in results] == ["ok"] * 4, said
     assert said["drift"].startswith("churn: v1 ")

@@ -1,5 +1,8 @@
 """A due time is run once, in a process that cannot hurt its runner, and its end is on record."""
 
+import os
+import re
+import signal
 import subprocess
 import sys
 import threading
@@ -299,6 +302,7 @@ def test_what_was_missed_runs_once_in_the_order_of_the_timetable(
     project: Project, jobs: dict[str, Job]
 ) -> None:
     chosen = [jobs["good"], jobs["who"]]
+    _age(project)
     results = list(runner.run_missed(project, chosen))
     assert [(result.job, result.status) for result in results] == [("good", "ok"), ("who", "ok")]
     assert list(runner.run_missed(project, chosen)) == []
@@ -311,10 +315,88 @@ def test_what_was_missed_too_long_ago_stays_missed(
     clock = tmp_path / "clock"
     clock.write_text("2026-01-03T00:00:00+00:00")
     late = Project(project.root, project.settings, project.database, clock_file=clock)
+    _age(project)
     assert list(runner.run_missed(late, [yearly])) == []
     clock.write_text("2026-01-01T23:00:00+00:00")
     (result,) = runner.run_missed(late, [yearly])
     assert result.due == datetime(2026, 1, 1, 1, tzinfo=UTC)
+
+
+def _age(project: Project) -> None:
+    """As if project and timetable had been there for years."""
+    for file in (project.state_dir / "key", project.root / "jobs" / "__init__.py"):
+        os.utime(file, (1e9, 1e9))
+
+
+def test_nothing_was_missed_before_the_project_and_the_timetable_were_there(
+    project: Project, jobs: dict[str, Job]
+) -> None:
+    always = Job("good", run=jobs["good"].run, at="* * * * *")
+    assert list(runner.run_missed(project, [always, jobs["who"]])) == []
+    slot = always.last_until(project.now())
+    assert runner.run_one(project, always, slot - timedelta(minutes=1)).ran
+    (result,) = runner.run_missed(project, [always])  # now it has been there for longer
+    assert result.due >= slot
+
+
+def test_a_run_that_is_stopped_on_request_is_no_failure(
+    project: Project, jobs: dict[str, Job]
+) -> None:
+    stop, stopper = Pipe(duplex=False)
+    stopper.close()
+    result = runner.run_one(project, jobs["slow"], SLOT, stop=stop)
+    assert (result.status, result.failed) == ("stopped", False)
+    assert _open_alerts(project) == []
+    assert runner.run_one(project, jobs["wrong"], SLOT).failed
+    runner.run_one(project, jobs["slow"], SLOT + timedelta(days=1), stop=stop)
+    assert _open_alerts(project) == ["job:wrong"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_command_that_is_told_to_stop_opens_no_alert(
+    project: Project, jobs: dict[str, Job], number: signal.Signals
+) -> None:
+    command = [sys.executable, "-m", "mlkit", "--project", str(project.root), "job", "run", "slow"]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        try:
+            _wait_for(lambda: _notes(project), patience_s=60)
+        finally:
+            process.send_signal(number)
+    (run,) = runner.history(project, "slow", limit=2)
+    assert run.status == "stopped"
+    assert _open_alerts(project) == []
+
+
+def test_what_a_job_prints_is_kept_up_to_a_limit_beginning_and_end(project: Project) -> None:
+    (project.root / "jobs").mkdir()
+    (project.root / "jobs" / "__init__.py").write_text(LOUD)
+    (loud,) = timetable.load(project)
+    settings = msgspec.structs.replace(project.settings, jobs=Jobs(output_kb=10))
+    brief = Project(project.root, settings, project.database)
+    result = runner.run_one(brief, loud, SLOT)
+    brief.close()
+    said = result.output.read_text()
+    assert result.status == "failed"
+    assert said.startswith("begin\n")
+    assert "of a child" in said
+    assert "ValueError: the end" in said
+    assert re.search(r"\[\d{6,} bytes are left out here: jobs.output_kb\]", said)
+    assert len(said) < 10_200
+
+
+LOUD = """
+import subprocess
+from mlkit.timetable import Job
+
+def loud(project):
+    print("begin")
+    for _ in range(50_000):
+        print("x" * 100)
+    subprocess.run(["sh", "-c", "echo of a child"], check=True)
+    raise ValueError("the end")
+
+TIMETABLE = (Job("loud", run=loud, at="0 1 * * *"),)
+"""
 
 
 def test_kill_9_of_the_runner_takes_the_job_along_and_is_reported_as_lost(

@@ -92,11 +92,11 @@ def jobs(project: Project) -> Iterator[Finding]:
             f"mlkit job run {run.job}",
         )
     for run in last:
-        if run.status not in ("ok", runs.RUNNING):
+        if run.status not in ("ok", "stopped", runs.RUNNING):
             yield warn(
                 f"{run.job}: last run {run.status}: {run.summary}", f"mlkit job history {run.job}"
             )
-    if not lost and all(run.status in ("ok", runs.RUNNING) for run in last):
+    if not lost and all(run.status in ("ok", "stopped", runs.RUNNING) for run in last):
         yield ok(
             f"{len(last)} jobs ran, the last run of each ended well" if last else "none ran yet"
         )

@@ -69,6 +69,7 @@ def read(project: Project) -> Gauges:
     """
     refuse_missing_database(project)
     hasty = replace(project, database=Database(project.database.url, busy_timeout_s=_PATIENCE_S))
+    hasty.database.must_exist = True
     try:
         with hasty.read() as s:
             champions = {d.version.model.name: d for d in registry.champions(s)}

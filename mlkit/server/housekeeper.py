@@ -69,7 +69,8 @@ class Housekeeper:
         self._over.set()
         if self._watch.ident is None:
             self._watch.start()
-        os.close(self._wish)
+        with suppress(OSError):  # it has died just now, and its end is closed
+            os.close(self._wish)
         end = time.monotonic() + _PATIENCE_S
         while self._watch.is_alive() and time.monotonic() < end:
             self._watch.join(_LOOK_S)
@@ -102,12 +103,22 @@ class Housekeeper:
             died = _manner(status)
             log.error("the process that imports predictions %s; another takes its place", died)
             lived = time.monotonic() - began > _LONGEST_PAUSE_S
-            pause_s = 0.0 if lived else min(_LONGEST_PAUSE_S, 2 * pause_s)
-            if self._over.wait(pause_s):
-                return
-            pause_s = max(pause_s, 0.5)
+            pause_s = 0.0 if lived else pause_s
             os.close(self._wish)
+            while not self._over.wait(pause_s):
+                pause_s = max(0.5, min(_LONGEST_PAUSE_S, 2 * pause_s))
+                if self._forked(died):
+                    break
+            else:
+                return
+
+    def _forked(self, died: str) -> bool:
+        try:
             self._fork(died)
+        except OSError as error:  # no memory or no process left: there may be later
+            log.error("the process that imports predictions cannot be started: %s", error)
+            return False
+        return True
 
 
 class _Child:
@@ -137,6 +148,8 @@ class _Child:
             signal.signal(number, signal.SIG_IGN)
         with suppress(OSError):  # a container may forbid it
             os.nice(_NICE)
+        with suppress(OSError):  # a full disk; who waits for a sign of life says so
+            self._metrics_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         lookout = Lookout(self._project, self._metrics_dir)
         lookout.start()
         self._work(wish, died)

@@ -36,7 +36,7 @@ class Patience:
     def __init__(self, settings: Server) -> None:
         self._settings = settings
         self.body_s = settings.body_s
-        self._requests: dict[int, _Request] = {}
+        self._requests: dict[int, tuple[str, float, bool]] = {}  # plain: two a request
         self._waiting_since: dict[int, tuple[float, int]] = {}
         self._cut: dict[int, float] = {}
         self._said_at = -_SAY_S
@@ -46,7 +46,7 @@ class Patience:
         """Count the request of this thread as in hand, its body under the deadline."""
         address = str(environ.get("REMOTE_ADDR") or "")
         environ["wsgi.input"] = _Body(environ, address, self)
-        self._requests[threading.get_ident()] = _Request(address, time.monotonic(), False)
+        self._requests[threading.get_ident()] = (address, time.monotonic(), False)
 
     def end(self) -> None:
         """Count the request of this thread as answered."""
@@ -55,7 +55,7 @@ class Patience:
     def note(self, address: str, *, reading: bool) -> float:
         """Note what the request of this thread waits for from now on; return when that is."""
         now = time.monotonic()
-        self._requests[threading.get_ident()] = _Request(address, now, reading)
+        self._requests[threading.get_ident()] = (address, now, reading)
         return now
 
     def was_cut(self, since: float) -> bool:
@@ -65,7 +65,7 @@ class Patience:
     def look(self, port: int) -> None:
         """Cut off those connections to ``port`` that have been waited for too long."""
         now = time.monotonic()
-        requests = list(self._requests.values())
+        requests = [_Request(*each) for each in list(self._requests.values())]
         began = [each.since for each in requests if each.reading]
         crowded = connections.count() > self._settings.connections * _AMPLE
         if not crowded and (not began or now - min(began) < _LEAST_S / 2):
@@ -148,6 +148,8 @@ class Patience:
 
 class _Body:
     """The body of a request as WSGI's input, which is refused when it ends before its end."""
+
+    __slots__ = ("_address", "_input", "_length", "_patience")
 
     def __init__(self, environ: Environ, address: str, patience: Patience) -> None:
         self._input = environ["wsgi.input"]

@@ -4,6 +4,7 @@ import ctypes
 import ipaddress
 import multiprocessing
 import os
+import resource
 import socket
 import sys
 from collections.abc import Callable
@@ -72,6 +73,7 @@ def serve(
         project.close()
         preload.load()
         _limit_arenas()
+        _allow_many_connections()
         metrics_dir = project.state_dir / "metrics" / str(number)
         slots.clear(metrics_dir)
         os.environ["MLKIT_METRICS"] = str(metrics_dir)
@@ -130,6 +132,13 @@ def _limit_arenas() -> None:
         libc = ctypes.CDLL(None)
         libc.mallopt(_M_ARENA_MAX, 2)
         libc.mallopt(_M_MMAP_THRESHOLD, 1 << 17)
+
+
+def _allow_many_connections() -> None:
+    """Take as many open files as this user may: each connection is one."""
+    with suppress(OSError, ValueError):
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _prepare_environment(project: Project, workers: int) -> None:

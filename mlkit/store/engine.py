@@ -117,6 +117,7 @@ class Database:
         self._engine: Engine | None = None
         self._pid = 0
         self._file: tuple[int, int] | None = None
+        self.must_exist = False
 
     @property
     def file_id(self) -> tuple[int, int] | None:
@@ -145,7 +146,9 @@ class Database:
         SQLite does so by dropping them, and takes its word about references outside of a
         transaction alone. Whoever uses it must check the references in the end, and dispose of it.
         """
-        return Database(self.url, busy_timeout_s=self._busy_timeout_s, foreign_keys=False)
+        found = Database(self.url, busy_timeout_s=self._busy_timeout_s, foreign_keys=False)
+        found.must_exist = self.must_exist
+        return found
 
     @property
     def is_read_only(self) -> bool:
@@ -215,6 +218,9 @@ class Database:
     def _other(self) -> Engine:
         return create_engine(self.url, **json_columns.OPTIONS)
 
+    def _missing(self) -> MlkitError:
+        return MlkitError(f"{self.location} is missing; put it back (see: mlkit backup restore)")
+
     def _sqlite(self) -> Engine:
         driver = sqlite_driver()
         arguments: dict[str, Any] = {"timeout": self._busy_timeout_s}
@@ -243,6 +249,11 @@ class Database:
             write = options.get("mlkit_write", False)
             connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
+        def on_connecting(*_: object) -> None:
+            if self.must_exist and _file_id(self.url) is None:  # SQLite would make it, empty
+                raise self._missing()
+
+        event.listen(engine, "do_connect", on_connecting)
         event.listen(engine, "connect", on_connect)
         event.listen(engine, "begin", on_begin)
         return engine

@@ -14,7 +14,8 @@ RUNNING = "running"
 class JobRun(Base):
     """One run of one job for one due time.
 
-    ``status`` is running, ok, failed, timeout, oom (memory limit) or lost (its process vanished).
+    ``status`` is running, ok, failed, timeout, oom (memory limit), lost (its process vanished) or
+    stopped (on request).
     ``duration_s`` is measured by a clock nobody sets; a lost run has none.
     """
 

@@ -70,11 +70,33 @@ def test_on_a_full_disk_nothing_is_answered_and_then_it_goes_on(
     told = _answers(server, 200)
     filler = _fill(small_disk)
     told += _answers(server, 503)
+    ready = server.ask("GET", "/readyz")
+    assert (ready.status, ready.body["status"]) == (503, "not ready")
+    assert "the prediction log" in ready.body["problems"]["log"]
     filler.unlink()
+    _wait_until_ready(server)  # though nobody has asked for a prediction meanwhile
     told += _answers(server, 200)
     assert server.ask("GET", "/livez").status == 200
     server.stop()
     assert set(told) <= set(_logged(trained.root))
+
+
+def test_a_server_that_nobody_asks_sees_that_the_disk_is_full(
+    trained: Project, small_disk: Path, serve: Callable[..., Any]
+) -> None:
+    server = serve(trained.root, "--workers", "1")
+    _wait_until_ready(server)
+    filler = _fill(small_disk)
+    assert server.ask("GET", "/readyz").status == 503
+    filler.unlink()
+    _wait_until_ready(server)
+
+
+def _wait_until_ready(server: Any) -> None:
+    end = time.monotonic() + 20
+    while server.ask("GET", "/readyz").status != 200:
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 def test_where_the_settings_say_so_a_full_disk_costs_the_record_and_not_the_answer(
@@ -84,6 +106,7 @@ def test_where_the_settings_say_so_a_full_disk_costs_the_record_and_not_the_answ
     server = serve(trained.root, "--workers", "1", environment=environment)
     first = _answers(server, 200)
     _fill(small_disk)
+    assert server.ask("GET", "/readyz").status == 200
     dropped = 0
     for _ in range(200):
         assert server.predict(ROW).status == 200

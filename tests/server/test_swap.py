@@ -138,3 +138,62 @@ def test_a_restart_of_the_workers_fails_no_request_and_takes_over_the_settings(
     assert len(answers) > 100
     assert {status for status, _ in answers} == {200}
     assert server.predict(ROW, ROW).status == 413
+
+
+def test_new_settings_that_do_not_work_leave_the_old_workers_at_it(
+    project: Project, register: Callable[..., Any], serve: Callable[..., Any]
+) -> None:
+    register(project, seed=0)
+    server = serve(project.root, "--workers", "2")
+    before = set(server.workers())
+    (project.root / "mlkit.toml").write_text("[server]\nmax_rows = 'many'\n")
+    with asked(server, threads=4) as answers:
+        os.kill(server.process.pid, signal.SIGHUP)
+        _wait_for(lambda: set(server.workers()) - before, 30)  # it is tried
+        _wait_for(lambda: set(server.workers()) == before, 30)
+        (project.root / "mlkit.toml").write_text("[server]\nmax_rows = 1\n")
+        os.kill(server.process.pid, signal.SIGHUP)
+        _wait_for(lambda: len(now := set(server.workers())) == 2 and not now & before, 60)
+    assert {status for status, _ in answers} == {200}
+    assert server.predict(ROW, ROW).status == 413
+    assert "a new worker does not start" in server.stop()[1]
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_no_worker_is_replaced_at_the_cost_of_a_request(
+    project: Project, register: Callable[..., Any], serve: Callable[..., Any], *, kept: bool
+) -> None:
+    """Over connections that are kept, and over new ones by the hundred."""
+    register(project, seed=0)
+    server = serve(project.root, "--workers", "1")
+    (before,) = server.workers()
+    over, failed, count = threading.Event(), [], []
+
+    def ask() -> None:
+        link = server.connect()
+        while not over.is_set():
+            try:
+                link.request("GET", "/livez")
+                reply = link.getresponse()
+                reply.read()
+                count.append(reply.status)
+                if not kept:
+                    link.close()
+            except Exception as error:  # noqa: BLE001  # whatever it is, it fails the test
+                failed.append(error)
+                link.close()
+        link.close()
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    os.kill(server.process.pid, signal.SIGHUP)
+    try:
+        _wait_for(lambda: (now := server.workers()) and before not in now, 60)
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+    assert failed == []
+    assert set(count) == {200}
+    assert len(count) > 100
