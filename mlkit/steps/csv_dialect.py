@@ -156,7 +156,7 @@ def sniff(path: Path, stated: Stated | None = None, *, known: Collection[str] = 
             f"the header of {path} is longer than {csv_bytes.SAMPLE_BYTES:,} bytes"
         )
     has_header = said.header is not False or csv_header.has(rows[0], known)
-    header = tuple(rows[0]) if has_header else _given(said.names, len(rows[0]), path)
+    header = tuple(rows[0]) if has_header else csv_header.given(said.names, len(rows[0]), path)
     if has_header and said.header is None and not csv_header.has(rows[0], known):
         csv_header.refuse_values(header, path)
     data = rows[1:] if has_header else rows
@@ -173,13 +173,6 @@ def sniff(path: Path, stated: Stated | None = None, *, known: Collection[str] = 
         quoted=frozenset(header[place].strip() for place in texts),
         repeated_name=csv_header.among_values(header, data) if has_header else None,
     )
-
-
-def _given(names: tuple[str, ...], width: int, path: Path) -> tuple[str, ...]:
-    """Return the names of the columns of a file without a header; raises InvalidInputError."""
-    if names and len(names) != width:
-        raise InvalidInputError(f"{path} has {width} columns, and --names has {len(names)} names")
-    return names or tuple(csv_header.named(width))
 
 
 def is_marked(path: Path) -> bool:

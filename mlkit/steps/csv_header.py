@@ -71,6 +71,13 @@ def named(count: int) -> list[str]:
     return [f"c{number}" for number in range(1, count + 1)]
 
 
+def given(names: tuple[str, ...], width: int, path: Path) -> tuple[str, ...]:
+    """Return the names of the columns of a file without a header; raises InvalidInputError."""
+    if names and len(names) != width:
+        raise InvalidInputError(f"{path} has {width} columns, and --names has {len(names)} names")
+    return names or tuple(named(width))
+
+
 def listed(text: str) -> tuple[str, ...]:
     """Return the names in a line of CSV.
 

@@ -63,7 +63,8 @@ def _of_digits(name: str, column: ColumnType) -> Iterator[str]:
         if column.digits.led is not None:
             yield (
                 f"leading_zero: {name!r} has {led.value!r} in row {led.row}, which the rules make "
-                "a number; if it is an id, give it the dtype string in the rules and add the file again"
+                "a number; if it is an id, give it the dtype string in the rules and add the file "
+                "again"
             )
     elif column.wanted is None:
         yield (

@@ -160,7 +160,7 @@ def test_texts_of_a_parquet_file_are_no_numbers(autos: Project) -> None:
     ids = _served(autos)
     file = autos.root / "actuals.parquet"
     pq.write_table(pa.table({"prediction_id": ids, "actual": ["26.95", "4"]}), file)
-    with pytest.raises(InvalidInputError, match="'26.95' is not a number"):
+    with pytest.raises(InvalidInputError, match=r"'26\.95' is not a number"):
         actual_file.add(autos, file)
 
 
