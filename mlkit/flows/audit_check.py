@@ -63,7 +63,7 @@ def verify(project: Project, expected: str | None = None) -> Verified:
     if found:
         raise CheckFailedError(f"{'; '.join(found)}: {ADVICE}", {"faults": found})
     known = witness.read(project.state_dir, project.key)
-    if last is not None:
+    if last is not None and known is not None and known.seq < last.seq:
         witness.advance(project.state_dir, project.key, last.seq, last.hash)
     return Verified(
         events=last.seq if last else 0,

@@ -112,9 +112,10 @@ def _opened(file: Path) -> Iterator[tarfile.TarFile]:
         handle = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError as error:
         raise InvalidInputError(f"there is no file {file}") from error
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise InvalidInputError(f"{file} is not a backup of mlkit: it is not a plain file")
     with open(handle, "rb") as raw:  # noqa: PTH123  # a descriptor, not a path
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise InvalidInputError(f"{file} is not a backup of mlkit: it is not a plain file")
         try:
             with tarfile.open(fileobj=raw, mode="r:") as tar:
                 yield tar
