@@ -132,7 +132,7 @@ def _prefix(root: Path) -> str:
     """Return what the names of a project's units begin with; no other folder's begin so.
 
     >>> _prefix(Path("/srv/shop")), _prefix(Path("/srv/my shop"))
-    ('mlkit-shop', 'mlkit-my-shop-c6a05ba3')
+    ('mlkit-shop', 'mlkit-my-shop-21e02318')
     """
     plain = re.sub(r"[^A-Za-z0-9_.-]", "-", root.name)
     if plain == root.name:

@@ -67,7 +67,7 @@ def remove(project: "Project", *, model: str, name: str, as_json: bool) -> None:
 
 def _print_added(made: "BaselineInfo") -> None:
     for warning in made.warnings:
-        output.say(f"warning: {warning}", err=True)
+        output.say_all(f"warning: {warning}", err=True)
     output.say(
         f"baseline {made.name} of {made.model}: {made.rows} rows; compare with it by "
         f"mlkit drift check {made.model} --against {made.name}"

@@ -179,7 +179,7 @@ def _render_validated(validated: "Validated") -> None:
 
 def _render_warnings(warnings: tuple[str, ...]) -> None:
     for warning in warnings:
-        output.say(f"warning: {warning}")
+        output.say_all(f"warning: {warning}")
 
 
 def _render_list(listed: "list[Listed]") -> None:

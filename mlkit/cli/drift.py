@@ -180,7 +180,7 @@ def _conclude(found: "FilesCompared | DriftChecked") -> None:
         if feature.examples:
             output.say(f"{feature.name}: {feature.in_examples}")
     for warning in found.warnings:
-        output.say(f"warning: {warning}", err=True)
+        output.say_all(f"warning: {warning}", err=True)
     used = getattr(found, "reference", None)
     rows_of = f"{found.rows.reference} rows" if used is None else used.in_words
     output.say(f"reference: {rows_of}")

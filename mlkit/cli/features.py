@@ -221,7 +221,7 @@ def _render_joined(added: "Added") -> None:
         return
     output.say(f"added {reference}: {added.rows:,} rows, sha256 {added.sha256[:12]}")
     for warning in added.warnings:
-        output.say(f"warning: {warning}")
+        output.say_all(f"warning: {warning}")
 
 
 def _render_tested(tested: "Tested") -> None:

@@ -51,7 +51,7 @@ def retrain(
 
 def _render(done: "Retrained") -> None:
     for warning in done.warnings:
-        output.say(f"warning: {warning}", err=True)
+        output.say_all(f"warning: {warning}", err=True)
     output.say(f"{done.model}: {done.summary}")
     for name, value in done.metrics.items():
         low, high = done.intervals.get(name, (value, value))

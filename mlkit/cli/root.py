@@ -16,6 +16,7 @@ from mlkit.errors import BusyError, CheckFailedError, MlkitError
 
 EXIT_CODES: dict[type[MlkitError], int] = {CheckFailedError: 3, BusyError: 4}
 
+_OURS = ("error:", "warning:", "note:", "problem:")
 _INTERRUPTED = 128 + signal.SIGINT  # what shells expect of a program that Ctrl-C ended
 
 # name: (module, attribute, the help that the command's own docstring starts with)
@@ -119,9 +120,9 @@ def _explain(error: OSError) -> str:
 
 
 def _lines(error: MlkitError) -> str:
-    """Return a message of which no line but the first can be taken for one of ours."""
+    """Return a message of which no line but the first can be taken for another one of ours."""
     first, *more = printable.text(error).split("\n")
-    return "\n".join([first, *(each if each[:1] in ("", " ") else f"  {each}" for each in more)])
+    return "\n".join([first, *(f"  {each}" if each.startswith(_OURS) else each for each in more)])
 
 
 def report(ctx: click.Context, error: MlkitError) -> None:

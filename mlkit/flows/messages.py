@@ -43,8 +43,7 @@ def about(alert: Alert, event: Event, *, number: int, project: str) -> Message:
     """Return the message ``number`` of the outbox: what has happened to the alert."""
     ended = event == "resolved"
     times = {"resolved": alert.resolved_at, "escalated": alert.escalated_at}
-    said = f"{alert.key} ended: {alert.resolution}" if ended else alert.summary
-    summary = printable.line(said)  # it may quote a user's data, and a chat shows it as it is
+    summary = f"{alert.key} ended: {alert.resolution}" if ended else alert.summary
     return Message(
         event=f"{alert.kind}.{_HAPPENED.get(event, event)}",
         id=str(number),
@@ -60,7 +59,7 @@ def about(alert: Alert, event: Event, *, number: int, project: str) -> Message:
         escalated=alert.escalated_at is not None,
         summary=summary,
         details=alert.details,
-        text=f"{event}: {summary}",
+        text=printable.line(f"{event}: {summary}"),  # people read it; it may quote a user's data
         next=() if ended else tuple(map(printable.line, next_steps.of(alert))),
     )
 

@@ -49,7 +49,7 @@ def send(sink: str, message: Message, settings: Alerts) -> str | None:
     try:
         _SINKS[sink](message, settings)
     except _FAILURES as error:
-        return printable.line(_without_secrets(_explain(error), settings))[:_SHOWN]
+        return printable.line(_without_secrets(_explain(error), settings).strip())[:_SHOWN]
     return None
 
 
@@ -100,7 +100,7 @@ def heartbeat(settings: Alerts) -> str | None:
             return "alerts.heartbeat_url is not an http or https URL"
         pinned.get(settings.heartbeat_url, timeout_s=settings.timeout_s)
     except _FAILURES as error:
-        return printable.line(_without_secrets(str(error), settings))[:_SHOWN]
+        return printable.line(_without_secrets(str(error), settings).strip())[:_SHOWN]
     return None
 
 

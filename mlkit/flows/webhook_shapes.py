@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
+from mlkit import printable
 from mlkit.flows.messages import Message
 
 _BLOCK_CHARS: Final = 2_900  # Slack takes 3000 in a block
@@ -59,7 +60,10 @@ def _alert(message: Message, severity: str, *, ended: bool) -> dict[str, Any]:
     }
     return {
         "labels": labels,
-        "annotations": {"summary": message.summary, "next": "; ".join(message.next)},
+        "annotations": {
+            "summary": printable.line(message.summary),
+            "next": "; ".join(message.next),
+        },
         "startsAt": started,
         "endsAt": (message.ended_at or message.at) if ended else message.at + _FAR_AWAY,
     }

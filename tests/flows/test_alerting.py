@@ -182,7 +182,7 @@ def test_the_command_gets_the_alert_on_its_standard_input(project: Project, tmp_
     [
         (("/nonexistent/notify",), "[Errno 2] No such file or directory: '/nonexistent/notify'"),
         (("sh", "-c", "echo no such room >&2; exit 7"),
-         "the command ended with exit code 7: no such room "),
+         "the command ended with exit code 7: no such room"),
     ],
 )  # fmt: skip
 def test_a_command_that_fails_is_reported(
