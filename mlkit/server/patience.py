@@ -99,8 +99,8 @@ class Patience:
                 began = now - each.sent_ago_s
             elif before is not None and before[1] == each.sent:
                 began = before[0]
-            else:
-                began = now - each.received_ago_s
+            else:  # one that was never answered is as old as its connection: a drip says no less
+                began = now - (each.received_ago_s if each.sent else each.sent_ago_s)
             if each.waits:
                 since[each.key] = (began, each.sent)
             found[each] = now - began
