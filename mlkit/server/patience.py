@@ -18,6 +18,7 @@ from mlkit.settings import Server
 
 LOOK_S: Final = 0.25
 _LEAST_S: Final = 1.0
+_COARSE_S: Final = 0.05
 _AMPLE: Final = 0.5  # of the threads or connections are free: no need to hurry anybody
 _SAY_S: Final = 60.0
 
@@ -39,6 +40,7 @@ class Patience:
         self._requests: dict[int, tuple[str, float, bool]] = {}  # plain: two a request
         self._waiting_since: dict[int, tuple[float, int]] = {}
         self._cut: dict[int, float] = {}
+        self._seen: dict[int, float] = {}
         self._said_at = -_SAY_S
         self._unsaid = 0
 
@@ -97,14 +99,14 @@ class Patience:
                 began = now - each.sent_ago_s
             elif before is not None and before[1] == each.sent:
                 began = before[0]
-            else:
-                began = now - each.received_ago_s
+            else:  # one that was never answered is as old as its connection: a drip says no less
+                began = now - (each.received_ago_s if each.sent else each.sent_ago_s)
             if each.waits:
                 since[each.key] = (began, each.sent)
             found[each] = now - began
         self._waiting_since = since
-        here = {each.key for each in found}
-        self._cut = {k: at for k, at in self._cut.items() if k in here or now - at < _LEAST_S}
+        self._seen = {each.key: self._seen.get(each.key, now) for each in found}
+        self._cut = {k: at for k, at in self._cut.items() if k in self._seen or now - at < _LEAST_S}
         return found
 
     def _late(
@@ -122,14 +124,18 @@ class Patience:
             and each.key not in self._cut
             and each.address not in busy
         ]
-        return sorted(late, key=lambda each: (not each.waits, -found[each]))
+        return sorted(late, key=lambda each: (not each.waits, *self._age(each, found[each])))
+
+    def _age(self, each: Connection, waited_s: float) -> tuple[int, float, int]:
+        """Return what sorts the oldest first: the kernel's clock is coarse, so then as accepted."""
+        return -int(waited_s / _COARSE_S), self._seen[each.key], each.handle
 
     def _make_room(self, found: Mapping[Connection, float], now: float, busy: set[str]) -> None:
         """Close the connections that have been silent longest until half of the places are free."""
         kept = sum(each.key not in self._cut for each in found)
         excess = kept - int(self._settings.connections * _AMPLE)
         late = self._late(found, min(_LEAST_S, self._settings.idle_s), busy)
-        silent_first = sorted(late, key=lambda each: (each.waits, -found[each]))
+        silent_first = sorted(late, key=lambda each: (each.waits, *self._age(each, found[each])))
         self._end(silent_first[: max(0, excess)], now)
 
     def _end(self, late: list[Connection], now: float) -> None:
