@@ -50,7 +50,6 @@ class Held:
         self.schema = loaded.schema
         self.reader = features.reader if features else Reader(loaded.schema, max_chars=max_chars)
         self.classes = classes_of(loaded.schema)
-        self.has_probabilities = loaded.predictor.has_probabilities
         predictor = loaded.predictor
         self._few: Ask = predictor.predict
         self._many: Ask = predictor.predict
@@ -58,6 +57,11 @@ class Held:
             self._few = self._many = Batcher(predictor.predict, most_rows=1_000)
         elif predictor.large:
             self._many = Batcher(predictor.predict, most_rows=8_000)
+
+    @property
+    def has_probabilities(self) -> bool:
+        """Tell whether an answer comes with the probability of each class."""
+        return self.loaded.predictor.has_probabilities
 
     def ask(self, matrix: np.ndarray) -> Predictions:
         """Return the model's answers for the rows of ``matrix``.
