@@ -1,3 +1,3 @@
 """The whole machine-learning feedback loop for a small team on one machine."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
