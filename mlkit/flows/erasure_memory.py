@@ -5,6 +5,7 @@ it; the old one goes with those of the versions.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import msgspec
@@ -17,7 +18,7 @@ from mlkit.flows.subjects import Subjects
 from mlkit.project import Project
 from mlkit.steps import forgetting, predictor, reference_file, rule_text
 from mlkit.steps.columns import InputSchema
-from mlkit.store import audit, blobs, failpoints
+from mlkit.store import append_only, audit, blobs, failpoints
 from mlkit.store.alerts import Alert, AlertDelivery
 from mlkit.store.base import Base
 from mlkit.store.baselines import Baseline
@@ -147,7 +148,7 @@ def _said(project: Project, learned: Learned) -> None:
     if found is None:
         return
     for kind, names in _SAID.items():
-        with project.write() as s:
+        with project.write() as s, _changeable(s, kind):
             for row in s.scalars(select(kind)):
                 for name in names:
                     old = getattr(row, name)
@@ -159,6 +160,10 @@ def _said(project: Project, learned: Learned) -> None:
         if found.search(text):
             left = found.sub(forgetting.ERASED, text)
             blobs.write_durably(file, left.encode(errors="surrogateescape"))
+
+
+def _changeable(s: Session, kind: type[Base]) -> AbstractContextManager[None]:
+    return append_only.lifted(s, "deployment") if kind is Deployment else nullcontext()
 
 
 def _audit(s: Session, project: Project, subject: str, details: dict[str, Any]) -> None:

@@ -26,7 +26,7 @@ _COLUMNS: Final[dict[type[Base], tuple[str, ...]]] = {
     Model: ("name", "task", "target"),
     ModelVersion: (
         "model_id", "number", "artifact_sha256", "signature", "reference_sha256",
-        "estimation_sha256", "input_schema", "estimator", "recipe", "params", "metrics",
+        "estimation_sha256", "input_schema", "estimator", "recipe", "params", "metrics", "code",
         "intervals", "slices", "holdout_rows", "warnings", "golden", "verdict",
         "dataset_version_id", "parent_id", "code_commit", "python", "packages", "seed",
         "created_by", "created_at",

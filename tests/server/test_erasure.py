@@ -15,9 +15,19 @@ import pyarrow.parquet as pq
 import pytest
 
 from mlkit.errors import BusyError, CheckFailedError
-from mlkit.flows import alerting, doctor, drift_watch, erasure, ingest, logs, train
+from mlkit.flows import (
+    alerting,
+    audit_check,
+    deploy,
+    doctor,
+    drift_watch,
+    erasure,
+    ingest,
+    logs,
+    train,
+)
 from mlkit.project import create_project, open_project
-from mlkit.store import datasets, erasures
+from mlkit.store import datasets, erasures, registry
 from mlkit.store.engine import sqlite_driver
 
 ROW = {"age": 30, "plan": "free", "spend": 12.5, "active": False}
@@ -95,7 +105,14 @@ def test_no_byte_of_the_project_knows_an_erased_person_while_a_server_runs(
     ingest.add(
         project, "people", tmp_path / "people.csv", target="churned", time="since", entity="who"
     )
-    train.train(project, "churn", "people", estimator="linear", promote=True)
+    train.train(project, "churn", "people", estimator="linear")
+    train.train(project, "churn", "people", estimator="dummy")
+    for number in (1, 2, 1):  # a deployment that has ended may change no more, but for this
+        with project.write() as s:
+            deploy.start(
+                s, project, registry.get_version(s, registry.get_model(s, "churn"), number), action="promote",
+                reason="", evidence={"slices": {"plan=zqxplan": number}},
+            )  # fmt: skip
     bad = _people(20)
     bad.loc[0, ["who", "plan"]] = ["zqxwho", "zqxrefused"]
     bad.to_csv(tmp_path / "bad.csv", index=False)
@@ -120,6 +137,7 @@ def test_no_byte_of_the_project_knows_an_erased_person_while_a_server_runs(
     assert kept >= {"data", "artifacts", "schemas", "quarantine", "ml.sqlite-wal", "log"}
     erasure.erase(project, "people", ["zqxwho"])
     assert _traces(root) == []
+    assert audit_check.faults(project) == []
     assert output.read_text() == "unseen(plan): '(erased)' 40 rows\n"
     time.sleep(2 * project.settings.server.reload_s)
     assert MARKER.search(str(server.ask("GET", "/openapi.json").body)) is None
