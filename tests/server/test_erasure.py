@@ -109,10 +109,9 @@ def test_no_byte_of_the_project_knows_an_erased_person_while_a_server_runs(
     train.train(project, "churn", "people", estimator="dummy")
     for number in (1, 2, 1):  # a deployment that has ended may change no more, but for this
         with project.write() as s:
-            deploy.start(
-                s, project, registry.get_version(s, registry.get_model(s, "churn"), number), action="promote",
-                reason="", evidence={"slices": {"plan=zqxplan": number}},
-            )  # fmt: skip
+            version = registry.get_version(s, registry.get_model(s, "churn"), number)
+            evidence = {"slices": {"plan=zqxplan": number}}
+            deploy.start(s, project, version, action="promote", reason="", evidence=evidence)
     bad = _people(20)
     bad.loc[0, ["who", "plan"]] = ["zqxwho", "zqxrefused"]
     bad.to_csv(tmp_path / "bad.csv", index=False)
