@@ -88,7 +88,7 @@ def test_one_daemon_catches_up_is_alone_and_stops_its_jobs_at_sigterm(
     assert "job quick ok: done" in said
     (stopped,) = _runs(watched, "endless", "stopped")
     assert "told to stop" in stopped.summary
-    assert alerting.ongoing(watched) == ()
+    assert alerting.ongoing(watched) == []
 
 
 @dataclass(frozen=True)

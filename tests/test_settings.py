@@ -65,7 +65,7 @@ def test_a_model_may_differ_from_the_rest(tmp_path: Path) -> None:
         ('[drift]\nwindow = "1x"\n', "drift.window"),
         ("[server\n", "not valid TOML"),
         ("server.port = 1\n[server]\n", "put all settings of a table into one place"),
-        pytest.param("a = " + "[" * 100_000, "not valid TOML", id="deep"),
+        pytest.param("a = " + "[" * 100_000, "is nested too deeply", id="deep"),
         ('[datasets.a]\nquery = "SELECT 1"\n', "a query needs a source, the URL of its database"),
         ('[datasets.a]\nviews = ["v"]\n', "views and on_demand need a base, the dataset"),
         ('[datasets.a]\nsource = "a.csv"\non_demand = ["f"]\n', "on_demand need a base"),

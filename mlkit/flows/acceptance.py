@@ -110,13 +110,15 @@ def write_rules(project: Project, name: str, text: str) -> None:
 def types(rules: Rules, roles: Roles) -> "dict[str, pa.DataType]":
     """Return the types that the rules demand: what they call text is not taken for numbers.
 
-    Before there are rules it is the entity that is text, for 007 and 7 may be two customers.
+    Before there are rules, the entity is text, for 007 and 7 may be two customers, and the time a
+    time, though its values be quoted.
     """
     from mlkit.steps import casts, checks  # pandas, which most other flows do without
 
     if rules.text is not None:
         return checks.types(checks.from_yaml(rules.text, rules.label))
-    return {} if roles.entity is None else {roles.entity: casts.TEXT}
+    said = {roles.time: casts.TIME, roles.entity: casts.TEXT}
+    return {name: kind for name, kind in said.items() if name is not None}
 
 
 def accept(name: str, table: "Tabular", *, roles: Roles, rules: Rules) -> Accepted:

@@ -78,7 +78,8 @@ def _to_command(message: Message, settings: Alerts) -> None:
         if code:
             said.seek(0)
             text = said.read(_SHOWN).decode(errors="replace")
-            raise subprocess.SubprocessError(f"the command ended with exit code {code}: {text}")
+            ended = f"the command ended with exit code {code}"
+            raise subprocess.SubprocessError(f"{ended}: {text}" if text else ended)
 
 
 def _to_webhook(message: Message, settings: Alerts) -> None:

@@ -302,9 +302,9 @@ def golden_rows(predictor: Predictor, columns: Sequence[Sequence[object]]) -> di
 
 def reproduces(predictor: Predictor, golden: Mapping[str, Any]) -> bool:
     """Tell whether ``predictor`` still gives the answers of ``golden_rows``, if any are left."""
+    probabilities = golden["probabilities"]
     if not golden["values"]:
         return True
-    probabilities = golden["probabilities"]
     recorded = Predictions(
         golden["values"], None if probabilities is None else np.array(probabilities)
     )

@@ -34,15 +34,16 @@ class Fault(NamedTuple):
 class Judge:
     """Who may own and change files here: this user and root, and whoever called sudo.
 
-    With ``group`` the group of a file may change it, too: a project that a team shares, whose
-    members are other ``owners``.
+    With ``group`` the group of a file may change it, too: a project that a team shares. What is of
+    the group ``team`` may be any member's: nobody else could have given it that group.
     """
 
     def __init__(
-        self, *, group: bool, environment: Mapping[str, str], owners: Iterable[int] = ()
+        self, *, group: bool, environment: Mapping[str, str], team: int | None = None
     ) -> None:
         self._group = group
-        self._owners = {0, os.geteuid(), *owners}
+        self._team = team
+        self._owners = {0, os.geteuid()}
         caller = environment.get("SUDO_UID", "")
         if os.geteuid() == 0 and caller.isdecimal():
             self._owners.add(int(caller))
@@ -66,7 +67,7 @@ class Judge:
                     yield from self._above(parent)
 
     def _owned(self, path: Path, found: os.stat_result) -> Iterator[Fault]:
-        if found.st_uid not in self._owners:
+        if found.st_uid not in self._owners and found.st_gid != self._team:
             yield Fault(path, f"{path} belongs to {_user(found.st_uid)}", _own(path))
 
     def _closed(self, path: Path, found: os.stat_result) -> Iterator[Fault]:
@@ -85,15 +86,6 @@ class Judge:
 
     def _trusts_group(self, found: os.stat_result) -> bool:
         return self._group or _is_private(found.st_gid, found.st_uid)
-
-
-def members(group: int) -> set[int]:
-    """Return the users who are in a group, as far as this machine can tell."""
-    try:
-        named = set(grp.getgrgid(group).gr_mem)
-    except KeyError:
-        named = set()
-    return {each.pw_uid for each in pwd.getpwall() if each.pw_gid == group or each.pw_name in named}
 
 
 def executed(root: Path) -> Iterator[Path]:

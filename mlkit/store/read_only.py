@@ -19,6 +19,8 @@ def engine(driver: ModuleType, file: Path, url: URL, arguments: dict[str, Any]) 
     On a read-only disk nobody writes, so the file may be taken as it is, unless a log beside it
     says more: that is read with its index, if both are there.
     """
+    if not file.is_file():
+        raise MlkitError(f"{file} is missing; check the path (see: mlkit backup restore)")
     log, index = (Path(f"{file}{end}") for end in ("-wal", "-shm"))
     logged = log.is_file() and log.stat().st_size > 0
     if logged and not index.is_file():

@@ -94,13 +94,18 @@ def test_sigterm_stops_the_job_and_the_record_says_so(with_jobs: Any) -> None:
         process.terminate()
     assert process.returncode == 128 + signal.SIGTERM
     (run,) = with_jobs.json("job", "history")
-    assert (run["status"], run["summary"]) == ("failed", "the runner was interrupted")
+    assert (run["status"], run["summary"]) == (
+        "stopped",
+        "stopped, because its runner was told to stop",
+    )
     assert notes.read_text() == "xy"  # it was given the time to clean up
     assert "time.sleep(60)" in Path(run["output"]).read_text()
 
 
 def test_missed_slots_are_run_once(with_jobs: Any) -> None:
-    (run,) = with_jobs.json("job", "run", "--missed")  # bad was due up to a month ago
+    assert with_jobs("job", "run", "--missed").stdout == "nothing was missed\n"  # before it was
+    with_jobs("job", "run", "good", "--due", "2026-01-02T03:00:00Z")
+    (run,) = with_jobs.json("job", "run", "--missed")  # bad never ran
     assert (run["job"], run["status"]) == ("good", "ok")
     assert with_jobs("job", "run", "--missed").stdout == "nothing was missed\n"
 

@@ -11,7 +11,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from mlkit import settings, settings_values
-from mlkit.flows import alert_policy, messages, next_steps, pinned, webhook_shapes
+from mlkit.flows import alert_policy, next_steps, pinned, webhook_shapes
 from mlkit.flows.alert_policy import Queued
 from mlkit.settings import Alerts
 
@@ -20,7 +20,7 @@ NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
-    "module", [alert_policy, messages, next_steps, pinned, settings_values, webhook_shapes]
+    "module", [alert_policy, next_steps, pinned, settings_values, webhook_shapes]
 )
 def test_the_examples_are_true(module: ModuleType) -> None:
     outcome = doctest.testmod(module, optionflags=doctest.IGNORE_EXCEPTION_DETAIL)

@@ -48,7 +48,9 @@ def _state(project: Project) -> tuple[int, int, set[str]]:
 
 
 def _rows(*values: str) -> bytes:
-    lines = [f'{number},"{value}"' for number, value in enumerate(values)]
+    """Return a file with the values, in quotes only where they have a comma: quotes mean text."""
+    quoted = [f'"{value}"' if "," in value else value for value in values]
+    lines = [f"{number},{value}" for number, value in enumerate(quoted)]
     return NUMBERED.format("\n".join([*lines, ""])).encode()
 
 

@@ -111,7 +111,7 @@ def test_a_view_without_rows_leaves_every_value_missing() -> None:
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        (_rows([(1, START)], casts.INTEGER), "'key' is of type integer in the rows and text in"),
+        (_rows([(1.5, START)], casts.NUMBER), "'key' is of type number in the rows and text in"),
         (pa.table({"time": pa.array([START], casts.TIME)}), "the rows have no column 'key'"),
         (pa.table({"key": ["a"], "time": [1]}), "holds no points in time but integer"),
         (_rows([("a", START)], casts.TEXT).append_column("x", [[1]]), "column 'x' comes from the"),

@@ -1,6 +1,7 @@
 """A row without an answer is named; a model that fails for every row is not the row's fault."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -74,20 +75,25 @@ def test_a_model_that_fails_for_every_row_is_at_fault_itself() -> None:
 
 
 class Odd:
-    """An estimator that gives what it was made with."""
+    """An estimator that gives what it was made with for each of ``ROWS``, the first for others."""
 
-    def __init__(self, codes: object, probabilities: object = None) -> None:
+    def __init__(self, codes: list[float], probabilities: list[list[float]] | None = None) -> None:
         self.codes = codes
         if probabilities is not None:
-            self.predict_proba = lambda _matrix: np.array(probabilities)
+            self.predict_proba = lambda matrix: np.array(_of_rows(probabilities, matrix))
 
-    def predict(self, _matrix: np.ndarray) -> object:
-        return self.codes
+    def predict(self, matrix: np.ndarray) -> object:
+        return _of_rows(self.codes, matrix)
+
+
+def _of_rows(answers: list[Any], matrix: np.ndarray) -> list[Any]:
+    known = ROWS.tolist()
+    return [answers[known.index(row) if row in known else 0] for row in matrix.tolist()]
 
 
 @pytest.mark.parametrize("codes", [[0, -1, 1], [0, 2, 1], [0.0, np.nan, 1.0], [0.0, 0.5, 1.0]])
 def test_a_label_that_is_no_class_is_no_answer(codes: list[float]) -> None:
-    found = Predictor(CLASSES, Odd(codes)).predict(ROWS)
+    found = unanswered.with_gaps(Predictor(CLASSES, Odd(codes)).predict, CLASSES, ROWS)
     assert (found.values[0], found.values[2]) == ("no", "yes")
     assert unanswered.places(found) == [1]
 
@@ -95,7 +101,7 @@ def test_a_label_that_is_no_class_is_no_answer(codes: list[float]) -> None:
 @pytest.mark.parametrize("bad", [[np.nan, np.nan], [np.nan, 0.5], [np.inf, 0.0], [0.5, -np.inf]])
 def test_probabilities_that_are_no_numbers_are_no_answer(bad: list[float]) -> None:
     told = [[0.9, 0.1], bad, [0.1, 0.9]]
-    found = Predictor(CLASSES, Odd([0, 0, 1], told)).predict(ROWS)
+    found = unanswered.with_gaps(Predictor(CLASSES, Odd([0, 0, 1], told)).predict, CLASSES, ROWS)
     assert (found.values[0], found.values[2]) == ("no", "yes")
     assert unanswered.places(found) == [1]
 
