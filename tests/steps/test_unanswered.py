@@ -87,8 +87,8 @@ class Odd:
 
 
 def _of_rows(answers: list[Any], matrix: np.ndarray) -> list[Any]:
-    known = ROWS.tolist()
-    return [answers[known.index(row) if row in known else 0] for row in matrix.tolist()]
+    known = ROWS[:, 0].tolist()
+    return [answers[known.index(row[0]) if row[0] in known else 0] for row in matrix.tolist()]
 
 
 @pytest.mark.parametrize("codes", [[0, -1, 1], [0, 2, 1], [0.0, np.nan, 1.0], [0.0, 0.5, 1.0]])
