@@ -214,6 +214,7 @@ def test_a_rate_is_kept_by_each_worker_alone_where_the_disk_is_full(
     folder = two_versions.state_dir / "limits"
     folder.unlink(missing_ok=True)
     token = access.create(two_versions, "rated", scope="predict", rate=1000).token
+    reader = access.create(two_versions, "reader", scope="read").token
     state = two_versions.state_dir
     kept = {file.name: file.read_bytes() for file in state.iterdir() if file.is_file()}
     if subprocess.run([*words, str(state)], check=False, capture_output=True).returncode:
@@ -229,7 +230,7 @@ def test_a_rate_is_kept_by_each_worker_alone_where_the_disk_is_full(
             reply = server.ask("POST", "/predict/churn", {"rows": [ROW]}, token=token)
             assert reply.status == 200
         assert server.workers() == workers
-        ready = server.ask("GET", "/readyz")
+        ready = server.ask("GET", "/readyz", token=reader)
         assert (ready.status, ready.body["status"]) == (200, "degraded")
         assert "limits" in ready.body["problems"]
         assert server.stop()[0] == 0
