@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from mlkit.project import open_project
+from mlkit.project import Project
 from mlkit.server.connections import Connection
 from mlkit.server.patience import Patience, _Waiting
 
@@ -151,9 +151,8 @@ def test_who_drips_in_a_crowd_goes_first(crowded: Any) -> None:
             link.close()
 
 
-def test_a_whole_request_outlasts_those_that_go_on_sending(tmp_path: Path) -> None:
-    (tmp_path / "mlkit.toml").touch()
-    patience = Patience(open_project(tmp_path, environment={}).settings.server)
+def test_a_whole_request_outlasts_those_that_go_on_sending(project: Project) -> None:
+    patience = Patience(project.settings.server)
     now = time.monotonic()
 
     def link(key: int, received: int) -> Connection:
