@@ -8,6 +8,7 @@
     ├── ConflictError      the state forbids it (exists already, ...) exit 1   HTTP 409
     ├── DamagedError       bytes on disk are not what was recorded    exit 1   HTTP 503
     ├── CheckFailedError   a check did its work and said no           exit 3   HTTP 422
+    ├── ModelFailsError    a model's code fails, whatever it is asked exit 1   HTTP 500
     └── BusyError          locked by someone else, try again          exit 4   HTTP 503
 
 A leaf exists only where some code treats it differently. The numbers live at the two boundaries
@@ -45,6 +46,10 @@ class DamagedError(MlkitError):
 
 class CheckFailedError(MlkitError):
     """A check did its work and said no: validation, drift, gate."""
+
+
+class ModelFailsError(MlkitError):
+    """A model's own code fails for every row: no fault of who asks."""
 
 
 class BusyError(MlkitError):

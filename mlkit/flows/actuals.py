@@ -14,7 +14,7 @@ from mlkit.flows.actual_writes import Known, Sent
 from mlkit.project import Project
 from mlkit.steps import bounds
 from mlkit.steps.columns import InputSchema
-from mlkit.steps.values import UnfitValueError, refuse_long
+from mlkit.steps.values import INT64_MAX, INT64_MIN, UnfitValueError, refuse_long
 from mlkit.store import predictions, registry
 
 if TYPE_CHECKING:
@@ -92,8 +92,14 @@ def add(
         except (InvalidInputError, UnfitValueError) as error:
             problems.append({"row": place, "column": "actual", "problem": str(error)})
             continue
+        try:
+            seen = _aware(item.observed_at) or now
+        except OverflowError:
+            problem = f"{item.observed_at} lies beyond the years 1 to 9999 in UTC"
+            problems.append({"row": place, "column": "observed_at", "problem": problem})
+            continue
         text = msgspec.json.encode(value).decode()
-        model, seen = logged.models[item.prediction_id], _aware(item.observed_at) or now
+        model = logged.models[item.prediction_id]
         rows.append(Sent(place, model, item.prediction_id, text, seen, item.correct))
         if schema.task == "classification" and value not in schema.classes:
             strange.setdefault(item.prediction_id, str(value))
@@ -119,10 +125,12 @@ def label(schema: InputSchema, value: str | float) -> str | float:
     if schema.task == "regression":
         return _number(value)
     kinds = {type(known) for known in schema.classes}
+    if type(value) is float and kinds & {int, float} == {int} and value.is_integer():
+        value = int(value)
+    if type(value) is int and not INT64_MIN <= value <= INT64_MAX:
+        raise InvalidInputError(f"{str(value)[:40]} does not fit into 64 bits, as labels do")
     if type(value) in kinds:
         return value
-    if int in kinds and isinstance(value, float) and value.is_integer():
-        return int(value)
     if float in kinds and isinstance(value, int) and not isinstance(value, bool):
         return _number(value)
     known = ", ".join(str(known) for known in schema.classes[:10])
@@ -213,9 +221,10 @@ def _known(schema: InputSchema, sealed: "Located") -> Known | None:
 
 
 def _aware(at: datetime | None) -> datetime | None:
+    """Return a time in UTC; raises OverflowError if it has none there."""
     if at is None:
         return None
-    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
+    return (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 def _refuse(problems: Sequence[Mapping[str, object]]) -> None:

@@ -1,9 +1,11 @@
 """A loaded version, and everything about it that a request needs and need not make again."""
 
+import logging
 from typing import Final, NamedTuple
 
 import numpy as np
 
+from mlkit.errors import ModelFailsError
 from mlkit.flows.deploy import Loaded
 from mlkit.flows.request_features import RequestFeatures
 from mlkit.server.batching import Ask, Batcher
@@ -14,6 +16,8 @@ from mlkit.steps.guard import Guard
 from mlkit.steps.rows import Reader
 
 _MANY: Final = 200  # rows
+
+log = logging.getLogger("mlkit.server")
 
 
 class Classes(NamedTuple):
@@ -51,6 +55,7 @@ class Held:
         self.reader = features.reader if features else Reader(loaded.schema, max_chars=max_chars)
         self.classes = classes_of(loaded.schema)
         predictor = loaded.predictor
+        self.trouble = ""
         self._few: Ask = predictor.predict
         self._many: Ask = predictor.predict
         if predictor.batchable and not predictor.compiled:
@@ -66,12 +71,31 @@ class Held:
     def ask(self, matrix: np.ndarray) -> Predictions:
         """Return the model's answers for the rows of ``matrix``.
 
-        Raises InvalidInputError that names every row without one.
+        Raises InvalidInputError that names every row without one, and ModelFailsError if the model
+        itself is at fault: ``trouble`` says so until it answers again.
         A few rows cost a compiled model less than it takes to wait for others. For many, a large
         one reads its trees once for all that are waiting (1.6 times the rows a second, measured).
         """
         model = self._many if len(matrix) >= _MANY else self._few
-        return unanswered.ask(model, self.schema, matrix)
+        try:
+            found = unanswered.ask(model, self.schema, matrix)
+        except ModelFailsError as error:
+            raise self._failing(error) from error
+        if self.trouble:
+            self.trouble = ""
+        return found
+
+    def _failing(self, error: ModelFailsError) -> ModelFailsError:
+        """Return what a client may know of a model's failure; the log has the rest, once."""
+        name = f"v{self.loaded.version} of {self.loaded.model}"
+        trouble = f"{name} fails, whatever the rows are: {error}"
+        if trouble != self.trouble:
+            log.error("%s", trouble, exc_info=error.__cause__)
+        self.trouble = trouble
+        return ModelFailsError(
+            f"{name} fails, whatever the rows are: that is no fault of the request; the server's "
+            "log says why"
+        )
 
 
 def classes_of(schema: InputSchema) -> Classes:

@@ -63,8 +63,9 @@ class Holder:
 
     @property
     def problems(self) -> Mapping[str, str]:
-        """Why the champion of a model is not what answers, by model name."""
-        return self._problems
+        """Why the champion of a model is not what answers, or fails at it, by model name."""
+        failing = {name: held.trouble for name, held in self._serving.items() if held.trouble}
+        return {**failing, **self._problems}
 
     def get(self, model: str, version: str | None = None, sees: Sees = _any) -> Held:
         """Return what serves ``model``, loaded now if it is not; raises NotFoundError.

@@ -31,6 +31,14 @@ class _Request(NamedTuple):
     reading: bool
 
 
+class _Waiting(NamedTuple):
+    """A connection that waits for an answer: since when, and its segments as they were then."""
+
+    since: float
+    sent: int
+    received: int
+
+
 class Patience:
     """Know which requests are being read, and cut off those that do not come."""
 
@@ -38,7 +46,7 @@ class Patience:
         self._settings = settings
         self.body_s = settings.body_s
         self._requests: dict[int, tuple[str, float, bool]] = {}  # plain: two a request
-        self._waiting_since: dict[int, tuple[float, int]] = {}
+        self._waiting: dict[int, _Waiting] = {}
         self._cut: dict[int, float] = {}
         self._seen: dict[int, float] = {}
         self._said_at = -_SAY_S
@@ -71,7 +79,7 @@ class Patience:
         began = [each.since for each in requests if each.reading]
         crowded = connections.count() > self._settings.connections * _AMPLE
         if not crowded and (not began or now - min(began) < _LEAST_S / 2):
-            self._waiting_since.clear()
+            self._waiting.clear()
             return
         found = self._known(now, port)
         patience_s = self._patience_s(len(began) / self._settings.threads)
@@ -92,19 +100,19 @@ class Patience:
 
     def _known(self, now: float, port: int) -> dict[Connection, float]:
         """Return the connections and how long each has kept us waiting."""
-        found, since = {}, {}
+        found, waiting = {}, {}
         for each in connections.of_port(port):
-            before = self._waiting_since.get(each.key)
             if not each.waits:
-                began = now - each.sent_ago_s
-            elif before is not None and before[1] == each.sent:
-                began = before[0]
-            else:  # one that was never answered is as old as its connection: a drip says no less
-                began = now - (each.received_ago_s if each.sent else each.sent_ago_s)
-            if each.waits:
-                since[each.key] = (began, each.sent)
-            found[each] = now - began
-        self._waiting_since = since
+                found[each] = each.sent_ago_s
+                continue
+            known = self._waiting.get(each.key)
+            if known is None or known.sent != each.sent:
+                # one that was never answered is as old as its connection: a drip says no less
+                ago_s = each.received_ago_s if each.sent else each.sent_ago_s
+                known = _Waiting(now - ago_s, each.sent, each.received)
+            waiting[each.key] = known
+            found[each] = now - known.since
+        self._waiting = waiting
         self._seen = {each.key: self._seen.get(each.key, now) for each in found}
         self._cut = {k: at for k, at in self._cut.items() if k in self._seen or now - at < _LEAST_S}
         return found
@@ -126,15 +134,29 @@ class Patience:
         ]
         return sorted(late, key=lambda each: (not each.waits, *self._age(each, found[each])))
 
-    def _age(self, each: Connection, waited_s: float) -> tuple[int, float, int]:
-        """Return what sorts the oldest first: the kernel's clock is coarse, so then as accepted."""
-        return -int(waited_s / _COARSE_S), self._seen[each.key], each.handle
+    def _age(self, each: Connection, waited_s: float) -> tuple[bool, int, float, int]:
+        """Return what sorts the oldest first: the kernel's clock is coarse, so then as accepted.
+
+        Who goes on sending comes before all who may have said everything and wait for a thread.
+        """
+        return self._is_quiet(each), -int(waited_s / _COARSE_S), self._seen[each.key], each.handle
+
+    def _is_quiet(self, each: Connection) -> bool:
+        """Tell whether a connection that waits has sent nothing more since it was first seen."""
+        known = self._waiting.get(each.key)
+        return known is None or each.received == known.received
 
     def _make_room(self, found: Mapping[Connection, float], now: float, busy: set[str]) -> None:
-        """Close the connections that have been silent longest until half of the places are free."""
+        """Close the connections that have been silent longest until half of the places are free.
+
+        A whole request that waits for a thread looks like one without its end: while there are
+        some that go on sending, these go instead.
+        """
         kept = sum(each.key not in self._cut for each in found)
         excess = kept - int(self._settings.connections * _AMPLE)
         late = self._late(found, min(_LEAST_S, self._settings.idle_s), busy)
+        if not all(self._is_quiet(each) for each in late):
+            late = [each for each in late if not (each.waits and self._is_quiet(each))]
         silent_first = sorted(late, key=lambda each: (each.waits, *self._age(each, found[each])))
         self._end(silent_first[: max(0, excess)], now)
 

@@ -16,6 +16,7 @@ from mlkit.errors import (
     DamagedError,
     InvalidInputError,
     MlkitError,
+    ModelFailsError,
     NotFoundError,
 )
 
@@ -25,6 +26,7 @@ STATUS: dict[type[MlkitError], int] = {
     ConflictError: 409,
     DamagedError: 503,
     CheckFailedError: 422,
+    ModelFailsError: 500,
     BusyError: 503,
     MlkitError: 500,
 }
@@ -86,7 +88,7 @@ def reply(body: bytes, *, status: int = 200, kind: str = JSON, headers: Headers 
     )
 
 
-def fault(error: Exception) -> Fault:
+def fault(error: BaseException) -> Fault:
     """Return what went wrong for a client; what an operator cannot mend says nothing but 500."""
     if isinstance(error, RefusedError):
         return Fault(error.status, str(error), {}, error.headers, error.why)

@@ -36,9 +36,7 @@ class Replay:
         """Let one worker at a time, of all processes, deal with this request id."""
         slot = zlib.crc32(msgspec.json.encode(key)) % _SLOTS
         with self._mutex:
-            if self._handle < 0:
-                self._handle = self._open()
-            fcntl.lockf(self._handle, fcntl.LOCK_EX, 1, slot)
+            self._lock(slot)
             try:
                 yield
             finally:
@@ -66,6 +64,17 @@ class Replay:
             while self._rows > _MOST_ROWS:
                 _, (_, dropped) = self._recent.popitem(last=False)
                 self._rows -= len(dropped.ids)
+
+    def _lock(self, slot: int) -> None:
+        """Lock the slot in the file that others open, too: not in one that was deleted since."""
+        while True:
+            if self._handle < 0:
+                self._handle = self._open()
+            fcntl.lockf(self._handle, fcntl.LOCK_EX, 1, slot)
+            if os.fstat(self._handle).st_nlink:
+                return
+            os.close(self._handle)
+            self._handle = -1
 
     def _open(self) -> int:
         file = self._project.state_dir / "locks" / "requests"

@@ -31,7 +31,7 @@ _WHY: Final = {
     413: "body or rows too many",
     415: "media type or encoding",
     422: "unfit values",
-    500: "error in the server, see above",
+    500: "error in the server or the model, see above",
     503: "not ready, or the log or the database cannot be written",
 }
 

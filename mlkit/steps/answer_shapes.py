@@ -20,7 +20,7 @@ def ask(estimator: Any, method: str, matrix: np.ndarray) -> np.ndarray:
         return np.asarray(getattr(estimator, method)(matrix))
     except (MlkitError, MemoryError):
         raise
-    except Exception as error:  # a user's own estimator may raise anything
+    except (Exception, SystemExit) as error:  # a user's own estimator may raise anything
         raise InvalidInputError(
             f"the estimator {name_of(estimator)} fails in {method}: {error!r}"
         ) from error

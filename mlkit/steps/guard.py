@@ -22,12 +22,16 @@ Row = tuple[object, ...]
 
 
 class Test(NamedTuple):
-    """One rule of some columns of a row; ``broken`` takes rows and gives the places that fail."""
+    """One rule of some columns of a row, which ``holds`` asks one row after the other.
+
+    Where that is None, ``broken`` takes all rows at once and gives the places that fail.
+    """
 
     columns: tuple[str, ...]
     rule: str
     level: Level
-    broken: Callable[[Sequence[Row]], Sequence[int]]
+    holds: Callable[[Row], bool] | None
+    broken: Callable[[Sequence[Row]], Sequence[int]] | None = None
 
 
 class Broken(NamedTuple):
@@ -43,6 +47,8 @@ class Guard:
     def __init__(self, schema: Schema, inputs: InputSchema) -> None:
         found = [*_of_columns(schema, inputs), *_across(schema, inputs)]
         self.tests = tuple(test for test, _ in found)
+        self._of_rows = [(test, test.holds) for test in self.tests if test.holds is not None]
+        self._of_many = [(test, test.broken) for test in self.tests if test.broken is not None]
         self._box = _box([edges for _, edges in found if edges is not None], len(inputs.columns))
         self._only_ranges = all(edges is not None for _, edges in found)
 
@@ -53,7 +59,15 @@ class Guard:
             if self._only_ranges and not ((rows < low) | (rows > high)).any():
                 return []
             rows = [tuple(None if v != v else v for v in row) for row in rows.tolist()]  # NaN
-        found = [Broken(number, test) for test in self.tests for number in test.broken(rows)]
+        found = [
+            Broken(number, test)
+            for number, row in enumerate(rows)
+            for test, holds in self._of_rows
+            if not holds(row)
+        ]
+        if not self._of_many:  # the usual case: already in order
+            return found
+        found += [Broken(n, test) for test, broken in self._of_many for n in broken(rows)]
         return sorted(found, key=lambda broken: broken.row)
 
 
@@ -81,20 +95,15 @@ def _of_columns(schema: Schema, inputs: InputSchema) -> Iterator[tuple[Test, _Ed
         for rule in rules.rules if rules is not None else ():
             if rule.name == NOT_NULLABLE and not column.nullable:
                 continue  # a missing value is refused as such
-            broken = _broken(place, rule, kind)
-            if broken is not None:
-                test = Test((column.name,), rule.label, rule.level, broken)
+            if rule.name in text_rules.PATTERNS:
+                if kind == casts.TEXT and not rule.options:
+                    unlike = _unlike(place, rule)
+                    yield Test((column.name,), rule.label, rule.level, None, unlike), None
+                continue
+            holds = _value_test(rule, kind)
+            if holds is not None:
+                test = Test((column.name,), rule.label, rule.level, _at(place, holds, kind))
                 yield test, _edges(place, rule, kind)
-
-
-def _broken(
-    place: int, rule: Rule, kind: pa.DataType
-) -> Callable[[Sequence[Row]], Sequence[int]] | None:
-    """Return which rows break a rule by their value at ``place``; None if none can tell."""
-    if rule.name in text_rules.PATTERNS:
-        return _unlike(place, rule) if kind == casts.TEXT and not rule.options else None
-    holds = _value_test(rule, kind)
-    return None if holds is None else _one_by_one(_at(place, holds, kind))
 
 
 def _unlike(place: int, rule: Rule) -> Callable[[Sequence[Row]], Sequence[int]]:
@@ -106,10 +115,6 @@ def _unlike(place: int, rule: Rule) -> Callable[[Sequence[Row]], Sequence[int]]:
         return [] if found is None else np.flatnonzero(found).tolist()
 
     return broken
-
-
-def _one_by_one(holds: Callable[[Row], bool]) -> Callable[[Sequence[Row]], Sequence[int]]:
-    return lambda rows: [number for number, row in enumerate(rows) if not holds(row)]
 
 
 def _at(place: int, holds: Holds, kind: pa.DataType) -> Callable[[Row], bool]:
@@ -225,7 +230,7 @@ def _across(schema: Schema, inputs: InputSchema) -> Iterator[tuple[Test, None]]:
             except InvalidInputError:
                 continue  # of other types than in the data: the rule says nothing here
             holds = _of_row([(name, places[name], kinds[name]) for name in names], expression)
-            yield Test(names, rule.label, rule.level, _one_by_one(holds)), None
+            yield Test(names, rule.label, rule.level, holds), None
 
 
 def _of_row(

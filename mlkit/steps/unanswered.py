@@ -4,18 +4,19 @@ Such a row is refused by name where somebody waits for it, and judged as a loss 
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any, Final
 
 import numpy as np
 
-from mlkit.errors import InvalidInputError
+from mlkit.errors import InvalidInputError, MlkitError, ModelFailsError
 from mlkit.steps import bounds, encode
 from mlkit.steps.answers import Label, Predictions
 from mlkit.steps.columns import Column, InputSchema
 
 NO_LABEL: Final = float("nan")
-_MOST: Final = 100  # rows that are asked one by one after a failure
+_MOST: Final = 100  # rows that are looked for after a failure: each takes some questions
 
 Ask = Callable[[np.ndarray], Predictions]
 
@@ -96,14 +97,16 @@ def ask(model: Ask, schema: InputSchema, matrix: np.ndarray, *, first_row: int =
     """Return the answers of ``model``; raises InvalidInputError that names every row without one.
 
     Inputs beyond their bound are refused before the model sees them. A model that raises is at
-    fault if it does so for every row alone as well; else those rows are.
+    fault if it does so for ordinary rows as well: ModelFailsError; else the rows are.
     """
     if not np.fmax.reduce(np.abs(matrix), axis=None, initial=0.0) <= bounds.INPUT:
         refuse_large(schema, matrix, first_row=first_row)
     try:
         answers = model(matrix)
-    except Exception:  # an estimator may raise anything
-        rows = _unanswerable(model, schema, matrix)
+    except Exception as error:  # an estimator may raise anything
+        if _fails_always(model, schema):
+            raise ModelFailsError(_said(error)) from error
+        rows = list(islice(_unanswerable(model, matrix), _MOST))
         encode.refuse(_problems(schema, matrix, rows, first_row, "the model fails"))
         raise
     rows = places(answers)
@@ -120,7 +123,7 @@ def with_gaps(model: Ask, schema: InputSchema, matrix: np.ndarray) -> Prediction
     try:
         return model(matrix)
     except Exception as error:  # an estimator may raise anything
-        if _fails(model, _ordinary(schema)[None, :]):
+        if _fails_always(model, schema):
             raise InvalidInputError(f"it fails: {error!r}"[:300]) from error
     if len(matrix) == 1:
         return Predictions([NO_LABEL], None)
@@ -165,18 +168,35 @@ def refuse_large(schema: InputSchema, matrix: np.ndarray, *, first_row: int = 0)
     )
 
 
-def _unanswerable(model: Ask, schema: InputSchema, matrix: np.ndarray) -> list[int]:
-    """Return the rows that the model fails for; none if it fails for an ordinary row, too."""
-    if _fails(model, _ordinary(schema)[None, :]):
-        return []
-    return [row for row in range(min(len(matrix), _MOST)) if _fails(model, matrix[row : row + 1])]
+def _unanswerable(model: Ask, matrix: np.ndarray, first: int = 0) -> Iterator[int]:
+    """Yield the rows that the model fails for, found by halves: ``matrix`` is known to fail."""
+    if len(matrix) == 1:
+        yield first
+        return
+    half = len(matrix) // 2
+    for part, start in ((matrix[:half], first), (matrix[half:], first + half)):
+        if _fails(model, part):
+            yield from _unanswerable(model, part, start)
 
 
-def _ordinary(schema: InputSchema) -> np.ndarray:
-    """Return a row of values as they were seen in training, as near to 0 as these were."""
+def _fails_always(model: Ask, schema: InputSchema) -> bool:
+    """Tell whether the model fails for ordinary rows: of least values, and of middling ones."""
+    return all(_fails(model, row[None, :]) for row in _ordinary(schema))
+
+
+def _ordinary(schema: InputSchema) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows of values as they were seen in training: as near to 0 as these were, and midway.
+
+    Two, because a model may well have no answer at a border.
+    """
     known = {column.name: column for column in schema.columns}
     spans = [_span(known.get(name)) or (0.0, 0.0) for name in encode.names(schema)]
-    return np.array([min(max(0.0, low), high) for low, high in spans])
+    near = np.array([min(max(0.0, low), high) for low, high in spans])
+    return near, np.array([low / 2 + high / 2 for low, high in spans])
+
+
+def _said(error: Exception) -> str:
+    return str(error) if isinstance(error, MlkitError) else repr(error)
 
 
 def _span(column: Column | None) -> tuple[float, float] | None:

@@ -10,11 +10,12 @@ import pandas as pd
 import pytest
 from sqlalchemy import select
 
-from mlkit.errors import ConflictError
+from mlkit.errors import ConflictError, InvalidInputError
 from mlkit.flows import actual_writes, actuals, log_retention, logs
 from mlkit.flows.actual_writes import Known, Sent
 from mlkit.flows.actuals import ActualItem
 from mlkit.project import Project
+from mlkit.steps.columns import InputSchema
 from mlkit.store import corrections, predictions
 from mlkit.store.audit import AuditEvent
 from mlkit.store.predictions import Actual
@@ -203,3 +204,25 @@ def test_a_value_is_the_same_by_what_it_says(old: str, new: str, *, same: bool) 
     row = Sent(0, "m", "p", new, SEEN, correct=False)
     made = actual_writes.plan({"p": Known(old, None)}, [row])
     assert (made.contradictions == []) == same
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_a_moment_that_no_clock_in_utc_shows_is_refused_by_row(
+    trained: Project, ids: list[str], text: str
+) -> None:
+    items = [
+        ActualItem(ids[0], "yes", SEEN),
+        ActualItem(ids[1], "no", datetime.fromisoformat(text)),
+    ]
+    with pytest.raises(InvalidInputError, match=r"row 1: .* beyond the years 1 to 9999") as told:
+        actuals.add(trained, items)
+    assert told.value.details["problems"][0]["column"] == "observed_at"
+    assert not _known(trained)
+
+
+@pytest.mark.parametrize("value", [2**63, -(2**63) - 1, 1e30, 10**400])
+def test_a_whole_label_has_64_bits(value: float) -> None:
+    schema = InputSchema(columns=(), target="y", task="classification", classes=(0, 1))
+    with pytest.raises(InvalidInputError, match="does not fit into 64 bits"):
+        actuals.label(schema, value)
+    assert actuals.label(schema, 2.0**62) == 2**62

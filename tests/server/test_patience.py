@@ -13,6 +13,10 @@ from typing import Any
 
 import pytest
 
+from mlkit.project import Project
+from mlkit.server.connections import Connection
+from mlkit.server.patience import Patience, _Waiting
+
 ROW = {"age": 30, "plan": "free", "spend": 12.5, "active": False}
 HEAD = b"POST /predict/churn HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 BODY = HEAD + b"Content-Length: 100\r\n\r\n"
@@ -145,6 +149,20 @@ def test_who_drips_in_a_crowd_goes_first(crowded: Any) -> None:
         dripping.join()
         for link in links:
             link.close()
+
+
+def test_a_whole_request_outlasts_those_that_go_on_sending(project: Project) -> None:
+    patience = Patience(project.settings.server)
+    now = time.monotonic()
+
+    def link(key: int, received: int) -> Connection:
+        return Connection(key, key, "192.0.2.1", 5.0, 0.0, received, 0)
+
+    whole, sending = link(1, 1), [link(key, 7) for key in range(2, 6)]
+    patience._waiting = {each.key: _Waiting(now - 5, 0, 1) for each in (whole, *sending)}
+    patience._seen = {each.key: float(each.key) for each in (whole, *sending)}
+    late = patience._late(dict.fromkeys([whole, *sending], 5.0), 1.0, set())
+    assert late == [*sending, whole]
 
 
 def _asked_again(server: Any, path: str) -> int:

@@ -1,7 +1,10 @@
 """A request id belongs to the token that chose it, for one model, and stands for one request."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -13,8 +16,10 @@ import pytest
 from sqlalchemy import func, select
 
 from mlkit.flows import access, erasure, log_retention, logs
+from mlkit.flows.repeated_requests import Key
 from mlkit.project import Project, open_project
 from mlkit.server.app import SERVICE, create_app
+from mlkit.server.replay import Replay
 from mlkit.store import datasets
 from mlkit.store.predictions import Prediction
 from mlkit.store.requests import Request
@@ -301,3 +306,26 @@ def test_it_holds_when_everything_is_killed_in_between(
     assert server.predict(ROW, request_id=ID).body == first.body
     assert server.stop()[0] == 0
     assert len(logs.read(trained, "churn")) == 1
+
+
+def test_a_deleted_lock_file_admits_nobody_to_a_turn_that_is_taken(project: Project) -> None:
+    key = Key(1, "once", "")
+    file = project.state_dir / "locks" / "requests"
+    old, new = Replay(project), Replay(project)
+    with old.turn(key):
+        pass
+    file.unlink()
+    with new.turn(key):
+        pass
+    with old.turn(key):
+        handle = os.open(file, os.O_RDWR)
+        try:
+            code = (
+                "import fcntl, sys\n"
+                "try: fcntl.lockf(int(sys.argv[1]), fcntl.LOCK_EX | fcntl.LOCK_NB)\n"
+                "except OSError: sys.exit(7)\n"
+            )
+            words = [sys.executable, "-c", code, str(handle)]
+            assert subprocess.run(words, pass_fds=[handle], check=False).returncode == 7
+        finally:
+            os.close(handle)

@@ -214,7 +214,7 @@ def test_a_rate_is_kept_by_each_worker_alone_where_the_disk_is_full(
     folder = two_versions.state_dir / "limits"
     folder.unlink(missing_ok=True)
     token = access.create(two_versions, "rated", scope="predict", rate=1000).token
-    reader = access.create(two_versions, "monitoring", scope="read").token
+    reader = access.create(two_versions, "reader", scope="read").token
     state = two_versions.state_dir
     kept = {file.name: file.read_bytes() for file in state.iterdir() if file.is_file()}
     if subprocess.run([*words, str(state)], check=False, capture_output=True).returncode:

@@ -71,7 +71,7 @@ def _bodies(value: float) -> dict[str, Any]:
 @pytest.mark.parametrize("path", list(_bodies(0.0)))
 def test_every_protocol_refuses_and_names_the_row(odd: Any, path: str, value: float) -> None:
     reply = odd.ask("POST", path, _bodies(value)[path])
-    assert reply.status == 422, reply.body
+    assert reply.status == (400 if "invocations" in path else 422), reply.body
     assert "row 1, column 'x'" in json.dumps(reply.body)
 
 
@@ -84,7 +84,7 @@ def test_rows_that_have_an_answer_get_it(odd: Any, path: str, value: float) -> N
 def test_csv_is_no_other_way(odd: Any) -> None:
     for value in (800.0, DBL_MAX):
         body = f"x\n1.0\n{value!r}\n".encode()
-        assert odd.ask("POST", "/invocations", body, kind="text/csv").status == 422
+        assert odd.ask("POST", "/invocations", body, kind="text/csv").status == 400
 
 
 def test_a_refused_row_is_not_on_record_and_its_id_is_free(odd: Any, tmp_path: Path) -> None:

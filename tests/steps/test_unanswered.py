@@ -1,12 +1,13 @@
 """A row without an answer is named; a model that fails for every row is not the row's fault."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
-from mlkit.errors import InvalidInputError
+from mlkit.errors import InvalidInputError, ModelFailsError
 from mlkit.steps import unanswered
 from mlkit.steps.answers import Predictions
 from mlkit.steps.columns import Column, InputSchema
@@ -70,8 +71,26 @@ def test_a_model_that_fails_for_every_row_is_at_fault_itself() -> None:
     def broken(_matrix: np.ndarray) -> Predictions:
         raise ZeroDivisionError
 
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(ModelFailsError, match="ZeroDivisionError"):
         unanswered.ask(broken, SCHEMA, ROWS)
+
+
+def test_a_model_that_fails_at_a_border_is_not_at_fault() -> None:
+    def logarithm(matrix: np.ndarray) -> Predictions:
+        return Predictions([math.log(value) for value in matrix[:, 0].tolist()], None)
+
+    column = Column(name="a", kind="number", minimum=0.0, maximum=2.0)
+    schema = InputSchema(columns=(column,), target="y", task="regression")
+    with pytest.raises(InvalidInputError, match="row 1, column 'a': the model fails"):
+        unanswered.ask(logarithm, schema, np.array([[1.0], [0.0]]))
+
+
+def test_a_row_that_makes_the_model_fail_is_found_among_thousands() -> None:
+    rows = np.zeros((5000, 2))
+    rows[[150, 4000, 4001], 0] = 1e9
+    with pytest.raises(InvalidInputError, match="row 150, column 'a': the model fails") as told:
+        unanswered.ask(_strict, SCHEMA, rows)
+    assert [each["row"] for each in told.value.details["problems"]] == [150, 4000, 4001]
 
 
 class Odd:
