@@ -1,6 +1,6 @@
 """What one screen shows of a project: models, traffic, verdicts and open alerts, by SQL alone."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -34,7 +34,10 @@ class VerdictLine(msgspec.Struct, frozen=True):
 
 
 class ModelLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One model; ``rows_24h`` are predictions of the last day, ``actuals_24h`` of these known."""
+    """One model; ``rows_24h`` are predictions of the last day, ``actuals_24h`` of these known.
+
+    ``problem`` says why nothing is known of a champion: its row is not what was recorded.
+    """
 
     model: str
     task: str
@@ -46,6 +49,7 @@ class ModelLine(msgspec.Struct, frozen=True, kw_only=True):
     actuals_24h: int
     drift: VerdictLine | None
     performance: VerdictLine | None
+    problem: str | None = None
 
 
 class Look(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,14 +65,15 @@ def look(project: Project) -> Look:
     """Return the state of the project now."""
     now = project.now()
     with project.read() as s:
-        models = tuple(_model_line(s, model, now) for model in registry.list_models(s))
+        damaged = registry.damaged(s)
+        models = tuple(_model_line(s, model, now, damaged) for model in registry.list_models(s))
     return Look(
         project=project.root, at=now, models=models, alerts=tuple(alerting.ongoing(project))
     )
 
 
-def _model_line(s: Session, model: Model, now: datetime) -> ModelLine:
-    champion = registry.champion(s, model)
+def _model_line(s: Session, model: Model, now: datetime, damaged: Mapping[str, str]) -> ModelLine:
+    champion = None if model.name in damaged else registry.champion(s, model)
     rows, actuals = _traffic(s, model, now - _TRAFFIC)
     return ModelLine(
         model=model.name,
@@ -85,6 +90,7 @@ def _model_line(s: Session, model: Model, now: datetime) -> ModelLine:
         performance=_verdict(
             reports.latest_performance(s, model), champion, history.performance(s, model, _RECENT)
         ),
+        problem=damaged.get(model.name),
     )
 
 
