@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from mlkit.errors import InvalidInputError, NotFoundError, unknown
+from mlkit.errors import InvalidInputError, NotFoundError, Stopped, unknown
 from mlkit.flows import own_code
 from mlkit.flows.own_code import importable
 from mlkit.project import Project
@@ -138,7 +138,9 @@ def _run(root: Path, path: Path, text: bytes) -> types.ModuleType:
             exec(compile(text, str(path), "exec"), vars(module))  # noqa: S102  # the user's own file, as `import` would run it
     except SyntaxError as error:
         raise InvalidInputError(f"{FILE}, line {error.lineno}: {error.msg}") from error
-    except Exception as error:  # a user's module may raise anything
+    except Stopped:
+        raise
+    except (Exception, SystemExit) as error:  # a user's module may do anything
         message = str(error) if isinstance(error, InvalidInputError) else repr(error)
         raise InvalidInputError(f"{FILE}, line {_line(error, path)}: {message}") from error
     finally:
@@ -147,7 +149,7 @@ def _run(root: Path, path: Path, text: bytes) -> types.ModuleType:
     return module
 
 
-def _line(error: Exception, path: Path) -> int:
+def _line(error: BaseException, path: Path) -> int:
     """Return the last line of the file that the error came through."""
     line, trace = 0, error.__traceback__
     while trace is not None:
