@@ -77,9 +77,9 @@ def promote(
     champion already, DamagedError if it cannot be loaded.
     """
     version = find_version(project, model, number)
-    if not (version.verdict["accepted"] or force):
+    if not (version.verdict.get("accepted") or force):
         raise CheckFailedError(
-            f"the gate refused {model} v{number}: {version.verdict['reason']} "
+            f"the gate refused {model} v{number}: {version.verdict.get('reason', 'it says not why')} "
             "(promote it all the same with --force)",
             {"verdict": version.verdict},
         )

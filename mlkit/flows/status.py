@@ -1,6 +1,6 @@
 """What one screen shows of a project: models, traffic, verdicts and open alerts, by SQL alone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -8,6 +8,7 @@ import msgspec
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from mlkit.errors import DamagedError
 from mlkit.flows import alerting, history
 from mlkit.flows.alerting import AlertLine
 from mlkit.flows.history import DriftPoint, PerformancePoint
@@ -36,7 +37,7 @@ class VerdictLine(msgspec.Struct, frozen=True):
 class ModelLine(msgspec.Struct, frozen=True, kw_only=True):
     """One model; ``rows_24h`` are predictions of the last day, ``actuals_24h`` of these known.
 
-    ``problem`` says why nothing is known of a champion: its row is not what was recorded.
+    ``problem`` says why no more is known: a row of its is not what was recorded.
     """
 
     model: str
@@ -65,15 +66,38 @@ def look(project: Project) -> Look:
     """Return the state of the project now."""
     now = project.now()
     with project.read() as s:
-        damaged = registry.damaged(s)
-        models = tuple(_model_line(s, model, now, damaged) for model in registry.list_models(s))
+        models = tuple(_line(s, model, now) for model in registry.list_models(s))
     return Look(
         project=project.root, at=now, models=models, alerts=tuple(alerting.ongoing(project))
     )
 
 
-def _model_line(s: Session, model: Model, now: datetime, damaged: Mapping[str, str]) -> ModelLine:
-    champion = None if model.name in damaged else registry.champion(s, model)
+def _line(s: Session, model: Model, now: datetime) -> ModelLine:
+    try:
+        return _model_line(s, model, now)
+    except DamagedError as error:  # the trouble of this model is not that of the others
+        return _unreadable(s, model, now, str(error))
+
+
+def _unreadable(s: Session, model: Model, now: datetime, problem: str) -> ModelLine:
+    rows, actuals = _traffic(s, model, now - _TRAFFIC)
+    return ModelLine(
+        model=model.name,
+        task=model.task,
+        versions=registry.next_number(s, model) - 1,
+        champion=None,
+        since=None,
+        estimator=None,
+        rows_24h=rows,
+        actuals_24h=actuals,
+        drift=None,
+        performance=None,
+        problem=problem,
+    )
+
+
+def _model_line(s: Session, model: Model, now: datetime) -> ModelLine:
+    champion = registry.champion(s, model)
     rows, actuals = _traffic(s, model, now - _TRAFFIC)
     return ModelLine(
         model=model.name,
@@ -90,7 +114,6 @@ def _model_line(s: Session, model: Model, now: datetime, damaged: Mapping[str, s
         performance=_verdict(
             reports.latest_performance(s, model), champion, history.performance(s, model, _RECENT)
         ),
-        problem=damaged.get(model.name),
     )
 
 

@@ -81,7 +81,7 @@ class ModelVersion(Base):
         return f"{self.model.name} v{self.number}"
 
 
-class _Verdict(TypedDict):
+class _Verdict(TypedDict, total=False):
     accepted: bool
     reason: str
 

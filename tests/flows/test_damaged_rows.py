@@ -7,9 +7,11 @@ import pytest
 import sqlalchemy as sa
 
 from mlkit.errors import DamagedError, MlkitError
-from mlkit.flows import champions, deploy, models, status
+from mlkit.flows import champions, deploy, gauges, models, status
 from mlkit.project import Project
 from mlkit.server.holder import Holder
+from mlkit.store import registry
+from mlkit.store.reports import PerformanceReport
 
 EDITS = [
     ("metrics", '{"log_loss": "0.3"}'),
@@ -18,7 +20,7 @@ EDITS = [
     ("metrics", '{"log_loss": 1' + "0" * 400 + "}"),
     ("intervals", '{"log_loss": "x"}'),
     ("intervals", '{"log_loss": [1]}'),
-    ("verdict", "{}"),
+    ("verdict", "[]"),
     ("verdict", '{"accepted": "yes", "reason": 3}'),
     ("params", '{"backend": 3}'),
     ("packages", '{"numpy": 3}'),
@@ -60,6 +62,45 @@ def test_an_edited_row_is_an_error_of_that_model_alone(
     assert [(one.champion, bool(one.problem)) for one in status.look(three).models] == [
         (None, True), (1, False), (1, False),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("table", "column"), [("model_version", "created_at"), ("deployment", "started_at")]
+)
+def test_an_edited_time_is_an_error_of_that_model_alone(
+    three: Project, table: str, column: str
+) -> None:
+    with three.database.engine.begin() as connection:
+        names = connection.execute(sa.text("SELECT name FROM sqlite_master WHERE type = 'trigger'"))
+        for (name,) in names.all():  # whoever edits the file does the same
+            connection.execute(sa.text(f'DROP TRIGGER "{name}"'))
+        connection.execute(sa.text(f"UPDATE {table} SET {column} = 'never' WHERE id = 1"))  # noqa: S608  # names of this file
+    with pytest.raises(DamagedError, match=r"a time in the database .*'never'"):
+        deploy.find_version(three, "a")
+    assert [one.champion for one in models.summaries(three)] == [None, 1, 1]
+    assert [one.champion for one in status.look(three).models] == [None, 1, 1]
+
+
+@pytest.mark.parametrize("text", ["[]", "good", '"good"'])
+def test_an_edited_report_keeps_the_other_models_on_the_screen(three: Project, text: str) -> None:
+    now = three.now()
+    with three.write() as s:
+        for champion in registry.champions(s):
+            s.add(
+                PerformanceReport(
+                    model_id=champion.model_id, model_version_id=champion.model_version_id,
+                    window_start=now, window_end=now, verdict="ok", summary="ok", created_at=now,
+                    details={"metric": "log_loss", "value": "0.3"}, rows=1, coverage=1.0,
+                )
+            )  # fmt: skip
+    with three.database.engine.begin() as connection:
+        query = "UPDATE performance_report SET details = :text WHERE model_id = 1"
+        connection.execute(sa.text(query), {"text": text})
+    lines = status.look(three).models
+    assert [bool(one.problem) for one in lines] == [True, False, False]
+    assert {name: each.value for name, each in gauges.read(three).performance.items()} == {
+        "b": None, "c": None,
+    }  # fmt: skip
 
 
 def test_jobs_reach_the_models_beside_an_edited_one(three: Project) -> None:
