@@ -79,7 +79,7 @@ def promote(
     version = find_version(project, model, number)
     if not (version.verdict.get("accepted") or force):
         raise CheckFailedError(
-            f"the gate refused {model} v{number}: {version.verdict.get('reason', 'it says not why')} "
+            f"the gate refused {model} v{number}: {version.verdict.get('reason', '')} "
             "(promote it all the same with --force)",
             {"verdict": version.verdict},
         )
