@@ -11,7 +11,9 @@ from mlkit.store import rooms
 def sweep(project: Project) -> int:
     """Remove what killed backups, verifications and restores left, and return how many there were.
 
-    What somebody is still at work on stays.
+    What somebody is still at work on stays; so does all where nothing can be written.
     """
+    if project.database.is_read_only:
+        return 0
     rooms.settle(project.root)
     return backup.sweep(project) + rooms.sweep(Path(gettempdir()), restore.ROOM)
