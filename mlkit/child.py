@@ -20,7 +20,7 @@ from pathlib import Path
 import msgspec
 
 from mlkit import background, capture, printable, timetable
-from mlkit.errors import MlkitError
+from mlkit.errors import MlkitError, Stopped
 from mlkit.project import Project
 
 OK, FAILED, TIMEOUT, OOM, LOST = "ok", "failed", "timeout", "oom", "lost"
@@ -111,7 +111,7 @@ def _follow_runner() -> None:
 
 def _leave(*_: object) -> None:
     """Let the job clean up, and leave in its output where it was when its time was over."""
-    raise SystemExit("told to stop")
+    raise Stopped("told to stop")
 
 
 def _limit(memory_mb: int) -> None:

@@ -20,6 +20,10 @@ from collections.abc import Mapping
 from typing import Any
 
 
+class Stopped(SystemExit):
+    """A signal told this process to stop: the one exit that a user's code did not ask for."""
+
+
 class MlkitError(Exception):
     """An error that an operator can mend; ``details`` is what ``--json`` adds to the message."""
 

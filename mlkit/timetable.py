@@ -16,7 +16,7 @@ import msgspec
 from cronsim import CronSim, CronSimError
 
 from mlkit import names
-from mlkit.errors import InvalidInputError, NotFoundError, unknown
+from mlkit.errors import InvalidInputError, NotFoundError, Stopped, unknown
 from mlkit.project import Project
 from mlkit.store import runs
 
@@ -186,9 +186,9 @@ def _import(root: Path) -> ModuleType:
     importlib.invalidate_caches()
     try:
         return _execute(package)
-    except InvalidInputError:
+    except (InvalidInputError, Stopped):
         raise
-    except Exception as error:  # the user's own code may raise anything; say where
+    except (Exception, SystemExit) as error:  # the user's own code may do anything; say where
         raise InvalidInputError(
             f"cannot import {root / PACKAGE}: {type(error).__name__}: {error}"
         ) from error

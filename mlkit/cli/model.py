@@ -107,6 +107,9 @@ def _render_list(found: "list[Summary]") -> None:
         for one in found
     ]  # fmt: skip
     output.print_table(headers, rows)
+    for one in found:
+        if one.problem:
+            output.say(f"problem: {one.model}: {one.problem}", fg="yellow")
 
 
 def _render_show(found: "Shown") -> None:

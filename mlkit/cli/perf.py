@@ -99,5 +99,5 @@ def _estimated(found: "Estimate", reference: float) -> str:
     parts += ["blind to concept drift" if found.trusted else f"not to be trusted: {found.reason}"]
     if found.past_error is not None:
         windows = f"{found.past_windows} window{'s' if found.past_windows > 1 else ''}"
-        parts += [f"was off by {found.past_error:.2g} on average in {windows}"]
+        parts += [f"was off by {found.past_error:.2g} (median of {windows})"]
     return "; ".join(parts)

@@ -26,6 +26,8 @@ def status(project: "Project", *, as_json: bool) -> None:
     from mlkit.flows import status as flow
 
     screen = {**msgspec.structs.asdict(flow.look(project)), **_jobs(project)}
+    models = screen["models"]
+    screen["problems"] += [f"{one.model}: {one.problem}" for one in models if one.problem]
     screen["problems"] += [trouble.text for trouble in freshness.troubles(project)]
     screen["problems"] += other_code.troubles(project).values()
     output.emit(screen, as_json=as_json, render=_render)

@@ -12,7 +12,7 @@ from mlkit.store import registry
 def names(project: Project) -> list[str]:
     """Return the models that have a champion, by name."""
     with project.read() as s:
-        return [deployment.version.model.name for deployment in registry.champions(s)]
+        return list(registry.champion_ids(s))
 
 
 def each(project: Project, act: Callable[[str], str]) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from sqlalchemy.orm import Session
 
-from mlkit.errors import CheckFailedError, ConflictError, DamagedError
+from mlkit.errors import CheckFailedError, ConflictError, DamagedError, Stopped
 from mlkit.flows import origin, own_code
 from mlkit.flows.input_schema import of as schema_of
 from mlkit.project import Project
@@ -77,9 +77,9 @@ def promote(
     champion already, DamagedError if it cannot be loaded.
     """
     version = find_version(project, model, number)
-    if not (version.verdict["accepted"] or force):
+    if not (version.verdict.get("accepted") or force):
         raise CheckFailedError(
-            f"the gate refused {model} v{number}: {version.verdict['reason']} "
+            f"the gate refused {model} v{number}: {version.verdict.get('reason', '')} "
             "(promote it all the same with --force)",
             {"verdict": version.verdict},
         )
@@ -252,7 +252,9 @@ def _unpickle(root: Path, label: str, content: bytes) -> "Predictor":
         with own_code.importable(root), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # another library version: the golden rows decide
             return predictor.loads(content, root)
-    except Exception as error:  # unpickling runs any library's code
+    except Stopped:
+        raise
+    except (Exception, SystemExit) as error:  # unpickling runs any library's code
         raise DamagedError(
             f"{label} cannot be loaded with the installed libraries: {error!r} (see: mlkit doctor)"
         ) from error

@@ -4,7 +4,7 @@ What is estimated with is learned when a version is trained (``estimate_training
 its reference.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -36,7 +36,8 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
 
     ``way`` says what it comes from; "unchanged" is the holdout's own loss. ``least`` is what it
     will be at least if only half of the change from the holdout is real. ``past_error`` is by
-    how much the estimates of the last ``past_windows`` windows with actuals were off on average.
+    how much the estimates of the last ``past_windows`` windows with actuals were off: the median,
+    which one window with a few huge losses does not decide.
     """
 
     metric: str
@@ -64,7 +65,6 @@ def of(
     metric, found = _estimate(project, version, thin)
     with project.read() as s:
         past = estimates.latest_realised(s, version.id, _REMEMBERED)
-    errors = [abs(each.value - each.realised) for each in past if each.realised is not None]
     doubt = _doubt(past)
     return Estimate(
         metric=metric,
@@ -76,9 +76,15 @@ def of(
         way=found.way,
         trusted=found.trusted and not doubt,
         reason=doubt if found.trusted and doubt else found.reason,
-        past_error=float(np.mean(errors)) if errors else None,
-        past_windows=len(errors),
+        past_error=past_error(past),
+        past_windows=len(past),
     )
+
+
+def past_error(past: Sequence[PerformanceEstimate]) -> float | None:
+    """Return by how much estimates were off, None without any: few huge losses do not decide it."""
+    errors = [abs(each.value - each.realised) for each in past if each.realised is not None]
+    return float(np.median(errors)) if errors else None
 
 
 def row(

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlkit import settings
-from mlkit.errors import ConflictError
+from mlkit.errors import ConflictError, DamagedError
 from mlkit.flows import deploy, logs
 from mlkit.flows.log_window import LogWindow
 from mlkit.project import Project
@@ -159,7 +159,13 @@ def slices(version: ModelVersion, metric: str) -> Sheet | None:
     """Return the loss of the version on parts of its holdout; versions of old have none."""
     if version.slices is None:
         return None
-    sheet = msgspec.convert(version.slices, Sheet)
+    try:
+        sheet = msgspec.convert(version.slices, Sheet)
+    except msgspec.ValidationError as error:
+        raise DamagedError(
+            f"the slices of {version.label()} are not the recorded ones: {error}; "
+            "restore a backup (see: mlkit backup restore)"
+        ) from error
     return sheet if sheet.metric == metric else None
 
 

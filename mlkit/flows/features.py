@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from mlkit.errors import InvalidInputError, NotFoundError, unknown
+from mlkit.errors import InvalidInputError, NotFoundError, Stopped, unknown
 from mlkit.flows import own_code
 from mlkit.flows.own_code import importable
 from mlkit.project import Project
@@ -23,12 +23,13 @@ Made = TypeVar("Made", FeatureView, OnDemand)
 
 @dataclass(frozen=True)
 class Declared:
-    """What ``features.py`` declares, by name, its text and the digest of that."""
+    """What ``features.py`` of ``root`` declares, by name, its text and a digest of its code."""
 
     views: dict[str, FeatureView]
     on_demand: dict[str, OnDemand]
     digest: str
     text: bytes = b""
+    root: Path = Path()
 
     def view(self, name: str) -> FeatureView:
         """Return the view; raises NotFoundError with the names that exist."""
@@ -44,23 +45,37 @@ class Declared:
 
     def code_of(self, made: OnDemand) -> str:
         """Return what changes with the code of a transformation: a digest of all that it is."""
-        return code_digest.of(self.text, made.name) or self.digest
+        return _code_of(self.root, self.text, made.name) or self.digest
 
     def is_code_of(self, name: str, recorded: str) -> bool:
         """Tell whether a transformation has the code that ``code_of`` was recorded of."""
-        return is_code_of(self.text, name, recorded)
+        return is_code_of(self.root, self.text, name, recorded)
 
     def chosen(self, names: tuple[str, ...] = ()) -> list[FeatureView]:
         """Return the views of these names, all without any."""
         return [self.view(name) for name in names] if names else list(self.views.values())
 
 
-def is_code_of(text: bytes, name: str, recorded: str) -> bool:
+def is_code_of(root: Path, text: bytes, name: str, recorded: str) -> bool:
     """Tell whether a transformation has the code that a digest was recorded of, in this text.
 
     A digest of the whole text, as versions of old have it, will do. Raises SyntaxError.
     """
-    return recorded in (hashlib.sha256(text).hexdigest(), code_digest.of(text, name))
+    whole = hashlib.sha256(text).hexdigest()
+    return recorded in (whole, _code_of(root, text, name), _with_imports(root, whole, text))
+
+
+def _code_of(root: Path, text: bytes, name: str) -> str | None:
+    """Return the digest of what ``name`` is in a text, and of what that imports from the user."""
+    found = code_digest.of(text, name)
+    return found and _with_imports(root, found, code_digest.imports(text, name))
+
+
+def _with_imports(root: Path, digest: str, text: str | bytes) -> str:
+    """Return a digest that changes with the user's own files that a text imports as well."""
+    used = own_code.imported(root, text)
+    lines = [f"{name} {code_digest.of_module(used[name].text)}" for name in sorted(used)]
+    return hashlib.sha256("\n".join([digest, *lines]).encode()).hexdigest() if lines else digest
 
 
 def exists(project: Project) -> bool:
@@ -87,8 +102,9 @@ def load(project: Project) -> Declared:
     return Declared(
         views=_by_name([value for value in found if isinstance(value, FeatureView)]),
         on_demand=_by_name([value for value in found if isinstance(value, OnDemand)]),
-        digest=hashlib.sha256(text).hexdigest(),
+        digest=_with_imports(project.root, hashlib.sha256(text).hexdigest(), text),
         text=text,
+        root=project.root,
     )
 
 
@@ -122,7 +138,9 @@ def _run(root: Path, path: Path, text: bytes) -> types.ModuleType:
             exec(compile(text, str(path), "exec"), vars(module))  # noqa: S102  # the user's own file, as `import` would run it
     except SyntaxError as error:
         raise InvalidInputError(f"{FILE}, line {error.lineno}: {error.msg}") from error
-    except Exception as error:  # a user's module may raise anything
+    except Stopped:
+        raise
+    except (Exception, SystemExit) as error:  # a user's module may do anything
         message = str(error) if isinstance(error, InvalidInputError) else repr(error)
         raise InvalidInputError(f"{FILE}, line {_line(error, path)}: {message}") from error
     finally:
@@ -131,7 +149,7 @@ def _run(root: Path, path: Path, text: bytes) -> types.ModuleType:
     return module
 
 
-def _line(error: Exception, path: Path) -> int:
+def _line(error: BaseException, path: Path) -> int:
     """Return the last line of the file that the error came through."""
     line, trace = 0, error.__traceback__
     while trace is not None:

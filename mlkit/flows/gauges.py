@@ -3,19 +3,22 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from mlkit.flows import backup
+from mlkit.errors import DamagedError
+from mlkit.flows import backup, history
 from mlkit.project import Project, refuse_missing_database
 from mlkit.store import registry, reports
 from mlkit.store.alerts import Alert
 from mlkit.store.engine import Database
 from mlkit.store.registry import Deployment
 from mlkit.store.runs import JobRun
+
+T = TypeVar("T")
 
 _PATIENCE_S: Final = 0.5
 _SEVERITIES: Final = ("warning", "critical")
@@ -73,8 +76,10 @@ def read(project: Project) -> Gauges:
     try:
         with hasty.read() as s:
             champions = {d.version.model.name: d for d in registry.champions(s)}
-            drift = {name: _drift(s, each) for name, each in champions.items()}
-            performance = {name: _performance(s, each) for name, each in champions.items()}
+            drift = {name: _readable(_drift, s, each) for name, each in champions.items()}
+            performance = {
+                name: _readable(_performance, s, each) for name, each in champions.items()
+            }
             return Gauges(
                 drift={name: each for name, each in drift.items() if each},
                 performance={name: each for name, each in performance.items() if each},
@@ -92,6 +97,16 @@ def backup_age_s(project: Project) -> float | None:
     except (ValueError, FileNotFoundError):  # none, or the job is deleting old ones just now
         return None
     return project.now().timestamp() - newest
+
+
+def _readable(
+    read: Callable[[Session, Deployment], T | None], s: Session, champion: Deployment
+) -> T | None:
+    """Return what ``read`` returns, None if the last report is not what was recorded."""
+    try:
+        return read(s, champion)
+    except DamagedError:  # the trouble of this model is not that of the others
+        return None
 
 
 def _drift(s: Session, champion: Deployment) -> Drift | None:
@@ -114,8 +129,8 @@ def _performance(s: Session, champion: Deployment) -> Performance | None:
     return Performance(
         verdict=report.verdict,
         metric=found.get("metric"),
-        value=found.get("value"),
-        limit=found.get("limit"),
+        value=history.number(found.get("value")),
+        limit=history.number(found.get("limit")),
     )
 
 

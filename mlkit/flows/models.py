@@ -1,5 +1,6 @@
 """What people see of the registry: the models, their versions, and how two versions differ."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +15,10 @@ _PRIMARY = ("mae", "log_loss", "error_rate")
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """One model on one line; the metric is that of its champion on the holdout."""
+    """One model on one line; the metric is that of its champion on the holdout.
+
+    ``problem`` says why nothing is known of a champion: its row is not what was recorded.
+    """
 
     model: str
     task: str
@@ -24,6 +28,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     versions: int
     metric: str | None
     value: float | None
+    problem: str | None = None
 
 
 class Version(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,7 +88,13 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
 def summaries(project: Project) -> list[Summary]:
     """Return one line for each model."""
     with project.read() as s:
-        return [_summary(model, registry.champion(s, model)) for model in registry.list_models(s)]
+        damaged, models = registry.damaged(s), registry.list_models(s)
+        champions = {deployment.model_id: deployment for deployment in registry.champions(s)}
+        counts = registry.version_counts(s)
+        return [
+            _summary(model, champions.get(model.id), counts.get(model.id, 0), damaged)
+            for model in models
+        ]
 
 
 def show(project: Project, name: str) -> Shown:
@@ -136,7 +147,9 @@ def primary_metric(metrics: dict[str, float]) -> str | None:
     return next((name for name in _PRIMARY if metrics.get(name) is not None), None)
 
 
-def _summary(model: Model, champion: Deployment | None) -> Summary:
+def _summary(
+    model: Model, champion: Deployment | None, versions: int, damaged: Mapping[str, str]
+) -> Summary:
     metrics = champion.version.metrics if champion else {}
     metric = primary_metric(metrics) if champion else None
     return Summary(
@@ -145,9 +158,10 @@ def _summary(model: Model, champion: Deployment | None) -> Summary:
         target=model.target,
         champion=champion.version.number if champion else None,
         since=champion.started_at if champion else None,
-        versions=len(model.versions),
+        versions=versions,
         metric=metric,
         value=metrics[metric] if metric else None,
+        problem=damaged.get(model.name),
     )
 
 
@@ -163,8 +177,8 @@ def _version(row: ModelVersion, numbers: dict[int, int]) -> Version:
         metrics=row.metrics,
         intervals=row.intervals,
         holdout_rows=row.holdout_rows,
-        accepted=row.verdict["accepted"],
-        reason=row.verdict["reason"],
+        accepted=row.verdict.get("accepted", False),
+        reason=row.verdict.get("reason", ""),
         warnings=row.warnings,
         parent=numbers.get(row.parent_id) if row.parent_id else None,
         artifact=row.artifact_sha256,
@@ -182,7 +196,7 @@ def _facts(row: ModelVersion) -> dict[str, Any]:
         "estimator": row.estimator,
         "dataset": row.dataset_version.reference,
         "rows": row.dataset_version.rows,
-        "verdict": row.verdict["reason"],
+        "verdict": row.verdict.get("reason", ""),
         "seed": row.seed,
         "code commit": row.code_commit,
         "python": row.python,

@@ -4,6 +4,8 @@ The server goes on with what it has loaded; after a restart it would compute wit
 the model learned from.
 """
 
+from pathlib import Path
+
 from mlkit.flows import feature_plan, features
 from mlkit.project import Project
 from mlkit.store import registry
@@ -18,12 +20,12 @@ def troubles(project: Project) -> dict[str, str]:
     text = file.read_bytes() if file.is_file() else b""
     found: dict[str, list[str]] = {}
     for name, model, digest in needs:
-        if not _is_same(text, name, digest):
+        if not _is_same(project.root, text, name, digest):
             found.setdefault(name, []).append(model)
     return {
         name: f"on-demand transformation '{name}', needed by {', '.join(models)}, is not the code "
-        f"that the training used: take back what has changed in {features.FILE}, or join and "
-        "train anew"
+        f"that the training used: take back what has changed in {features.FILE} or in "
+        "what it imports, or join and train anew"
         for name, models in found.items()
     }
 
@@ -39,8 +41,8 @@ def _needs(project: Project) -> list[tuple[str, str, str]]:
     return found
 
 
-def _is_same(text: bytes, name: str, digest: str) -> bool:
+def _is_same(root: Path, text: bytes, name: str, digest: str) -> bool:
     try:
-        return features.is_code_of(text, name, digest)
+        return features.is_code_of(root, text, name, digest)
     except SyntaxError:
         return False

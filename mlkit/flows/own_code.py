@@ -105,8 +105,19 @@ def gather(root: Path, module: str) -> OwnCode | None:
     find = Finder(root)
     if find(module) is None:
         return None
+    sources = _reached(find, [module])
+    return OwnCode(package_of(sources), sources)
+
+
+def imported(root: Path, text: str | bytes) -> dict[str, Source]:
+    """Return the user's own modules that a text imports, and what these import, by name."""
+    source = Source("", text if isinstance(text, bytes) else text.encode())
+    return _reached(Finder(root), _imports(source, ""))
+
+
+def _reached(find: Finder, modules: Iterable[str]) -> dict[str, Source]:
     sources: dict[str, Source] = {}
-    waiting = list(_with_parents(module))
+    waiting = [name for module in modules for name in _with_parents(module)]
     while waiting:
         name = waiting.pop()
         source = None if name in sources else find(name)
@@ -114,7 +125,7 @@ def gather(root: Path, module: str) -> OwnCode | None:
             sources[name] = source
             for imported in _imports(source, name):
                 waiting += _with_parents(imported)
-    return OwnCode(package_of(sources), sources)
+    return sources
 
 
 def forget(root: Path, module: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mlkit.errors import InvalidInputError
+from mlkit.errors import InvalidInputError, Stopped
 from mlkit.flows import own_code
 from mlkit.steps import estimators
 from mlkit.steps.estimators import Recipe
@@ -32,8 +32,10 @@ def load(root: Path, path: str) -> tuple[OwnModules | None, Callable[..., Any]]:
                 own = OwnModules(code, root, own_code.Finder(root))
                 own.start()
                 function = getattr(own.module(module), name)
-        except Exception as error:
-            # a user's module may raise anything
+        except Stopped:
+            raise
+        except (Exception, SystemExit) as error:
+            # a user's module may do anything
             raise InvalidInputError(
                 f"cannot import the estimator '{path}': {error!r} (looked in {root} first)"
             ) from error

@@ -8,6 +8,7 @@ import msgspec
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from mlkit.errors import DamagedError
 from mlkit.flows import alerting, history
 from mlkit.flows.alerting import AlertLine
 from mlkit.flows.history import DriftPoint, PerformancePoint
@@ -34,7 +35,10 @@ class VerdictLine(msgspec.Struct, frozen=True):
 
 
 class ModelLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One model; ``rows_24h`` are predictions of the last day, ``actuals_24h`` of these known."""
+    """One model; ``rows_24h`` are predictions of the last day, ``actuals_24h`` of these known.
+
+    ``problem`` says why no more is known: a row of its is not what was recorded.
+    """
 
     model: str
     task: str
@@ -46,6 +50,7 @@ class ModelLine(msgspec.Struct, frozen=True, kw_only=True):
     actuals_24h: int
     drift: VerdictLine | None
     performance: VerdictLine | None
+    problem: str | None = None
 
 
 class Look(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,9 +66,33 @@ def look(project: Project) -> Look:
     """Return the state of the project now."""
     now = project.now()
     with project.read() as s:
-        models = tuple(_model_line(s, model, now) for model in registry.list_models(s))
+        models = tuple(_line(s, model, now) for model in registry.list_models(s))
     return Look(
         project=project.root, at=now, models=models, alerts=tuple(alerting.ongoing(project))
+    )
+
+
+def _line(s: Session, model: Model, now: datetime) -> ModelLine:
+    try:
+        return _model_line(s, model, now)
+    except DamagedError as error:  # the trouble of this model is not that of the others
+        return _unreadable(s, model, now, str(error))
+
+
+def _unreadable(s: Session, model: Model, now: datetime, problem: str) -> ModelLine:
+    rows, actuals = _traffic(s, model, now - _TRAFFIC)
+    return ModelLine(
+        model=model.name,
+        task=model.task,
+        versions=registry.next_number(s, model) - 1,
+        champion=None,
+        since=None,
+        estimator=None,
+        rows_24h=rows,
+        actuals_24h=actuals,
+        drift=None,
+        performance=None,
+        problem=problem,
     )
 
 

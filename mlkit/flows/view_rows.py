@@ -44,9 +44,9 @@ def source(project: Project, view: FeatureView, number: int | None = None) -> So
 
 
 def digest(declared: Declared, view: FeatureView) -> str:
-    """Return what changes when the code of the view may have: the text of the whole file counts.
+    """Return what changes when the code of the view may have.
 
-    Functions that a view calls are in the same file; those it imports are not looked at.
+    The text of the whole file counts, and what it imports from the user.
     """
     parts = (declared.digest, view.name, view.source, view.query or "")
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -86,7 +86,7 @@ class Holder:
 
     def knows(self, model: str, sees: Sees = _any) -> bool:
         """Tell whether ``model`` can be asked; raises NotFoundError if it has no champion."""
-        if model not in self._champions:
+        if model not in self._champions and model not in self._problems:
             raise self._unknown(model, sees)
         return model in self._serving or model not in self._problems
 
@@ -114,13 +114,13 @@ class Holder:
             same = (generation, erased_at) == (self.generation, self._erased_at)
             if same and time.monotonic() < self._retry_at:
                 return
-            current = registry.champions(s)
+            current, damaged = registry.champions(s), registry.damaged(s)
             strange = frozenset(d.version.model.name for d in current if not audit.vouches(s, d))
             champions = {d.version.model.name: d.version for d in current}
         with self._loading:
             if erased_at != self._erased_at:
                 self._cache.clear()  # they know what was erased since; they answer until replaced
-            self._follow(champions, strange)
+            self._follow(champions, strange, damaged)
         self.generation, self._erased_at = generation, erased_at
         self._retry_at = time.monotonic() + _RETRY_S if self._problems else float("inf")
 
@@ -133,10 +133,21 @@ class Holder:
                 self._cache.clear()
                 self._pending.clear()
 
-    def _follow(self, champions: Mapping[str, ModelVersion], strange: frozenset[str]) -> None:
-        """Load the champions; of a ``strange`` one, which nobody promoted, the old one answers."""
-        serving: dict[str, Held] = {}
-        problems: dict[str, str] = {}
+    def _follow(
+        self,
+        champions: Mapping[str, ModelVersion],
+        strange: frozenset[str],
+        damaged: Mapping[str, str],
+    ) -> None:
+        """Load the champions; of a ``strange`` one, which nobody promoted, the old one answers.
+
+        So it does of a ``damaged`` one, whose row is not what was recorded.
+        """
+        serving = {name: self._serving[name] for name in damaged if name in self._serving}
+        problems = dict(damaged)
+        for name in damaged:
+            self._report(name, problems[name])
+        known = {name: self._champions[name] for name in damaged if name in self._champions}
         for name, version in champions.items():
             if name in strange:
                 problems[name] = f"v{version.number}: {_STRANGE}"
@@ -148,7 +159,7 @@ class Holder:
             held = self._load(version, problems)
             if held is not None:
                 serving[name] = held
-        self._champions, self._serving, self._problems = champions, serving, problems
+        self._champions, self._serving, self._problems = {**champions, **known}, serving, problems
         self._forget()
 
     def _unknown(self, model: str, sees: Sees) -> MlkitError:
@@ -163,10 +174,10 @@ class Holder:
             version = self._champions.get(model)
             if held is not None:  # another thread has loaded it meanwhile
                 return held
-            if version is None:
+            if version is None and model not in self._problems:
                 raise self._unknown(model, sees)
             problems = dict(self._problems)
-            if model not in problems:
+            if version is not None and model not in problems:
                 held = self._load(version, problems)
             if held is None:
                 self._problems, self._retry_at = problems, time.monotonic() + _RETRY_S

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from mlkit.errors import InvalidInputError, MlkitError
+from mlkit.errors import InvalidInputError, MlkitError, Stopped
 
 _SUM_TOLERANCE: Final = 1e-4  # probabilities in single precision are off by some 1e-6
 _TOLERANCE: Final = 1e-6
@@ -18,7 +18,7 @@ def ask(estimator: Any, method: str, matrix: np.ndarray) -> np.ndarray:
     """Return what the estimator answers; raises InvalidInputError if it fails."""
     try:
         return np.asarray(getattr(estimator, method)(matrix))
-    except (MlkitError, MemoryError):
+    except (MlkitError, MemoryError, Stopped):
         raise
     except (Exception, SystemExit) as error:  # a user's own estimator may raise anything
         raise InvalidInputError(

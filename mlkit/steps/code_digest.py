@@ -1,7 +1,7 @@
 """A digest of one function in a file of Python: it changes with what the function does.
 
 The text of the function counts and whatever it names in the same file, and so on; comments, layout
-and docstrings do not. What it imports is not looked at.
+and docstrings do not. ``imports`` tells what it imports, ``of_module`` digests such a file.
 """
 
 import ast
@@ -24,20 +24,60 @@ def of(text: str | bytes, name: str) -> str | None:
 
     Raises SyntaxError for a text that is no Python.
     """
+    reached = _reached(text, name)
+    if not reached:
+        return None
+    lines = [f"{each}: {ast.unparse(part)}" for each in sorted(reached) for part in reached[each]]
+    return _digest(lines)
+
+
+def imports(text: str | bytes, name: str) -> str:
+    r"""Return the imports that what ``name`` is needs, anywhere in it, as a text.
+
+    >>> imports("import a, b\ndef f(x):\n    import c\n    return a.g(x)", "f")
+    'import a\nimport c'
+
+    Raises SyntaxError for a text that is no Python.
+    """
+    statements = [each for part in _reached(text, name).values() for each in part]
+    statements += filter(_has_star, _statements(ast.parse(text)))
+    return "\n".join(sorted({ast.unparse(node) for each in statements for node in _imports(each)}))
+
+
+def of_module(text: bytes) -> str:
+    """Return the digest of all that a file does; of its bytes if it is no Python."""
+    try:
+        return _digest([ast.unparse(_stripped(each)) for each in ast.parse(text).body])
+    except (SyntaxError, ValueError):
+        return hashlib.sha256(text).hexdigest()
+
+
+def _digest(lines: list[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _reached(text: str | bytes, name: str) -> dict[str, list[ast.stmt]]:
+    """Return the statements that give a meaning to ``name`` and to whatever these name."""
     parts: dict[str, list[ast.stmt]] = {}
     for statement in map(_stripped, _statements(ast.parse(text))):
-        for defined in _defined(statement):
+        for defined in dict.fromkeys(_defined(statement)):
             parts.setdefault(defined, []).append(statement)
-    if name not in parts:
-        return None
-    seen, waiting = {name}, [name]
+    seen, waiting = {name} & parts.keys(), [name] if name in parts else []
     while waiting:
         for statement in parts[waiting.pop()]:
             found = _named(statement) & parts.keys() - seen
             seen |= found
             waiting += found
-    lines = [f"{each}: {ast.unparse(part)}" for each in sorted(seen) for part in parts[each]]
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    return {each: parts[each] for each in seen}
+
+
+def _imports(statement: ast.stmt) -> Iterator[ast.Import | ast.ImportFrom]:
+    return (n for n in ast.walk(statement) if isinstance(n, ast.Import | ast.ImportFrom))
+
+
+def _has_star(statement: ast.stmt) -> bool:
+    """Tell whether a statement imports names that nobody knows without the other file."""
+    return any(alias.name == "*" for node in _imports(statement) for alias in node.names)
 
 
 def _statements(file: ast.Module) -> Iterator[ast.stmt]:
@@ -60,13 +100,17 @@ def _defined(statement: ast.stmt) -> Iterator[str]:
     for node in ast.walk(statement):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             yield node.id
+        elif isinstance(node, ast.Subscript | ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield from _named(node.value)
+        elif isinstance(node, ast.Expr):  # it may change what it names
+            yield from _named(node)
         elif isinstance(node, ast.alias):
             yield (node.asname or node.name).partition(".")[0]
         elif isinstance(node, ast.FunctionDef | ast.ClassDef):
             yield node.name
 
 
-def _named(statement: ast.stmt) -> set[str]:
+def _named(statement: ast.AST) -> set[str]:
     return {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}
 
 

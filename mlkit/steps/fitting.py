@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.utils.validation import has_fit_parameter
 
-from mlkit.errors import InvalidInputError, MlkitError
+from mlkit.errors import InvalidInputError, MlkitError, Stopped
 from mlkit.steps import contiguous, metrics
 from mlkit.steps.columns import InputSchema
 from mlkit.steps.predictor import Predictor
@@ -46,10 +46,10 @@ def fit(
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             estimator = _fit(name, make, rows, schema)
-    except MlkitError:
+    except (MlkitError, Stopped):
         raise
-    except Exception as error:
-        # a user's own estimator may raise anything
+    except (Exception, SystemExit) as error:
+        # a user's own estimator may do anything
         raise InvalidInputError(
             f"the estimator '{name}' failed to fit: {error!r}{_missing(schema, rows)}"
         ) from error

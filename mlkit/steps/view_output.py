@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlkit.errors import InvalidInputError
+from mlkit.errors import InvalidInputError, Stopped
 from mlkit.steps import casts, quality
 from mlkit.steps.feature_view import FeatureView, OnDemand, ViewUse
 
@@ -192,13 +192,13 @@ def guarded(owner: FeatureView | OnDemand, file: str, call: Callable[[], Any]) -
     """Return what a user's function returns; what it raises becomes an error with the line."""
     try:
         return call()
-    except InvalidInputError:
+    except (InvalidInputError, Stopped):
         raise
-    except Exception as error:  # a user's function may raise anything
+    except (Exception, SystemExit) as error:  # a user's function may do anything
         raise InvalidInputError(f"{file}{_line(error, file)}, {owner}: {error!r}") from error
 
 
-def _line(error: Exception, file: str) -> str:
+def _line(error: BaseException, file: str) -> str:
     lines = []
     trace = error.__traceback__
     while trace is not None:

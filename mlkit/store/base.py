@@ -2,11 +2,15 @@
 
 import os
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import DateTime, Dialect, MetaData
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator
+
+from mlkit.errors import DamagedError
 
 _VARIANT = 0b10 << 62  # of RFC 9562
 _NAMES = {
@@ -38,6 +42,21 @@ class UtcDateTime(TypeDecorator[datetime]):
             raise ValueError(f"a time without a zone: {value!r}")
         utc = value.astimezone(UTC)
         return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:
+        """Return what reads a value of a row; it raises DamagedError for what is no time."""
+        read = super().result_processor(dialect, coltype)
+
+        def checked(value: Any) -> Any:
+            try:
+                return read(value) if read else value
+            except (ValueError, TypeError, AttributeError) as error:
+                raise DamagedError(
+                    f"a time in the database is not as it was recorded: {str(value)[:40]!r}; "
+                    "restore a backup (see: mlkit backup restore)"
+                ) from error
+
+        return checked
 
     def process_result_value(
         self,

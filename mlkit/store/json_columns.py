@@ -4,6 +4,8 @@ import json
 from typing import Any, Final
 
 import msgspec
+from sqlalchemy import JSON, Dialect
+from sqlalchemy.types import TypeDecorator
 
 from mlkit.errors import DamagedError
 
@@ -29,6 +31,26 @@ def load(text: str) -> object:
             f"a value in the database is not as it was recorded: {text[:40]!r} is no JSON; "
             "restore a backup (see: mlkit backup restore)"
         ) from error
+
+
+class JsonObject(TypeDecorator[dict[str, Any]]):
+    """Names and values as JSON; anything else in the column is a DamagedError when it is read."""
+
+    impl = JSON
+    cache_ok = True
+
+    def process_result_value(
+        self,
+        value: object,
+        dialect: Dialect,  # noqa: ARG002  # SQLAlchemy's signature
+    ) -> dict[str, Any]:
+        """Return the names and values."""
+        if not isinstance(value, dict):
+            raise DamagedError(
+                f"a value in the database is not as it was recorded: {str(value)[:40]!r} has no "
+                "names; restore a backup (see: mlkit backup restore)"
+            )
+        return value
 
 
 OPTIONS: Final[dict[str, Any]] = {"json_serializer": dump, "json_deserializer": load}  # of engines

@@ -28,7 +28,7 @@ def engine(driver: ModuleType, file: Path, url: URL, arguments: dict[str, Any]) 
             f"{log} holds what was not yet written to {file.name}, and nothing can be written "
             "there; copy the project to a disk that can be written to"
         )
-    frozen = bool(os.statvfs(file.parent).f_flag & os.ST_RDONLY) and not logged
+    frozen = not logged and _is_read_only(file.parent)
     how = "immutable=1" if frozen else "mode=ro"
 
     def connect() -> Any:
@@ -36,3 +36,8 @@ def engine(driver: ModuleType, file: Path, url: URL, arguments: dict[str, Any]) 
         return driver.connect(place, uri=True, check_same_thread=False, **arguments)
 
     return create_engine(url, module=driver, creator=connect, **json_columns.OPTIONS)
+
+
+def _is_read_only(folder: Path) -> bool:
+    """Tell whether nobody writes there; where there is no folder, opening the file says so."""
+    return folder.is_dir() and bool(os.statvfs(folder).f_flag & os.ST_RDONLY)

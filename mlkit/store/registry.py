@@ -1,8 +1,9 @@
 """Models, their versions, and which version serves in which role since when."""
 
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypedDict
 
+import msgspec
 from sqlalchemy import (
     JSON,
     ForeignKey,
@@ -80,27 +81,44 @@ class ModelVersion(Base):
         return f"{self.model.name} v{self.number}"
 
 
-_RECORDED: Final = {
-    **dict.fromkeys(
-        ("input_schema", "recipe", "params", "metrics", "intervals", "golden", "verdict",
-         "packages"),
-        (dict,),
-    ),
-    "warnings": (list,),
-    "code": (dict, type(None)),
-}  # fmt: skip
+class _Verdict(TypedDict, total=False):
+    accepted: bool
+    reason: str
+
+
+class _Params(TypedDict, total=False):
+    backend: dict[str, Any]
+    estimator: dict[str, Any]
+
+
+_RECORDED: Final[dict[str, Any]] = {
+    **dict.fromkeys(("number", "holdout_rows", "seed"), int),
+    **dict.fromkeys(("estimator", "python", "created_by"), str),
+    **dict.fromkeys(("input_schema", "recipe", "golden"), dict[str, Any]),
+    **dict.fromkeys(("slices", "code"), dict[str, Any] | None),
+    "params": _Params,
+    "metrics": dict[str, float | None],
+    "intervals": dict[str, tuple[float | None, float | None]],
+    "verdict": _Verdict,
+    "packages": dict[str, str],
+    "warnings": list[str],
+}
 
 
 @event.listens_for(ModelVersion, "load")
 def _refuse_edited(version: ModelVersion, _context: object) -> None:
-    """Raise DamagedError for a row whose JSON is of another kind than was ever written."""
-    for name, kinds in _RECORDED.items():
-        value = vars(version).get(name)
-        if name in vars(version) and not isinstance(value, kinds):
+    """Raise DamagedError for a row with values of another kind than were ever written."""
+    for name, kind in _RECORDED.items():
+        if name not in vars(version):
+            continue
+        value = vars(version)[name]
+        try:
+            msgspec.convert(value, kind)
+        except (msgspec.ValidationError, OverflowError) as error:
             raise DamagedError(
                 f"the row {version.id} of model_version is not as it was recorded: {name} is "
                 f"{str(value)[:40]!r}; restore a backup (see: mlkit backup restore)"
-            )
+            ) from error
 
 
 class Deployment(Base):
@@ -170,6 +188,12 @@ def versions(s: Session, model: Model) -> list[ModelVersion]:
     """Return every version of the model, oldest first."""
     query = select(ModelVersion).where(ModelVersion.model_id == model.id)
     return list(s.scalars(query.order_by(ModelVersion.number)))
+
+
+def version_counts(s: Session) -> dict[int, int]:
+    """Return how many versions there are, by the id of their model."""
+    query = select(ModelVersion.model_id, func.count()).group_by(ModelVersion.model_id)
+    return {row[0]: row[1] for row in s.execute(query)}
 
 
 class Outline(NamedTuple):
@@ -244,10 +268,31 @@ def champion(s: Session, model: Model) -> Deployment | None:
 
 
 def champions(s: Session) -> list[Deployment]:
-    """Return the deployment of every champion, by model name."""
-    query = select(Deployment).join(Model, Model.id == Deployment.model_id)
+    """Return the deployment of every champion that can be read, by model name; see ``damaged``."""
+    found = (_readable(s, key) for key in champion_ids(s).values())
+    return [each for each in found if isinstance(each, Deployment)]
+
+
+def damaged(s: Session) -> dict[str, str]:
+    """Return why the champions that cannot be read are not as they were recorded, by model name."""
+    found = {name: _readable(s, key) for name, key in champion_ids(s).items()}
+    return {name: str(each) for name, each in found.items() if isinstance(each, DamagedError)}
+
+
+def champion_ids(s: Session) -> dict[str, int]:
+    """Return the id of the deployment of every champion, by model name, and read no version."""
+    query = select(Model.name, Deployment.id).join(Deployment, Model.id == Deployment.model_id)
     current = query.where(Deployment.role == "champion", Deployment.ended_at.is_(None))
-    return list(s.scalars(current.order_by(Model.name)))
+    return {row[0]: row[1] for row in s.execute(current.order_by(Model.name))}
+
+
+def _readable(s: Session, key: int) -> Deployment | DamagedError:
+    try:
+        deployment = s.get_one(Deployment, key)
+        _refuse_edited(deployment.version, None)  # it may be in the session by an earlier attempt
+    except DamagedError as error:
+        return error
+    return deployment
 
 
 def deployments(s: Session, model: Model) -> list[Deployment]:

@@ -4,7 +4,6 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
-    JSON,
     ColumnElement,
     ForeignKey,
     Index,
@@ -18,6 +17,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from mlkit.store.base import Base, UtcDateTime
 from mlkit.store.estimates import PerformanceEstimate
+from mlkit.store.json_columns import JsonObject
 from mlkit.store.registry import Model, ModelVersion
 
 _REPORTS = 200  # of these the ones that say something must do for a rule such as "2 of 3"
@@ -37,7 +37,7 @@ class _Report:
     window_end: Mapped[datetime] = mapped_column(UtcDateTime)
     verdict: Mapped[str] = mapped_column(String(24))
     summary: Mapped[str]
-    details: Mapped[dict[str, Any]] = mapped_column(JSON)
+    details: Mapped[dict[str, Any]] = mapped_column(JsonObject)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     standing: Mapped[bool] = mapped_column(default=True, server_default=true())
 

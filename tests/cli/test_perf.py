@@ -72,5 +72,5 @@ def test_past_errors_and_blindness_are_told() -> None:
     )  # fmt: skip
     assert _estimated(found, 2.75) == (
         "mae 3 [2.5, 3.5] before actuals come (holdout 2.75); blind to concept drift; "
-        "was off by 0.25 on average in 12 windows"
+        "was off by 0.25 (median of 12 windows)"
     )

@@ -309,3 +309,10 @@ def test_numbers_are_estimated_too(project: Project, churn: Frames, tmp_path: Pa
     known = estimation_file.load(project.references.read(str(digest)))
     assert (known.metric, known.classes, known.calibrated) == ("mae", (), None)
     assert known.tau >= 1
+
+
+def test_one_window_with_huge_losses_does_not_make_the_past_error() -> None:
+    truths = (1.1, 0.8, 33_820.0)
+    past = [PerformanceEstimate(value=1.0, realised=truth) for truth in truths]
+    assert estimates.past_error(past) == pytest.approx(0.2)
+    assert estimates.past_error([]) is None

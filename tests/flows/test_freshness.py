@@ -4,7 +4,18 @@ from typing import Any
 
 import pytest
 
-from mlkit.flows import alerting, deploy, doctor, freshness, joining, other_code, train, upkeep
+from mlkit.flows import (
+    alerting,
+    deploy,
+    doctor,
+    features,
+    freshness,
+    joining,
+    other_code,
+    train,
+    upkeep,
+    view_rows,
+)
 from mlkit.project import Project
 
 NOON = "2026-02-20T12:10:00+00:00"
@@ -128,3 +139,36 @@ def test_the_same_rows_by_other_code_are_another_version_which_ends_the_trouble(
     train.train(featured.project, "trips", "trips_featured", estimator="linear")
     deploy.promote(featured.project, "trips", 2, force=True)
     assert other_code.troubles(featured.project) == {}
+
+
+def test_other_code_of_what_features_import_is_told_of_and_a_comment_is_none(featured: Any) -> None:
+    rates = featured.project.root / "rates.py"
+    rates.write_text("LIMIT = 30\n")
+    featured.declare("(30 - ", "(LIMIT - ")
+    featured.declare("\nfrom mlkit", "\nfrom rates import LIMIT\n\nfrom mlkit")
+    recipe = joining.Recipe("trips", ("weather_at_origin", "rider_so_far"), ("shape",))
+    joining.join(featured.project, "trips_featured", recipe)
+    train.train(featured.project, "trips", "trips_featured", estimator="linear")
+    deploy.promote(featured.project, "trips", 2, force=True)
+    rates.write_text("LIMIT = 30  # degrees\n")
+    assert other_code.troubles(featured.project) == {}
+    assert not joining.join(featured.project, "trips_featured", recipe).new
+    rates.write_text("LIMIT = 34\n")
+    assert len(other_code.troubles(featured.project)) == 1
+    assert joining.join(featured.project, "trips_featured", recipe).version == 3
+
+
+def test_a_view_is_materialised_anew_when_what_it_imports_has_changed(featured: Any) -> None:
+    scale = featured.project.root / "scale.py"
+    scale.write_text("TIMES = 1\n")
+    featured.declare('weather[["origin"', 'weather.assign(temp=weather["temp"] * TIMES)[["origin"')
+    featured.declare("\nfrom mlkit", "\nfrom scale import TIMES\n\nfrom mlkit")
+    featured.materialize()
+    before = view_rows.digest(features.load(featured.project), _view(featured, "weather_at_origin"))
+    scale.write_text("TIMES = 2\n")
+    after = view_rows.digest(features.load(featured.project), _view(featured, "weather_at_origin"))
+    assert before != after
+
+
+def _view(featured: Any, name: str) -> Any:
+    return features.load(featured.project).view(name)

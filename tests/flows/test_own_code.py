@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from sqlalchemy import text, update
 
-from mlkit.errors import DamagedError, InvalidInputError
+from mlkit.errors import DamagedError, InvalidInputError, Stopped
 from mlkit.flows import deploy, features, ingest, models, provenance, train
 from mlkit.project import Project
 from mlkit.store.registry import ModelVersion
@@ -442,3 +442,48 @@ def test_a_row_that_was_edited_is_an_error_and_no_traceback(
         s.execute(text(f"UPDATE model_version SET {column} = :value"), {"value": value})  # noqa: S608
     for words in (["model", "show", "m"], ["model", "promote", "m", "1"], ["lineage", "m"]):
         assert "as it was recorded" in cli(*words, code=1).stderr
+
+
+QUITS = """
+import sys
+from sklearn.linear_model import Ridge
+
+class QuitsInFit(Ridge):
+    def fit(self, X, y):
+        sys.exit(0)
+
+class QuitsInPredict(Ridge):
+    def predict(self, X):
+        sys.exit(0)
+
+def make():
+    sys.exit(0)
+"""
+
+
+@pytest.mark.parametrize("name", ["QuitsInFit", "QuitsInPredict", "make"])
+def test_an_estimator_that_ends_the_program_is_an_error(line: Project, name: str) -> None:
+    write(line, "quits.py", QUITS)
+    with pytest.raises(InvalidInputError, match=r"SystemExit\(0\)"):
+        fit(line, f"quits:{name}")
+
+
+def test_a_module_that_ends_the_program_is_an_error(line: Project) -> None:
+    write(line, "script.py", "raise SystemExit(0)")
+    with pytest.raises(InvalidInputError, match=r"cannot import .*SystemExit\(0\)"):
+        fit(line, "script:make")
+    write(line, "features.py", "import sys\nsys.exit(0)")
+    with pytest.raises(InvalidInputError, match=r"features.py, line 2: SystemExit\(0\)"):
+        features.load(line)
+
+
+def test_a_signal_that_stops_a_job_is_no_error_of_the_estimator(line: Project) -> None:
+    write(
+        line,
+        "stops.py",
+        QUITS.replace("sys.exit(0)", "raise Stopped").replace(
+            "import sys", "from mlkit.errors import Stopped"
+        ),
+    )
+    with pytest.raises(Stopped):
+        fit(line, "stops:make")
