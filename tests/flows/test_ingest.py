@@ -238,7 +238,7 @@ def test_a_mark_for_none_that_the_rules_do_not_know_is_told_with_both_ways_out(
     project: Project,
 ) -> None:
     file = project.root / "regions.csv"
-    file.write_text("region,y\n" + "EU,1\nUS,2\n" * 20)
+    file.write_text("region,y\n" + "EU,1\nUS,2\n,3\n" * 20)
     ingest.add(project, "regions", FileSource(file), target="y")
     file.write_text("region,y\n" + "EU,1\nNA,2\n" * 20)
     with pytest.raises(CheckFailedError, match="--accept region=NA; if they mean missing") as told:
