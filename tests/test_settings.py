@@ -91,6 +91,8 @@ def test_a_wrong_file_is_named_with_the_setting_and_the_rule(
 def test_a_wrong_variable_is_named() -> None:
     with pytest.raises(InvalidInputError, match="MLKIT_SERVER_PORT"):
         settings_sources.load(None, {"MLKIT_SERVER_PORT": "many"})
+    with pytest.raises(InvalidInputError, match="MLKIT_SERVER_PORT"):
+        settings_sources.load(None, {"MLKIT_SERVER_PORT": "[" * 30_000})
 
 
 @given(st.integers(1, 10_000), st.sampled_from("mhdw"))

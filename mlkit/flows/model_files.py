@@ -14,6 +14,7 @@ from mlkit.project import Project
 from mlkit.steps import csv_dialect, csv_header, parquet_rows
 from mlkit.steps.csv_dialect import Stated
 from mlkit.steps.reading import check_file
+from mlkit.steps.rows import CsvHabits
 from mlkit.store import datasets
 from mlkit.store.datasets import DatasetVersion
 from mlkit.store.registry import ModelVersion
@@ -44,6 +45,14 @@ def of_model(project: Project, version_id: int) -> Habits:
     said = file_source.habits(project, name, made)
     usual = said.get("decimal") or ((made or {}).get("read_as") or {}).get("decimal")
     return Habits(said, usual, columns, target)
+
+
+def csv_of_model(project: Project, version_id: int) -> CsvHabits:
+    """Return what rows for a model version that come as CSV, but in no file, share with files."""
+    with project.read() as s:
+        name, made = _file_behind(s, s.get_one(ModelVersion, version_id).dataset_version)
+    said = file_source.habits(project, name, made)
+    return CsvHabits(frozenset(said.get("missing", ())), said.get("thousands"))
 
 
 def stated(file: Path, given: Dialect, habits: Habits, known: Mapping[str, Any]) -> Stated:

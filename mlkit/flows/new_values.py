@@ -39,7 +39,19 @@ class NewValues(NamedTuple):
             f"--accept {shlex.quote(f'{self.column}={value}')}" for value in [*self.counts][:_SHOWN]
         ]
         command = f"mlkit data rules {dataset} {' '.join(words)}"
-        return f"if they are right, add them to 'isin' of '{self.column}' in {label}: {command}"
+        words = [f"--missing {shlex.quote(mark)}" for mark in self._marks]
+        missing = f"; if they mean missing, add the CSV file with {' '.join(words)}"
+        return (
+            f"if they are right, add them to 'isin' of '{self.column}' in {label}: {command}"
+            f"{missing if words else ''}"
+        )
+
+    @property
+    def _marks(self) -> list[str]:
+        """The values that other programs write for none."""
+        from mlkit.steps.csv_values import MARKS  # pyarrow, loaded already by the check
+
+        return [value for value in self.counts if value in MARKS]
 
 
 def find(table: "Tabular", schema: "Schema", found: "Sequence[Breach]") -> list[NewValues]:

@@ -13,7 +13,7 @@ from mlkit.steps import unanswered
 from mlkit.steps.answers import Label, Predictions
 from mlkit.steps.columns import InputSchema
 from mlkit.steps.guard import Guard
-from mlkit.steps.rows import Reader
+from mlkit.steps.rows import CsvHabits, Reader
 
 _MANY: Final = 200  # rows
 
@@ -40,6 +40,7 @@ class Held:
         guard: Guard | None = None,
         features: RequestFeatures | None = None,
         max_chars: int | None = None,
+        csv: CsvHabits | None = None,
     ) -> None:
         """``guard`` looks at rows, ``features`` fill what clients may leave out of them.
 
@@ -53,6 +54,7 @@ class Held:
         self.sha256 = sha256
         self.schema = loaded.schema
         self.reader = features.reader if features else Reader(loaded.schema, max_chars=max_chars)
+        self.reader.csv = csv or CsvHabits()
         self.classes = classes_of(loaded.schema)
         predictor = loaded.predictor
         self.trouble = ""

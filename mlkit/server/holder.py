@@ -9,7 +9,7 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from datetime import datetime
 
 from mlkit.errors import BusyError, DamagedError, MlkitError, NotFoundError, unknown
-from mlkit.flows import alerting, deploy, request_features
+from mlkit.flows import alerting, deploy, model_files, request_features
 from mlkit.flows.online import Online
 from mlkit.project import Project
 from mlkit.server import rule_guard
@@ -286,6 +286,7 @@ def _load_into(
                 guard=rule_guard.make(loaded) if project.settings.server.guard != "off" else None,
                 features=request_features.of(project, online, version),
                 max_chars=project.settings.server.max_text_chars,
+                csv=model_files.csv_of_model(project, version.id),
             )
         )
     except Exception as error:  # noqa: BLE001  # raised again in the thread that waits

@@ -157,9 +157,9 @@ def sniff(path: Path, stated: Stated | None = None, *, known: Collection[str] = 
         )
     has_header = said.header is not False or csv_header.has(rows[0], known)
     header = tuple(rows[0]) if has_header else csv_header.given(said.names, len(rows[0]), path)
-    if has_header and said.header is None and not csv_header.has(rows[0], known):
-        csv_header.refuse_values(header, path)
     data = rows[1:] if has_header else rows
+    if has_header and said.header is None and not csv_header.has(rows[0], known):
+        csv_header.refuse_values(header, data, path)
     texts = csv_quotes.text_columns(text, delimiter, len(header), header=has_header)
     return Dialect(
         header=header,

@@ -9,9 +9,15 @@ from pathlib import Path
 from mlkit.errors import InvalidInputError
 
 _MEASURE = re.compile(r"^[+-]?(\d+[.,]\d+([eE][+-]?\d+)?|\d+[eE][+-]\d+)$|^[+-]\d+$")
-_MOMENT = re.compile(r"^\d{4}-\d\d?-\d\d?([T ]\d\d?:.*)?$|^\d\d?[./]\d\d?[./]\d{4}( .*)?$")
+_MOMENT = re.compile(
+    r"^\d{4}([-/.])\d\d?\1\d\d?([T ]\d\d?:.*)?$"
+    r"|^\d\d?([-/. ])(\d\d?|[A-Za-z]{3})\3\d{4}( .*)?$"
+)
+_OF_ONE = re.compile(r"^[^@\s]+@[^@\s]+\.\w+$|^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$")
+_DIGITS = re.compile(r"\d+([.,]\d+)?")
 _WHOLE = re.compile(r"^\d+$")
 _WORDS = frozenset({"true", "false", "nan", "null", "na", "n/a"})
+_ANSWERS = frozenset({"yes", "no"})
 _YEARS = range(1900, 2101)
 _WAY_OUT = (
     "if the file has no header, say --no-header, or name its columns with --names a,b,c; "
@@ -19,20 +25,50 @@ _WAY_OUT = (
 )
 
 
-def refuse_values(names: Sequence[str], path: Path) -> None:
+def refuse_values(names: Sequence[str], rows: Sequence[Sequence[str]], path: Path) -> None:
     """Raise InvalidInputError if the first row of ``path`` holds what no column is called.
 
-    That is a measured number, a time, true or false, or whole numbers that neither count the
-    columns nor are years.
+    That is a measured number, a time, a truth value, an address, what is written as the values of
+    its column are (a price, an id), or whole numbers that neither count the columns nor are years.
+    ``rows`` are some of those below.
     """
-    for place, name in enumerate(names, start=1):
-        text = name.strip()
-        if _MEASURE.match(text) or _MOMENT.match(text) or text.lower() in _WORDS:
-            raise _no_name(path, place, name)
-    whole = [name.strip() for name in names if _WHOLE.match(name.strip())]
-    if whole and not _counted([int(text) for text in whole if len(text) < 10], len(whole)):
-        place = [name.strip() for name in names].index(whole[0]) + 1
-        raise _no_name(path, place, names[place - 1])
+    texts = [name.strip() for name in names]
+    below = [_below(rows, place) for place in range(len(texts))]
+    for place, text in enumerate(texts):
+        if _is_value(text) or _is_like(text, below[place]):
+            raise _no_name(path, place + 1, text)
+    places = [place for place, text in enumerate(texts) if _WHOLE.match(text)]
+    numbers = [int(texts[place]) for place in places if len(texts[place]) < 10]
+    if places and not _counted(numbers, len(places)):
+        raise _no_name(path, places[0] + 1, texts[places[0]])
+    for place in places if len(places) < len(texts) or len(texts) == 1 else ():
+        if _goes_on(int(texts[place]), below[place]):
+            raise _no_name(path, place + 1, texts[place])
+
+
+def _is_value(text: str) -> bool:
+    patterns = (_MEASURE, _MOMENT, _OF_ONE)
+    return text.lower() in _WORDS or any(pattern.match(text) for pattern in patterns)
+
+
+def _below(rows: Sequence[Sequence[str]], place: int) -> list[str]:
+    return [row[place].strip() for row in rows if len(row) > place and row[place].strip()]
+
+
+def _is_like(text: str, values: Sequence[str]) -> bool:
+    """Tell whether ``text`` is written as all values of its column are: $1.50 and $20, A-12."""
+    if len(values) < 2 or _WHOLE.match(text):
+        return False
+    if text.lower() in _ANSWERS:
+        return {value.lower() for value in values} <= _ANSWERS
+    shape = _DIGITS.sub("0", text)
+    return shape != text and all(_DIGITS.sub("0", value) == shape for value in values)
+
+
+def _goes_on(number: int, values: Sequence[str]) -> bool:
+    """Tell whether the values of a column count on from its name, as ids of rows do."""
+    counted = [str(number + place) for place in range(1, len(values) + 1)]
+    return len(values) > 1 and list(values) == counted
 
 
 def _counted(numbers: Sequence[int], count: int) -> bool:

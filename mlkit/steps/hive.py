@@ -70,6 +70,11 @@ def _of(folders: Sequence[str]) -> dict[str, str | None]:
     for folder in folders:
         name, equals, value = folder.partition("=")
         if equals and name:
+            if unquote(name) in found:
+                raise InvalidInputError(
+                    f"the folders {'/'.join(folders)} name the column '{unquote(name)}' twice; "
+                    "leave one of them out"
+                )
             found[unquote(name)] = None if value == _MISSING else unquote(value)
     return found
 

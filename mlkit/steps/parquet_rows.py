@@ -29,11 +29,16 @@ def files(folder: Path) -> list[Path]:
     found = sorted(
         file
         for file in folder.rglob("*.parquet")
-        if file.is_file() and not any(part[0] in "._" for part in file.relative_to(folder).parts)
+        if file.is_file() and not any(map(_is_hidden, file.relative_to(folder).parts))
     )
     if not found:
         raise InvalidInputError(f"{folder} has no file named *.parquet")
     return found
+
+
+def _is_hidden(part: str) -> bool:
+    """Tell whether a name is one of the writers' own; ``_id=7`` is a column."""
+    return part[0] == "." or (part[0] == "_" and "=" not in part)
 
 
 def opened(path: Path) -> Any:

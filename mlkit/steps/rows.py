@@ -7,7 +7,7 @@ values; only a body that is wrong is read again, value by value, to name all tha
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -32,6 +32,13 @@ _NO_FIELD: Final = re.compile(r'["\\\x00-\x1f]')
 _tuple = msgspec.structs.astuple
 
 
+class CsvHabits(NamedTuple):
+    """What rows that come as CSV share with the files of the dataset: its marks."""
+
+    missing: frozenset[str] = frozenset()
+    thousands: str | None = None
+
+
 class Reader:
     """Read rows for one schema, whichever way they come.
 
@@ -51,6 +58,7 @@ class Reader:
         max_chars: int | None = None,
     ) -> None:
         self.schema = schema
+        self.csv = CsvHabits()
         self.names = schema.names
         self.known = (*schema.columns, *keys)
         self._all = msgspec.structs.replace(schema, columns=self.known)

@@ -38,6 +38,8 @@ def load(text: str, origin: str) -> Any:
         raise InvalidInputError(f"{origin} is nested too deeply; write it flatter") from error
     except AttributeError as error:  # what !!timestamp makes of a word
         raise InvalidInputError(f"{origin} has a time that is none; write 2026-01-31") from error
+    except KeyError as error:  # what !!bool makes of a word
+        raise InvalidInputError(f"{origin} has {error}, which is neither true nor false") from error
     except (ValueError, OverflowError) as error:
         reason = str(error).partition(";")[0]
         raise InvalidInputError(f"{origin} has a value that cannot be read: {reason}") from error

@@ -14,6 +14,7 @@ from mlkit.errors import (
     NotFoundError,
 )
 from mlkit.flows import acceptance, ingest
+from mlkit.flows.file_source import Dialect, FileSource
 from mlkit.flows.versioning import Origin
 from mlkit.project import Project
 from mlkit.store import audit, datasets
@@ -231,3 +232,16 @@ def test_a_reference_is_a_name_and_perhaps_a_number(
 def test_anything_else_is_no_reference(text: str) -> None:
     with pytest.raises(InvalidInputError):
         ingest.parse_reference(text)
+
+
+def test_a_mark_for_none_that_the_rules_do_not_know_is_told_with_both_ways_out(
+    project: Project,
+) -> None:
+    file = project.root / "regions.csv"
+    file.write_text("region,y\n" + "EU,1\nUS,2\n,3\n" * 20)
+    ingest.add(project, "regions", FileSource(file), target="y")
+    file.write_text("region,y\n" + "EU,1\nNA,2\n" * 20)
+    with pytest.raises(CheckFailedError, match="--accept region=NA; if they mean missing") as told:
+        ingest.add(project, "regions", FileSource(file))
+    assert "--missing NA" in str(told.value)
+    ingest.add(project, "regions", FileSource(file, Dialect(missing=("NA",))))

@@ -1,5 +1,6 @@
 """A file for a model is read as the files of its dataset are."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,9 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from mlkit.errors import InvalidInputError
-from mlkit.flows import actual_file, deploy, ingest, logs, predict, train
+from mlkit.flows import actual_file, deploy, ingest, logs, model_files, predict, train
 from mlkit.flows.file_source import Dialect, FileSource
 from mlkit.project import Project
+from mlkit.steps.rows import CsvHabits
 from mlkit.store import predictions
 from mlkit.store.base import new_ids
 from mlkit.store.journal import Entry
@@ -196,3 +198,9 @@ def test_a_known_label_is_that_label_whatever_stands_for_missing(project: Projec
     same = _predicted(project, 'region,x\nNA,1\n"NA",1\n')
     assert same[0] == same[1] > 30
     assert _predicted(project, "region,x\nNA,1\n", dialect=Dialect(missing=["NA"])) == same[:1]
+
+
+def test_rows_that_come_as_csv_over_http_share_the_marks_of_the_files(project: Project) -> None:
+    _autos(project, replace(GERMAN, missing=("-",)))
+    version_id = deploy.find_version(project, "autos", 1).id
+    assert model_files.csv_of_model(project, version_id) == CsvHabits(frozenset({"-"}), ".")

@@ -186,6 +186,46 @@ def test_a_first_row_that_holds_values_is_not_taken_for_names(
         _load(tmp_path, f"{first}\na,2,3\nb,3,4\n")
 
 
+@pytest.mark.parametrize(
+    "rows",
+    [
+        "1,John\n2,Mary\n3,Zoe\n",
+        "1\n2\n3\n",
+        "10:30,EU\n8:15,US\n9:00,US\n",
+        "$1.50,EU\n$20,US\n$3,US\n",
+        "C001,Bern\nC002,Basel\nC007,Thun\n",
+        "10.0.0.1,EU\n10.0.0.2,US\n10.0.10.2,US\n",
+        "2024/01/02,EU\n2024/01/03,US\n",
+        "2-Jan-2024,EU\n3-Jan-2024,US\n",
+        "ann@example.org,EU\nbob@example.org,US\n",
+        "yes,EU\nno,US\nno,US\n",
+        "1E5,a\n2E5,b\n3E6,c\n",
+    ],
+)
+def test_a_first_row_that_is_written_as_those_below_is_not_taken_for_names(
+    tmp_path: Path, rows: str
+) -> None:
+    with pytest.raises(InvalidInputError, match=r"column 1, which looks like a value.*--no-header"):
+        _load(tmp_path, rows)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "0,1\n1,John\n2,Mary\n3,Zoe\n",  # pandas, without names of its own
+        "x,1,2\na,5,2\nb,6,9\n",
+        "q1,50%,yes\n3,12,5\n4,13,6\n",
+        "2024-01,2024-02\n3,12\n4,13\n",
+        "0-10,10-20,20+\n1,2,3\n1,2,4\n",
+        "item_1,item_2\nA1,B1\nA2,B2\n",
+        "v1.0,v2\n0.5,0.6\n0.7,0.8\n",
+    ],
+)
+def test_names_with_digits_over_other_values_are_names(tmp_path: Path, content: str) -> None:
+    names = content.partition("\n")[0].split(",")
+    assert _load(tmp_path, content).table.column_names == names
+
+
 @pytest.mark.parametrize("first", ["0,1,2", "1,2,3", "region,2023,2024", "a,b,c", "x1,x2,x3"])
 def test_names_that_count_columns_or_years_are_names(tmp_path: Path, first: str) -> None:
     assert _load(tmp_path, f"{first}\na,2,3\nb,3,4\n").table.column_names == first.split(",")

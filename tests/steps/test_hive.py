@@ -61,3 +61,15 @@ def test_files_below_other_columns_are_refused_by_name(tmp_path: Path) -> None:
         _rows(root)
     with pytest.raises(InvalidInputError, match="has a column 'region', and so have"):
         _rows(_written(tmp_path / "twin", "region=EU", region=["US"]))
+
+
+def test_a_column_that_begins_with_an_underscore_is_one_and_what_writers_leave_is_not(
+    tmp_path: Path,
+) -> None:
+    root = _written(tmp_path, "_id=1", "_id=2", "_delta_log", "_id=2/.part")
+    assert [row["_id"] for row in _rows(root)] == [1, 2]
+
+
+def test_folders_that_name_a_column_twice_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match="'a' twice"):
+        _rows(_written(tmp_path, "a=1/a=2"))

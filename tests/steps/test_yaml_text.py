@@ -17,6 +17,7 @@ LONG = "9" * 400
         ("a: 2024-13-45", "month must be in 1..12"),
         ("a: !!timestamp x", "a time that is none"),
         ("a: !!int x", "cannot be read"),
+        ("a: !!bool x", "'x', which is neither true nor false"),
         ("a: [", "not valid YAML: line 1"),
         ("a: \x01", "not valid YAML"),
     ],

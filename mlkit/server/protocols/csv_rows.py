@@ -5,14 +5,16 @@ import io
 import re
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
-from typing import Final
+from typing import Final, NamedTuple
 
+from mlkit.errors import InvalidInputError
 from mlkit.server import wire
 from mlkit.server.problems import RefusedError
-from mlkit.steps.columns import Kind
+from mlkit.steps.columns import Column, Kind
 from mlkit.steps.csv_values import MARKS
-from mlkit.steps.rows import Reader, Rows
+from mlkit.steps.rows import CsvHabits, Reader, Rows
 
+_GROUPED: Final = re.compile(r"\s*[+-]?[1-9]\d{0,2}(\.\d{3})+\s*$", re.ASCII)
 _NULLS: Final = frozenset(("", *MARKS))  # NA, null ... as in files: not where texts are
 _CELL: Final = re.compile(r'(?:"([^"]*(?:""[^"]*)*)"|((?:[^",\r\n][^,\r\n]*)?))(,|\r\n|\r|\n|$)')
 _BOOLEANS: Final = {
@@ -30,10 +32,12 @@ def read(reader: Reader, body: bytes, max_rows: int) -> Rows:
     if not lines:
         raise RefusedError(400, "the body is empty; send a header line and a line for each row")
     wire.refuse_many(len(lines) - 1, max_rows)
-    kinds = {column.name: column.kind for column in reader.known}
-    names = [name if name in kinds else (name or "").strip() for name in lines[0]]
-    converters = [_CONVERTERS[kinds[name]] if name in kinds else str for name in names]
-    return reader.lists(names, [_values(converters, line) for line in lines[1:]])
+    known = {column.name: column for column in reader.known}
+    names = [name if name in known else (name or "").strip() for name in lines[0]]
+    cells = [_Cell.of(known[name], reader.csv) if name in known else _Cell() for name in names]
+    if reader.csv.thousands == ".":
+        _refuse_grouped(names, cells, lines[1:])
+    return reader.lists(names, [_values(cells, line) for line in lines[1:]])
 
 
 def _lines(body: bytes, most: int) -> list[list[str | None]]:
@@ -77,25 +81,53 @@ def _cells(text: str) -> list[list[str | None]]:
     return [row for row in rows if row and row != [None]]
 
 
-def _values(
-    converters: Sequence[Callable[[str], object]], line: Sequence[str | None]
-) -> Sequence[object]:
-    if len(line) != len(converters):
+class _Cell(NamedTuple):
+    """What the texts of one column stand for."""
+
+    convert: Callable[[str], object] = str
+    nulls: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, column: Column, habits: CsvHabits) -> "_Cell":
+        """Return how a column is read; among texts a label that the model knows is that label."""
+        if column.kind == "category":
+            return cls(str, habits.missing - set(column.categories))
+        return cls(_CONVERTERS[column.kind], _NULLS | habits.missing)
+
+    def value(self, text: str | None) -> object:
+        """Return the value that ``text`` stands for; one that stands for none stays text.
+
+        The reader then refuses it with row and column.
+        """
+        if text is None or text in self.nulls:
+            return None
+        try:
+            return self.convert(text)
+        except ValueError:
+            return text
+
+
+def _values(cells: Sequence[_Cell], line: Sequence[str | None]) -> Sequence[object]:
+    if len(line) != len(cells):
         return line  # the reader names it
-    return [_value(*pair) for pair in zip(converters, line, strict=True)]
+    return [cell.value(text) for cell, text in zip(cells, line, strict=True)]
 
 
-def _value(convert: Callable[[str], object], text: str | None) -> object:
-    """Return the value that ``text`` stands for; one that stands for none stays text.
-
-    The reader then refuses it with row and column.
-    """
-    if text is None or (text in _NULLS and convert is not str):
-        return None
-    try:
-        return convert(text)
-    except ValueError:
-        return text
+def _refuse_grouped(
+    names: Sequence[str], cells: Sequence[_Cell], lines: Sequence[Sequence[str | None]]
+) -> None:
+    """Raise InvalidInputError for 26.950 where a file of the dataset has it for 26950."""
+    for place, name in enumerate(names):
+        if cells[place].convert not in (_number, _integer):
+            continue
+        texts = [line[place] or "" for line in lines if len(line) > place]
+        dotted = [text for text in texts if "." in text]
+        if dotted and all(_GROUPED.match(text) for text in dotted):
+            raise InvalidInputError(
+                f"column '{name}' has '{dotted[0]}', which is a number with a decimal point or one "
+                "with grouped digits, as the files of this dataset have it; send it without the "
+                "point, with another number of decimals, or as JSON"
+            )
 
 
 def _number(text: str) -> float:

@@ -21,6 +21,7 @@ from mlkit.server.problems import Fault, RefusedError
 from mlkit.server.protocols import mlflow
 from mlkit.server.protocols.instances import Params
 from mlkit.server.query import Message, Query
+from mlkit.steps.rows import CsvHabits, Reader
 
 NAMES = ["since", "age", "plan", "spend", "active"]
 LISTS: list[list[Any]] = [
@@ -383,3 +384,33 @@ def test_a_quote_out_of_place_beside_empty_quotes_is_refused(mixed: Any, message
     for line in (',1,"",1.5,"1', ',1,"a"b,"",1'):
         with pytest.raises(RefusedError, match="not valid CSV"):
             mlflow.decode(mixed, message(_csv(line), "text/csv"))
+
+
+@pytest.fixture
+def german(mixed: Reader) -> Reader:
+    """A reader for a model whose files have 1.000 for a thousand, and - and free for nothing."""
+    reader = Reader(mixed.schema)
+    reader.csv = CsvHabits(frozenset({"-", "free"}), ".")
+    return reader
+
+
+def test_what_is_missing_in_the_files_of_the_dataset_is_missing_in_csv(
+    german: Reader, message: Any
+) -> None:
+    body = _csv("-,1,-,-,1", ",1,free,2.5,1")
+    assert mlflow.decode(german, message(body, "text/csv")).rows == [
+        (None, 1, None, None, True),
+        (None, 1, "free", 2.5, True),  # a label that the model knows
+    ]
+
+
+def test_digits_that_the_files_of_the_dataset_group_are_no_decimals_in_csv(
+    german: Reader, message: Any
+) -> None:
+    for line in (",1.000,free,2,1", ",1,free,26.950,1"):
+        with pytest.raises(InvalidInputError, match="grouped digits"):
+            mlflow.decode(german, message(_csv(line), "text/csv"))
+    rows = mlflow.decode(
+        german, message(_csv(",1,free,26.950,1", ",1,free,26.5,1"), "text/csv")
+    ).rows
+    assert [row[3] for row in rows] == [26.95, 26.5]
