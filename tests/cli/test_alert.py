@@ -78,7 +78,7 @@ def test_what_did_not_arrive_is_listed_with_its_error(project: Project, cli: Any
     assert [lost] == [
         {
             "sink": "command", "event": "firing", "attempts": 1,
-            "error": "the command ended with exit code 1: ",
+            "error": "the command ended with exit code 1",
             "next_attempt_at": lost["next_attempt_at"],
         }
     ]  # fmt: skip
