@@ -28,7 +28,7 @@ def docs(topic: str | None, *, as_json: bool) -> None:
 
 def _render_list(found: list[dict[str, str]]) -> None:
     output.print_table(("topic", "title"), [(page["topic"], page["title"]) for page in found])
-    click.echo("read one: mlkit docs TOPIC")
+    output.say("read one: mlkit docs TOPIC")
 
 
 def _render(text: str) -> None:
