@@ -65,6 +65,8 @@ def last_visit(visits):
 """
 KNOWN_AS = "0123abcd"
 _MADE_ANEW = ("audit_event", "commit_count")
+_CORRECTED = 6  # the day of which somebody has told a wrong end
+_REST_S = 2.1  # a file that changed less than two seconds ago may change again unseen
 _KEY = b"of an example"  # its audit trail is no project's
 PACKAGES = {"numpy": "2.4.0", "scikit-learn": "1.9.0"}
 
@@ -156,7 +158,8 @@ def _write_csv(file: Path, rows: list[dict[str, str]]) -> None:
         writer = csv.DictWriter(stream, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-    os.utime(file, (FIRST.timestamp(), FIRST.timestamp()))  # at rest, so its digest is remembered
+    os.utime(file, (FIRST.timestamp(), FIRST.timestamp()))
+    time.sleep(_REST_S)  # its digest is remembered
 
 
 def _as_json(row: dict[str, str]) -> dict[str, Any]:
@@ -180,16 +183,19 @@ def _day(project: Project, clock: Path, day: int, rows: list[dict[str, str]]) ->
         held.reader.objects([_as_json(row) for row in rows]),
         [f"customer-{day}-{number}" for number in range(len(rows))],
         f"day-{day}",
+        owner=KNOWN_AS,
+        digest=hashlib.sha256(f"day-{day}".encode()).hexdigest(),
     )
     answers = service.scorer.answer(held, query, time.perf_counter_ns())
     service.stop()
     log_import.collect(project)
     _set(clock, day, 20)
-    known = zip(answers.ids[:-10], rows, strict=False)
-    actuals.add(
-        project,
-        [ActualItem(prediction_id=own, actual=row["churned"]) for own, row in known],
-    )
+    known = [*zip(answers.ids[:-10], (row["churned"] for row in rows), strict=False)]
+    actuals.add(project, [ActualItem(prediction_id=own, actual=end) for own, end in known])
+    if day == _CORRECTED:
+        own, end = known[0]
+        other = "no" if end == "yes" else "yes"
+        actuals.add(project, [ActualItem(prediction_id=own, actual=other, correct=True)])
     _job(project, "drift", lambda: monitor.check_drift(project, "churn").summary)
     _job(project, "performance", lambda: monitor.check_performance(project, "churn").summary)
 

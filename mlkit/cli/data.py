@@ -294,12 +294,17 @@ def _render_rows(found: "RowChanges") -> None:
     if found.repeated:
         output.say(f"{found.repeated:,} rows have a key that is there more than once; not compared")
     for word, keys in found.examples.items():
-        shown = "; ".join(", ".join(str(output.cell(value)) for value in key) for key in keys)
+        shown = "; ".join(", ".join(str(_part(value)) for value in key) for key in keys)
         output.say(f"  first {word}: {shown}")
     if found.columns:
         output.print_table(
             ("column", "rows changed"), [(one.column, one.rows) for one in found.columns]
         )
+
+
+def _part(value: object) -> object:
+    """Return one value of a key, whole: a key with fewer digits is another one."""
+    return value if isinstance(value, float) else output.cell(value)
 
 
 def _rule_change(change: "Change") -> str:

@@ -84,9 +84,14 @@ def _print_rows(rows: Any) -> None:
 
 
 def _features(features: dict[str, Any]) -> str:
-    return " ".join(
-        f"{name}={'-' if value is None else output.cell(value)}" for name, value in features.items()
-    )
+    return " ".join(f"{name}={_told(value)}" for name, value in features.items())
+
+
+def _told(value: Any) -> object:
+    """Return a value that somebody sent with enough digits for a place on a map."""
+    if value is None:
+        return "-"
+    return float(f"{value:.7g}") if isinstance(value, float) else output.cell(value)
 
 
 def _print_exported(done: Any) -> None:

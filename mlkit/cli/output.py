@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 STDOUT = Path("-")
 _UNLIMITED = 10_000  # characters
+_WHOLE = 1e15  # from here on Python writes an exponent
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -91,7 +92,7 @@ def write_page(text: str, target: Path) -> None:
         from mlkit.store.blobs import write_durably  # imports SQLAlchemy
 
         write_durably(target, content)
-    click.echo(f"wrote {target} ({max(1, len(content) // 1000)} kB)", err=True)
+    say(f"wrote {target} ({max(1, len(content) // 1000)} kB)", err=True)
 
 
 def fields(value: Any) -> dict[str, Any]:
@@ -162,11 +163,17 @@ def shows(text: str) -> bool:
 
 
 def cell(value: object) -> object:
-    """Return ``value`` as a table shows it: four significant digits, times to the second."""
+    """Return ``value`` as a table shows it: times to the second, numbers with four digits.
+
+    Of a larger number every digit before the point is shown.
+
+    >>> cell(0.123456), cell(48_832.52), cell(True)
+    (0.1235, 48833.0, 'yes')
+    """
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return float(f"{value:.4g}")
+        return float(round(value)) if 1e4 <= abs(value) < _WHOLE else float(f"{value:.4g}")
     if hasattr(value, "strftime"):
         return f"{value:%Y-%m-%d %H:%M:%SZ}"
     return value

@@ -29,6 +29,7 @@ CHECKS: dict[str, Check] = {
     "permissions": doctor_files.permissions,
     "key": doctor_files.key,
     "journals": doctor_files.journals,
+    "timetable": doctor_code.timetable,
     "database": doctor_rows.database,
 }
 ROW_CHECKS: dict[str, Check] = {

@@ -1,9 +1,10 @@
 """Check of the users' own code: whether champions have it, and what has changed on disk since."""
 
+import ast
 from collections.abc import Iterator
 
 from mlkit.flows import origin
-from mlkit.flows.findings import Finding, ok, warn
+from mlkit.flows.findings import Finding, fail, ok, warn
 from mlkit.project import Project
 from mlkit.store import registry
 
@@ -28,3 +29,17 @@ def code(project: Project) -> Iterator[Finding]:
             )
     if quiet:
         yield ok("the code of champions is kept with them and is that on disk")
+
+
+def timetable(project: Project) -> Iterator[Finding]:
+    """Find files of ``jobs/`` that are no Python: no clock could start a job."""
+    files = sorted((project.root / "jobs").glob("*.py"))
+    broken = False
+    for file in files:
+        try:
+            ast.parse(file.read_bytes(), str(file))
+        except (SyntaxError, ValueError) as error:
+            broken = True
+            yield fail(f"jobs/{file.name} is no Python: {error}; no job runs", f"mend {file}")
+    if not broken:
+        yield ok("every file in jobs/ is Python" if files else "there is none")

@@ -77,9 +77,9 @@ def _to_command(message: Message, settings: Alerts) -> None:
                 raise
         if code:
             said.seek(0)
-            text = said.read(_SHOWN).decode(errors="replace")
-            ended = f"the command ended with exit code {code}"
-            raise subprocess.SubprocessError(f"{ended}: {text}" if text else ended)
+            text = said.read(_SHOWN).decode(errors="replace").strip()
+            why = f": {text}" if text else ""
+            raise subprocess.SubprocessError(f"the command ended with exit code {code}{why}")
 
 
 def _to_webhook(message: Message, settings: Alerts) -> None:

@@ -1,4 +1,4 @@
-"""The pages of ``docs/`` where mlkit is installed: which there are, and the text of one.
+"""The pages of ``docs/`` and the changelog where mlkit is installed: a list, and the text of one.
 
 A wheel puts them into ``share/doc/mlkit`` of its environment; in a checkout they are in ``docs/``.
 """
@@ -32,7 +32,7 @@ def pages() -> list[Page]:
         raise NotFoundError(
             "the documentation is not installed with this mlkit; install it from its wheel"
         )
-    found = [Page(file.stem, _title(file), file) for file in sorted(files)]
+    found = [Page(file.stem.lower(), _title(file), file) for file in sorted(files)]
     return sorted(found, key=lambda page: _rank(page.topic))
 
 
@@ -64,7 +64,7 @@ def _of_the_checkout() -> list[Path]:
     root = Path(mlkit.__file__).parents[1]
     if not (root / "pyproject.toml").exists():  # another package's folder in site-packages
         return []
-    return list((root / "docs").glob("*.md"))
+    return [*(root / "docs").glob("*.md"), root / "CHANGELOG.md"]
 
 
 def _title(file: Path) -> str:

@@ -170,7 +170,8 @@ def _middle(column: Column, low: float, high: float) -> float:
     middle = low / 2 + high / 2
     if column.kind == "integer":
         return int(middle)
-    return min(max(float(f"{middle:.3g}"), low), high)
+    shorter = (float(f"{middle:.{digits}g}") for digits in range(3, 17))
+    return next((number for number in shorter if low <= number <= high), middle)
 
 
 def _row(model: Described) -> Doc:

@@ -1,6 +1,7 @@
 """``mlkit docs``: the pages that messages refer to are there wherever mlkit is."""
 
 import re
+import tomllib
 from pathlib import Path
 
 from click.testing import CliRunner
@@ -21,6 +22,14 @@ def test_the_list_names_every_page_and_the_guide_first() -> None:
 def test_a_page_is_printed_as_it_stands_into_a_pipe() -> None:
     result = CliRunner().invoke(cli, ["docs", "serving"])
     assert result.output == (ROOT / "docs" / "serving.md").read_text()
+
+
+def test_what_changed_can_be_read_before_an_upgrade_without_a_checkout() -> None:
+    result = CliRunner().invoke(cli, ["docs", "changelog"])
+    assert result.output == (ROOT / "CHANGELOG.md").read_text()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    installed = project["tool"]["setuptools"]["data-files"]["share/doc/mlkit"]
+    assert installed == ["docs/*.md", "CHANGELOG.md"]
 
 
 def test_an_unknown_page_is_an_error_that_names_the_pages() -> None:

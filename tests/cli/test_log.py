@@ -51,6 +51,16 @@ def test_the_newest_rows_come_first_with_their_features_by_name(
     assert "plan=" in trained_cli("log", "show", "churn").stdout
 
 
+def test_places_are_shown_with_the_digits_that_tell_them_apart(
+    trained: Project, churn: Callable[..., pd.DataFrame], answer: Callable[..., None],
+    trained_cli: Any,
+) -> None:  # fmt: skip
+    frame = churn(rows=3).drop(columns="since").assign(spend=[47.12344, 47.12391, 48_832.52])
+    answer(trained, frame)
+    shown = trained_cli("log", "show", "churn").stdout
+    assert all(f"spend={place} " in shown for place in ("47.12344", "47.12391", "48832.52"))
+
+
 def test_sealing_moves_rows_and_no_reader_sees_a_difference(
     logged: Project, trained_cli: Any, tmp_path: Path
 ) -> None:

@@ -33,6 +33,12 @@ def test_without_a_name_it_is_called_after_the_model(
     assert "<h1>churn</h1>" in (tmp_path / "report-churn.html").read_text()
 
 
+def test_the_name_of_a_page_cannot_steer_the_terminal(trained_cli: Any, tmp_path: Path) -> None:
+    done = trained_cli("report", "churn", "-o", tmp_path / "a\x1b[31mb.html")
+    assert "a\\x1b[31mb.html (" in done.stderr
+    assert "\x1b[31m" not in done.stderr
+
+
 def test_a_dash_is_stdout(trained_cli: Any) -> None:
     done = trained_cli("report", "churn", "-o", "-")
     assert done.stdout.startswith("<!doctype html>")

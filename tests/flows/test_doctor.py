@@ -66,6 +66,11 @@ def _lose_reference(project: Project) -> None:
     file.unlink()
 
 
+def _broken_timetable(project: Project) -> None:
+    (project.root / "jobs").mkdir(exist_ok=True, mode=0o700)
+    (project.root / "jobs" / "__init__.py").write_text("TIMETABLE = (")
+
+
 def _other_key(project: Project) -> None:
     (project.state_dir / "key").write_text("00" * 32)
 
@@ -135,6 +140,7 @@ def _lose_key(project: Project) -> None:
 @pytest.mark.parametrize(
     ("sabotage", "check", "said"),
     [
+        (_broken_timetable, "timetable", "jobs/__init__.py is no Python: "),
         (_flip_artifact, "models", "the champion: .* does not have the bytes"),
         (_lose_reference, "models", "is missing"),
         (_other_key, "models", "signature was not made with this project's key"),

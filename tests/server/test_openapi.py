@@ -154,6 +154,12 @@ def test_an_example_is_made_up_and_fits_the_model() -> None:
     Reader(schema).objects([example])
 
 
+def test_a_narrow_range_far_from_zero_is_met_by_a_number_of_its_own() -> None:
+    place = Column(name="lat", kind="number", minimum=47.123435497244046, maximum=47.143385998961)
+    schema = msgspec.structs.replace(CHURN.schema, columns=(place,))
+    assert openapi_models.example(schema) == {"lat": 47.13}
+
+
 def test_nobodys_row_is_in_the_document(trained: Project) -> None:
     text = create_app(trained).test_client().get("/openapi.json").get_data(as_text=True)
     document = json.loads(text)
