@@ -42,7 +42,7 @@ needs_users = pytest.mark.skipif(
 )
 
 
-def _as(uid: int, root: Path, *commands: str, member: bool = True) -> str:
+def _as(uid: int, root: Path, *commands: str, member: bool = True, killed_at: str = "") -> str:
     """Run commands as a user whose own group is that of their name, as Linux makes users."""
     base = Path(sys.base_prefix).resolve()
     closed = [folder for folder in reversed(base.parents) if not folder.stat().st_mode & 0o001]
@@ -52,7 +52,7 @@ def _as(uid: int, root: Path, *commands: str, member: bool = True) -> str:
         "TOP": str(closed[0]) if closed else "", "BASE": str(base), "ROOM": str(room),
         "ID": str(uid), "GROUPS_": str(TEAM if member else uid), "USER": f"user{uid}",
         "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/nonexistent",
-        "MLKIT_PROJECT": str(root),
+        "MLKIT_PROJECT": str(root), "MLKIT_FAILPOINT": killed_at,
     }  # fmt: skip
     words = json.dumps([command.split() for command in commands])
     done = subprocess.run(
@@ -97,6 +97,20 @@ def test_what_one_makes_the_other_goes_on_with(shared: Path) -> None:
         wanted = 0o2770 if path.is_dir() else 0o660
         assert stat.S_IMODE(mode) & ~0o110 | (0o110 if path.is_dir() else 0) == wanted, path
         assert path.stat().st_gid == TEAM, path
+
+
+@needs_users
+def test_a_backup_that_one_has_broken_off_at_home_stands_in_nobodys_way(shared: Path) -> None:
+    home = shared.parent / "home"
+    home.mkdir(mode=0o700)
+    os.chown(home, ANN, ANN)
+    _as(ANN, shared, f"backup create {home}/mine.tar", killed_at="backup.written")
+    assert (home / ".mine.tar.part").is_file()
+    said = _as(BEN, shared, "backup create", "doctor")
+    assert "exit code 0 wrote" in said, said
+    assert "ok   copies: no command left any" in said
+    assert "exit code 0 wrote" in _as(ANN, shared, f"backup create {home}/new.tar")
+    assert [each.name for each in home.iterdir()] == ["new.tar"]
 
 
 @needs_users

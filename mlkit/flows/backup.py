@@ -1,5 +1,6 @@
 """Put a whole project into one file: what the database names, what the user wrote, and the key."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import datetime
@@ -160,8 +161,11 @@ def _sweep(project: Project) -> int:
 
 
 def _elsewhere(project: Project) -> Path:
-    """Return the file that names the unfinished backup, which may be in any folder."""
-    return project.state_dir / "backup.part"
+    """Return the file that names this user's unfinished backup, which may be in any folder.
+
+    In a project of several users each has one: nobody else might be let into that folder.
+    """
+    return project.state_dir / f"backup.{os.geteuid()}.part"
 
 
 def _describe(
