@@ -29,6 +29,7 @@ from mlkit.store.engine import Database, parse_url, refuse_network_file_system, 
 
 SETTINGS_FILE = "mlkit.toml"
 DATABASE_FILE = "ml.sqlite"
+BEFORE_UPGRADE = "before-upgrade-from-"
 _KEY_BYTES = 32
 _STATE = ".mlkit"
 _GROUP_UMASK = 0o007
@@ -284,7 +285,7 @@ def upgrade_with_backup(project: Project) -> None:
         modes.make_folder(project.backups_dir)
         stamp = project.now().strftime("%Y%m%dT%H%M%SZ")
         schema.snapshot(
-            project.database, project.backups_dir / f"before-upgrade-from-{found}-{stamp}.sqlite"
+            project.database, project.backups_dir / f"{BEFORE_UPGRADE}{found}-{stamp}.sqlite"
         )
     upgrade(project)
 
@@ -303,7 +304,7 @@ def upgrade(project: Project) -> None:
 def leave_unsealed(project: Project) -> None:
     """Let the next ``upgrade`` or opening of the project seal its audit trail as it stands."""
     modes.make_folder(project.state_dir)
-    (project.state_dir / _UNSEALED).touch(mode=0o600)
+    os.close(modes.open_file(project.state_dir / _UNSEALED, os.O_WRONLY | os.O_CREAT))
 
 
 def _can_be_sealed(project: Project) -> bool:

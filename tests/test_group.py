@@ -114,6 +114,23 @@ def test_a_backup_that_one_has_broken_off_at_home_stands_in_nobodys_way(shared: 
 
 
 @needs_users
+def test_what_one_has_restored_is_the_groups_again(shared: Path) -> None:
+    room = shared.parent / "room"
+    room.mkdir()
+    os.chown(room, BEN, TEAM)
+    room.chmod(0o2770)
+    add = f"data add churn {shared.parent}/churn.csv --target churned"
+    learn = "train churn --data churn --estimator linear --promote"
+    back = f"backup restore {room}/b.tar --to"
+    said = _as(ANN, shared, add, learn, f"backup create {room}/b.tar")
+    said += _as(BEN, shared, f"{back} {room}/new")
+    said += _as(ANN, room / "new", learn, "backup create", f"{back} {room}/new --replace")
+    said += _as(BEN, room / "new", learn, "backup create", "audit verify")
+    assert said.count("exit code 0") == said.count("exit code") == 10, said
+    assert "closed to group" not in _as(BEN, room / "new", "doctor")
+
+
+@needs_users
 def test_doctor_names_what_a_colleague_cannot_use(shared: Path) -> None:
     (shared / ".mlkit" / "key").chmod(0o600)
     found = _as(ANN, shared, "doctor")

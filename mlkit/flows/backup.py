@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from mlkit import __version__
 from mlkit.errors import BusyError, ConflictError, DamagedError, InvalidInputError
 from mlkit.flows import log_import
-from mlkit.project import DATABASE_FILE, SETTINGS_FILE, Project
+from mlkit.project import BEFORE_UPGRADE, DATABASE_FILE, SETTINGS_FILE, Project
 from mlkit.store import archive, audit, datasets, failpoints, modes, schema, witness
 from mlkit.store.archive import Content, Manifest
 from mlkit.store.baselines import Baseline
@@ -73,11 +73,18 @@ def create(
 
 
 def rotate(project: Project) -> str:
-    """Write a backup into ``backups/``, delete all but the newest ``backup.keep``, say so."""
+    """Write a backup into ``backups/``, delete all but the newest ``backup.keep``, say so.
+
+    The databases that upgrades left there are copies like these, and go by their age with them.
+    """
     if not project.database.is_sqlite:
         return "left to the tools of the database, which is not SQLite"
     created = create(project)
     old = list_backups(project)[project.settings.backup.keep :]
+    if old:
+        since = old[0].stat().st_mtime
+        upgraded = project.backups_dir.glob(f"{BEFORE_UPGRADE}*")
+        old += [file for file in upgraded if file.stat().st_mtime <= since]
     for file in old:
         file.unlink()
     return (
