@@ -404,7 +404,7 @@ def test_sources_are_pulled_and_remembered(
     frame = churn(rows=12_000)
     frame["since"] = pd.to_datetime(frame["since"])
     frame["nothing"] = None
-    name = shop.database.url.rpartition("/")[2]
+    name = shop.database.url.database
     theirs = create_engine(f"{server}/{name}")
     frame.to_sql("customers", theirs, index=False)
     monkeypatch.setenv("SHOP_PASSWORD", "s3cret")
