@@ -150,7 +150,7 @@ def test_init_shares_the_folder_with_the_group_that_is_named(tmp_path: Path) -> 
     for path in [tmp_path / "project", *(tmp_path / "project").rglob("*")]:
         wanted = 0o2770 if path.is_dir() else 0o660
         assert stat.S_IMODE(path.stat().st_mode) == wanted, path
-    assert "\ngroup = true\n" in (tmp_path / "project" / "mlkit.toml").read_text()
+    assert "\nproject.group = true\n" in (tmp_path / "project" / "mlkit.toml").read_text()
 
 
 def test_a_group_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -148,7 +148,12 @@ def _refuse_target(file: Path) -> None:
 
 
 def sweep(project: Project) -> int:
-    """Delete what killed backups left and return how many files, none if one is being made."""
+    """Delete what killed backups left and return how many files, none if one is being made.
+
+    On a read-only disk all stays.
+    """
+    if not os.access(project.state_dir, os.W_OK):
+        return 0
     with suppress(BusyError), project.lock(LOCK, busy=_BUSY):
         return _sweep(project)
     return 0
