@@ -49,7 +49,7 @@ def _print_received(received: Any) -> None:
         f"{len(received.unknown)} belong to no prediction of this project"
     )
     if received.corrected:
-        click.echo(f"{received.corrected} corrected; the old values are in actual_correction")
+        output.say(f"{received.corrected} corrected; the old values are in actual_correction")
     for identifier in received.unknown[:_SHOWN]:
         output.say(f"unknown: {identifier}", err=True)
     for label, count in [*received.unknown_labels.items()][:_SHOWN]:

@@ -49,4 +49,4 @@ def seal(project: "Project", reason: str, *, as_json: bool) -> None:
 
 
 def _render(found: "Verified") -> None:
-    click.echo(f"{found.events} events, unbroken and as witnessed; the last is {found.hash}")
+    output.say(f"{found.events} events, unbroken and as witnessed; the last is {found.hash}")

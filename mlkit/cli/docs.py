@@ -28,12 +28,12 @@ def docs(topic: str | None, *, as_json: bool) -> None:
 
 def _render_list(found: list[dict[str, str]]) -> None:
     output.print_table(("topic", "title"), [(page["topic"], page["title"]) for page in found])
-    click.echo("read one: mlkit docs TOPIC")
+    output.say("read one: mlkit docs TOPIC")
 
 
 def _render(text: str) -> None:
     if not sys.stdout.isatty():
-        click.echo(text, nl=False)
+        output.say_all(text, nl=False)
         return
     from rich.console import Console
     from rich.markdown import Markdown

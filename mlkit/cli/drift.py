@@ -163,7 +163,7 @@ def _render(
     if past:
         columns["lately"] = [spark.line(past.get(f.name, ())) for f in shown]
     output.print_table(tuple(columns), zip(*columns.values(), strict=True))
-    click.echo(
+    output.say(
         "drifted is level 1 or more: the effect reaches its threshold, and q is below "
         f"{found.alpha:.2g} (alpha); below 1 it is how near a feature came"
     )

@@ -15,6 +15,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import IO, NoReturn
 
+from mlkit import printable
+
 _FAILED = 1
 
 
@@ -43,7 +45,7 @@ def _code(command: Callable[[], object]) -> int:
         if end.code is None or isinstance(end.code, int):
             return (end.code or 0) & 0xFF
         with suppress(OSError):
-            print(end.code, file=sys.stderr)  # noqa: T201  # as the interpreter does
+            sys.stderr.write(f"{printable.text(str(end.code))}\n")
         return _FAILED
     except OSError as error:  # of the output itself; those of a command were told before
         return _cut_off(error)
@@ -68,5 +70,5 @@ def _flush(stream: IO[str] | None) -> int:
 def _cut_off(error: OSError) -> int:
     if error.errno != errno.EPIPE:  # who closed a pipe wants no more
         with suppress(OSError):
-            print(f"error: the output is cut off: {error.strerror}", file=sys.stderr)  # noqa: T201
+            sys.stderr.write(f"error: the output is cut off: {error.strerror}\n")
     return _FAILED
