@@ -124,7 +124,7 @@ def _parse(value: str) -> object:
     if value.startswith("["):
         try:
             return json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             return value
     return value
 
