@@ -268,7 +268,7 @@ def _assemble(root: Path, options: Mapping[str, object], environment: Mapping[st
 def _upgrade_if_older(project: Project) -> None:
     found = schema.revision(project.database)
     schema.refuse_newer(found)
-    if found == schema.HEAD and not _can_be_sealed(project):
+    if found == schema.HEAD and (project.database.is_read_only or not _can_be_sealed(project)):
         return
     if found != schema.HEAD and not project.database.is_sqlite:
         raise ConflictError(
@@ -281,6 +281,12 @@ def _upgrade_if_older(project: Project) -> None:
 def upgrade_with_backup(project: Project) -> None:
     """Upgrade the database, a SQLite one after a snapshot into ``backups/``."""
     found = schema.revision(project.database)
+    if project.database.is_read_only:
+        raise ConflictError(
+            f"the database is at schema {found}, this program needs {schema.HEAD}, and "
+            f"{project.database.location} cannot be written to; copy the project to a disk where "
+            "it can, and open it there once"
+        )
     if project.database.is_sqlite and found not in (None, schema.HEAD):
         modes.make_folder(project.backups_dir)
         stamp = project.now().strftime("%Y%m%dT%H%M%SZ")
