@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -151,6 +152,21 @@ def test_init_shares_the_folder_with_the_group_that_is_named(tmp_path: Path) -> 
         wanted = 0o2770 if path.is_dir() else 0o660
         assert stat.S_IMODE(path.stat().st_mode) == wanted, path
     assert "\nproject.group = true\n" in (tmp_path / "project" / "mlkit.toml").read_text()
+
+
+def test_what_a_server_writes_is_the_groups(tmp_path: Path) -> None:
+    root = tmp_path / "project"
+    setup.make(root, group=grp.getgrgid(os.getegid()).gr_name, environment={})
+    words = [sys.executable, "-m", "mlkit", "--project", str(root), "serve", "--port", "0"]
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL) as server:
+        until = time.monotonic() + 20
+        while not list(root.glob(".mlkit/metrics/*/*.pulse")) and time.monotonic() < until:
+            time.sleep(0.1)
+        server.terminate()
+    found = {path: path.stat().st_mode for path in (root / ".mlkit").rglob("*")}
+    assert any(path.suffix == ".pulse" for path in found)
+    for path, mode in found.items():
+        assert mode & 0o777 == (0o770 if stat.S_ISDIR(mode) else 0o660), path
 
 
 def test_a_group_that_is_not_there_is_named(tmp_path: Path) -> None:
