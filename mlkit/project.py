@@ -29,6 +29,7 @@ from mlkit.store.engine import Database, parse_url, refuse_network_file_system, 
 
 SETTINGS_FILE = "mlkit.toml"
 DATABASE_FILE = "ml.sqlite"
+BEFORE_UPGRADE = "before-upgrade-from-"
 _KEY_BYTES = 32
 _STATE = ".mlkit"
 _GROUP_UMASK = 0o007
@@ -267,7 +268,7 @@ def _assemble(root: Path, options: Mapping[str, object], environment: Mapping[st
 def _upgrade_if_older(project: Project) -> None:
     found = schema.revision(project.database)
     schema.refuse_newer(found)
-    if found == schema.HEAD and not _can_be_sealed(project):
+    if found == schema.HEAD and (project.database.is_read_only or not _can_be_sealed(project)):
         return
     if found != schema.HEAD and not project.database.is_sqlite:
         raise ConflictError(
@@ -280,11 +281,17 @@ def _upgrade_if_older(project: Project) -> None:
 def upgrade_with_backup(project: Project) -> None:
     """Upgrade the database, a SQLite one after a snapshot into ``backups/``."""
     found = schema.revision(project.database)
+    if project.database.is_read_only:
+        raise ConflictError(
+            f"the database is at schema {found}, this program needs {schema.HEAD}, and "
+            f"{project.database.location} cannot be written to; copy the project to a disk where "
+            "it can, and open it there once"
+        )
     if project.database.is_sqlite and found not in (None, schema.HEAD):
         modes.make_folder(project.backups_dir)
         stamp = project.now().strftime("%Y%m%dT%H%M%SZ")
         schema.snapshot(
-            project.database, project.backups_dir / f"before-upgrade-from-{found}-{stamp}.sqlite"
+            project.database, project.backups_dir / f"{BEFORE_UPGRADE}{found}-{stamp}.sqlite"
         )
     upgrade(project)
 
@@ -303,7 +310,7 @@ def upgrade(project: Project) -> None:
 def leave_unsealed(project: Project) -> None:
     """Let the next ``upgrade`` or opening of the project seal its audit trail as it stands."""
     modes.make_folder(project.state_dir)
-    (project.state_dir / _UNSEALED).touch(mode=0o600)
+    os.close(modes.open_file(project.state_dir / _UNSEALED, os.O_WRONLY | os.O_CREAT))
 
 
 def _can_be_sealed(project: Project) -> bool:

@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ needs_users = pytest.mark.skipif(
 )
 
 
-def _as(uid: int, root: Path, *commands: str, member: bool = True) -> str:
+def _as(uid: int, root: Path, *commands: str, member: bool = True, killed_at: str = "") -> str:
     """Run commands as a user whose own group is that of their name, as Linux makes users."""
     base = Path(sys.base_prefix).resolve()
     closed = [folder for folder in reversed(base.parents) if not folder.stat().st_mode & 0o001]
@@ -52,7 +53,7 @@ def _as(uid: int, root: Path, *commands: str, member: bool = True) -> str:
         "TOP": str(closed[0]) if closed else "", "BASE": str(base), "ROOM": str(room),
         "ID": str(uid), "GROUPS_": str(TEAM if member else uid), "USER": f"user{uid}",
         "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/nonexistent",
-        "MLKIT_PROJECT": str(root),
+        "MLKIT_PROJECT": str(root), "MLKIT_FAILPOINT": killed_at,
     }  # fmt: skip
     words = json.dumps([command.split() for command in commands])
     done = subprocess.run(
@@ -100,6 +101,37 @@ def test_what_one_makes_the_other_goes_on_with(shared: Path) -> None:
 
 
 @needs_users
+def test_a_backup_that_one_has_broken_off_at_home_stands_in_nobodys_way(shared: Path) -> None:
+    home = shared.parent / "home"
+    home.mkdir(mode=0o700)
+    os.chown(home, ANN, ANN)
+    _as(ANN, shared, f"backup create {home}/mine.tar", killed_at="backup.written")
+    assert (home / ".mine.tar.part").is_file()
+    said = _as(BEN, shared, "backup create", "doctor")
+    assert "exit code 0 wrote" in said, said
+    assert "ok   copies: no command left any" in said
+    assert "exit code 0 wrote" in _as(ANN, shared, f"backup create {home}/new.tar")
+    assert [each.name for each in home.iterdir()] == ["new.tar"]
+
+
+@needs_users
+def test_what_one_has_restored_is_the_groups_again(shared: Path) -> None:
+    room = shared.parent / "room"
+    room.mkdir()
+    os.chown(room, BEN, TEAM)
+    room.chmod(0o2770)
+    add = f"data add churn {shared.parent}/churn.csv --target churned"
+    learn = "train churn --data churn --estimator linear --promote"
+    back = f"backup restore {room}/b.tar --to"
+    said = _as(ANN, shared, add, learn, f"backup create {room}/b.tar")
+    said += _as(BEN, shared, f"{back} {room}/new")
+    said += _as(ANN, room / "new", learn, "backup create", f"{back} {room}/new --replace")
+    said += _as(BEN, room / "new", learn, "backup create", "audit verify")
+    assert said.count("exit code 0") == said.count("exit code") == 10, said
+    assert "closed to group" not in _as(BEN, room / "new", "doctor")
+
+
+@needs_users
 def test_doctor_names_what_a_colleague_cannot_use(shared: Path) -> None:
     (shared / ".mlkit" / "key").chmod(0o600)
     found = _as(ANN, shared, "doctor")
@@ -120,6 +152,21 @@ def test_init_shares_the_folder_with_the_group_that_is_named(tmp_path: Path) -> 
         wanted = 0o2770 if path.is_dir() else 0o660
         assert stat.S_IMODE(path.stat().st_mode) == wanted, path
     assert "\nproject.group = true\n" in (tmp_path / "project" / "mlkit.toml").read_text()
+
+
+def test_what_a_server_writes_is_the_groups(tmp_path: Path) -> None:
+    root = tmp_path / "project"
+    setup.make(root, group=grp.getgrgid(os.getegid()).gr_name, environment={})
+    words = [sys.executable, "-m", "mlkit", "--project", str(root), "serve", "--port", "0"]
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL) as server:
+        until = time.monotonic() + 20
+        while not list(root.glob(".mlkit/metrics/*/*.pulse")) and time.monotonic() < until:
+            time.sleep(0.1)
+        server.terminate()
+    found = {path: path.stat().st_mode for path in (root / ".mlkit").rglob("*")}
+    assert any(path.suffix == ".pulse" for path in found)
+    for path, mode in found.items():
+        assert mode & 0o777 == (0o770 if stat.S_ISDIR(mode) else 0o660), path
 
 
 def test_a_group_that_is_not_there_is_named(tmp_path: Path) -> None:

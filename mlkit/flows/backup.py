@@ -1,5 +1,6 @@
 """Put a whole project into one file: what the database names, what the user wrote, and the key."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import datetime
@@ -12,7 +13,7 @@ from sqlalchemy.orm import Session
 from mlkit import __version__
 from mlkit.errors import BusyError, ConflictError, DamagedError, InvalidInputError
 from mlkit.flows import log_import
-from mlkit.project import DATABASE_FILE, SETTINGS_FILE, Project
+from mlkit.project import BEFORE_UPGRADE, DATABASE_FILE, SETTINGS_FILE, Project
 from mlkit.store import archive, audit, datasets, failpoints, modes, schema, witness
 from mlkit.store.archive import Content, Manifest
 from mlkit.store.baselines import Baseline
@@ -72,11 +73,18 @@ def create(
 
 
 def rotate(project: Project) -> str:
-    """Write a backup into ``backups/``, delete all but the newest ``backup.keep``, say so."""
+    """Write a backup into ``backups/``, delete all but the newest ``backup.keep``, say so.
+
+    The databases that upgrades left there are copies like these, and go by their age with them.
+    """
     if not project.database.is_sqlite:
         return "left to the tools of the database, which is not SQLite"
     created = create(project)
     old = list_backups(project)[project.settings.backup.keep :]
+    if old:
+        since = old[0].stat().st_mtime
+        upgraded = project.backups_dir.glob(f"{BEFORE_UPGRADE}*")
+        old += [file for file in upgraded if file.stat().st_mtime <= since]
     for file in old:
         file.unlink()
     return (
@@ -140,7 +148,12 @@ def _refuse_target(file: Path) -> None:
 
 
 def sweep(project: Project) -> int:
-    """Delete what killed backups left and return how many files, none if one is being made."""
+    """Delete what killed backups left and return how many files, none if one is being made.
+
+    On a read-only disk all stays.
+    """
+    if not os.access(project.state_dir, os.W_OK):
+        return 0
     with suppress(BusyError), project.lock(LOCK, busy=_BUSY):
         return _sweep(project)
     return 0
@@ -160,8 +173,11 @@ def _sweep(project: Project) -> int:
 
 
 def _elsewhere(project: Project) -> Path:
-    """Return the file that names the unfinished backup, which may be in any folder."""
-    return project.state_dir / "backup.part"
+    """Return the file that names this user's unfinished backup, which may be in any folder.
+
+    In a project of several users each has one: nobody else might be let into that folder.
+    """
+    return project.state_dir / f"backup.{os.geteuid()}.part"
 
 
 def _describe(

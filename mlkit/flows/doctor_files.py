@@ -45,8 +45,8 @@ def permissions(project: Project) -> Iterator[Finding]:
         found = list(doctor_group.faults(project, secret))
     else:
         found = [line for path in secret for line in _exposure(path)]
-    team = project.root.stat().st_gid if group else None
-    judge = ownership.Judge(group=group, environment=os.environ, team=team)
+    shared = project.root.stat().st_gid if group else None
+    judge = ownership.Judge(group=group, environment=os.environ, of_group=shared)
     paths = [*ownership.executed(project.root), *ownership.believed(project.root)]
     faults = list(judge.faults(paths))
     found += [(warn if f.by_group else fail)(f.said, f.fix) for f in faults[:_SHOWN]]

@@ -18,8 +18,14 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 _PORTS: Final = {"http": 80, "https": 443}
 _METADATA: Final = frozenset(  # of clouds that keep it at other than link-local addresses
-    map(ipaddress.ip_address, ("fd00:ec2::254", "100.100.100.200", "168.63.129.16", "192.0.0.192"))
-)
+    map(
+        ipaddress.ip_address,
+        (
+            "fd00:ec2::254", "fd20:ce::254", "fd00:42::42", "100.100.100.200", "168.63.129.16",
+            "192.0.0.192",
+        ),
+    )
+)  # fmt: skip
 
 _LAST_FOUR: Final = tuple(  # of their 16 bytes are an IPv4 address
     map(IPv6Network, ("::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96"))

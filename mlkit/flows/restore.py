@@ -20,7 +20,7 @@ from mlkit.project import (
     locate_project,
     upgrade,
 )
-from mlkit.store import archive, audit, failpoints, locks, rooms, schema, witness
+from mlkit.store import archive, audit, failpoints, locks, modes, rooms, schema, witness
 from mlkit.store.archive import Manifest
 from mlkit.store.engine import sqlite_url
 from mlkit.store.witness import Witness
@@ -85,6 +85,7 @@ def restore(file: Path, target: Path, *, replace: bool = False) -> Restored:
         verified = _unpack(file, unpacked)
         to_erase = _carry_erasures(target, unpacked) if occupied else ()
         _record(unpacked, verified)
+        modes.share_all(unpacked, like=target if occupied else target.parent)
         failpoints.reach("restore.unpacked")
         kept = _name_beside(target) if occupied else None
         rooms.put(target, kept)

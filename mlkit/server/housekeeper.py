@@ -22,7 +22,7 @@ from mlkit.errors import MlkitError
 from mlkit.flows import alerting, log_import
 from mlkit.project import Project
 from mlkit.server.lookout import Lookout
-from mlkit.store import processes, pulse
+from mlkit.store import modes, processes, pulse
 
 _LOOK_S = 0.1
 _START_S = 0.02
@@ -149,7 +149,7 @@ class _Child:
         with suppress(OSError):  # a container may forbid it
             os.nice(_NICE)
         with suppress(OSError):  # a full disk; who waits for a sign of life says so
-            self._metrics_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            modes.make_folder(self._metrics_dir)
         lookout = Lookout(self._project, self._metrics_dir)
         lookout.start()
         self._work(wish, died)

@@ -170,7 +170,7 @@ def _manifest(tar: tarfile.TarFile, file: Path) -> Manifest:
         raise InvalidInputError(f"{file} is not a backup of mlkit: it has no {MANIFEST} in front")
     try:
         manifest = msgspec.json.decode(stream.read(_MANIFEST_LIMIT_BYTES), type=Manifest)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise _damaged(file, f"its {MANIFEST} cannot be read: {error}") from error
     if manifest.format > FORMAT:
         raise InvalidInputError(

@@ -153,7 +153,8 @@ class Database:
     @property
     def is_read_only(self) -> bool:
         """Whether this is a SQLite file in a folder that this process may not write to."""
-        return self.is_sqlite and not os.access(Path(self.location).parent, os.W_OK)
+        folder = Path(self.location).parent
+        return self.is_sqlite and folder.is_dir() and not os.access(folder, os.W_OK)
 
     @property
     def location(self) -> str:

@@ -48,6 +48,16 @@ def settle(path: Path) -> None:
     _grant(path, path.stat(), 0o660 if is_shared(path.parent) else 0o600)
 
 
+def share_all(folder: Path, like: Path) -> None:
+    """Share ``folder`` and all that is in it with the group that shares ``like``, if one does."""
+    if not is_shared(like):
+        return
+    group = like.stat().st_gid
+    for path in [folder, *folder.rglob("*")]:
+        os.chown(path, -1, group)
+        path.chmod(0o2770 if path.is_dir() else 0o660)
+
+
 def _grant(file: Path | int, found: os.stat_result, mode: int) -> None:
     """Set the permissions, which the umask may have narrowed; only the owner can, and need."""
     if found.st_uid == os.geteuid() and found.st_mode & 0o777 != mode:

@@ -34,15 +34,15 @@ class Fault(NamedTuple):
 class Judge:
     """Who may own and change files here: this user and root, and whoever called sudo.
 
-    With ``group`` the group of a file may change it, too: a project that a team shares. What is of
-    the group ``team`` may be any member's: nobody else could have given it that group.
+    With ``group`` the group of a file may change it, too: a project that a team shares. Members of
+    the group ``of_group`` may own files of that group.
     """
 
     def __init__(
-        self, *, group: bool, environment: Mapping[str, str], team: int | None = None
+        self, *, group: bool, environment: Mapping[str, str], of_group: int | None = None
     ) -> None:
         self._group = group
-        self._team = team
+        self._of_group = of_group
         self._owners = {0, os.geteuid()}
         caller = environment.get("SUDO_UID", "")
         if os.geteuid() == 0 and caller.isdecimal():
@@ -67,7 +67,7 @@ class Judge:
                     yield from self._above(parent)
 
     def _owned(self, path: Path, found: os.stat_result) -> Iterator[Fault]:
-        if found.st_uid not in self._owners and found.st_gid != self._team:
+        if found.st_uid not in self._owners and not self._is_colleague(found):
             yield Fault(path, f"{path} belongs to {_user(found.st_uid)}", _own(path))
 
     def _closed(self, path: Path, found: os.stat_result) -> Iterator[Fault]:
@@ -84,8 +84,25 @@ class Judge:
         if not found.st_mode & stat.S_ISVTX:  # there only the owner of a file may rename it
             yield from self._closed(folder, found)
 
+    def _is_colleague(self, found: os.stat_result) -> bool:
+        group = self._of_group
+        return group == found.st_gid and is_member(found.st_uid, found.st_gid)
+
     def _trusts_group(self, found: os.stat_result) -> bool:
         return self._group or _is_private(found.st_gid, found.st_uid)
+
+
+def is_member(user: int, group: int) -> bool:
+    """Tell whether an owner of files of a group is in it.
+
+    Only a member can give a file to a group, so one who has no name here (in a container) is taken
+    for one. Others are looked up by name: LDAP, for one, need not list all users.
+    """
+    try:
+        known = pwd.getpwuid(user)
+    except KeyError:
+        return True
+    return group in os.getgrouplist(known.pw_name, known.pw_gid)
 
 
 def executed(root: Path) -> Iterator[Path]:

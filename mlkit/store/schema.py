@@ -3,7 +3,7 @@
 The numbered migrations are the truth; ``metadata`` is what they add up to (a test compares).
 """
 
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from sqlalchemy import inspect, text
@@ -96,7 +96,8 @@ def _refuse_broken_references(s: Session) -> None:
 def snapshot(database: Database, target: Path) -> None:
     """Write a consistent copy of a SQLite database to ``target`` while others go on writing.
 
-    Uses the online backup API: a plain copy of a live file can be corrupt.
+    Uses the online backup API: a plain copy of a live file can be corrupt. Raises MlkitError where
+    it has no room, and leaves nothing then.
     """
     if not database.is_sqlite:
         raise MlkitError(
@@ -104,9 +105,17 @@ def snapshot(database: Database, target: Path) -> None:
         )
     driver = sqlite_driver()
     source = Path(database.location).absolute().as_uri()
-    with (
-        closing(driver.connect(f"{source}?mode=ro", uri=True)) as live,
-        closing(driver.connect(str(target))) as copy,
-    ):
-        live.backup(copy)
-        copy.execute("PRAGMA journal_mode=DELETE")
+    try:
+        with (
+            closing(driver.connect(f"{source}?mode=ro", uri=True)) as live,
+            closing(driver.connect(str(target))) as copy,
+        ):
+            live.backup(copy)
+            copy.execute("PRAGMA journal_mode=DELETE")
+    except driver.OperationalError as error:
+        with suppress(OSError):
+            target.unlink(missing_ok=True)
+        raise MlkitError(
+            f"cannot copy the database to {target}: {error}; check the free space and who may "
+            f"write to {target.parent}"
+        ) from error

@@ -43,7 +43,7 @@ def read(folder: Path, key: bytes) -> Witness | None:
         signed = msgspec.json.decode(file.read_bytes(), type=_Signed)
     except FileNotFoundError:
         return None
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise DamagedError(f"{file} cannot be read: {error}") from error
     if not hmac.compare_digest(signed.mac, _mac(key, signed.witness)):
         raise DamagedError(f"{file} was not written with this project's key")

@@ -290,7 +290,7 @@ def _make_old(project: Project) -> None:
         project,
         "ALTER TABLE audit_event DROP COLUMN covers",
         "DROP TABLE commit_count",
-        "UPDATE alembic_version SET version_num = '0012'",
+        "UPDATE alembic_version SET version_num = '0015_model_code'",
     )
 
 

@@ -24,7 +24,7 @@ from mlkit.errors import (
     MlkitError,
 )
 from mlkit.flows import audit_check, backup, restore
-from mlkit.project import Project, open_project
+from mlkit.project import BEFORE_UPGRADE, Project, open_project
 from mlkit.store import archive, audit, failpoints
 
 
@@ -158,6 +158,22 @@ def test_the_job_keeps_the_newest_backups(furnished: Project) -> None:
     assert len(left) == furnished.settings.backup.keep == 7
     assert left[0].stat().st_size > 0
     assert "deleted 3 older" in said
+
+
+def test_the_database_from_before_an_upgrade_goes_with_the_backups_of_its_age(
+    furnished: Project,
+) -> None:
+    for number in range(1, 9):
+        old = furnished.backups_dir / f"2026010{number}T000000Z{backup.SUFFIX}"
+        old.touch()
+        os.utime(old, (number, number))
+    first, last = (furnished.backups_dir / f"{BEFORE_UPGRADE}001{n}.sqlite" for n in (0, 4))
+    for file, changed in ((first, 1), (last, 5)):
+        file.touch()
+        os.utime(file, (changed, changed))
+    assert "deleted 3 older" in backup.rotate(furnished)
+    assert last.exists()
+    assert not first.exists()
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])

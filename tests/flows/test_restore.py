@@ -111,6 +111,20 @@ def test_what_is_no_plain_file_is_no_backup_and_nobody_waits_for_it(
         restore.verify(tmp_path / "b.mlkit.tar")
 
 
+def test_a_manifest_that_nests_too_deeply_is_an_error_and_hides_nothing(
+    furnished: Project,
+) -> None:
+    file = furnished.backups_dir / f"odd{backup.SUFFIX}"
+    content = b'{"x":' + b"[" * 900_000 + b"]" * 900_000 + b"}"
+    with tarfile.open(file, "w") as tar:
+        info = tarfile.TarInfo("manifest.json")
+        info.size = len(content)
+        tar.addfile(info, io.BytesIO(content))
+    with pytest.raises(CheckFailedError, match=r"its manifest\.json cannot be read"):
+        restore.verify(file)
+    assert audit_check.faults(furnished) == []
+
+
 def _other_type(kind: bytes, link: str = "") -> Callable[[tarfile.TarInfo], None]:
     def change(info: tarfile.TarInfo) -> None:
         info.type, info.linkname, info.size = kind, link, 0

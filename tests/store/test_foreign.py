@@ -100,6 +100,8 @@ def test_a_query_that_does_anything_else_is_refused_and_leaves_no_file(
         "COPY orders TO '/tmp/x'", "copy (select 1) to program 'touch /tmp/x'",
         "/* SELECT */ COPY x",
         "SELECT * FROM orders INTO OUTFILE '/tmp/x'", "SELECT 1 INTO\n DUMPFILE '/tmp/x'",
+        "SELECT '--' INTO OUTFILE '/tmp/x'", "SELECT '/*', 1 INTO OUTFILE '/tmp/x' -- */",
+        "SELECT 1 /*! INTO OUTFILE '/tmp/x' */", "SELECT 1 INTO # one\n OUTFILE '/tmp/x'",
         "ATTACH 'x.duckdb'", "EXPORT DATABASE 'x'", "DO $$ BEGIN END $$", "CALL f()",
         "GRANT a TO b",
     ],

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from mlkit.errors import MlkitError
+from mlkit.errors import ConflictError, MlkitError
 from mlkit.flows import doctor, predict, status
 from mlkit.project import Project, open_project
-from mlkit.store import datasets
+from mlkit.store import datasets, schema
 from mlkit.store.engine import sqlite_driver
 
 needs_mount = pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts")
@@ -62,6 +62,25 @@ def test_what_a_server_has_written_elsewhere_is_seen_through_a_read_only_mount(
         with project.read() as s:
             assert datasets.list_names(s) == ["other"]
         project.close()
+
+
+@needs_mount
+def test_a_project_of_an_earlier_release_has_to_be_upgraded_elsewhere(
+    mounted: Path, tmp_path: Path
+) -> None:
+    file = str(tmp_path / "project" / "ml.sqlite")
+    with closing(sqlite_driver().connect(file, isolation_level=None)) as writer:
+        writer.execute("PRAGMA journal_mode=DELETE")
+        writer.execute("UPDATE alembic_version SET version_num = '0012'")
+    with pytest.raises(ConflictError, match="copy the project to a disk where it can"):
+        open_project(mounted, environment={})
+
+
+def test_a_copy_of_the_database_that_finds_no_room_leaves_nothing(trained_root: Path) -> None:
+    project = open_project(trained_root, environment={})
+    with pytest.raises(MlkitError, match="cannot copy the database to /dev/full"):
+        schema.snapshot(project.database, Path("/dev/full/copy.sqlite"))
+    project.close()
 
 
 @needs_mount
