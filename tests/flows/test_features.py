@@ -220,7 +220,7 @@ def test_a_view_by_a_query_in_a_database_cannot_change_it(flights: Project, tmp_
     assert table.column("temp").to_pylist() == [1.5]
     declare(flights, HEAD + SQL % (url, "DELETE FROM t RETURNING origin, hour, temp"))
     declared = features.load(flights)
-    with pytest.raises(InvalidInputError, match=r"'mean_temp': sqlite:.*: is used readonly"):
+    with pytest.raises(InvalidInputError, match=r"'mean_temp': sqlite:.* is used readonly"):
         view_rows.compute(flights, declared, declared.view("mean_temp"))
     other.close()
 

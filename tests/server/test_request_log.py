@@ -219,7 +219,7 @@ def test_a_long_path_makes_a_short_line(door: Door) -> None:
 
 
 def test_an_unexpected_error_is_a_failure_and_says_where_to_look() -> None:
-    assert request_log.why(Fault(500, "x")) == "error in the server, see above"
+    assert request_log.why(Fault(500, "x")) == "error in the server or the model, see above"
     assert request_log.why(Fault(418, "x")) == "refused"
     fault = Fault(422, "x", {"problems": [{"column": "b"}, {"column": PERSONAL}, {"row": 1}]})
     assert request_log.why(fault, ("a", "b")) == "unfit values: b"

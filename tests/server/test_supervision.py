@@ -43,7 +43,8 @@ def _refuses(server: Any) -> bool:
     if "tokens" not in reply.body["detail"]:
         return False
     ready = server.ask("GET", "/readyz")
-    assert (ready.status, ready.body["status"]) == (503, "not ready")
+    if (ready.status, ready.body["status"]) != (503, "not ready"):
+        return False  # of another worker, which learned the tokens a moment later
     assert server.ask("GET", "/livez").status == 200
     return True
 
