@@ -10,11 +10,12 @@ import msgspec
 
 from mlkit.server.openapi_parts import Doc, ref, strict
 from mlkit.steps.answers import Label
+from mlkit.steps.bounds import INPUT
 from mlkit.steps.columns import Column, InputSchema, Kind
 from mlkit.steps.values import INT64_MAX, INT64_MIN
 
 _TYPES: Final[Mapping[Kind, Doc]] = {
-    "number": {"type": "number", "format": "double"},
+    "number": {"type": "number", "format": "double", "minimum": -INPUT, "maximum": INPUT},
     "integer": {"type": "integer", "format": "int64", "minimum": INT64_MIN, "maximum": INT64_MAX},
     "boolean": {"type": "boolean"},
     "category": {"type": "string"},

@@ -126,14 +126,14 @@ def _request(model: Described) -> Doc:
     """Return the schema of a request; which outputs there are depends on the model."""
     names = v2_outputs.names(model.schema, probabilities=model.probabilities)
     name: Doc = {"type": "string", "enum": list(names)}
-    output = strict({"name": name, "parameters": _PARAMETERS}, required=["name"])
+    output = strict({"name": name}, required=["name"])  # one entry a name, so nothing beside it
     return strict(
         {
             "id": _TEXT_OR_NOT,
-            "model_name": _TEXT_OR_NOT,
+            "model_name": {"enum": [model.name, None]},
             "parameters": _PARAMETERS,
             "inputs": {"type": "array", "items": ref("InferTensor"), "minItems": 1},
-            "outputs": {"type": ["array", "null"], "items": output},
+            "outputs": {"type": ["array", "null"], "items": output, "uniqueItems": True},
         },
         required=["inputs"],
     )
