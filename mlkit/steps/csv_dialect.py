@@ -155,6 +155,7 @@ def sniff(path: Path, stated: Stated | None = None, *, known: Collection[str] = 
         raise InvalidInputError(
             f"the header of {path} is longer than {csv_bytes.SAMPLE_BYTES:,} bytes"
         )
+    _check_width(len(rows[0]), path)
     has_header = said.header is not False or csv_header.has(rows[0], known)
     header = tuple(rows[0]) if has_header else csv_header.given(said.names, len(rows[0]), path)
     data = rows[1:] if has_header else rows
@@ -186,11 +187,7 @@ def check_names(names: list[str], path: Path) -> None:
 
     The rules of a column weigh some 20 kB in memory, whatever its values do.
     """
-    if len(names) > MOST_COLUMNS:
-        raise InvalidInputError(
-            f"{path} has {len(names):,} columns, {MOST_COLUMNS:,} are the most; keep what a model "
-            "can learn from, or write the table long instead of wide"
-        )
+    _check_width(len(names), path)
     for position, name in enumerate(names, start=1):
         if not name:
             hint = "pandas writes its index so: use to_csv(..., index=False)"
@@ -205,6 +202,14 @@ def check_names(names: list[str], path: Path) -> None:
         raise InvalidInputError(
             f"{path} has more than one column named {listed}; rename them, or say --no-header if "
             "the first row is no header"
+        )
+
+
+def _check_width(columns: int, path: Path) -> None:
+    if columns > MOST_COLUMNS:
+        raise InvalidInputError(
+            f"{path} has {columns:,} columns, {MOST_COLUMNS:,} are the most; keep what a model "
+            "can learn from, or write the table long instead of wide"
         )
 
 

@@ -149,9 +149,12 @@ def _seconds(act: Callable[[], object]) -> float:
 
 
 def _grows(read: Callable[[str], object], make: Make, length: int = LENGTH) -> bool:
-    """Tell whether doubling the text takes more than two and a half times as long."""
+    """Tell whether doubling the text takes more than two and a half times as long, each time."""
     once, twice = make(length), make(2 * length)
-    return _seconds(lambda: read(twice)) > 2.5 * _seconds(lambda: read(once)) + NOISE_S
+    return all(
+        _seconds(lambda: read(twice)) > 2.5 * _seconds(lambda: read(once)) + NOISE_S
+        for _ in range(3)
+    )
 
 
 def _decode(name: str, reader: Reader, text: str) -> object:
