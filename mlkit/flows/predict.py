@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -29,13 +30,14 @@ VALUE = "prediction"
 Report = Callable[[int], None]
 
 
-class Predicted(msgspec.Struct, frozen=True, kw_only=True):
+class Predicted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How many rows were answered by which version, and where the answers are."""
 
     model: str
     version: int
     rows: int
     output: str
+    warnings: tuple[str, ...] = ()
 
 
 class _Writer(Protocol):
@@ -67,7 +69,7 @@ def predict(
     """
     found = deploy.find_version(project, model, version)
     loaded = deploy.load_version(project, found)
-    rows = 0
+    rows, warnings = 0, list[str]()
     with (
         _opened(output, file) as stream,
         threads.fit_for(CHUNK_ROWS),
@@ -76,6 +78,8 @@ def predict(
         features = request_features.of(project, online, found)
         known = loaded.schema if features is None else features.takes
         expected = _expected(project, found.id, known, file, dialect or Dialect())
+        ids = frozenset[str]() if features is None else features.keys
+        expected = replace(expected, ids=ids, warn=warnings.append)
         rows_of = file_batches.read(file, expected, CHUNK_ROWS)
         writer: _Writer | None = None
         for table in _answered(project, loaded, features, rows_of):
@@ -88,8 +92,9 @@ def predict(
         if writer is not None:
             writer.close()
     return Predicted(
-        model=model, version=loaded.version, rows=rows, output=str(output) if output else "-"
-    )
+        model=model, version=loaded.version, rows=rows, output=str(output) if output else "-",
+        warnings=tuple(warnings),
+    )  # fmt: skip
 
 
 def _answered(

@@ -158,6 +158,25 @@ def test_actuals_are_read_as_the_files_of_the_dataset(
     assert _actuals(autos, content, dialect=dialect) == values
 
 
+def test_numbers_that_are_written_as_ids_are_told_of(autos: Project) -> None:
+    file = autos.root / "new.csv"
+    file.write_text("km;ps\n2.000;99\n0120000;99\n02.000;099\n")
+    done = predict.predict(autos, "autos", file, output=autos.root / "out.csv")
+    assert [warning.split(", which")[0] for warning in done.warnings] == [
+        "leading_zero: 'km' has '0120000' in row 2",
+        "leading_zero: 'ps' has '099' in row 3",
+    ]
+    told: list[str] = []
+    actual = "prediction_id;actual\n{};026.950\n{};1\n"
+    assert _actuals(autos, actual, warn=told.append) == [1.0, 26_950.0]
+    assert told[0].startswith("leading_zero: 1 actuals are written as ids are, the first is '026")
+
+
+def test_hexadecimal_digits_are_no_number(autos: Project) -> None:
+    with pytest.raises(InvalidInputError, match=r"row 1, column 'ps': '0x1F' is not"):
+        _predicted(autos, "km;ps\n2000;0x1F\n", dialect=PLAIN)
+
+
 def test_texts_of_a_parquet_file_are_no_numbers(autos: Project) -> None:
     ids = _served(autos)
     file = autos.root / "actuals.parquet"
