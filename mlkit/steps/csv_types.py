@@ -52,7 +52,12 @@ class ColumnType:
             return casts.TEXT
         if not self._seen:
             return casts.TEXT if self._filled else pa.null()
-        return casts.TEXT if self._is_id else self._rungs[0]
+        return casts.TEXT if self._is_id or self._is_word else self._rungs[0]
+
+    @property
+    def _is_word(self) -> bool:
+        """Whether the values are true and false where the rules demand numbers."""
+        return self._rungs[0] == casts.BOOLEAN and self.wanted in _NUMERIC
 
     @property
     def _is_id(self) -> bool:
@@ -120,7 +125,8 @@ class ColumnType:
             if self.unquoted is not None:
                 self.unquoted.narrow(column, every=True)
         elif self.wanted != casts.TEXT:  # the rest is refused; these are not why
-            return csv_values.without(column, (*csv_values.MARKS, *self._dialect.missing, ""))
+            left = csv_values.unmarked(column, self._dialect)
+            return csv_values.with_points(left, self._dialect) if self.wanted in _NUMERIC else left
         return column
 
     def next_values(self, texts: Any) -> Any:

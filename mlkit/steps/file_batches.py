@@ -102,7 +102,7 @@ class _Block:
         found = None if self._is_led(name, texts) else csv_values.convert(texts, kind, self.dialect)
         if found is not None:
             return found.column
-        texts = csv_values.without(texts, (*csv_values.MARKS, *self.dialect.missing, ""))
+        texts = csv_values.unmarked(texts, self.dialect)
         return self._with_points(name, texts) if kind in _NUMERIC else texts
 
     def _is_led(self, name: str, texts: Any) -> bool:
