@@ -199,6 +199,25 @@ def test_a_byte_order_mark_goes_before_what_was_said_of_the_dataset(
     assert _predicted(project, text, encoding="cp1252") == _predicted(
         project, text, encoding="utf-8-sig"
     )
+    (project.root / "o.csv").write_text("ort;x;y\n" + rows, encoding="utf-8-sig")
+    assert not ingest.add(project, "orte", project.root / "o.csv").new
+
+
+def test_a_file_in_utf8_is_not_taken_for_the_encoding_of_those_before(project: Project) -> None:
+    file = project.root / "o.csv"
+    rows = "".join(
+        f"{'Zürich' if n % 2 else 'Bern'};{n % 5};{n % 2 * 50 + n % 3}\n" for n in range(120)
+    )
+    file.write_text("ort;x;y\n" + rows, encoding="cp1252")
+    ingest.add(project, "orte", FileSource(file, Dialect(encoding="cp1252")), target="y")
+    train.train(project, "autos", "orte", estimator="linear", promote=True)
+    text = "ort;x\nZürich;1\n"
+    with pytest.raises(InvalidInputError, match="is UTF-8, and the files of this dataset are cp12"):
+        _predicted(project, text)
+    assert _predicted(project, text, dialect=Dialect(encoding="utf-8"))
+    file.write_text("ort;x;y\nZürich;1;2\n")
+    with pytest.raises(InvalidInputError, match="say --encoding utf-8, or --encoding cp1252"):
+        ingest.add(project, "orte", file)
 
 
 def test_an_actual_that_is_written_otherwise_stores_nothing(autos: Project) -> None:
