@@ -1,7 +1,7 @@
 """Predict every row of a file, in memory that the file's size does not move, and not logged."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import BinaryIO, Protocol
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pcsv
 import pyarrow.parquet as pq
 
@@ -82,6 +83,7 @@ def predict(
         expected = replace(expected, ids=ids, warn=warnings.append)
         rows_of = file_batches.read(file, expected, CHUNK_ROWS)
         writer: _Writer | None = None
+        rows_of = _told_of_infinities(rows_of, known.names, warnings)
         for table in _answered(project, loaded, features, rows_of):
             if writer is None:
                 writer = _writer(output, stream, table.schema)
@@ -95,6 +97,20 @@ def predict(
         model=model, version=loaded.version, rows=rows, output=str(output) if output else "-",
         warnings=tuple(warnings),
     )  # fmt: skip
+
+
+def _told_of_infinities(
+    tables: Iterator[pa.Table], names: Sequence[str], warnings: list[str]
+) -> Iterator[pa.Table]:
+    """Yield ``tables``, and warn once of each column with infinities, which models do not take."""
+    told = set[str]()
+    for table in tables:
+        for name in [n for n in names if n not in told and n in table.column_names]:
+            column = table.column(name)
+            if pa.types.is_floating(column.type) and pc.any(pc.is_inf(column)).as_py():
+                told.add(name)
+                warnings.append(f"infinite: {name!r} has infinite values, taken as missing")
+        yield table
 
 
 def _answered(
