@@ -39,8 +39,12 @@ def add(
     from mlkit.flows import actual_file
     from mlkit.flows.file_source import Dialect
 
-    received = actual_file.add(project, file, Dialect(**dialect), correct=correct)
+    received = actual_file.add(project, file, Dialect(**dialect), correct=correct, warn=_warn)
     output.emit(received, as_json=as_json, render=_print_received)
+
+
+def _warn(warning: str) -> None:
+    output.say(f"warning: {warning}", err=True)
 
 
 def _print_received(received: Any) -> None:

@@ -68,3 +68,5 @@ def predict(
 def _render(done: "Predicted") -> None:
     place = "" if done.output == "-" else f" to {done.output}"
     output.say(f"{done.model} v{done.version} predicted {done.rows} rows{place}", err=True)
+    for warning in done.warnings:
+        output.say(f"warning: {warning}", err=True)

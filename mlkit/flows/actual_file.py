@@ -1,5 +1,6 @@
 """Read actuals from a CSV or Parquet file and add them."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,8 @@ from mlkit.flows.actuals import ActualItem, Received
 from mlkit.flows.file_source import Dialect
 from mlkit.flows.model_files import Habits
 from mlkit.project import Project
-from mlkit.steps import casts, csv_dialect, csv_values, file_batches, parquet_rows
+from mlkit.steps import casts, csv_dialect, csv_ids, csv_values, file_batches, parquet_rows
+from mlkit.steps.csv_dialect import Stated
 from mlkit.steps.file_batches import Expected
 
 _TYPES = {"prediction_id": casts.TEXT, "observed_at": casts.TIME}
@@ -24,14 +26,20 @@ _ANY_BYTES = "latin-1"
 
 
 def add(
-    project: Project, file: Path, dialect: Dialect | None = None, *, correct: bool = False
+    project: Project,
+    file: Path,
+    dialect: Dialect | None = None,
+    *,
+    correct: bool = False,
+    warn: Callable[[str], None] | None = None,
 ) -> Received:
     """Add the actuals in ``file``: columns prediction_id, actual and, if known, observed_at.
 
     A CSV file is written as ``dialect`` says, and where that is silent as the files that the model
-    was trained on. With ``correct`` they may take the place of others, which stay on record. Raises
-    InvalidInputError that names the column or row that is wrong, and ConflictError for rows that
-    contradict an actual that is there; then nothing is stored.
+    was trained on. With ``correct`` they may take the place of others, which stay on record.
+    ``warn`` hears of numbers that are written as ids are. Raises InvalidInputError that names the
+    column or row that is wrong, and ConflictError for rows that contradict an actual that is
+    there; then nothing is stored.
     """
     given = dialect or Dialect()
     expected = _expected(project, file, given)
@@ -41,9 +49,24 @@ def add(
         items += _items(file, table, first_row=len(items))
     if correct:
         items = [msgspec.structs.replace(item, correct=True) for item in items]
-    number = partial(csv_values.number, decimal=said.decimal or ".", thousands=said.thousands)
+    led: list[str] = []
+    number = partial(_number, said, led)
     in_csv = not parquet_rows.is_parquet(file)  # Parquet has types, as JSON has
-    return actuals.add(project, items, from_text=in_csv, number=number)
+    received = actuals.add(project, items, from_text=in_csv, number=number)
+    if led and warn is not None:
+        warn(
+            f"leading_zero: {len(led):,} actuals are written as ids are, the first is {led[0]!r}, "
+            "and were taken as numbers; if they are labels, the target has to be text"
+        )
+    return received
+
+
+def _number(said: Stated, led: list[str], text: str) -> float:
+    """Return the number that an actual stands for, and note one with a zero before it."""
+    found = csv_values.number(text, decimal=said.decimal or ".", thousands=said.thousands)
+    if csv_ids.is_led(text):
+        led.append(text)
+    return found
 
 
 def _expected(project: Project, file: Path, given: Dialect) -> Expected:

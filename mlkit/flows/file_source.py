@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from mlkit.store import blobs, datasets, file_digests
 from mlkit.store.file_digests import Stamp
 
 STDIN = Path("-")
+_WRITTEN = "stdin"
 _MARKS = ("delimiter", "encoding", "decimal", "thousands", "missing", "header", "names")
 _STILL_NS = 2_000_000_000  # a younger file may change again without another time
 
@@ -75,7 +77,21 @@ def _dialect(settings: DatasetSettings) -> Dialect:
 
 def ready(project: Project, name: str, source: FileSource, scratch: Path) -> Ready:
     """Return the file as it can be fetched for dataset ``name``; raises InvalidInputError."""
-    return exactly(project, _with_habits(project, name, source), scratch)
+    usual = _with_habits(project, name, source)
+    found = exactly(project, usual, scratch)
+    if source.dialect.encoding is not None or usual.dialect.encoding is None:
+        return found
+    path = scratch / _WRITTEN if source.path == STDIN else source.path
+    return replace(found, fetch=partial(_fetch_alike, found, path, usual.dialect.encoding))
+
+
+def _fetch_alike(found: Ready, path: Path, encoding: str, how: Fetching) -> Fetched:
+    """Return the rows of a file in the encoding of those before; raises InvalidInputError."""
+    from mlkit.steps import csv_dialect  # pyarrow, which `data list` does without
+
+    if path.is_file():
+        csv_dialect.refuse_utf8(path, encoding)
+    return found.fetch(how)
 
 
 def exactly(project: Project, source: FileSource, scratch: Path) -> Ready:
@@ -114,7 +130,7 @@ def habits(project: Project, name: str, made: Mapping[str, Any] | None) -> dict[
 
 def _written_down(scratch: Path) -> Path:
     """Return a file with what comes through stdin, for it will be read more than once."""
-    kept = scratch / "stdin"
+    kept = scratch / _WRITTEN
     with kept.open("wb") as stream:
         shutil.copyfileobj(sys.stdin.buffer, stream, 1 << 20)
     return kept

@@ -65,8 +65,8 @@ def stated(file: Path, given: Dialect, habits: Habits, known: Mapping[str, Any])
     if parquet_rows.is_parquet(file):
         return own
     said = given.over(habits.said)
-    if given.encoding is None and csv_dialect.is_marked(file):
-        said = replace(said, encoding=None)
+    if given.encoding is None and said.encoding is not None:
+        csv_dialect.refuse_utf8(file, said.encoding)
     if given.delimiter is None and _found_out(file, said, known):
         said = replace(said, delimiter=None)  # other programs write the files for a model
     whole = csv_dialect.state(**said.stated)

@@ -1,13 +1,15 @@
 """Predict every row of a file, in memory that the file's size does not move, and not logged."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pcsv
 import pyarrow.parquet as pq
 
@@ -29,13 +31,14 @@ VALUE = "prediction"
 Report = Callable[[int], None]
 
 
-class Predicted(msgspec.Struct, frozen=True, kw_only=True):
+class Predicted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How many rows were answered by which version, and where the answers are."""
 
     model: str
     version: int
     rows: int
     output: str
+    warnings: tuple[str, ...] = ()
 
 
 class _Writer(Protocol):
@@ -67,7 +70,7 @@ def predict(
     """
     found = deploy.find_version(project, model, version)
     loaded = deploy.load_version(project, found)
-    rows = 0
+    rows, warnings = 0, list[str]()
     with (
         _opened(output, file) as stream,
         threads.fit_for(CHUNK_ROWS),
@@ -76,8 +79,11 @@ def predict(
         features = request_features.of(project, online, found)
         known = loaded.schema if features is None else features.takes
         expected = _expected(project, found.id, known, file, dialect or Dialect())
+        ids = frozenset[str]() if features is None else features.keys
+        expected = replace(expected, ids=ids, warn=warnings.append)
         rows_of = file_batches.read(file, expected, CHUNK_ROWS)
         writer: _Writer | None = None
+        rows_of = _told_of_infinities(rows_of, known.names, warnings)
         for table in _answered(project, loaded, features, rows_of):
             if writer is None:
                 writer = _writer(output, stream, table.schema)
@@ -88,8 +94,23 @@ def predict(
         if writer is not None:
             writer.close()
     return Predicted(
-        model=model, version=loaded.version, rows=rows, output=str(output) if output else "-"
-    )
+        model=model, version=loaded.version, rows=rows, output=str(output) if output else "-",
+        warnings=tuple(warnings),
+    )  # fmt: skip
+
+
+def _told_of_infinities(
+    tables: Iterator[pa.Table], names: Sequence[str], warnings: list[str]
+) -> Iterator[pa.Table]:
+    """Yield ``tables``, and warn once of each column with infinities, which models do not take."""
+    told = set[str]()
+    for table in tables:
+        for name in [n for n in names if n not in told and n in table.column_names]:
+            column = table.column(name)
+            if pa.types.is_floating(column.type) and pc.any(pc.is_inf(column)).as_py():
+                told.add(name)
+                warnings.append(f"infinite: {name!r} has infinite values, taken as missing")
+        yield table
 
 
 def _answered(

@@ -124,6 +124,11 @@ class RequestFeatures:
         whole = self.complete(list(rows), None, now, {}, first_row=first_row).rows
         return [[row[place] for row in whole] for place in range(self._width)]
 
+    @property
+    def keys(self) -> frozenset[str]:
+        """The columns by which features are looked up."""
+        return frozenset(use.entity for use in self.plan.views)
+
     def _is_needed(self, name: str, table: "pa.Table") -> bool:
         return name in table.column_names or name not in self._optional
 

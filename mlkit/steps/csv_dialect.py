@@ -140,8 +140,8 @@ def sniff(path: Path, stated: Stated | None = None, *, known: Collection[str] = 
     for magic, what in _NOT_CSV:
         if raw.startswith(magic):
             raise InvalidInputError(f"{path} is {what}")
-    marked = next((name for bom, name in _BOMS if raw.startswith(bom)), "utf-8")
-    encoding = said.encoding or marked
+    marked = next((name for bom, name in _BOMS if raw.startswith(bom)), None)
+    encoding = marked or said.encoding or "utf-8"
     text = raw.decode(encoding, errors="replace").removeprefix("\ufeff")
     if encoding == "utf-8" and text.count("\x00") > len(text) // 4:
         raise InvalidInputError(
@@ -176,10 +176,21 @@ def sniff(path: Path, stated: Stated | None = None, *, known: Collection[str] = 
     )
 
 
-def is_marked(path: Path) -> bool:
-    """Tell whether the byte order mark of a file says its encoding."""
+def refuse_utf8(path: Path, usual: str) -> None:
+    """Raise InvalidInputError if a file is UTF-8 and those before it were not.
+
+    An encoding with one byte for each character takes any file, and Köln for KÃ¶ln.
+    """
     raw, _ = csv_bytes.sample(path)
-    return any(raw.startswith(bom) for bom, _ in _BOMS)
+    marked = any(raw.startswith(bom) for bom, _ in _BOMS)
+    if raw.isascii() or marked or len(bytes(range(256)).decode(usual, errors="replace")) < 256:
+        return
+    with suppress(UnicodeDecodeError):
+        codecs.getincrementaldecoder("utf-8")().decode(raw)
+        raise InvalidInputError(
+            f"{path} is UTF-8, and the files of this dataset are {usual}; say --encoding utf-8, or "
+            f"--encoding {usual} if it is that in spite of it"
+        )
 
 
 def check_names(names: list[str], path: Path) -> None:

@@ -3,6 +3,7 @@
 007 and 7, +41791234567 and 0041791234567, 1E5 and 100000, 0x1F and 31 are different ids.
 """
 
+import re
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 _LED: Final = r"^\s*[+-]?0[\dxX]"  # a zero before other digits: no number is written so
+_LED_TEXT: Final = re.compile(_LED, re.ASCII)
 _BARE: Final = r"^\s*(\+\d+|\d+[eE]\d+|[+-]?\d{19,})\s*$"  # +41, 1E5, more digits than 64 bits hold
 _MEASURED: Final = r"^\s*(-|[+]?\d*[.,]\d|[+]?[\d.,]+[eE][+-])"  # what only numbers have
 _ONE, _REST = np.uint8(49), np.uint8(127 - 49)  # from "1" to the last of ASCII, modulo 256
@@ -21,6 +23,15 @@ class Led(NamedTuple):
 
     value: str
     row: int
+
+
+def is_led(text: str) -> bool:
+    """Tell whether a text has a zero before other digits, as no number is written.
+
+    >>> is_led("007"), is_led("0x1F"), is_led("0.7"), is_led("0")
+    (True, True, False, False)
+    """
+    return _LED_TEXT.match(text) is not None
 
 
 class Digits:

@@ -37,7 +37,7 @@ class ColumnType:
         self._rungs = [] if text or wanted == casts.TEXT else list(LADDER)
         self._settled = not self._rungs
         self._seen = False
-        self._marked = False
+        self._filled = False
         self.digits = Digits()
         self.marks: Counter[str] = Counter()
         self.kept: Counter[str] = Counter()
@@ -51,8 +51,13 @@ class ColumnType:
         if self._settled:
             return casts.TEXT
         if not self._seen:
-            return casts.TEXT if self._marked else pa.null()
-        return casts.TEXT if self._is_id else self._rungs[0]
+            return casts.TEXT if self._filled else pa.null()
+        return casts.TEXT if self._is_id or self._is_word else self._rungs[0]
+
+    @property
+    def _is_word(self) -> bool:
+        """Whether the values are true and false where the rules demand numbers."""
+        return self._rungs[0] == casts.BOOLEAN and self.wanted in _NUMERIC
 
     @property
     def _is_id(self) -> bool:
@@ -62,6 +67,7 @@ class ColumnType:
         """Look at the next block; at ``every`` rung, or down to the first one that holds it."""
         if self._settled or texts.null_count == len(texts):
             return
+        self._filled = True
         left: list[pa.DataType] = []
         rungs = self._likely(texts)
         for place, kind in enumerate(rungs):
@@ -88,7 +94,6 @@ class ColumnType:
     def _note(self, found: Values, texts: Any, kind: pa.DataType) -> None:
         nothing = found.column.null_count == len(texts)
         self._seen = self._seen or not nothing or "nan" in {mark.lower() for mark in found.marks}
-        self._marked = self._marked or bool(found.marks)
         if kind in _NUMERIC and not nothing:
             self.digits.add(texts, whole=kind == casts.INTEGER)
 
@@ -120,7 +125,8 @@ class ColumnType:
             if self.unquoted is not None:
                 self.unquoted.narrow(column, every=True)
         elif self.wanted != casts.TEXT:  # the rest is refused; these are not why
-            return csv_values.without(column, (*csv_values.MARKS, *self._dialect.missing, ""))
+            left = csv_values.unmarked(column, self._dialect)
+            return csv_values.with_points(left, self._dialect) if self.wanted in _NUMERIC else left
         return column
 
     def next_values(self, texts: Any) -> Any:

@@ -57,6 +57,27 @@ def without(texts: Any, marks: tuple[str, ...]) -> Any:
     return pc.if_else(found, pa.scalar(None, casts.TEXT), texts)
 
 
+def unmarked(texts: Any, dialect: Dialect) -> Any:
+    """Return ``texts`` without blanks around them, null for what is missing among no texts."""
+    return _cleaned(texts, dialect)[0]
+
+
+def with_points(texts: Any, dialect: Dialect) -> Any:
+    """Return ``texts`` with the numbers among them as everybody writes them.
+
+    What would be a number in another dialect alone says so, for no reader is to take it for one.
+    """
+    if dialect.plain:
+        return texts
+    point, thousands = dialect.decimal_point, dialect.thousands
+    here = _pattern(whole=False, decimal_point=point, thousands=thousands)
+    elsewhere = _pattern(whole=False, decimal_point=".", thousands=None)
+    own = pc.match_substring_regex(texts, here)
+    foreign = pc.match_substring_regex(texts, elsewhere)
+    told = pc.binary_join_element_wise(texts, f" (decimal mark is {point!r})", "")
+    return pc.if_else(own, _respelled(texts, dialect), pc.if_else(foreign, told, texts))
+
+
 def count(texts: Any, marks: tuple[str, ...] = MARKS) -> Counter[str]:
     """Return how often which of ``marks`` is among ``texts``."""
     found = texts.filter(pc.is_in(texts, value_set=pa.array(marks)))
@@ -85,6 +106,10 @@ def as_written_here(texts: Any, kind: pa.DataType, dialect: Dialect) -> Any | No
     )
     if pc.all(pc.match_substring_regex(texts, pattern)).as_py() is False:
         return None
+    return _respelled(texts, dialect)
+
+
+def _respelled(texts: Any, dialect: Dialect) -> Any:
     digits = texts if not dialect.thousands else pc.replace_substring(texts, dialect.thousands, "")
     return pc.replace_substring_regex(
         pc.replace_substring(digits, dialect.decimal_point, "."), r"^\+", ""

@@ -3,7 +3,7 @@
 In memory that the size of the file does not move.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,15 @@ from mlkit.errors import InvalidInputError
 from mlkit.steps import casts, csv_bytes, csv_dialect, csv_rows, csv_values, parquet_rows
 from mlkit.steps.canonical import canonical
 from mlkit.steps.csv_dialect import Dialect, Stated
+from mlkit.steps.csv_ids import Digits, Led
 from mlkit.steps.parquet_rows import is_parquet
 from mlkit.steps.reading import check_file
 
 _NUMERIC = (casts.INTEGER, casts.NUMBER)
+
+
+def _say_nothing(_warning: str) -> None:
+    """Tell nobody."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,8 @@ class Expected:
     Of a CSV file ``stated`` says how it is written. A cell that is one of the ``labels`` of its
     column is that label, whatever else stands for missing. ``usual`` is the decimal mark of the
     files before this one, None if that of this one is certain; texts of the columns ``numbers``
-    may be numbers.
+    may be numbers. In the columns ``ids`` 007 is not 7; of other numbers that are written as ids
+    are, ``warn`` hears, once for each column.
     """
 
     types: Mapping[str, pa.DataType]
@@ -35,6 +41,8 @@ class Expected:
     labels: Mapping[str, Collection[str]] = field(default_factory=dict)
     usual: str | None = None
     numbers: frozenset[str] = frozenset()
+    ids: frozenset[str] = frozenset()
+    warn: Callable[[str], None] = _say_nothing
 
 
 def read(path: Path, expected: Expected, rows: int) -> Iterator[pa.Table]:
@@ -59,9 +67,10 @@ def _blocks(path: Path, expected: Expected, rows: int) -> Iterator[pa.Table]:
     dialect = csv_dialect.sniff(path, expected.stated, known=expected.types)
     csv_dialect.check_names(dialect.names, path)
     start = 0
+    digits = {name: Digits() for name in dialect.names if expected.types.get(name) in _NUMERIC}
     with csv_bytes.as_utf8(path, dialect.encoding, dialect.compression) as utf8:
         for texts in csv_rows.batches(path, dialect, block=csv_rows.BATCH_BLOCK_BYTES, utf8=utf8):
-            reader = _Block(path, expected, dialect, start)
+            reader = _Block(path, expected, dialect, start, digits)
             names = texts.column_names
             columns = {name: reader.values(name, texts.column(name)) for name in names}
             yield canonical(pa.table(columns), path, first_row=start, empty=True)
@@ -70,12 +79,16 @@ def _blocks(path: Path, expected: Expected, rows: int) -> Iterator[pa.Table]:
 
 @dataclass(frozen=True)
 class _Block:
-    """A block of a CSV file, before which there are ``first_row`` rows."""
+    """A block of a CSV file, before which there are ``first_row`` rows.
+
+    ``digits`` are how the numbers of all blocks so far are written, by column.
+    """
 
     path: Path
     expected: Expected
     dialect: Dialect
     first_row: int
+    digits: Mapping[str, Digits]
 
     def values(self, name: str, texts: Any) -> Any:
         """Return the values of a column, or its texts where not all are of the type (yet)."""
@@ -86,11 +99,33 @@ class _Block:
             known = self.expected.labels.get(name, ())
             marks = tuple(mark for mark in self.dialect.missing if mark not in known)
             return csv_values.without(texts, marks)
-        found = csv_values.convert(texts, kind, self.dialect)
+        found = None if self._is_led(name, texts) else csv_values.convert(texts, kind, self.dialect)
         if found is not None:
             return found.column
-        texts = csv_values.without(texts, (*csv_values.MARKS, *self.dialect.missing, ""))
+        texts = csv_values.unmarked(texts, self.dialect)
         return self._with_points(name, texts) if kind in _NUMERIC else texts
+
+    def _is_led(self, name: str, texts: Any) -> bool:
+        """Tell whether a number in the column has a zero before it; raises InvalidInputError."""
+        digits = self.digits.get(name)
+        if digits is None:
+            return False
+        told = digits.led is not None
+        digits.add(texts, whole=True)
+        if digits.led is not None and not told:
+            self._tell(name, digits.led)
+        return digits.led is not None
+
+    def _tell(self, name: str, led: Led) -> None:
+        if name in self.expected.ids:
+            raise InvalidInputError(
+                f"{self.path}, row {led.row}, column {name!r}: {led.value!r} is written as ids "
+                "are, and those of the model are whole numbers; write it as the number that it is"
+            )
+        self.expected.warn(
+            f"leading_zero: {name!r} has {led.value!r} in row {led.row}, which the model takes as "
+            "a number; if it is an id, give it the dtype string in the rules and train again"
+        )
 
     def _with_points(self, name: str, texts: Any) -> Any:
         """Return numbers as everybody writes them; raises InvalidInputError for what is none."""

@@ -26,11 +26,18 @@ def is_parquet(path: Path) -> bool:
 
 def files(folder: Path) -> list[Path]:
     """Return the Parquet files in ``folder`` and below it, by name; raises InvalidInputError."""
-    found = sorted(
-        file
-        for file in folder.rglob("*.parquet")
-        if file.is_file() and not any(map(_is_hidden, file.relative_to(folder).parts))
-    )
+    below = [
+        path
+        for path in folder.rglob("*")
+        if not any(map(_is_hidden, path.relative_to(folder).parts))
+    ]
+    for path in below:
+        if path.is_symlink() and path.is_dir():
+            raise InvalidInputError(
+                f"{path} is a link to a folder, whose files would be left out; put the folder "
+                "itself there, or take the link away"
+            )
+    found = sorted(path for path in below if path.suffix == ".parquet" and path.is_file())
     if not found:
         raise InvalidInputError(f"{folder} has no file named *.parquet")
     return found

@@ -76,7 +76,7 @@ def _table(
 
 
 def _plain(value: Any) -> Any:
-    """Return a value of a database as Arrow knows it, a time with a zone in UTC.
+    """Return a value of a database as Arrow knows it, a moment with a zone in UTC.
 
     Once pandera is loaded, pyarrow 26 takes the wall clock of any other zone for UTC.
     """
@@ -84,6 +84,8 @@ def _plain(value: Any) -> Any:
         return _number(value)
     if isinstance(value, datetime) and value.tzinfo is not None:
         return value.astimezone(UTC)
+    if isinstance(value, time) and value.tzinfo is not None:
+        return value.isoformat()  # Arrow would drop the zone
     return str(value) if isinstance(value, UUID) else value
 
 

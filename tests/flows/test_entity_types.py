@@ -7,8 +7,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlkit.errors import CheckFailedError
-from mlkit.flows import ingest, joining, materialize, rebuild, train
+from mlkit.errors import CheckFailedError, InvalidInputError
+from mlkit.flows import (
+    erasure,
+    feature_catalog,
+    ingest,
+    joining,
+    materialize,
+    predict,
+    rebuild,
+    train,
+)
 from mlkit.flows.file_source import Dialect, FileSource
 from mlkit.flows.joining import Recipe
 from mlkit.project import Project, open_project
@@ -69,6 +78,18 @@ def test_training_and_serving_find_the_same_entity(project: Project, base: str, 
     if view == "csv":
         assert looked_up == ask(rows=[{"x": 0.0}], entity_ids=["7"])
         assert looked_up != ask(rows=[{"x": 0.0}], entity_ids=["007"])
+
+
+def test_an_entity_with_a_zero_before_it_is_nobody_else(project: Project) -> None:
+    project = _joined(project, "parquet", "parquet")
+    file = project.root / "new.csv"
+    file.write_text("who,x\n7,0\n007,0\n")
+    with pytest.raises(InvalidInputError, match=r"row 2, column 'who': '007' is written as ids"):
+        predict.predict(project, "m", file, output=project.root / "out.csv")
+    with pytest.raises(InvalidInputError, match="is an integer, not '007'"):
+        feature_catalog.get(project, "pages", ["007"])
+    erased = erasure.erase(project, "visits", ["007"])
+    assert (erased.versions, erased.predictions) == ((), 0)
 
 
 def test_a_version_that_an_older_release_read_otherwise_says_so(

@@ -158,6 +158,25 @@ def test_actuals_are_read_as_the_files_of_the_dataset(
     assert _actuals(autos, content, dialect=dialect) == values
 
 
+def test_numbers_that_are_written_as_ids_are_told_of(autos: Project) -> None:
+    file = autos.root / "new.csv"
+    file.write_text("km;ps\n2.000;99\n0120000;99\n02.000;099\n")
+    done = predict.predict(autos, "autos", file, output=autos.root / "out.csv")
+    assert [warning.split(", which")[0] for warning in done.warnings] == [
+        "leading_zero: 'km' has '0120000' in row 2",
+        "leading_zero: 'ps' has '099' in row 3",
+    ]
+    told: list[str] = []
+    actual = "prediction_id;actual\n{};026.950\n{};1\n"
+    assert _actuals(autos, actual, warn=told.append) == [1.0, 26_950.0]
+    assert told[0].startswith("leading_zero: 1 actuals are written as ids are, the first is '026")
+
+
+def test_hexadecimal_digits_are_no_number(autos: Project) -> None:
+    with pytest.raises(InvalidInputError, match=r"row 1, column 'ps': '0x1F' is not"):
+        _predicted(autos, "km;ps\n2000;0x1F\n", dialect=PLAIN)
+
+
 def test_texts_of_a_parquet_file_are_no_numbers(autos: Project) -> None:
     ids = _served(autos)
     file = autos.root / "actuals.parquet"
@@ -180,6 +199,25 @@ def test_a_byte_order_mark_goes_before_what_was_said_of_the_dataset(
     assert _predicted(project, text, encoding="cp1252") == _predicted(
         project, text, encoding="utf-8-sig"
     )
+    (project.root / "o.csv").write_text("ort;x;y\n" + rows, encoding="utf-8-sig")
+    assert not ingest.add(project, "orte", project.root / "o.csv").new
+
+
+def test_a_file_in_utf8_is_not_taken_for_the_encoding_of_those_before(project: Project) -> None:
+    file = project.root / "o.csv"
+    rows = "".join(
+        f"{'Zürich' if n % 2 else 'Bern'};{n % 5};{n % 2 * 50 + n % 3}\n" for n in range(120)
+    )
+    file.write_text("ort;x;y\n" + rows, encoding="cp1252")
+    ingest.add(project, "orte", FileSource(file, Dialect(encoding="cp1252")), target="y")
+    train.train(project, "autos", "orte", estimator="linear", promote=True)
+    text = "ort;x\nZürich;1\n"
+    with pytest.raises(InvalidInputError, match="is UTF-8, and the files of this dataset are cp12"):
+        _predicted(project, text)
+    assert _predicted(project, text, dialect=Dialect(encoding="utf-8"))
+    file.write_text("ort;x;y\nZürich;1;2\n")
+    with pytest.raises(InvalidInputError, match="say --encoding utf-8, or --encoding cp1252"):
+        ingest.add(project, "orte", file)
 
 
 def test_an_actual_that_is_written_otherwise_stores_nothing(autos: Project) -> None:

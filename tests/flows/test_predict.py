@@ -54,6 +54,16 @@ def test_a_file_and_json_rows_get_the_same_bits(
         assert answer.probabilities[0, 1].tobytes() == np.float64(from_file[place]).tobytes()
 
 
+def test_infinities_are_told_of(trained: Project, rows: Any, tmp_path: Path) -> None:
+    frame = pd.read_csv(rows)
+    frame.loc[[3, 5], "spend"] = [np.inf, -np.inf]
+    frame.to_parquet(tmp_path / "rows.parquet")
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    for name in ("rows.parquet", "rows.csv"):
+        done = predict.predict(trained, "churn", tmp_path / name, output=tmp_path / "out.csv")
+        assert done.warnings == ("infinite: 'spend' has infinite values, taken as missing",)
+
+
 def test_parquet_keeps_types(trained: Project, rows: Any, tmp_path: Path) -> None:
     predict.predict(trained, "churn", rows, output=tmp_path / "out.parquet")
     schema = pq.read_schema(tmp_path / "out.parquet")

@@ -70,6 +70,14 @@ def test_what_is_written_is_read_as_the_same_rows(folder: Path, table: pa.Table)
     assert _there_and_back(table, folder).equals(table)
 
 
+@pytest.mark.parametrize("texts", [["", ""], ["", None, ""], [" ", ""], ["NA", ""]])
+def test_texts_without_a_letter_are_texts_where_nothing_else_is(
+    folder: Path, texts: list[str | None]
+) -> None:
+    table = pa.table({"a": texts})
+    assert _there_and_back(table, folder).equals(table)
+
+
 def test_a_single_column_keeps_its_missing_rows(folder: Path) -> None:
     table = pa.table({"x": [1.5, None, None, 2.0]})
     assert _there_and_back(table, folder).equals(table)

@@ -73,3 +73,14 @@ def test_a_column_that_begins_with_an_underscore_is_one_and_what_writers_leave_i
 def test_folders_that_name_a_column_twice_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="'a' twice"):
         _rows(_written(tmp_path, "a=1/a=2"))
+
+
+def test_a_folder_that_is_a_link_is_not_left_out_in_silence(tmp_path: Path) -> None:
+    root = _written(tmp_path, "k=1", "elsewhere/k=2")
+    (root / "elsewhere").rename(tmp_path / "elsewhere")
+    (root / "k=2").symlink_to(tmp_path / "elsewhere" / "k=2")
+    with pytest.raises(InvalidInputError, match=r"k=2 is a link to a folder, whose files"):
+        _rows(root)
+    (root / "k=2").unlink()
+    (root / "k=1" / "part-2.parquet").symlink_to(tmp_path / "elsewhere" / "k=2" / "part-1.parquet")
+    assert _rows(root) == [{"x": 0, "k": 1}, {"x": 1, "k": 1}]

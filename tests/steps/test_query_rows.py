@@ -1,6 +1,6 @@
 """Values of a database become the types of a table."""
 
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, time, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,12 @@ def test_a_time_with_a_zone_is_the_moment_that_it_names(tmp_path: Path) -> None:
     rows = [[noon.astimezone(zone)] for zone in zones]
     table = query_rows.load(["at"], [rows], tmp_path, "the query")
     assert table.column("at").to_pylist() == [noon, noon]
+
+
+def test_a_time_of_day_keeps_its_zone(tmp_path: Path) -> None:
+    ten = [time(10, tzinfo=timezone(timedelta(hours=hours))) for hours in (2, -5)]
+    table = query_rows.load(["at"], [[[each] for each in ten]], tmp_path, "the query")
+    assert table.column("at").to_pylist() == ["10:00:00+02:00", "10:00:00-05:00"]
 
 
 def test_a_value_that_no_column_holds_is_named_with_its_row(tmp_path: Path) -> None:

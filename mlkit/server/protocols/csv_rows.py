@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from mlkit.errors import InvalidInputError
 from mlkit.server import wire
 from mlkit.server.problems import RefusedError
+from mlkit.steps import csv_ids
 from mlkit.steps.columns import Column, Kind
 from mlkit.steps.csv_values import MARKS
 from mlkit.steps.rows import CsvHabits, Reader, Rows
@@ -17,6 +18,7 @@ from mlkit.steps.rows import CsvHabits, Reader, Rows
 _GROUPED: Final = re.compile(r"\s*[+-]?[1-9]\d{0,2}(\.\d{3})+\s*$", re.ASCII)
 _NULLS: Final = frozenset(("", *MARKS))  # NA, null ... as in files: not where texts are
 _CELL: Final = re.compile(r'(?:"([^"]*(?:""[^"]*)*)"|((?:[^",\r\n][^,\r\n]*)?))(,|\r\n|\r|\n|$)')
+_PLAIN_START: Final = tuple("123456789.")
 _BOOLEANS: Final = {
     "true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False
 }  # fmt: skip
@@ -131,8 +133,8 @@ def _refuse_grouped(
 
 
 def _number(text: str) -> float:
-    if "_" in text:  # Python alone would read 1_000 as a number
-        raise ValueError(text)
+    if "_" in text or (text[:1] not in _PLAIN_START and csv_ids.is_led(text)):
+        raise ValueError(text)  # Python alone would read 1_000 as a number; 007 is an id
     return float(text)
 
 

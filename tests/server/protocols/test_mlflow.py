@@ -162,7 +162,8 @@ def test_whole_numbers_of_a_csv_stay_whole(mixed: Any, message: Any, text: str, 
 
 
 @pytest.mark.parametrize(
-    "text", ["1_000", "inf", "1.5", "x", "9" * 5000, "9223372036854775808", ""]
+    "text",
+    ["1_000", "inf", "1.5", "x", "9" * 5000, "9223372036854775808", "", "007", "-05", "0x1F"],
 )
 def test_what_is_no_whole_number_in_a_csv_is_refused(mixed: Any, message: Any, text: str) -> None:
     with pytest.raises(InvalidInputError, match="column 'age'"):
