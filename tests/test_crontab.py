@@ -114,3 +114,23 @@ def test_a_machine_without_cron_is_told_what_to_take(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("PATH", "")
     with pytest.raises(MlkitError, match="no crontab command; install cron, or take"):
         crontab.install(ROOT, LINES)
+
+
+def test_what_is_below_a_block_without_its_end_is_not_lost(cron: Path) -> None:
+    crontab.install(ROOT, LINES)
+    cut = cron.read_text().replace("# <<< mlkit /srv/shop\n", "0 4 * * * mine\n")
+    cron.write_text(cut)
+    with pytest.raises(MlkitError, match="none '# <<< mlkit /srv/shop' below it; put that behind"):
+        crontab.install(ROOT, LINES)
+    with pytest.raises(MlkitError, match="crontab -e"):
+        crontab.uninstall(ROOT)
+    assert cron.read_text() == cut
+
+
+@pytest.mark.parametrize("line", [b"# caf\xe9\n", "0 4 * * * echo a\x0cb\u2028c\n".encode()])
+def test_lines_in_any_encoding_stay_byte_for_byte(cron: Path, line: bytes) -> None:
+    cron.write_bytes(line)
+    crontab.install(ROOT, LINES)
+    assert cron.read_bytes().startswith(line + b"# >>> mlkit")
+    crontab.uninstall(ROOT)
+    assert cron.read_bytes() == line
