@@ -19,6 +19,7 @@ from mlkit.store import (
     database_url,
     locks,
     modes,
+    plain_files,
     rooms,
     safe_directories,
     schema,
@@ -100,7 +101,7 @@ class Project:
         """The secret that signs artifacts; raises DamagedError if it is gone."""
         file = self.state_dir / "key"
         try:
-            key = bytes.fromhex(file.read_text().strip())
+            key = bytes.fromhex(plain_files.read(file).decode().strip())
         except (FileNotFoundError, ValueError) as error:
             raise DamagedError(
                 f"the signing key {file} is missing or damaged; without it no model is loaded: "
