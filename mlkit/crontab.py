@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mlkit.errors import MlkitError
 
+_OWN_ZONE = '""'  # the machine's own; a line without a value is a faulty job to Debian's cron
 _WAIT_S = 30
 _ZONE = re.compile(r"\s*CRON_TZ\s*=\s*(.*?)\s*$")
 
@@ -21,7 +22,7 @@ def merge(existing: str, root: Path, lines: str) -> str:
     kept = remove(existing, root).split("\n")
     if not kept[-1]:
         kept.pop()  # behind the last line
-    zone = next((found[1] for line in reversed(kept) if (found := _ZONE.match(line))), "")
+    zone = next((found[1] for line in reversed(kept) if (found := _ZONE.match(line))), _OWN_ZONE)
     return "\n".join([*kept, first, lines.rstrip("\n"), f"CRON_TZ={zone}", last]) + "\n"
 
 

@@ -22,7 +22,7 @@ def test_all_other_lines_stay_as_they_are_and_ours_come_last_and_once(others: li
         *"\n".join(others).splitlines(),
         "# >>> mlkit /srv/shop",
         *LINES.splitlines(),
-        "CRON_TZ=",
+        'CRON_TZ=""',
         "# <<< mlkit /srv/shop",
     ]
     assert crontab.remove(again, ROOT).splitlines() == "\n".join(others).splitlines()
@@ -35,11 +35,11 @@ def test_two_projects_have_a_block_each_that_can_be_replaced_alone() -> None:
         "@daily me",
         "# >>> mlkit /srv/shop-2",
         *LINES.splitlines(),
-        "CRON_TZ=",
+        'CRON_TZ=""',
         "# <<< mlkit /srv/shop-2",
         "# >>> mlkit /srv/shop",
         "",
-        "CRON_TZ=",
+        'CRON_TZ=""',
         "# <<< mlkit /srv/shop",
     ]
 
@@ -88,7 +88,7 @@ def _zones(text: str) -> dict[str, str]:
     zone, found = "", {}
     for line in text.splitlines():
         if line.startswith("CRON_TZ"):
-            zone = line.partition("=")[2].strip()
+            zone = line.partition("=")[2].strip().strip('"')
         elif not line.startswith("#"):
             found[line] = zone
     return found
