@@ -269,6 +269,11 @@ def _assemble(root: Path, options: Mapping[str, object], environment: Mapping[st
 def _upgrade_if_older(project: Project) -> None:
     found = schema.revision(project.database)
     schema.refuse_newer(found)
+    if found is None and project.database.is_sqlite and schema.is_empty(project.database):
+        raise NotFoundError(
+            f"{project.database.location} is empty; restore it (see: mlkit backup restore), "
+            "or begin with a new one: mlkit db upgrade"
+        )
     if found == schema.HEAD and (project.database.is_read_only or not _can_be_sealed(project)):
         return
     if found != schema.HEAD and not project.database.is_sqlite:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mlkit import environment_file
-from mlkit.store import blobs, plain_files, pulse, witness
+from mlkit.store import blobs, journal, plain_files, pulse, witness
 
 
 def test_an_ordinary_file_is_read_whole_through_links_too(tmp_path: Path) -> None:
@@ -25,7 +25,7 @@ def test_a_pipe_a_folder_and_a_circle_of_links_are_errors_with_their_name(tmp_pa
 
 
 def test_no_file_of_a_project_makes_a_command_wait(tmp_path: Path) -> None:
-    for name in ("env", witness.FILE, witness.COMMITS, pulse.FILE, "data"):
+    for name in ("env", witness.FILE, witness.COMMITS, pulse.FILE, "data", "a.journal"):
         os.mkfifo(tmp_path / name)
     pipes = [
         lambda: environment_file.load(tmp_path / "env", {}),
@@ -33,6 +33,8 @@ def test_no_file_of_a_project_makes_a_command_wait(tmp_path: Path) -> None:
         lambda: witness.commits(tmp_path),
         lambda: pulse.age_s(tmp_path / pulse.FILE),
         lambda: blobs.file_digest(tmp_path / "data"),
+        lambda: journal.read(tmp_path / "a.journal"),
+        lambda: journal.find(tmp_path, "id", 1),
     ]
     for read in pipes:
         with pytest.raises(OSError, match="not an ordinary file"):
