@@ -256,7 +256,7 @@ def _assemble(root: Path, options: Mapping[str, object], environment: Mapping[st
     if url.get_backend_name() == "sqlite":
         refuse_network_file_system(root)
     clock = environment.get("MLKIT_CLOCK")
-    if clock is not None and not Path(clock).is_file():
+    if clock is not None and not _tells_time(Path(clock)):
         raise InvalidInputError(f"MLKIT_CLOCK names {clock}, which is not a file with a time in it")
     return Project(
         root=root,
@@ -264,6 +264,13 @@ def _assemble(root: Path, options: Mapping[str, object], environment: Mapping[st
         database=Database(url, busy_timeout_s=settings.db.busy_timeout_s),
         clock_file=Path(clock) if clock else None,
     )
+
+
+def _tells_time(clock: Path) -> bool:
+    try:
+        return datetime.fromisoformat(clock.read_text().strip()).tzinfo is not None
+    except (OSError, ValueError):
+        return False
 
 
 def _upgrade_if_older(project: Project) -> None:

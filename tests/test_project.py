@@ -114,9 +114,12 @@ def test_the_clock_can_be_a_file_for_replays(project: Project, tmp_path: Path) -
     assert abs(project.now() - datetime.now(UTC)) < timedelta(minutes=1)
 
 
-def test_a_clock_that_is_no_file_is_refused(project: Project) -> None:
-    with pytest.raises(InvalidInputError, match="MLKIT_CLOCK"):
-        open_project(project.root, environment={"MLKIT_CLOCK": "nowhere"})
+def test_a_clock_that_tells_no_time_is_refused(project: Project, tmp_path: Path) -> None:
+    clock = tmp_path / "clock"
+    clock.write_text("half past nine")
+    for wrong in ("nowhere", str(clock)):
+        with pytest.raises(InvalidInputError, match="MLKIT_CLOCK"):
+            open_project(project.root, environment={"MLKIT_CLOCK": wrong})
 
 
 def test_a_lock_is_held_by_one(project: Project) -> None:

@@ -350,6 +350,13 @@ def test_nothing_was_missed_before_the_project_and_the_timetable_were_there(
     assert result.due >= slot
 
 
+def test_nothing_is_made_up_for_that_was_due_before_a_run_by_hand(
+    project: Project, jobs: dict[str, Job]
+) -> None:
+    assert runner.run_one(project, jobs["good"], project.now()).ran
+    assert list(runner.run_missed(project, [jobs["good"]])) == []
+
+
 def test_a_run_that_is_stopped_on_request_is_no_failure(
     project: Project, jobs: dict[str, Job]
 ) -> None:
