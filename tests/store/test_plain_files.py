@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mlkit import environment_file
-from mlkit.store import blobs, journal, plain_files, pulse, witness
+from mlkit.store import blobs, journal, locks, plain_files, pulse, witness
 
 
 def test_an_ordinary_file_is_read_whole_through_links_too(tmp_path: Path) -> None:
@@ -39,3 +39,10 @@ def test_no_file_of_a_project_makes_a_command_wait(tmp_path: Path) -> None:
     for read in pipes:
         with pytest.raises(OSError, match="not an ordinary file"):
             read()
+
+
+def test_a_lock_waits_for_its_holder_alone(tmp_path: Path) -> None:
+    (tmp_path / "locks").mkdir()
+    os.mkfifo(tmp_path / "key")
+    with locks.shared(tmp_path / "locks" / "versions", busy="busy"):
+        pass
