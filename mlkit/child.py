@@ -51,7 +51,11 @@ class Order:
 def main(order: Order, reply: Connection) -> None:
     """Run the job and send the report; the target of the runner's process."""
     os.setsid()
-    reader = capture.into(order.output, order.project.settings.jobs.output_kb * 1000)
+    try:
+        reader = capture.into(order.output, order.project.settings.jobs.output_kb * 1000)
+    except OSError as error:
+        _tell(reply, Report(FAILED, f"did not begin, {order.output} cannot be written: {error}"))
+        return
     _die_with_runner()
     signal.signal(signal.SIGTERM, _leave)
     os.environ.update({**order.environment, "MLKIT_ACTOR": f"job:{order.job}"})
@@ -60,6 +64,10 @@ def main(order: Order, reply: Connection) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     capture.finish(reader)
+    _tell(reply, report)
+
+
+def _tell(reply: Connection, report: Report) -> None:
     reply.send_bytes(msgspec.json.encode(report))
     reply.close()
 

@@ -1,5 +1,6 @@
 """The user's crontab: put a project's lines into it, between two marks, and touch no other line."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -7,6 +8,7 @@ from pathlib import Path
 
 from mlkit.errors import MlkitError
 
+_OWN_ZONE = '""'  # the machine's own; a line without a value is a faulty job to Debian's cron
 _WAIT_S = 30
 _ZONE = re.compile(r"\s*CRON_TZ\s*=\s*(.*?)\s*$")
 
@@ -17,23 +19,32 @@ def merge(existing: str, root: Path, lines: str) -> str:
     Their ``CRON_TZ`` would count for all lines below them: behind them it is what it was before.
     """
     first, last = _marks(root)
-    kept = remove(existing, root).splitlines()
-    zone = next((found[1] for line in reversed(kept) if (found := _ZONE.match(line))), "")
+    kept = remove(existing, root).split("\n")
+    if not kept[-1]:
+        kept.pop()  # behind the last line
+    zone = next((found[1] for line in reversed(kept) if (found := _ZONE.match(line))), _OWN_ZONE)
     return "\n".join([*kept, first, lines.rstrip("\n"), f"CRON_TZ={zone}", last]) + "\n"
 
 
 def remove(existing: str, root: Path) -> str:
-    """Return ``existing`` without the lines of ``root``; all others stay as they are."""
+    """Return ``existing`` without the lines of ``root``; all others stay as they are.
+
+    Raises MlkitError if the mark at their end is gone: what is below may be the user's own.
+    """
     first, last = _marks(root)
     kept: list[str] = []
     inside = False
-    for line in existing.splitlines(keepends=True):
-        bare = line.rstrip("\n")
-        inside = inside or bare == first
+    for line in existing.split("\n"):  # no other character ends a line of cron's
+        inside = inside or line == first
         if not inside:
             kept.append(line)
-        inside = inside and bare != last
-    return "".join(kept)
+        inside = inside and line != last
+    if inside:
+        raise MlkitError(
+            f"your crontab has the line {first!r} and none {last!r} below it; put that behind the "
+            "lines of the project, or take them out: crontab -e"
+        )
+    return "\n".join(kept)
 
 
 def install(root: Path, lines: str) -> None:
@@ -81,6 +92,17 @@ def _write(text: str) -> None:
 
 
 def _call(words: list[str], given: str | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(  # noqa: S603  # the program is the one on the user's path
-        words, input=given, capture_output=True, text=True, timeout=_WAIT_S, check=False
+    """Run a program; any bytes that a crontab holds come back and go as they are."""
+    try:
+        done = subprocess.run(  # noqa: S603  # the program is the one on the user's path
+            words,
+            input=None if given is None else os.fsencode(given),
+            capture_output=True,
+            timeout=_WAIT_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise MlkitError(f"cannot call {words[0]}: {error}; try it by hand: crontab -l") from error
+    return subprocess.CompletedProcess(
+        words, done.returncode, os.fsdecode(done.stdout), os.fsdecode(done.stderr)
     )

@@ -10,7 +10,7 @@ from collections.abc import MutableMapping
 from pathlib import Path
 
 from mlkit.errors import InvalidInputError
-from mlkit.store import modes
+from mlkit.store import modes, plain_files
 
 _LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)")
 
@@ -22,7 +22,7 @@ def load(file: Path, environment: MutableMapping[str, str]) -> None:
     others, or for a line that sets no variable.
     """
     try:
-        with file.open("rb") as stream:
+        with plain_files.opened(file) as stream:
             _refuse_exposed(file, os.fstat(stream.fileno()))
             content = stream.read()
     except (FileNotFoundError, NotADirectoryError):

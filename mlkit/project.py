@@ -19,6 +19,7 @@ from mlkit.store import (
     database_url,
     locks,
     modes,
+    plain_files,
     rooms,
     safe_directories,
     schema,
@@ -100,7 +101,7 @@ class Project:
         """The secret that signs artifacts; raises DamagedError if it is gone."""
         file = self.state_dir / "key"
         try:
-            key = bytes.fromhex(file.read_text().strip())
+            key = bytes.fromhex(plain_files.read(file).decode().strip())
         except (FileNotFoundError, ValueError) as error:
             raise DamagedError(
                 f"the signing key {file} is missing or damaged; without it no model is loaded: "
@@ -255,7 +256,7 @@ def _assemble(root: Path, options: Mapping[str, object], environment: Mapping[st
     if url.get_backend_name() == "sqlite":
         refuse_network_file_system(root)
     clock = environment.get("MLKIT_CLOCK")
-    if clock is not None and not Path(clock).is_file():
+    if clock is not None and not _tells_time(Path(clock)):
         raise InvalidInputError(f"MLKIT_CLOCK names {clock}, which is not a file with a time in it")
     return Project(
         root=root,
@@ -265,9 +266,21 @@ def _assemble(root: Path, options: Mapping[str, object], environment: Mapping[st
     )
 
 
+def _tells_time(clock: Path) -> bool:
+    try:
+        return datetime.fromisoformat(clock.read_text().strip()).tzinfo is not None
+    except (OSError, ValueError):
+        return False
+
+
 def _upgrade_if_older(project: Project) -> None:
     found = schema.revision(project.database)
     schema.refuse_newer(found)
+    if found is None and project.database.is_sqlite and schema.is_empty(project.database):
+        raise NotFoundError(
+            f"{project.database.location} is empty; restore it (see: mlkit backup restore), "
+            "or begin with a new one: mlkit db upgrade"
+        )
     if found == schema.HEAD and (project.database.is_read_only or not _can_be_sealed(project)):
         return
     if found != schema.HEAD and not project.database.is_sqlite:

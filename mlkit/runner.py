@@ -91,22 +91,18 @@ def run_missed(
 
 
 def missed(project: Project, jobs: Sequence[Job]) -> list[Job]:
-    """Return the jobs whose last slot is recent enough to be made up for and has no run.
+    """Return the jobs whose last slot is recent enough to be made up for and had no run since.
 
-    A job that never ran has missed nothing before it, or the project, was there.
+    A run by hand is one, too. A job that never ran has missed nothing before it, or the project,
+    was there.
     """
     now = project.now()
     oldest = now - duration(project.settings.jobs.catch_up)
-    appeared = max(oldest, timetable.appeared(project))
-    slots = [(job, job.last_until(now)) for job in jobs]
+    appeared = timetable.appeared(project)
     with project.read() as s:
-        known = runs.last_due(s)
-        return [
-            job
-            for job, slot in slots
-            if slot >= (oldest if job.name in known else appeared)
-            and runs.find(s, job.name, slot) is None
-        ]
+        ran = runs.last_due(s)
+    slots = [(job, job.last_until(now)) for job in jobs]
+    return [job for job, slot in slots if slot >= oldest and slot > ran.get(job.name, appeared)]
 
 
 def reap(project: Project) -> list[JobRun]:

@@ -22,7 +22,7 @@ def test_all_other_lines_stay_as_they_are_and_ours_come_last_and_once(others: li
         *"\n".join(others).splitlines(),
         "# >>> mlkit /srv/shop",
         *LINES.splitlines(),
-        "CRON_TZ=",
+        'CRON_TZ=""',
         "# <<< mlkit /srv/shop",
     ]
     assert crontab.remove(again, ROOT).splitlines() == "\n".join(others).splitlines()
@@ -35,11 +35,11 @@ def test_two_projects_have_a_block_each_that_can_be_replaced_alone() -> None:
         "@daily me",
         "# >>> mlkit /srv/shop-2",
         *LINES.splitlines(),
-        "CRON_TZ=",
+        'CRON_TZ=""',
         "# <<< mlkit /srv/shop-2",
         "# >>> mlkit /srv/shop",
         "",
-        "CRON_TZ=",
+        'CRON_TZ=""',
         "# <<< mlkit /srv/shop",
     ]
 
@@ -88,7 +88,7 @@ def _zones(text: str) -> dict[str, str]:
     zone, found = "", {}
     for line in text.splitlines():
         if line.startswith("CRON_TZ"):
-            zone = line.partition("=")[2].strip()
+            zone = line.partition("=")[2].strip().strip('"')
         elif not line.startswith("#"):
             found[line] = zone
     return found
@@ -114,3 +114,23 @@ def test_a_machine_without_cron_is_told_what_to_take(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("PATH", "")
     with pytest.raises(MlkitError, match="no crontab command; install cron, or take"):
         crontab.install(ROOT, LINES)
+
+
+def test_what_is_below_a_block_without_its_end_is_not_lost(cron: Path) -> None:
+    crontab.install(ROOT, LINES)
+    cut = cron.read_text().replace("# <<< mlkit /srv/shop\n", "0 4 * * * mine\n")
+    cron.write_text(cut)
+    with pytest.raises(MlkitError, match="none '# <<< mlkit /srv/shop' below it; put that behind"):
+        crontab.install(ROOT, LINES)
+    with pytest.raises(MlkitError, match="crontab -e"):
+        crontab.uninstall(ROOT)
+    assert cron.read_text() == cut
+
+
+@pytest.mark.parametrize("line", [b"# caf\xe9\n", "0 4 * * * echo a\x0cb\u2028c\n".encode()])
+def test_lines_in_any_encoding_stay_byte_for_byte(cron: Path, line: bytes) -> None:
+    cron.write_bytes(line)
+    crontab.install(ROOT, LINES)
+    assert cron.read_bytes().startswith(line + b"# >>> mlkit")
+    crontab.uninstall(ROOT)
+    assert cron.read_bytes() == line

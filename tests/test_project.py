@@ -82,6 +82,15 @@ def test_a_file_that_is_no_database_is_refused_with_a_way_out(tmp_path: Path) ->
         open_project(tmp_path, environment={})
 
 
+def test_a_database_that_was_emptied_is_not_silently_begun_anew(project: Project) -> None:
+    project.close()
+    file = project.root / "ml.sqlite"
+    file.write_bytes(b"")
+    for _ in range(2):  # the look itself makes a first page
+        with pytest.raises(NotFoundError, match=r"is empty; restore it.*mlkit db upgrade"):
+            open_project(project.root, environment={})
+
+
 def test_an_older_database_is_backed_up_and_upgraded_on_open(tmp_path: Path) -> None:
     (tmp_path / "mlkit.toml").touch()
     connection = sqlite_driver().connect(str(tmp_path / "ml.sqlite"))
@@ -105,9 +114,12 @@ def test_the_clock_can_be_a_file_for_replays(project: Project, tmp_path: Path) -
     assert abs(project.now() - datetime.now(UTC)) < timedelta(minutes=1)
 
 
-def test_a_clock_that_is_no_file_is_refused(project: Project) -> None:
-    with pytest.raises(InvalidInputError, match="MLKIT_CLOCK"):
-        open_project(project.root, environment={"MLKIT_CLOCK": "nowhere"})
+def test_a_clock_that_tells_no_time_is_refused(project: Project, tmp_path: Path) -> None:
+    clock = tmp_path / "clock"
+    clock.write_text("half past nine")
+    for wrong in ("nowhere", str(clock)):
+        with pytest.raises(InvalidInputError, match="MLKIT_CLOCK"):
+            open_project(project.root, environment={"MLKIT_CLOCK": wrong})
 
 
 def test_a_lock_is_held_by_one(project: Project) -> None:

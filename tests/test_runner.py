@@ -190,6 +190,17 @@ def test_the_traceback_of_a_bug_is_in_the_output(project: Project, jobs: dict[st
     assert 'return {}["missing"]' in result.output.read_text()
 
 
+def test_a_run_whose_output_cannot_be_written_says_so(
+    project: Project, jobs: dict[str, Job]
+) -> None:
+    (project.log_dir / "jobs").write_text("no folder")
+    result = runner.run_one(project, jobs["good"], SLOT)
+    assert (result.status, _notes(project)) == ("failed", [])
+    assert "did not begin" in result.summary
+    assert "log/jobs/good" in result.summary
+    assert "cannot be written: " in result.summary
+
+
 def test_the_next_good_run_resolves_the_alert(project: Project, jobs: dict[str, Job]) -> None:
     broken = Job("good", run=jobs["good"].run, at="0 1 * * *")
     package = project.root / "jobs" / "__init__.py"
@@ -337,6 +348,13 @@ def test_nothing_was_missed_before_the_project_and_the_timetable_were_there(
     assert runner.run_one(project, always, slot - timedelta(minutes=1)).ran
     (result,) = runner.run_missed(project, [always])  # now it has been there for longer
     assert result.due >= slot
+
+
+def test_nothing_is_made_up_for_that_was_due_before_a_run_by_hand(
+    project: Project, jobs: dict[str, Job]
+) -> None:
+    assert runner.run_one(project, jobs["good"], project.now()).ran
+    assert list(runner.run_missed(project, [jobs["good"]])) == []
 
 
 def test_a_run_that_is_stopped_on_request_is_no_failure(

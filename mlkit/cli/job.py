@@ -118,7 +118,7 @@ def crontab(project: "Project", *, install: bool, uninstall: bool, as_json: bool
     if install:
         user_crontab.install(project.root, lines)
     else:
-        lines += "CRON_TZ=\n"  # lines below these are somebody else's
+        lines = user_crontab.merge("", project.root, lines)  # so that --uninstall finds them
     document = {"crontab": lines, "installed": install}
     output.emit(
         document, as_json=as_json, render=lambda _: _render_crontab(lines, installed=install)

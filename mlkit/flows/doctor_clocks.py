@@ -100,8 +100,15 @@ def _timers(root: Path, folders: tuple[Path, ...]) -> list[str]:
         timer.name
         for folder in folders
         for timer in folder.glob("mlkit-*.timer")
-        if end in timer.read_text()
+        if end in _text(timer)
     )
+
+
+def _text(file: Path) -> str:
+    """Return what a unit of anybody says; nothing if it cannot be read."""
+    with suppress(OSError):
+        return file.read_text(errors="surrogateescape")
+    return ""
 
 
 def _active(timers: list[str], *, own: bool) -> bool:
@@ -117,7 +124,12 @@ def _said(*words: str) -> str:
     """Return what a program prints; nothing if it does not come to an end."""
     try:
         done = subprocess.run(  # noqa: S603  # fixed words, no shell
-            words, capture_output=True, text=True, check=False, timeout=_WAIT_S
+            words,
+            capture_output=True,
+            text=True,
+            errors="surrogateescape",
+            check=False,
+            timeout=_WAIT_S,
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""

@@ -26,10 +26,11 @@ def database(project: Project) -> Iterator[Finding]:
     refuse_missing_database(project)
     found = schema.revision(project.database)
     schema.refuse_newer(found)
+    if found is None and schema.is_empty(project.database):
+        yield fail("it is empty", "restore a backup (mlkit backup restore)")
+        return
     if found != schema.HEAD:
-        yield fail(
-            f"schema {found or 'empty'}, this program needs {schema.HEAD}", "mlkit db upgrade"
-        )
+        yield fail(f"schema {found}, this program needs {schema.HEAD}", "mlkit db upgrade")
         return
     if project.database.is_sqlite:
         with project.read() as s:

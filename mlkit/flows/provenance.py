@@ -70,6 +70,7 @@ def _git(root: Path, *words: str) -> str | None:
             [program, "-C", str(root), *words],
             capture_output=True,
             text=True,
+            errors="replace",  # of the names of files, which may be any bytes
             check=True,
             timeout=_TIMEOUT_S,
         )

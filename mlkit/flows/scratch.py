@@ -3,6 +3,7 @@
 What a killed process left there, the next one at the same work clears away.
 """
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -52,9 +53,12 @@ def remove_empty(project: Project, *, older_than: timedelta) -> None:
 
 @contextmanager
 def shared(project: Project, name: str) -> Iterator[Path]:
-    """Yield a folder for work that others may do at the same time."""
-    modes.make_folder(root(project))
-    with TemporaryDirectory(prefix=f"~{name}-", dir=root(project)) as folder:
+    """Yield a folder for work that others may do at once; the system's, if ours is read-only."""
+    read_only = not os.access(project.root, os.W_OK)
+    if not read_only:
+        modes.make_folder(root(project))
+    place = None if read_only else root(project)
+    with TemporaryDirectory(prefix=f"~{name}-", dir=place) as folder:
         yield Path(folder)
     with suppress(OSError):
         root(project).rmdir()

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from mlkit.store import modes, processes
+from mlkit.store import modes, plain_files, processes
 
 CAPACITY: Final = 2048  # series
 CELLS: Final = 16  # numbers of one series
@@ -112,7 +112,7 @@ def clear(folder: Path) -> None:
 def read(folder: Path) -> Iterator[Snapshot]:
     """Yield what every slot in ``folder`` holds, also those of the dead."""
     for path in sorted(folder.glob("worker-*")):
-        with path.open("rb") as file:
+        with plain_files.opened(path) as file:
             if os.fstat(file.fileno()).st_size != SIZE:  # its owner has only just begun
                 continue
             with mmap.mmap(file.fileno(), SIZE, access=mmap.ACCESS_READ) as memory:

@@ -17,7 +17,7 @@ def waiting_bytes(folder: Path) -> int:
 def _written(path: Path) -> int:
     """Return the size of a journal without the zeros that are reserved behind its last record."""
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:  # imported and removed just now
         return 0
     try:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from mlkit.errors import DamagedError
-from mlkit.store import modes
+from mlkit.store import modes, plain_files
 
 _CHUNK_BYTES = 1 << 20
 
@@ -54,7 +54,7 @@ class BlobStore:
         """
         path = self.path(sha256)
         try:
-            content = path.read_bytes()
+            content = plain_files.read(path)
         except FileNotFoundError as error:
             raise _missing(path) from error
         _refuse_other(path, hashlib.sha256(content).hexdigest(), sha256)
@@ -136,7 +136,7 @@ def _refuse_other(path: Path, found: str, sha256: str) -> None:
 def file_digest(path: Path) -> str:
     """Return the sha256 of a file without holding it in memory."""
     digest = hashlib.sha256()
-    with path.open("rb") as stream:
+    with plain_files.opened(path) as stream:
         while chunk := stream.read(_CHUNK_BYTES):
             digest.update(chunk)
     return digest.hexdigest()

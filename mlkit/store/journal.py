@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, NamedTuple
 import msgspec
 
 from mlkit.errors import BusyError
-from mlkit.store import modes, tape
+from mlkit.store import modes, plain_files, tape
 from mlkit.store.base import new_id
 from mlkit.store.blobs import sync
 from mlkit.store.tape import Tape
@@ -193,7 +193,7 @@ def files(folder: Path) -> list[Path]:
 def claimed(path: Path) -> Iterator[bool]:
     """Yield whether nobody owns the journal any more; if so it is ours until the end."""
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:  # imported and removed by someone else just now
         yield False
         return
@@ -226,11 +226,10 @@ def collect(records: Generator[Entry, None, bool]) -> Scan:
 def stream(path: Path) -> Generator[Entry, None, bool]:
     """Yield the complete records of a journal; return whether there is damage behind them."""
     try:
-        file = path.open("rb")
+        with plain_files.opened(path) as file:
+            return (yield from scan(file))
     except FileNotFoundError:  # imported and removed by someone else just now
         return False
-    with file:
-        return (yield from scan(file))
 
 
 def scan(file: BinaryIO) -> Generator[Entry, None, bool]:
@@ -251,7 +250,7 @@ def find(folder: Path, request_id: str, model_id: int, owner: str = "") -> Entry
     needle, wanted = request_id.encode(), (request_id, model_id, owner)
     for path in files(folder):
         try:
-            content = path.read_bytes()
+            content = plain_files.read(path)
         except FileNotFoundError:  # imported just now: the caller looks in the database next
             continue
         if needle not in content:  # a search of bytes is a hundred times faster than decoding

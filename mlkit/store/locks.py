@@ -69,7 +69,7 @@ def is_held(file: Path) -> bool:
 
 
 def _to_read(file: Path) -> int:
-    return os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    return os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
 def _to_write(file: Path) -> int:
@@ -99,7 +99,7 @@ def _lock_key(file: Path, way: int) -> list[int]:
     """Return a handle that has the same lock on the key, none where there is no key to lock."""
     mode = os.O_RDWR if way == fcntl.LOCK_EX else os.O_RDONLY
     try:
-        handle = os.open(file.parent.parent / _KEY, mode | os.O_CLOEXEC)
+        handle = os.open(file.parent.parent / _KEY, mode | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:  # read-only media, a key that is gone: the lock on its own file has to do
         return []
     kind = fcntl.F_WRLCK if way == fcntl.LOCK_EX else fcntl.F_RDLCK

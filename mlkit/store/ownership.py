@@ -54,7 +54,7 @@ class Judge:
         for path in paths:
             if path.is_symlink():
                 yield from self._owned(path, path.lstat())
-            real = path.resolve()
+            real = Path(os.path.realpath(path))  # without an error for a circle of links
             if real in seen or not real.exists():
                 continue
             seen.add(real)

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from mlkit.store import modes
+from mlkit.store import modes, plain_files
 
 FILE: Final = "mlkit-log.pulse"  # in the folder of a server's numbers
 PATIENCE_S: Final = 15.0  # twice what the slowest step of a healthy process takes
@@ -26,7 +26,7 @@ def beat(file: Path) -> None:
 def age_s(file: Path) -> float | None:
     """Return how long ago the last sign was given, None if there was none since the boot."""
     try:
-        raw = file.read_bytes()
+        raw = plain_files.read(file)
     except FileNotFoundError:
         return None
     if len(raw) != _MOMENT.size:

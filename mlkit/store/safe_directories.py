@@ -42,7 +42,8 @@ def refuse(root: Path, environment: Mapping[str, str], *, group: bool = False) -
 def _allowed(root: Path, environment: Mapping[str, str], judge: Judge) -> bool:
     named = environment.get(VARIABLE, "").split(os.pathsep)
     named += _configured(_file(environment), judge)
-    return _ANY in named or root in {Path(name).expanduser().resolve() for name in named if name}
+    folders = {os.path.realpath(Path(name).expanduser()) for name in named if name}
+    return _ANY in named or str(root) in folders
 
 
 def _configured(file: Path, judge: Judge) -> tuple[str, ...]:

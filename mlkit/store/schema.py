@@ -54,6 +54,12 @@ def revision(database: Database) -> str | None:
     return None
 
 
+def is_empty(database: Database) -> bool:
+    """Tell whether there is no table at all, as in the new file that SQLite makes of no bytes."""
+    with database.read() as s:
+        return not inspect(s.connection()).get_table_names()
+
+
 def refuse_newer(found: str | None) -> None:
     """Raise ConflictError if ``found`` was written by a later release than this program."""
     if found is not None and found > HEAD:

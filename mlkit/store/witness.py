@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from mlkit.errors import DamagedError
-from mlkit.store import modes
+from mlkit.store import modes, plain_files
 from mlkit.store.blobs import write_durably
 
 FILE: Final = "witness"
@@ -40,7 +40,7 @@ def read(folder: Path, key: bytes) -> Witness | None:
     """Return the witness in ``folder``, None without one; raises DamagedError for a forged one."""
     file = folder / FILE
     try:
-        signed = msgspec.json.decode(file.read_bytes(), type=_Signed)
+        signed = msgspec.json.decode(plain_files.read(file), type=_Signed)
     except FileNotFoundError:
         return None
     except (msgspec.DecodeError, RecursionError) as error:
@@ -67,7 +67,7 @@ def advance(folder: Path, key: bytes, seq: int, digest: str) -> None:
 def commits(folder: Path) -> int | None:
     """Return the number of the last commit that was witnessed, None if nobody can tell."""
     try:
-        return int((folder / COMMITS).read_bytes())
+        return int(plain_files.read(folder / COMMITS))
     except (FileNotFoundError, ValueError):  # zeros, after a power cut
         return None
 

@@ -136,6 +136,7 @@ def test_history_lists_the_newest_runs_first(with_jobs: Any) -> None:
 def test_crontab_and_systemd_print_what_to_install(with_jobs: Any, tmp_path: Path) -> None:
     printed = with_jobs("job", "crontab").stdout
     assert "0 3 * * * " in printed
+    assert printed.endswith('CRON_TZ=""\n# <<< mlkit ' + f"{with_jobs.root}\n")  # no empty value
     assert with_jobs.json("job", "crontab")["crontab"] == printed
     units = with_jobs.json("job", "systemd")
     assert units["mlkit-project-good.timer"] in with_jobs("job", "systemd").stdout

@@ -426,3 +426,19 @@ def test_code_that_has_changed_since_the_training_is_told(sound: Project) -> Non
     with sound.write() as s:
         s.execute(text("UPDATE model_version SET code = NULL, estimator = 'mine:build'"))
     assert "trained before code was kept" in _only(sound, "code").found
+
+
+def test_a_crontab_and_units_in_another_encoding_are_read(
+    sound: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = f"# caf\xe9\n5 1 * * * mlkit --project {sound.root} job run drift\n"
+    (tmp_path / "lines").write_bytes(lines.encode("latin-1"))
+    crontab = tmp_path / "crontab"
+    crontab.write_text(f"#!/bin/sh\ncat {tmp_path}/lines\n")
+    crontab.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setattr(doctor_clocks, "_UNIT_FOLDERS", (tmp_path,))
+    (tmp_path / "mlkit-x-drift.timer").write_bytes(b"Description=caf\xe9\n")
+    (tmp_path / "mlkit-y-drift.timer").symlink_to("mlkit-y-drift.timer")
+    with _running("cron", tmp_path):
+        assert _only(sound, "clocks").found == "cron runs the jobs"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mlkit.errors import ConflictError, MlkitError
-from mlkit.flows import doctor, predict, status
+from mlkit.flows import doctor, ingest, predict, status
 from mlkit.project import Project, open_project
 from mlkit.store import datasets, schema
 from mlkit.store.engine import sqlite_driver
@@ -42,6 +42,8 @@ def test_a_project_on_a_read_only_disk_is_read_and_asked(mounted: Path, tmp_path
     rows = tmp_path / "rows.csv"
     rows.write_text("age,plan,spend,active\n30,free,12.5,false\n")
     assert predict.predict(project, "churn", rows, output=tmp_path / "out.csv").rows == 1
+    with pytest.raises(MlkitError, match="no column 'churned'"):  # so the file was read
+        ingest.validate(project, "churn", rows)
     with pytest.raises(MlkitError, match="cannot be written to: the disk is mounted read-only"):
         _write(project)
     found = doctor.examine(mounted)

@@ -205,3 +205,10 @@ def test_no_command_runs_what_it_came_upon(
     assert done.returncode == 1
     assert "is not run" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_circle_of_links_in_the_place_of_code_is_nobodys(tmp_path: Path) -> None:
+    (tmp_path / "features.py").symlink_to("features.py")
+    (tmp_path / "jobs").symlink_to("jobs")
+    tmp_path.chmod(0o700)
+    safe_directories.refuse(tmp_path, {"MLKIT_SAFE_DIRECTORY": str(tmp_path / "jobs")})
