@@ -194,6 +194,14 @@ def seal(s: Session, at: datetime, *, actor: str, reason: str, faults: list[str]
     return record(s, at, actor=actor, action=SEAL, subject="project", details=details)
 
 
+def cover_new_tables(s: Session) -> None:
+    """Let the next event cover every row of the tables that no event has named a row of."""
+    trail: Trail = s.info[_TRAIL]
+    named = {covers.table_of(name) for each in events(s) for name in each.covers or {}}
+    new = (name for name, _ in covers.every(s) if covers.table_of(name) not in named)
+    trail.changed.update(dict.fromkeys(new))
+
+
 def as_it_stands(s: Session, before: int | None) -> tuple[int, str]:
     """Return the number of the events before number ``before``, and the digest of all of them."""
     digest, count = hashlib.sha256(), 0

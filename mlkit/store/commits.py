@@ -4,12 +4,9 @@ For SQLite: its own checks do not see that the end of the write-ahead log is gon
 has a log and tools of its own.
 """
 
-from pathlib import Path
-
 from sqlalchemy import BigInteger, text, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from mlkit.store import witness
 from mlkit.store.base import Base
 
 _LOOK = text("SELECT number, lost FROM commit_count")  # text: this is done at every commit
@@ -26,23 +23,28 @@ class CommitCount(Base):
     lost: Mapped[int] = mapped_column(BigInteger)
 
 
-def count(s: Session, folder: Path) -> int:
+def number(s: Session) -> int:
+    """Return the number of the last commit."""
+    return int(s.execute(_LOOK).one()[0])
+
+
+def count(s: Session, witnessed: int | None) -> int:
     """Give the commit that is about to be made the next number, and return it.
 
     Nobody else commits now, so what is witnessed beyond the number before has been lost: that is
     remembered, because later commits would hide it.
     """
     last, gone = s.execute(_LOOK).one()
-    missing = max((witness.commits(folder) or 0) - last, 0)
-    number = int(last + missing + 1)
-    s.execute(_COUNT, {"number": number, "lost": gone + missing})
-    return number
+    missing = max((witnessed or 0) - last, 0)
+    following = int(last + missing + 1)
+    s.execute(_COUNT, {"number": following, "lost": gone + missing})
+    return following
 
 
-def lost(s: Session, folder: Path) -> int:
+def lost(s: Session, witnessed: int) -> int:
     """Return how many commits were made that are not in the database."""
-    number, gone = s.execute(_LOOK).one()
-    return int(gone + max((witness.commits(folder) or 0) - number, 0))
+    last, gone = s.execute(_LOOK).one()
+    return int(gone + max(witnessed - last, 0))
 
 
 def forgive(s: Session) -> None:

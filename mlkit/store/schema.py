@@ -34,8 +34,8 @@ from mlkit.store.engine import APPLICATION_ID, Database, sqlite_driver
 
 metadata = Base.metadata
 
-HEAD = "0016_trail"
-SEALED_SINCE = "0016_trail"  # the audit trail has keyed hashes from this one on
+HEAD = "0017_covers"
+COVERED_SINCE = "0017_covers"  # the audit trail covers all that it does now from this one on
 
 
 def revision(database: Database) -> str | None:
