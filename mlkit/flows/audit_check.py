@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from mlkit.errors import CheckFailedError, DamagedError, InvalidInputError, MlkitError
 from mlkit.flows import backup
 from mlkit.project import Project
-from mlkit.store import archive, audit, commits, covers, witness
+from mlkit.store import append_only, archive, audit, commits, covers, witness
 from mlkit.store.audit import AuditEvent
 from mlkit.store.registry import Deployment
 from mlkit.store.witness import Witness
@@ -49,7 +49,8 @@ def faults(project: Project) -> list[str]:
     with project.read() as s:
         found = list(_chain(s, project, known))
         # rows are told of only by a chain that is whole
-        return found or [*_lost(s, project, counted), *_backups(s, made, known), *_rows(s)]
+        found = found or [*_lost(s, project, counted), *_backups(s, made, known), *_rows(s)]
+        return [*found, *append_only.faults(s)]
 
 
 def verify(project: Project, expected: str | None = None) -> Verified:

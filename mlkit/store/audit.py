@@ -49,7 +49,7 @@ class AuditEvent(Base):
         ]  # fmt: skip
         if self.covers is not None:
             content.append(self.covers)
-        return json.dumps(content, sort_keys=True).encode()
+        return json.dumps(content, sort_keys=True, default=repr).encode()  # bytes: edited
 
     def digest(self, key: bytes) -> str:
         """Return the HMAC-SHA256 of the content under a key derived from the project's."""

@@ -14,16 +14,13 @@ from sqlalchemy.orm import Session
 from mlkit.errors import CheckFailedError, DamagedError, InvalidInputError
 from mlkit.flows import access, audit_check, backup, doctor
 from mlkit.project import Project, open_project
-from mlkit.store import audit, covers, erasures, schema, system_log, trail, witness
+from mlkit.store import append_only, audit, covers, erasures, schema, system_log, trail, witness
 from mlkit.store.engine import sqlite_driver
 from mlkit.store.erasures import Erasure
 from mlkit.store.registry import ModelVersion
 from mlkit.store.reports import DriftReport, PerformanceReport
 
-_NO_TRIGGERS = (
-    "DROP TRIGGER audit_event_no_change", "DROP TRIGGER audit_event_no_delete",
-    "DROP TRIGGER deployment_no_change", "DROP TRIGGER deployment_no_delete",
-)  # fmt: skip
+_TRIGGERS = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
 
 
 def _sql(project: Project, *statements: str) -> None:
@@ -31,8 +28,11 @@ def _sql(project: Project, *statements: str) -> None:
     project.close()
     file = project.database.location
     with closing(sqlite_driver().connect(file, isolation_level=None)) as connection:
-        for statement in (*_NO_TRIGGERS, *statements):
-            connection.execute(statement.replace("DROP TRIGGER", "DROP TRIGGER IF EXISTS"))
+        triggers = connection.execute(_TRIGGERS).fetchall()
+        for statement in (*(f"DROP TRIGGER {name}" for name, _ in triggers), *statements):
+            connection.execute(statement)
+        for _, made in triggers:
+            connection.execute(made)
 
 
 def _record(project: Project, count: int = 1) -> None:
@@ -88,6 +88,7 @@ _DEPLOYED = (
     "actor, reason, evidence) SELECT 8, model_id, model_version_id, 'champion', 1.0, started_at, "
     "'promote', 'me', 'sure', '{}' FROM deployment LIMIT 1"
 )
+_NUMBER = "UPDATE commit_count SET number = {}"
 _ENDED = "UPDATE deployment SET ended_at = '2026-01-01 00:00:00.000000'"
 
 
@@ -149,15 +150,105 @@ def test_a_change_by_sql_is_seen(
     assert lines[0].level == "fail"
 
 
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("DROP TRIGGER audit_event_no_change", "the trigger audit_event_no_change is gone"),
+        (
+            "CREATE TRIGGER fine AFTER INSERT ON drift_report BEGIN "
+            "UPDATE drift_report SET verdict = 'ok'; END",
+            "the trigger fine is added",
+        ),
+        (
+            'CREATE TRIGGER "a""b" AFTER INSERT ON audit_event BEGIN '
+            "UPDATE token SET scope = 'admin'; END",
+            'the trigger a"b is added',
+        ),
+    ],
+)
+def test_a_trigger_that_would_change_rows_before_they_go_on_record_is_seen(
+    furnished: Project, statement: str, said: str
+) -> None:
+    furnished.close()
+    with closing(sqlite_driver().connect(furnished.database.location)) as connection:
+        connection.execute(statement)
+    assert said in audit_check.faults(furnished)[0]
+    audit_check.seal(furnished, "tried it")
+    _judge(furnished)
+    assert audit_check.faults(furnished) == []
+    with furnished.read() as s:
+        assert s.get_one(DriftReport, 1).verdict == "drift"
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("drift_report.verdict", "x'ff00'"),
+        ("drift_report.details", "x'ff00'"),
+        ("drift_report.details", "CAST(x'ff41' AS TEXT)"),
+        ("model_version.estimator", "x'ff00'"),
+        ("model_version.seed", "x'ff00'"),
+        ("model_version.verdict", "CAST(x'ff41' AS TEXT)"),
+        ("audit_event.actor", "x'ff00'"),
+        ("audit_event.details", "CAST(x'ff41' AS TEXT)"),
+        ("commit_count.number", "'many'"),
+        ("commit_count.number", "-5"),
+        ("commit_count.lost", "9e999"),
+        ("commit_count.lost", "x'ff00'"),
+    ],
+)
+def test_a_value_that_could_not_be_is_a_fault_and_no_bug(
+    furnished: Project, cli: Any, column: str, value: str
+) -> None:
+    _judge(furnished)
+    table, _, name = column.partition(".")
+    _sql(furnished, f"UPDATE {table} SET {name} = {value}")  # noqa: S608  # of the table above
+    done = cli("audit", "verify", code=None)
+    lost = column == "commit_count.lost"  # what is no number counts nothing
+    assert done.exit_code in ((0,) if lost else (1, 3))
+    assert done.exception is None or isinstance(done.exception, SystemExit)
+
+
+@pytest.mark.parametrize("statement", ["DELETE FROM commit_count", _NUMBER.format("9e30")])
+def test_a_count_of_commits_that_is_gone_stops_no_writer_and_is_told(
+    furnished: Project, statement: str
+) -> None:
+    _sql(furnished, statement)
+    _record(furnished, 2)
+    assert "commits to the database are gone" in audit_check.faults(furnished)[0]
+    audit_check.seal(furnished, "counted anew")
+    assert audit_check.faults(furnished) == []
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM alembic_version",
+        "UPDATE alembic_version SET version_num = ''",
+        "UPDATE alembic_version SET version_num = x'ff00'",
+        "UPDATE alembic_version SET version_num = '0000'",
+        "UPDATE alembic_version SET version_num = '0003_alert_life_cycle'",
+    ],
+)
+def test_a_database_that_does_not_have_the_schema_it_names_is_an_error_with_a_way_out(
+    furnished: Project, cli: Any, statement: str
+) -> None:
+    _sql(furnished, statement)
+    done = cli("status", code=1)
+    assert "schema" in done.stderr
+    assert "restore a backup" in done.stderr
+
+
 def _rewrite(s: Session, key: bytes | None) -> None:
     """Make the whole trail anew, as who knows the program and not the key would."""
     previous = audit.GENESIS
-    for each in list(audit.events(s)):
-        each.actor = "mallory"
-        each.previous = previous
-        each.covers = None
-        each.hash = each.plain_digest() if key is None else each.digest(key)
-        previous = each.hash
+    with append_only.lifted(s, "audit_event"):
+        for each in list(audit.events(s)):
+            each.actor = "mallory"
+            each.previous = previous
+            each.covers = None
+            each.hash = each.plain_digest() if key is None else each.digest(key)
+            previous = each.hash
     s.commit()
 
 
@@ -207,6 +298,15 @@ def test_an_old_database_without_new_events_is_seen_by_its_commits(
     for number in range(9):  # later ones do not hide them
         _count(furnished, number)
     assert "5 commits to the database are gone" in audit_check.faults(furnished)[0]
+
+
+def test_lost_commits_are_accepted_at_the_first_word(furnished: Project, tmp_path: Path) -> None:
+    old = _copy(furnished, tmp_path / "old.sqlite")
+    for number in range(5):
+        _count(furnished, number)
+    _put_back(furnished, old)
+    audit_check.seal(furnished, "restored by hand")
+    assert audit_check.faults(furnished) == []
 
 
 def test_an_old_database_with_its_old_witness_is_seen_by_a_newer_backup(
