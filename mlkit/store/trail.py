@@ -100,6 +100,7 @@ def cover(database: Database, keeper: Keeper) -> None:
     if not sealed:
         seal(database, keeper, "what an earlier release had written", [])
         return
+    witness.sign_commits(keeper.folder, keeper.key())
     with writing(database, keeper) as s:
         audit.cover_new_tables(s)
 

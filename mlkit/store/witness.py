@@ -87,6 +87,14 @@ def begin_commits(folder: Path, key: bytes, number: int) -> None:
         os.fsync(handle)
 
 
+def sign_commits(folder: Path, key: bytes) -> None:
+    """Put the number under the key that an earlier release has written without one."""
+    with locked(folder) as handle:
+        plain = os.pread(handle, _DIGITS + _MAC, 0)
+        if len(plain) == _DIGITS + 1 and plain[:_DIGITS].isdigit():
+            os.pwrite(handle, _numbered(int(plain), key), 0)
+
+
 def note_commit(folder: Path, key: bytes, number: int) -> None:
     """Write down that commit ``number`` was made; what cannot be written stays behind.
 
