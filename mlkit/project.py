@@ -24,9 +24,11 @@ from mlkit.store import (
     safe_directories,
     schema,
     trail,
+    witness,
 )
 from mlkit.store.blobs import BlobStore, write_durably
 from mlkit.store.engine import Database, parse_url, refuse_network_file_system, sqlite_url
+from mlkit.store.witness import Witness
 
 SETTINGS_FILE = "mlkit.toml"
 DATABASE_FILE = "ml.sqlite"
@@ -34,7 +36,7 @@ BEFORE_UPGRADE = "before-upgrade-from-"
 _KEY_BYTES = 32
 _STATE = ".mlkit"
 _GROUP_UMASK = 0o007
-_UNSEALED = "unsealed"  # stands between an upgrade and the seal that belongs to it
+_UNSEALED = "unsealed"  # stands between an upgrade and the event that covers what was there
 
 
 @dataclass(frozen=True)
@@ -136,9 +138,13 @@ class Project:
         """Accept the database as it stands: the audit trail covers it, the witness begins anew."""
         trail.seal(self.database, self._keeper, reason, faults)
 
-    def begin_trail(self) -> None:
-        """Make the witness of an audit trail without events."""
-        trail.begin(self._keeper)
+    def begin_trail(self, known: Witness) -> None:
+        """Make the witness, whatever it said: of the last event and the last commit."""
+        trail.begin(self.database, self._keeper, known)
+
+    def cover_older(self) -> None:
+        """Let the audit trail cover what an earlier release had written and not covered."""
+        trail.cover(self.database, self._keeper)
 
     @contextmanager
     def lock(self, name: str, *, busy: str) -> Iterator[None]:
@@ -241,7 +247,7 @@ def create_project(root: Path, *, environment: Mapping[str, str] = os.environ) -
     if project.database.is_sqlite:  # which would let everybody read it
         os.close(modes.open_file(Path(project.database.location), os.O_RDWR | os.O_CREAT))
     schema.upgrade(project.database)
-    project.begin_trail()
+    project.begin_trail(witness.NOTHING)
     return project
 
 
@@ -310,23 +316,23 @@ def upgrade_with_backup(project: Project) -> None:
 
 
 def upgrade(project: Project) -> None:
-    """Upgrade the database; the audit trail of one from before its seal is sealed as it stands."""
+    """Upgrade the database, and let its audit trail cover what it did not cover before."""
     found = schema.revision(project.database)
-    if found is None or found < schema.SEALED_SINCE:
+    if found is None or found < schema.COVERED_SINCE:
         leave_unsealed(project)
     schema.upgrade(project.database)
     if _can_be_sealed(project):
-        project.seal("what an earlier release had written", [])
+        project.cover_older()
         (project.state_dir / _UNSEALED).unlink()
 
 
 def leave_unsealed(project: Project) -> None:
-    """Let the next ``upgrade`` or opening of the project seal its audit trail as it stands."""
+    """Let the next ``upgrade`` or opening of the project cover what an earlier release wrote."""
     modes.make_folder(project.state_dir)
     os.close(modes.open_file(project.state_dir / _UNSEALED, os.O_WRONLY | os.O_CREAT))
 
 
 def _can_be_sealed(project: Project) -> bool:
-    """Tell whether an upgrade was not followed by the seal that belongs to it, and the key is."""
+    """Tell whether an upgrade was not followed by the event that belongs to it, and the key is."""
     folder = project.state_dir
     return (folder / _UNSEALED).exists() and (folder / "key").exists()

@@ -6,7 +6,7 @@ Nothing here runs a job (``runner``) or writes it for another clock (``units``).
 import importlib.util
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +16,8 @@ import msgspec
 from cronsim import CronSim, CronSimError
 
 from mlkit import names
-from mlkit.errors import InvalidInputError, NotFoundError, Stopped, unknown
+from mlkit.errors import InvalidInputError, MlkitError, NotFoundError, Stopped, unknown
+from mlkit.flows.findings import Finding, fail, ok
 from mlkit.project import Project
 from mlkit.store import runs
 
@@ -91,6 +92,17 @@ def load(project: Project) -> tuple[Job, ...]:
         if listed.count(name) > 1:
             raise InvalidInputError(f"two jobs are named '{name}' in the timetable; rename one")
     return table
+
+
+def check(project: Project) -> Iterator[Finding]:
+    """Find what keeps every clock from starting the jobs, for ``doctor``."""
+    if not (project.root / PACKAGE).exists():
+        yield ok("there is none")
+        return
+    try:
+        yield ok(f"{len(load(project))} jobs have their times")
+    except MlkitError as error:
+        yield fail(f"{error}; no job runs", f"mend {project.root / PACKAGE}")
 
 
 def appeared(project: Project) -> datetime:

@@ -132,6 +132,24 @@ def test_what_one_has_restored_is_the_groups_again(shared: Path) -> None:
 
 
 @needs_users
+@pytest.mark.parametrize("moment", ["restore.unpacked", "restore.moved"])
+def test_a_restore_that_one_has_broken_off_stands_in_nobodys_way(shared: Path, moment: str) -> None:
+    room = shared.parent / "room"
+    room.mkdir()
+    os.chown(room, ANN, TEAM)
+    room.chmod(0o2770)
+    back = f"backup restore {room}/b.tar --to {room}/new"
+    _as(ANN, shared, f"backup create {room}/b.tar", back)
+    _as(ANN, shared, f"{back} --replace", killed_at=moment)
+    (left,) = room.glob(".new.restoring*")
+    said = _as(BEN, room / "new", f"{back} --replace")
+    said += _as(BEN, room / "new", "audit verify")
+    said += _as(ANN, room / "new", "audit verify")
+    assert said.count("exit code 0") == said.count("exit code") == 3, said
+    assert not left.exists()
+
+
+@needs_users
 def test_doctor_names_what_a_colleague_cannot_use(shared: Path) -> None:
     (shared / ".mlkit" / "key").chmod(0o600)
     found = _as(ANN, shared, "doctor")

@@ -20,12 +20,15 @@ def doctor(ctx: click.Context, *, as_json: bool) -> None:
 
     Exit code 3 if any check failed; a warning leaves it at 0.
     """
+    from mlkit import timetable
     from mlkit.flows import doctor as flow  # imports SQLAlchemy
 
     with output.progress() as display:
         task = display.add_task("checking", total=None)
         found = flow.examine(
-            ctx.find_root().obj, progress=lambda text: display.update(task, description=text)
+            ctx.find_root().obj,
+            progress=lambda text: display.update(task, description=text),
+            closer={"timetable": timetable.check},
         )
     output.emit(found, as_json=as_json, render=_render)
     ctx.exit(3 if found.level == "fail" else 0)

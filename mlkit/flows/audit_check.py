@@ -6,8 +6,8 @@ of the last commit.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
-from pathlib import Path
 
 import msgspec
 from sqlalchemy import select
@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from mlkit.errors import CheckFailedError, DamagedError, InvalidInputError, MlkitError
 from mlkit.flows import backup
 from mlkit.project import Project
-from mlkit.store import archive, audit, commits, covers, witness
+from mlkit.store import append_only, archive, audit, commits, covers, witness
 from mlkit.store.audit import AuditEvent
 from mlkit.store.registry import Deployment
 from mlkit.store.witness import Witness
@@ -44,10 +44,13 @@ def faults(project: Project) -> list[str]:
         return [str(error)]
     if known is None:
         return [f"there is no witness of the audit trail ({project.state_dir / witness.FILE})"]
+    # what others write meanwhile is in these, and not in the snapshot, if they are read after it
+    counted, made = _commits(project), _manifests(project)
     with project.read() as s:
         found = list(_chain(s, project, known))
         # rows are told of only by a chain that is whole
-        return found or [*_lost(s, project), *_backups(s, project, known), *_rows(s)]
+        found = found or [*_lost(s, project, counted), *_backups(s, made, known), *_rows(s)]
+        return [*found, *append_only.faults(s)]
 
 
 def verify(project: Project, expected: str | None = None) -> Verified:
@@ -69,8 +72,14 @@ def verify(project: Project, expected: str | None = None) -> Verified:
         events=last.seq if last else 0,
         hash=last.hash if last else audit.GENESIS,
         sealed_from=known.sealed_from if known else 0,
-        commits=witness.commits(project.state_dir) if project.database.is_sqlite else None,
+        commits=_commits(project),
     )
+
+
+def _commits(project: Project) -> int | None:
+    if not project.database.is_sqlite:
+        return None
+    return witness.commits(project.state_dir, project.key)
 
 
 def refuse(project: Project) -> None:
@@ -109,8 +118,14 @@ def _chain(s: Session, project: Project, known: Witness) -> Iterator[str]:
         yield f"event {known.seq} is another one than was witnessed: the trail was rewritten"
 
 
-def _lost(s: Session, project: Project) -> Iterator[str]:
-    missing = commits.lost(s, project.state_dir) if project.database.is_sqlite else 0
+def _lost(s: Session, project: Project, counted: int | None) -> Iterator[str]:
+    if not project.database.is_sqlite:
+        return
+    if counted is None:
+        file = project.state_dir / witness.COMMITS
+        yield f"{file} has no number of the last commit under this project's key: it was changed"
+        return
+    missing = commits.lost(s, counted)
     if missing:
         yield (
             f"{missing} commits to the database are gone that had been made: its write-ahead log "
@@ -118,26 +133,27 @@ def _lost(s: Session, project: Project) -> Iterator[str]:
         )
 
 
-def _backups(s: Session, project: Project, known: Witness) -> Iterator[str]:
+def _backups(s: Session, made: dict[str, archive.Manifest], known: Witness) -> Iterator[str]:
     """Compare with the backups that were made since the trail was sealed."""
     sealed = s.get(AuditEvent, known.sealed_from)
-    for file in backup.list_backups(project):
-        manifest = _manifest(file)
-        if manifest is None or (sealed is not None and manifest.created_at < sealed.at):
+    for name, manifest in made.items():
+        if sealed is not None and manifest.created_at < sealed.at:
             continue
         if manifest.audit_seq and not audit.holds(s, manifest.audit_seq, manifest.audit_hash):
             yield (
-                f"event {manifest.audit_seq} of the backup {file.name} is not in the audit trail: "
+                f"event {manifest.audit_seq} of the backup {name} is not in the audit trail: "
                 "an older database was put back, or the trail was rewritten"
             )
             return
 
 
-def _manifest(file: Path) -> archive.Manifest | None:
-    try:
-        return archive.manifest(file)
-    except (MlkitError, OSError):  # not of ours; `backup verify` is for those
-        return None
+def _manifests(project: Project) -> dict[str, archive.Manifest]:
+    """Return what the backups say of themselves, newest first, by name."""
+    found = {}
+    for file in backup.list_backups(project):
+        with suppress(MlkitError, OSError):  # not of ours; `backup verify` is for those
+            found[file.name] = archive.manifest(file)
+    return found
 
 
 def _rows(s: Session) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """Find what breaks at night: every check says how it went, what it saw, and how to mend it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -30,6 +30,7 @@ CHECKS: dict[str, Check] = {
     "key": doctor_files.key,
     "journals": doctor_files.journals,
     "timetable": doctor_code.timetable,
+    "rules": doctor_code.rules,
     "database": doctor_rows.database,
 }
 ROW_CHECKS: dict[str, Check] = {
@@ -66,15 +67,22 @@ class Examined(msgspec.Struct, frozen=True):
     checks: tuple[Checked, ...]
 
 
-def examine(path: Path | None, *, progress: Callable[[str], None] | None = None) -> Examined:
+def examine(
+    path: Path | None,
+    *,
+    progress: Callable[[str], None] | None = None,
+    closer: Mapping[str, Check] | None = None,
+) -> Examined:
     """Run every check on the project in ``path``; one that fails keeps no other from its turn.
 
-    The database is opened as it is: an old, damaged or missing one is a finding.
+    The database is opened as it is: an old, damaged or missing one is a finding. Checks of
+    ``closer`` take the place of those of the same name.
     """
     say = progress or (lambda _text: None)
     project = locate_project(path)
     try:
-        found = [line for name, check in CHECKS.items() for line in _run(project, name, check, say)]
+        checks = {**CHECKS, **(closer or {})}
+        found = [line for name, check in checks.items() for line in _run(project, name, check, say)]
         if all(line.level != "fail" for line in found if line.check == "database"):
             found += [
                 line

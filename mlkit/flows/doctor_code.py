@@ -1,8 +1,9 @@
-"""Check of the users' own code: whether champions have it, and what has changed on disk since."""
+"""Check what users write: their code and what champions keep of it, their jobs, their rules."""
 
 import ast
 from collections.abc import Iterator
 
+from mlkit.errors import MlkitError
 from mlkit.flows import origin
 from mlkit.flows.findings import Finding, fail, ok, warn
 from mlkit.project import Project
@@ -43,3 +44,28 @@ def timetable(project: Project) -> Iterator[Finding]:
             yield fail(f"jobs/{file.name} is no Python: {error}; no job runs", f"mend {file}")
     if not broken:
         yield ok("every file in jobs/ is Python" if files else "there is none")
+
+
+def rules(project: Project) -> Iterator[Finding]:
+    """Find rules that cannot be read: no rows would come in, or older rules would be asked."""
+    from mlkit.steps import checks  # pandas
+
+    folder, wrong = project.schemas_dir, False
+    files = sorted(folder.iterdir()) if folder.exists() else []
+    for file in (file for file in files if file.suffix == ".yaml"):
+        label = file.relative_to(project.root)
+        try:
+            if file.is_file():
+                checks.from_yaml(file.read_text("utf-8"), str(label))
+                continue
+            said = f"{label} is no file that can be read; those of the newest version hold"
+        except UnicodeDecodeError as error:
+            said = f"{label} is not UTF-8: {error}"
+        except (MlkitError, OSError) as error:
+            said = str(error)
+        wrong = True
+        yield fail(
+            said, f"mend {file}, or delete it: the rules of the newest version are used then"
+        )
+    if not wrong:
+        yield ok("all rules can be read" if files else "there are none")

@@ -20,7 +20,7 @@ from mlkit.project import (
     locate_project,
     upgrade,
 )
-from mlkit.store import archive, audit, failpoints, locks, modes, rooms, schema, witness
+from mlkit.store import archive, audit, failpoints, locks, modes, rooms, schema
 from mlkit.store.archive import Manifest
 from mlkit.store.engine import sqlite_url
 from mlkit.store.witness import Witness
@@ -175,12 +175,12 @@ def _unpack(file: Path, folder: Path, *, only: Collection[str] = ()) -> Verified
 
 
 def _begin_witness(project: Project, manifest: Manifest) -> None:
-    """Let the restored project know the end of its audit trail; one without a seal gets its own."""
-    if manifest.audit_sealed_from is None:
+    """Let the restored project know the end of its audit trail; an older one is covered then."""
+    if manifest.schema < schema.COVERED_SINCE:
         leave_unsealed(project)
-        return
-    known = Witness(manifest.audit_seq, manifest.audit_hash, manifest.audit_sealed_from)
-    witness.write(project.state_dir, project.key, known)
+    if manifest.audit_sealed_from is not None:
+        sealed_from = manifest.audit_sealed_from
+        project.begin_trail(Witness(manifest.audit_seq, manifest.audit_hash, sealed_from))
 
 
 def _check_database(project: Project, manifest: Manifest, file: Path) -> None:

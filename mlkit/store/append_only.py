@@ -24,6 +24,37 @@ def protect(connection: Connection) -> None:
             connection.execute(text(statement))
 
 
+def faults(s: Session) -> Iterator[str]:
+    """Yield which triggers are not as ``protect`` has made them; nothing for another database.
+
+    One that somebody adds changes rows while they are written, before they go on record.
+    """
+    there, wanted = _triggers(s)
+    for name in sorted(there.keys() | wanted.keys()):
+        if there.get(name) != wanted.get(name):
+            how = "gone" if name not in there else "added" if name not in wanted else "another one"
+            yield f"the trigger {name} is {how}: somebody changed what the database does on its own"
+
+
+def mend(s: Session) -> None:
+    """Drop every trigger that is not as it was made, and make those anew that are missing."""
+    there, wanted = _triggers(s)
+    for name in there.keys() - {name for name in there if there[name] == wanted.get(name)}:
+        s.execute(text(f'DROP TRIGGER "{name.replace(chr(34), chr(34) * 2)}"'))
+    for name, statement in wanted.items():
+        if there.get(name) != statement:
+            s.execute(text(statement))
+
+
+def _triggers(s: Session) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the SQL of the triggers that there are and of those that there should be, by name."""
+    if s.get_bind().dialect.name != "sqlite":
+        return {}, {}
+    rows = s.execute(text("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")).all()
+    made = [one for table, condition in _UNCHANGEABLE.items() for one in _sqlite(table, condition)]
+    return {row.name: row.sql for row in rows}, {one.split()[2]: one for one in made}
+
+
 @contextmanager
 def lifted(s: Session, table: str) -> Iterator[None]:
     """Let rows of ``table`` change inside of the block: an erasure takes names out of old words.

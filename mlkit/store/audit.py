@@ -49,7 +49,7 @@ class AuditEvent(Base):
         ]  # fmt: skip
         if self.covers is not None:
             content.append(self.covers)
-        return json.dumps(content, sort_keys=True).encode()
+        return json.dumps(content, sort_keys=True, default=repr).encode()  # bytes: edited
 
     def digest(self, key: bytes) -> str:
         """Return the HMAC-SHA256 of the content under a key derived from the project's."""
@@ -192,6 +192,14 @@ def seal(s: Session, at: datetime, *, actor: str, reason: str, faults: list[str]
     count, digest = as_it_stands(s, None)
     details = {"reason": reason, "events": count, "sha256": digest, "faults": faults[:20]}
     return record(s, at, actor=actor, action=SEAL, subject="project", details=details)
+
+
+def cover_new_tables(s: Session) -> None:
+    """Let the next event cover every row of the tables that no event has named a row of."""
+    trail: Trail = s.info[_TRAIL]
+    named = {covers.table_of(name) for each in events(s) for name in each.covers or {}}
+    new = (name for name, _ in covers.every(s) if covers.table_of(name) not in named)
+    trail.changed.update(dict.fromkeys(new))
 
 
 def as_it_stands(s: Session, before: int | None) -> tuple[int, str]:

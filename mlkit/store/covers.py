@@ -8,20 +8,28 @@ import hashlib
 import json
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Row, Select, select
+from sqlalchemy import ColumnElement, Dialect, Row, Select, Text, cast, select
 from sqlalchemy.orm import Session
+from sqlalchemy.types import TypeDecorator
 
 from mlkit.store.base import Base
 from mlkit.store.baselines import Baseline
-from mlkit.store.datasets import DatasetVersion
+from mlkit.store.datasets import Dataset, DatasetVersion
+from mlkit.store.erasures import Erasure
+from mlkit.store.json_columns import JsonObject
 from mlkit.store.registry import Deployment, Model, ModelVersion
+from mlkit.store.reports import DriftReport, PerformanceReport
 from mlkit.store.tokens import Token
 
 # What changes in the ordinary course is not among them: when a deployment ended follows from the
 # next one, and a token's last use is nobody's act. A column may be added here if it is empty in
 # all rows that are covered already: what is empty is left out of the digest.
+_REPORT: Final = (
+    "model_id", "model_version_id", "window_start", "window_end", "verdict", "summary", "details",
+    "created_at", "standing",
+)  # fmt: skip
 _COLUMNS: Final[dict[type[Base], tuple[str, ...]]] = {
     Model: ("name", "task", "target"),
     ModelVersion: (
@@ -35,6 +43,7 @@ _COLUMNS: Final[dict[type[Base], tuple[str, ...]]] = {
         "model_id", "model_version_id", "role", "share", "started_at", "action", "actor",
         "reason", "evidence",
     ),
+    Dataset: ("name", "target", "time_column", "entity_column"),
     DatasetVersion: (
         "dataset_id", "number", "sha256", "schema_yaml", "source", "parents", "transformation",
     ),
@@ -42,6 +51,9 @@ _COLUMNS: Final[dict[type[Base], tuple[str, ...]]] = {
     Token: (
         "name", "scope", "sha256", "created_at", "revoked_at", "models", "rate", "expires_at",
     ),
+    Erasure: ("dataset_id", "subject", "reason", "asked_by", "asked_at", "done_at"),
+    DriftReport: (*_REPORT, "reference_rows", "current_rows"),
+    PerformanceReport: (*_REPORT, "rows", "coverage"),
 }  # fmt: skip
 _TABLES: Final = {kind.__tablename__: kind for kind in _COLUMNS}
 
@@ -72,12 +84,38 @@ def every(s: Session) -> Iterator[tuple[str, str]]:
 
 def is_covered(name: str) -> bool:
     """Tell whether ``name`` is one of a table that this release covers."""
-    return name.partition(":")[0] in _TABLES
+    return table_of(name) in _TABLES
+
+
+def table_of(name: str) -> str:
+    """Return the table of the row that has this name in an event."""
+    return name.partition(":")[0]
 
 
 def _query(kind: type[Base]) -> Select[tuple[object, ...]]:
     columns = kind.__table__.c
-    return select(columns.id, *(columns[name] for name in _COLUMNS[kind]))
+    return select(columns.id, *(_read(columns[name]) for name in _COLUMNS[kind]))
+
+
+def _read(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Read what reports say as the text that it is: there are many, decoding takes its time."""
+    is_large = isinstance(column.type, JsonObject)
+    return cast(column, _Large).label(column.name) if is_large else column
+
+
+class _Large(TypeDecorator[str]):
+    """A long text that is read as its digest."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_result_value(
+        self,
+        value: str | None,
+        dialect: Dialect,  # noqa: ARG002  # SQLAlchemy's signature
+    ) -> str | None:
+        """Return the digest."""
+        return None if value is None else hashlib.sha256(value.encode()).hexdigest()
 
 
 def _digest(row: Row[tuple[object, ...]]) -> str:
@@ -87,6 +125,5 @@ def _digest(row: Row[tuple[object, ...]]) -> str:
 
 
 def _plain(value: object) -> str:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    raise TypeError(f"a column of kind {type(value).__name__} is in no digest")
+    """Return a time as text, and what was never written so that it differs from all that was."""
+    return value.isoformat() if isinstance(value, datetime) else repr(value)

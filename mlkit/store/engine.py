@@ -286,6 +286,11 @@ def _errors(url: URL) -> Iterator[None]:
         if error.connection_invalidated or error.statement is None:  # lost, or never made
             reason = text.strip().partition("\n")[0]
             raise BusyError(f"cannot reach the database {_location(url)}: {reason}") from error
+        if "Could not decode" in text:
+            raise DamagedError(
+                f"a text in {_location(url)} is not as it was recorded: {text[:80]}; restore a "
+                "backup (see: mlkit backup restore)"
+            ) from error
         raise
     except DatabaseError as error:
         text = str(error.orig)

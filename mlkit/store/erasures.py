@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, String, UniqueConstraint, func, select, update
+from sqlalchemy import ForeignKey, String, UniqueConstraint, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from mlkit.store.base import Base, UtcDateTime
@@ -43,8 +43,6 @@ def last_done(s: Session) -> datetime | None:
 
 def finish(s: Session, dataset_id: int, at: datetime) -> None:
     """Mark every erasure of a dataset that was under way as done."""
-    s.execute(
-        update(Erasure)
-        .where(Erasure.dataset_id == dataset_id, Erasure.done_at.is_(None))
-        .values(done_at=at)
-    )
+    waiting = select(Erasure).where(Erasure.dataset_id == dataset_id, Erasure.done_at.is_(None))
+    for each in s.scalars(waiting):
+        each.done_at = at

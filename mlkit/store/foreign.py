@@ -187,7 +187,7 @@ def read_only_uri(url: URL) -> str:
     return f"{path}?{urlencode({**kept, 'mode': 'ro'})}"
 
 
-def _allow(action: int, first: str | None, second: str | None, *_: object) -> int:
+def allow(action: int, first: str | None, second: str | None, *_: object) -> int:
     """Allow a statement of SQLite to read and nothing else: no ATTACH, which can make files."""
     if action in (_SELECT, _READ, _RECURSIVE):
         return _OK
@@ -224,7 +224,7 @@ def _read_only(connection: Connection, backend: str) -> Connection:
     if backend == "sqlite":
         connection.exec_driver_sql("PRAGMA query_only = ON")
         made: Any = connection.connection.driver_connection
-        made.set_authorizer(_allow)
+        made.set_authorizer(allow)
     if backend in ("mysql", "mariadb"):
         connection.exec_driver_sql("SET SESSION TRANSACTION READ ONLY")
         connection.rollback()

@@ -14,9 +14,9 @@ from typing import Final, NamedTuple
 
 _CODE: Final = (".py", ".pyc", ".so", ".pth", ".toml")
 _NO_CODE: Final = frozenset({"artifacts", "backups", "data", "log", "quarantine", "schemas"})
+_VOUCHING: Final = (".mlkit", ".mlkit/key", ".mlkit/env")
 _BELIEVED: Final = (
-    ".mlkit", ".mlkit/key", ".mlkit/env", ".mlkit/witness", ".mlkit/commits", ".mlkit/locks",
-    "schemas",
+    *_VOUCHING, ".mlkit/witness", ".mlkit/commits", ".mlkit/locks", "schemas",
     "ml.sqlite", "ml.sqlite-wal", "ml.sqlite-shm", "data", "artifacts", "log", "log/journal",
     "backups", "quarantine",
 )  # fmt: skip
@@ -106,8 +106,12 @@ def is_member(user: int, group: int) -> bool:
 
 
 def executed(root: Path) -> Iterator[Path]:
-    """Yield the project folder and all in it that Python might run, and the settings."""
+    """Yield the project folder and all in it that Python might run, and the settings.
+
+    So may be a model that the key vouches for, and what a variable of ``.mlkit/env`` names.
+    """
     yield root
+    yield from (root / name for name in _VOUCHING if (root / name).exists())
     yield from _code(root, _NO_CODE, {root.resolve()})
 
 

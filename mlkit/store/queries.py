@@ -22,6 +22,7 @@ def over_rows(table: str, names: Sequence[str], rows: Iterable[Sequence[Any]], q
         marks = ", ".join("?" * len(names))
         connection.execute(f"CREATE TABLE {_quoted(table)} ({columns})")
         connection.executemany(f"INSERT INTO {_quoted(table)} VALUES ({marks})", rows)  # noqa: S608  # quoted names
+        connection.set_authorizer(foreign.allow)  # VACUUM INTO makes a file
         try:
             cursor = connection.execute(query)
         except driver.Error as error:

@@ -11,6 +11,7 @@ import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from glob import escape
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Final
@@ -19,6 +20,7 @@ from mlkit.errors import BusyError
 from mlkit.store import failpoints
 from mlkit.store.blobs import sync
 
+_LOCKS: Final = Path("/proc/locks")
 _READY: Final = "ready"
 _CONTENT: Final = "project"
 _UNLOCKED_S: Final = 60  # in which a new room is surely locked
@@ -36,6 +38,8 @@ def room(parent: Path, prefix: str) -> Iterator[Path]:
 def beside(target: Path, *, busy: str) -> Iterator[Path]:
     """Yield where to build what ``put`` will set in place of ``target``; raises BusyError."""
     settle(target)
+    if any(map(_is_flocked, _others(target))):
+        raise BusyError(busy)
     try:
         with _made(target.parent, _beside(target)) as folder:
             yield folder / _CONTENT
@@ -139,7 +143,22 @@ def _is_locked_now(handle: int) -> bool:
 
 
 def _beside(target: Path) -> Path:
-    return target.with_name(f".{target.name}.restoring")
+    """Return where this user builds: what another one's killed work left is not ours to clear."""
+    return target.with_name(f".{target.name}.restoring-{os.geteuid()}")
+
+
+def _others(target: Path) -> list[Path]:
+    found = target.parent.glob(f".{escape(target.name)}.restoring-*")
+    return [folder for folder in found if folder != _beside(target)]
+
+
+def _is_flocked(folder: Path) -> bool:
+    """Tell whether a process is at work in a folder that we may not open, as far as Linux tells."""
+    if not (_LOCKS.exists() and folder.exists()):
+        return False
+    inode = str(folder.lstat().st_ino)
+    lines = map(str.split, _LOCKS.read_text().splitlines())
+    return any("FLOCK" in words and words[-3].rpartition(":")[2] == inode for words in lines)
 
 
 def _is_young(folder: Path) -> bool:

@@ -3,10 +3,12 @@
 The numbered migrations are the truth; ``metadata`` is what they add up to (a test compares).
 """
 
+import re
 from contextlib import closing, suppress
 from pathlib import Path
 
 from sqlalchemy import inspect, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from mlkit.errors import ConflictError, DamagedError, MlkitError
@@ -34,8 +36,11 @@ from mlkit.store.engine import APPLICATION_ID, Database, sqlite_driver
 
 metadata = Base.metadata
 
-HEAD = "0016_trail"
-SEALED_SINCE = "0016_trail"  # the audit trail has keyed hashes from this one on
+_NUMBERED = re.compile(r"\d{4}")
+_OTHER = re.compile("already exists|no such|duplicate column")
+
+HEAD = "0017_covers"
+COVERED_SINCE = "0017_covers"  # the audit trail covers all that it does now from this one on
 
 
 def revision(database: Database) -> str | None:
@@ -44,8 +49,7 @@ def revision(database: Database) -> str | None:
         connection = s.connection()
         tables = set(inspect(connection).get_table_names())
         if "alembic_version" in tables:
-            found: str | None = s.scalar(text("SELECT version_num FROM alembic_version"))
-            return found
+            return _recorded(s, others=len(tables) > 1)
         if tables:
             raise ConflictError(
                 f"the database has tables of another program ({', '.join(sorted(tables)[:3])}); "
@@ -58,6 +62,18 @@ def is_empty(database: Database) -> bool:
     """Tell whether there is no table at all, as in the new file that SQLite makes of no bytes."""
     with database.read() as s:
         return not inspect(s.connection()).get_table_names()
+
+
+def _recorded(s: Session, *, others: bool) -> str | None:
+    found = s.scalar(text("SELECT version_num FROM alembic_version"))
+    if found is None and not others:  # a migration that was undone
+        return None
+    if not isinstance(found, str) or not _NUMBERED.match(found):
+        raise DamagedError(
+            f"the database does not say which schema it has, but {str(found)[:40]!r}; restore a "
+            "backup (see: mlkit backup restore)"
+        )
+    return found
 
 
 def refuse_newer(found: str | None) -> None:
@@ -73,8 +89,10 @@ def upgrade(database: Database) -> None:
     """Bring the database to ``HEAD`` in one transaction: it is at the old schema or at the new."""
     from alembic import command  # 0.3 s, and needed only when something changed
     from alembic.config import Config
+    from alembic.util import CommandError
 
-    refuse_newer(revision(database))
+    found = revision(database)
+    refuse_newer(found)
     config = Config()
     scripts = str(Path(__file__).with_name("migrations"))
     config.set_main_option("script_location", scripts.replace("%", "%%"))  # it is interpolated
@@ -82,7 +100,15 @@ def upgrade(database: Database) -> None:
     try:
         with migrated.write() as s:
             config.attributes["connection"] = s.connection()
-            command.upgrade(config, "head")
+            try:
+                command.upgrade(config, "head")
+            except (CommandError, OperationalError) as error:
+                if isinstance(error, OperationalError) and not _OTHER.search(str(error.orig)):
+                    raise
+                raise DamagedError(
+                    f"the database says that it has the schema {found!r}, and has another one; "
+                    "restore a backup (see: mlkit backup restore)"
+                ) from error
             if migrated.is_sqlite:
                 _refuse_broken_references(s)
                 s.execute(text(f"PRAGMA application_id = {APPLICATION_ID}"))

@@ -1,14 +1,15 @@
 """Write to the database so that it can be told afterwards what was taken back, edited or lost."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy.orm import Session
 
-from mlkit.store import audit, commits, system_log, witness
+from mlkit.errors import DamagedError
+from mlkit.store import append_only, audit, commits, system_log, witness
 from mlkit.store.audit import AuditEvent
 from mlkit.store.engine import Database
 from mlkit.store.witness import Witness
@@ -26,6 +27,17 @@ class Keeper:
     def witnessed(self) -> Witness | None:
         """Return what is known outside of the database about the audit trail, None if nothing."""
         return witness.read(self.folder, self.key())
+
+    def commits(self) -> int | None:
+        """Return the last commit that is known outside, None if nobody can tell."""
+        with suppress(DamagedError):  # without the key, predictions are logged all the same
+            return witness.commits(self.folder, self.key())
+        return None
+
+    def note_commit(self, number: int) -> None:
+        """Let the last commit be known outside."""
+        with suppress(DamagedError):
+            witness.note_commit(self.folder, self.key(), number)
 
 
 @contextmanager
@@ -47,25 +59,50 @@ def writing(database: Database, keeper: Keeper) -> Iterator[Session]:
         yield s
         audit.close(s, keeper.now, keeper.actor)
         if database.is_sqlite and commits.changes(s) != before:
-            number = commits.count(s, keeper.folder)
+            number = commits.count(s, keeper.commits())
     if number is not None:
-        witness.note_commit(keeper.folder, number)
+        keeper.note_commit(number)
     if trail.last is not None:
         _tell(keeper, trail.last, known=trail.is_known)
 
 
 def seal(database: Database, keeper: Keeper, reason: str, faults: list[str]) -> None:
-    """Cover the database as it stands, and let the witness begin anew with that."""
+    """Cover the database as it stands, and let the witness begin anew with that.
+
+    Only its triggers are made as they were, so that rows go on record as they will be.
+    """
     with writing(database, keeper) as s:
+        append_only.mend(s)
         sealed = audit.seal(s, keeper.now(), actor=keeper.actor(), reason=reason, faults=faults)
         if database.is_sqlite:
-            commits.forgive(s)
-    witness.write(keeper.folder, keeper.key(), Witness(sealed.seq, sealed.hash, sealed.seq))
+            commits.forgive(s, keeper.commits())
+    begin(database, keeper, Witness(sealed.seq, sealed.hash, sealed.seq))
 
 
-def begin(keeper: Keeper) -> None:
-    """Make the witness of a database without any event."""
-    witness.write(keeper.folder, keeper.key(), Witness(0, audit.GENESIS, 1))
+def begin(database: Database, keeper: Keeper, known: Witness) -> None:
+    """Make the witness, whatever it said: of ``known`` and of the last commit."""
+    if database.is_sqlite:
+        with database.read() as s:
+            witness.begin_commits(keeper.folder, keeper.key(), commits.number(s))
+    witness.write(keeper.folder, keeper.key(), known)
+
+
+def cover(database: Database, keeper: Keeper) -> None:
+    """Cover what an earlier release had written: all of it, or what that one did not cover.
+
+    Of what is sealed already only tables are covered that no event has named a row of: a database
+    that somebody has edited and calls an old one is not accepted as it is.
+    """
+    try:
+        sealed = keeper.witnessed() is not None
+    except DamagedError:  # the check tells of it
+        return
+    if not sealed:
+        seal(database, keeper, "what an earlier release had written", [])
+        return
+    witness.sign_commits(keeper.folder, keeper.key())
+    with writing(database, keeper) as s:
+        audit.cover_new_tables(s)
 
 
 def _tell(keeper: Keeper, last: AuditEvent, *, known: bool) -> None:

@@ -21,6 +21,7 @@ from mlkit.store.blobs import write_durably
 FILE: Final = "witness"
 COMMITS: Final = "commits"
 _DIGITS: Final = 20
+_MAC: Final = 64
 
 
 class Witness(msgspec.Struct, frozen=True):
@@ -29,6 +30,9 @@ class Witness(msgspec.Struct, frozen=True):
     seq: int
     hash: str
     sealed_from: int
+
+
+NOTHING: Final = Witness(0, "0" * 64, 1)  # of an audit trail without events
 
 
 class _Signed(msgspec.Struct, frozen=True):
@@ -64,19 +68,42 @@ def advance(folder: Path, key: bytes, seq: int, digest: str) -> None:
             _write(folder, key, Witness(seq, digest, known.sealed_from))
 
 
-def commits(folder: Path) -> int | None:
+def commits(folder: Path, key: bytes) -> int | None:
     """Return the number of the last commit that was witnessed, None if nobody can tell."""
-    try:
-        return int(plain_files.read(folder / COMMITS))
-    except (FileNotFoundError, ValueError):  # zeros, after a power cut
-        return None
+    file = folder / COMMITS
+    with suppress(OSError):
+        found = _number(plain_files.read(file), key)
+        if found is not None:
+            return found
+        with locked(folder) as handle:  # it may have been read while it was written
+            return _number(os.pread(handle, _DIGITS + _MAC, 0), key)
+    return None
 
 
-def note_commit(folder: Path, number: int, *, anew: bool = False) -> None:
-    """Write down that commit ``number`` was made; what cannot be written stays behind."""
+def begin_commits(folder: Path, key: bytes, number: int) -> None:
+    """Let ``number`` be that of the last commit, whatever was witnessed."""
+    with locked(folder) as handle:
+        os.pwrite(handle, _numbered(number, key), 0)
+        os.fsync(handle)
+
+
+def sign_commits(folder: Path, key: bytes) -> None:
+    """Put the number under the key that an earlier release has written without one."""
+    with locked(folder) as handle:
+        plain = os.pread(handle, _DIGITS + _MAC, 0)
+        if len(plain) == _DIGITS + 1 and plain[:_DIGITS].isdigit():
+            os.pwrite(handle, _numbered(int(plain), key), 0)
+
+
+def note_commit(folder: Path, key: bytes, number: int) -> None:
+    """Write down that commit ``number`` was made; what cannot be written stays behind.
+
+    A number that is gone or forged stays so, until a person accepts that: it is looked for.
+    """
     with suppress(OSError), locked(folder) as handle:  # the commit is made, whatever comes here
-        if anew or number > (commits(folder) or 0):
-            os.pwrite(handle, b"%0*d\n" % (_DIGITS, number), 0)
+        known = _number(os.pread(handle, _DIGITS + _MAC, 0), key)
+        if known is not None and number > known:
+            os.pwrite(handle, _numbered(number, key), 0)
 
 
 @contextmanager
@@ -93,6 +120,18 @@ def locked(folder: Path) -> Iterator[int]:
 def _write(folder: Path, key: bytes, witness: Witness) -> None:
     signed = _Signed(witness, _mac(key, witness))
     write_durably(folder / FILE, msgspec.json.encode(signed))
+
+
+def _number(content: bytes, key: bytes) -> int | None:
+    digits = content[:_DIGITS]
+    if not digits.isdigit() or not hmac.compare_digest(_numbered(int(digits), key), content):
+        return None
+    return int(digits)
+
+
+def _numbered(number: int, key: bytes) -> bytes:
+    digits = b"%0*d" % (_DIGITS, number)
+    return digits + hmac.digest(key, b"mlkit commits" + digits, "sha256").hex().encode()
 
 
 def _mac(key: bytes, witness: Witness) -> str:

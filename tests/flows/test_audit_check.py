@@ -14,13 +14,13 @@ from sqlalchemy.orm import Session
 from mlkit.errors import CheckFailedError, DamagedError, InvalidInputError
 from mlkit.flows import access, audit_check, backup, doctor
 from mlkit.project import Project, open_project
-from mlkit.store import audit, schema, system_log, trail, witness
+from mlkit.store import append_only, audit, covers, erasures, schema, system_log, trail, witness
 from mlkit.store.engine import sqlite_driver
+from mlkit.store.erasures import Erasure
+from mlkit.store.registry import ModelVersion
+from mlkit.store.reports import DriftReport, PerformanceReport
 
-_NO_TRIGGERS = (
-    "DROP TRIGGER audit_event_no_change", "DROP TRIGGER audit_event_no_delete",
-    "DROP TRIGGER deployment_no_change", "DROP TRIGGER deployment_no_delete",
-)  # fmt: skip
+_TRIGGERS = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
 
 
 def _sql(project: Project, *statements: str) -> None:
@@ -28,8 +28,11 @@ def _sql(project: Project, *statements: str) -> None:
     project.close()
     file = project.database.location
     with closing(sqlite_driver().connect(file, isolation_level=None)) as connection:
-        for statement in (*_NO_TRIGGERS, *statements):
-            connection.execute(statement.replace("DROP TRIGGER", "DROP TRIGGER IF EXISTS"))
+        triggers = connection.execute(_TRIGGERS).fetchall()
+        for statement in (*(f"DROP TRIGGER {name}" for name, _ in triggers), *statements):
+            connection.execute(statement)
+        for _, made in triggers:
+            connection.execute(made)
 
 
 def _record(project: Project, count: int = 1) -> None:
@@ -42,6 +45,29 @@ def _count(project: Project, number: int) -> None:
     """Commit something that is not in the audit trail."""
     with project.write() as s:
         s.execute(text("UPDATE dataset_version SET erased_rows = :n"), {"n": number})
+
+
+def _judge(project: Project) -> None:
+    """Write a report of each kind, as the checks do."""
+    now = project.now()
+    with project.write() as s:
+        version = s.get_one(ModelVersion, 1)
+        said: dict[str, Any] = {
+            "model_id": version.model_id, "model_version_id": version.id, "window_start": now,
+            "window_end": now, "verdict": "drift", "summary": "v1", "details": {"verdict": "drift"},
+            "created_at": now,
+        }  # fmt: skip
+        s.add(DriftReport(**said, reference_rows=9, current_rows=9))
+        s.add(PerformanceReport(**said, rows=9, coverage=0.5))
+
+
+def _erase(project: Project) -> None:
+    """Remember a subject, and later that its rows are gone."""
+    now = project.now()
+    with project.write() as s:
+        s.add(Erasure(dataset_id=1, subject="ff", reason="", asked_by="t", asked_at=now))
+    with project.write() as s:
+        erasures.finish(s, 1, now)
 
 
 def test_a_project_at_work_has_no_fault(furnished: Project) -> None:
@@ -62,6 +88,7 @@ _DEPLOYED = (
     "actor, reason, evidence) SELECT 8, model_id, model_version_id, 'champion', 1.0, started_at, "
     "'promote', 'me', 'sure', '{}' FROM deployment LIMIT 1"
 )
+_NUMBER = "UPDATE commit_count SET number = {}"
 _ENDED = "UPDATE deployment SET ended_at = '2026-01-01 00:00:00.000000'"
 
 
@@ -79,6 +106,18 @@ _ENDED = "UPDATE deployment SET ended_at = '2026-01-01 00:00:00.000000'"
         (("UPDATE dataset_version SET sha256 = 'ab'",), "dataset version 1 is not as recorded"),
         (("UPDATE dataset_version SET transformation = '{\"url\": \"x\"}'",), "dataset version 1"),
         (("UPDATE model SET task = 'regression'",), "model 1 is not as recorded"),
+        (("UPDATE dataset SET entity_column = 'age'",), "dataset 1 is not as recorded"),
+        (("UPDATE dataset SET target = 'age'",), "dataset 1 is not as recorded"),
+        (("UPDATE drift_report SET verdict = 'ok'",), "drift report 1 is not as recorded"),
+        (("UPDATE drift_report SET standing = 0",), "drift report 1 is not as recorded"),
+        (("DELETE FROM drift_report",), "drift report 1 is gone"),
+        (
+            ("UPDATE performance_report SET details = json_set(details, '$.verdict', 'ok')",),
+            "performance report 1 is not as recorded",
+        ),
+        (("UPDATE erasure SET done_at = NULL",), "erasure 1 is not as recorded"),
+        (("UPDATE erasure SET subject = 'ab'",), "erasure 1 is not as recorded"),
+        (("DELETE FROM erasure",), "erasure 1 is gone"),
         (("UPDATE token SET scope = 'admin'",), "token .* is not as recorded"),
         (("UPDATE token SET expires_at = NULL, rate = 9",), "token .* is not as recorded"),
         (("DELETE FROM token",), "token .* is gone"),
@@ -90,7 +129,7 @@ _ENDED = "UPDATE deployment SET ended_at = '2026-01-01 00:00:00.000000'"
         (("UPDATE audit_event SET actor = 'me' WHERE seq = 2",), "event 2 does not follow"),
         (("UPDATE audit_event SET covers = NULL WHERE seq = 1",), "event 1 does not follow"),
         (("DELETE FROM audit_event WHERE seq = 1",), "event 1 does not follow"),
-        (("DELETE FROM audit_event WHERE seq = 4",), "ends at event 3, and event 4 was there"),
+        (("DELETE FROM audit_event WHERE seq = 7",), "ends at event 6, and event 7 was there"),
         (("DELETE FROM audit_event",), "ends at event 0"),
     ],
 )  # fmt: skip
@@ -98,6 +137,8 @@ def test_a_change_by_sql_is_seen(
     furnished: Project, statements: tuple[str, ...], said: str
 ) -> None:
     access.create(furnished, "shop", expires="7d")
+    _judge(furnished)
+    _erase(furnished)
     _record(furnished, 2)
     assert audit_check.faults(furnished) == []
     _sql(furnished, *statements)
@@ -109,15 +150,105 @@ def test_a_change_by_sql_is_seen(
     assert lines[0].level == "fail"
 
 
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("DROP TRIGGER audit_event_no_change", "the trigger audit_event_no_change is gone"),
+        (
+            "CREATE TRIGGER fine AFTER INSERT ON drift_report BEGIN "
+            "UPDATE drift_report SET verdict = 'ok'; END",
+            "the trigger fine is added",
+        ),
+        (
+            'CREATE TRIGGER "a""b" AFTER INSERT ON audit_event BEGIN '
+            "UPDATE token SET scope = 'admin'; END",
+            'the trigger a"b is added',
+        ),
+    ],
+)
+def test_a_trigger_that_would_change_rows_before_they_go_on_record_is_seen(
+    furnished: Project, statement: str, said: str
+) -> None:
+    furnished.close()
+    with closing(sqlite_driver().connect(furnished.database.location)) as connection:
+        connection.execute(statement)
+    assert said in audit_check.faults(furnished)[0]
+    audit_check.seal(furnished, "tried it")
+    _judge(furnished)
+    assert audit_check.faults(furnished) == []
+    with furnished.read() as s:
+        assert s.get_one(DriftReport, 1).verdict == "drift"
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("drift_report.verdict", "x'ff00'"),
+        ("drift_report.details", "x'ff00'"),
+        ("drift_report.details", "CAST(x'ff41' AS TEXT)"),
+        ("model_version.estimator", "x'ff00'"),
+        ("model_version.seed", "x'ff00'"),
+        ("model_version.verdict", "CAST(x'ff41' AS TEXT)"),
+        ("audit_event.actor", "x'ff00'"),
+        ("audit_event.details", "CAST(x'ff41' AS TEXT)"),
+        ("commit_count.number", "'many'"),
+        ("commit_count.number", "-5"),
+        ("commit_count.lost", "9e999"),
+        ("commit_count.lost", "x'ff00'"),
+    ],
+)
+def test_a_value_that_could_not_be_is_a_fault_and_no_bug(
+    furnished: Project, cli: Any, column: str, value: str
+) -> None:
+    _judge(furnished)
+    table, _, name = column.partition(".")
+    _sql(furnished, f"UPDATE {table} SET {name} = {value}")  # noqa: S608  # of the table above
+    done = cli("audit", "verify", code=None)
+    lost = column == "commit_count.lost"  # what is no number counts nothing
+    assert done.exit_code in ((0,) if lost else (1, 3))
+    assert done.exception is None or isinstance(done.exception, SystemExit)
+
+
+@pytest.mark.parametrize("statement", ["DELETE FROM commit_count", _NUMBER.format("9e30")])
+def test_a_count_of_commits_that_is_gone_stops_no_writer_and_is_told(
+    furnished: Project, statement: str
+) -> None:
+    _sql(furnished, statement)
+    _record(furnished, 2)
+    assert "commits to the database are gone" in audit_check.faults(furnished)[0]
+    audit_check.seal(furnished, "counted anew")
+    assert audit_check.faults(furnished) == []
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM alembic_version",
+        "UPDATE alembic_version SET version_num = ''",
+        "UPDATE alembic_version SET version_num = x'ff00'",
+        "UPDATE alembic_version SET version_num = '0000'",
+        "UPDATE alembic_version SET version_num = '0003_alert_life_cycle'",
+    ],
+)
+def test_a_database_that_does_not_have_the_schema_it_names_is_an_error_with_a_way_out(
+    furnished: Project, cli: Any, statement: str
+) -> None:
+    _sql(furnished, statement)
+    done = cli("status", code=1)
+    assert "schema" in done.stderr
+    assert "restore a backup" in done.stderr
+
+
 def _rewrite(s: Session, key: bytes | None) -> None:
     """Make the whole trail anew, as who knows the program and not the key would."""
     previous = audit.GENESIS
-    for each in list(audit.events(s)):
-        each.actor = "mallory"
-        each.previous = previous
-        each.covers = None
-        each.hash = each.plain_digest() if key is None else each.digest(key)
-        previous = each.hash
+    with append_only.lifted(s, "audit_event"):
+        for each in list(audit.events(s)):
+            each.actor = "mallory"
+            each.previous = previous
+            each.covers = None
+            each.hash = each.plain_digest() if key is None else each.digest(key)
+            previous = each.hash
     s.commit()
 
 
@@ -169,6 +300,15 @@ def test_an_old_database_without_new_events_is_seen_by_its_commits(
     assert "5 commits to the database are gone" in audit_check.faults(furnished)[0]
 
 
+def test_lost_commits_are_accepted_at_the_first_word(furnished: Project, tmp_path: Path) -> None:
+    old = _copy(furnished, tmp_path / "old.sqlite")
+    for number in range(5):
+        _count(furnished, number)
+    _put_back(furnished, old)
+    audit_check.seal(furnished, "restored by hand")
+    assert audit_check.faults(furnished) == []
+
+
 def test_an_old_database_with_its_old_witness_is_seen_by_a_newer_backup(
     furnished: Project, tmp_path: Path
 ) -> None:
@@ -212,6 +352,62 @@ def test_a_witness_that_is_gone_or_changed_is_a_fault_until_a_person_accepts_it(
     change(furnished.state_dir / witness.FILE)
     assert said in audit_check.faults(furnished)[0]
     audit_check.seal(furnished, "lost it")
+    assert audit_check.faults(furnished) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda file: file.unlink(),
+        lambda file: file.write_bytes(b""),
+        lambda file: file.write_bytes(b"\0" * 84),
+        lambda file: file.write_text("00000000000000000001\n"),
+        lambda file: file.write_bytes(file.read_bytes().replace(b"3", b"1", 1)),
+        lambda file: (file.unlink(), file.mkdir()),
+    ],
+)
+def test_a_count_of_commits_that_is_gone_or_changed_stays_a_fault_until_a_person_accepts_it(
+    furnished: Project, change: Callable[[Path], object]
+) -> None:
+    _record(furnished, 2)
+    file = furnished.state_dir / witness.COMMITS
+    assert file.read_bytes()[:20] == b"%020d" % 3
+    change(file)
+    for _ in range(2):
+        assert "commits has no number of the last commit" in audit_check.faults(furnished)[0]
+        if file.is_dir():
+            file.rmdir()
+        _record(furnished)  # which does not hide it
+    audit_check.seal(furnished, "lost it")
+    _record(furnished)
+    assert audit_check.faults(furnished) == []
+    assert audit_check.verify(furnished).commits == 7
+
+
+def test_without_the_key_rows_are_written_all_the_same_and_no_fault_stays(
+    furnished: Project,
+) -> None:
+    key = furnished.state_dir / "key"
+    text = key.read_text()
+    key.unlink()
+    _count(furnished, 3)
+    key.write_text(text)
+    assert audit_check.faults(furnished) == []
+
+
+def test_what_others_commit_and_back_up_during_a_check_is_no_fault(
+    furnished: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first_break = audit.first_break
+
+    def meanwhile(*args: Any) -> int | None:
+        found = first_break(*args)
+        with closing(open_project(furnished.root, environment={})) as other:
+            _record(other)
+            backup.create(other)
+        return found
+
+    monkeypatch.setattr(audit, "first_break", meanwhile)
     assert audit_check.faults(furnished) == []
 
 
@@ -276,6 +472,52 @@ def test_the_trail_of_an_earlier_release_is_sealed_as_it_stands(
     _sql(again, "UPDATE audit_event SET actor = 'me' WHERE seq = 1")
     assert "event 2 does not follow" in audit_check.faults(again)[0]
     again.close()
+
+
+def _call_older(project: Project, release: str, *statements: str) -> None:
+    """Say that the database is one of an earlier release."""
+    said = f"UPDATE alembic_version SET version_num = '{release}'"  # noqa: S608  # ours
+    _sql(project, said, *statements)
+
+
+def test_what_the_release_before_did_not_cover_is_covered_by_an_upgrade(
+    furnished: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = {k: v for k, v in covers._COLUMNS.items() if k not in (DriftReport, PerformanceReport)}
+    with monkeypatch.context() as patched:
+        patched.setattr(covers, "_COLUMNS", kept)
+        _judge(furnished)
+    _call_older(furnished, "0016_trail")
+    file = furnished.state_dir / witness.COMMITS
+    file.write_bytes(file.read_bytes()[:20] + b"\n")
+    with closing(open_project(furnished.root, environment={})) as again:
+        with again.read() as s:
+            last = audit.last_event(s)
+        assert last is not None
+        assert set(last.covers or ()) == {"drift_report:1", "performance_report:1"}
+        assert audit_check.faults(again) == []
+        _sql(again, "UPDATE drift_report SET verdict = 'ok'")
+        (fault,) = audit_check.faults(again)
+        assert fault == "drift report 1 is not as recorded: somebody edited it"
+
+
+@pytest.mark.parametrize(
+    ("release", "statements"),
+    [
+        ("0016_trail", ()),
+        (
+            "0015_model_code",
+            ("ALTER TABLE audit_event DROP COLUMN covers", "DROP TABLE commit_count"),
+        ),
+    ],
+)
+def test_who_calls_a_database_an_old_one_does_not_get_it_accepted(
+    furnished: Project, release: str, statements: tuple[str, ...]
+) -> None:
+    _judge(furnished)
+    _call_older(furnished, release, "UPDATE drift_report SET verdict = 'ok'", *statements)
+    with closing(open_project(furnished.root, environment={})) as again:
+        assert audit_check.faults(again) != []
 
 
 def _make_old(project: Project) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -69,6 +70,24 @@ def _lose_reference(project: Project) -> None:
 def _broken_timetable(project: Project) -> None:
     (project.root / "jobs").mkdir(exist_ok=True, mode=0o700)
     (project.root / "jobs" / "__init__.py").write_text("TIMETABLE = (")
+
+
+def _rules(content: bytes) -> Callable[[Project], None]:
+    def write(project: Project) -> None:
+        project.schemas_dir.mkdir(exist_ok=True)
+        (project.schemas_dir / "churn.yaml").write_bytes(content)
+
+    return write
+
+
+def _rules_are_a_fifo(project: Project) -> None:
+    project.schemas_dir.mkdir(exist_ok=True)
+    os.mkfifo(project.schemas_dir / "churn.yaml", 0o600)
+
+
+def _rules_lead_nowhere(project: Project) -> None:
+    project.schemas_dir.mkdir(exist_ok=True)
+    (project.schemas_dir / "churn.yaml").symlink_to("churn.yaml")
 
 
 def _other_key(project: Project) -> None:
@@ -141,6 +160,12 @@ def _lose_key(project: Project) -> None:
     ("sabotage", "check", "said"),
     [
         (_broken_timetable, "timetable", "jobs/__init__.py is no Python: "),
+        (_rules(b"columns: ["), "rules", "schemas/churn.yaml.* line 1"),
+        (_rules(b"columns: {age: {dtype: nonsense}}"), "rules", "schemas/churn.yaml.* 'nonsense'"),
+        (_rules(b"columns: {\xff"), "rules", "schemas/churn.yaml is not UTF-8"),
+        (_rules(b"[" * 9_000), "rules", "schemas/churn.yaml"),
+        (_rules_are_a_fifo, "rules", "schemas/churn.yaml is no file"),
+        (_rules_lead_nowhere, "rules", "schemas/churn.yaml"),
         (_flip_artifact, "models", "the champion: .* does not have the bytes"),
         (_lose_reference, "models", "is missing"),
         (_other_key, "models", "signature was not made with this project's key"),
@@ -442,3 +467,27 @@ def test_a_crontab_and_units_in_another_encoding_are_read(
     (tmp_path / "mlkit-y-drift.timer").symlink_to("mlkit-y-drift.timer")
     with _running("cron", tmp_path):
         assert _only(sound, "clocks").found == "cron runs the jobs"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("import nowhere_to_be_found", "No module named 'nowhere_to_be_found'"),
+        ("x = 1", "must define TIMETABLE"),
+        (
+            "from mlkit.timetable import Job\nTIMETABLE = (Job('a', run=str, at='61 * * * *'),)",
+            "'61 * * * *' is never due",
+        ),
+        ("raise SystemExit(3)", "SystemExit: 3"),
+    ],
+)
+def test_a_timetable_that_no_clock_could_load_is_named_by_the_command(
+    sound: Project, cli: Any, text: str, said: str
+) -> None:
+    (sound.root / "jobs").mkdir(exist_ok=True, mode=0o700)
+    (sound.root / "jobs" / "__init__.py").write_text(text)
+    found = cli.json("doctor", code=3)
+    (line,) = (each for each in found["checks"] if each["check"] == "timetable")
+    assert line["level"] == "fail"
+    assert said in line["found"]
+    assert "no job runs" in line["found"]

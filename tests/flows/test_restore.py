@@ -53,10 +53,10 @@ def test_a_restore_to_a_new_place_that_was_killed_leaves_no_copy(
         env={**os.environ, failpoints.VARIABLE: "restore.unpacked"},
     )  # fmt: skip
     assert killed.returncode == -signal.SIGKILL
-    assert (tmp_path / ".new.restoring").stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / f".new.restoring-{os.geteuid()}").stat().st_mode & 0o777 == 0o700
     with pytest.raises(MlkitError, match="is not a project"):
         open_project(target, environment={})
-    assert not (tmp_path / ".new.restoring").exists()
+    assert not (tmp_path / f".new.restoring-{os.geteuid()}").exists()
 
 
 def test_a_backup_elsewhere_that_was_killed_is_cleared_away(

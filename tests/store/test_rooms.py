@@ -57,6 +57,20 @@ def test_what_a_killed_one_left_the_next_one_clears_away(tmp_path: Path) -> None
         assert list(tmp_path.iterdir()) == [folder]
 
 
+@pytest.mark.skipif(not Path("/proc/locks").exists(), reason="other users' locks are not told")
+def test_another_user_at_work_on_the_same_is_waited_for_and_a_dead_one_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "shop[1]"
+    with rooms.beside(target, busy="busy"):
+        monkeypatch.setattr(os, "geteuid", lambda: 12_345)
+        with pytest.raises(BusyError, match="busy"), rooms.beside(target, busy="busy"):
+            pass
+    (tmp_path / ".shop[1].restoring-7").mkdir()
+    with rooms.beside(target, busy="busy") as new:
+        assert new.parent.name == ".shop[1].restoring-12345"
+
+
 def test_what_others_made_is_left_alone(tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir(mode=0o700)
@@ -105,7 +119,7 @@ def test_what_is_being_built_is_not_taken_for_a_dead_one(tmp_path: Path) -> None
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 def test_what_another_user_has_laid_ready_is_not_put_in_place(tmp_path: Path) -> None:
     target = tmp_path / "shop"
-    trap = tmp_path / ".shop.restoring"
+    trap = tmp_path / f".shop.restoring-{os.geteuid()}"
     (trap / "project").mkdir(parents=True)
     (trap / "ready").touch()
     trap.chmod(0o700)

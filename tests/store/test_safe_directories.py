@@ -30,6 +30,7 @@ def shop(project: Project) -> Path:
     for name in ("features.py", "rules.py", "jobs/__init__.py", "jobs/nightly.py", "own/deep/x.py"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text("raise SystemExit('run!')\n")
+    (root / ".mlkit" / "env").touch(mode=0o600)
     return root
 
 
@@ -51,7 +52,7 @@ def test_a_project_of_ones_own_is_found_from_any_depth(shop: Path, home: dict[st
 
 EXECUTED = (
     ".", "mlkit.toml", "features.py", "rules.py", "jobs", "jobs/__init__.py", "jobs/nightly.py",
-    "own", "own/deep", "own/deep/x.py",
+    "own", "own/deep", "own/deep/x.py", ".mlkit", ".mlkit/key", ".mlkit/env",
 )  # fmt: skip
 
 
