@@ -17,6 +17,7 @@ from mlkit.flows import access, deploy, doctor, doctor_server
 from mlkit.project import Project, open_project
 from mlkit.server.access import Guard
 from mlkit.server.follower import Follower
+from mlkit.server.service import Service
 from mlkit.store import alerts, locks, pulse
 
 ROW = {
@@ -189,6 +190,18 @@ def test_a_held_write_lock_keeps_no_token_alive(trained: Project) -> None:
         assert time.monotonic() - began < trained.settings.db.busy_timeout_s / 2
     with pytest.raises(Exception, match="unknown or revoked"):
         guard.check(environ, "read")
+
+
+def test_who_was_long_about_loading_knows_the_tokens_when_it_begins_to_answer(
+    trained: Project,
+) -> None:
+    service = Service(trained)
+    service.refresh()
+    service.guard._read_at -= 60  # as long as the models took
+    service.start()
+    stale = service.guard.stale
+    service.stop()
+    assert stale == ""
 
 
 @pytest.mark.parametrize("error", [ValueError("odd"), SystemExit(3), MemoryError()])
