@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import time
@@ -15,7 +16,9 @@ import pytest
 
 from mlkit.flows import access, deploy, doctor, doctor_server
 from mlkit.project import Project, open_project
+from mlkit.server import feature_state, housekeeper
 from mlkit.server.access import Guard
+from mlkit.server.app import create_app
 from mlkit.server.follower import Follower
 from mlkit.server.service import Service
 from mlkit.store import alerts, locks, pulse
@@ -261,3 +264,21 @@ def _importers(server: Any) -> list[int]:
 def _ongoing(project: Project) -> set[str]:
     with project.read() as s:
         return {alert.key for alert in alerts.ongoing(s)}
+
+
+def test_what_cannot_be_told_ends_neither_the_importing_process_nor_readyz(
+    trained: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(housekeeper.alerting, "raise_alert", fail)
+    monkeypatch.setattr(housekeeper.alerting, "resolve", fail)
+    monkeypatch.setattr(feature_state.freshness, "troubles", fail)
+    with closing(socket.socket()) as link:
+        child = housekeeper._Child(trained, trained.state_dir, lambda: True, link)
+    child._untold["server:log"] = "it died"
+    child._tell()
+    assert child._untold == {"server:log": "it died"}
+    assert not housekeeper._end_alert(trained)
+    assert create_app(trained).test_client().get("/readyz").status_code == 200
