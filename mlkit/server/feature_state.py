@@ -7,7 +7,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from mlkit.errors import MlkitError
 from mlkit.flows import alerting, freshness, other_code
 from mlkit.flows.looked_up import OUTCOMES
 from mlkit.project import Project
@@ -35,7 +34,7 @@ class Troubles:
     def now(self) -> dict[str, str]:
         """Return what is wrong, by the view and its version, or by the transformation."""
         if time.monotonic() >= self._fresh_until:
-            with suppress(MlkitError):  # the database is in trouble, which is told of elsewhere
+            with suppress(Exception):  # the database is in trouble, which is told of elsewhere
                 found = freshness.troubles(self._project)
                 views = {f"{t.view} v{t.version}": t.text for t in found}
                 self._known = views | other_code.troubles(self._project)

@@ -260,13 +260,13 @@ class Holder:
                 summary=f"the champion of {model} cannot be served, {answers}: {problem}",
                 details={},
             )
-        except MlkitError:  # serving goes on without the alert; /readyz tells of it
+        except Exception:  # serving goes on without the alert; /readyz tells of it
             log.exception("the alert about model %s was not recorded", model)
 
     def _settle(self, model: str, number: int) -> None:
         try:
             alerting.resolve(self._project, f"serving:{model}", f"v{number} is served")
-        except MlkitError:  # serving goes on; a person can acknowledge the alert
+        except Exception:  # serving goes on; a person can acknowledge the alert
             log.exception("the alert about model %s was not resolved", model)
 
 

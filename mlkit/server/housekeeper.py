@@ -18,7 +18,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from mlkit.errors import MlkitError
 from mlkit.flows import alerting, log_import
 from mlkit.project import Project
 from mlkit.server.lookout import Lookout
@@ -181,9 +180,9 @@ class _Child:
         self._file = file or self._file
 
     def _tell(self) -> None:
-        """Raise the alerts that are due; a locked database has them wait for the next look."""
+        """Raise the alerts that are due; whatever is in the way, they wait for the next look."""
         for key, summary in list(self._untold.items()):
-            with suppress(MlkitError):
+            with suppress(Exception):
                 alerting.raise_alert(
                     self._project,
                     key=key,
@@ -220,7 +219,7 @@ def _manner(status: int) -> str:
 def _end_alert(project: Project) -> bool:
     try:
         alerting.resolve(project, _DIED, f"it has been well for {_SOUND_S / 60:g} minutes")
-    except MlkitError:  # a locked database: the next look ends it
+    except Exception:  # noqa: BLE001  # a locked database, a full disk: the next look ends it
         return False
     return True
 

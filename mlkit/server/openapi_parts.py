@@ -9,7 +9,7 @@ from mlkit.server.problems import JSON, PROBLEM
 Doc = dict[str, Any]
 
 NATIVE, MLFLOW, PLAIN = "Problem", "MlflowError", "Error"  # the three documents of an error
-PREDICTION_ERRORS = (400, 401, 403, 404, 409, 413, 415, 422, 429, 503)
+PREDICTION_ERRORS = (400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 503)
 MLFLOW_ERRORS = tuple(status for status in PREDICTION_ERRORS if status != 422)  # it says 400
 READ_ERRORS = (401, 403, 429)
 MODEL_ERRORS = (*READ_ERRORS, 404)
@@ -19,6 +19,7 @@ _REASONS = {
     401: "A token is needed, or this one is unknown, expired or revoked.",
     403: "The token does not allow this, or the Host or Origin header is not one of this server.",
     404: "No such model or version is served.",
+    408: "The body did not come whole in time.",
     409: "The request_id was used for another request, or an actual contradicts an earlier one.",
     413: "The body has too many bytes or too many rows.",
     415: "The body has another media type or encoding than those listed.",
@@ -40,6 +41,7 @@ class Answer(NamedTuple):
     schema: Doc
     kind: str = JSON
     statuses: Sequence[int] = (200,)
+    others: Mapping[str, Doc] = {}  # what it may be instead, by media type
 
 
 def ref(name: str) -> Doc:
@@ -75,7 +77,8 @@ def operation(
     public: bool = False,
 ) -> Doc:
     """Return one operation with every status that it can answer."""
-    content = {answer.kind: {"schema": answer.schema}}
+    kinds = {answer.kind: answer.schema, **answer.others}
+    content = {kind: {"schema": schema} for kind, schema in kinds.items()}
     responses: Doc = {
         str(status): {"description": answer.text if status == 200 else _REASONS[status]}
         | {"content": content}

@@ -15,7 +15,7 @@ from mlkit.server.openapi_parts import (
     strict,
 )
 from mlkit.server.problems import JSON
-from mlkit.server.protocols import v2_outputs
+from mlkit.server.protocols import v2, v2_content, v2_messages, v2_outputs
 
 _TEXT: Doc = {"type": "string"}
 _TEXT_OR_NOT: Doc = {"type": ["string", "null"]}
@@ -24,6 +24,12 @@ _PARAMETERS: Doc = {
     "additionalProperties": {"type": ["string", "number", "boolean", "null"]},
 }
 _BOOLEAN: Doc = {"type": "boolean"}
+_BYTES: Doc = {
+    "type": "string",
+    "format": "binary",
+    "description": "The JSON text with the bytes of tensors behind it, if some are asked for so; "
+    f"the header {v2_messages.HEADER_LENGTH} says where it ends.",
+}
 
 
 def paths() -> Doc:
@@ -115,7 +121,7 @@ def _infer(model: Described, name: str) -> Doc:
         name,
         tag="v2",
         summary=f"Predict {model.schema.target} as the Open Inference Protocol asks",
-        answer=Answer("A tensor for each output.", ref("InferAnswer")),
+        answer=Answer("A tensor for each output.", ref("InferAnswer"), others={v2.BINARY: _BYTES}),
         errors=PREDICTION_ERRORS,
         error=PLAIN,
         body={JSON: media(_request(model), models.v2_examples(model))},
@@ -126,14 +132,33 @@ def _request(model: Described) -> Doc:
     """Return the schema of a request; which outputs there are depends on the model."""
     names = v2_outputs.names(model.schema, probabilities=model.probabilities)
     name: Doc = {"type": "string", "enum": list(names)}
-    output = strict({"name": name}, required=["name"])  # one entry a name, so nothing beside it
+    output = strict({"name": name, "parameters": _output_parameters()}, required=["name"])
+    outputs: Doc = {
+        "type": ["array", "null"],
+        "description": "Each at most once.",
+        "items": output,
+        "maxItems": len(names),
+        "uniqueItems": True,
+    }
     return strict(
         {
             "id": _TEXT_OR_NOT,
             "model_name": {"enum": [model.name, None]},
             "parameters": _PARAMETERS,
             "inputs": {"type": "array", "items": ref("InferTensor"), "minItems": 1},
-            "outputs": {"type": ["array", "null"], "items": output, "uniqueItems": True},
+            "outputs": outputs,
         },
         required=["inputs"],
     )
+
+
+def _output_parameters() -> Doc:
+    """Return the schema of what may be said of an output: all but what the server refuses."""
+    return {
+        **_PARAMETERS,
+        "properties": {
+            "binary_data": {**_BOOLEAN, "description": "As bytes behind the JSON text."},
+            "content_type": {"enum": [*v2_content.PLAIN, None]},
+        },
+        "propertyNames": {"not": {"enum": list(v2_outputs.UNKNOWN)}},
+    }

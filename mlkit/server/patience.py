@@ -25,12 +25,6 @@ _SAY_S: Final = 60.0
 log = logging.getLogger("mlkit.server")
 
 
-class _Request(NamedTuple):
-    address: str
-    since: float
-    reading: bool
-
-
 class _Waiting(NamedTuple):
     """A connection that waits for an answer: since when, and its segments as they were then."""
 
@@ -45,7 +39,7 @@ class Patience:
     def __init__(self, settings: Server) -> None:
         self._settings = settings
         self.body_s = settings.body_s
-        self._requests: dict[int, tuple[str, float, bool]] = {}  # plain: two a request
+        self._requests: dict[int, _Body] = {}
         self._waiting: dict[int, _Waiting] = {}
         self._cut: dict[int, float] = {}
         self._seen: dict[int, float] = {}
@@ -54,19 +48,11 @@ class Patience:
 
     def begin(self, environ: dict[str, Any]) -> None:
         """Count the request of this thread as in hand, its body under the deadline."""
-        address = str(environ.get("REMOTE_ADDR") or "")
-        environ["wsgi.input"] = _Body(environ, address, self)
-        self._requests[threading.get_ident()] = (address, time.monotonic(), False)
+        environ["wsgi.input"] = self._requests[threading.get_ident()] = _Body(environ, self)
 
     def end(self) -> None:
         """Count the request of this thread as answered."""
         self._requests.pop(threading.get_ident(), None)
-
-    def note(self, address: str, *, reading: bool) -> float:
-        """Note what the request of this thread waits for from now on; return when that is."""
-        now = time.monotonic()
-        self._requests[threading.get_ident()] = (address, now, reading)
-        return now
 
     def was_cut(self, since: float) -> bool:
         """Tell whether any connection was cut off since then, at this process's own clock."""
@@ -75,7 +61,7 @@ class Patience:
     def look(self, port: int) -> None:
         """Cut off those connections to ``port`` that have been waited for too long."""
         now = time.monotonic()
-        requests = [_Request(*each) for each in list(self._requests.values())]
+        requests = list(self._requests.values())
         began = [each.since for each in requests if each.reading]
         crowded = connections.count() > self._settings.connections * _AMPLE
         if not crowded and (not began or now - min(began) < _LEAST_S / 2):
@@ -175,31 +161,40 @@ class Patience:
 
 
 class _Body:
-    """The body of a request as WSGI's input, which is refused when it ends before its end."""
+    """The body of a request as WSGI's input, which is refused when it ends before its end.
 
-    __slots__ = ("_address", "_input", "_length", "_patience")
+    It is what is known of the request as well: whose it is, whether it is ``reading``, since when.
+    """
 
-    def __init__(self, environ: Environ, address: str, patience: Patience) -> None:
+    __slots__ = ("_input", "_length", "_patience", "address", "reading", "since")
+
+    def __init__(self, environ: Environ, patience: Patience) -> None:
         self._input = environ["wsgi.input"]
-        self._address = address
-        length = str(environ.get("CONTENT_LENGTH") or "")
-        self._length = int(length) if length.isascii() and length.isdigit() else None
+        self._length = environ.get("CONTENT_LENGTH")
         self._patience = patience
+        self.address = environ.get("REMOTE_ADDR") or ""
+        self.reading = False
+        self.since = time.monotonic()
 
     def read(self, size: int) -> bytes:
         """Return the first ``size`` bytes; raises RefusedError 408 if the client sends fewer."""
-        began = self._patience.note(self._address, reading=True)
+        self.since = began = time.monotonic()
+        self.reading = True
         found: bytes = self._input.read(size)
-        took_s = self._patience.note(self._address, reading=False) - began
-        if self._length is None:  # sent in chunks: the front takes a cut for the end
-            short = took_s >= LOOK_S and self._patience.was_cut(began)
-        else:
-            short = len(found) < min(size, self._length)
-        if short:
+        self.since = now = time.monotonic()
+        self.reading = False
+        if str(len(found)) != self._length and self._is_short(len(found), size, began, now):
             raise RefusedError(
                 408,
-                f"the body did not come whole: {len(found)} bytes in {took_s:.1f} s "
+                f"the body did not come whole: {len(found)} bytes in {now - began:.1f} s "
                 f"(server.body_s is {self._patience.body_s:g})",
                 [("Connection", "close")],
             )
         return found
+
+    def _is_short(self, found: int, size: int, began: float, now: float) -> bool:
+        length = str(self._length or "")
+        if length.isascii() and length.isdigit():
+            return found < min(size, int(length))
+        # sent in chunks: the front takes a cut for the end
+        return now - began >= LOOK_S and self._patience.was_cut(began)

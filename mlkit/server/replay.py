@@ -3,6 +3,7 @@
 import fcntl
 import os
 import threading
+import time
 import zlib
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from mlkit.store.journal import Entry
 
 _MOST_ROWS = 20_000  # about 10 MB
 _SLOTS = 1 << 20
+_AGAIN_S = 0.005
 
 
 class Replay:
@@ -26,21 +28,33 @@ class Replay:
 
     def __init__(self, project: Project) -> None:
         self._project = project
-        self._mutex = threading.Lock()
+        self._changed = threading.Condition()
+        self._taken: set[int] = set()
         self._recent: OrderedDict[Key, tuple[str, Answers]] = OrderedDict()
         self._rows = 0
         self._handle = -1
 
     @contextmanager
     def turn(self, key: Key) -> Iterator[None]:
-        """Let one worker at a time, of all processes, deal with this request id."""
+        """Let one thread at a time, of all processes, deal with this request id.
+
+        Other ids go on meanwhile: a model that takes long holds up nobody else's.
+        """
         slot = zlib.crc32(msgspec.json.encode(key)) % _SLOTS
-        with self._mutex:
-            self._lock(slot)
+        with self._changed:
+            while slot in self._taken:
+                self._changed.wait()
+            self._taken.add(slot)
+        try:
+            handle = self._lock(slot)
             try:
                 yield
             finally:
-                fcntl.lockf(self._handle, fcntl.LOCK_UN, 1, slot)
+                fcntl.lockf(handle, fcntl.LOCK_UN, 1, slot)
+        finally:
+            with self._changed:
+                self._taken.remove(slot)
+                self._changed.notify_all()
 
     def recent(self, key: Key, digest: str) -> Answers | None:
         """Return the answers if this process gave them a while ago; raises ConflictError."""
@@ -56,7 +70,7 @@ class Replay:
 
     def remember(self, key: Key, digest: str, answers: Answers) -> None:
         """Keep ``answers`` for a while; the oldest go when there are too many rows."""
-        with self._mutex:
+        with self._changed:
             if key in self._recent:
                 return
             self._recent[key] = digest, answers
@@ -65,18 +79,29 @@ class Replay:
                 _, (_, dropped) = self._recent.popitem(last=False)
                 self._rows -= len(dropped.ids)
 
-    def _lock(self, slot: int) -> None:
-        """Lock the slot in the file that others open, too: not in one that was deleted since."""
-        while True:
-            if self._handle < 0:
-                self._handle = self._open()
-            fcntl.lockf(self._handle, fcntl.LOCK_EX, 1, slot)
-            if os.fstat(self._handle).st_nlink:
-                return
-            os.close(self._handle)
-            self._handle = -1
+    def _lock(self, slot: int) -> int:
+        """Lock the slot in the file that others open, too: not in one that was deleted since.
 
-    def _open(self) -> int:
-        file = self._project.state_dir / "locks" / "requests"
-        modes.make_folder(file.parent)
-        return modes.open_file(file, os.O_RDWR | os.O_CREAT)
+        It is asked for again and again: the kernel takes processes that wait for each other's
+        slots, as their threads may, for a deadlock.
+        """
+        while True:
+            handle = self._opened()
+            try:
+                fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, slot)
+            except BlockingIOError:
+                time.sleep(_AGAIN_S)
+                continue
+            if os.fstat(handle).st_nlink:
+                return handle
+            fcntl.lockf(handle, fcntl.LOCK_UN, 1, slot)
+            with self._changed:  # it stays open: other threads have turns in it
+                self._handle = -1 if self._handle == handle else self._handle
+
+    def _opened(self) -> int:
+        with self._changed:
+            if self._handle < 0:
+                file = self._project.state_dir / "locks" / "requests"
+                modes.make_folder(file.parent)
+                self._handle = modes.open_file(file, os.O_RDWR | os.O_CREAT)
+            return self._handle

@@ -101,6 +101,7 @@ class Service:
         Tokens have a thread of their own: a model that takes long to load must not keep a revoked
         one alive. Nor may a note of who asked, which waits for the write lock.
         """
+        self._tokens.call()  # once more: loading may have taken longer than they are good for
         self.guard.expire()
         self._running = True
         self._followers = [*self._followers, *others]

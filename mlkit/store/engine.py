@@ -15,6 +15,7 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
 from mlkit.errors import BusyError, DamagedError, InvalidInputError, MlkitError
@@ -230,7 +231,11 @@ class Database:
             pragmas: tuple[str, ...] = read_only.PRAGMAS
         else:
             engine = create_engine(
-                self.url, module=driver, connect_args=arguments, **json_columns.OPTIONS
+                self.url,
+                module=driver,
+                connect_args=arguments,
+                max_overflow=-1,  # who waits for the write lock keeps nobody from reading
+                **json_columns.OPTIONS,
             )
             wal = wal_is_safe(driver.sqlite_version_info)
             pragmas = _pragmas(wal=wal, foreign_keys=self._foreign_keys)
@@ -277,8 +282,15 @@ def _errors(url: URL) -> Iterator[None]:
     """Turn the driver's errors that an operator can mend into ours."""
     try:
         yield
+    except PoolTimeoutError as error:
+        raise BusyError("all connections to the database are in use; try again") from error
     except OperationalError as error:
         text = str(error.orig)
+        if url.get_backend_name() == "sqlite" and text.startswith("no such table"):
+            raise DamagedError(
+                f"{_location(url)} is not the database of this project, or lacks a part: {text}; "
+                "put the right one back (see: mlkit backup restore)"
+            ) from error
         if "locked" in text or "busy" in text:
             raise BusyError("the database is locked by another process; try again") from error
         if any(word in text for word in ("readonly", "full", "unable to open", "disk I/O")):

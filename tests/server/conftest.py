@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
@@ -91,6 +92,15 @@ class Server:
         except (FileNotFoundError, ProcessLookupError):  # it is ending just now
             return []
         return [pid for pid, name in names.items() if name == "mlkit-worker"]
+
+    def says(self, text: str, patience_s: float = 60.0) -> bool:
+        """Tell whether a line with ``text`` comes in time; what was said up to it is gone."""
+        lines = self.process.stderr
+        assert lines is not None
+        heard = threading.Thread(target=lambda: any(text in line for line in lines), daemon=True)
+        heard.start()
+        heard.join(patience_s)
+        return not heard.is_alive() and self.process.poll() is None
 
     def kill(self) -> None:
         """End every process of the server at once, as a power cut would."""

@@ -23,7 +23,9 @@ def before_call(context: HookContext, case: Case, kwargs: dict[str, Any]) -> Non
     if case.media_type == "text/csv":
         case.body = _csv_example(case)
     elif isinstance(body, dict) and case.operation.path.endswith("/infer"):
-        case.body = {**body, "inputs": _tensors_example(case), "parameters": None}
+        outputs = {each["name"]: each for each in body.get("outputs") or ()}.values()
+        right = {"inputs": _tensors_example(case), "parameters": None, "outputs": [*outputs]}
+        case.body = {**body, **right}
     elif isinstance(body, dict) and isinstance(body.get("entity_ids"), list):
         count = len(body["rows"])
         case.body = {**body, "entity_ids": (body["entity_ids"] + [None] * count)[:count]}

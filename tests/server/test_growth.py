@@ -7,6 +7,7 @@ and every kind of text that makes a careless scan start over again and again.
 import json
 import struct
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
@@ -15,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from mlkit.errors import MlkitError
+from mlkit.errors import InvalidInputError, MlkitError
 from mlkit.project import Project
 from mlkit.server import wire
 from mlkit.server.access import Guard
@@ -259,3 +260,17 @@ def test_how_a_file_is_written_is_found_in_time_that_grows_with_its_length(tmp_p
 def test_rows_that_lack_every_column_of_a_wide_model_cost_little() -> None:
     body = json.dumps({"rows": [{}] * 10_000})
     assert _seconds(lambda: _decode("native", READERS["wide"], body)) < 1.0  # 4 s before
+
+
+@pytest.mark.parametrize("header", ['"a",', "a,", ","])
+def test_a_header_that_repeats_itself_takes_no_more_room_than_its_cells(header: str) -> None:
+    body = (header * 100_000).encode()
+    message = Message(body, "text/csv", {})
+    tracemalloc.start()
+    try:
+        with pytest.raises(InvalidInputError, match="is there twice"):
+            mlflow.decode(READERS["mixed"], message)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 10_000_000  # 130 MB before: a set of marks for each cell

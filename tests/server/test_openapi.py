@@ -11,14 +11,17 @@ from typing import Any
 import msgspec
 import pandas as pd
 import pytest
+from jsonschema import Draft202012Validator
 
+from mlkit.errors import InvalidInputError
 from mlkit.flows import access
 from mlkit.project import Project, create_project
 from mlkit.server import access as server_access
-from mlkit.server import openapi, openapi_models
+from mlkit.server import openapi, openapi_models, openapi_parts, request_log
 from mlkit.server.app import create_app
 from mlkit.server.openapi_models import Described
-from mlkit.server.protocols import kserve, mlflow, native
+from mlkit.server.problems import Fault
+from mlkit.server.protocols import kserve, mlflow, native, v2_messages, v2_outputs
 from mlkit.server.query import Message
 from mlkit.steps.columns import Column, InputSchema
 from mlkit.steps.rows import Reader
@@ -185,6 +188,46 @@ def test_a_model_without_probabilities_promises_none() -> None:
     schema = infer["requestBody"]["content"]["application/json"]["schema"]
     asked = schema["properties"]["outputs"]["items"]["properties"]["name"]
     assert asked["enum"] == ["value", "prediction_id"]
+
+
+@pytest.mark.parametrize(
+    ("outputs", "right"),
+    [
+        ([{"name": "value"}], True),
+        ([{"name": "value", "parameters": {"binary_data": True}}, {"name": "probabilities"}], True),
+        ([{"name": "value", "parameters": {"content_type": "np", "own": 1}}], True),
+        ([{"name": "value", "parameters": None}], True),
+        ([{"name": "value", "parameters": {"binary_data": 1}}], False),
+        ([{"name": "value", "parameters": {"classification": 2}}], False),
+        ([{"name": "value", "parameters": {"content_type": "base64"}}], False),
+        ([{"name": "value"}, {"name": "value"}], False),
+        ([{"name": "other"}], False),
+        ([{"name": "value", "more": 1}], False),
+    ],
+)
+def test_the_document_and_the_server_agree_on_outputs(outputs: list[Any], *, right: bool) -> None:
+    infer = _document(CHURN)["paths"]["/v2/models/churn-2.b/infer"]["post"]
+    schema = infer["requestBody"]["content"]["application/json"]["schema"]["properties"]["outputs"]
+    assert Draft202012Validator(schema).is_valid(outputs) == right
+    body = {"inputs": [{"name": "x", "shape": [1], "datatype": "FP64"}], "outputs": outputs}
+    try:
+        v2_outputs.wanted(
+            ("value", "probabilities", "prediction_id"),
+            v2_messages.read(json.dumps(body).encode()),
+        )
+    except InvalidInputError:
+        assert not right
+    else:
+        assert right
+
+
+def test_every_error_that_is_documented_has_its_words_in_log_and_protocol() -> None:
+    statuses = set(openapi_parts.PREDICTION_ERRORS)
+    assert statuses <= set(mlflow.ERROR_CODES)
+    assert "refused" not in {request_log.why(Fault(status, "")) for status in statuses - {401, 429}}
+    infer = _document(CHURN)["paths"]["/v2/models/churn-2.b/infer"]["post"]["responses"]
+    assert "408" in infer
+    assert set(infer["200"]["content"]) == {"application/json", "application/octet-stream"}
 
 
 def test_what_needs_no_token_is_the_public_list_and_nothing_else() -> None:

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -329,3 +330,30 @@ def test_a_deleted_lock_file_admits_nobody_to_a_turn_that_is_taken(project: Proj
             assert subprocess.run(words, pass_fds=[handle], check=False).returncode == 7
         finally:
             os.close(handle)
+
+
+def test_one_who_waits_for_a_slow_model_holds_up_no_other_id(project: Project) -> None:
+    replay, over, done = Replay(project), threading.Event(), threading.Event()
+    order = []
+
+    def take(request_id: str, until: threading.Event) -> None:
+        with replay.turn(Key(1, request_id, "")):
+            order.append(request_id)
+            assert until.wait(10)
+
+    slow = threading.Thread(target=take, args=("slow", over))
+    slow.start()
+    while not order:
+        time.sleep(0.01)
+    again = threading.Thread(target=take, args=("slow", over))
+    again.start()
+    done.set()
+    other = threading.Thread(target=take, args=("other", done))
+    other.start()
+    other.join(5)
+    assert not other.is_alive()
+    assert order == ["slow", "other"]
+    over.set()
+    for thread in (slow, again):
+        thread.join()
+    assert order == ["slow", "other", "slow"]

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import time
@@ -15,8 +16,11 @@ import pytest
 
 from mlkit.flows import access, deploy, doctor, doctor_server
 from mlkit.project import Project, open_project
+from mlkit.server import feature_state, housekeeper
 from mlkit.server.access import Guard
+from mlkit.server.app import create_app
 from mlkit.server.follower import Follower
+from mlkit.server.service import Service
 from mlkit.store import alerts, locks, pulse
 
 ROW = {
@@ -191,6 +195,18 @@ def test_a_held_write_lock_keeps_no_token_alive(trained: Project) -> None:
         guard.check(environ, "read")
 
 
+def test_who_was_long_about_loading_knows_the_tokens_when_it_begins_to_answer(
+    trained: Project,
+) -> None:
+    service = Service(trained)
+    service.refresh()
+    service.guard._read_at -= 60  # as long as the models took
+    service.start()
+    stale = service.guard.stale
+    service.stop()
+    assert stale == ""
+
+
 @pytest.mark.parametrize("error", [ValueError("odd"), SystemExit(3), MemoryError()])
 def test_a_follower_outlives_what_it_calls(error: BaseException) -> None:
     calls = []
@@ -248,3 +264,21 @@ def _importers(server: Any) -> list[int]:
 def _ongoing(project: Project) -> set[str]:
     with project.read() as s:
         return {alert.key for alert in alerts.ongoing(s)}
+
+
+def test_what_cannot_be_told_ends_neither_the_importing_process_nor_readyz(
+    trained: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(housekeeper.alerting, "raise_alert", fail)
+    monkeypatch.setattr(housekeeper.alerting, "resolve", fail)
+    monkeypatch.setattr(feature_state.freshness, "troubles", fail)
+    with closing(socket.socket()) as link:
+        child = housekeeper._Child(trained, trained.state_dir, lambda: True, link)
+    child._untold["server:log"] = "it died"
+    child._tell()
+    assert child._untold == {"server:log": "it died"}
+    assert not housekeeper._end_alert(trained)
+    assert create_app(trained).test_client().get("/readyz").status_code == 200

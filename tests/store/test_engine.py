@@ -1,14 +1,15 @@
 """The engine: version gate, pragmas, immediate writers, errors an operator can mend."""
 
 import threading
+import time
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
-from mlkit.errors import BusyError, MlkitError
+from mlkit.errors import BusyError, DamagedError, MlkitError
 from mlkit.project import Project
-from mlkit.store.engine import Database, refuse_network_file_system, wal_is_safe
+from mlkit.store.engine import Database, refuse_network_file_system, sqlite_url, wal_is_safe
 
 
 @pytest.mark.parametrize(
@@ -104,3 +105,39 @@ def test_a_server_that_is_down_is_an_error_of_ours() -> None:
         database.read() as s,
     ):
         s.execute(text("SELECT 1"))
+
+
+def test_many_who_wait_for_the_write_lock_keep_nobody_from_reading(project: Project) -> None:
+    """Tokens are read beside them: a server that cannot read those answers nothing."""
+    begun, results = threading.Barrier(25), []
+
+    def write() -> None:
+        begun.wait()
+        try:
+            with project.write():
+                results.append("written")
+        except BusyError:
+            results.append("busy")
+
+    writers = [threading.Thread(target=write) for _ in range(24)]
+    for writer in writers:
+        writer.start()
+    with project.write():
+        begun.wait()
+        time.sleep(0.3)
+        started = time.monotonic()
+        with project.read() as s:
+            assert s.scalar(text("SELECT 1")) == 1
+        took_s = time.monotonic() - started
+    for writer in writers:
+        writer.join()
+    assert took_s < 1.0
+    assert len(results) == 24
+
+
+def test_a_database_of_something_else_is_damage_and_no_bug(tmp_path: Path) -> None:
+    database = Database(sqlite_url(tmp_path / "other.sqlite"))
+    words = r"not the database of this project.*no such table"
+    with pytest.raises(DamagedError, match=words), database.read() as s:
+        s.scalar(text("SELECT 1 FROM token"))
+    database.dispose()

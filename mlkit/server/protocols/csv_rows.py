@@ -36,7 +36,10 @@ def read(reader: Reader, body: bytes, max_rows: int) -> Rows:
     wire.refuse_many(len(lines) - 1, max_rows)
     known = {column.name: column for column in reader.known}
     names = [name if name in known else (name or "").strip() for name in lines[0]]
-    cells = [_Cell.of(known[name], reader.csv) if name in known else _Cell() for name in names]
+    kinds = {name: _Cell.of(known[name], reader.csv) for name in known.keys() & set(names)}
+    cells = [
+        kinds.get(name, _IGNORED) for name in names
+    ]  # a body may name a column a million times
     if reader.csv.thousands == ".":
         _refuse_grouped(names, cells, lines[1:])
     return reader.lists(names, [_values(cells, line) for line in lines[1:]])
@@ -107,6 +110,9 @@ class _Cell(NamedTuple):
             return self.convert(text)
         except ValueError:
             return text
+
+
+_IGNORED: Final = _Cell()
 
 
 def _values(cells: Sequence[_Cell], line: Sequence[str | None]) -> Sequence[object]:

@@ -24,6 +24,7 @@ ERROR_CODES = {  # MLflow's words; a status that it never sends has the nearest 
     401: "UNAUTHENTICATED",
     403: "PERMISSION_DENIED",
     404: "RESOURCE_DOES_NOT_EXIST",
+    408: "BAD_REQUEST",
     409: "RESOURCE_CONFLICT",
     413: "BAD_REQUEST",
     415: "BAD_REQUEST",

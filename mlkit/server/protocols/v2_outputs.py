@@ -16,6 +16,7 @@ from mlkit.steps.columns import InputSchema
 VALUE: Final = "value"
 PROBABILITIES: Final = "probabilities"
 PREDICTION_ID: Final = "prediction_id"
+UNKNOWN: Final = ("classification", "shared_memory_region")  # Triton's parameters of an output
 _DATATYPES: Final = {bool: "BOOL", int: "INT64", float: "FP64", str: "BYTES"}
 
 
@@ -66,7 +67,7 @@ def _check(output: Output, known: Sequence[str]) -> None:
         raise InvalidInputError(
             f"there is no output '{output.name[:100]}'; known: {', '.join(known)}"
         )
-    for parameter in ("classification", "shared_memory_region"):
+    for parameter in UNKNOWN:
         if parameter in (output.parameters or {}):
             raise InvalidInputError(f"output '{output.name}': there is no {parameter} here")
     v2_content.refuse_coded(output.parameters, f"output '{output.name}'")
