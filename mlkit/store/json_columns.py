@@ -1,7 +1,7 @@
 """JSON as every database takes it: NaN and infinity, which JSON does not know, are null."""
 
 import json
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 from sqlalchemy import JSON, Dialect
@@ -22,6 +22,15 @@ def dump(value: object) -> str:
         return json.dumps(msgspec.json.decode(msgspec.json.encode(value)))
 
 
+def finite(value: object) -> object:
+    """Return ``value`` as ``dump`` would have written it.
+
+    >>> finite({"mae": float("inf"), "rows": 3})
+    {'mae': None, 'rows': 3}
+    """
+    return json.loads(dump(value))
+
+
 def load(text: str) -> object:
     """Return the value of a column; raises DamagedError for what was never written as JSON."""
     try:
@@ -34,10 +43,17 @@ def load(text: str) -> object:
 
 
 class JsonObject(TypeDecorator[dict[str, Any]]):
-    """Names and values as JSON; anything else in the column is a DamagedError when it is read."""
+    """Names and values as JSON; anything else in the column is a DamagedError when it is read.
+
+    ``kind`` is the TypedDict of those values that are read again, if they are there.
+    """
 
     impl = JSON
     cache_ok = True
+
+    def __init__(self, kind: Any = dict[str, Any]) -> None:
+        super().__init__()
+        self.kind = kind
 
     def process_result_value(
         self,
@@ -45,12 +61,14 @@ class JsonObject(TypeDecorator[dict[str, Any]]):
         dialect: Dialect,  # noqa: ARG002  # SQLAlchemy's signature
     ) -> dict[str, Any]:
         """Return the names and values."""
-        if not isinstance(value, dict):
+        try:
+            msgspec.convert(value, self.kind)
+        except (msgspec.ValidationError, OverflowError) as error:
             raise DamagedError(
-                f"a value in the database is not as it was recorded: {str(value)[:40]!r} has no "
-                "names; restore a backup (see: mlkit backup restore)"
-            )
-        return value
+                f"a value in the database is not as it was recorded: {str(value)[:40]!r}: {error}; "
+                "restore a backup (see: mlkit backup restore)"
+            ) from error
+        return cast("dict[str, Any]", value)
 
 
 OPTIONS: Final[dict[str, Any]] = {"json_serializer": dump, "json_deserializer": load}  # of engines

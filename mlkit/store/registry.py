@@ -16,9 +16,10 @@ from sqlalchemy import (
     text,
     update,
 )
-from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
+from sqlalchemy.orm import Mapped, Session, attributes, mapped_column, relationship
 
 from mlkit.errors import DamagedError, NotFoundError, unknown
+from mlkit.store import json_columns
 from mlkit.store.base import Base, UtcDateTime
 from mlkit.store.datasets import DatasetVersion
 
@@ -107,7 +108,10 @@ _RECORDED: Final[dict[str, Any]] = {
 
 @event.listens_for(ModelVersion, "load")
 def _refuse_edited(version: ModelVersion, _context: object) -> None:
-    """Raise DamagedError for a row with values of another kind than were ever written."""
+    """Raise DamagedError for a row with values of another kind than were ever written.
+
+    Metrics that are no finite number, which 0.1 wrote as such, are null as those of today.
+    """
     for name, kind in _RECORDED.items():
         if name not in vars(version):
             continue
@@ -119,6 +123,8 @@ def _refuse_edited(version: ModelVersion, _context: object) -> None:
                 f"the row {version.id} of model_version is not as it was recorded: {name} is "
                 f"{str(value)[:40]!r}; restore a backup (see: mlkit backup restore)"
             ) from error
+        if name in ("metrics", "intervals"):
+            attributes.set_committed_value(version, name, json_columns.finite(value))
 
 
 class Deployment(Base):
