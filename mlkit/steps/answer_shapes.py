@@ -12,6 +12,7 @@ from mlkit.errors import InvalidInputError, MlkitError, Stopped
 
 _SUM_TOLERANCE: Final = 1e-4  # probabilities in single precision are off by some 1e-6
 _TOLERANCE: Final = 1e-6
+_SHOWN: Final = 80
 
 
 def ask(estimator: Any, method: str, matrix: np.ndarray) -> np.ndarray:
@@ -33,8 +34,9 @@ def numbers(estimator: Any, found: np.ndarray, rows: int) -> np.ndarray:
         return flat
     try:
         return flat.astype(float)
-    except (TypeError, ValueError) as error:
-        raise _wrong(estimator, f"{flat[:1].tolist()}, which is no number") from error
+    except (TypeError, ValueError, OverflowError) as error:
+        first = str(flat[:1].tolist())[:_SHOWN]
+        raise _wrong(estimator, f"{first}, which is no number") from error
 
 
 def labels(estimator: Any, found: np.ndarray, rows: int, classes: int) -> np.ndarray:
@@ -67,7 +69,7 @@ def probabilities(estimator: Any, found: np.ndarray, rows: int, classes: int) ->
         )
     try:
         found = found if found.dtype.kind == "f" else found.astype(float)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise _wrong(estimator, "probabilities that are no numbers") from error
     low, high = (found < -_TOLERANCE).any(), (found > 1 + _TOLERANCE).any()
     if low or high:

@@ -1,6 +1,7 @@
 """JSON as every database takes it: NaN and infinity, which JSON does not know, are null."""
 
 import json
+from collections.abc import Mapping
 from typing import Any, Final, cast
 
 import msgspec
@@ -40,6 +41,22 @@ def load(text: str) -> object:
             f"a value in the database is not as it was recorded: {text[:40]!r} is no JSON; "
             "restore a backup (see: mlkit backup restore)"
         ) from error
+
+
+def refuse_edited(row: Any, kinds: Mapping[str, Any]) -> None:
+    """Raise DamagedError for a row with values of another kind than were ever written.
+
+    ``kinds`` are types by the names of columns; those that were not read are not looked at.
+    """
+    for name in kinds.keys() & vars(row).keys():
+        value = vars(row)[name]
+        try:
+            msgspec.convert(value, kinds[name])
+        except (msgspec.ValidationError, OverflowError) as error:
+            raise DamagedError(
+                f"the row {row.id} of {row.__tablename__} is not as it was recorded: {name} is "
+                f"{str(value)[:40]!r}; restore a backup (see: mlkit backup restore)"
+            ) from error
 
 
 class JsonObject(TypeDecorator[dict[str, Any]]):

@@ -30,8 +30,13 @@ class _Test(TypedDict, total=False):
     drifted: bool | None
 
 
+class _Reference(TypedDict, total=False):
+    name: str
+
+
 class _DriftDetails(TypedDict, total=False):
     verdict: str
+    reference: _Reference
     rows: dict[str, int]
     features: list[_Test]
     drifted: list[str]

@@ -10,7 +10,9 @@ from mlkit.errors import DamagedError, MlkitError
 from mlkit.flows import (
     champions,
     deploy,
+    doctor_files,
     estimates,
+    freshness,
     gauges,
     history,
     models,
@@ -36,6 +38,8 @@ EDITS = [
     ("packages", '{"numpy": 3}'),
     ("warnings", "[null]"),
     ("slices", '"none"'),
+    ("code", '{"files": 3}'),
+    ("code", '{"libraries": [3]}'),
     ("holdout_rows", "many"),
 ]
 
@@ -119,6 +123,37 @@ def test_jobs_reach_the_models_beside_an_edited_one(three: Project) -> None:
         champions.each(three, lambda model: f"v{deploy.find_version(three, model).number}")
 
 
+@pytest.mark.parametrize(
+    ("column", "text"),
+    [
+        ("transformation", "[]"),
+        ("transformation", '{"kind": "join", "views": 3}'),
+        ("profile", "[]"),
+        ("profile", "{"),
+        ("parents", "3"),
+        ("warnings", "[3]"),
+    ],
+)
+def test_an_edited_dataset_version_is_an_error_of_the_models_that_learned_from_it(
+    three: Project, column: str, text: str
+) -> None:
+    with three.database.engine.begin() as connection:
+        query = f"UPDATE dataset_version SET {column} = :text WHERE id = 1"  # noqa: S608  # a name of this file
+        connection.execute(sa.text(query), {"text": text})
+    with pytest.raises(DamagedError, match=f"not as it was recorded.*{column}|no JSON"):
+        deploy.find_version(three, "a")
+    assert [one.champion for one in models.summaries(three)] == [None, 1, 1]
+    assert [bool(one.problem) for one in status.look(three).models] == [True, False, False]
+    assert freshness.troubles(three) == []
+
+
+def test_doctor_looks_at_the_versions_beside_an_edited_one(three: Project) -> None:
+    _edit(three, "b", "metrics", "good")
+    edited, *others = [finding.found for finding in doctor_files.models(three)]
+    assert "no JSON" in edited
+    assert {text.partition(" ")[0] for text in others} == {"a", "c"}  # whose files are not there
+
+
 def test_a_server_serves_the_models_beside_an_edited_one(three: Project) -> None:
     _edit(three, "b", "metrics", "good")
     holder = Holder(three)
@@ -165,6 +200,7 @@ OTHER_SHAPES: list[tuple[Kind, str]] = [
     (DriftReport, '{"rows": 3}'),
     (DriftReport, '{"rows": {"current": "x"}}'),
     (DriftReport, '{"drifted": 3}'),
+    (DriftReport, '{"reference": "training"}'),
     (DriftReport, '{"verdict": []}'),
     (PerformanceReport, '{"slices": 3}'),
     (PerformanceReport, '{"estimated": 3}'),

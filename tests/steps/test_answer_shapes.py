@@ -124,6 +124,7 @@ def test_one_number_a_row_is_taken_in_any_dress(bend: Any) -> None:
         (lambda y: np.array([[y, y]]), r"an array of shape \(1, 2, 1\) for 1 row"),
         (lambda y: y[None, :], r"an array of shape \(1, 10\) for 10 rows"),
         (lambda y: np.array([f"{value} EUR" for value in y]), "which is no number"),
+        (lambda y: np.array([10**400 for _ in y]), r"10{70,80}, which is no number"),
     ],
 )
 def test_other_than_one_number_a_row_is_an_error(bend: Any, said: str) -> None:
