@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from mlkit.errors import MlkitError
+from mlkit.errors import DamagedError, MlkitError
 from mlkit.flows import (
     backup,
     copies,
@@ -75,9 +75,12 @@ def journals(project: Project) -> Iterator[Finding]:
 def models(project: Project) -> Iterator[Finding]:
     """Hash every artifact and reference, check its signature, and load every champion."""
     with project.read() as s:
-        versions = list(s.scalars(select(ModelVersion).order_by(ModelVersion.id)))
+        keys = s.scalars(select(ModelVersion.id).order_by(ModelVersion.id)).all()
+        read = [registry.readable(s, ModelVersion, key) for key in keys]
         serving = {d.model_version_id for d in registry.champions(s)}
-    wrong = set()
+    edited = [str(each) for each in read if isinstance(each, DamagedError)]
+    yield from (fail(found) for found in edited)
+    versions, wrong = [each for each in read if isinstance(each, ModelVersion)], set()
     for version in versions:
         for found in _faults(project, version):
             wrong.add(version.id)
@@ -89,7 +92,7 @@ def models(project: Project) -> Iterator[Finding]:
         model = label.partition(" ")[0]
         fix = f"mlkit model rollback {model}, or train again: mlkit retrain {model}"
         yield fail(f"{label}, the champion, cannot be loaded: {found}", fix)
-    if not wrong and not unloadable:
+    if not edited and not wrong and not unloadable:
         loads = f"{len(whole)} champions load"
         yield ok(f"{len(versions)} versions, artifacts sound and signed; {loads}")
 

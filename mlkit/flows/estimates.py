@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from sqlalchemy.orm import Session
 
-from mlkit.flows import deploy, evidence, judged_rows
+from mlkit.flows import deploy, evidence, history, judged_rows
 from mlkit.flows.evidence import Window
 from mlkit.flows.verdicts import Matter
 from mlkit.project import Project
@@ -122,12 +122,13 @@ def said(details: Mapping[str, Any]) -> str:
     It must be above the limit even if only half of the change is real: it may be off by more than
     chance. Once actuals have judged the window it says nothing that they do not say better.
     """
-    found = details.get("estimated")
-    if _have_judged(details["verdict"], details["coverage"]):
+    found, coverage = details.get("estimated") or {}, history.number(details.get("coverage"))
+    if _have_judged(details.get("verdict", "insufficient_data"), coverage or 0.0):
         return "ok"
-    if not found or not found["trusted"]:
+    least, limit = history.number(found.get("least")), history.number(details.get("limit"))
+    if not found.get("trusted") or least is None or limit is None:
         return "insufficient_data"
-    return "high" if found["least"] > details["limit"] else "ok"
+    return "high" if least > limit else "ok"
 
 
 def _have_judged(verdict: str, coverage: float) -> bool:
@@ -177,7 +178,8 @@ def lasting(schema: InputSchema) -> list[int]:
 
 def _unchanged(version: ModelVersion, metric: str, why: str) -> Estimated:
     value, high, *_ = evidence.holdout(version, metric)
-    low = version.intervals.get(metric, (value, high))[0]
+    low = history.number(version.intervals.get(metric, (value, high))[0])
+    low = value if low is None else low
     return Estimated(
         value=value,
         low=min(low, value),

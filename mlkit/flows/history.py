@@ -4,6 +4,7 @@ A level is a finding on a scale where 1 is the line: a test reaches it if and on
 """
 
 import math
+import sys
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
@@ -79,7 +80,7 @@ class PerformancePoint(msgspec.Struct, frozen=True, kw_only=True):
         """The loss over its limit: 1 is as much as is tolerated."""
         if self.value is None or self.limit is None:
             return None
-        return self.value / max(self.limit, _SMALLEST)
+        return number(self.value / max(self.limit, _SMALLEST))
 
 
 def of_drift(project: Project, model: str, *, last: int = RECENT) -> DriftHistory:
@@ -115,9 +116,9 @@ def performance(s: Session, model: Model, last: int) -> tuple[PerformancePoint, 
 
 def number(value: object) -> float | None:
     """Return ``value`` if it is a finite number."""
-    if isinstance(value, int | float) and math.isfinite(value):
-        return float(value)
-    return None
+    if not isinstance(value, int | float) or not -sys.float_info.max <= value <= sys.float_info.max:
+        return None
+    return float(value)
 
 
 def level(test: Mapping[str, Any], alpha: float | None) -> float | None:
@@ -140,14 +141,14 @@ def level(test: Mapping[str, Any], alpha: float | None) -> float | None:
 
 
 def _evidence(q_value: float | None, alpha: float | None) -> float:
-    if not q_value or not alpha:
+    if q_value is None or alpha is None or not (0 < q_value <= 1 and 0 < alpha < 1):
         return 1.0
     return max(0.0, math.log(q_value) / math.log(alpha))
 
 
 def _levels(details: Mapping[str, Any]) -> dict[str, float | None]:
     alpha = number(details.get("alpha"))
-    return {test["name"]: level(test, alpha) for test in details.get("features", ())}
+    return {test["name"]: number(level(test, alpha)) for test in details.get("features", ())}
 
 
 def _drift_point(past: Past, levels: Mapping[str, float | None]) -> DriftPoint:

@@ -1,5 +1,6 @@
 """Turn rows of the prediction log into one typed Arrow table, whichever versions wrote them."""
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -8,9 +9,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlalchemy.orm import Session
 
+from mlkit.errors import DamagedError
 from mlkit.flows import input_schema
 from mlkit.steps.columns import InputSchema, Kind
 from mlkit.steps.encode import ARROW_TYPES
+from mlkit.steps.values import INT64_MAX, INT64_MIN
 from mlkit.store import predictions
 from mlkit.store.predictions import Logged, Selection, Told
 from mlkit.store.registry import Model
@@ -29,6 +32,7 @@ _OWN = (
 OWN_NAMES = (*(name for name, _ in _OWN), "_value", "_probabilities", "_actual", "_observed_at")
 _rows_decoder = msgspec.json.Decoder(list[list[Any]])
 _values_decoder = msgspec.json.Decoder(list[Any])
+_UNFIT = (msgspec.MsgspecError, pa.ArrowException, ValueError, TypeError, OverflowError)
 
 
 def label_type(schema: InputSchema) -> Any:
@@ -83,7 +87,21 @@ def input_schemas(model: Model) -> dict[int, InputSchema]:
 
 
 def build(rows: Sequence[Logged], schema: InputSchema, version: int, target: Any) -> Any:
-    """Return ``rows`` of one version as a table with the Arrow schema ``target``."""
+    """Return ``rows`` of one version as a table with the Arrow schema ``target``.
+
+    Raises DamagedError that names the first row with values of another kind than were ever written.
+    """
+    try:
+        return _build(rows, schema, version, target)
+    except _UNFIT as error:
+        if len(rows) == 1:
+            raise _damaged(rows[0].id, error) from error
+        for row in rows:
+            build([row], schema, version, target)
+        raise
+
+
+def _build(rows: Sequence[Logged], schema: InputSchema, version: int, target: Any) -> Any:
     own: dict[str, Sequence[Any]] = {
         "_seq": [row.seq for row in rows],
         "_id": [row.id for row in rows],
@@ -127,12 +145,24 @@ def fill(table: pa.Table, late: Sequence[Told]) -> pa.Table:
         return table
     known = pa.array([told.prediction_id for told in late], pa.string())
     places = pc.index_in(table["_id"], known)
-    values = _decode([told.value for told in late])
-    for name, given in (("_actual", values), ("_observed_at", [t.observed_at for t in late])):
+    for name in ("_actual", "_observed_at"):
         field = table.schema.field(name)
-        both = pc.coalesce(pc.take(_column(given, field, len(late)), places), table[name])
+        both = pc.coalesce(pc.take(_told(late, field), places), table[name])
         table = table.set_column(table.schema.get_field_index(name), field, both)
     return table
+
+
+def _told(late: Sequence[Told], field: Any) -> Any:
+    if field.name == "_observed_at":
+        return _column([told.observed_at for told in late], field, len(late))
+    try:
+        return _column(_decode([told.value for told in late]), field, len(late))
+    except _UNFIT as error:
+        if len(late) == 1:
+            raise _damaged(late[0].prediction_id, error) from error
+        for told in late:
+            _told([told], field)
+        raise
 
 
 def join(tables: Sequence[pa.Table], model: Model) -> pa.Table:
@@ -163,12 +193,29 @@ def _column(values: Sequence[Any] | None, field: Any, rows: int) -> Any:
     if values is None:
         return pa.nulls(rows, field.type)
     if pa.types.is_floating(field.type):
-        return pa.array([None if v is None else float(v) for v in values], field.type)
+        return pa.array([None if v is None else _float(v) for v in values], field.type)
     if pa.types.is_string(field.type):
         return pa.array([_text(value) for value in values], field.type)
+    if pa.types.is_integer(field.type):
+        values = [min(max(v, INT64_MIN), INT64_MAX) if isinstance(v, int) else v for v in values]
     if field.name.startswith("_") or not pa.types.is_timestamp(field.type):
         return pa.array(values, field.type)
     return cast(pa.array(values, pa.string()), field.type)
+
+
+def _float(value: Any) -> float:
+    """Return a number; 0.1 took whole ones of any length, and what no float holds is infinite."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
+def _damaged(prediction: str, error: Exception) -> DamagedError:
+    return DamagedError(
+        f"prediction {prediction} in the log is not as it was recorded: {error}; restore a backup "
+        "(see: mlkit backup restore)"
+    )
 
 
 def _text(value: Any) -> str | None:

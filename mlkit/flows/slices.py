@@ -73,6 +73,7 @@ def matter(found: tuple[SliceLoss, ...], summary: str) -> Matter:
 
 def _said(details: Mapping[str, Any]) -> str:
     """Return how the parts stand; where the whole is bad as well, that has an alert of its own."""
-    if details["verdict"] == "ok" and details.get("slices"):
+    verdict = details.get("verdict", "insufficient_data")
+    if verdict == "ok" and details.get("slices"):
         return "failing"
-    return "insufficient_data" if details["verdict"] == "insufficient_data" else "ok"
+    return "insufficient_data" if verdict == "insufficient_data" else "ok"

@@ -92,7 +92,7 @@ def record(
 
 
 def _verdict(details: Mapping[str, Any]) -> str:
-    return str(details["verdict"])
+    return str(details.get("verdict", "insufficient_data"))
 
 
 def _announce(

@@ -12,6 +12,8 @@ from mlkit.errors import InvalidInputError, MlkitError, Stopped
 
 _SUM_TOLERANCE: Final = 1e-4  # probabilities in single precision are off by some 1e-6
 _TOLERANCE: Final = 1e-6
+_SHOWN: Final = 80
+_FLOATS: Final = (np.dtype(np.float32), np.dtype(np.float64))  # others become the latter
 
 
 def ask(estimator: Any, method: str, matrix: np.ndarray) -> np.ndarray:
@@ -29,12 +31,13 @@ def ask(estimator: Any, method: str, matrix: np.ndarray) -> np.ndarray:
 def numbers(estimator: Any, found: np.ndarray, rows: int) -> np.ndarray:
     """Return one number for each row; raises InvalidInputError for any other shape."""
     flat = _one_each(estimator, found, rows)
-    if flat.dtype.kind in "fiu":
+    if flat.dtype.kind in "iu" or flat.dtype in _FLOATS:
         return flat
     try:
         return flat.astype(float)
-    except (TypeError, ValueError) as error:
-        raise _wrong(estimator, f"{flat[:1].tolist()}, which is no number") from error
+    except (TypeError, ValueError, OverflowError) as error:
+        first = str(flat[:1].tolist())[:_SHOWN]
+        raise _wrong(estimator, f"{first}, which is no number") from error
 
 
 def labels(estimator: Any, found: np.ndarray, rows: int, classes: int) -> np.ndarray:
@@ -66,15 +69,16 @@ def probabilities(estimator: Any, found: np.ndarray, rows: int, classes: int) ->
             f"they must have the shape {(rows, classes)}",
         )
     try:
-        found = found if found.dtype.kind == "f" else found.astype(float)
-    except (TypeError, ValueError) as error:
+        precision = np.finfo(found.dtype).eps if found.dtype.kind == "f" else 0.0
+        found = found if found.dtype in _FLOATS else found.astype(float)
+    except (TypeError, ValueError, OverflowError) as error:
         raise _wrong(estimator, "probabilities that are no numbers") from error
     low, high = (found < -_TOLERANCE).any(), (found > 1 + _TOLERANCE).any()
     if low or high:
         worst = found.min() if low else found.max()
         raise _wrong(estimator, f"a probability of {worst:.6g}; it must be within 0 and 1")
     sums = found.sum(axis=1)
-    wrong = np.abs(sums - 1) > _SUM_TOLERANCE
+    wrong = np.abs(sums - 1) > max(_SUM_TOLERANCE, classes * precision)
     if wrong.any():
         raise _wrong(
             estimator, f"probabilities that sum to {sums[wrong][0]:.6g} in a row; it must be 1"

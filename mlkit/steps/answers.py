@@ -19,7 +19,8 @@ def agree(first: Predictions, second: Predictions, *, tolerance: float = 1e-6) -
     if (first.probabilities is None) != (second.probabilities is None):
         return False
     if first.probabilities is not None and second.probabilities is not None:
-        close = np.allclose(first.probabilities, second.probabilities, rtol=0, atol=tolerance)
+        pair = first.probabilities, second.probabilities
+        close = np.allclose(*pair, rtol=0, atol=tolerance, equal_nan=True)
         return bool(close) and first.values == second.values
     if first.values == second.values:
         return True

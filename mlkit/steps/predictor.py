@@ -306,6 +306,7 @@ def reproduces(predictor: Predictor, golden: Mapping[str, Any]) -> bool:
     if not golden["values"]:
         return True
     recorded = Predictions(
-        golden["values"], None if probabilities is None else np.array(probabilities)
+        golden["values"],
+        None if probabilities is None else np.array(probabilities, dtype=float),
     )
     return agree(predictor.predict(encode.matrix(predictor.schema, golden["columns"])), recorded)

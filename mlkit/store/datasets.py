@@ -2,12 +2,24 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple, Required, TypedDict
 
-from sqlalchemy import JSON, ForeignKey, Select, String, Text, UniqueConstraint, func, or_, select
+from sqlalchemy import (
+    JSON,
+    ForeignKey,
+    Select,
+    String,
+    Text,
+    UniqueConstraint,
+    event,
+    func,
+    or_,
+    select,
+)
 from sqlalchemy.orm import Mapped, Session, defer, mapped_column, relationship
 
 from mlkit.errors import NotFoundError, unknown
+from mlkit.store import json_columns
 from mlkit.store.base import Base, UtcDateTime
 
 DERIVED = ("log", "window")  # kinds of versions that retraining makes
@@ -69,6 +81,37 @@ class DatasetVersion(Base):
         views = [str(view["dataset"]) for view in made.get("views", ()) if view.get("dataset")]
         base = [str(made["base"])] if "base" in made else []
         return tuple(dict.fromkeys([*base, *views, *self.parents]))
+
+
+class _Column(TypedDict, total=False):
+    name: Required[str]
+    type: str
+
+
+class _Profile(TypedDict, total=False):
+    columns: list[_Column]
+
+
+class _Transformation(TypedDict, total=False):
+    kind: str
+    base: str
+    read_as: dict[str, Any]
+    views: list[dict[str, Any]]
+    on_demand: list[dict[str, Any]]
+
+
+_RECORDED: Final[dict[str, Any]] = {
+    "profile": _Profile,
+    "parents": list[str],
+    "transformation": _Transformation,
+    "warnings": list[str],
+}
+
+
+@event.listens_for(DatasetVersion, "load")
+def refuse_edited(version: DatasetVersion, _context: object) -> None:
+    """Raise DamagedError for a row with values of another kind than were ever written."""
+    json_columns.refuse_edited(version, _RECORDED)
 
 
 class Made(NamedTuple):

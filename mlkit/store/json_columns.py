@@ -1,7 +1,8 @@
 """JSON as every database takes it: NaN and infinity, which JSON does not know, are null."""
 
 import json
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any, Final, cast
 
 import msgspec
 from sqlalchemy import JSON, Dialect
@@ -22,6 +23,15 @@ def dump(value: object) -> str:
         return json.dumps(msgspec.json.decode(msgspec.json.encode(value)))
 
 
+def finite(value: object) -> object:
+    """Return ``value`` as ``dump`` would have written it.
+
+    >>> finite({"mae": float("inf"), "rows": 3})
+    {'mae': None, 'rows': 3}
+    """
+    return json.loads(dump(value))
+
+
 def load(text: str) -> object:
     """Return the value of a column; raises DamagedError for what was never written as JSON."""
     try:
@@ -33,11 +43,34 @@ def load(text: str) -> object:
         ) from error
 
 
+def refuse_edited(row: Any, kinds: Mapping[str, Any]) -> None:
+    """Raise DamagedError for a row with values of another kind than were ever written.
+
+    ``kinds`` are types by the names of columns; those that were not read are not looked at.
+    """
+    for name in kinds.keys() & vars(row).keys():
+        value = vars(row)[name]
+        try:
+            msgspec.convert(value, kinds[name])
+        except (msgspec.ValidationError, OverflowError) as error:
+            raise DamagedError(
+                f"the row {row.id} of {row.__tablename__} is not as it was recorded: {name} is "
+                f"{str(value)[:40]!r}; restore a backup (see: mlkit backup restore)"
+            ) from error
+
+
 class JsonObject(TypeDecorator[dict[str, Any]]):
-    """Names and values as JSON; anything else in the column is a DamagedError when it is read."""
+    """Names and values as JSON; anything else in the column is a DamagedError when it is read.
+
+    ``kind`` is the TypedDict of those values that are read again, if they are there.
+    """
 
     impl = JSON
     cache_ok = True
+
+    def __init__(self, kind: Any = dict[str, Any]) -> None:
+        super().__init__()
+        self.kind = kind
 
     def process_result_value(
         self,
@@ -45,12 +78,14 @@ class JsonObject(TypeDecorator[dict[str, Any]]):
         dialect: Dialect,  # noqa: ARG002  # SQLAlchemy's signature
     ) -> dict[str, Any]:
         """Return the names and values."""
-        if not isinstance(value, dict):
+        try:
+            msgspec.convert(value, self.kind)
+        except (msgspec.ValidationError, OverflowError) as error:
             raise DamagedError(
-                f"a value in the database is not as it was recorded: {str(value)[:40]!r} has no "
-                "names; restore a backup (see: mlkit backup restore)"
-            )
-        return value
+                f"a value in the database is not as it was recorded: {str(value)[:40]!r}: {error}; "
+                "restore a backup (see: mlkit backup restore)"
+            ) from error
+        return cast("dict[str, Any]", value)
 
 
 OPTIONS: Final[dict[str, Any]] = {"json_serializer": dump, "json_deserializer": load}  # of engines

@@ -1,9 +1,8 @@
 """Models, their versions, and which version serves in which role since when."""
 
 from datetime import datetime
-from typing import Any, Final, NamedTuple, TypedDict
+from typing import Any, Final, NamedTuple, TypedDict, TypeVar
 
-import msgspec
 from sqlalchemy import (
     JSON,
     ForeignKey,
@@ -16,9 +15,10 @@ from sqlalchemy import (
     text,
     update,
 )
-from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
+from sqlalchemy.orm import Mapped, Session, attributes, mapped_column, relationship
 
 from mlkit.errors import DamagedError, NotFoundError, unknown
+from mlkit.store import datasets, json_columns
 from mlkit.store.base import Base, UtcDateTime
 from mlkit.store.datasets import DatasetVersion
 
@@ -86,6 +86,12 @@ class _Verdict(TypedDict, total=False):
     reason: str
 
 
+class _Code(TypedDict, total=False):
+    files: dict[str, str]
+    not_kept: dict[str, str]
+    libraries: list[str]
+
+
 class _Params(TypedDict, total=False):
     backend: dict[str, Any]
     estimator: dict[str, Any]
@@ -95,7 +101,8 @@ _RECORDED: Final[dict[str, Any]] = {
     **dict.fromkeys(("number", "holdout_rows", "seed"), int),
     **dict.fromkeys(("estimator", "python", "created_by"), str),
     **dict.fromkeys(("input_schema", "recipe", "golden"), dict[str, Any]),
-    **dict.fromkeys(("slices", "code"), dict[str, Any] | None),
+    "slices": dict[str, Any] | None,
+    "code": _Code | None,
     "params": _Params,
     "metrics": dict[str, float | None],
     "intervals": dict[str, tuple[float | None, float | None]],
@@ -107,18 +114,14 @@ _RECORDED: Final[dict[str, Any]] = {
 
 @event.listens_for(ModelVersion, "load")
 def _refuse_edited(version: ModelVersion, _context: object) -> None:
-    """Raise DamagedError for a row with values of another kind than were ever written."""
-    for name, kind in _RECORDED.items():
-        if name not in vars(version):
-            continue
-        value = vars(version)[name]
-        try:
-            msgspec.convert(value, kind)
-        except (msgspec.ValidationError, OverflowError) as error:
-            raise DamagedError(
-                f"the row {version.id} of model_version is not as it was recorded: {name} is "
-                f"{str(value)[:40]!r}; restore a backup (see: mlkit backup restore)"
-            ) from error
+    """Raise DamagedError for a row with values of another kind than were ever written.
+
+    Metrics that are no finite number, which 0.1 wrote as such, are null as those of today.
+    """
+    json_columns.refuse_edited(version, _RECORDED)
+    for name in {"metrics", "intervals"} & vars(version).keys():
+        found = json_columns.finite(vars(version)[name])
+        attributes.set_committed_value(version, name, found)
 
 
 class Deployment(Base):
@@ -148,6 +151,9 @@ class Deployment(Base):
     evidence: Mapped[dict[str, Any]] = mapped_column(JSON)
 
     version: Mapped[ModelVersion] = relationship(lazy="joined")
+
+
+Row = TypeVar("Row", Deployment, ModelVersion)
 
 
 def find_model(s: Session, name: str) -> Model | None:
@@ -269,13 +275,13 @@ def champion(s: Session, model: Model) -> Deployment | None:
 
 def champions(s: Session) -> list[Deployment]:
     """Return the deployment of every champion that can be read, by model name; see ``damaged``."""
-    found = (_readable(s, key) for key in champion_ids(s).values())
+    found = (readable(s, Deployment, key) for key in champion_ids(s).values())
     return [each for each in found if isinstance(each, Deployment)]
 
 
 def damaged(s: Session) -> dict[str, str]:
     """Return why the champions that cannot be read are not as they were recorded, by model name."""
-    found = {name: _readable(s, key) for name, key in champion_ids(s).items()}
+    found = {name: readable(s, Deployment, key) for name, key in champion_ids(s).items()}
     return {name: str(each) for name, each in found.items() if isinstance(each, DamagedError)}
 
 
@@ -286,13 +292,19 @@ def champion_ids(s: Session) -> dict[str, int]:
     return {row[0]: row[1] for row in s.execute(current.order_by(Model.name))}
 
 
-def _readable(s: Session, key: int) -> Deployment | DamagedError:
+def readable(s: Session, kind: type[Row], key: int) -> Row | DamagedError:
+    """Return a deployment or a version, or the error if it is not as it was recorded.
+
+    What is read one by one keeps no other from its turn.
+    """
     try:
-        deployment = s.get_one(Deployment, key)
-        _refuse_edited(deployment.version, None)  # it may be in the session by an earlier attempt
+        found = s.get_one(kind, key)
+        version = found.version if isinstance(found, Deployment) else found
+        _refuse_edited(version, None)  # it may be in the session by an earlier attempt
+        datasets.refuse_edited(version.dataset_version, None)
     except DamagedError as error:
         return error
-    return deployment
+    return found
 
 
 def deployments(s: Session, model: Model) -> list[Deployment]:

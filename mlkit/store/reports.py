@@ -1,7 +1,7 @@
 """Verdicts of the monitors: one row each, written once, read by every view."""
 
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Required, TypedDict
 
 from sqlalchemy import (
     ColumnElement,
@@ -23,8 +23,43 @@ from mlkit.store.registry import Model, ModelVersion
 _REPORTS = 200  # of these the ones that say something must do for a rule such as "2 of 3"
 
 
+class _Test(TypedDict, total=False):
+    name: Required[str]
+    column: str
+    kind: str
+    drifted: bool | None
+
+
+class _Reference(TypedDict, total=False):
+    name: str
+
+
+class _DriftDetails(TypedDict, total=False):
+    verdict: str
+    reference: _Reference
+    rows: dict[str, int]
+    features: list[_Test]
+    drifted: list[str]
+
+
+class _Estimated(TypedDict, total=False):
+    rows: int | None
+    trusted: bool | None
+    reason: str | None
+
+
+class _PerformanceDetails(TypedDict, total=False):
+    verdict: str
+    metric: str
+    rows: int | None
+    slices: list[Any]
+    estimated: _Estimated | None
+    target: _Test | None
+    diagnosis: str
+
+
 class _Report:
-    """The columns of every report.
+    """The columns of every report; ``details`` are of a kind of their own in each.
 
     ``standing``: of a check as the settings describe it, window, reference and all, as the job
     makes it.
@@ -37,7 +72,6 @@ class _Report:
     window_end: Mapped[datetime] = mapped_column(UtcDateTime)
     verdict: Mapped[str] = mapped_column(String(24))
     summary: Mapped[str]
-    details: Mapped[dict[str, Any]] = mapped_column(JsonObject)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     standing: Mapped[bool] = mapped_column(default=True, server_default=true())
 
@@ -48,6 +82,7 @@ class DriftReport(_Report, Base):
     __tablename__ = "drift_report"
     __table_args__ = (Index(None, "model_id", "created_at"), Index(None, "model_id", "standing"))
 
+    details: Mapped[dict[str, Any]] = mapped_column(JsonObject(_DriftDetails))
     reference_rows: Mapped[int]
     current_rows: Mapped[int]
     version: Mapped[ModelVersion] = relationship(lazy="joined")
@@ -59,6 +94,7 @@ class PerformanceReport(_Report, Base):
     __tablename__ = "performance_report"
     __table_args__ = (Index(None, "model_id", "created_at"), Index(None, "model_id", "standing"))
 
+    details: Mapped[dict[str, Any]] = mapped_column(JsonObject(_PerformanceDetails))
     rows: Mapped[int]
     coverage: Mapped[float]
     version: Mapped[ModelVersion] = relationship(lazy="joined")

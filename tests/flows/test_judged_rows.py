@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+import sqlalchemy as sa
 
-from mlkit.errors import InvalidInputError, MlkitError
+from mlkit.errors import DamagedError, InvalidInputError, MlkitError
 from mlkit.flows import actuals, alerting, deploy, ingest, monitor, predict, retraining_rows, train
 from mlkit.flows.actuals import ActualItem
 from mlkit.flows.evidence import Window
@@ -102,6 +103,23 @@ def test_an_answer_that_is_no_number_hides_no_other(lines: Project, said: float 
     assert found.value == pytest.approx(500, rel=0.1)
     assert "nan" not in found.summary
     assert [alert.key for alert in alerting.ongoing(lines)] == ["performance:m"]
+
+
+def test_an_actual_too_long_for_a_float_hides_no_other(lines: Project) -> None:
+    log(lines, [500.0] * 299 + [10**400])  # 0.1 took whole numbers of any length
+    found = check(lines)
+    assert (found.verdict, found.rows) == ("degraded", 299)
+    assert "large_actuals: 1 beyond" in found.summary
+
+
+@pytest.mark.parametrize("text", ["1e400", "NaN", '"x"', "[]", "{"])
+def test_an_actual_that_was_edited_is_named_with_its_prediction(lines: Project, text: str) -> None:
+    log(lines, good())
+    with lines.database.engine.begin() as connection:
+        query = "UPDATE actual SET value = :text WHERE rowid = 3 RETURNING prediction_id"
+        (edited,) = connection.execute(sa.text(query), {"text": text}).one()
+    with pytest.raises(DamagedError, match=f"prediction {edited} in the log is not as it was"):
+        check(lines)
 
 
 def test_with_an_answer_that_is_no_number_it_is_never_ok(lines: Project) -> None:

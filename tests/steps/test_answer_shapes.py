@@ -9,7 +9,8 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 
 from mlkit.errors import InvalidInputError
-from mlkit.steps import predictor
+from mlkit.steps import answer_shapes, predictor
+from mlkit.steps.answers import Predictions, agree
 from mlkit.steps.columns import Column, InputSchema, Task
 
 RNG = np.random.default_rng(0)
@@ -74,6 +75,7 @@ PLAIN = classify(Answering())
         Answering(probability=lambda found: found[:, [1, 2, 0]], order=np.array([1.0, 2.0, 0.0])),
         make_pipeline(Answering(probability=lambda found: found[:, ::-1], order=[2, 1, 0])),
         Answering(probability=lambda found: found.astype(np.float32)),
+        Answering(probability=lambda found: found.astype(np.longdouble)),
     ],
 )
 def test_answers_that_say_the_same_are_the_same(estimator: Any) -> None:
@@ -107,6 +109,21 @@ def test_any_other_answer_is_an_error_that_names_the_estimator(estimator: Any, s
         classify(make_pipeline(estimator))
 
 
+def test_probabilities_in_half_precision_sum_to_1_as_well_as_they_can() -> None:
+    found = classify(Answering(probability=lambda found: found.astype(np.float16)))
+    assert found.probabilities is not None
+    assert found.probabilities.dtype == np.float64
+    rng = np.random.default_rng(0)
+    rows = rng.dirichlet(np.ones(20), size=2000).astype(np.float16)
+    assert answer_shapes.probabilities(Answering(), rows, 2000, 20).dtype == np.float64
+
+
+def test_probabilities_that_are_none_are_the_same_after_a_reload() -> None:
+    none = Predictions([None], np.array([[np.nan, np.nan]]))
+    assert agree(none, none)
+    assert not agree(none, Predictions([None], np.array([[0.5, 0.5]])))
+
+
 @pytest.mark.parametrize("bend", [lambda y: y[:, None], np.squeeze, lambda y: y.astype(object)])
 def test_one_number_a_row_is_taken_in_any_dress(bend: Any) -> None:
     fitted = Numbers(bend).fit(X, X[:, 0])
@@ -124,6 +141,7 @@ def test_one_number_a_row_is_taken_in_any_dress(bend: Any) -> None:
         (lambda y: np.array([[y, y]]), r"an array of shape \(1, 2, 1\) for 1 row"),
         (lambda y: y[None, :], r"an array of shape \(1, 10\) for 10 rows"),
         (lambda y: np.array([f"{value} EUR" for value in y]), "which is no number"),
+        (lambda y: np.array([10**400 for _ in y]), r"10{70,80}, which is no number"),
     ],
 )
 def test_other_than_one_number_a_row_is_an_error(bend: Any, said: str) -> None:
