@@ -14,12 +14,12 @@ from types import ModuleType
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
-from mlkit.errors import BusyError, DamagedError, InvalidInputError, MlkitError
-from mlkit.store import json_columns, read_only
+from mlkit.errors import InvalidInputError, MlkitError
+from mlkit.store import database_errors, json_columns, read_only
 
 APPLICATION_ID = 0x6D6C6B74  # "mlkt": `file ml.sqlite` and other tools can tell whose it is
 
@@ -282,39 +282,11 @@ def _errors(url: URL) -> Iterator[None]:
     """Turn the driver's errors that an operator can mend into ours."""
     try:
         yield
-    except PoolTimeoutError as error:
-        raise BusyError("all connections to the database are in use; try again") from error
-    except OperationalError as error:
-        text = str(error.orig)
-        if url.get_backend_name() == "sqlite" and text.startswith("no such table"):
-            raise DamagedError(
-                f"{_location(url)} is not the database of this project, or lacks a part: {text}; "
-                "put the right one back (see: mlkit backup restore)"
-            ) from error
-        if "locked" in text or "busy" in text:
-            raise BusyError("the database is locked by another process; try again") from error
-        if any(word in text for word in ("readonly", "full", "unable to open", "disk I/O")):
-            raise MlkitError(f"cannot use the database: {text} ({_location(url)})") from error
-        if error.connection_invalidated or error.statement is None:  # lost, or never made
-            reason = text.strip().partition("\n")[0]
-            raise BusyError(f"cannot reach the database {_location(url)}: {reason}") from error
-        if "Could not decode" in text:
-            raise DamagedError(
-                f"a text in {_location(url)} is not as it was recorded: {text[:80]}; restore a "
-                "backup (see: mlkit backup restore)"
-            ) from error
-        raise
-    except DatabaseError as error:
-        text = str(error.orig)
-        if "malformed" in text or "not a database" in text:
-            raise DamagedError(
-                f"{_location(url)} is damaged: {text}; restore a backup (see: mlkit backup restore)"
-            ) from error
-        if error.statement is None:  # an option of the URL that the driver does not take
-            raise MlkitError(
-                f"cannot connect to the database {_location(url)}: {text.strip()} (db.url)"
-            ) from error
-        raise
+    except (PoolTimeoutError, DatabaseError) as error:
+        found = database_errors.translated(error, _location(url))
+        if found is None:
+            raise
+        raise found from error
 
 
 def _file_id(url: URL) -> tuple[int, int] | None:
