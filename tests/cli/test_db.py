@@ -42,12 +42,14 @@ def test_a_database_newer_than_the_program_is_refused_and_left_alone(
     assert (project.root / "ml.sqlite").read_bytes() == before
 
 
-def test_an_empty_database_is_upgraded_by_the_first_command(project: Project, cli: Any) -> None:
+def test_an_emptied_database_is_begun_anew_by_nothing_but_db_upgrade(project: Project, cli: Any) -> None:
     project.close()
     for file in project.root.glob("ml.sqlite*"):
         file.unlink()
     (project.root / "ml.sqlite").touch()
     assert "empty (older" in cli("db", "status").stdout
+    assert "ml.sqlite is empty; restore it" in cli("data", "list", code=1).output
+    cli("db", "upgrade")
     assert cli.json("data", "list") == []
     assert f"{schema.HEAD} (current" in cli("db", "status").stdout
 
