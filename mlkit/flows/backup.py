@@ -12,19 +12,16 @@ from sqlalchemy.orm import Session
 
 from mlkit import __version__
 from mlkit.errors import BusyError, ConflictError, DamagedError, InvalidInputError
-from mlkit.flows import log_import
+from mlkit.flows import log_import, named_files, version_files
 from mlkit.project import BEFORE_UPGRADE, DATABASE_FILE, SETTINGS_FILE, Project
-from mlkit.store import archive, audit, datasets, failpoints, modes, schema, witness
+from mlkit.store import archive, audit, failpoints, modes, schema, witness
 from mlkit.store.archive import Content, Manifest
-from mlkit.store.baselines import Baseline
 from mlkit.store.blobs import sync, write_durably
 from mlkit.store.engine import Database, sqlite_url
 from mlkit.store.predictions import Prediction
-from mlkit.store.registry import ModelVersion
 from mlkit.store.segments import Segment
 
 SUFFIX = ".mlkit.tar"
-LOCK = "backup"
 _BUSY = "another backup of this project is being made, or files are being deleted; try again"
 
 
@@ -48,7 +45,7 @@ def create(
     Raises ConflictError if ``file`` exists, DamagedError if the project is not sound.
     """
     say = progress or (lambda _text: None)
-    with project.lock(LOCK, busy=_BUSY):
+    with project.lock(version_files.BACKUP, busy=_BUSY):
         target = file or _default_file(project)
         _refuse_target(target)
         _sweep(project)
@@ -99,26 +96,6 @@ def list_backups(project: Project) -> list[Path]:
     return sorted(found, key=lambda file: (file.stat().st_mtime, file.name), reverse=True)
 
 
-def blobs_named(s: Session, project: Project) -> dict[str, str]:
-    """Return every file that the rows of a database name, as path in the project: sha256."""
-    named = {}
-    for rows in datasets.blobs(s):
-        named[project.data.path(rows).relative_to(project.root).as_posix()] = rows
-    for column, store in (
-        (ModelVersion.artifact_sha256, project.artifacts),
-        (ModelVersion.reference_sha256, project.references),
-        (Baseline.sha256, project.references),
-        (ModelVersion.estimation_sha256, project.references),
-    ):
-        for digest in s.scalars(select(column).distinct()):
-            if digest is None:  # a version of old has no estimation
-                continue
-            named[store.path(digest).relative_to(project.root).as_posix()] = digest
-    for segment in s.scalars(select(Segment)):
-        named[segment.path] = segment.sha256
-    return named
-
-
 def last_audit(s: Session) -> tuple[int, str]:
     """Return seq and hash of the last audit event: the witness of all before it."""
     query = select(audit.AuditEvent).order_by(audit.AuditEvent.seq.desc()).limit(1)
@@ -154,7 +131,7 @@ def sweep(project: Project) -> int:
     """
     if not os.access(project.state_dir, os.W_OK):
         return 0
-    with suppress(BusyError), project.lock(LOCK, busy=_BUSY):
+    with suppress(BusyError), project.lock(version_files.BACKUP, busy=_BUSY):
         return _sweep(project)
     return 0
 
@@ -192,7 +169,7 @@ def _describe(
                     f"{project.database.location} is damaged: {found}; no backup was made, "
                     "restore an older one (see: mlkit backup restore)"
                 )
-            blobs = blobs_named(s, project)
+            blobs = named_files.of(s, project)
             seqs = (s.scalar(select(func.max(c))) for c in (Prediction.seq, Segment.max_seq))
             last_seq = max(seq or 0 for seq in seqs)
             audit_seq, audit_hash = last_audit(s)

@@ -1,7 +1,6 @@
 """Learn, when a version is trained, what its loss will be estimated with before actuals come."""
 
 from mlkit.flows.candidate import Candidate
-from mlkit.flows.estimates import inputs, lasting
 from mlkit.flows.material import Material
 from mlkit.project import Project
 from mlkit.steps import encode, estimation, estimation_file, estimation_fit, metrics
@@ -24,11 +23,13 @@ def learn(project: Project, rows: Material, made: Candidate) -> str | None:
     actual = estimation.indexes(holdout.actuals[thin], schema.classes)
     given = estimation_fit.Material(
         made.metric,
-        estimation.answered(inputs(schema, holdout.matrix[thin]), answers, schema.classes),
+        estimation.answered(
+            estimation.inputs(schema, holdout.matrix[thin]), answers, schema.classes
+        ),
         made.losses[thin],
         actual,
         classes=schema.classes,
-        names=[encode.names(schema)[place] for place in lasting(schema)],
+        names=[encode.names(schema)[place] for place in estimation.lasting(schema)],
         ordered=rows.ordered,
     )
     return project.references.put(estimation_file.dump(estimation_fit.fit(given)))

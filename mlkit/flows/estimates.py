@@ -16,8 +16,7 @@ from mlkit.flows import deploy, evidence, history, judged_rows
 from mlkit.flows.evidence import Window
 from mlkit.flows.verdicts import Matter
 from mlkit.project import Project
-from mlkit.steps import bounds, encode, estimation, estimation_file
-from mlkit.steps.columns import InputSchema
+from mlkit.steps import encode, estimation, estimation_file
 from mlkit.steps.estimation import Estimated, Way
 from mlkit.store import estimates
 from mlkit.store.estimates import PerformanceEstimate
@@ -25,7 +24,6 @@ from mlkit.store.registry import ModelVersion
 
 _MOST_ROWS = 100_000
 _JUDGED = 0.5  # share of predictions with an actual, from which on no estimate is needed
-_MOST_COLUMNS = 200
 _REMEMBERED = 12
 _FEWEST = 4  # windows, before an estimate is no longer trusted for having been wrong
 _PATIENCE = 10  # windows' lengths, after which no actual is waited for
@@ -152,28 +150,9 @@ def _estimate(project: Project, version: ModelVersion, rows: pa.Table) -> tuple[
     if known.calibrated is not None and answers.probabilities is None:
         return known.metric, _unchanged(version, known.metric, "answers lack their probabilities")
     matrix = encode.matrix_of_table(encode.relaxed(schema), rows)
-    asked = estimation.answered(inputs(schema, matrix), answers, schema.classes)
+    asked = estimation.answered(estimation.inputs(schema, matrix), answers, schema.classes)
     confidence = project.settings.train.confidence
     return known.metric, estimation.estimate(known, asked, confidence=confidence)
-
-
-def inputs(schema: InputSchema, matrix: np.ndarray) -> np.ndarray:
-    """Return the columns that a window can have in common with the holdout.
-
-    Drawn in to what can be squared and added up.
-    """
-    drawn: np.ndarray = np.clip(matrix[:, lasting(schema)], -bounds.TARGET, bounds.TARGET)
-    return drawn
-
-
-def lasting(schema: InputSchema) -> list[int]:
-    """Return the places of all but the days of calendar time, which always pass.
-
-    Of very many columns none: what a loss hangs on cannot be told among them, nor in time.
-    """
-    passing = {f"{column.name}:days" for column in schema.columns if column.kind == "datetime"}
-    kept = [place for place, name in enumerate(encode.names(schema)) if name not in passing]
-    return kept if len(kept) <= _MOST_COLUMNS else []
 
 
 def _unchanged(version: ModelVersion, metric: str, why: str) -> Estimated:

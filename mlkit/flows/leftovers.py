@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from mlkit.errors import BusyError
-from mlkit.flows import backup, scratch, version_files
+from mlkit.flows import named_files, scratch, version_files
 from mlkit.project import Project
 from mlkit.settings import duration
 
@@ -53,7 +53,7 @@ def find(project: Project) -> list[Path]:
     files = {store.path(digest) for store in stores for digest in store.digests()}
     files |= set(project.log_dir.glob("*/*/*.parquet"))
     with project.read() as s:
-        named = backup.blobs_named(s, project)
+        named = named_files.of(s, project)
     unnamed = {file for file in files if file.relative_to(project.root).as_posix() not in named}
     for store in stores:
         unnamed |= set(store.leftovers())

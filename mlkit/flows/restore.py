@@ -11,7 +11,7 @@ import msgspec
 
 from mlkit import names
 from mlkit.errors import BusyError, CheckFailedError, ConflictError, MlkitError
-from mlkit.flows import backup, erasures_since
+from mlkit.flows import backup, erasures_since, named_files
 from mlkit.project import (
     DATABASE_FILE,
     SETTINGS_FILE,
@@ -198,7 +198,7 @@ def _check_database(project: Project, manifest: Manifest, file: Path) -> None:
             raise _damaged(file, f"its audit trail breaks at event {broken}")
         if backup.last_audit(s) != (manifest.audit_seq, manifest.audit_hash):
             raise _damaged(file, "its audit trail does not end where the manifest says")
-        missing = backup.blobs_named(s, project).keys() - {m.name for m in manifest.members}
+        missing = named_files.of(s, project).keys() - {m.name for m in manifest.members}
         if missing:
             raise _damaged(file, f"its database names {min(missing)}, which is not in it")
 

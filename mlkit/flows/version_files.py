@@ -7,17 +7,19 @@ it; ``data gc`` and ``data erase`` have it alone. So no file goes that somebody 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from mlkit.flows import backup
 from mlkit.project import Project
 
-_LOCK = "versions"
+BACKUP = "backup"
+"""The lock of whoever copies the project."""
+
+_VERSIONS = "versions"
 
 
 @contextmanager
 def used(project: Project) -> Iterator[None]:
     """Let no file of a version be deleted meanwhile; raises BusyError while some are."""
     busy = "files of dataset versions are being deleted (data gc, data erase); try again"
-    with project.share(_LOCK, busy=busy):
+    with project.share(_VERSIONS, busy=busy):
         yield
 
 
@@ -26,5 +28,5 @@ def deleted(project: Project) -> Iterator[None]:
     """Let nobody use the files of versions meanwhile, no backup either; raises BusyError."""
     adding = "another process is adding to a dataset, joining or training; try again"
     copying = "a backup of this project is being made; try again"
-    with project.lock(_LOCK, busy=adding), project.lock(backup.LOCK, busy=copying):
+    with project.lock(_VERSIONS, busy=adding), project.lock(BACKUP, busy=copying):
         yield

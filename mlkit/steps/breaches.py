@@ -17,7 +17,6 @@ from mlkit.settings import duration
 from mlkit.steps import casts, expressions, masks, repeats
 from mlkit.steps.broken_rows import BrokenRows, first_rows
 from mlkit.steps.casts import Cast
-from mlkit.steps.masks import Mask
 from mlkit.steps.revised_table import Change, revise
 from mlkit.steps.schema import (
     CHECK,
@@ -35,7 +34,7 @@ from mlkit.steps.schema import (
     Schema,
     types,
 )
-from mlkit.steps.tabular import Column, Tabular
+from mlkit.steps.tabular import Column, Mask, Tabular
 
 if TYPE_CHECKING:
     from mlkit.steps.drift_result import DriftResult

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mlkit.steps.masks import Mask
+from mlkit.steps.tabular import Mask
 
 _AT_ONCE = 1 << 16
 

@@ -11,17 +11,19 @@ import msgspec
 import numpy as np
 from scipy import special
 
-from mlkit.steps import additive, calibration, class_shares
+from mlkit.steps import additive, bounds, calibration, class_shares, encode
 from mlkit.steps.additive import Additive
 from mlkit.steps.answers import Label, Predictions
 from mlkit.steps.calibration import Curve
 from mlkit.steps.class_shares import Looks
+from mlkit.steps.columns import InputSchema
 
 Way = Literal["calibration", "inputs", "base_rate", "unchanged"]
 """From calibrated probabilities; with a correction by the inputs; with shares of the classes that
 have moved; or not at all, which leaves the holdout's own loss.
 """
 
+_MOST_COLUMNS: Final = 200
 _FAR: Final = 0.05  # share of a column's values beyond all that was seen
 _SMALLEST: Final = float(np.finfo(float).eps)
 
@@ -172,6 +174,25 @@ def estimate(known: Estimation, rows: Answered, *, confidence: float) -> Estimat
         trusted=trusted,
         reason=reason,
     )
+
+
+def inputs(schema: InputSchema, matrix: np.ndarray) -> np.ndarray:
+    """Return the columns that a window can have in common with the holdout.
+
+    Drawn in to what can be squared and added up.
+    """
+    drawn: np.ndarray = np.clip(matrix[:, lasting(schema)], -bounds.TARGET, bounds.TARGET)
+    return drawn
+
+
+def lasting(schema: InputSchema) -> list[int]:
+    """Return the places of all but the days of calendar time, which always pass.
+
+    Of very many columns none: what a loss hangs on cannot be told among them, nor in time.
+    """
+    passing = {f"{column.name}:days" for column in schema.columns if column.kind == "datetime"}
+    kept = [place for place, name in enumerate(encode.names(schema)) if name not in passing]
+    return kept if len(kept) <= _MOST_COLUMNS else []
 
 
 def _moved_shares(known: Estimation, rows: Answered) -> np.ndarray | None:

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from mlkit.steps.masks import Mask
-from mlkit.steps.tabular import Column, Tabular, pieces, regrouped
+from mlkit.steps.tabular import Column, Mask, Tabular, pieces, regrouped
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,7 @@ import pyarrow.compute as pc
 
 from mlkit.steps import casts, text_rules
 from mlkit.steps.schema import MONOTONE, NOT_NULLABLE, Rule
-
-Mask = np.ndarray  # of truths, one for each row
+from mlkit.steps.tabular import Mask
 
 _NUMBERS: Final = (casts.INTEGER, casts.NUMBER)
 _ORDERED: Final = (casts.INTEGER, casts.NUMBER, casts.TIME)

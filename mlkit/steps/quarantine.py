@@ -10,8 +10,7 @@ import pyarrow.csv as pcsv
 
 from mlkit.steps.breaches import Breach
 from mlkit.steps.kept_rows import KeptRows
-from mlkit.steps.masks import Mask
-from mlkit.steps.tabular import Column, Tabular
+from mlkit.steps.tabular import Column, Mask, Tabular
 
 ROW: Final = "_row"
 REASONS: Final = "_reasons"

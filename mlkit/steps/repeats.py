@@ -7,9 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlkit.steps import casts, row_hashes
-from mlkit.steps.tabular import Column
-
-Mask = np.ndarray  # of truths, one for each row
+from mlkit.steps.tabular import Column, Mask
 
 _FEW = 1 << 18  # rows, of which all values may be in memory with what counting them takes
 

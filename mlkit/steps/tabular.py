@@ -8,7 +8,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol, cast
 
+import numpy as np
 import pyarrow as pa
+
+Mask = np.ndarray  # of truths, one for each row
 
 
 class Tabular(Protocol):

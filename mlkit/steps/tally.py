@@ -2,8 +2,7 @@
 
 from mlkit.steps.counted import Counted, count
 from mlkit.steps.kept_rows import KeptRows
-from mlkit.steps.masks import Mask
-from mlkit.steps.tabular import Column
+from mlkit.steps.tabular import Column, Mask
 
 
 def most_frequent(column: Column, rows: Mask, *, most: int = 100) -> dict[str, int]:

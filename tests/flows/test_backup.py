@@ -23,7 +23,7 @@ from mlkit.errors import (
     InvalidInputError,
     MlkitError,
 )
-from mlkit.flows import audit_check, backup, restore
+from mlkit.flows import audit_check, backup, named_files, restore, version_files
 from mlkit.project import BEFORE_UPGRADE, Project, open_project
 from mlkit.store import archive, audit, failpoints
 
@@ -88,7 +88,7 @@ def test_a_restored_project_is_the_one_that_was_backed_up(
         assert last is not None
         assert (last.action, last.previous) == ("restore", backup.last_audit(t)[1])
         assert last.details["backup"] == file.name
-        for name, digest in backup.blobs_named(s, again).items():
+        for name, digest in named_files.of(s, again).items():
             assert archive.describe(name, again.root / name).sha256 == digest
     assert audit_check.faults(again) == []
     again.close()
@@ -144,7 +144,10 @@ def test_a_damaged_or_lost_blob_stops_the_backup_without_a_trace(furnished: Proj
 
 
 def test_two_backups_at_once_are_refused(furnished: Project) -> None:
-    with furnished.lock(backup.LOCK, busy=""), pytest.raises(BusyError, match="another backup"):
+    with (
+        furnished.lock(version_files.BACKUP, busy=""),
+        pytest.raises(BusyError, match="another backup"),
+    ):
         backup.create(furnished)
 
 

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from mlkit.errors import ConflictError, InvalidInputError, NotFoundError
-from mlkit.flows import alerting, backup, baselines, deploy, doctor, leftovers, monitor, status
+from mlkit.flows import alerting, baselines, deploy, doctor, leftovers, monitor, named_files, status
 from mlkit.flows.drift_watch import DriftChecked
 from mlkit.project import Project
 from mlkit.steps import reference
@@ -246,7 +246,7 @@ def test_the_file_of_a_baseline_is_backed_up_checked_and_swept_when_it_is_gone(
     made = baselines.add(trained, "churn", "spring", stretch)
     file = trained.references.path(made.sha256)
     with trained.read() as s:
-        assert backup.blobs_named(s, trained)[str(file.relative_to(trained.root))] == made.sha256
+        assert named_files.of(s, trained)[str(file.relative_to(trained.root))] == made.sha256
     assert leftovers.find(trained) == []
     file.write_bytes(b"damaged")
     failed = [c.found for c in doctor.examine(trained.root).checks if c.level == "fail"]
