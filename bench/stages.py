@@ -20,19 +20,13 @@ import pyarrow.csv
 from mlkit.demo import flights
 from mlkit.demo.client import Client
 from mlkit.demo.served import serving
-from mlkit.flows import (
-    backup,
-    deploy,
-    ingest,
-    log_import,
-    monitor,
-    predict,
-    restore,
-    retrain,
-    setup,
-    status,
-    train,
-)
+from mlkit.flows import predict
+from mlkit.flows.data import ingest
+from mlkit.flows.log import imports
+from mlkit.flows.monitoring import monitor
+from mlkit.flows.operations import backup, restore, setup, status
+from mlkit.flows.registry import deploy
+from mlkit.flows.training import retrain, train
 from mlkit.project import Project, open_project
 
 MODEL = "flights"
@@ -151,7 +145,7 @@ def _latencies(times: list[float]) -> str:
 
 def _judge(watch: Watch, project: Project, february: Path) -> None:
     with watch.stage("bring the rest of the journal into the database"):
-        log_import.sync(project)
+        imports.sync(project)
     with watch.stage("drift check", LIVE_ROWS + SINGLES) as stage:
         stage.note = monitor.check_drift(project, MODEL).verdict
     with watch.stage("perf check", LIVE_ROWS) as stage:

@@ -14,9 +14,10 @@ from pathlib import Path
 import click
 from sqlalchemy import CheckConstraint, Column, Index, Table, UniqueConstraint
 
-from mlkit import settings, settings_sources
 from mlkit.cli.root import COMMANDS, cli
-from mlkit.flows.setup import toml_value
+from mlkit.flows.operations.setup import toml_value
+from mlkit.settings import sources
+from mlkit.settings import table as settings
 from mlkit.store.base import Base
 from mlkit.store.schema import metadata
 
@@ -40,7 +41,7 @@ def settings_page() -> str:
         lines += [f"## [{section}]", "", "| setting | default | meaning | variable |"]
         lines += ["|---|---|---|---|"]
         for row in rows:
-            variable = settings_sources.environment_name(row.name)
+            variable = sources.environment_name(row.name)
             default = toml_value(row.default)
             lines.append(f"| `{row.name}` | `{default}` | {row.help} | `{variable}` |")
         lines.append("")

@@ -22,23 +22,16 @@ from typing import Any
 
 from sqlalchemy import select
 
-from mlkit.flows import (
-    access,
-    actuals,
-    alerting,
-    baselines,
-    deploy,
-    erasure,
-    ingest,
-    log_import,
-    log_retention,
-    materialize,
-    monitor,
-    retrain,
-    setup,
-    train,
-)
-from mlkit.flows.actuals import ActualItem
+from mlkit.flows.alerts import alerting
+from mlkit.flows.data import ingest
+from mlkit.flows.erasure import subject
+from mlkit.flows.features import materialize
+from mlkit.flows.log import actuals, imports, retention
+from mlkit.flows.log.actuals import ActualItem
+from mlkit.flows.monitoring import baselines, monitor
+from mlkit.flows.operations import access, setup
+from mlkit.flows.registry import deploy
+from mlkit.flows.training import retrain, train
 from mlkit.project import Project, open_project
 from mlkit.server.query import Query
 from mlkit.server.service import Service
@@ -127,7 +120,7 @@ def _play(project: Project, clock: Path) -> None:
     deploy.rollback(project, "churn", reason="the sale is over")
     _set(clock, 5, 12)
     deploy.promote(project, "churn", 2, reason="it was no sale")
-    log_retention.seal(project, older_than="3d")
+    retention.seal(project, older_than="3d")
     _day(project, clock, 6, week[300:400])
     first_days = baselines.window(project, length=None, start="2026-09-02", end="2026-09-04")
     baselines.add(project, "churn", "before-the-sale", first_days)
@@ -145,7 +138,7 @@ def _visits(project: Project) -> None:
     _write_csv(file, seen)
     ingest.add(project, "visits", file, time="seen_at", entity="customer")
     materialize.materialize(project)
-    erasure.erase(project, "visits", ["c7"], reason="asked by letter")
+    subject.erase(project, "visits", ["c7"], reason="asked by letter")
 
 
 def _customers(name: str) -> list[dict[str, str]]:
@@ -188,7 +181,7 @@ def _day(project: Project, clock: Path, day: int, rows: list[dict[str, str]]) ->
     )
     answers = service.scorer.answer(held, query, time.perf_counter_ns())
     service.stop()
-    log_import.collect(project)
+    imports.collect(project)
     _set(clock, day, 20)
     known = [*zip(answers.ids[:-10], (row["churned"] for row in rows), strict=False)]
     actuals.add(project, [ActualItem(prediction_id=own, actual=end) for own, end in known])

@@ -5,6 +5,6 @@ from mlkit.project import Project
 
 def run(project: Project) -> str:
     """Write one and delete the oldest beyond the setting `backup.keep`."""
-    from mlkit.flows import backup  # a job loads only what it needs
+    from mlkit.flows.operations import backup  # a job loads only what it needs
 
     return backup.rotate(project)

@@ -5,6 +5,6 @@ from mlkit.project import Project
 
 def run(project: Project) -> str:
     """Seal old predictions and delete what is older than the settings `*.keep` say."""
-    from mlkit.flows import logs  # a job loads only what it needs
+    from mlkit.flows.log import logs  # a job loads only what it needs
 
     return logs.prune(project)

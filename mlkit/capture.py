@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from mlkit.store import modes
+from mlkit.store.disk import modes
 
 _PART_BYTES: Final = 1 << 16
 _FIRST_SIGNAL: Final = 1

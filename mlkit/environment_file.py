@@ -10,7 +10,7 @@ from collections.abc import MutableMapping
 from pathlib import Path
 
 from mlkit.errors import InvalidInputError
-from mlkit.store import modes, plain_files
+from mlkit.store.disk import modes, plain_files
 
 _LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)")
 

@@ -12,23 +12,15 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session
 
-from mlkit import environment_file, settings_sources
+from mlkit import environment_file
 from mlkit.errors import ConflictError, DamagedError, InvalidInputError, NotFoundError
-from mlkit.settings import Settings
-from mlkit.store import (
-    database_url,
-    locks,
-    modes,
-    plain_files,
-    rooms,
-    safe_directories,
-    schema,
-    trail,
-    witness,
-)
-from mlkit.store.blobs import BlobStore, write_durably
+from mlkit.settings import sources
+from mlkit.settings.table import Settings
+from mlkit.store import database_url, schema, trail
+from mlkit.store.disk import locks, modes, plain_files, rooms, safe_directories, witness
+from mlkit.store.disk.blobs import BlobStore, write_durably
+from mlkit.store.disk.witness import Witness
 from mlkit.store.engine import Database, parse_url, refuse_network_file_system, sqlite_url
-from mlkit.store.witness import Witness
 
 SETTINGS_FILE = "mlkit.toml"
 DATABASE_FILE = "ml.sqlite"
@@ -252,7 +244,7 @@ def create_project(root: Path, *, environment: Mapping[str, str] = os.environ) -
 
 
 def _assemble(root: Path, options: Mapping[str, object], environment: Mapping[str, str]) -> Project:
-    settings = settings_sources.load(root / SETTINGS_FILE, environment, options)
+    settings = sources.load(root / SETTINGS_FILE, environment, options)
     if settings.project.group:
         os.umask(_GROUP_UMASK)  # what libraries make is for the group too
     given = settings.db.url

@@ -17,7 +17,7 @@ from cronsim import CronSim, CronSimError
 
 from mlkit import names
 from mlkit.errors import InvalidInputError, MlkitError, NotFoundError, Stopped, unknown
-from mlkit.flows.findings import Finding, fail, ok
+from mlkit.flows.doctor.findings import Finding, fail, ok
 from mlkit.project import Project
 from mlkit.store import runs
 

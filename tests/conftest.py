@@ -25,9 +25,10 @@ from sqlalchemy.orm import Session
 
 from mlkit.cli.root import cli as root_command
 from mlkit.project import Project, create_project, open_project
-from mlkit.store import audit, blobs, log_view, schema
+from mlkit.store import audit, log_view, schema
 from mlkit.store.datasets import Dataset, DatasetVersion
 from mlkit.store.datasets import get_version as get_dataset_version
+from mlkit.store.disk import blobs
 from mlkit.store.registry import (
     Deployment,
     Model,
@@ -223,8 +224,8 @@ def _constant() -> tuple[bytes, dict[str, Any]]:
     """Return the artifact of a model that always answers the same, and its golden rows."""
     from sklearn.dummy import DummyClassifier  # slow to import, and not every test needs it
 
-    from mlkit.steps import predictor
-    from mlkit.steps.columns import Column, InputSchema
+    from mlkit.steps.inputs.columns import Column, InputSchema
+    from mlkit.steps.predictors import predictor
 
     column = Column(name="age", kind="integer", nullable=False)
     schema = InputSchema(
@@ -244,7 +245,8 @@ def register_model(
     import pyarrow as pa
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-    from mlkit.steps import encode, predictor
+    from mlkit.steps.inputs import encode
+    from mlkit.steps.predictors import predictor
 
     task, target = ("regression", "spend") if name == "spend" else ("classification", "churned")
     table = pa.Table.from_pandas(make_churn(rows, seed).dropna(), preserve_index=False)
@@ -315,7 +317,8 @@ def register() -> Callable[..., ModelVersion]:
 
 def train_project(root: Path, *, rows: int = 400, by: str | None = "since") -> Path:
     """Make a project with the dataset ``churn``, whose time column is ``by``, and a linear v1."""
-    from mlkit.flows import ingest, train  # slow to import, and not every test needs them
+    from mlkit.flows.data import ingest
+    from mlkit.flows.training import train  # slow to import, and not every test needs them
 
     (root / "mlkit.toml").touch()
     make_churn(rows).to_csv(root / "churn.csv", index=False)
@@ -409,8 +412,9 @@ def answer_rows(
     step_s: float = 10,
 ) -> None:
     """Log the champion's answers to ``frame``, one by one; tell the truth about a share of them."""
-    from mlkit.flows import actuals, deploy
-    from mlkit.steps import encode
+    from mlkit.flows.log import actuals
+    from mlkit.flows.registry import deploy
+    from mlkit.steps.inputs import encode
     from mlkit.store import predictions
     from mlkit.store.base import new_ids
     from mlkit.store.journal import Entry

@@ -10,8 +10,11 @@ import numpy as np
 import pandas as pd
 from flask.testing import FlaskClient
 
-from mlkit.flows import ingest, joining, logs, materialize, train
-from mlkit.flows.joining import Recipe
+from mlkit.flows.data import ingest
+from mlkit.flows.features import joining, materialize
+from mlkit.flows.features.joining import Recipe
+from mlkit.flows.log import logs
+from mlkit.flows.training import train
 from mlkit.project import Project, create_project, open_project
 from mlkit.server.app import SERVICE, create_app
 

@@ -168,7 +168,8 @@ def _mlkit(project: Path, *words: str) -> Any:
 @pytest.fixture
 def at_work(trained: Project) -> Path:
     """A project with a bad champion after a good one, and the jobs of a new project."""
-    from mlkit.flows import deploy, train  # slow to import
+    from mlkit.flows.registry import deploy
+    from mlkit.flows.training import train  # slow to import
 
     train.train(trained, "churn", "churn", estimator="dummy")
     deploy.promote(trained, "churn", 2, reason="to be taken back", force=True)

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from mlkit import environment_file, timetable, units
+from mlkit import environment_file, timetable
 from mlkit.errors import InvalidInputError
 from mlkit.project import Project
+from mlkit.scheduling import units
 
 JOB = """
 import os

@@ -17,10 +17,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from mlkit import settings
 from mlkit.cli.root import COMMANDS
 from mlkit.project import Project
-from mlkit.settings_sources import environment_name
+from mlkit.settings import table
+from mlkit.settings.sources import environment_name
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 ROW = {"age": 30, "plan": "free", "spend": 12.5, "active": False}
@@ -48,7 +48,7 @@ def test_the_dockerfile_says_what_mlkit_knows() -> None:
     }  # fmt: skip
     variables = [word.partition("=")[0] for name, text in found if name == "ENV"
                  for word in shlex.split(text)]  # fmt: skip
-    known = {environment_name(setting.name) for setting in settings.table()} | {"MLKIT_PROJECT"}
+    known = {environment_name(setting.name) for setting in table.table()} | {"MLKIT_PROJECT"}
     assert {name for name in variables if name.startswith("MLKIT")} <= known
     by_name = dict(found)
     assert json.loads(by_name["ENTRYPOINT"]) == ["mlkit"]

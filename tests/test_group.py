@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from mlkit.errors import InvalidInputError
-from mlkit.flows import setup
+from mlkit.flows.operations import setup
 
 ANN, BEN, EVE, TEAM = 20_001, 20_002, 20_003, 30_000
 COMMANDS = """

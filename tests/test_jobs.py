@@ -9,10 +9,11 @@ import msgspec
 import pandas as pd
 import pytest
 
-from mlkit import runner, supervisor, timetable
-from mlkit.flows import rule_edits
+from mlkit import timetable
+from mlkit.flows.data import rule_edits
 from mlkit.project import Project
-from mlkit.settings import DatasetSettings, Retrain
+from mlkit.scheduling import runner, supervisor
+from mlkit.settings.table import DatasetSettings, Retrain
 from mlkit.store import alerts
 
 SHIPPED = Path(__file__).parents[1] / "jobs"

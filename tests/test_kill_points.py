@@ -17,21 +17,16 @@ import msgspec
 import pyarrow as pa
 import pytest
 
-from mlkit.flows import (
-    backup,
-    collect,
-    deploy,
-    doctor,
-    ingest,
-    leftovers,
-    log_retention,
-    logs,
-    materialize,
-    retraining_rows,
-    train,
-)
+from mlkit.flows.data import collect, ingest, leftovers
+from mlkit.flows.doctor import checkup
+from mlkit.flows.features import materialize
+from mlkit.flows.log import logs, retention
+from mlkit.flows.operations import backup
+from mlkit.flows.registry import deploy
+from mlkit.flows.training import retraining_rows, train
 from mlkit.project import Project, open_project
-from mlkit.store import audit, datasets, failpoints, features, journal, predictions, registry
+from mlkit.store import audit, datasets, features, journal, predictions, registry
+from mlkit.store.disk import failpoints
 from mlkit.store.journal import Journal
 
 SOURCE = Path(__file__).parents[1] / "mlkit"
@@ -164,7 +159,7 @@ def _keep_old_versions(project: Project, churn: Callable[..., Any]) -> None:
     ]  # fmt: skip
     with project.write() as s:
         predictions.add(s, entries)
-    log_retention.seal(project, older_than="75d")
+    retention.seal(project, older_than="75d")
     told = [(entry.ids[0], "yes") for entry in entries]
     picked = pa.table(
         dict(zip(("_id", "_actual"), map(list, zip(*told, strict=True)), strict=True))
@@ -329,7 +324,7 @@ def _champions_after(root: Path) -> int:
             project.references.read(version.reference_sha256)
         for sha256 in datasets_named:
             ingest.load_table(project, sha256)
-        found = doctor.examine(root).checks
+        found = checkup.examine(root).checks
         assert [line for line in found if line.level == "fail"] == []
         return champions
     finally:

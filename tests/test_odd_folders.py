@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 
 from mlkit.errors import InvalidInputError
-from mlkit.flows import backup, doctor, ingest, predict, restore, setup
-from mlkit.flows.query_source import QuerySource
+from mlkit.flows import predict
+from mlkit.flows.data import ingest
+from mlkit.flows.data.query_source import QuerySource
+from mlkit.flows.doctor import checkup
+from mlkit.flows.operations import backup, restore, setup
 from mlkit.project import Project, create_project, open_project
 from mlkit.store import datasets
 from mlkit.store.engine import sqlite_driver
@@ -51,7 +54,7 @@ def test_rows_backup_and_restored_project_are_those_of_the_folder(
     restore.restore(made.file, neighbours / f"{name} back")
     back = open_project(neighbours / f"{name} back", environment={})
     assert _names(back) == _names(project) == ["mine"]
-    assert [line.found for line in doctor.examine(root).checks if line.level == "fail"] == []
+    assert [line.found for line in checkup.examine(root).checks if line.level == "fail"] == []
     for each in (project, back):
         each.close()
     for folder in (root, back.root):

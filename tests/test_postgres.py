@@ -22,37 +22,22 @@ from sqlalchemy import create_engine, select, text
 from sqlalchemy.orm import Session
 
 from mlkit.errors import ConflictError, InvalidInputError
-from mlkit.flows import (
-    actuals,
-    alerting,
-    audit_check,
-    backup,
-    baselines,
-    catalog,
-    collect,
-    deploy,
-    doctor,
-    erasure,
-    feature_plan,
-    freshness,
-    ingest,
-    joining,
-    lineage,
-    log_retention,
-    logs,
-    materialize,
-    monitor,
-    rebuild,
-    retrain,
-    status,
-    train,
-    upkeep,
-)
-from mlkit.flows.actuals import ActualItem
-from mlkit.flows.online import Online
-from mlkit.flows.query_source import QuerySource
+from mlkit.flows.alerts import alerting
+from mlkit.flows.data import catalog, collect, ingest
+from mlkit.flows.data.query_source import QuerySource
+from mlkit.flows.doctor import checkup
+from mlkit.flows.erasure import subject
+from mlkit.flows.features import feature_plan, freshness, joining, materialize
+from mlkit.flows.features.online import Online
+from mlkit.flows.lineage import ask, rebuild
+from mlkit.flows.log import actuals, logs, retention
+from mlkit.flows.log.actuals import ActualItem
+from mlkit.flows.monitoring import baselines, monitor
+from mlkit.flows.operations import audit_check, backup, status, upkeep
+from mlkit.flows.registry import deploy
+from mlkit.flows.training import retrain, train
 from mlkit.project import Project, create_project
-from mlkit.settings import Alerts, DatasetSettings, Features
+from mlkit.settings.table import Alerts, DatasetSettings, Features
 from mlkit.store import (
     alerts,
     audit,
@@ -141,10 +126,10 @@ def test_the_loop_goes_round(
     newest, *_ = deploy.history(shop, "churn")
     assert (newest.version, newest.action) == (1, "rollback")
     before = logs.read(shop, "churn").sort_by("_seq").to_pylist()
-    assert log_retention.seal(shop, older_than="1h").rows > 0
+    assert retention.seal(shop, older_than="1h").rows > 0
     assert logs.read(shop, "churn").sort_by("_seq").to_pylist() == before
     assert "not SQLite" in backup.rotate(shop)
-    assert [line for line in doctor.examine(shop.root).checks if line.level == "fail"] == []
+    assert [line for line in checkup.examine(shop.root).checks if line.level == "fail"] == []
     assert status.look(shop).models[0].champion == 1
     with shop.read() as s:
         assert audit.first_break(s) is None
@@ -214,19 +199,19 @@ def test_versions_are_traced_made_again_collected_and_rid_of_a_subject(
     done = retrain.retrain(shop, "churn")
     assert rebuild.rebuild(shop, done.dataset).same
     row = logs.read(shop, "churn").to_pylist()[0]
-    assert f"dataset:{done.dataset}" in lineage.trace(shop, row["_id"]).down
+    assert f"dataset:{done.dataset}" in ask.trace(shop, row["_id"]).down
     for rows in (600, 500, 400):
         file = shop.root / f"people{rows}.csv"
         frame.head(rows).to_csv(file, index=False)
         ingest.add(shop, "people", file, target="churned", time="since", entity="who")
     assert [one.reference for one in collect.collect(shop).versions] == ["people@1", "people@2"]
     train.train(shop, "people", "people", estimator="linear")
-    erased = erasure.erase(shop, "people", ["c7"], reason="a test")
+    erased = subject.erase(shop, "people", ["c7"], reason="a test")
     assert (erased.versions[0].rows, erased.models) == (8, ("people v1",))
     assert rebuild.rebuild(shop, "people@2").restored
     assert catalog.show(shop, "people@2").erased_rows == 10
     assert catalog.diff(shop, "people@2", "people@3").keys.removed == 98
-    assert [line for line in doctor.examine(shop.root).checks if line.level == "fail"] == []
+    assert [line for line in checkup.examine(shop.root).checks if line.level == "fail"] == []
     with shop.read() as s:
         assert audit.first_break(s) is None
     assert audit_check.faults(shop) == []

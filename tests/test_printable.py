@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 import mlkit
 from mlkit import printable
-from mlkit.flows import mail, messages, webhook_shapes
-from mlkit.settings import Alerts
+from mlkit.flows.alerts import mail, messages, webhooks
+from mlkit.settings.table import Alerts
 from mlkit.store.alerts import Alert
 
 EVIL = "\x1b]0;owned\x07\x9b2J\r\u202e\u2066\u200b\ufeff\u2028\nerror: all is lost"
@@ -59,9 +59,9 @@ def test_mails_and_chats_show_a_label_in_printable_form() -> None:
     shown = printable.line(EVIL)
     assert shown in str(letter["Subject"])
     assert shown in letter.get_body(("plain",)).get_content()  # type: ignore[union-attr]
-    slack = webhook_shapes.slack(message)
+    slack = webhooks.slack(message)
     assert shown in slack["text"]
-    assert "\x1b" not in str(webhook_shapes.alertmanager(message)[0]["annotations"])
+    assert "\x1b" not in str(webhooks.alertmanager(message)[0]["annotations"])
     assert message.details == {"examples": {EVIL: 3}}  # for programs, exact
 
 

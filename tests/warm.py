@@ -34,8 +34,8 @@ def serve(address: str) -> None:
     import sklearn.ensemble
     import sklearn.linear_model  # noqa: F401
 
-    import mlkit.flows.monitor
-    import mlkit.flows.retrain  # noqa: F401
+    import mlkit.flows.monitoring.monitor
+    import mlkit.flows.training.retrain  # noqa: F401
 
     door = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     door.bind(address)

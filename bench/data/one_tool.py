@@ -40,7 +40,8 @@ def by_numpy(file: Path, name: str) -> Check:
 
 
 def by_mlkit(file: Path, name: str) -> Check:
-    from mlkit.steps import checks, rules
+    from mlkit.steps.rules import checks
+    from mlkit.steps.rules import rule_file as rules
 
     lines = ["columns:"]
     for place in range(tables.COLUMNS):

@@ -39,7 +39,7 @@ def unchanged(task: str, holdout: np.ndarray) -> Estimate:
 
 def mlkit(task: str, holdout: np.ndarray) -> Estimate:
     """Return mlkit's estimates of every loss."""
-    from mlkit.steps import estimation, estimation_fit
+    from mlkit.steps.performance import estimation, estimation_fit
 
     losses = ("log_loss", "error_rate") if task == "classification" else ("mae",)
     known = {}
@@ -67,7 +67,7 @@ def mlkit(task: str, holdout: np.ndarray) -> Estimate:
 
 def calibration(task: str, holdout: np.ndarray) -> Estimate:
     """Return mlkit's calibration alone, with the metrics of NannyML: the two must be equal."""
-    from mlkit.steps import calibration as curves
+    from mlkit.steps.performance import calibration as curves
 
     if task == "regression":
         return lambda _window: {}
@@ -129,8 +129,8 @@ def _losses(metric: str, rows: np.ndarray) -> np.ndarray:
 
 
 def _rows(task: str, rows: np.ndarray) -> tuple[Any, np.ndarray]:
-    from mlkit.steps import estimation
-    from mlkit.steps.answers import Predictions
+    from mlkit.steps.inputs.answers import Predictions
+    from mlkit.steps.performance import estimation
 
     said, classification = rows[:, -2], task == "classification"
     told = np.column_stack([1 - said, said]) if classification else None

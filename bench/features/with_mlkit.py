@@ -8,10 +8,11 @@ import pandas as pd
 import pyarrow as pa
 from rows import VIEWS
 
-from mlkit.flows import features, ingest, joining, materialize, view_rows
-from mlkit.flows.online import Online
+from mlkit.flows.data import ingest
+from mlkit.flows.features import declarations, joining, materialize, view_rows
+from mlkit.flows.features.online import Online
 from mlkit.project import Project, create_project, open_project
-from mlkit.steps import frames, point_in_time, view_output  # noqa: F401  # loaded before it counts
+from mlkit.steps.features import output, point_in_time  # noqa: F401  # loaded before it counts
 
 FEATURES = "from mlkit.features import feature_view\n" + "\n".join(
     f"@feature_view(source='{name}', entity='id', time='event_timestamp', ttl='{ttl}')\n"
@@ -43,7 +44,7 @@ def materialise(project: Project, _folder: Path) -> None:
 
 def lookup(project: Project, folder: Path) -> None:
     """Look entities up, without a cache, and once more with it."""
-    declared = features.load(project)
+    declared = declarations.load(project)
     use = view_rows.compute(project, declared, declared.view("latest")).use
     rows = len(pd.read_parquet(folder / "latest.parquet"))
     for cache in (0, rows):
@@ -67,7 +68,7 @@ def join(project: Project, folder: Path) -> None:
     asked = pd.read_parquet(folder / "asked.parquet")
 
     def joined() -> pd.DataFrame:
-        declared = features.load(project)
+        declared = declarations.load(project)
         made = (view_rows.compute(project, declared, declared.view(name)) for name in VIEWS)
         indexes = [point_in_time.index(each.table, each.use) for each in made]
         table = pa.Table.from_pandas(asked, preserve_index=False)

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import stats
 from scipy.spatial import distance
 
-from mlkit.steps.distance import ks, wasserstein
+from mlkit.steps.drift.distance import ks, wasserstein
 
 
 class Seen(NamedTuple):

@@ -13,8 +13,8 @@ import pyarrow as pa
 from facts import Known, Seen
 from scipy import stats
 
-from mlkit.steps import drift, reference
-from mlkit.steps.drift import DriftRule
+from mlkit.steps.drift import detection, reference
+from mlkit.steps.drift.detection import DriftRule
 
 BUDGET_CHECKS = 90  # one false alarm in 90 days of daily checks
 _OF_LABELS = np.sqrt(np.log(2))  # Evidently takes Jensen and Shannon's distance to the base e
@@ -60,7 +60,7 @@ def mlkit(known: np.ndarray, density: float = 1.0) -> Judge:
     rule = DriftRule(alpha=1 / BUDGET_CHECKS, ordered=True)
 
     def judge(window: np.ndarray) -> Opinion:
-        found = drift.compare(profile, _table(window), rule, span_s=float(len(window)))
+        found = detection.compare(profile, _table(window), rule, span_s=float(len(window)))
         return Opinion(found.verdict == "drift", -min(f.q_value for f in found.features))
 
     return judge

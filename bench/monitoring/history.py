@@ -14,8 +14,12 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from mlkit.flows import deploy, ingest, log_segments, log_table, setup, train
-from mlkit.flows.deploy import Loaded
+from mlkit.flows.data import ingest
+from mlkit.flows.log import log_segments, log_table
+from mlkit.flows.operations import setup
+from mlkit.flows.registry import deploy
+from mlkit.flows.registry.deploy import Loaded
+from mlkit.flows.training import train
 from mlkit.project import Project, open_project
 from mlkit.store import predictions
 from mlkit.store.base import new_ids

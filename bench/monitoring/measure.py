@@ -20,8 +20,9 @@ def mlkit(reference: pd.DataFrame, window: pd.DataFrame) -> Run:
     """Fit once, and return the check of the window."""
     import pyarrow as pa
 
-    from mlkit.steps import casts, drift
-    from mlkit.steps import reference as references
+    from mlkit.steps.drift import detection
+    from mlkit.steps.drift import reference as references
+    from mlkit.steps.tables import casts
 
     def table(frame: pd.DataFrame) -> pa.Table:
         texts = pa.Table.from_pandas(frame.select_dtypes("str"), preserve_index=False)
@@ -34,7 +35,7 @@ def mlkit(reference: pd.DataFrame, window: pd.DataFrame) -> Run:
     known = references.summarize(table(reference))
 
     def run() -> Statistics:
-        found = drift.compare(known, table(window), drift.DriftRule())
+        found = detection.compare(known, table(window), detection.DriftRule())
         return {f.name: f.statistic for f in found.features}
 
     return run

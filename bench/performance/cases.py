@@ -10,10 +10,10 @@ import numpy as np
 import pyarrow as pa
 from scipy.signal import lfilter
 
-from mlkit.steps import metrics, slices
-from mlkit.steps.answers import Label, Predictions
-from mlkit.steps.columns import Column, InputSchema, Task
-from mlkit.steps.slices import Judged
+from mlkit.steps.inputs.answers import Label, Predictions
+from mlkit.steps.inputs.columns import Column, InputSchema, Task
+from mlkit.steps.performance import metrics, slices
+from mlkit.steps.performance.slices import Judged
 
 NUMBERS = ("a", "b", "c", "d", "e")
 LABELS = ("JFK", "LGA", "EWR", "BOS")

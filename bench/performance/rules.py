@@ -10,9 +10,9 @@ import cases
 import numpy as np
 from cases import Rows, World
 
-from mlkit.steps import capped, metrics, performance, rise, slices
-from mlkit.steps.metrics import Resampling
-from mlkit.steps.performance import Holdout, PerformanceRule
+from mlkit.steps.performance import capped, judge, metrics, rise, slices
+from mlkit.steps.performance.judge import Holdout, PerformanceRule
+from mlkit.steps.performance.metrics import Resampling
 
 TOLERANCE = 0.1
 RULE = PerformanceRule(min_rows=100, tolerance=TOLERANCE)
@@ -31,7 +31,7 @@ def mlkit(known: np.ndarray, found: np.ndarray) -> bool:
     sample = rise.measure(known, ordered=True)
     typical = capped.measure(known, ordered=True)
     holdout = Holdout(sample.mean, sample.mean, sample, typical)
-    return performance.judge(found, holdout, RULE, Resampling(2, 0.95, 0)).verdict == "degraded"
+    return judge.judge(found, holdout, RULE, Resampling(2, 0.95, 0)).verdict == "degraded"
 
 
 def intervals_apart(known: np.ndarray, found: np.ndarray) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mlkit.flows import log_import
+from mlkit.flows.log import imports
 from mlkit.project import open_project
 from mlkit.server.app import SERVICE, create_app
 from mlkit.server.front import Front
@@ -56,12 +56,12 @@ def main() -> None:
         took = min(timeit.repeat(act, number=CALLS, repeat=REPEATS)) / CALLS
         print(f"| {name} | {took * 1e6:.1f} |")
     service.recorder.stop()
-    log_import.collect(project)
+    imports.collect(project)
     for _ in range(CALLS):
         parts["all of it, ahead of Flask"]()
     service.stop()
     started = time.process_time()
-    rows = log_import.collect(project)
+    rows = imports.collect(project)
     took = (time.process_time() - started) / rows
     print(f"| import into SQLite, another process | {took * 1e6:.1f} |")
 

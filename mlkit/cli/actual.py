@@ -36,8 +36,8 @@ def add(
     as a duplicate. Another one is refused, and nothing is stored, unless you say --correct. A CSV
     file is read as those that the model was trained on, unless you say how it is written.
     """
-    from mlkit.flows import actual_file
-    from mlkit.flows.file_source import Dialect
+    from mlkit.flows.data.file_source import Dialect
+    from mlkit.flows.log import actual_file
 
     received = actual_file.add(project, file, Dialect(**dialect), correct=correct, warn=_warn)
     output.emit(received, as_json=as_json, render=_print_received)

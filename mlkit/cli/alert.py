@@ -7,7 +7,7 @@ import click
 from mlkit.cli import output
 
 if TYPE_CHECKING:
-    from mlkit.flows.alerting import AlertLine, Outcome, Undelivered
+    from mlkit.flows.alerts.alerting import AlertLine, Outcome, Undelivered
     from mlkit.project import Project
 
 
@@ -29,7 +29,7 @@ def alert() -> None:
 @output.with_project
 def list_(project: "Project", *, show: str | None, limit: int, as_json: bool) -> None:
     """List the ongoing alerts, and what to do about each."""
-    from mlkit.flows import alerting
+    from mlkit.flows.alerts import alerting
 
     if show == "all":
         found = alerting.newest(project, limit)
@@ -46,7 +46,7 @@ def list_(project: "Project", *, show: str | None, limit: int, as_json: bool) ->
 @output.with_project
 def ack(project: "Project", *, alert_id: int, as_json: bool) -> None:
     """Record that you take care of the alert ID."""
-    from mlkit.flows import alerting
+    from mlkit.flows.alerts import alerting
 
     done = alerting.ack(project, alert_id)
     output.emit(
@@ -66,7 +66,7 @@ def snooze(project: "Project", *, alert_id: int, length: str, as_json: bool) -> 
 
     If it still goes on then, everybody is reminded.
     """
-    from mlkit.flows import alerting
+    from mlkit.flows.alerts import alerting
 
     output.emit(
         alerting.snooze(project, alert_id, length),
@@ -82,7 +82,7 @@ def snooze(project: "Project", *, alert_id: int, length: str, as_json: bool) -> 
 @output.with_project
 def test(project: "Project", *, as_json: bool) -> None:
     """Send a test message to everything that is configured under [alerts]."""
-    from mlkit.flows import alerting
+    from mlkit.flows.alerts import alerting
 
     outcomes = alerting.test(project)
     output.emit(outcomes, as_json=as_json, render=_render_outcomes)

@@ -7,7 +7,7 @@ import click
 from mlkit.cli import output
 
 if TYPE_CHECKING:
-    from mlkit.flows.audit_check import Verified
+    from mlkit.flows.operations.audit_check import Verified
     from mlkit.project import Project
 
 
@@ -29,7 +29,7 @@ def verify(project: "Project", expect: str | None, *, as_json: bool) -> None:
 
     Exit code 3 if anything was edited, added, removed, taken back or lost.
     """
-    from mlkit.flows import audit_check  # imports SQLAlchemy
+    from mlkit.flows.operations import audit_check  # imports SQLAlchemy
 
     output.emit(audit_check.verify(project, expect), as_json=as_json, render=_render)
 
@@ -43,7 +43,7 @@ def seal(project: "Project", reason: str, *, as_json: bool) -> None:
 
     What was wrong goes on record with the reason; from here on everything is checked anew.
     """
-    from mlkit.flows import audit_check  # imports SQLAlchemy
+    from mlkit.flows.operations import audit_check  # imports SQLAlchemy
 
     output.emit(audit_check.seal(project, reason), as_json=as_json, render=_render)
 

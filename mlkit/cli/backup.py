@@ -8,8 +8,8 @@ import click
 from mlkit.cli import output
 
 if TYPE_CHECKING:
-    from mlkit.flows.backup import Created
-    from mlkit.flows.restore import Restored, Verified
+    from mlkit.flows.operations.backup import Created
+    from mlkit.flows.operations.restore import Restored, Verified
     from mlkit.project import Project
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -29,7 +29,7 @@ def create(project: "Project", file: Path | None, *, as_json: bool) -> None:
 
     The file holds the signing key and logged predictions: keep it as secret as the project.
     """
-    from mlkit.flows import backup as flow  # imports SQLAlchemy
+    from mlkit.flows.operations import backup as flow  # imports SQLAlchemy
 
     with output.progress() as display:
         task = display.add_task("backup", total=None)
@@ -44,7 +44,7 @@ def create(project: "Project", file: Path | None, *, as_json: bool) -> None:
 @output.json_option
 def verify(file: Path, *, as_json: bool) -> None:
     """Check every byte of FILE, its database and its audit trail. Exit code 3 if damaged."""
-    from mlkit.flows import restore as flow  # imports SQLAlchemy
+    from mlkit.flows.operations import restore as flow  # imports SQLAlchemy
 
     output.emit(flow.verify(file), as_json=as_json, render=_render_verified)
 
@@ -62,7 +62,7 @@ def verify(file: Path, *, as_json: bool) -> None:
 @output.json_option
 def restore(file: Path, target: Path, *, replace: bool, as_json: bool) -> None:
     """Bring the project in FILE back to life."""
-    from mlkit.flows import restore as flow  # imports SQLAlchemy
+    from mlkit.flows.operations import restore as flow  # imports SQLAlchemy
 
     output.emit(flow.restore(file, target, replace=replace), as_json=as_json, render=_restored)
 

@@ -7,7 +7,7 @@ import click
 from mlkit.cli import output
 
 if TYPE_CHECKING:
-    from mlkit.flows.baselines import BaselineInfo
+    from mlkit.flows.monitoring.baselines import BaselineInfo
     from mlkit.project import Project
 
 
@@ -29,7 +29,7 @@ def add(
     end: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Make a baseline of what MODEL was asked, and call it NAME."""
-    from mlkit.flows import baselines
+    from mlkit.flows.monitoring import baselines
 
     if (window is None) == (start is None) or (end is not None and start is None):
         raise click.UsageError("give either --window, or --start and perhaps --end")
@@ -43,7 +43,7 @@ def add(
 @output.with_project
 def list_(project: "Project", *, model: str | None, as_json: bool) -> None:
     """List the baselines of MODEL, or of all models."""
-    from mlkit.flows import baselines
+    from mlkit.flows.monitoring import baselines
 
     output.emit(baselines.list_baselines(project, model), as_json=as_json, render=_print_table)
 
@@ -55,7 +55,7 @@ def list_(project: "Project", *, model: str | None, as_json: bool) -> None:
 @output.with_project
 def remove(project: "Project", *, model: str, name: str, as_json: bool) -> None:
     """Forget the baseline NAME of MODEL."""
-    from mlkit.flows import baselines
+    from mlkit.flows.monitoring import baselines
 
     done = baselines.remove(project, model, name)
     output.emit(

@@ -21,7 +21,7 @@ def daemon(project: "Project") -> None:
     take effect at a restart. SIGTERM stops the daemon and the jobs it runs; exit code 4 means
     that this project has a daemon already.
     """
-    from mlkit.daemon import run  # imports APScheduler
+    from mlkit.scheduling.daemon import run  # imports APScheduler
 
     handler = logging.StreamHandler()
     handler.setFormatter(printable.Formatter("%(asctime)s %(levelname)s %(message)s"))

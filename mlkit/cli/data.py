@@ -8,11 +8,11 @@ import click
 from mlkit.cli import data_rules, data_source, data_upkeep, output
 
 if TYPE_CHECKING:
-    from mlkit.flows.catalog import Change, Diff, Listed, Shown, VersionLine
-    from mlkit.flows.ingest import Validated
-    from mlkit.flows.versioning import Added
+    from mlkit.flows.data.catalog import Change, Diff, Listed, Shown, VersionLine
+    from mlkit.flows.data.ingest import Validated
+    from mlkit.flows.data.versioning import Added
     from mlkit.project import Project
-    from mlkit.steps.row_changes import RowChanges
+    from mlkit.steps.tables.row_changes import RowChanges
 
 _MOST_COLUMNS = 200
 
@@ -65,7 +65,7 @@ def add(
     later version is checked against them; one that breaks a rule is refused with exit code 3, and
     the failing rows are in quarantine/ with the reasons.
     """
-    from mlkit.flows import ingest  # imports SQLAlchemy
+    from mlkit.flows.data import ingest  # imports SQLAlchemy
 
     chosen = data_source.choose(file, source, query, dialect)
     with data_source.progress() as report:
@@ -97,7 +97,7 @@ def pull(project: "Project", name: str, *, as_json: bool) -> None:
 @output.with_project
 def list_(project: "Project", *, as_json: bool) -> None:
     """List the datasets and their newest versions."""
-    from mlkit.flows import catalog  # imports SQLAlchemy
+    from mlkit.flows.data import catalog  # imports SQLAlchemy
 
     output.emit(catalog.list_datasets(project), as_json=as_json, render=_render_list)
 
@@ -108,7 +108,7 @@ def list_(project: "Project", *, as_json: bool) -> None:
 @output.with_project
 def show(project: "Project", reference: str, *, as_json: bool) -> None:
     """Show the columns, warnings and history of a dataset; of its newest version by default."""
-    from mlkit.flows import catalog  # imports SQLAlchemy
+    from mlkit.flows.data import catalog  # imports SQLAlchemy
 
     output.emit(catalog.show(project, reference), as_json=as_json, render=_render_shown)
 
@@ -128,7 +128,7 @@ def validate(
     aside: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Check FILE against the rules of NAME without adding it; exit code 3 if it breaks one."""
-    from mlkit.flows import ingest  # imports SQLAlchemy
+    from mlkit.flows.data import ingest  # imports SQLAlchemy
 
     chosen = data_source.choose(file, None, None, dialect)
     found = ingest.validate(project, name, chosen, aside=aside)
@@ -149,7 +149,7 @@ def diff(project: "Project", old: str, new: str | None, *, as_json: bool) -> Non
     `mlkit data diff churn` compares the last two versions, `churn@2` the second with the newest,
     `churn@1 churn@3` (or `churn@1 3`) any two.
     """
-    from mlkit.flows import catalog  # imports SQLAlchemy
+    from mlkit.flows.data import catalog  # imports SQLAlchemy
 
     output.emit(catalog.diff(project, old, new), as_json=as_json, render=_render_diff)
 

@@ -7,8 +7,8 @@ import click
 from mlkit.cli import output
 
 if TYPE_CHECKING:
-    from mlkit.flows.quarantine import Aside
-    from mlkit.flows.rule_edits import RulesShown
+    from mlkit.flows.data.quarantine import Aside
+    from mlkit.flows.data.rule_edits import RulesShown
     from mlkit.project import Project
 
 
@@ -26,7 +26,7 @@ def rules(project: "Project", name: str, *, accept: tuple[str, ...], as_json: bo
     They are in schemas/NAME.yaml, which is yours to edit. With --accept a new value is added there
     (a new plan, a new country), and every other line of the file stays as it is.
     """
-    from mlkit.flows import rule_edits  # imports SQLAlchemy
+    from mlkit.flows.data import rule_edits  # imports SQLAlchemy
 
     found = rule_edits.accept(project, name, accept) if accept else rule_edits.show(project, name)
     output.emit(found, as_json=as_json, render=_render_rules)
@@ -43,7 +43,7 @@ def quarantine(project: "Project", name: str | None, *, remove: str | None, as_j
     Each row is there with its number in the file it came from (_row, from 1) and what it breaks
     (_reasons). The newest 20 files of a dataset are kept, each of at most 100,000 rows.
     """
-    from mlkit.flows import quarantine as flow  # imports SQLAlchemy
+    from mlkit.flows.data import quarantine as flow  # imports SQLAlchemy
 
     if remove is not None:
         gone = flow.remove(project, remove)

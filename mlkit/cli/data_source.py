@@ -11,8 +11,8 @@ import click
 from mlkit.cli import output
 
 if TYPE_CHECKING:
-    from mlkit.flows.fetched import BytesRead
-    from mlkit.flows.sources import Source
+    from mlkit.flows.data.fetched import BytesRead
+    from mlkit.flows.data.sources import Source
 
 R = TypeVar("R")
 
@@ -61,8 +61,8 @@ def choose(
     file: Path | None, url: str | None, query: str | None, dialect: Mapping[str, Any]
 ) -> "Source | None":
     """Return the source that the options name, None for the one of the settings."""
-    from mlkit.flows.file_source import Dialect, FileSource  # imports SQLAlchemy
-    from mlkit.flows.query_source import QuerySource
+    from mlkit.flows.data.file_source import Dialect, FileSource  # imports SQLAlchemy
+    from mlkit.flows.data.query_source import QuerySource
 
     if (url is None) != (query is None):
         raise click.UsageError("--source and --query go together")

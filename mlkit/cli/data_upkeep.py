@@ -9,10 +9,10 @@ import click
 from mlkit.cli import output
 
 if TYPE_CHECKING:
-    from mlkit.flows.collect import Collected
-    from mlkit.flows.data_export import Exported
-    from mlkit.flows.erasure import Erased
-    from mlkit.flows.rebuild import Rebuilt
+    from mlkit.flows.data.collect import Collected
+    from mlkit.flows.data.data_export import Exported
+    from mlkit.flows.erasure.subject import Erased
+    from mlkit.flows.lineage.rebuild import Rebuilt
     from mlkit.project import Project
 
 reference_argument = click.argument("reference", metavar="NAME[@V]")
@@ -28,7 +28,7 @@ def rebuild(project: "Project", reference: str, *, as_json: bool) -> None:
     A file that was collected (`mlkit data gc`) or lost is put back. Exit code 3, with the reason,
     if the bytes differ or the rows cannot be made any more.
     """
-    from mlkit.flows import rebuild as flow  # imports pyarrow
+    from mlkit.flows.lineage import rebuild as flow  # imports pyarrow
 
     with output.progress() as display:
         task = display.add_task("rebuilding", total=None)
@@ -47,7 +47,7 @@ def rebuild(project: "Project", reference: str, *, as_json: bool) -> None:
 @output.with_project
 def export(project: "Project", reference: str, *, file: Path | None) -> None:
     """Write the rows of a version, the newest by default, as CSV or Parquet."""
-    from mlkit.flows import data_export  # imports pyarrow
+    from mlkit.flows.data import data_export  # imports pyarrow
 
     _render_exported(data_export.export(project, reference, file))
 
@@ -64,7 +64,7 @@ def gc(project: "Project", *, dry_run: bool, yes: bool, as_json: bool) -> None:
     alert speaks of, and all that these were made of. A collected version stays on record, and
     `mlkit data rebuild` can make its rows again while their source is there.
     """
-    from mlkit.flows import collect  # imports SQLAlchemy
+    from mlkit.flows.data import collect  # imports SQLAlchemy
 
     found = collect.look(project)
     if not dry_run and (found.versions or found.files):
@@ -101,13 +101,13 @@ def erase(
     Exit code 4 while another process reads an older state of the database: it is named, and the
     erasure stays unfinished until the job `alerts` or this command succeeds.
     """
-    from mlkit.flows import erasure  # imports pyarrow
+    from mlkit.flows.erasure import subject  # imports pyarrow
 
     whom = f"{len(set(entities))} entities" if entities else "the entities asked for before"
     _ask(f"erase every row about {whom} from dataset '{name}'?", yes=yes)
     with output.progress() as display:
         task = display.add_task("erasing", total=None)
-        done = erasure.erase(
+        done = subject.erase(
             project, name, entities, reason=reason,
             progress=lambda text: display.update(task, description=text),
         )  # fmt: skip

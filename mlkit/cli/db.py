@@ -7,7 +7,7 @@ import click
 from mlkit.cli import output
 
 if TYPE_CHECKING:
-    from mlkit.flows.database import SchemaState
+    from mlkit.flows.operations.database import SchemaState
 
 
 @click.group()
@@ -20,7 +20,7 @@ def db() -> None:
 @click.pass_context
 def status(ctx: click.Context, *, as_json: bool) -> None:
     """Show where the database is and whether its schema is that of this program."""
-    from mlkit.flows import database  # imports SQLAlchemy
+    from mlkit.flows.operations import database  # imports SQLAlchemy
 
     output.emit(database.schema_state(ctx.find_root().obj), as_json=as_json, render=_render)
 
@@ -30,7 +30,7 @@ def status(ctx: click.Context, *, as_json: bool) -> None:
 @click.pass_context
 def upgrade(ctx: click.Context, *, as_json: bool) -> None:
     """Bring the database to the schema of this program; a SQLite file is backed up first."""
-    from mlkit.flows import database  # imports SQLAlchemy
+    from mlkit.flows.operations import database  # imports SQLAlchemy
 
     output.emit(database.upgrade_schema(ctx.find_root().obj), as_json=as_json, render=_render)
 

@@ -7,7 +7,7 @@ import click
 from mlkit.cli import output
 
 if TYPE_CHECKING:
-    from mlkit.flows.doctor import Examined
+    from mlkit.flows.doctor.checkup import Examined
 
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
@@ -21,7 +21,7 @@ def doctor(ctx: click.Context, *, as_json: bool) -> None:
     Exit code 3 if any check failed; a warning leaves it at 0.
     """
     from mlkit import timetable
-    from mlkit.flows import doctor as flow  # imports SQLAlchemy
+    from mlkit.flows.doctor import checkup as flow  # imports SQLAlchemy
 
     with output.progress() as display:
         task = display.add_task("checking", total=None)

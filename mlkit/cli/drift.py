@@ -13,10 +13,10 @@ from mlkit.cli.baseline import baseline
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from mlkit.flows.comparison import FilesCompared
-    from mlkit.flows.monitor import DriftChecked
+    from mlkit.flows.monitoring.comparison import FilesCompared
+    from mlkit.flows.monitoring.monitor import DriftChecked
     from mlkit.project import Project
-    from mlkit.steps.drift_result import FeatureDrift
+    from mlkit.steps.drift.result import FeatureDrift
 
 _FOUND = 3
 _explain_option = click.option(
@@ -70,8 +70,8 @@ def compare(
 
     The rules are the defaults of the settings drift.*, or what MLKIT_DRIFT_* say.
     """
-    from mlkit.flows import comparison
-    from mlkit.steps import csv_dialect
+    from mlkit.flows.monitoring import comparison
+    from mlkit.steps.reading import csv_dialect
 
     said = {name: value for name, value in dialect.items() if value is not None}
     stated = csv_dialect.state(**said)
@@ -108,7 +108,8 @@ def check(
     """
     import msgspec
 
-    from mlkit.flows import alerting, history, monitor
+    from mlkit.flows.alerts import alerting
+    from mlkit.flows.monitoring import history, monitor
 
     with _telling() as progress:
         found = monitor.check_drift(
@@ -149,7 +150,7 @@ def _render(
     """Print what a person decides by; ``past`` are the levels of the last checks."""
     import msgspec
 
-    from mlkit.flows import history
+    from mlkit.flows.monitoring import history
 
     shown = sorted(found.features, key=_worst_first)
     columns = {
@@ -215,6 +216,6 @@ def _explain(found: "FilesCompared | DriftChecked") -> None:
 
 
 def _worst_first(feature: "FeatureDrift") -> tuple[bool, float]:
-    from mlkit.steps.drift_result import excess
+    from mlkit.steps.drift.result import excess
 
     return not feature.drifted, -excess(feature)

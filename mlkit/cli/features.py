@@ -7,10 +7,10 @@ import click
 from mlkit.cli import output
 
 if TYPE_CHECKING:
-    from mlkit.flows.feature_catalog import Got, Lineage, Listed, Shown
-    from mlkit.flows.feature_tests import Tested
-    from mlkit.flows.materialize import Materialized
-    from mlkit.flows.versioning import Added
+    from mlkit.flows.data.versioning import Added
+    from mlkit.flows.features.catalog import Got, Lineage, Listed, Shown
+    from mlkit.flows.features.checks import Tested
+    from mlkit.flows.features.materialize import Materialized
     from mlkit.project import Project
 
 _FAILED = 3
@@ -30,9 +30,9 @@ def features() -> None:
 @output.with_project
 def list_(project: "Project", *, as_json: bool) -> None:
     """List what features.py declares, and how fresh the store is."""
-    from mlkit.flows import feature_catalog  # imports SQLAlchemy
+    from mlkit.flows.features import catalog  # imports SQLAlchemy
 
-    output.emit(feature_catalog.list_features(project), as_json=as_json, render=_render_list)
+    output.emit(catalog.list_features(project), as_json=as_json, render=_render_list)
 
 
 @features.command()
@@ -44,9 +44,9 @@ def show(project: "Project", name: str, *, as_json: bool) -> None:
 
     The drift is that between what a view makes of the last two versions of its dataset.
     """
-    from mlkit.flows import feature_catalog  # imports SQLAlchemy
+    from mlkit.flows.features import catalog  # imports SQLAlchemy
 
-    output.emit(feature_catalog.show(project, name), as_json=as_json, render=_render_shown)
+    output.emit(catalog.show(project, name), as_json=as_json, render=_render_shown)
 
 
 @features.command()
@@ -56,9 +56,9 @@ def show(project: "Project", name: str, *, as_json: bool) -> None:
 @output.with_project
 def get(project: "Project", view: str, entity: tuple[str, ...], *, as_json: bool) -> None:
     """Look up what serving would be given for each ENTITY now."""
-    from mlkit.flows import feature_catalog  # imports SQLAlchemy
+    from mlkit.flows.features import catalog  # imports SQLAlchemy
 
-    output.emit(feature_catalog.get(project, view, entity), as_json=as_json, render=_render_got)
+    output.emit(catalog.get(project, view, entity), as_json=as_json, render=_render_got)
 
 
 @features.command()
@@ -71,7 +71,7 @@ def materialize(project: "Project", view: tuple[str, ...], *, as_json: bool) -> 
     Only what is newer or has changed is written; everything is when the version of a view or the
     text of features.py is another one. Readers see the old values or the new ones.
     """
-    from mlkit.flows import materialize as flow  # imports SQLAlchemy
+    from mlkit.flows.features import materialize as flow  # imports SQLAlchemy
 
     with output.progress() as display:
         task = display.add_task("materialising", total=None)
@@ -98,7 +98,7 @@ def join(
 
     The result is the next version of dataset NAME; nothing new if all it is made of is the same.
     """
-    from mlkit.flows import joining  # imports SQLAlchemy
+    from mlkit.flows.features import joining  # imports SQLAlchemy
 
     with output.progress() as display:
         task = display.add_task("joining", total=None)
@@ -134,9 +134,9 @@ def test(project: "Project", name: tuple[str, ...], *, lag: str, rows: int, as_j
     they were served: equal, lagging (the event came into the store later), or skewed. On-demand
     features are computed anew from the logged inputs.
     """
-    from mlkit.flows import feature_tests  # imports SQLAlchemy and pandas
+    from mlkit.flows.features import checks  # imports SQLAlchemy and pandas
 
-    found = feature_tests.examine(project, name, lag=lag, rows=rows)
+    found = checks.examine(project, name, lag=lag, rows=rows)
     output.emit(found, as_json=as_json, render=_render_tested)
     click.get_current_context().exit(0 if found.passed else _FAILED)
 
@@ -147,9 +147,9 @@ def test(project: "Project", name: tuple[str, ...], *, lag: str, rows: int, as_j
 @output.with_project
 def lineage(project: "Project", name: str, *, as_json: bool) -> None:
     """Show where a view or transformation comes from, and which models use it."""
-    from mlkit.flows import feature_catalog  # imports SQLAlchemy
+    from mlkit.flows.features import catalog  # imports SQLAlchemy
 
-    output.emit(feature_catalog.lineage(project, name), as_json=as_json, render=_render_lineage)
+    output.emit(catalog.lineage(project, name), as_json=as_json, render=_render_lineage)
 
 
 def _render_list(listed: "list[Listed]") -> None:

@@ -8,7 +8,7 @@ import click
 from mlkit.cli import output
 
 if TYPE_CHECKING:
-    from mlkit.flows.setup import Made
+    from mlkit.flows.operations.setup import Made
 
 
 @click.command()
@@ -20,7 +20,7 @@ def init(directory: Path, *, group: str | None, as_json: bool) -> None:
 
     DIR may hold files already, your CSV for instance; none of them is changed.
     """
-    from mlkit.flows import setup  # imports SQLAlchemy
+    from mlkit.flows.operations import setup  # imports SQLAlchemy
 
     output.emit(setup.make(directory, group=group), as_json=as_json, render=_render)
 

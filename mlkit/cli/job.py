@@ -14,7 +14,7 @@ from mlkit.errors import MlkitError
 
 if TYPE_CHECKING:
     from mlkit.project import Project
-    from mlkit.runner import RunResult
+    from mlkit.scheduling.runner import RunResult
     from mlkit.timetable import Planned
 
 P = ParamSpec("P")
@@ -26,7 +26,7 @@ def _standing_back(command: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        from mlkit import background
+        from mlkit.scheduling import background
 
         background.stand_back()
         return command(*args, **kwargs)
@@ -87,7 +87,8 @@ def run(
 @output.with_project
 def history(project: "Project", *, name: str | None, limit: int, as_json: bool) -> None:
     """List the newest runs of the job NAME, or of all."""
-    from mlkit import runner, timetable
+    from mlkit import timetable
+    from mlkit.scheduling import runner
 
     found = runner.history(project, name, limit=limit)
     if name and not found:
@@ -111,8 +112,9 @@ def crontab(project: "Project", *, install: bool, uninstall: bool, as_json: bool
     if uninstall:
         _uninstall(project.root, as_json=as_json)
         return
-    from mlkit import crontab as user_crontab
-    from mlkit import timetable, units
+    from mlkit import timetable
+    from mlkit.scheduling import crontab as user_crontab
+    from mlkit.scheduling import units
 
     lines = units.crontab(project, timetable.load(project))
     if install:
@@ -135,7 +137,8 @@ def crontab(project: "Project", *, install: bool, uninstall: bool, as_json: bool
 @output.with_project
 def systemd(project: "Project", *, out: Path | None, as_json: bool) -> None:
     """Write systemd units: a timer per job, the server and the daemon."""
-    from mlkit import timetable, units
+    from mlkit import timetable
+    from mlkit.scheduling import units
 
     rendered = units.systemd(project, timetable.load(project))
     if out is not None:
@@ -144,7 +147,7 @@ def systemd(project: "Project", *, out: Path | None, as_json: bool) -> None:
 
 
 def _uninstall(root: Path, *, as_json: bool) -> None:
-    from mlkit import crontab as user_crontab
+    from mlkit.scheduling import crontab as user_crontab
 
     done = user_crontab.uninstall(root)
     said = "the jobs of this project are" if done else "there were none of this project"
@@ -161,7 +164,8 @@ def _exit(*_: object) -> None:
 
 
 def _run(project: "Project", name: str | None, due: str | None) -> "list[RunResult]":
-    from mlkit import runner, timetable
+    from mlkit import timetable
+    from mlkit.scheduling import runner
 
     jobs = timetable.load(project)
     if name is None:

@@ -11,8 +11,8 @@ from mlkit.cli import output
 if TYPE_CHECKING:
     from rich.tree import Tree
 
-    from mlkit.flows.lineage import Lineage
-    from mlkit.flows.lineage_graph import Edge
+    from mlkit.flows.lineage.ask import Lineage
+    from mlkit.flows.lineage.graph import Edge
     from mlkit.project import Project
 
 _MOST_COLUMNS = 8
@@ -30,7 +30,7 @@ def lineage(project: "Project", reference: str, *, as_json: bool) -> None:
     A bare MODEL means its champion, a bare DATASET its newest version. Where both have the same
     name, write model:NAME or dataset:NAME.
     """
-    from mlkit.flows import lineage as flow  # imports SQLAlchemy
+    from mlkit.flows.lineage import ask as flow  # imports SQLAlchemy
 
     output.emit(flow.trace(project, reference), as_json=as_json, render=_render)
 

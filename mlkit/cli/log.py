@@ -27,7 +27,7 @@ def log() -> None:
 @with_project
 def show(project: "Project", *, model: str, limit: int, as_json: bool) -> None:
     """Show the newest predictions of MODEL, newest first."""
-    from mlkit.flows import log_export
+    from mlkit.flows.log import log_export
 
     output.emit(log_export.show(project, model, limit=limit), as_json=as_json, render=_print_rows)
 
@@ -51,7 +51,7 @@ def export(
     as_json: bool,
 ) -> None:
     """Write the whole log of MODEL, sealed rows included, to FILE (.csv or .parquet)."""
-    from mlkit.flows import log_export
+    from mlkit.flows.log import log_export
 
     done = log_export.export(project, model, file, since=since, until=until, for_excel=for_excel)
     output.emit(done, as_json=as_json, render=_print_exported)
@@ -63,7 +63,7 @@ def export(
 @with_project
 def seal(project: "Project", *, older_than: str | None, as_json: bool) -> None:
     """Move old predictions of all models from the database to Parquet files under log/."""
-    from mlkit.flows import logs
+    from mlkit.flows.log import logs
 
     done = logs.seal(project, older_than=older_than)
     output.emit(done, as_json=as_json, render=_print_sealed)

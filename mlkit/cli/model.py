@@ -7,8 +7,8 @@ import click
 from mlkit.cli import output
 
 if TYPE_CHECKING:
-    from mlkit.flows.deploy import Deployed, Event
-    from mlkit.flows.models import Compared, Shown, Summary
+    from mlkit.flows.registry.deploy import Deployed, Event
+    from mlkit.flows.registry.models import Compared, Shown, Summary
     from mlkit.project import Project
 
 _VERSION = click.IntRange(1)
@@ -24,7 +24,7 @@ def model() -> None:
 @output.with_project
 def list_(project: "Project", *, as_json: bool) -> None:
     """List the models, their champions and how these did on their holdout."""
-    from mlkit.flows import models  # imports SQLAlchemy
+    from mlkit.flows.registry import models  # imports SQLAlchemy
 
     output.emit(models.summaries(project), as_json=as_json, render=_render_list)
 
@@ -35,7 +35,7 @@ def list_(project: "Project", *, as_json: bool) -> None:
 @output.with_project
 def show(project: "Project", *, name: str, as_json: bool) -> None:
     """Show every version of NAME and the gate's verdict on it."""
-    from mlkit.flows import models  # imports SQLAlchemy
+    from mlkit.flows.registry import models  # imports SQLAlchemy
 
     output.emit(models.show(project, name), as_json=as_json, render=_render_show)
 
@@ -46,7 +46,7 @@ def show(project: "Project", *, name: str, as_json: bool) -> None:
 @output.with_project
 def history(project: "Project", *, name: str, as_json: bool) -> None:
     """Show which version of NAME served when, who put it there, and why."""
-    from mlkit.flows import deploy  # imports SQLAlchemy
+    from mlkit.flows.registry import deploy  # imports SQLAlchemy
 
     output.emit(deploy.history(project, name), as_json=as_json, render=_render_history)
 
@@ -59,7 +59,7 @@ def history(project: "Project", *, name: str, as_json: bool) -> None:
 @output.with_project
 def compare(project: "Project", *, name: str, first: int, second: int, as_json: bool) -> None:
     """Show how two versions of NAME differ: data, estimator, columns, libraries, metrics."""
-    from mlkit.flows import models  # imports SQLAlchemy
+    from mlkit.flows.registry import models  # imports SQLAlchemy
 
     found = models.compare(project, name, first, second)
     output.emit(found, as_json=as_json, render=_render_compare)
@@ -76,7 +76,7 @@ def promote(
     project: "Project", *, name: str, version: int, reason: str, force: bool, as_json: bool
 ) -> None:
     """Make VERSION the champion of NAME; running servers follow within a second."""
-    from mlkit.flows import deploy  # imports SQLAlchemy
+    from mlkit.flows.registry import deploy  # imports SQLAlchemy
 
     done = deploy.promote(project, name, version, reason=reason, force=force)
     output.emit(done, as_json=as_json, render=_render_deployed)
@@ -90,7 +90,7 @@ def promote(
 @output.with_project
 def rollback(project: "Project", *, name: str, to: int | None, reason: str, as_json: bool) -> None:
     """Make an earlier champion of NAME the champion again."""
-    from mlkit.flows import deploy  # imports SQLAlchemy
+    from mlkit.flows.registry import deploy  # imports SQLAlchemy
 
     done = deploy.rollback(project, name, to=to, reason=reason)
     output.emit(done, as_json=as_json, render=_render_deployed)

@@ -89,7 +89,7 @@ def write_page(text: str, target: Path) -> None:
     if target.exists() and not target.is_file():
         target.write_bytes(content)  # a device or a pipe, which must not be replaced by a file
     else:
-        from mlkit.store.blobs import write_durably  # imports SQLAlchemy
+        from mlkit.store.disk.blobs import write_durably  # imports SQLAlchemy
 
         write_durably(target, content)
     say(f"wrote {target} ({max(1, len(content) // 1000)} kB)", err=True)

@@ -9,9 +9,9 @@ from mlkit.cli import output, spark
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from mlkit.flows.estimates import Estimate
-    from mlkit.flows.history import PerformancePoint
-    from mlkit.flows.monitor import PerformanceChecked
+    from mlkit.flows.monitoring.estimates import Estimate
+    from mlkit.flows.monitoring.history import PerformancePoint
+    from mlkit.flows.monitoring.monitor import PerformanceChecked
     from mlkit.project import Project
 
 _DEGRADED = 3
@@ -35,7 +35,8 @@ def check(project: "Project", *, model: str, window: str | None, as_json: bool) 
     """Compare the answers of MODEL with what really happened."""
     import msgspec
 
-    from mlkit.flows import alerting, history, monitor
+    from mlkit.flows.alerts import alerting
+    from mlkit.flows.monitoring import history, monitor
 
     found = monitor.check_performance(project, model, window=window)
     alerting.deliver(project)
@@ -71,7 +72,7 @@ def _render(found: "PerformanceChecked", past: "Sequence[PerformancePoint]") -> 
 
 def _ripeness(found: "PerformanceChecked") -> "Iterator[str]":
     """Yield how many of the actuals to be expected are there, and how long they take."""
-    from mlkit.flows.maturity import length
+    from mlkit.flows.log.maturity import length
 
     if found.maturity is not None:
         half, most = found.delay.p50_s, found.delay.p90_s
@@ -93,7 +94,7 @@ def _metrics(found: "PerformanceChecked") -> "Iterator[str]":
 
 
 def _estimated(found: "Estimate", reference: float) -> str:
-    from mlkit.flows import estimates
+    from mlkit.flows.monitoring import estimates
 
     parts = [f"{estimates.in_words(found)} before actuals come (holdout {reference:.4g})"]
     parts += ["blind to concept drift" if found.trusted else f"not to be trusted: {found.reason}"]

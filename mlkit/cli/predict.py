@@ -47,7 +47,7 @@ def predict(
     column of the view's entity, as the server does now.
     """
     from mlkit.flows import predict as flow  # imports scikit-learn
-    from mlkit.flows.file_source import Dialect
+    from mlkit.flows.data.file_source import Dialect
 
     if as_json and target is None:
         raise click.UsageError("--json needs --output FILE, as the predictions go to stdout")

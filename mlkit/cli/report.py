@@ -33,7 +33,7 @@ def report(
     Nothing is checked, and no alert is opened. With --json, values instead of a page; a page as
     well if --output names a file.
     """
-    from mlkit.flows import report as flow
+    from mlkit.flows.monitoring import report as flow
     from mlkit.pages import model as page
 
     if as_json and target == output.STDOUT:

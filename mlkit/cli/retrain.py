@@ -7,7 +7,7 @@ import click
 from mlkit.cli import output
 
 if TYPE_CHECKING:
-    from mlkit.flows.retrain import Retrained
+    from mlkit.flows.training.retrain import Retrained
     from mlkit.project import Project
 
 
@@ -36,7 +36,7 @@ def retrain(
 
     Repeats the recipe of the champion. Without new rows nothing is trained.
     """
-    from mlkit.flows import retrain as flow  # imports pyarrow
+    from mlkit.flows.training import retrain as flow  # imports pyarrow
 
     with output.progress() as display:
         task = display.add_task(f"retraining {model}", total=None)

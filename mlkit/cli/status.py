@@ -10,8 +10,8 @@ from mlkit.errors import MlkitError
 from mlkit.pages import words
 
 if TYPE_CHECKING:
-    from mlkit.flows.alerting import AlertLine
-    from mlkit.flows.status import ModelLine, VerdictLine
+    from mlkit.flows.alerts.alerting import AlertLine
+    from mlkit.flows.operations.status import ModelLine, VerdictLine
     from mlkit.project import Project
 
 
@@ -22,8 +22,8 @@ def status(project: "Project", *, as_json: bool) -> None:
     """Show models, traffic, verdicts, alerts and jobs on one screen."""
     import msgspec
 
-    from mlkit.flows import freshness, other_code  # imports SQLAlchemy
-    from mlkit.flows import status as flow
+    from mlkit.flows.features import freshness, other_code  # imports SQLAlchemy
+    from mlkit.flows.operations import status as flow
 
     screen = {**msgspec.structs.asdict(flow.look(project)), **_jobs(project)}
     models = screen["models"]
@@ -35,7 +35,8 @@ def status(project: "Project", *, as_json: bool) -> None:
 
 def _jobs(project: "Project") -> dict[str, Any]:
     """Return the plan of the timetable; one that cannot be read must not hide the rest."""
-    from mlkit import lateness, timetable
+    from mlkit import timetable
+    from mlkit.scheduling import lateness
 
     try:
         return {"jobs": timetable.plan(project), "problems": lateness.problems(project)}

@@ -46,7 +46,7 @@ def create(
     as_json: bool,
 ) -> None:
     """Make a token called NAME and print it, this once."""
-    from mlkit.flows import access
+    from mlkit.flows.operations import access
 
     made = access.create(project, name, scope=scope, models=models, expires=expires, rate=rate)
     output.emit(made, as_json=as_json, render=_print_created)
@@ -57,7 +57,7 @@ def create(
 @with_project
 def list_(project: "Project", *, as_json: bool) -> None:
     """List every token without its secret."""
-    from mlkit.flows import access
+    from mlkit.flows.operations import access
 
     output.emit(access.list_tokens(project), as_json=as_json, render=_print_tokens)
 
@@ -68,7 +68,7 @@ def list_(project: "Project", *, as_json: bool) -> None:
 @with_project
 def revoke(project: "Project", *, identifier: str, as_json: bool) -> None:
     """End the token ID; running servers refuse it within a second."""
-    from mlkit.flows import access
+    from mlkit.flows.operations import access
 
     output.emit(access.revoke(project, identifier), as_json=as_json, render=_print_revoked)
 

@@ -8,7 +8,7 @@ from mlkit.cli import output
 from mlkit.errors import CheckFailedError
 
 if TYPE_CHECKING:
-    from mlkit.flows.train import Trained
+    from mlkit.flows.training.train import Trained
     from mlkit.project import Project
 
 
@@ -74,7 +74,7 @@ def train(
     The simplest sufficient model of the ladder wins: constant, linear, tuned linear, boosted
     trees. The newest rows judge it, against the champion if there is one.
     """
-    from mlkit.flows import train as flow  # imports scikit-learn
+    from mlkit.flows.training import train as flow  # imports scikit-learn
 
     with output.progress() as display:
         bar = display.add_task("training", total=None)

@@ -24,10 +24,10 @@ from mlkit.demo.stage import (
 from mlkit.demo.story import Month, Requests, Story, Voice
 from mlkit.demo.upkeep import Upkeep
 from mlkit.errors import MlkitError
-from mlkit.flows import report as flow
-from mlkit.flows.deploy import Loaded
+from mlkit.flows.monitoring import report as flow
+from mlkit.flows.registry.deploy import Loaded
 from mlkit.pages import model
-from mlkit.steps import encode
+from mlkit.steps.inputs import encode
 from mlkit.store import registry
 
 MONTHS = range(2, LAST_MONTH + 1)

@@ -13,9 +13,13 @@ import pyarrow.csv
 from mlkit.demo import flights
 from mlkit.demo.clock import Clock, shift_to
 from mlkit.errors import ConflictError, MlkitError
-from mlkit.flows import deploy, features, ingest, joining, setup, train
-from mlkit.flows.deploy import Loaded
-from mlkit.flows.joining import Recipe
+from mlkit.flows.data import ingest
+from mlkit.flows.features import declarations, joining
+from mlkit.flows.features.joining import Recipe
+from mlkit.flows.operations import setup
+from mlkit.flows.registry import deploy
+from mlkit.flows.registry.deploy import Loaded
+from mlkit.flows.training import train
 from mlkit.project import SETTINGS_FILE, Project, open_project
 
 MODEL = "flights"
@@ -81,7 +85,7 @@ def built(root: Path) -> Iterator[Stage]:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("MLKIT_")}
     _make_folder(root)
     (root / SETTINGS_FILE).write_text(setup.settings_text() + _SETTINGS)
-    (root / features.FILE).write_text(_FEATURES)
+    (root / declarations.FILE).write_text(_FEATURES)
     setup.make(root, environment=environment)
     with closing(open_project(root, environment=environment)) as made:
         now, clock = made.now(), Clock(made.state_dir / "clock")

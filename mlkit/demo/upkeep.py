@@ -9,20 +9,24 @@ from datetime import datetime
 from multiprocessing.forkserver import ensure_running
 from typing import Any, NamedTuple
 
-from mlkit import runner, supervisor, timetable
+from mlkit import timetable
 from mlkit.demo import weather
 from mlkit.demo.client import Client, asking
 from mlkit.demo.stage import MODEL, Stage
 from mlkit.demo.story import Action, Drift, Raised, name_drift
 from mlkit.errors import MlkitError
-from mlkit.flows import retrain
+from mlkit.flows.training import retrain
 from mlkit.project import Project
+from mlkit.scheduling import runner, supervisor
 from mlkit.store import alerts, registry, reports
 
 _CHECKS = ("drift", "performance")
 _PRELOAD = (
-    "mlkit.flows.champions", "mlkit.flows.monitor", "mlkit.flows.retrain", "mlkit.flows.train",
-)  # fmt: skip
+    "mlkit.flows.monitoring.monitor",
+    "mlkit.flows.registry.champions",
+    "mlkit.flows.training.retrain",
+    "mlkit.flows.training.train",
+)
 _TAKE_UP_S = 15.0
 _POLL_S = 0.05
 _CONNECTIONS = 12

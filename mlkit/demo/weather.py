@@ -9,8 +9,9 @@ import pyarrow.parquet as pq
 
 from mlkit.demo import flights
 from mlkit.demo.stage import Stage
-from mlkit.flows import features, ingest, materialize, view_rows
-from mlkit.steps import point_in_time
+from mlkit.flows.data import ingest
+from mlkit.flows.features import declarations, materialize, view_rows
+from mlkit.steps.features import point_in_time
 
 DATASET, VIEW = "weather", "weather_at_origin"
 FILE = "weather.parquet"
@@ -33,7 +34,7 @@ def refresh(stage: Stage) -> None:
 
 def joined(stage: Stage, departures: pa.Table) -> pa.Table:
     """Return flights of the published month with their weather, by the path of the training."""
-    declared = features.load(stage.project)
+    declared = declarations.load(stage.project)
     rows = view_rows.compute(stage.project, declared, declared.view(VIEW))
     index = point_in_time.index(rows.table, rows.use)
     chunks = point_in_time.sliced(departures)

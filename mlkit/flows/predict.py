@@ -14,16 +14,19 @@ import pyarrow.csv as pcsv
 import pyarrow.parquet as pq
 
 from mlkit.errors import ConflictError, InvalidInputError
-from mlkit.flows import deploy, model_files, request_features
-from mlkit.flows.deploy import Loaded
-from mlkit.flows.file_source import Dialect
-from mlkit.flows.online import Online
-from mlkit.flows.request_features import RequestFeatures
+from mlkit.flows.data.file_source import Dialect
+from mlkit.flows.features import requests
+from mlkit.flows.features.online import Online
+from mlkit.flows.features.requests import RequestFeatures
+from mlkit.flows.registry import deploy, model_files
+from mlkit.flows.registry.deploy import Loaded
 from mlkit.project import Project
-from mlkit.steps import encode, file_batches, parquet_rows, threads, unanswered
-from mlkit.steps.columns import InputSchema
-from mlkit.steps.file_batches import Expected
-from mlkit.store.blobs import sync
+from mlkit.steps.inputs import encode, unanswered
+from mlkit.steps.inputs.columns import InputSchema
+from mlkit.steps.predictors import threads
+from mlkit.steps.reading import file_batches, parquet_rows
+from mlkit.steps.reading.file_batches import Expected
+from mlkit.store.disk.blobs import sync
 
 CHUNK_ROWS = 20_000
 VALUE = "prediction"
@@ -76,7 +79,7 @@ def predict(
         threads.fit_for(CHUNK_ROWS),
         closing(Online(project)) as online,
     ):
-        features = request_features.of(project, online, found)
+        features = requests.of(project, online, found)
         known = loaded.schema if features is None else features.takes
         expected = _expected(project, found.id, known, file, dialect or Dialect())
         ids = frozenset[str]() if features is None else features.keys

@@ -1,8 +1,9 @@
 """Fetch a dataset anew from wherever it comes: a file, a query, or a join of other datasets."""
 
-from mlkit.flows import ingest, joining
-from mlkit.flows.fetched import BytesRead
-from mlkit.flows.versioning import Added
+from mlkit.flows.data import ingest
+from mlkit.flows.data.fetched import BytesRead
+from mlkit.flows.data.versioning import Added
+from mlkit.flows.features import joining
 from mlkit.project import Project
 
 

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from mlkit.pages import words
 from mlkit.pages.marks import mark
 from mlkit.pages.svg import element, path, picture, point
-from mlkit.steps.histogram import Bar, Distribution, Pair
+from mlkit.steps.drift.histogram import Bar, Distribution, Pair
 
 _WIDTH: Final = 240
 _HEIGHT: Final = 52

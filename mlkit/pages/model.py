@@ -4,8 +4,8 @@ from typing import Final, NamedTuple
 
 from markupsafe import Markup
 
-from mlkit.flows.report import Report
-from mlkit.flows.spread import FeatureLine
+from mlkit.flows.monitoring.report import Report
+from mlkit.flows.monitoring.spread import FeatureLine
 from mlkit.pages import bars, html, trend
 
 _UNFOLDED: Final = 12  # features that are seen without a click

@@ -8,7 +8,7 @@ from typing import Final
 
 from markupsafe import Markup
 
-from mlkit.flows.report import Served
+from mlkit.flows.monitoring.report import Served
 from mlkit.pages import axis
 from mlkit.pages.svg import element
 

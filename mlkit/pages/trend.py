@@ -7,8 +7,8 @@ from typing import Final
 
 from markupsafe import Markup
 
-from mlkit.flows.history import DriftPoint, PerformancePoint
-from mlkit.flows.report import Served
+from mlkit.flows.monitoring.history import DriftPoint, PerformancePoint
+from mlkit.flows.monitoring.report import Served
 from mlkit.pages import axis, plane, words
 from mlkit.pages.marks import kind as kind_of
 from mlkit.pages.marks import mark

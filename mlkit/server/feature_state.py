@@ -7,11 +7,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from mlkit.flows import alerting, freshness, other_code
-from mlkit.flows.looked_up import OUTCOMES
+from mlkit.flows.alerts import alerting
+from mlkit.flows.features import freshness, other_code
+from mlkit.flows.features.looked_up import OUTCOMES
 from mlkit.project import Project
-from mlkit.server import meter, slots
-from mlkit.settings import duration
+from mlkit.server.metrics import meter, slots
+from mlkit.settings.table import duration
 from mlkit.store import alerts
 
 _FRESH_S: Final = 2.0

@@ -18,10 +18,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from mlkit.flows import alerting, log_import
+from mlkit.flows.alerts import alerting
+from mlkit.flows.log import imports
 from mlkit.project import Project
 from mlkit.server.lookout import Lookout
-from mlkit.store import modes, processes, pulse
+from mlkit.store.disk import modes, processes, pulse
 
 _LOOK_S = 0.1
 _START_S = 0.02
@@ -227,7 +228,7 @@ def _end_alert(project: Project) -> bool:
 def _collect(project: Project, trouble: str) -> str:
     """Import once; return what went wrong, said once and not ten times a second."""
     try:
-        log_import.collect(project)
+        imports.collect(project)
     except Exception as error:  # noqa: BLE001  # outlives a full disk and a locked database
         if str(error) != trouble:
             log.error("predictions stay in the journal for now: %s", error)

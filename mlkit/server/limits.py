@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from mlkit.store import modes
+from mlkit.store.disk import modes
 
 _CELL: Final = struct.Struct("<d")
 _BURST_S: Final = 1.0

@@ -8,11 +8,11 @@ import threading
 from pathlib import Path
 from typing import Final
 
-from mlkit import lateness
-from mlkit.flows import freshness
+from mlkit.flows.features import freshness
 from mlkit.project import Project
+from mlkit.scheduling import lateness
 from mlkit.server.feature_state import MissingShares
-from mlkit.settings import duration
+from mlkit.settings.table import duration
 
 _EVERY_S: Final = 60.0
 

@@ -14,7 +14,7 @@ from mlkit.server import connections
 from mlkit.server.connections import Connection
 from mlkit.server.problems import RefusedError
 from mlkit.server.wire import Environ
-from mlkit.settings import Server
+from mlkit.settings.table import Server
 
 LOOK_S: Final = 0.25
 _LEAST_S: Final = 1.0

@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mlkit.server.wire import Environ
-from mlkit.steps.answers import Label
-from mlkit.steps.rows import Rows
+from mlkit.steps.inputs.answers import Label
+from mlkit.steps.inputs.rows import Rows
 
 
 class Message(NamedTuple):

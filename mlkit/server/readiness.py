@@ -5,7 +5,7 @@ from datetime import datetime
 
 import msgspec
 
-from mlkit.server.holder import Holder
+from mlkit.server.models.holder import Holder
 from mlkit.server.rights import Rights
 
 

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from mlkit.errors import BusyError
 from mlkit.project import Project
-from mlkit.server.meter import Meter
+from mlkit.server.metrics.meter import Meter
 from mlkit.store.journal import Entry, Journal
 
 

@@ -11,11 +11,11 @@ from contextlib import contextmanager
 
 import msgspec
 
-from mlkit.flows import repeated_requests
-from mlkit.flows.repeated_requests import Key
+from mlkit.flows.log import repeated_requests
+from mlkit.flows.log.repeated_requests import Key
 from mlkit.project import Project
 from mlkit.server.query import Answers
-from mlkit.store import modes
+from mlkit.store.disk import modes
 from mlkit.store.journal import Entry
 
 _MOST_ROWS = 20_000  # about 10 MB

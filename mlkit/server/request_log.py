@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from mlkit.server.problems import Fault
 from mlkit.server.wire import Environ
-from mlkit.settings import Server
+from mlkit.settings.table import Server
 
 TOKEN: Final = "mlkit.token"  # keys of the environment of a request: who asks  # noqa: S105
 WHY: Final = "mlkit.why"  # and why it is refused

@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 from mlkit.server.problems import Fault, Reply
 from mlkit.server.protocols import kserve, mlflow, native, v2
 from mlkit.server.query import Answers, Message, Query
-from mlkit.steps.rows import Reader
+from mlkit.steps.inputs.rows import Reader
 
 _MOST_PATHS, _LONGEST_PATH = 1_000, 200  # that are remembered
 

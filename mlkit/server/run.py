@@ -12,12 +12,14 @@ from contextlib import closing, suppress
 from http.client import HTTPConnection, HTTPException
 
 from mlkit.errors import InvalidInputError, MlkitError
-from mlkit.flows import audit_check, copies
+from mlkit.flows.operations import audit_check, copies
 from mlkit.project import Project
-from mlkit.server import platforms, preload, slots
+from mlkit.server import platforms
 from mlkit.server.access import refuse_open_door
 from mlkit.server.housekeeper import Housekeeper
-from mlkit.settings import Server
+from mlkit.server.metrics import slots
+from mlkit.server.models import preload
+from mlkit.settings.table import Server
 
 _GRACE_S = 15  # for requests that are being answered when SIGTERM comes
 _M_ARENA_MAX, _M_MMAP_THRESHOLD = -8, -3  # malloc.h

@@ -7,19 +7,19 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from mlkit.errors import InvalidInputError
-from mlkit.flows import input_schema
-from mlkit.flows.looked_up import Tally
-from mlkit.flows.repeated_requests import Key
-from mlkit.flows.request_features import Ids, RequestFeatures
+from mlkit.flows.features.looked_up import Tally
+from mlkit.flows.features.requests import Ids, RequestFeatures
+from mlkit.flows.log.repeated_requests import Key
+from mlkit.flows.registry import input_schema
 from mlkit.project import Project
 from mlkit.server import wire
-from mlkit.server.held import Classes, Held, classes_of
-from mlkit.server.meter import Meter
+from mlkit.server.metrics.meter import Meter
+from mlkit.server.models.held import Classes, Held, classes_of
 from mlkit.server.query import Answers, Query
 from mlkit.server.recorder import Recorder
 from mlkit.server.replay import Replay
-from mlkit.steps.rows import Rows
-from mlkit.steps.values import UnfitValueError, refuse_long
+from mlkit.steps.inputs.rows import Rows
+from mlkit.steps.inputs.values import UnfitValueError, refuse_long
 from mlkit.store.base import new_ids
 from mlkit.store.journal import Entry
 from mlkit.store.registry import ModelVersion

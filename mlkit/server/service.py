@@ -12,27 +12,21 @@ import msgspec
 
 from mlkit import __version__
 from mlkit.errors import InvalidInputError
-from mlkit.flows import actuals, request_features
-from mlkit.flows.online import Online
+from mlkit.flows.features import requests
+from mlkit.flows.features.online import Online
+from mlkit.flows.log import actuals
 from mlkit.project import Project
-from mlkit.server import (
-    fingerprint,
-    openapi,
-    page,
-    platforms,
-    problems,
-    readiness,
-    request_log,
-    wire,
-)
+from mlkit.server import fingerprint, page, platforms, problems, readiness, request_log, wire
 from mlkit.server.access import Guard
-from mlkit.server.families import Served
 from mlkit.server.feature_state import Troubles
 from mlkit.server.follower import Follower
-from mlkit.server.holder import Holder
-from mlkit.server.meter import Meter
-from mlkit.server.metrics import KIND, Metrics
-from mlkit.server.openapi_models import Described
+from mlkit.server.metrics.families import Served
+from mlkit.server.metrics.meter import Meter
+from mlkit.server.metrics.page import KIND, Metrics
+from mlkit.server.models.holder import Holder
+from mlkit.server.models.rule_guard import RuleGuard
+from mlkit.server.openapi import specification as openapi
+from mlkit.server.openapi.models import Described
 from mlkit.server.problems import RefusedError, Reply
 from mlkit.server.protocols import kserve, native, v2, v2_metadata, v2_outputs
 from mlkit.server.query import Message
@@ -40,10 +34,9 @@ from mlkit.server.recorder import Recorder
 from mlkit.server.request_log import TOKEN, WHY, Asked, RequestLog
 from mlkit.server.rights import Rights
 from mlkit.server.routes import PREDICTIONS, Routes, Target, Wire
-from mlkit.server.rule_guard import RuleGuard
 from mlkit.server.scoring import Scorer
 from mlkit.server.wire import Environ
-from mlkit.store import pulse
+from mlkit.store.disk import pulse
 from mlkit.store.registry import ModelVersion
 
 
@@ -355,7 +348,7 @@ def _refusal(environ: Environ, error: Exception, wire_: Wire) -> Reply:
 def _described(project: Project, version: ModelVersion) -> Described | None:
     """Return what ``/openapi.json`` says of a model, None where it cannot be said."""
     try:
-        plan = request_features.wanted(project, version)
+        plan = requests.wanted(project, version)
         return openapi.describe(version, plan[1] if plan else None)
     except Exception:  # the trouble of one model is not that of the others
         log.exception("model %s is left out of /openapi.json", version.model.name)

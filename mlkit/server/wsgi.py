@@ -14,7 +14,7 @@ from mlkit.server.follower import Follower
 from mlkit.server.front import Front
 from mlkit.server.patience import LOOK_S, Patience
 from mlkit.server.service import Service
-from mlkit.store import processes
+from mlkit.store.disk import processes
 
 _LOOK_S = 0.2
 

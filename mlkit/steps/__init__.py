@@ -1,1 +1,4 @@
-"""Pure maths on values: nothing here reads a database, a setting file or a clock."""
+"""Calculations on values, in a folder for each subject: statistics, types, rules, models.
+
+They read the files they are given and nothing else: no database, no project, no clock.
+"""

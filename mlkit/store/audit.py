@@ -18,7 +18,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from mlkit.errors import DamagedError
 from mlkit.store import covers
 from mlkit.store.base import Base, UtcDateTime
-from mlkit.store.witness import Witness
+from mlkit.store.disk.witness import Witness
 
 GENESIS = "0" * 64
 SEAL = "seal"

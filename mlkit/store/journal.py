@@ -18,10 +18,10 @@ from typing import Any, BinaryIO, NamedTuple
 import msgspec
 
 from mlkit.errors import BusyError
-from mlkit.store import modes, plain_files, tape
 from mlkit.store.base import new_id
-from mlkit.store.blobs import sync
-from mlkit.store.tape import Tape
+from mlkit.store.disk import modes, plain_files, tape
+from mlkit.store.disk.blobs import sync
+from mlkit.store.disk.tape import Tape
 
 SUFFIX = ".journal"
 DAMAGED_SUFFIX = ".damaged"

@@ -9,10 +9,11 @@ from pathlib import Path
 from sqlalchemy.orm import Session
 
 from mlkit.errors import DamagedError
-from mlkit.store import append_only, audit, commits, system_log, witness
+from mlkit.store import append_only, audit, commits
 from mlkit.store.audit import AuditEvent
+from mlkit.store.disk import system_log, witness
+from mlkit.store.disk.witness import Witness
 from mlkit.store.engine import Database
-from mlkit.store.witness import Witness
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mlkit.flows import logs
+from mlkit.flows.log import logs
 from mlkit.project import Project
 
 

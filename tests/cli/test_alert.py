@@ -5,7 +5,7 @@ import click
 import pytest
 
 from mlkit.cli.root import cli as root_command
-from mlkit.flows import alerting, next_steps
+from mlkit.flows.alerts import alerting, next_steps
 from mlkit.project import Project, open_project
 from mlkit.store.alerts import Alert
 

@@ -42,7 +42,9 @@ def test_a_database_newer_than_the_program_is_refused_and_left_alone(
     assert (project.root / "ml.sqlite").read_bytes() == before
 
 
-def test_an_emptied_database_is_begun_anew_by_nothing_but_db_upgrade(project: Project, cli: Any) -> None:
+def test_an_emptied_database_is_begun_anew_by_nothing_but_db_upgrade(
+    project: Project, cli: Any
+) -> None:
     project.close()
     for file in project.root.glob("ml.sqlite*"):
         file.unlink()

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlkit.flows import ingest
+from mlkit.flows.data import ingest
 from mlkit.project import Project, create_project, open_project
 
 FEATURES = """

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from mlkit import supervisor
 from mlkit.project import Project
+from mlkit.scheduling import supervisor
 
 JOBS = """
 import time

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from mlkit.flows import logs
+from mlkit.flows.log import logs
 from mlkit.project import Project
 
 ROWS = 40

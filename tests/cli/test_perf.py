@@ -64,7 +64,7 @@ def test_what_is_expected_is_shown_with_when_not_to_trust_it(
 
 def test_past_errors_and_blindness_are_told() -> None:
     from mlkit.cli.perf import _estimated
-    from mlkit.flows.estimates import Estimate
+    from mlkit.flows.monitoring.estimates import Estimate
 
     found = Estimate(
         metric="mae", value=3.0, low=2.5, high=3.5, least=2.6, rows=9, way="inputs", trusted=True,

@@ -19,9 +19,9 @@ from click.testing import CliRunner
 
 from mlkit.cli.root import cli as root_command
 from mlkit.demo import flights
-from mlkit.flows import deploy
+from mlkit.flows.registry import deploy
 from mlkit.project import open_project
-from mlkit.steps import encode
+from mlkit.steps.inputs import encode
 
 PATIENCE_S = 60
 

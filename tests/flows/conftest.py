@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from mlkit.project import Project
-from mlkit.settings import Alerts, Jobs
+from mlkit.settings.table import Alerts, Jobs
 
 
 def set_alerts(project: Project, **settings: Any) -> Project:

@@ -11,9 +11,11 @@ import pytest
 from sqlalchemy import select
 
 from mlkit.errors import ConflictError, InvalidInputError
-from mlkit.flows import alerting, monitor, upkeep
+from mlkit.flows.alerts import alerting
+from mlkit.flows.monitoring import monitor
+from mlkit.flows.operations import upkeep
 from mlkit.project import Project
-from mlkit.settings import Alerts, ModelSettings
+from mlkit.settings.table import Alerts, ModelSettings
 from mlkit.store import audit
 from mlkit.store.reports import DriftReport
 

@@ -9,9 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from mlkit.errors import ConflictError, InvalidInputError
-from mlkit.flows import deploy, predict
+from mlkit.flows import predict
+from mlkit.flows.registry import deploy
 from mlkit.project import Project
-from mlkit.steps import encode
+from mlkit.steps.inputs import encode
 
 Churn = Callable[..., pd.DataFrame]
 

@@ -9,18 +9,13 @@ import pandas as pd
 import pytest
 
 from mlkit.errors import CheckFailedError
-from mlkit.flows import (
-    collect,
-    erasure,
-    ingest,
-    joining,
-    materialize,
-    pull,
-    quarantine,
-    rebuild,
-)
-from mlkit.flows.joining import Recipe
-from mlkit.flows.query_source import QuerySource
+from mlkit.flows import pull
+from mlkit.flows.data import collect, ingest, quarantine
+from mlkit.flows.data.query_source import QuerySource
+from mlkit.flows.erasure import subject
+from mlkit.flows.features import joining, materialize
+from mlkit.flows.features.joining import Recipe
+from mlkit.flows.lineage import rebuild
 from mlkit.project import Project, open_project
 from mlkit.store import datasets, features
 
@@ -127,7 +122,7 @@ def test_a_join_of_an_older_base_is_a_version_that_can_be_made_again(told_apart:
 def test_a_version_that_was_told_apart_is_proved_after_an_erasure(told_apart: Project) -> None:
     assert "seen@2" in [one.reference for one in collect.collect(told_apart).versions]
     rebuild.rebuild(told_apart, "people@1")
-    erasure.erase(told_apart, "seen", ["c7"])
+    subject.erase(told_apart, "seen", ["c7"])
     done = rebuild.rebuild(told_apart, "seen@2")
     assert (done.restored, done.rows) == (True, 57)
 
@@ -167,17 +162,17 @@ def test_rows_that_were_set_aside_stay_out_when_a_version_is_made_again(odd: Pro
 
 def test_an_erasure_deletes_the_rows_that_were_set_aside(odd: Project) -> None:
     assert len(quarantine.listed(odd, "churn")) == 1
-    erasure.erase(odd, "churn", ["pro"])
+    subject.erase(odd, "churn", ["pro"])
     assert quarantine.listed(odd, "churn") == []
 
 
 def test_an_erasure_reaches_what_was_joined_and_what_is_looked_up(people: Project) -> None:
     pull.pull(people, "seen")
     materialize.materialize(people)
-    done = erasure.erase(people, "people", ["c7"])
+    done = subject.erase(people, "people", ["c7"])
     assert {one.reference for one in done.versions} == {"people@1", "seen@1"}
     assert "c7" not in _whos(people, "people") | _whos(people, "seen")
-    erasure.erase(people, "visits", ["c8"])
+    subject.erase(people, "visits", ["c8"])
     with people.read() as s:
         (view,) = features.list_views(s)
         known = features.entities(s, view.set_id or 0)

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from mlkit.errors import MlkitError
-from mlkit.flows import ingest
+from mlkit.flows.data import ingest
 from mlkit.project import create_project
 
 

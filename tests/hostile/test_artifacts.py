@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from mlkit.errors import DamagedError
-from mlkit.flows import deploy
+from mlkit.flows.registry import deploy
 from mlkit.project import Project
-from mlkit.server.holder import Holder
+from mlkit.server.models.holder import Holder
 from mlkit.store.registry import ModelVersion
 
 FLIPS = 100

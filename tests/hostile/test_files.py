@@ -13,9 +13,9 @@ import pyarrow as pa
 import pytest
 
 from mlkit.errors import CheckFailedError, InvalidInputError
-from mlkit.flows import ingest
+from mlkit.flows.data import ingest
 from mlkit.project import Project
-from mlkit.steps import csv_bytes
+from mlkit.steps.reading import csv_bytes
 from mlkit.store import audit, datasets
 
 MEASURE = Path(__file__).with_name("measure_add.py")

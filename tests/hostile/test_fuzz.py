@@ -14,8 +14,8 @@ from mlkit.server.problems import RefusedError
 from mlkit.server.protocols import kserve, mlflow, native, v2
 from mlkit.server.query import Message
 from mlkit.server.service import ActualsRequest
-from mlkit.steps.columns import Column, InputSchema
-from mlkit.steps.rows import Reader
+from mlkit.steps.inputs.columns import Column, InputSchema
+from mlkit.steps.inputs.rows import Reader
 
 READER = Reader(
     InputSchema(

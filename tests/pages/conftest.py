@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlkit.flows import report
-from mlkit.flows.report import Report
+from mlkit.flows.monitoring import report
+from mlkit.flows.monitoring.report import Report
 from mlkit.project import Project, create_project, open_project
 
 EVIL = "<script>alert('x')</script>"
@@ -49,7 +49,10 @@ def make_hostile(rows: int, seed: int, *, moved: bool = False) -> pd.DataFrame:
 
 def live(root: Path, answer: Callable[..., None]) -> None:
     """Let a project be born, answer, be checked every sixth day, and drift at the end."""
-    from mlkit.flows import deploy, ingest, monitor, train
+    from mlkit.flows.data import ingest
+    from mlkit.flows.monitoring import monitor
+    from mlkit.flows.registry import deploy
+    from mlkit.flows.training import train
 
     start = pd.Timestamp("2026-03-20T08:00:00Z").to_pydatetime()
     clock = root / "clock"

@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from mlkit.pages import bars
-from mlkit.steps.histogram import Bar, Distribution, Pair
+from mlkit.steps.drift.histogram import Bar, Distribution, Pair
 
 
 def _number(**changes: object) -> Distribution:

@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from mlkit.flows import history, report
-from mlkit.flows.history import Estimated
-from mlkit.flows.report import Report
+from mlkit.flows.monitoring import history, report
+from mlkit.flows.monitoring.history import Estimated
+from mlkit.flows.monitoring.report import Report
 from mlkit.pages import model
 from mlkit.project import Project
 from mlkit.store.registry import Model

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlkit.flows.history import DriftPoint, Estimated, PerformancePoint
-from mlkit.flows.report import Served
+from mlkit.flows.monitoring.history import DriftPoint, Estimated, PerformancePoint
+from mlkit.flows.monitoring.report import Served
 from mlkit.pages import trend
 from mlkit.pages.plane import LEFT, RIGHT, TOP, WIDTH
 

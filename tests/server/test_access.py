@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mlkit.flows import access
+from mlkit.flows.operations import access
 from mlkit.project import open_project
 from mlkit.server.access import Guard
 from mlkit.store.tokens import Token

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from mlkit.flows import logs
+from mlkit.flows.log import logs
 from mlkit.project import Project, open_project
 
 ROW = {"age": 30, "plan": "free", "spend": 12.5, "active": False}

@@ -15,17 +15,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from mlkit.errors import BusyError, CheckFailedError
-from mlkit.flows import (
-    alerting,
-    audit_check,
-    deploy,
-    doctor,
-    drift_watch,
-    erasure,
-    ingest,
-    logs,
-    train,
-)
+from mlkit.flows.alerts import alerting
+from mlkit.flows.data import ingest
+from mlkit.flows.doctor import checkup
+from mlkit.flows.erasure import subject
+from mlkit.flows.log import logs
+from mlkit.flows.monitoring import drift_watch
+from mlkit.flows.operations import audit_check
+from mlkit.flows.registry import deploy
+from mlkit.flows.training import train
 from mlkit.project import create_project, open_project
 from mlkit.store import datasets, erasures, registry
 from mlkit.store.engine import sqlite_driver
@@ -44,7 +42,7 @@ def test_answers_that_are_still_in_the_journal_do_not_come_back(
     server = serve(root, "--workers", "1")
     for _ in range(20):
         assert server.predict(ROW, ROW, entity_ids=["c7", "c8"]).status == 200
-    done = erasure.erase(project, "churn", ["c7"])
+    done = subject.erase(project, "churn", ["c7"])
     assert done.predictions == 20
     time.sleep(3 * project.settings.log.import_s)
     assert server.predict(ROW, entity_ids=["c8"]).status == 200
@@ -134,7 +132,7 @@ def test_no_byte_of_the_project_knows_an_erased_person_while_a_server_runs(
     output.write_text(f"{summary}\n")
     kept = {line.partition(":")[0].partition("/")[0] for line in _traces(root)}
     assert kept >= {"data", "artifacts", "schemas", "quarantine", "ml.sqlite-wal", "log"}
-    erasure.erase(project, "people", ["zqxwho"])
+    subject.erase(project, "people", ["zqxwho"])
     assert _traces(root) == []
     assert audit_check.faults(project) == []
     assert output.read_text() == "unseen(plan): '(erased)' 40 rows\n"
@@ -142,7 +140,7 @@ def test_no_byte_of_the_project_knows_an_erased_person_while_a_server_runs(
     assert MARKER.search(str(server.ask("GET", "/openapi.json").body)) is None
     after = server.predict(row).body["predictions"]
     assert [each["probabilities"] for each in after] == [each["probabilities"] for each in before]
-    assert [line.found for line in doctor.examine(root).checks if line.level == "fail"] == []
+    assert [line.found for line in checkup.examine(root).checks if line.level == "fail"] == []
     project.close()
 
 
@@ -159,10 +157,10 @@ def test_an_old_reader_is_named_and_the_erasure_stays_unfinished_until_it_has_go
         reader.execute("BEGIN")
         reader.execute("SELECT * FROM dataset").fetchall()
         with pytest.raises(BusyError, match=r"ml.sqlite-wal still has what was deleted: process"):
-            erasure.erase(project, "churn", ["c7"])
+            subject.erase(project, "churn", ["c7"])
         with project.read() as s:
             assert erasures.unfinished(s) == ["churn"]
-    assert "finished" in erasure.resume(project)
+    assert "finished" in subject.resume(project)
     with project.read() as s:
         assert erasures.unfinished(s) == []
     assert (root / "ml.sqlite-wal").stat().st_size < 100_000

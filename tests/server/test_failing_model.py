@@ -48,7 +48,9 @@ BODIES: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from mlkit.flows import deploy, ingest, train
+    from mlkit.flows.data import ingest
+    from mlkit.flows.registry import deploy
+    from mlkit.flows.training import train
     from mlkit.project import create_project
 
     root = tmp_path_factory.mktemp("moody")

@@ -3,11 +3,11 @@
 import time
 from pathlib import Path
 
-from mlkit.flows import alerting
+from mlkit.flows.alerts import alerting
 from mlkit.project import Project
 from mlkit.server.feature_state import MissingShares, Troubles
 from mlkit.server.lookout import Lookout
-from mlkit.server.meter import Meter
+from mlkit.server.metrics.meter import Meter
 from mlkit.store.engine import Database
 
 

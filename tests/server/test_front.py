@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from mlkit.flows import access
+from mlkit.flows.operations import access
 from mlkit.project import Project
 from mlkit.server import routes
 from mlkit.server.app import SERVICE, create_app
 from mlkit.server.front import Front
-from mlkit.server.meter import BOUNDS_S
+from mlkit.server.metrics.meter import BOUNDS_S
 
 ROW = {"age": 30, "plan": "free", "spend": 12.5, "active": False}
 TENSORS = {

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from mlkit.flows import access, alerting, logs
+from mlkit.flows.alerts import alerting
+from mlkit.flows.log import logs
+from mlkit.flows.operations import access
 from mlkit.project import Project, open_project
 from mlkit.server.app import SERVICE, create_app
 from mlkit.store import registry

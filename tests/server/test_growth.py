@@ -24,9 +24,9 @@ from mlkit.server.protocols import kserve, mlflow, native, v2
 from mlkit.server.query import Message
 from mlkit.server.routes import Routes
 from mlkit.server.service import _actuals_decoder
-from mlkit.steps import csv_dialect
-from mlkit.steps.columns import Column, InputSchema
-from mlkit.steps.rows import Reader
+from mlkit.steps.inputs.columns import Column, InputSchema
+from mlkit.steps.inputs.rows import Reader
+from mlkit.steps.reading import csv_dialect
 
 LENGTH = 60_000
 NOISE_S = 0.02

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from mlkit.flows import logs
+from mlkit.flows.log import logs
 from mlkit.project import Project, open_project
 
 ROW = {"age": 30, "plan": "free", "spend": 12.5, "active": False}

@@ -7,11 +7,12 @@ from typing import Any
 
 import msgspec
 
-from mlkit.flows import alerting
+from mlkit.flows.alerts import alerting
 from mlkit.project import Project
 from mlkit.server.lookout import Lookout
-from mlkit.settings import Jobs
-from mlkit.store import processes, runs
+from mlkit.settings.table import Jobs
+from mlkit.store import runs
+from mlkit.store.disk import processes
 
 JOBS = """
 from mlkit.timetable import Job

@@ -13,7 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mlkit.flows import deploy, ingest, log_import, predict, train
+from mlkit.flows import predict
+from mlkit.flows.data import ingest
+from mlkit.flows.log import imports
+from mlkit.flows.registry import deploy
+from mlkit.flows.training import train
 from mlkit.project import Project, create_project, open_project
 from mlkit.server.app import SERVICE, create_app
 
@@ -115,7 +119,7 @@ def test_each_odd_name_is_a_column_of_its_own_in_the_view(odd: tuple[Project, An
     row = _rows(project)[0]
     _post(client, "/predict/odd", {"rows": [row]})
     client.application.extensions[SERVICE].recorder.stop()
-    log_import.collect(project)
+    imports.collect(project)
     with sqlite3.connect(project.root / "ml.sqlite") as connection:
         cursor = connection.execute("SELECT * FROM log_odd ORDER BY seq DESC LIMIT 1")
         names = [column[0] for column in cursor.description]

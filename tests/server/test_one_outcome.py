@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from mlkit.errors import InvalidInputError
-from mlkit.flows import deploy
+from mlkit.flows.registry import deploy
 from mlkit.project import open_project
-from mlkit.steps import encode
+from mlkit.steps.inputs import encode
 
 ROW = {
     "since": "2026-01-05T10:00:00Z",

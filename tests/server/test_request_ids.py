@@ -16,8 +16,10 @@ from typing import Any, NamedTuple
 import pytest
 from sqlalchemy import func, select
 
-from mlkit.flows import access, erasure, log_retention, logs
-from mlkit.flows.repeated_requests import Key
+from mlkit.flows.erasure import subject
+from mlkit.flows.log import logs, retention
+from mlkit.flows.log.repeated_requests import Key
+from mlkit.flows.operations import access
 from mlkit.project import Project, open_project
 from mlkit.server.app import SERVICE, create_app
 from mlkit.server.replay import Replay
@@ -228,14 +230,14 @@ def test_it_holds_in_the_journal_in_the_database_and_in_segments(door: Door, row
         if place == "database":
             assert door.logged() == rows + 1
         if place == "segment":
-            assert log_retention.seal(_later(door.project, 40)).rows == rows + 1
+            assert retention.seal(_later(door.project, 40)).rows == rows + 1
             assert door.logged() == 0
         fresh = door.another_worker()
         assert door.ask(door.ann, body, worker=fresh) == first, place
         wrong = {"rows": [OTHER], "request_id": ID}
         assert door.ask(door.ann, wrong, worker=fresh)[0] == 409, place
     assert len(logs.read(door.project, "churn")) == rows + 1
-    log_retention.prune(_later(door.project, 400))  # what is no longer on record cannot be repeated
+    retention.prune(_later(door.project, 400))  # what is no longer on record cannot be repeated
     with door.project.read() as s:
         assert s.scalars(select(Request)).all() == []
     assert door.ask(door.ann, body, worker=door.another_worker())[0] == 200
@@ -253,8 +255,8 @@ def test_an_id_is_free_again_once_its_predictions_are_erased(
         assert app.test_client().post("/predict/churn", json=body).status_code == 200
     app.extensions[SERVICE].stop()
     if sealed:
-        assert log_retention.seal(_later(trained, 40)).rows == 4
-    assert erasure.erase(trained, "churn", ["c7"]).predictions == 1
+        assert retention.seal(_later(trained, 40)).rows == 4
+    assert subject.erase(trained, "churn", ["c7"]).predictions == 1
     with trained.read() as s:
         assert [each.request_id for each in s.scalars(select(Request))] == ["order-2"]
 

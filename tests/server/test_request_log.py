@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from werkzeug.test import Client
 
-from mlkit.flows import access
+from mlkit.flows.operations import access
 from mlkit.project import Project, open_project
 from mlkit.server import request_log
 from mlkit.server.app import SERVICE, create_app
 from mlkit.server.front import Front
 from mlkit.server.problems import Fault, RefusedError
 from mlkit.server.request_log import Asked, RequestLog
-from mlkit.settings import Server
+from mlkit.settings.table import Server
 
 ROW = {"age": 30, "plan": "free", "spend": 12.5, "active": False}
 PERSONAL = "Ann-Example-1970"

@@ -8,7 +8,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import Client
 
-from mlkit.flows import access
+from mlkit.flows.operations import access
 from mlkit.project import Project
 from mlkit.server.access import PUBLIC
 from mlkit.server.app import SERVICE, create_app

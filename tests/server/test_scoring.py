@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from mlkit.project import Project
-from mlkit.server.held import Held
+from mlkit.server.models.held import Held
 from mlkit.server.query import Query
 from mlkit.server.scoring import Scorer
-from mlkit.steps.answers import Predictions
-from mlkit.steps.columns import Column, InputSchema
+from mlkit.steps.inputs.answers import Predictions
+from mlkit.steps.inputs.columns import Column, InputSchema
 
 SCHEMA = InputSchema(
     columns=tuple(Column(name=name, kind="number") for name in "ab"), target="y", task="regression"

@@ -14,14 +14,17 @@ from typing import Any
 
 import pytest
 
-from mlkit.flows import access, deploy, doctor, doctor_server
+from mlkit.flows.doctor import checkup, servers
+from mlkit.flows.operations import access
+from mlkit.flows.registry import deploy
 from mlkit.project import Project, open_project
 from mlkit.server import feature_state, housekeeper
 from mlkit.server.access import Guard
 from mlkit.server.app import create_app
 from mlkit.server.follower import Follower
 from mlkit.server.service import Service
-from mlkit.store import alerts, locks, pulse
+from mlkit.store import alerts
+from mlkit.store.disk import locks, pulse
 
 ROW = {
     "age": 30, "plan": "free", "spend": 12.5, "active": False, "since": "2026-01-01T00:00:00Z"
@@ -152,16 +155,16 @@ def test_doctor_and_readyz_miss_a_process_that_is_not_heard_of(
     server = serve(trained.root, "--workers", "1")
     file = trained.state_dir / "metrics" / str(server.port) / pulse.FILE
     _wait_for(file.exists)
-    assert [f.level for f in doctor_server.servers(trained)] == ["ok"]
+    assert [f.level for f in servers.servers(trained)] == ["ok"]
     (importer,) = _importers(server)
     os.kill(importer, signal.SIGSTOP)
     try:
         file.unlink()
-        assert [f.level for f in doctor_server.servers(trained)] == ["fail"]
+        assert [f.level for f in servers.servers(trained)] == ["fail"]
         ready = server.ask("GET", "/readyz")
         assert (ready.status, ready.body["status"]) == (200, "degraded")
         assert "has not been heard of" in ready.body["problems"]["mlkit-log"]
-        assert "servers" in {line.check for line in doctor.examine(trained.root).checks}
+        assert "servers" in {line.check for line in checkup.examine(trained.root).checks}
     finally:
         os.kill(importer, signal.SIGCONT)
     _wait_for(lambda: server.ask("GET", "/readyz").body["status"] == "ready")
@@ -169,9 +172,9 @@ def test_doctor_and_readyz_miss_a_process_that_is_not_heard_of(
 
 def test_without_a_server_there_is_none_to_judge(trained: Project) -> None:
     with locks.exclusive(trained.state_dir / "locks" / "server-1", busy="x"):
-        (finding,) = doctor_server.servers(trained)
+        (finding,) = servers.servers(trained)
     assert finding.level == "fail"
-    (finding,) = doctor_server.servers(trained)
+    (finding,) = servers.servers(trained)
     assert finding.level == "ok"
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from mlkit.errors import DamagedError
-from mlkit.flows import deploy
+from mlkit.flows.registry import deploy
 from mlkit.project import Project
 from mlkit.store import alerts
 

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 from mlkit.errors import InvalidInputError
-from mlkit.flows import actual_file, log_import, logs, predict
+from mlkit.flows import predict
+from mlkit.flows.log import actual_file, imports, logs
 from mlkit.project import Project, open_project
 from mlkit.server.app import SERVICE, create_app
 
@@ -123,5 +124,5 @@ def test_what_was_refused_is_not_in_the_log(limited: tuple[Project, Any]) -> Non
     project, client = limited
     _post(client, "/predict/churn", {"rows": [{**ROW, "plan": LONG}]})
     client.application.extensions[SERVICE].recorder.stop()
-    log_import.collect(project)
+    imports.collect(project)
     assert logs.read(project, "churn").num_rows == 0

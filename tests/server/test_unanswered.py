@@ -35,7 +35,9 @@ def odd(schema):
 
 @pytest.fixture(scope="module")
 def odd(tmp_path_factory: pytest.TempPathFactory, start: Callable[..., Any]) -> Iterator[Any]:
-    from mlkit.flows import deploy, ingest, train
+    from mlkit.flows.data import ingest
+    from mlkit.flows.registry import deploy
+    from mlkit.flows.training import train
     from mlkit.project import create_project
 
     root = tmp_path_factory.mktemp("odd")

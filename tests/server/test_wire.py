@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from mlkit.server.problems import RefusedError
 from mlkit.server.protocols import native
 from mlkit.server.query import Message
-from mlkit.steps.columns import Column, InputSchema
-from mlkit.steps.rows import Reader
+from mlkit.steps.inputs.columns import Column, InputSchema
+from mlkit.steps.inputs.rows import Reader
 
 NAMES = ("a", "b:c", 'd"', "e\\", "é")
 TEXTS = st.text(alphabet=':"\\a é,{}', max_size=4)

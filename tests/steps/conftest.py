@@ -7,8 +7,8 @@ import pyarrow as pa
 import pytest
 from hypothesis import strategies as st
 
-from mlkit.steps import casts
-from mlkit.steps.schema import NOT_NULLABLE, UNIQUE, ColumnRules, Rule, Schema
+from mlkit.steps.rules.schema import NOT_NULLABLE, UNIQUE, ColumnRules, Rule, Schema
+from mlkit.steps.tables import casts
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 TEXTS = ["", "a", "b", "ab", "Ab", "aB1", "é", "中文", "a\n", "-", " a"]

@@ -8,10 +8,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mlkit.errors import InvalidInputError
-from mlkit.steps import casts, csv_dialect, file_batches, source_file
-from mlkit.steps.csv_dialect import Stated
-from mlkit.steps.file_batches import Expected
-from mlkit.steps.source_file import Reading
+from mlkit.steps.reading import csv_dialect, file_batches, source_file
+from mlkit.steps.reading.csv_dialect import Stated
+from mlkit.steps.reading.file_batches import Expected
+from mlkit.steps.reading.source_file import Reading
+from mlkit.steps.tables import casts
 
 _CELLS = [
     "", "NA", "null", "-", "7", "007", "+7", " 7", "7 ", "-7", "1.5", "1,5", "1.250", "1.250,5",

@@ -6,7 +6,7 @@ from pathlib import Path
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from mlkit.flows import alerting
+from mlkit.flows.alerts import alerting
 from mlkit.project import open_project
 from mlkit.store.alerts import AlertDelivery
 from mlkit.store.engine import Database

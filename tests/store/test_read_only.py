@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 from mlkit.errors import ConflictError, MlkitError
-from mlkit.flows import doctor, ingest, predict, status
+from mlkit.flows import predict
+from mlkit.flows.data import ingest
+from mlkit.flows.doctor import checkup
+from mlkit.flows.operations import status
 from mlkit.project import Project, open_project
 from mlkit.store import datasets, schema
 from mlkit.store.engine import sqlite_driver
@@ -46,7 +49,7 @@ def test_a_project_on_a_read_only_disk_is_read_and_asked(mounted: Path, tmp_path
         ingest.validate(project, "churn", rows)
     with pytest.raises(MlkitError, match="cannot be written to: the disk is mounted read-only"):
         _write(project)
-    found = doctor.examine(mounted)
+    found = checkup.examine(mounted)
     assert [line.found for line in found.checks if line.level == "fail"] == []
     assert any("opened for reading alone" in line.found for line in found.checks)
     project.close()

@@ -21,7 +21,7 @@ def boosting(_schema: Any) -> Any:
 
 
 def mixed(schema: Any) -> Any:
-    from mlkit.steps import encode
+    from mlkit.steps.inputs import encode
 
     coded = encode.categorical(schema)
     return HistGradientBoostingClassifier(random_state=0, categorical_features=coded)

@@ -15,9 +15,9 @@ from frames import Encoded
 from sklearn.datasets import make_classification
 
 from mlkit.demo import flights
-from mlkit.flows import deploy
+from mlkit.flows.registry import deploy
 from mlkit.project import open_project
-from mlkit.steps import encode
+from mlkit.steps.inputs import encode
 
 APPS = Path(__file__).resolve().parent
 SAMPLE = 1_000

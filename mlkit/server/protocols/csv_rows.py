@@ -10,10 +10,10 @@ from typing import Final, NamedTuple
 from mlkit.errors import InvalidInputError
 from mlkit.server import wire
 from mlkit.server.problems import RefusedError
-from mlkit.steps import csv_ids
-from mlkit.steps.columns import Column, Kind
-from mlkit.steps.csv_values import MARKS
-from mlkit.steps.rows import CsvHabits, Reader, Rows
+from mlkit.steps.inputs.columns import Column, Kind
+from mlkit.steps.inputs.rows import CsvHabits, Reader, Rows
+from mlkit.steps.reading import csv_ids
+from mlkit.steps.reading.csv_values import MARKS
 
 _GROUPED: Final = re.compile(r"\s*[+-]?[1-9]\d{0,2}(\.\d{3})+\s*$", re.ASCII)
 _NULLS: Final = frozenset(("", *MARKS))  # NA, null ... as in files: not where texts are

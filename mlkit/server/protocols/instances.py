@@ -8,10 +8,10 @@ import msgspec
 from mlkit.errors import InvalidInputError
 from mlkit.server import wire
 from mlkit.server.query import Answers, Message, Query
-from mlkit.steps.answers import Label
-from mlkit.steps.columns import InputSchema
-from mlkit.steps.row_messages import RequestId
-from mlkit.steps.rows import Reader, Rows
+from mlkit.steps.inputs.answers import Label
+from mlkit.steps.inputs.columns import InputSchema
+from mlkit.steps.inputs.row_messages import RequestId
+from mlkit.steps.inputs.rows import Reader, Rows
 
 
 class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

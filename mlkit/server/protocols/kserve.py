@@ -12,7 +12,7 @@ from mlkit.server.problems import Fault, Reply
 from mlkit.server.protocols import instances
 from mlkit.server.protocols.instances import Params
 from mlkit.server.query import Answers, Message, Query
-from mlkit.steps.rows import Reader
+from mlkit.steps.inputs.rows import Reader
 
 KINDS: tuple[str, ...] = (problems.JSON,)
 

@@ -15,7 +15,7 @@ from mlkit.server.problems import Fault, RefusedError, Reply
 from mlkit.server.protocols import csv_rows, instances
 from mlkit.server.protocols.instances import Params
 from mlkit.server.query import Answers, Message, Query
-from mlkit.steps.rows import Reader, Rows
+from mlkit.steps.inputs.rows import Reader, Rows
 
 CSV = "text/csv"
 KINDS: tuple[str, ...] = (problems.JSON, CSV)

@@ -6,9 +6,9 @@ from mlkit.errors import InvalidInputError
 from mlkit.server import problems, wire
 from mlkit.server.problems import Fault, Reply
 from mlkit.server.query import Answers, Message, Query
-from mlkit.steps import row_messages
-from mlkit.steps.row_messages import Answer
-from mlkit.steps.rows import Reader
+from mlkit.steps.inputs import row_messages
+from mlkit.steps.inputs.row_messages import Answer
+from mlkit.steps.inputs.rows import Reader
 
 KINDS: tuple[str, ...] = (problems.JSON,)
 

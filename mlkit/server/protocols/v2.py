@@ -10,7 +10,7 @@ from mlkit.server.problems import Fault, Reply
 from mlkit.server.protocols import v2_inputs, v2_messages, v2_outputs
 from mlkit.server.protocols.v2_messages import Answer, Request
 from mlkit.server.query import Answers, Message, Query
-from mlkit.steps.rows import Reader
+from mlkit.steps.inputs.rows import Reader
 
 BINARY: Final = "application/octet-stream"
 _NAME: Final = 3  # the part of the path /v2/models/MODEL/infer that names the model

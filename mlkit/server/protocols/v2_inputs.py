@@ -10,8 +10,8 @@ import numpy as np
 from mlkit.errors import InvalidInputError
 from mlkit.server.protocols import v2_binary, v2_content, v2_tensors
 from mlkit.server.protocols.v2_messages import FLOATS, Request, Tensor
-from mlkit.steps.columns import Kind
-from mlkit.steps.rows import Reader, Rows
+from mlkit.steps.inputs.columns import Kind
+from mlkit.steps.inputs.rows import Reader, Rows
 
 _BITS: Final[dict[Any, Any]] = {0: False, 1: True}
 

@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 
 from mlkit.server.protocols import v2_outputs
-from mlkit.steps.columns import InputSchema, Kind
+from mlkit.steps.inputs.columns import InputSchema, Kind
 
 PLATFORM: Final = "mlkit_sklearn"
 EXTENSIONS: Final = ("binary_tensor_data",)

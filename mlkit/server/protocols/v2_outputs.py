@@ -10,8 +10,8 @@ from mlkit.errors import InvalidInputError
 from mlkit.server.protocols import v2_binary, v2_content
 from mlkit.server.protocols.v2_messages import Output, OutputTensor, Request
 from mlkit.server.query import Answers
-from mlkit.steps.answers import Label
-from mlkit.steps.columns import InputSchema
+from mlkit.steps.inputs.answers import Label
+from mlkit.steps.inputs.columns import InputSchema
 
 VALUE: Final = "value"
 PROBABILITIES: Final = "probabilities"

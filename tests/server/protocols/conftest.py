@@ -7,8 +7,8 @@ import msgspec
 import pytest
 
 from mlkit.server.query import Answers, Message
-from mlkit.steps.columns import Column, InputSchema
-from mlkit.steps.rows import Reader
+from mlkit.steps.inputs.columns import Column, InputSchema
+from mlkit.steps.inputs.rows import Reader
 
 MIXED = InputSchema(
     columns=(

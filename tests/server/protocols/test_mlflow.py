@@ -21,7 +21,7 @@ from mlkit.server.problems import Fault, RefusedError
 from mlkit.server.protocols import mlflow
 from mlkit.server.protocols.instances import Params
 from mlkit.server.query import Message, Query
-from mlkit.steps.rows import CsvHabits, Reader
+from mlkit.steps.inputs.rows import CsvHabits, Reader
 
 NAMES = ["since", "age", "plan", "spend", "active"]
 LISTS: list[list[Any]] = [

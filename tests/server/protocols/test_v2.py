@@ -15,8 +15,8 @@ from mlkit.errors import InvalidInputError
 from mlkit.server.problems import Fault, RefusedError
 from mlkit.server.protocols import v2, v2_metadata, v2_outputs
 from mlkit.server.query import Message, Query
-from mlkit.steps.columns import Column, InputSchema
-from mlkit.steps.rows import Reader
+from mlkit.steps.inputs.columns import Column, InputSchema
+from mlkit.steps.inputs.rows import Reader
 
 INTEGERS = {
     "UINT8": (0, 2**8 - 1),

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 from mlkit.errors import InvalidInputError
-from mlkit.flows import deploy, train
+from mlkit.flows.registry import deploy
+from mlkit.flows.training import train
 from mlkit.project import Project
 from mlkit.server.app import SERVICE, create_app
 from mlkit.server.protocols import v2, v2_metadata, v2_outputs
 from mlkit.server.query import Answers, Message, Query
-from mlkit.steps.columns import Column, InputSchema
-from mlkit.steps.rows import Reader
+from mlkit.steps.inputs.columns import Column, InputSchema
+from mlkit.steps.inputs.rows import Reader
 
 TEXTS = Reader(
     InputSchema(

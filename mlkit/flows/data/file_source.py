@@ -1,0 +1,216 @@
+"""Rows from a file: CSV, Parquet, a folder of Parquet files, or what comes in through stdin."""
+
+import hashlib
+import shutil
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from mlkit.errors import ConflictError, InvalidInputError
+from mlkit.flows.data.fetched import Fetched, Fetching, Ready
+from mlkit.flows.data.versioning import Origin
+from mlkit.project import Project
+from mlkit.settings.table import DatasetSettings
+from mlkit.store import datasets, file_digests
+from mlkit.store.disk import blobs
+from mlkit.store.file_digests import Stamp
+
+STDIN = Path("-")
+_WRITTEN = "stdin"
+_MARKS = ("delimiter", "encoding", "decimal", "thousands", "missing", "header", "names")
+_STILL_NS = 2_000_000_000  # a younger file may change again without another time
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """What somebody says of how a CSV file is written; the rest is found out.
+
+    ``missing`` are marks that stand for no value even among texts. Without a ``header`` the
+    columns are called ``names``.
+    """
+
+    delimiter: str | None = None
+    encoding: str | None = None
+    decimal: str | None = None
+    thousands: str | None = None
+    missing: Sequence[str] | None = None
+    header: bool | None = None
+    names: Sequence[str] | str | None = None
+
+    @property
+    def stated(self) -> dict[str, Any]:
+        """What is said, without what is not, as JSON has it."""
+        said = {name: value for name, value in asdict(self).items() if value is not None}
+        return {n: list(v) if isinstance(v, tuple) else v for n, v in said.items()}
+
+    def over(self, habits: Mapping[str, Any]) -> "Dialect":
+        """Return this, and where it says nothing what ``habits`` say.
+
+        A header that somebody speaks of goes with the names, one without the other is no habit.
+        """
+        own = self.stated
+        if "header" in own or "names" in own:
+            habits = {n: v for n, v in habits.items() if n not in ("header", "names")}
+        return Dialect(**{**habits, **own})
+
+
+@dataclass(frozen=True)
+class FileSource:
+    """A file or a folder; ``-`` is stdin."""
+
+    path: Path
+    dialect: Dialect = Dialect()
+
+
+def of_settings(project: Project, settings: DatasetSettings) -> FileSource:
+    """Return the file that ``[datasets.NAME]`` names."""
+    return FileSource(project.root / Path(settings.source).expanduser(), _dialect(settings))
+
+
+def _dialect(settings: DatasetSettings) -> Dialect:
+    said = {mark: getattr(settings, mark) for mark in _MARKS}
+    return Dialect(**{mark: value for mark, value in said.items() if value not in (None, ())})
+
+
+def ready(project: Project, name: str, source: FileSource, scratch: Path) -> Ready:
+    """Return the file as it can be fetched for dataset ``name``; raises InvalidInputError."""
+    usual = _with_habits(project, name, source)
+    found = exactly(project, usual, scratch)
+    if source.dialect.encoding is not None or usual.dialect.encoding is None:
+        return found
+    path = scratch / _WRITTEN if source.path == STDIN else source.path
+    return replace(found, fetch=partial(_fetch_alike, found, path, usual.dialect.encoding))
+
+
+def _fetch_alike(found: Ready, path: Path, encoding: str, how: Fetching) -> Fetched:
+    """Return the rows of a file in the encoding of those before; raises InvalidInputError."""
+    from mlkit.steps.reading import csv_dialect  # pyarrow, which `data list` does without
+
+    if path.is_file():
+        csv_dialect.refuse_utf8(path, encoding)
+    return found.fetch(how)
+
+
+def exactly(project: Project, source: FileSource, scratch: Path) -> Ready:
+    """Return the file as it can be fetched, read as ``source`` says and no other way."""
+    if source.path == STDIN:
+        source, label = replace(source, path=_written_down(scratch)), "stdin"
+        found = Digest(blobs.file_digest(source.path), {}, {})
+    else:
+        found = _digest(project, source.path)  # refuses links that end nowhere
+        label = str(source.path.resolve())
+    return Ready(
+        label,
+        fetch=lambda how: _fetch(source, how, label=label, found=found),
+        sha256=found.sha256,
+        stated=source.dialect.stated,
+        settled=lambda: _remember(project, found),
+    )
+
+
+def _with_habits(project: Project, name: str, source: FileSource) -> FileSource:
+    """Return the source with what ``mlkit.toml``, or else the last file, said of its dialect."""
+    with project.read() as s:
+        made = datasets.last_made(s, name, "file")
+    return replace(source, dialect=source.dialect.over(habits(project, name, made)))
+
+
+def habits(project: Project, name: str, made: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return how files of dataset ``name`` are written.
+
+    That is what ``mlkit.toml`` says, else what was said of the file that was ``made`` a version of.
+    """
+    settings = project.settings.datasets.get(name)
+    own = Dialect() if settings is None else _dialect(settings)
+    return own.over({} if made is None else dict(made.get("stated", {}))).stated
+
+
+def _written_down(scratch: Path) -> Path:
+    """Return a file with what comes through stdin, for it will be read more than once."""
+    kept = scratch / _WRITTEN
+    with kept.open("wb") as stream:
+        shutil.copyfileobj(sys.stdin.buffer, stream, 1 << 20)
+    return kept
+
+
+@dataclass(frozen=True)
+class Digest:
+    """The sha256 of a file, or of all files of a folder.
+
+    ``stamps`` are how the files looked, ``fresh`` the digests that are worth remembering.
+    """
+
+    sha256: str
+    stamps: dict[str, Stamp]
+    fresh: dict[str, str]
+
+
+def _digest(project: Project, path: Path) -> Digest:
+    """Return the digest of ``path``; a file that looks as it did is not read for it."""
+    if not path.is_dir():
+        if not path.is_file():
+            raise InvalidInputError(f"{path} is not a file")
+        return _of_file(project, path)
+    from mlkit.steps.reading import parquet_rows  # pyarrow, which `data list` does without
+
+    files = parquet_rows.files(path)
+    found = {file: _of_file(project, file) for file in files}
+    lines = [f"{file.relative_to(path)} {found[file].sha256}\n" for file in files]
+    return Digest(
+        hashlib.sha256("".join(lines).encode()).hexdigest(),
+        {key: stamp for one in found.values() for key, stamp in one.stamps.items()},
+        {key: sha256 for one in found.values() for key, sha256 in one.fresh.items()},
+    )
+
+
+def _of_file(project: Project, path: Path) -> Digest:
+    key, stamp = str(path.resolve()), Stamp.of(path.stat())
+    with project.read() as s:
+        known = file_digests.find(s, key, stamp)
+    if known is not None:
+        return Digest(known, {key: stamp}, {})
+    started = time.time_ns()
+    sha256 = blobs.file_digest(path)
+    settled = stamp == Stamp.of(path.stat()) and started - stamp.changed_ns > _STILL_NS
+    return Digest(sha256, {key: stamp}, {key: sha256} if settled else {})
+
+
+def _remember(project: Project, found: Digest) -> None:
+    """Note the digests of files that were read, so that they are not read again."""
+    if found.fresh:
+        with project.write() as s:
+            for path, sha256 in found.fresh.items():
+                file_digests.remember(s, path, found.stamps[path], sha256)
+
+
+def _fetch(source: FileSource, how: Fetching, *, label: str, found: Digest) -> Fetched:
+    """Return the rows; raises InvalidInputError that says where the file is wrong."""
+    from mlkit.steps.reading import (  # pyarrow, which `data list` does without
+        csv_dialect,
+        source_file,
+    )
+
+    stated = csv_dialect.state(**source.dialect.stated)
+    reading = source_file.Reading(
+        scratch=how.scratch, stated=stated, types=how.types, progress=how.progress
+    )
+    loaded = source_file.load(source.path, reading)
+    _refuse_changed(found)
+    transformation: dict[str, Any] = {
+        "kind": "file",
+        "stated": source.dialect.stated,
+        "read_as": loaded.read_as,
+    }
+    origin = Origin(label, found.sha256, transformation=transformation)
+    return Fetched(loaded.table, origin, loaded.warnings, "file" if loaded.typed else None)
+
+
+def _refuse_changed(found: Digest) -> None:
+    """Raise ConflictError if a file is no longer the one that was hashed."""
+    for path, stamp in found.stamps.items():
+        if Stamp.of(Path(path).stat()) != stamp:
+            raise ConflictError(f"{path} has changed while it was read; try again when it is whole")

@@ -1,0 +1,69 @@
+"""Values that a list of allowed ones does not have yet: a new plan, a new country.
+
+What is to be done about them is one decision of a person, so it is offered as one command.
+"""
+
+import shlex
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from mlkit.steps.rules.breaches import Breach
+    from mlkit.steps.rules.schema import Schema
+    from mlkit.steps.tables.tabular import Tabular
+
+_SHOWN: Final = 5
+
+
+class NewValues(NamedTuple):
+    """The values of a column that its ``isin`` does not list, and how many rows have them."""
+
+    column: str
+    counts: dict[str, int]
+
+    @property
+    def in_short(self) -> str:
+        """What came, in one clause.
+
+        >>> NewValues("plan", {"gold": 37}).in_short
+        "'plan' has the new value 'gold' (37 rows)"
+        """
+        shown = ", ".join(f"'{value}' ({n:,} rows)" for value, n in [*self.counts.items()][:_SHOWN])
+        more = f" and {len(self.counts) - _SHOWN} more" if len(self.counts) > _SHOWN else ""
+        noun = "the new value" if len(self.counts) == 1 else "new values"
+        return f"'{self.column}' has {noun} {shown}{more}"
+
+    def remedy(self, dataset: str, label: str) -> str:
+        """Return what to do: the command that adds the values to the rules in file ``label``."""
+        words = [
+            f"--accept {shlex.quote(f'{self.column}={value}')}" for value in [*self.counts][:_SHOWN]
+        ]
+        command = f"mlkit data rules {dataset} {' '.join(words)}"
+        words = [f"--missing {shlex.quote(mark)}" for mark in self._marks]
+        missing = f"; if they mean missing, add the CSV file with {' '.join(words)}"
+        return (
+            f"if they are right, add them to 'isin' of '{self.column}' in {label}: {command}"
+            f"{missing if words else ''}"
+        )
+
+    @property
+    def _marks(self) -> list[str]:
+        """The values that other programs write for none."""
+        from mlkit.steps.reading.csv_values import MARKS  # pyarrow, loaded already by the check
+
+        return [value for value in self.counts if value in MARKS]
+
+
+def find(table: "Tabular", schema: "Schema", found: "Sequence[Breach]") -> list[NewValues]:
+    """Return the new values behind the broken lists of allowed values."""
+    from mlkit.steps.rules import breaches
+    from mlkit.steps.tables import tally  # pyarrow, loaded already by the check
+    from mlkit.steps.tables.tabular import Column
+
+    offers = []
+    for breach in found:
+        if breach.rule.name == "isin" and breach.rows is not None and breach.refuses:
+            (name,) = breach.columns
+            column = breaches.fitted(Column(table, name), schema)
+            offers.append(NewValues(name, tally.most_frequent(column, breach.rows)))
+    return offers

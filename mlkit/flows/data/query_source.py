@@ -1,0 +1,95 @@
+"""Rows from a query on a database that SQLAlchemy knows."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy.engine import URL
+
+from mlkit.errors import DamagedError, InvalidInputError
+from mlkit.flows.data.fetched import Fetched, Fetching, Ready
+from mlkit.flows.data.versioning import Origin
+from mlkit.project import Project
+from mlkit.settings.table import DatasetSettings
+from mlkit.store import audit, datasets, foreign
+from mlkit.store.datasets import DatasetVersion
+
+_CHUNK_ROWS = 10_000
+
+
+@dataclass(frozen=True, repr=False)
+class QuerySource:
+    """A query on the database ``url``, which may hold a password: never print it.
+
+    The file of a SQLite database is looked for in ``folder``. The environment fills in the
+    ``${VARIABLE}`` of a URL that a person ``stated``, in mlkit.toml or on the command line; never
+    those of a row, which whoever can write the database could have made up.
+    """
+
+    url: str
+    query: str
+    folder: Path
+    stated: bool = True
+
+
+def of_settings(project: Project, settings: DatasetSettings) -> QuerySource:
+    """Return the query that ``[datasets.NAME]`` asks."""
+    return QuerySource(settings.source, settings.query, project.root)
+
+
+def remembered(project: Project, name: str) -> QuerySource | None:
+    """Return the last query that made a version of ``name``, if one did.
+
+    Versions of logged rows, which retrainings make, may have come since.
+    """
+    with project.read() as s:
+        version = datasets.newest_made(s, name, "query")
+    return None if version is None else of_record(project, version)
+
+
+def of_record(project: Project, version: DatasetVersion) -> QuerySource:
+    """Return the query that a version was made by; where mlkit.toml has its URL, with that one.
+
+    Raises DamagedError if the row is not the one that was recorded.
+    """
+    with project.read() as s:
+        if not audit.vouches(s, version):
+            raise DamagedError(
+                f"the row of {version.reference} is not as the audit trail recorded it, so its "
+                "source is not asked (see: mlkit audit verify)"
+            )
+    made = version.transformation
+    settings = project.settings.datasets.get(version.dataset.name)
+    if settings is not None and settings.source and settings.query:
+        url = foreign.parse(settings.source, project.root)
+        if foreign.public(url) == made["url"]:
+            return QuerySource(settings.source, made["query"], project.root)
+    return QuerySource(made["url"], made["query"], project.root, stated=False)
+
+
+def ready(source: QuerySource) -> Ready:
+    """Return the query as it can be fetched; raises InvalidInputError."""
+    if not source.query.strip():
+        raise InvalidInputError("the query is empty; write for example SELECT * FROM customers")
+    url = foreign.parse(source.url, source.folder)
+    if not source.stated and foreign.variables(url):
+        raise InvalidInputError(
+            f"the source {foreign.public(url)} is remembered in the database, and the environment "
+            "fills in variables only where a person states them: write source and query under "
+            "[datasets.NAME] in mlkit.toml, or give --source and --query"
+        )
+    environment = os.environ if source.stated else {}
+    filled = foreign.fill(url, environment)
+    label = foreign.public(url)
+    return Ready(label, fetch=lambda how: _fetch(filled, label, source.query, how))
+
+
+def _fetch(filled: URL, label: str, query: str, how: Fetching) -> Fetched:
+    from mlkit.steps.reading import query_rows  # pyarrow, which `data list` does without
+
+    if how.progress is not None:
+        how.progress("asking the database", 0, 0)
+    with foreign.select(filled, query, chunk=_CHUNK_ROWS, label=label) as (names, chunks):
+        table = query_rows.load(names, chunks, how.scratch, label)
+    transformation = {"kind": "query", "url": label, "query": query}
+    return Fetched(table, Origin(label, transformation=transformation), typed="query")

@@ -1,0 +1,43 @@
+"""Where the rows of a dataset come from: the one place that tells the kinds of sources apart."""
+
+from pathlib import Path
+
+from mlkit.errors import InvalidInputError
+from mlkit.flows.data import file_source, query_source
+from mlkit.flows.data.fetched import Ready
+from mlkit.flows.data.file_source import FileSource
+from mlkit.flows.data.query_source import QuerySource
+from mlkit.project import Project
+
+Source = FileSource | QuerySource
+
+
+def ready(project: Project, name: str, source: Source, scratch: Path) -> Ready:
+    """Return ``source`` as it can be fetched for dataset ``name``; raises InvalidInputError."""
+    match source:
+        case FileSource():
+            return file_source.ready(project, name, source, scratch)
+        case QuerySource():
+            return query_source.ready(source)
+
+
+def configured(project: Project, name: str) -> Source:
+    """Return the source of dataset ``name``: what ``[datasets.NAME]`` says, or its last query.
+
+    Raises InvalidInputError that says what to write into ``mlkit.toml``.
+    """
+    settings = project.settings.datasets.get(name)
+    if settings is not None and settings.source:
+        if settings.query:
+            return query_source.of_settings(project, settings)
+        return file_source.of_settings(project, settings)
+    remembered = query_source.remembered(project, name)
+    if remembered is not None:
+        return remembered
+    raise InvalidInputError(
+        f"dataset '{name}' has no source to read again; write into mlkit.toml:\n"
+        f'[datasets."{name}"]\n'
+        'source = "FILE"\n'
+        'or a URL there and query = "SELECT ..."; or for a joined dataset, to be pulled, '
+        'base = "DATASET" and views = ["VIEW"]'
+    )

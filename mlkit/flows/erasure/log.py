@@ -1,0 +1,170 @@
+"""Erase a subject from the log of predictions: the database, the segments, what was picked."""
+
+import time
+from collections.abc import Iterable
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from mlkit.errors import BusyError
+from mlkit.flows.data.subjects import Subjects
+from mlkit.flows.log import imports, log_segments
+from mlkit.flows.training import retraining_rows
+from mlkit.project import Project
+from mlkit.store import audit, datasets, journal, predictions, requests, segments
+from mlkit.store.datasets import Dataset, DatasetVersion
+from mlkit.store.disk import failpoints
+from mlkit.store.predictions import Selection
+from mlkit.store.registry import Model, ModelVersion
+from mlkit.store.segments import Segment
+
+ACTION = "data erase"
+_TURNS = 10
+_CLEAN = 2
+
+
+def erase(project: Project, dataset: Dataset, erased: Subjects) -> int:
+    """Delete what the models of ``dataset`` were asked about the subjects; return how many rows.
+
+    Rows may move between database and segments meanwhile, so the last look has to find nothing.
+    Those that a server still has in its journal are imported once more: while there are journals,
+    it takes two such looks in a row. Raises BusyError if it comes to no end.
+    """
+    models = _models_of(project, dataset)
+    gone: set[str] = set()
+    clean = 0
+    for _ in range(_TURNS):
+        ids = _erase_once(project, models, erased)
+        gone |= ids
+        clean = 0 if ids else clean + 1
+        waiting = any(journal.files(project.journal_dir))
+        if clean == _CLEAN or (clean and not waiting):
+            break
+        if not waiting:
+            continue
+        time.sleep(2 * project.settings.log.import_s)  # a server hands its journal on meanwhile
+    else:
+        raise BusyError(
+            "a server goes on answering about the subject, or keeps its journal; when that has "
+            f"ended, finish with: mlkit data erase {dataset.name} --yes"
+        )
+    return len(gone)
+
+
+def _erase_once(project: Project, models: list[int], erased: Subjects) -> set[str]:
+    """Delete what is there of the subjects and return the ids of the predictions.
+
+    What was picked for retraining goes first: the log is what says which predictions are theirs.
+    """
+    imports.sync(project)
+    found = {model_id: _theirs(project, model_id, erased) for model_id in models}
+    ids = {identifier for each in found.values() for identifier in each}
+    _forget_picked(project, ids)
+    for model_id in models:
+        _rewrite_segments(project, model_id, erased)
+        _delete_recent(project, found[model_id])
+    return ids
+
+
+def delete_segment(project: Project, path: str) -> None:
+    """Delete the file of a segment that was rewritten."""
+    with project.read() as s:
+        named = segments.paths(s)
+    if path not in named:
+        (project.root / path).unlink(missing_ok=True)
+
+
+def _models_of(project: Project, dataset: Dataset) -> list[int]:
+    """Return the ids of the models that any version of ``dataset`` has taught."""
+    query = select(ModelVersion.model_id).join(
+        DatasetVersion, DatasetVersion.id == ModelVersion.dataset_version_id
+    )
+    with project.read() as s:
+        return list(s.scalars(query.where(DatasetVersion.dataset_id == dataset.id).distinct()))
+
+
+def _theirs(project: Project, model_id: int, erased: Subjects) -> list[str]:
+    """Return the ids of the predictions about the subjects, sealed or not."""
+    with project.read() as s:
+        found = [i for i, entity in predictions.entities(s, model_id) if erased.has(entity)]
+        sealed = segments.overlapping(s, model_id, None, None)
+    for segment in sealed:
+        found += _mine(log_segments.load(project, segment), erased)["_id"].to_pylist()
+    return found
+
+
+def _mine(table: pa.Table, erased: Subjects) -> pa.Table:
+    entities = table["_entity"]
+    theirs = [value for value in entities.unique().to_pylist() if erased.has(value)]
+    return table.filter(pc.is_in(entities, value_set=pa.array(theirs, entities.type)))
+
+
+def _forget_picked(project: Project, ids: set[str]) -> None:
+    """Take the predictions out of what dataset versions are made again from."""
+    if not ids:
+        return
+    with project.read() as s:
+        versions = [v for v in datasets.outline(s) if "picked" in v.transformation]
+    for version in versions:
+        old = version.transformation["picked"]
+        picked = retraining_rows.stored(project, old)
+        theirs = pc.is_in(picked["_id"], value_set=pa.array(sorted(ids), pa.string()))
+        if not pc.any(theirs).as_py():
+            continue
+        new = retraining_rows.store(project, picked.filter(pc.invert(theirs)))
+        with project.write() as s:
+            row = s.get_one(DatasetVersion, version.id)
+            row.transformation = {**row.transformation, "picked": new}
+            _audit(s, project, row.reference, {"predictions": pc.sum(theirs).as_py(), "file": old})
+        failpoints.reach("erase.picked")
+
+
+def _rewrite_segments(project: Project, model_id: int, erased: Subjects) -> None:
+    with project.read() as s:
+        sealed = segments.overlapping(s, model_id, None, None)
+        name = s.get_one(Model, model_id).name
+    for segment in sealed:
+        table = log_segments.load(project, segment)
+        gone = _mine(table, erased)
+        ids = gone["_id"]
+        if not len(ids):
+            continue
+        left = table.filter(pc.invert(pc.is_in(table["_id"], value_set=ids.combine_chunks())))
+        _replace(project, name, segment, left, gone)
+        failpoints.reach("erase.segment")
+        delete_segment(project, segment.path)
+
+
+def _replace(
+    project: Project, model: str, segment: Segment, left: pa.Table, gone: pa.Table
+) -> None:
+    """Let the row of a segment name a file with the rows that are left, or go with the last."""
+    ids = gone["_id"].to_pylist()
+    asked = list(zip(gone["_request_id"].to_pylist(), ids, strict=True))
+    start = segment.min_time
+    new = None
+    if left.num_rows:
+        new = log_segments.write(project, model, Selection(segment.model_id, start), left)
+    with project.write() as s:
+        row = s.get_one(Segment, segment.id)
+        _audit(s, project, model, {"predictions": len(ids), "segment": segment.path})
+        predictions.forget_actuals(s, ids)
+        requests.forget(s, segment.model_id, asked)
+        if new is None:
+            s.delete(row)
+            return
+        for field in ("path", "sha256", "rows", "min_seq", "max_seq", "min_time", "max_time"):
+            setattr(row, field, getattr(new, field))
+
+
+def _delete_recent(project: Project, ids: Iterable[str]) -> None:
+    with project.write() as s:
+        predictions.forget(s, list(ids))
+
+
+def _audit(s: Session, project: Project, subject: str, details: dict[str, object]) -> None:
+    audit.record(
+        s, project.now(), actor=project.actor, action=ACTION, subject=subject, details=details
+    )

@@ -1,0 +1,191 @@
+"""Take out of rules, profiles, models, reports and messages what only erased subjects had.
+
+Before their rows go: the rows say what that is. A file is written first, then the row that names
+it; the old one goes with those of the versions.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import msgspec
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from mlkit.flows.data import acceptance
+from mlkit.flows.data.subjects import Subjects
+from mlkit.flows.erasure import joins, log, values
+from mlkit.flows.erasure.values import Learned
+from mlkit.project import Project
+from mlkit.steps.drift import reference_file
+from mlkit.steps.inputs.columns import InputSchema
+from mlkit.steps.predictors import predictor
+from mlkit.steps.rules import forgetting, rule_edits
+from mlkit.store import append_only, audit
+from mlkit.store.alerts import Alert, AlertDelivery
+from mlkit.store.base import Base
+from mlkit.store.baselines import Baseline
+from mlkit.store.datasets import Dataset, DatasetVersion
+from mlkit.store.disk import blobs, failpoints
+from mlkit.store.registry import Deployment, Model, ModelVersion
+from mlkit.store.reports import DriftReport, PerformanceReport
+from mlkit.store.runs import JobRun
+
+# the columns that say in words or JSON what was seen
+_SAID: dict[type[Base], tuple[str, ...]] = {
+    DatasetVersion: ("warnings",),
+    ModelVersion: ("slices", "metrics", "intervals", "warnings", "verdict"),
+    Deployment: ("reason", "evidence"),
+    DriftReport: ("summary", "details"),
+    PerformanceReport: ("summary", "details"),
+    Alert: ("summary", "details", "resolution"),
+    AlertDelivery: ("error",),
+    JobRun: ("summary",),
+}
+
+
+def forget(project: Project, dataset: Dataset, erased: Subjects) -> None:
+    """Forget what only ``erased`` had in ``dataset``, in those joined to it, and in their logs."""
+    with project.read() as s:
+        joined = {version.dataset.name for version, _ in joins.traces(s, dataset)}
+    for name in sorted({dataset.name, *joined}):
+        models = values.models_of(project, name)
+        learned = values.of_dataset(project, name, dataset, erased, models)
+        if learned.lost or learned.rows:
+            _rules(project, name, learned)
+            _models(project, models, learned)
+            _said(project, learned)
+            failpoints.reach("erase.forgotten")
+
+
+def _rules(project: Project, name: str, learned: Learned) -> None:
+    busy = f"another process is adding to '{name}'; try again"
+    with project.lock(f"data-{name}", busy=busy):
+        file = acceptance.schema_file(project, name)
+        if file.is_file():
+            text = file.read_text()
+            left = rule_edits.disallow(text, learned.lost, str(file))
+            if left != text:
+                blobs.write_durably(file, left.encode())
+    with project.write() as s:
+        for version in s.scalars(select(DatasetVersion).join(Dataset).where(Dataset.name == name)):
+            version.schema_yaml = rule_edits.disallow(
+                version.schema_yaml, learned.lost, version.reference
+            )
+            version.profile = _profile(version.profile, learned)
+
+
+def _profile(profile: dict[str, Any], learned: Learned) -> dict[str, Any]:
+    """Return a profile without the lost texts among the most frequent ones."""
+    columns = [
+        {**each, "top": [top for top in each["top"] if top[0] not in _short(learned, each["name"])]}
+        if "top" in each
+        else each
+        for each in profile["columns"]
+    ]
+    return {**profile, "columns": columns}
+
+
+def _short(learned: Learned, column: str) -> set[str]:
+    return {text[:100] for text in learned.lost.get(column, ())}  # as a profile cuts them
+
+
+def _models(project: Project, models: Sequence[str], learned: Learned) -> None:
+    with project.read() as s:
+        query = select(ModelVersion).join(Model).where(Model.name.in_(models))
+        versions = list(s.scalars(query))
+        kept = list(s.scalars(select(Baseline).join(Model).where(Model.name.in_(models))))
+    for version in versions:
+        _version(project, version, learned)
+    for baseline in kept:
+        _baseline(project, baseline, learned)
+
+
+def _version(project: Project, version: ModelVersion, learned: Learned) -> None:
+    old = msgspec.convert(version.input_schema, InputSchema)
+    schema = forgetting.from_schema(old, learned.lost)
+    rows = learned.only_theirs(forgetting.compared(old))
+    golden = forgetting.from_golden(version.golden, old, learned.lost, rows)
+    reference = _reference(project, version.reference_sha256, learned)
+    artifact = version.artifact_sha256
+    if schema != old:
+        artifact = project.artifacts.put(
+            predictor.with_schema(project.artifacts.read(artifact), schema)
+        )
+    if (schema, golden, reference) == (old, version.golden, version.reference_sha256):
+        return
+    fields = (version.model.name, version.number, artifact)
+    with project.write() as s:
+        row = s.get_one(ModelVersion, version.id)
+        _audit(
+            s, project, version.label(),
+            {"artifact": row.artifact_sha256, "reference": row.reference_sha256,
+             "artifact_now": artifact, "reference_now": reference},
+        )  # fmt: skip
+        row.input_schema, row.golden = msgspec.to_builtins(schema), golden
+        row.artifact_sha256, row.signature = artifact, blobs.sign(project.key, *fields)
+        row.reference_sha256 = reference
+
+
+def _baseline(project: Project, baseline: Baseline, learned: Learned) -> None:
+    sha256 = _reference(project, baseline.sha256, learned)
+    if sha256 != baseline.sha256:
+        with project.write() as s:
+            row = s.get_one(Baseline, baseline.id)
+            details = {"reference": row.sha256, "reference_now": sha256}
+            _audit(s, project, f"{baseline.model.name} {baseline.name}", details)
+            row.sha256 = sha256
+
+
+def _reference(project: Project, sha256: str, learned: Learned) -> str:
+    """Return the digest of a reference without the lost labels, the same if it has none."""
+    old = reference_file.load(project.references.read(sha256))
+    new = forgetting.from_reference(old, learned.lost)
+    if all(a is b or a.labels == b.labels for a, b in zip(old.columns, new.columns, strict=True)):
+        return sha256
+    return project.references.put(reference_file.dump(new))
+
+
+def _said(project: Project, learned: Learned) -> None:
+    """Blank the lost texts in what reports, alerts and jobs have said."""
+    found = forgetting.pattern(forgetting.words(learned.lost))
+    if found is None:
+        return
+    for kind, names in _SAID.items():
+        with project.write() as s, _changeable(s, kind):
+            for row in s.scalars(select(kind)):
+                for name in names:
+                    old = getattr(row, name)
+                    new = forgetting.from_tree(old, found)
+                    if new != old:
+                        setattr(row, name, new)
+    for file in sorted((project.log_dir / "jobs").glob("*/*.log")):
+        text = file.read_text(errors="surrogateescape")
+        if found.search(text):
+            left = found.sub(forgetting.ERASED, text)
+            blobs.write_durably(file, left.encode(errors="surrogateescape"))
+
+
+def _changeable(s: Session, kind: type[Base]) -> AbstractContextManager[None]:
+    return append_only.lifted(s, "deployment") if kind is Deployment else nullcontext()
+
+
+def _audit(s: Session, project: Project, subject: str, details: dict[str, Any]) -> None:
+    audit.record(
+        s, project.now(), actor=project.actor, action=log.ACTION, subject=subject,
+        details=details,
+    )  # fmt: skip
+
+
+def replaced(project: Project) -> Iterator[tuple[blobs.BlobStore, str]]:
+    """Yield the files that an erasure has replaced, those that no row names any more."""
+    with project.read() as s:
+        query = select(audit.AuditEvent).where(audit.AuditEvent.action == log.ACTION)
+        told = [event.details for event in s.scalars(query)]
+        named = set(s.scalars(select(ModelVersion.artifact_sha256)))
+        named |= set(s.scalars(select(ModelVersion.reference_sha256)))
+        named |= set(s.scalars(select(Baseline.sha256)))
+    for details in told:
+        for word, store in (("artifact", project.artifacts), ("reference", project.references)):
+            if details.get(word) is not None and details[word] not in named:
+                yield store, details[word]

@@ -1,0 +1,295 @@
+"""Erase a subject from a dataset: from its versions, from the log of its models, and for good.
+
+The subject is remembered first, so that whatever a kill leaves undone the next ``erase`` of the
+dataset does; each step is a file first, then the row that names it, then the old file.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from mlkit.errors import BusyError, InvalidInputError
+from mlkit.flows.data import ingest, subjects, version_files
+from mlkit.flows.data.subjects import Subjects
+from mlkit.flows.erasure import elsewhere, joins, log, memory
+from mlkit.project import Project
+from mlkit.store import audit, datasets, erasures, purge, registry
+from mlkit.store.audit import AuditEvent
+from mlkit.store.datasets import Dataset, DatasetVersion
+from mlkit.store.disk import failpoints
+from mlkit.store.erasures import Erasure
+
+if TYPE_CHECKING:
+    from mlkit.steps.tables.tabular import Tabular
+
+Report = Callable[[str], None]
+
+
+class Rewritten(msgspec.Struct, frozen=True):
+    """A version whose file is another now.
+
+    ``rows`` are gone; ``cleared`` ones are left, without what a feature view said of the subject.
+    """
+
+    reference: str
+    rows: int
+    sha256: str
+    cleared: int = 0
+
+
+class Erased(msgspec.Struct, frozen=True, kw_only=True):
+    """What was erased; ``models`` were trained on rows that are gone, and still know them."""
+
+    dataset: str
+    subjects: int
+    versions: tuple[Rewritten, ...]
+    predictions: int
+    models: tuple[str, ...]
+
+
+def erase(
+    project: Project,
+    name: str,
+    entities: Sequence[str],
+    *,
+    reason: str = "",
+    progress: Report | None = None,
+) -> Erased:
+    """Erase the rows about ``entities``, and let no later version of the dataset have them.
+
+    Those of datasets that were joined to it go too, and what its feature views say of them in
+    joined rows. Without any entity, finish what was cut off. Nobody adds, joins, trains, or
+    materialises meanwhile. Raises InvalidInputError if the dataset has no entity column, or
+    nothing is to be finished, and BusyError.
+    """
+    say = progress or _silent
+    with version_files.deleted(project):
+        names = _remember(project, name, entities, reason) if entities else _cut_off(project, name)
+        failpoints.reach("erase.asked")
+        parts = [_erase(project, each, say) for each in names]
+    return Erased(
+        dataset=name,
+        subjects=len(set(entities)),
+        versions=tuple(one for part in parts for one in part.versions),
+        predictions=sum(part.predictions for part in parts),
+        models=tuple(dict.fromkeys(one for part in parts for one in part.models)),
+    )
+
+
+def resume(project: Project) -> str:
+    """Finish the erasures that were cut off or refused; return one line about it, or nothing.
+
+    One that somebody still stands in the way of is left for the next time.
+    """
+    with project.read() as s:
+        waiting = erasures.unfinished(s)
+    said = []
+    for name in waiting:
+        try:
+            erase(project, name, [])
+        except BusyError as error:
+            said.append(f"an erasure of '{name}' is not finished: {error}")
+        else:
+            said.append(f"finished an erasure of '{name}'")
+    return ", ".join(said)
+
+
+class _Part(NamedTuple):
+    """What was erased of one dataset."""
+
+    versions: list[Rewritten]
+    predictions: int
+    models: list[str]
+
+
+def _erase(project: Project, name: str, say: Report) -> _Part:
+    with project.read() as s:
+        dataset = datasets.get(s, name)
+    erased = subjects.of(project, name)
+    say(f"looking for what only they had in {name}")
+    memory.forget(project, dataset, erased)
+    say(f"rewriting versions of {name}")
+    versions = _rewrite_versions(project, dataset, erased)
+    versions += _clear_joined(project, dataset, erased)
+    say("rewriting the log")
+    predictions = log.erase(project, dataset, erased)
+    elsewhere.erase(project, dataset, erased)
+    _delete_old(project)
+    purge.purge(project.database, patience_s=project.settings.db.busy_timeout_s)
+    with project.write() as s:
+        erasures.finish(s, dataset.id, project.now())
+    return _Part(versions, predictions, _models(project, {one.reference for one in versions}))
+
+
+def _cut_off(project: Project, name: str) -> list[str]:
+    """Return whose erasure is not finished, of ``name`` and its heirs; raises InvalidInputError."""
+    with project.read() as s:
+        datasets.get(s, name)
+        unfinished = erasures.unfinished(s)
+        found = [each for each in [name, *joins.heirs(s, name)] if each in unfinished]
+    if not found:
+        raise InvalidInputError(
+            f"no erasure of dataset '{name}' was cut off; name the entities to be erased"
+        )
+    return found
+
+
+def without_erased(project: Project, version: DatasetVersion, table: "Tabular") -> "Tabular":
+    """Return the rows of a version that is made again, but for those of erased subjects."""
+    dataset = version.dataset
+    return subjects.of(project, dataset.name).without(table, dataset.entity_column)
+
+
+def store(project: Project, table: "Tabular") -> str:
+    """Store the rows that a version has left and return their digest."""
+    from mlkit.steps.reading import frames  # pyarrow
+
+    part = project.data.scratch()
+    try:
+        frames.write_parquet(table, part)
+        return project.data.adopt(part)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def record(project: Project, version: DatasetVersion, table: "Tabular", sha256: str) -> None:
+    """Let the version name its new file; its number and its history stay."""
+    from mlkit.steps.quality import profile  # pandas
+
+    described = [msgspec.to_builtins(each) for each in profile.describe(table)]
+    with project.write() as s:
+        row = s.get_one(DatasetVersion, version.id)
+        lost = row.rows - table.num_rows
+        audit.record(
+            s, project.now(), actor=project.actor, action=log.ACTION, subject=row.reference,
+            details={"rows": lost, "file": row.sha256, "sha256": sha256},
+        )  # fmt: skip
+        row.erased_rows += lost
+        row.rows, row.sha256, row.profile = table.num_rows, sha256, {"columns": described}
+        row.collected_at = None
+
+
+def _silent(_message: str) -> None:
+    """Report nothing."""
+
+
+def _remember(project: Project, name: str, entities: Sequence[str], reason: str) -> list[str]:
+    """Write down that these subjects are to be erased from ``name`` and its heirs; return those.
+
+    All at once and before the first row goes, by their hashes alone. An heir has the entity column
+    of what it was joined to, even if that was told later.
+    """
+    with project.write() as s:
+        dataset = datasets.get(s, name)
+        if dataset.entity_column is None:
+            raise InvalidInputError(
+                f"dataset '{name}' does not say whom its rows are about; {_cure(s, name)}"
+            )
+        names = [name, *joins.heirs(s, name)]
+        for each in names:
+            heir = datasets.get(s, each)
+            heir.entity_column = heir.entity_column or dataset.entity_column
+            _write_down(s, project, heir, entities, reason)
+    return names
+
+
+def _cure(s: Session, name: str) -> str:
+    """Return what tells a dataset the entity column that it does not have."""
+    made = datasets.get_version(s, name).transformation
+    if made.get("kind") == "join":
+        base = ingest.parse_reference(made["base"])[0]
+        return f"it is joined to '{base}': tell that one, then erase from '{base}'"
+    return "add its file once more with --entity COLUMN"
+
+
+def _write_down(
+    s: Session, project: Project, dataset: Dataset, entities: Sequence[str], reason: str
+) -> None:
+    known = {each.subject: each for each in erasures.of_dataset(s, dataset.id)}
+    hashes = {subjects.hashed(project.key, dataset.name, entity) for entity in entities}
+    for subject in sorted(hashes):
+        if subject in known:
+            known[subject].done_at = None  # rows may have come since
+            continue
+        s.add(Erasure(
+            dataset_id=dataset.id, subject=subject, reason=reason, asked_by=project.actor,
+            asked_at=project.now(),
+        ))  # fmt: skip
+    audit.record(
+        s, project.now(), actor=project.actor, action=log.ACTION, subject=dataset.name,
+        details={"subjects": sorted(hashes), "reason": reason},
+    )  # fmt: skip
+
+
+def _rewrite_versions(project: Project, dataset: Dataset, erased: Subjects) -> list[Rewritten]:
+    with project.read() as s:
+        versions = [v for v in datasets.outline(s) if v.dataset_id == dataset.id]
+    found = []
+    for version in versions:
+        if version.collected_at is not None:
+            continue
+        table = ingest.load_version(project, version)
+        left = erased.without(table, dataset.entity_column)
+        if left.num_rows < table.num_rows:
+            sha256 = _rewrite(project, version, left)
+            lost = table.num_rows - left.num_rows
+            found.append(Rewritten(version.reference, lost, sha256))
+    return found
+
+
+def _rewrite(project: Project, version: DatasetVersion, left: "Tabular") -> str:
+    sha256 = store(project, left)
+    failpoints.reach("erase.stored")
+    record(project, version, left, sha256)
+    failpoints.reach("erase.recorded")
+    return sha256
+
+
+def _clear_joined(project: Project, dataset: Dataset, erased: Subjects) -> list[Rewritten]:
+    """Take what views over ``dataset`` say of the subjects out of the rows that have it."""
+    with project.read() as s:
+        having = joins.traces(s, dataset)
+    found = []
+    for version, traces in having:
+        if version.collected_at is not None:
+            continue
+        left, rows = joins.clear(ingest.load_version(project, version), traces, erased)
+        if rows:
+            sha256 = _rewrite(project, version, left)
+            found.append(Rewritten(version.reference, 0, sha256, cleared=rows))
+    return found
+
+
+def _delete_old(project: Project) -> None:
+    """Delete every file that an erasure has replaced, those that a killed one left included."""
+    with project.read() as s:
+        query = select(AuditEvent).where(AuditEvent.action == log.ACTION)
+        events = [event.details for event in s.scalars(query)]
+    for details in events:
+        if "file" in details:
+            project.data.remove(details["file"], partial(_unused, project, details["file"]))
+        if "segment" in details:
+            log.delete_segment(project, details["segment"])
+        failpoints.reach("erase.deleted")
+    for store, digest in memory.replaced(project):
+        store.remove(digest, lambda: True)
+
+
+def _unused(project: Project, sha256: str) -> bool:
+    with project.read() as s:
+        return sha256 not in datasets.blobs(s)
+
+
+def _models(project: Project, references: set[str]) -> list[str]:
+    """Return the model versions that were trained on rows that are gone now."""
+    with project.read() as s:
+        by_id = {v.id: v.reference for v in datasets.outline(s)}
+        return [
+            f"{one.model} v{one.number}"
+            for one in registry.outline(s)
+            if by_id[one.dataset_version_id] in references
+        ]

@@ -1,0 +1,159 @@
+"""Load the features that a project declares in its ``features.py``."""
+
+import hashlib
+import linecache
+import sys
+import types
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from mlkit.errors import InvalidInputError, NotFoundError, Stopped, unknown
+from mlkit.flows.registry import own_code
+from mlkit.flows.registry.own_code import importable
+from mlkit.project import Project
+from mlkit.steps.features import code_digest
+from mlkit.steps.features.view import FeatureView, OnDemand
+
+FILE = "features.py"
+_SEE = "mlkit features list"
+
+Made = TypeVar("Made", FeatureView, OnDemand)
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What ``features.py`` of ``root`` declares, by name, its text and a digest of its code."""
+
+    views: dict[str, FeatureView]
+    on_demand: dict[str, OnDemand]
+    digest: str
+    text: bytes = b""
+    root: Path = Path()
+
+    def view(self, name: str) -> FeatureView:
+        """Return the view; raises NotFoundError with the names that exist."""
+        if name not in self.views:
+            raise unknown("feature view", name, sorted(self.views), _SEE)
+        return self.views[name]
+
+    def transformation(self, name: str) -> OnDemand:
+        """Return the on-demand transformation; raises NotFoundError."""
+        if name not in self.on_demand:
+            raise unknown("on-demand transformation", name, sorted(self.on_demand), _SEE)
+        return self.on_demand[name]
+
+    def code_of(self, made: OnDemand) -> str:
+        """Return what changes with the code of a transformation: a digest of all that it is."""
+        return _code_of(self.root, self.text, made.name) or self.digest
+
+    def is_code_of(self, name: str, recorded: str) -> bool:
+        """Tell whether a transformation has the code that ``code_of`` was recorded of."""
+        return is_code_of(self.root, self.text, name, recorded)
+
+    def chosen(self, names: tuple[str, ...] = ()) -> list[FeatureView]:
+        """Return the views of these names, all without any."""
+        return [self.view(name) for name in names] if names else list(self.views.values())
+
+
+def is_code_of(root: Path, text: bytes, name: str, recorded: str) -> bool:
+    """Tell whether a transformation has the code that a digest was recorded of, in this text.
+
+    A digest of the whole text, as versions of old have it, will do. Raises SyntaxError.
+    """
+    whole = hashlib.sha256(text).hexdigest()
+    return recorded in (whole, _code_of(root, text, name), _with_imports(root, whole, text))
+
+
+def _code_of(root: Path, text: bytes, name: str) -> str | None:
+    """Return the digest of what ``name`` is in a text, and of what that imports from the user."""
+    found = code_digest.of(text, name)
+    return found and _with_imports(root, found, code_digest.imports(text, name))
+
+
+def _with_imports(root: Path, digest: str, text: str | bytes) -> str:
+    """Return a digest that changes with the user's own files that a text imports as well."""
+    used = own_code.imported(root, text)
+    lines = [f"{name} {code_digest.of_module(used[name].text)}" for name in sorted(used)]
+    return hashlib.sha256("\n".join([digest, *lines]).encode()).hexdigest() if lines else digest
+
+
+def exists(project: Project) -> bool:
+    """Tell whether the project declares features at all."""
+    return (project.root / FILE).is_file()
+
+
+def load(project: Project) -> Declared:
+    """Run ``features.py`` and return what it declares, in the order of the file.
+
+    Raises NotFoundError without the file, InvalidInputError with its line for whatever is wrong
+    in it. It is run anew each time: nothing is remembered of an older text.
+    """
+    path = project.root / FILE
+    if not path.is_file():
+        raise NotFoundError(
+            f"this project has no {FILE}; declare a feature view in {path} "
+            "(see: mlkit docs features)"
+        )
+    text = path.read_bytes()
+    module = _run(project.root, path, text)
+    made = [value for value in vars(module).values() if isinstance(value, FeatureView | OnDemand)]
+    found = list({id(value): value for value in made}.values())
+    return Declared(
+        views=_by_name([value for value in found if isinstance(value, FeatureView)]),
+        on_demand=_by_name([value for value in found if isinstance(value, OnDemand)]),
+        digest=_with_imports(project.root, hashlib.sha256(text).hexdigest(), text),
+        text=text,
+        root=project.root,
+    )
+
+
+def load_or_nothing(project: Project) -> Declared:
+    """Return what ``features.py`` declares, nothing if there is no such file."""
+    return load(project) if exists(project) else Declared({}, {}, "")
+
+
+def _by_name(made: list[Made]) -> dict[str, Made]:
+    found: dict[str, Made] = {}
+    for value in made:
+        if value.name in found:
+            raise InvalidInputError(f"{FILE} declares {value} twice; give one another name")
+        found[value.name] = value
+    return found
+
+
+def _run(root: Path, path: Path, text: bytes) -> types.ModuleType:
+    """Return the module; no bytecode is written, which could outlive a quick edit.
+
+    What it imports from the project is run anew as well.
+    """
+    module = types.ModuleType("features")
+    module.__file__ = str(path)
+    before = sys.modules.get("features")
+    sys.modules["features"] = module  # dataclasses look their own module up
+    linecache.checkcache(str(path))
+    own_code.forget(root, "features")
+    try:
+        with importable(root):
+            exec(compile(text, str(path), "exec"), vars(module))  # noqa: S102  # the user's own file, as `import` would run it
+    except SyntaxError as error:
+        raise InvalidInputError(f"{FILE}, line {error.lineno}: {error.msg}") from error
+    except Stopped:
+        raise
+    except (Exception, SystemExit) as error:  # a user's module may do anything
+        message = str(error) if isinstance(error, InvalidInputError) else repr(error)
+        raise InvalidInputError(f"{FILE}, line {_line(error, path)}: {message}") from error
+    finally:
+        if before is not None:
+            sys.modules["features"] = before
+    return module
+
+
+def _line(error: BaseException, path: Path) -> int:
+    """Return the last line of the file that the error came through."""
+    line, trace = 0, error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == str(path):
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line

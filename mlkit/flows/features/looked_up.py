@@ -1,0 +1,135 @@
+"""The columns of one feature view in the rows of requests: looked up where a row has none."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from msgspec import UNSET
+
+from mlkit.flows.features.online import Found, Online
+from mlkit.steps.features.view import ViewUse
+from mlkit.steps.inputs import values
+from mlkit.steps.inputs.columns import InputSchema, Kind
+
+Rowlike = list[list[Any]]
+Problem = dict[str, object]
+Tally = dict[str, Counter[str]]
+"""How many rows met each of ``OUTCOMES``, by view."""
+
+OUTCOMES: Final = ("fresh", "stale", "absent", "given")
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_KEY_TYPES: Final[dict[str, type]] = {"integer": int, "text": str}
+_CONVERTERS: Final[dict[Kind, Callable[[Any], Any]]] = {
+    "number": float,
+    "datetime": values.moment,
+}
+
+
+class LookedUp:
+    """Fills what one view gives; ``places`` are those of all columns in a row.
+
+    ``by_id`` says that the view's entity is the one that ``entity_ids`` of a request name.
+    """
+
+    def __init__(
+        self,
+        online: Online,
+        use: ViewUse,
+        schema: InputSchema,
+        places: Mapping[str, int],
+        *,
+        by_id: bool,
+    ) -> None:
+        self.use = use
+        self._by_id = by_id
+        self._reader = online.reader(use)
+        self._type = _KEY_TYPES[use.key]
+        self._key_place = places[use.entity]
+        kinds = {column.name: column.kind for column in schema.columns}
+        self._fields = [
+            (places[name], at, _CONVERTERS.get(kinds[name]))
+            for at, name in enumerate(use.columns)
+            if name in kinds
+        ]
+
+    def fill(self, table: Rowlike, now: datetime, tally: Tally) -> list[Problem]:
+        """Put the values of the view into the rows that lack some; return what cannot be.
+
+        Raises BusyError if the database cannot be read.
+        """
+        counts = tally.setdefault(self.use.name, Counter())
+        lacking = [at for at, row in enumerate(table) if self._lacks(row)]
+        counts["given"] += len(table) - len(lacking)
+        if not lacking:
+            return []
+        problems: list[Problem] = []
+        keys = [self._key(at, table[at], problems) for at in lacking]
+        if problems:
+            return problems
+        found = self._reader.lookup(keys, (now - _EPOCH) // _MICROSECOND)
+        for at, one in zip(lacking, found, strict=True):
+            counts[one.state] += 1
+            if one.features is None:
+                problems.append(self._refusal(at, table[at], one, now))
+            else:
+                self._put(table[at], one.features)
+        return problems
+
+    def _lacks(self, row: list[Any]) -> bool:
+        return any(row[place] is UNSET for place, _, _ in self._fields)
+
+    def _put(self, row: list[Any], found: tuple[Any, ...]) -> None:
+        for place, at, convert in self._fields:
+            if row[place] is UNSET:
+                value = found[at]
+                row[place] = value if convert is None or value is None else convert(value)
+
+    def _key(self, at: int, row: list[Any], problems: list[Problem]) -> Any:
+        """Return whom to look up, None for nobody; a row that does not say is a problem."""
+        key, kind = row[self._key_place], self._type
+        if type(key) is float and kind is int and key.is_integer():
+            return int(key)
+        if key is None or (type(key) is kind and "\0" not in str(key)):
+            return key
+        problems.append(self._unsaid(at, row) if key is UNSET else self._wrong(at, key))
+        return None
+
+    def _unsaid(self, at: int, row: list[Any]) -> Problem:
+        use = self.use
+        column = next(use.columns[i] for place, i, _ in self._fields if row[place] is UNSET)
+        ids = "entity_ids or " if self._by_id else ""
+        problem = (
+            f"missing; feature view '{use.name}' fills it if {ids}the column '{use.entity}' says "
+            "for whom"
+        )
+        return {"row": at, "column": column, "problem": problem}
+
+    def _wrong(self, at: int, key: object) -> Problem:
+        if type(key) is str and self._type is str:
+            problem = "a feature view's entity cannot have a NUL character"
+            return {"row": at, "column": self.use.entity, "problem": problem}
+        kind = "a whole number" if self._type is int else "text"
+        problem = f"the entity of feature view '{self.use.name}' is {kind}, not {key!r:.40}"
+        return {"row": at, "column": self.use.entity, "problem": problem}
+
+    def _refusal(self, at: int, row: list[Any], found: Found, now: datetime) -> Problem:
+        """Return why a view whose policy is ``refuse`` has no value for a row."""
+        use, key = self.use, row[self._key_place]
+        refusal: Problem = {
+            "row": at,
+            "column": use.entity,
+            "problem": f"feature view '{use.name}' has no value for {key!r:.80}",
+            "view": use.name,
+            "entity": key,
+            "age_s": None,
+        }
+        if found.event_at is not None:
+            age = now - found.event_at
+            refusal["age_s"] = age.total_seconds()
+            shown = timedelta(seconds=round(age.total_seconds()))
+            refusal["problem"] = (
+                f"{refusal['problem']} that is younger than {use.ttl}: the newest is {shown} old"
+            )
+        return refusal

@@ -1,0 +1,113 @@
+"""All on record as one graph: datasets, views, models, deployments and what they answered."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from mlkit.flows.lineage import rebuild
+from mlkit.flows.lineage.graph import Graph, answers_id, model_id
+from mlkit.store import datasets, registry
+from mlkit.store.datasets import DatasetVersion
+from mlkit.store.registry import Outline
+
+
+def draw(s: Session) -> Graph:
+    """Return the graph of the whole registry."""
+    graph = Graph()
+    versions, models = datasets.outline(s), registry.outline(s)
+    for version in versions:
+        graph.node(
+            f"dataset:{version.reference}", "dataset", version.reference, rows=version.rows,
+            sha256=version.sha256, added_at=version.created_at, collected_at=version.collected_at,
+        )  # fmt: skip
+    by_id = {version.id: version.reference for version in versions}
+    for one in models:
+        identifier = graph.node(
+            model_id(one.model, one.number), "model", f"{one.model} v{one.number}",
+            estimator=one.estimator, trained_at=one.created_at,
+        )  # fmt: skip
+        graph.edge(f"dataset:{by_id[one.dataset_version_id]}", identifier, "trained on")
+    _add_deployments(s, graph, {one.id: one for one in models})
+    for version in versions:
+        _add_origin(graph, version)
+    return graph
+
+
+def _add_deployments(s: Session, graph: Graph, models: Mapping[int, Outline]) -> None:
+    """Add when each version served, and all that it answered as one node."""
+    for each in registry.outline_of_deployments(s):
+        one = models[each.model_version_id]
+        until = "" if each.ended_at is None else f" until {each.ended_at:%Y-%m-%d %H:%M:%SZ}"
+        identifier = graph.node(
+            f"deployment:{each.id}", "deployment",
+            f"{each.role} of {one.model} since {each.started_at:%Y-%m-%d %H:%M:%SZ}{until}",
+            version=one.number, role=each.role, started_at=each.started_at, ended_at=each.ended_at,
+        )  # fmt: skip
+        graph.edge(model_id(one.model, one.number), identifier, "deployed")
+        answers = graph.node(
+            answers_id(one.model, one.number), "prediction",
+            f"predictions of {one.model} v{one.number}", model=one.model, version=one.number,
+        )  # fmt: skip
+        graph.edge(identifier, answers, "answered")
+
+
+def _add_origin(graph: Graph, version: DatasetVersion) -> None:
+    made, target = version.transformation, f"dataset:{version.reference}"
+    kind = rebuild.kind(version)
+    if kind == "log":
+        log = graph.node(
+            f"log:{version.reference}", "log",
+            f"log of {made['model']}, {made['start'][:10]} to {made['end'][:10]}",
+            model=made["model"], start=made["start"], end=made["end"],
+        )  # fmt: skip
+        for number in made.get("versions", ()):
+            graph.edge(answers_id(made["model"], number), log, "logged")
+        graph.edge(log, target, "rows with ripe actuals", made.get("types", ()))
+    elif kind not in ("window", "join"):
+        source = graph.node(f"source:{version.source}", "source", version.source, made_by=kind)
+        graph.edge(source, target, kind)
+    for view in made.get("views", ()):
+        graph.edge(_add_view(graph, view), target, "joined", view.get("columns", ()))
+    for function in made.get("on_demand", ()):
+        identifier = _add_function(graph, made, function)
+        graph.edge(identifier, target, "computed", function.get("columns", ()))
+    of_views = {view.get("dataset") for view in made.get("views", ())}
+    for other in version.made_of:
+        if other not in of_views:
+            how = "rows" if other == made.get("base") or kind == "join" else "parent"
+            graph.edge(f"dataset:{other}", target, how)
+
+
+def _add_view(graph: Graph, view: Mapping[str, Any]) -> str:
+    """Add a view, after the dataset or the database that its rows come from."""
+    identifier = graph.node(
+        _view_id(view), "view", f"feature view {view['name']}@{view['version']}"
+    )
+    if view.get("dataset"):
+        graph.edge(f"dataset:{view['dataset']}", identifier, "rows of the view")
+    else:  # its URL is in features.py alone
+        label = f"database of view {view['name']}"
+        graph.edge(graph.node(f"source:{label}", "source", label), identifier, "rows of the view")
+    return identifier
+
+
+def _view_id(view: Mapping[str, Any]) -> str:
+    """Return the id of a view over one version of its dataset: over another it has other rows."""
+    over = f":{view['dataset']}" if view.get("dataset") else ""
+    return f"view:{view['name']}@{view['version']}{over}"
+
+
+def _add_function(graph: Graph, made: Mapping[str, Any], function: Mapping[str, Any]) -> str:
+    """Add an on-demand transformation, after the base and the views that have its inputs."""
+    name = f"{function['name']}@{function['version']}"
+    identifier = graph.node(f"function:{name}", "function", f"on-demand {name}")
+    left = list(function.get("inputs", ()))
+    for view in made.get("views", ()):
+        taken = [column for column in left if column in view.get("columns", ())]
+        if taken:
+            graph.edge(_view_id(view), identifier, "inputs", taken)
+        left = [column for column in left if column not in taken]
+    if left:
+        graph.edge(f"dataset:{made['base']}", identifier, "inputs", left)
+    return identifier

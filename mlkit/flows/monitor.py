@@ -1,8 +1,0 @@
-"""The two watches over a champion, by the names that jobs know."""
-
-from mlkit.flows.drift_watch import DriftChecked
-from mlkit.flows.drift_watch import check as check_drift
-from mlkit.flows.performance_watch import PerformanceChecked
-from mlkit.flows.performance_watch import check as check_performance
-
-__all__ = ("DriftChecked", "PerformanceChecked", "check_drift", "check_performance")

@@ -1,0 +1,30 @@
+"""Do one thing for every champion; a model that fails keeps no other from its turn."""
+
+import functools
+from collections.abc import Callable
+
+from mlkit.errors import MlkitError
+from mlkit.flows.data.turns import Turns
+from mlkit.project import Project
+from mlkit.store import registry
+
+
+def names(project: Project) -> list[str]:
+    """Return the models that have a champion, by name."""
+    with project.read() as s:
+        return list(registry.champion_ids(s))
+
+
+def each(project: Project, act: Callable[[str], str]) -> str:
+    """Call ``act`` with every model that has a champion and join what it says.
+
+    Raises MlkitError at the end, with all that was said, if any call raised anything: a model's
+    own code, or a number that nobody thought of, is the trouble of that model alone.
+    """
+    turns, said = Turns(), []
+    for model in names(project):
+        done = turns.take(model, functools.partial(act, model))
+        said.append(f"{model} failed: {turns.why(model)}" if done is None else f"{model}: {done}")
+    if turns.first is not None:
+        raise MlkitError("; ".join(said)) from turns.first
+    return "; ".join(said) or "no model has a champion yet"

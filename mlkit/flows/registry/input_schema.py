@@ -1,0 +1,18 @@
+"""What a version takes in, from its row."""
+
+import msgspec
+
+from mlkit.errors import DamagedError
+from mlkit.steps.inputs.columns import InputSchema
+from mlkit.store.registry import ModelVersion
+
+
+def of(version: ModelVersion) -> InputSchema:
+    """Return the input schema without loading the model; raises DamagedError if it is none."""
+    try:
+        return msgspec.convert(version.input_schema, InputSchema)
+    except msgspec.ValidationError as error:
+        raise DamagedError(
+            f"the input schema of {version.label()} is not the recorded one: {error}; "
+            "restore a backup (see: mlkit backup restore)"
+        ) from error

@@ -1,0 +1,110 @@
+"""How a file for a model is written: as those of the dataset that the model was trained on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from mlkit.errors import InvalidInputError
+from mlkit.flows.data import file_source, ingest
+from mlkit.flows.data.file_source import Dialect
+from mlkit.project import Project
+from mlkit.steps.inputs.rows import CsvHabits
+from mlkit.steps.reading import csv_dialect, csv_header, parquet_rows
+from mlkit.steps.reading.csv_dialect import Stated
+from mlkit.steps.reading.errors import check_file
+from mlkit.store import datasets
+from mlkit.store.datasets import DatasetVersion
+from mlkit.store.registry import ModelVersion
+
+_MOST_PARENTS = 20
+
+
+@dataclass(frozen=True)
+class Habits:
+    """How the files of a dataset are written, and what their columns are called.
+
+    ``usual`` is the decimal mark of the last one, stated or found out.
+    """
+
+    said: Mapping[str, Any]
+    usual: str | None
+    columns: tuple[str, ...]
+    target: str | None
+
+
+def of_model(project: Project, version_id: int) -> Habits:
+    """Return how the files are written that a model version was trained on."""
+    with project.read() as s:
+        version = s.get_one(ModelVersion, version_id).dataset_version
+        name, made = _file_behind(s, version)
+        columns = tuple(column["name"] for column in version.profile["columns"])
+        target = version.dataset.target
+    said = file_source.habits(project, name, made)
+    usual = said.get("decimal") or ((made or {}).get("read_as") or {}).get("decimal")
+    return Habits(said, usual, columns, target)
+
+
+def csv_of_model(project: Project, version_id: int) -> CsvHabits:
+    """Return what rows for a model version that come as CSV, but in no file, share with files."""
+    with project.read() as s:
+        name, made = _file_behind(s, s.get_one(ModelVersion, version_id).dataset_version)
+    said = file_source.habits(project, name, made)
+    return CsvHabits(frozenset(said.get("missing", ())), said.get("thousands"))
+
+
+def stated(file: Path, given: Dialect, habits: Habits, known: Mapping[str, Any]) -> Stated:
+    """Return how ``file`` is to be read: what is given counts, then what the dataset's were.
+
+    Columns in ``known`` are asked for. Raises InvalidInputError.
+    """
+    own = csv_dialect.state(**given.stated)
+    check_file(file)
+    if parquet_rows.is_parquet(file):
+        return own
+    said = given.over(habits.said)
+    if given.encoding is None and said.encoding is not None:
+        csv_dialect.refuse_utf8(file, said.encoding)
+    if given.delimiter is None and _found_out(file, said, known):
+        said = replace(said, delimiter=None)  # other programs write the files for a model
+    whole = csv_dialect.state(**said.stated)
+    if whole.header is False and own.header is None:
+        return replace(whole, names=_names(file, whole, habits, known))
+    return whole
+
+
+def _found_out(file: Path, said: Dialect, known: Mapping[str, Any]) -> bool:
+    """Tell whether the delimiter that is found out gives the columns that are asked for."""
+    free = csv_dialect.state(**replace(said, delimiter=None, header=True, names=None).stated)
+    return csv_header.has(csv_dialect.sniff(file, free).header, known)
+
+
+def _names(file: Path, whole: Stated, habits: Habits, known: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what the columns of a file without a header are called; it may lack the target."""
+    found = csv_dialect.sniff(file, replace(whole, names=()), known=known)
+    if found.has_header:
+        return ()
+    names = whole.names or habits.columns
+    without = tuple(name for name in names if name != habits.target)
+    for each in (names, without):
+        if len(each) == len(found.header):
+            return each
+    raise InvalidInputError(
+        f"{file} has {len(found.header)} columns, and the files of the dataset have {len(names)} "
+        "and no header; name its columns with --names a,b,c"
+    )
+
+
+def _file_behind(s: Session, version: DatasetVersion) -> tuple[str, Mapping[str, Any] | None]:
+    """Return the dataset whose file the rows come from, and how that was read."""
+    for _ in range(_MOST_PARENTS):
+        name = version.dataset.name
+        if version.transformation.get("kind") == "file":
+            return name, version.transformation
+        made = datasets.last_made(s, name, "file")
+        if made is not None or not version.parents:
+            return name, made
+        version = datasets.get_version(s, *ingest.parse_reference(version.parents[0]))
+    return version.dataset.name, None

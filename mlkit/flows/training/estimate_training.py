@@ -1,0 +1,36 @@
+"""Learn, when a version is trained, what its loss will be estimated with before actuals come."""
+
+from mlkit.flows.training.candidate import Candidate
+from mlkit.flows.training.material import Material
+from mlkit.project import Project
+from mlkit.steps.inputs import encode
+from mlkit.steps.inputs.answers import Predictions
+from mlkit.steps.performance import estimation, estimation_file, estimation_fit, metrics
+
+_MOST_LEARNED = 20_000
+
+
+def learn(project: Project, rows: Material, made: Candidate) -> str | None:
+    """Store what the version's loss will be estimated with and return the digest of its file.
+
+    None if the holdout has losses that are no numbers.
+    """
+    if not metrics.usable(made.losses).all():
+        return None
+    holdout, schema = rows.holdout, rows.schema
+    thin = slice(None, None, -(-len(made.losses) // _MOST_LEARNED))
+    told = made.answers.probabilities
+    answers = Predictions(made.answers.values[thin], None if told is None else told[thin])
+    actual = estimation.indexes(holdout.actuals[thin], schema.classes)
+    given = estimation_fit.Material(
+        made.metric,
+        estimation.answered(
+            estimation.inputs(schema, holdout.matrix[thin]), answers, schema.classes
+        ),
+        made.losses[thin],
+        actual,
+        classes=schema.classes,
+        names=[encode.names(schema)[place] for place in estimation.lasting(schema)],
+        ordered=rows.ordered,
+    )
+    return project.references.put(estimation_file.dump(estimation_fit.fit(given)))

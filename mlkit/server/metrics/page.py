@@ -1,0 +1,107 @@
+"""What Prometheus reads, gathered by any worker from all workers, the database and folders."""
+
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from typing import Final, NamedTuple
+
+from prometheus_client.core import Metric
+from prometheus_client.exposition import generate_latest
+from sqlalchemy.exc import SQLAlchemyError
+
+from mlkit.errors import MlkitError
+from mlkit.flows.operations import gauges
+from mlkit.flows.operations.gauges import Gauges
+from mlkit.project import Project
+from mlkit.server.metrics import families, meter, slots
+from mlkit.server.metrics.families import Served, gauge
+from mlkit.server.metrics.meter import Meter
+from mlkit.server.metrics.slots import Snapshot
+from mlkit.server.rights import EVERYONE, Rights
+from mlkit.store import backlog
+
+KIND: Final = "text/plain; version=0.0.4; charset=utf-8"
+_FRESH_S: Final = 5.0
+
+
+class Metrics:
+    """Answer ``GET /metrics``."""
+
+    def __init__(self, project: Project, meter: Meter) -> None:
+        self._project = project
+        self._meter = meter
+        self._turn = threading.Lock()
+        self._gauges: Gauges | None = None
+        self._fresh_until = 0.0
+
+    def render(self, served: Iterable[Served], generation: int, rights: Rights = EVERYONE) -> bytes:
+        """Return the metrics in the text format 0.0.4; its media type is ``KIND``.
+
+        Of all models and jobs, or of the models that ``rights`` has, and of the processes.
+        ``served`` and ``generation`` are those of this worker. Without the database the rest is
+        still told, and ``mlkit_database_up`` is 0.
+        """
+        return generate_latest(_Collected(list(self._families(served, generation, rights))))
+
+    def _families(
+        self, served: Iterable[Served], generation: int, rights: Rights
+    ) -> Iterator[Metric]:
+        snapshots = self._snapshots()
+        if not rights.whole:
+            snapshots = [_seen(each, rights) for each in snapshots]
+        yield from families.traffic(snapshots)
+        yield from families.features(snapshots)
+        yield from families.workers(snapshots)
+        yield from families.models(served, generation if rights.whole else None)
+        found = self._project_gauges()
+        yield gauge("mlkit_database_up", "Whether the database could be read.", found is not None)
+        if found is not None:
+            found = found if rights.whole else found.of_models(rights.sees)
+            yield from families.checks(found)
+            yield from families.operations(found)
+        yield from self._files()
+        yield families.build_info()
+
+    def _snapshots(self) -> list[Snapshot]:
+        own = self._meter.slot.snapshot()
+        others = [each for each in slots.read(self._meter.folder) if each.name != own.name]
+        return [own, *others]
+
+    def _project_gauges(self) -> Gauges | None:
+        """Return what the database says, or said a moment ago."""
+        with self._turn:
+            if time.monotonic() >= self._fresh_until:
+                try:
+                    self._gauges = gauges.read(self._project)
+                except (MlkitError, SQLAlchemyError):  # mlkit_database_up tells of it
+                    self._gauges = None
+                self._fresh_until = time.monotonic() + _FRESH_S
+            return self._gauges
+
+    def _files(self) -> Iterator[Metric]:
+        waiting = backlog.waiting_bytes(self._project.journal_dir)
+        yield gauge(
+            "mlkit_log_queue_bytes", "Predictions that are not in the database yet.", waiting
+        )
+        age = gauges.backup_age_s(self._project)
+        if age is not None:
+            yield gauge("mlkit_backup_age_seconds", "Age of the newest backup.", age)
+
+
+def _seen(snapshot: Snapshot, rights: Rights) -> Snapshot:
+    """Return what a slot holds about the models that ``rights`` has, and about its process."""
+    series = {
+        key: cells
+        for key, cells in snapshot.series.items()
+        if (model := meter.model_of(key)) is None or rights.sees(model)
+    }
+    return snapshot._replace(series=series)
+
+
+class _Collected(NamedTuple):
+    """Families in the form in which the library takes them."""
+
+    families: list[Metric]
+
+    def collect(self) -> list[Metric]:
+        return self.families

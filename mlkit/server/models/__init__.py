@@ -1,0 +1,4 @@
+"""The versions a server holds: loaded, checked, swapped when promoted, asked in batches.
+
+Reading requests is ``protocols``.
+"""

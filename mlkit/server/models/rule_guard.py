@@ -1,0 +1,74 @@
+"""Rows that break the rules of the training data: counted, or refused if the settings say so.
+
+By default nobody is turned away: a range that was inferred from a file is no reason for an outage.
+"""
+
+import logging
+from collections import Counter
+from typing import Final
+
+import numpy as np
+
+from mlkit.errors import InvalidInputError, MlkitError
+from mlkit.flows.registry.deploy import Loaded
+from mlkit.project import Project
+from mlkit.server.metrics.meter import Meter
+from mlkit.server.models.held import Held
+from mlkit.steps.inputs.rows import Rows
+from mlkit.steps.rules import rule_file
+from mlkit.steps.rules.guard import Broken, Guard
+
+_SHOWN: Final = 100
+
+log = logging.getLogger(__name__)
+
+
+def make(loaded: Loaded) -> Guard | None:
+    """Return the guard of a version by the rules of its training data, None without any.
+
+    Rules that cannot be read any more keep no model from answering.
+    """
+    label = f"the rules that {loaded.model} v{loaded.version} was trained under"
+    try:
+        guard = Guard(rule_file.from_yaml(loaded.rules, label), loaded.schema)
+    except MlkitError as error:
+        log.warning("no guard: %s", error)
+        return None
+    return guard if guard.tests else None
+
+
+class RuleGuard:
+    """Look at the rows of every query, as the model sees them."""
+
+    def __init__(self, project: Project, meter: Meter) -> None:
+        self._refuses = project.settings.server.guard == "refuse"
+        self._meter = meter
+
+    def look(self, held: Held, rows: Rows | np.ndarray) -> None:
+        """Count rows that break rules; raises InvalidInputError if they are to be refused."""
+        if held.guard is None:
+            return
+        found = held.guard.find(rows)
+        if not found:
+            return
+        model = held.loaded.model
+        for columns, count in Counter(broken.test.columns for broken in found).items():
+            self._meter.rules_broken(model, ", ".join(columns), count)
+        hard = [broken for broken in found if broken.test.level == "error"]
+        if hard and self._refuses:
+            raise _refusal(hard)
+
+
+def _refusal(found: list[Broken]) -> InvalidInputError:
+    problems = [
+        {"row": broken.row, "column": column, "problem": f"breaks {broken.test.rule[:200]}"}
+        for broken in found[:_SHOWN]
+        for column in broken.test.columns
+    ]
+    first = found[0]
+    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    return InvalidInputError(
+        f"the rows break rules of the training data: row {first.row}, column "
+        f"'{', '.join(first.test.columns)}': {first.test.rule[:200]}{more}",
+        {"problems": problems},
+    )

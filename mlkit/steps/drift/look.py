@@ -1,0 +1,119 @@
+"""How one comparison looks at its columns: what each test may err, how many rows count for one."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple, Protocol
+
+import numpy as np
+
+from mlkit.steps.drift import correlation, family, scatter
+from mlkit.steps.drift.profiles import Profile, Reference
+from mlkit.steps.drift.rule import DriftRule
+
+_DENSE: Final = 1.25  # times as many rows in the same time make a difference
+
+Events = Callable[[], Sequence[np.ndarray]]
+"""What makes series of the current rows, from which it is seen how alike neighbours are."""
+
+
+class Columns(Protocol):
+    """Rows to be compared: a table, or what reads one column at a time."""
+
+    @property
+    def num_rows(self) -> int:
+        """How many rows there are."""
+
+    @property
+    def column_names(self) -> Sequence[str]:
+        """The names of the columns."""
+
+    def column(self, name: str) -> Any:
+        """Return the values of one column."""
+
+
+class Look(NamedTuple):
+    """How the columns are looked at: the rule, the parts of alpha of one test, the window sizes.
+
+    ``density`` says how many current rows there are in the time of one row of the windows that the
+    sizes are about, ``crowding`` how many rows of the reference in the time of a current one; both
+    are ``timed`` if that is known.
+    """
+
+    rule: DriftRule
+    alpha: float
+    violation_alpha: float
+    sizes: tuple[int, ...]
+    density: float
+    crowding: float
+    timed: bool
+
+    @property
+    def same_pace(self) -> bool:
+        """Whether as many rows come in the same time, so that their gaps can be compared."""
+        return self.rule.ordered and self.timed and 1 / _DENSE <= self.density <= _DENSE
+
+    def tau(self, known: np.ndarray, sides: tuple[int, int], events: Events) -> float:
+        """Return how many rows of either side are worth one; ``sides`` are those there are.
+
+        Where rows resemble their neighbours, more of them in the same time say no more: of a denser
+        reference as many more count for one.
+        """
+        before, rows = sides
+        tau = self._current(known, rows, events)
+        if tau == 1 or self.crowding <= _DENSE:
+            return tau
+        return tau * (before + rows * self.crowding) / (before + rows)
+
+    def _current(self, known: np.ndarray, rows: int, events: Events) -> float:
+        """Return how many current rows are worth one: what windows of the reference have shown.
+
+        Windows that take as much time are meant, not as many rows. What rows resemble each other
+        that lie between two of the reference, only the current rows can show: ``events`` are
+        series of theirs. A change in the midst of them looks like that, too, and so they are asked
+        for no more than that, or where the reference says nothing.
+        """
+        if not self.rule.ordered:
+            return 1.0
+        if not self.sizes:
+            return correlation.time(events())
+        usual = scatter.at(known, self.sizes, round(rows / self.density))
+        if self.density > _DENSE:
+            return float(usual * min(self.density, correlation.time(events())))
+        if self.density < 1 / _DENSE:
+            return max(1.0, self.density * usual)
+        return usual
+
+    def of_extremes(self, profile: Profile, tau: float, rows: int) -> float:
+        """Return how many extreme rows are worth one where so many others are."""
+        if not (self.rule.ordered and self.sizes):
+            return tau
+        usual, extreme = (
+            scatter.at(profile.taus[place], self.sizes, round(rows / self.density))
+            for place in (0, 2)
+        )
+        return tau * extreme / usual
+
+
+def at(reference: Reference, current: Columns, rule: DriftRule, span_s: float | None) -> Look:
+    """Return how ``current`` rows, which span ``span_s`` seconds, are looked at."""
+    watched = sum(len(profile.watched) for profile in reference.columns)
+    groups: list[family.Group] = ["margin", "violation"] if watched else ["margin"]
+    density, crowding = _rates(reference, current, span_s) or (1.0, 1.0)
+    return Look(
+        rule,
+        rule.alpha * family.share("margin", groups) / max(1, len(reference.columns)),
+        rule.alpha * family.share(groups[-1], groups) / max(1, watched),
+        reference.sizes,
+        density,
+        crowding,
+        timed=_rates(reference, current, span_s) is not None,
+    )
+
+
+def _rates(
+    reference: Reference, current: Columns, span_s: float | None
+) -> tuple[float, float] | None:
+    """Return density and crowding, as ``Look`` has them, if the times are known."""
+    if not reference.span_s or not span_s or not current.num_rows:
+        return None
+    now, before = current.num_rows / span_s, reference.rows / reference.span_s
+    return now / (reference.rate or before), before / now

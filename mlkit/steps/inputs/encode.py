@@ -1,0 +1,381 @@
+"""Raw columns to the one matrix that every estimator sees, in training, gate and serving alike.
+
+No frame library here: a column is a plain list, so that one row costs microseconds.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from msgspec import UNSET
+from msgspec.structs import replace
+
+from mlkit.errors import InvalidInputError
+from mlkit.steps.inputs.columns import Column, InputSchema, Kind, Task
+from mlkit.steps.inputs.values import READERS, UnfitValueError, refuse_long, too_long
+from mlkit.steps.tables import casts
+
+MAX_CATEGORIES: Final = 254  # HistGradientBoosting bins a category into at most 255, one is missing
+MAX_PROBLEMS: Final = 100
+_MOMENT_PARTS: Final = ("days", "hour", "weekday", "month")
+_MICROS_PER_DAY: Final = 86_400_000_000
+_TEXT_FORMAT: Final = "%Y-%m-%dT%H:%M:%SZ"
+
+ARROW_TYPES: Final[Mapping[Kind, pa.DataType]] = {
+    "number": pa.float64(),
+    "integer": pa.int64(),
+    "boolean": pa.bool_(),
+    "category": pa.string(),
+    "datetime": pa.timestamp("us", "UTC"),
+}
+
+
+def infer_schema(
+    table: pa.Table,
+    *,
+    target: str,
+    task: Task,
+    ignore: Collection[str] = (),
+    like: InputSchema | None = None,
+) -> InputSchema:
+    """Return the input schema that ``table`` shows: every column but the target and ``ignore``.
+
+    A column that ``like`` (the champion's schema) lets be null or fractional stays so: clients
+    rely on it.
+    """
+    earlier = {column.name: column for column in like.columns} if like else {}
+    columns = infer_columns(table, ignore={target, *ignore}, earlier=earlier)
+    if not columns:
+        raise InvalidInputError(f"there is no column besides the target '{target}' to learn from")
+    classes = table.column(target).drop_null().unique().to_pylist()
+    return InputSchema(
+        columns=columns,
+        target=target,
+        task=task,
+        classes=tuple(sorted(classes)) if task == "classification" else (),
+    )
+
+
+def infer_columns(
+    table: pa.Table,
+    *,
+    ignore: Collection[str] = (),
+    earlier: Mapping[str, Column] = MappingProxyType({}),
+) -> tuple[Column, ...]:
+    """Return the input columns that ``table`` shows: all but ``ignore``."""
+    return tuple(
+        _infer_column(name, table.column(name), earlier.get(name))
+        for name in table.column_names
+        if name not in ignore
+    )
+
+
+def columns_of_rows(
+    schema: InputSchema,
+    rows: Sequence[Mapping[str, object]],
+    *,
+    optional: Collection[str] = (),
+    max_chars: int | None = None,
+) -> list[list[object]]:
+    """Return validated JSON values, column by column, in the order of ``schema``.
+
+    Unknown columns are ignored; one of ``optional`` may be left out of a row, which has ``UNSET``
+    there. Raises InvalidInputError whose ``details["problems"]`` names every ``{"row", "column",
+    "problem"}``, rows counted from 0.
+    """
+    problems: list[dict[str, object]] = []
+    columns: list[list[object]] = []
+    for column in schema.columns:
+        read = _reader(column, max_chars)
+        lacks = column.name in optional
+        columns.append(_read_values(column, rows, problems, read=read, may_lack=lacks))
+        if len(problems) >= MAX_PROBLEMS:
+            break
+    refuse(problems)
+    return columns
+
+
+def columns_of_table(
+    schema: InputSchema, table: pa.Table, *, first_row: int = 0, max_chars: int | None = None
+) -> list[list[object]]:
+    """Return the same as ``columns_of_rows`` for an Arrow table; NaN and infinity are missing.
+
+    Rows that were accepted once have texts of any length: ``max_chars`` is for those that come.
+    """
+    problems: list[dict[str, object]] = []
+    columns: list[list[object]] = []
+    present = set(table.column_names)
+    for column in schema.columns:
+        if column.name not in present:
+            problems.append({"row": first_row, "column": column.name, "problem": "missing"})
+            continue
+        try:
+            values = _convert(table.column(column.name), column.kind)
+        except pa.ArrowInvalid as error:
+            problems += _misfits(column, table.column(column.name), str(error), first_row)
+            continue
+        if values.null_count and not column.nullable:
+            empty = pc.indices_nonzero(pc.is_null(values)).to_pylist()[:MAX_PROBLEMS]
+            problems += [
+                {"row": first_row + row, "column": column.name, "problem": "null"} for row in empty
+            ]
+        if column.kind == "category" and max_chars is not None:
+            problems += _overlong(column, values, max_chars, first_row)
+        columns.append(values.to_pylist())
+    refuse(problems)
+    return columns
+
+
+def _overlong(
+    column: Column, values: pa.ChunkedArray, max_chars: int, first_row: int
+) -> list[dict[str, object]]:
+    if (pc.max(pc.binary_length(values)).as_py() or 0) <= max_chars:  # bytes are no fewer
+        return []
+    lengths = pc.fill_null(pc.utf8_length(values), 0)
+    rows = pc.indices_nonzero(pc.greater(lengths, max_chars)).to_pylist()[:MAX_PROBLEMS]
+    return [
+        {
+            "row": first_row + row,
+            "column": column.name,
+            "problem": too_long(lengths[row].as_py(), max_chars),
+        }
+        for row in rows
+    ]
+
+
+def _misfits(
+    column: Column, values: pa.ChunkedArray, reason: str, first_row: int
+) -> list[dict[str, object]]:
+    """Return the values that are no whole numbers, else that the column is of another type."""
+    if column.kind == "integer" and pa.types.is_floating(values.type):
+        broken = pc.fill_null(pc.not_equal(values, pc.floor(values)), fill_value=False)
+        rows = pc.indices_nonzero(broken).to_pylist()[:MAX_PROBLEMS]
+        if rows:
+            return [
+                {
+                    "row": first_row + row,
+                    "column": column.name,
+                    "problem": f"{values[row].as_py()} is not a whole number",
+                }
+                for row in rows
+            ]
+    problem = f"{values.type} where {column.kind} is expected: {reason}"
+    return [{"row": first_row, "column": column.name, "problem": problem}]
+
+
+def matrix(schema: InputSchema, columns: Sequence[Sequence[object]]) -> np.ndarray:
+    """Return float64 of shape (rows, width): NaN for null, 0/1, category codes, parts of times."""
+    rows = len(columns[0]) if columns else 0
+    width = sum(_width(column) for column in schema.columns)
+    result = np.empty((rows, width))
+    place = 0
+    for column, values in zip(schema.columns, columns, strict=True):
+        if column.kind == "category":
+            codes = _codes(column.categories)
+            result[:, place] = [codes.get(value, np.nan) for value in values]
+        elif column.kind == "datetime":
+            result[:, place : place + len(_MOMENT_PARTS)] = _moment_parts(values)
+        else:
+            result[:, place] = np.array(values, dtype=float)  # None becomes NaN
+        place += _width(column)
+    return result
+
+
+def matrix_of_table(schema: InputSchema, table: pa.Table) -> np.ndarray:
+    """Return the matrix of an Arrow table."""
+    return matrix(schema, columns_of_table(schema, table))
+
+
+def names(schema: InputSchema) -> tuple[str, ...]:
+    """Return the name of each matrix column."""
+    found: list[str] = []
+    for column in schema.columns:
+        if column.kind == "datetime":
+            found += [f"{column.name}:{part}" for part in _MOMENT_PARTS]
+        else:
+            found.append(column.name)
+    return tuple(found)
+
+
+def categorical(schema: InputSchema) -> list[int]:
+    """Return the indexes of the matrix columns that hold category codes."""
+    coded = {column.name for column in schema.columns if column.categories}
+    return [index for index, name in enumerate(names(schema)) if name in coded]
+
+
+def relaxed(schema: InputSchema, names: Collection[str] | None = None) -> InputSchema:
+    """Return ``schema`` with the columns ``names`` allowed to be null.
+
+    Without names it is every column: for evaluation, not for clients.
+    """
+    columns = tuple(
+        replace(column, nullable=True) if names is None or column.name in names else column
+        for column in schema.columns
+    )
+    return replace(schema, columns=columns)
+
+
+def arrow_types(schema: InputSchema) -> dict[str, pa.DataType]:
+    """Return the Arrow type of each input column: how a file is to be read for this schema."""
+    return {column.name: ARROW_TYPES[column.kind] for column in schema.columns}
+
+
+def _width(column: Column) -> int:
+    return len(_MOMENT_PARTS) if column.kind == "datetime" else 1
+
+
+def _infer_column(name: str, values: pa.ChunkedArray, earlier: Column | None) -> Column:
+    kind = _kind(name, values.type)
+    if earlier is not None and (earlier.kind, kind) == ("number", "integer"):
+        kind = "number"
+    clean = _convert(values, kind)
+    limits = {}
+    if kind in ("number", "integer") and clean.null_count < len(clean):
+        extremes = pc.min_max(clean).as_py()
+        limits = {"minimum": float(extremes["min"]), "maximum": float(extremes["max"])}
+    return Column(
+        name=name,
+        kind=kind,
+        nullable=clean.null_count > 0 or (earlier is not None and earlier.nullable),
+        categories=_frequent(clean) if kind == "category" else (),
+        **limits,
+    )
+
+
+def _kind(name: str, found: pa.DataType) -> Kind:
+    if pa.types.is_boolean(found):
+        return "boolean"
+    if pa.types.is_integer(found):
+        return "integer"
+    if pa.types.is_floating(found) or pa.types.is_null(found):
+        return "number"
+    if pa.types.is_timestamp(found):
+        return "datetime"
+    if pa.types.is_string(found) or pa.types.is_large_string(found):
+        return "category"
+    raise InvalidInputError(f"column '{name}' has the type {found}, which no model takes")
+
+
+def _frequent(values: pa.ChunkedArray) -> tuple[str, ...]:
+    """Return the most frequent values first; one seen a single time teaches nothing."""
+    counts = pc.value_counts(values.drop_null())
+    pairs = zip(counts.field("counts").to_pylist(), counts.field("values").to_pylist(), strict=True)
+    repeated = sorted((-count, value) for count, value in pairs if count > 1)
+    return tuple(value for _, value in repeated[:MAX_CATEGORIES])
+
+
+def _convert(values: pa.ChunkedArray, kind: Kind) -> pa.ChunkedArray:
+    """Return ``values`` in the canonical form of ``kind``; raises ArrowInvalid if it has none."""
+    if kind == "number" and not _is_numeric(values.type):
+        raise pa.ArrowInvalid("not a number")
+    if kind == "integer" and not _is_numeric(values.type):
+        raise pa.ArrowInvalid("not a whole number")
+    if pa.types.is_floating(values.type):
+        missing = pa.scalar(None, values.type)
+        values = pc.if_else(pc.is_finite(values), values, missing)
+    if kind == "datetime":
+        if pa.types.is_string(values.type):
+            values = _moments(values)
+        if not (pa.types.is_timestamp(values.type) or pa.types.is_null(values.type)):
+            raise pa.ArrowInvalid("not a time")
+        naive = values.cast(ARROW_TYPES[kind]).cast(pa.timestamp("us"))
+        return pc.strftime(naive, format=_TEXT_FORMAT)
+    if kind in ("category", "boolean") and values.type != ARROW_TYPES[kind]:
+        return _cast_alike(values, kind)
+    return values.cast(ARROW_TYPES[kind])
+
+
+def _moments(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return ISO texts as times, as JSON has them; raises ArrowInvalid."""
+    result = casts.cast(values, casts.TIME, examples=1)
+    if result.misfits:
+        raise pa.ArrowInvalid(f"{result.misfits[0].value!r} is not a time")
+    return result.column
+
+
+def _cast_alike(values: pa.ChunkedArray, kind: Kind) -> pa.ChunkedArray:
+    found = values.type
+    if pa.types.is_null(found) or (kind == "category" and pa.types.is_large_string(found)):
+        return values.cast(ARROW_TYPES[kind])
+    raise pa.ArrowInvalid("not a text" if kind == "category" else "not true or false")
+
+
+def _is_numeric(found: pa.DataType) -> bool:
+    kinds = (pa.types.is_integer, pa.types.is_floating, pa.types.is_null)
+    return any(is_kind(found) for is_kind in kinds)
+
+
+def _reader(column: Column, max_chars: int | None) -> Callable[[object], object]:
+    read = READERS[column.kind]
+    if column.kind != "category" or max_chars is None:
+        return read
+
+    def within(value: object) -> object:
+        refuse_long(value, max_chars)
+        return read(value)
+
+    return within
+
+
+def _read_values(
+    column: Column,
+    rows: Sequence[Mapping[str, object]],
+    problems: list[dict[str, object]],
+    *,
+    read: Callable[[object], object],
+    may_lack: bool,
+) -> list[object]:
+    name = column.name
+    values: list[object] = []
+    for index, row in enumerate(rows):
+        value = row.get(name)
+        try:
+            if value is not None:
+                values.append(read(value))
+            elif column.nullable and name in row:
+                values.append(None)
+            elif may_lack and name not in row:
+                values.append(UNSET)
+            else:
+                raise UnfitValueError("null" if name in row else "missing")
+        except UnfitValueError as error:
+            problems.append({"row": index, "column": name, "problem": str(error)})
+            if len(problems) >= MAX_PROBLEMS:
+                break  # 30 kB of empty rows lack ten million values of a wide model
+    return values
+
+
+def refuse(problems: Sequence[Mapping[str, object]]) -> None:
+    """Raise InvalidInputError if there are problems: the first in words, all in its details."""
+    if not problems:
+        return
+    shown = problems[:MAX_PROBLEMS]
+    first = shown[0]
+    raise InvalidInputError(
+        f"the rows do not fit the model: row {first['row']}, column '{first['column']}': "
+        f"{first['problem']}" + (f" (and {len(shown) - 1} more)" if len(shown) > 1 else ""),
+        {"problems": shown},
+    )
+
+
+@lru_cache(maxsize=1024)
+def _codes(categories: tuple[str, ...]) -> dict[object, float]:
+    return {value: float(code) for code, value in enumerate(categories)}
+
+
+def _moment_parts(values: Sequence[object]) -> np.ndarray:
+    """Return days since 1970, hour of the day, weekday (Monday 0) and month (1 to 12) in UTC."""
+    texts = ["NaT" if value is None else str(value)[:-1] for value in values]
+    moments = np.array(texts, dtype="datetime64[us]")
+    micros = moments.astype(np.int64).astype(float)
+    micros[np.isnat(moments)] = np.nan
+    days = micros / _MICROS_PER_DAY
+    month = moments.astype("datetime64[M]").astype(np.int64) % 12 + 1.0
+    month[np.isnat(moments)] = np.nan
+    return np.column_stack(
+        [days, micros % _MICROS_PER_DAY / 3_600_000_000, (np.floor(days) + 3) % 7, month]
+    )

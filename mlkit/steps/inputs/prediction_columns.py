@@ -1,0 +1,62 @@
+"""A model's answers, and what really was, as columns, so that they can drift like any input."""
+
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mlkit.steps.inputs.answers import Label
+from mlkit.steps.inputs.columns import InputSchema
+
+VALUE = "prediction(value)"
+ACTUAL = "actual(value)"
+
+
+def table(schema: InputSchema, values: Any, probabilities: Any | None) -> pa.Table:
+    """Return the answers: the number, or the label and of two classes the second's probability.
+
+    Both are Arrow columns or sequences; ``probabilities`` are lists, null for a row, or None for
+    all of them, if the model gave none.
+    """
+    columns = {VALUE: _values(schema, values)}
+    if len(schema.classes) == 2 and probabilities is not None:
+        lists = _arrow(probabilities, pa.list_(pa.float64()))
+        columns[_probability(schema)] = pc.list_element(lists, 1)
+    return pa.table(columns)
+
+
+def names(schema: InputSchema) -> set[str]:
+    """Return the names of all columns that are made here: no input may have one of them."""
+    return {VALUE, ACTUAL} | ({_probability(schema)} if len(schema.classes) == 2 else set())
+
+
+def actuals(schema: InputSchema, values: Any) -> pa.Table:
+    """Return what really was, an Arrow column or a sequence: the number or the label."""
+    return pa.table({ACTUAL: _values(schema, values)})
+
+
+def _probability(schema: InputSchema) -> str:
+    return f"probability({_text(schema.classes[1])})"
+
+
+def _values(schema: InputSchema, values: Any) -> Any:
+    """Return numbers, or each label as text; there are few."""
+    if schema.task == "regression":
+        return _arrow(values, pa.float64())
+    labels = _arrow(values)
+    if pa.types.is_null(labels.type):  # none at all
+        return labels.cast(pa.string())
+    encoded = labels.dictionary_encode().unify_dictionaries().combine_chunks()
+    known = [None if label is None else _text(label) for label in encoded.dictionary.to_pylist()]
+    return pa.array(known, pa.string()).take(encoded.indices)
+
+
+def _arrow(values: Any, kind: Any = None) -> Any:
+    if isinstance(values, pa.ChunkedArray):
+        return values if kind is None else values.cast(kind)
+    return pa.chunked_array([pa.array(values, kind)])
+
+
+def _text(label: Label) -> str:
+    return label if isinstance(label, str) else msgspec.json.encode(label).decode()

@@ -1,0 +1,81 @@
+"""The native request and answer as JSON: what the server speaks, and the gate before it accepts."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Annotated, Any
+
+import msgspec
+
+from mlkit.steps.inputs.answers import Label
+from mlkit.steps.inputs.rows import Reader, Rows
+
+RequestId = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+EntityIds = list[str | int | None] | None
+
+
+class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of ``POST /predict/<model>``."""
+
+    rows: list[dict[str, Any]]
+    entity_ids: EntityIds = None
+    request_id: RequestId | None = None
+
+
+class Row(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """The answer to one row."""
+
+    id: str
+    value: Label
+    probabilities: dict[str, float] | None = None
+
+
+class Answer(msgspec.Struct, frozen=True, gc=False):
+    """The answer to a request."""
+
+    request_id: str
+    model: str
+    version: int
+    role: str
+    predictions: list[Row]
+
+
+by_value = msgspec.json.Decoder(Request)
+
+
+def typed(reader: Reader) -> msgspec.json.Decoder[Any]:
+    """Return the decoder of requests whose rows are of the types that ``reader`` wants."""
+    return _typed(reader.row_type)
+
+
+def rows(
+    ids: Sequence[str],
+    values: Sequence[Label],
+    probabilities: Sequence[Sequence[float]] | None,
+    labels: Sequence[str],
+) -> list[Row]:
+    """Return an answer to each row; ``labels`` name its probabilities."""
+    if probabilities is None:
+        return list(map(Row, ids, values))
+    named = [dict(zip(labels, row, strict=True)) for row in probabilities]
+    return list(map(Row, ids, values, named))
+
+
+def read(reader: Reader, body: bytes) -> Rows:
+    """Return the rows of a body; raises InvalidInputError that names all that is wrong in them."""
+    if reader.by_name:
+        try:
+            return reader.typed(typed(reader).decode(body).rows)
+        except msgspec.ValidationError:
+            pass  # read by value below, which says where
+    return reader.objects(by_value.decode(body).rows)
+
+
+@lru_cache(maxsize=256)
+def _typed(row_type: type[msgspec.Struct]) -> msgspec.json.Decoder[Any]:
+    fields: list[Any] = [
+        ("rows", list[row_type]),  # type: ignore[valid-type]  # made at run time
+        ("entity_ids", EntityIds, None),
+        ("request_id", RequestId | None, None),
+    ]
+    kind = msgspec.defstruct("TypedRequest", fields, frozen=True, forbid_unknown_fields=True)
+    return msgspec.json.Decoder(kind)

@@ -1,0 +1,51 @@
+"""What serves a version, why, and what it takes: recorded when the version is registered."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from mlkit.steps.inputs.answers import Predictions
+
+_ROWS: Final = (1, 10, 100, 1_000)
+_CLEARLY: Final = 0.8
+_REPEATS: Final = 5
+_ENOUGH_S: Final = 0.05  # for each number of rows: a slow estimator is not asked five times
+
+Times = Mapping[str, float]
+
+
+class Backend(msgspec.Struct, frozen=True, kw_only=True):
+    """``microseconds`` a request by its number of rows, as text: the keys of JSON are."""
+
+    name: str
+    reason: str
+    difference: float = 0.0
+    microseconds: Times
+    estimator_microseconds: Times
+
+    def slower_from(self) -> int | None:
+        """Return the number of rows from which on the estimator itself is clearly quicker."""
+        slower = [
+            count
+            for count in _ROWS
+            if self.estimator_microseconds[str(count)] < _CLEARLY * self.microseconds[str(count)]
+        ]
+        rest = [count for count in slower if set(_ROWS[_ROWS.index(count) :]) <= set(slower)]
+        return min(rest, default=None)
+
+
+def time_of(ask: Callable[[np.ndarray], Predictions], sample: np.ndarray) -> Times:
+    """Return the least time of a few calls for 1, 10, 100 and 1,000 rows of ``sample``."""
+    found = {}
+    for count in _ROWS:
+        rows = np.ascontiguousarray(np.resize(sample, (count, sample.shape[1])))
+        times: list[float] = []
+        while len(times) < _REPEATS and sum(times) < _ENOUGH_S:
+            start = time.perf_counter()
+            ask(rows)
+            times.append(time.perf_counter() - start)
+        found[str(count)] = round(min(times) * 1e6, 1)
+    return found

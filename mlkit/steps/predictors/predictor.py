@@ -1,0 +1,313 @@
+"""A trained model that answers a row the same, bit for bit, alone or among a million others.
+
+BLAS and some estimators round differently with the shape of the batch (measured: scikit-learn's
+logistic regression moves by 2e-16), so an estimator is served in batches only where that is safe.
+"""
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import joblib
+import msgspec
+import numpy as np
+
+from mlkit.steps.inputs import answer_shapes, encode, unanswered
+from mlkit.steps.inputs.answers import Predictions, agree, difference
+from mlkit.steps.inputs.columns import InputSchema
+from mlkit.steps.predictors import own_modules
+from mlkit.steps.predictors.backend import Backend, time_of
+from mlkit.steps.predictors.compiled import Compiled, NoCompiledFormError, compile_estimator
+from mlkit.steps.predictors.own_modules import OwnCode
+
+FORMAT: Final = 1
+_SAMPLE_ROWS: Final = 64
+_BATCH_SIZES: Final = (1, 3, 17)
+
+_WAYS: Final[Mapping[str, "Way"]] = {"linear": "compiled"}  # what artifacts of version 0.1 say
+
+Way = Literal["compiled", "batch", "rows"]
+
+
+class Predictor:
+    """Answer rows of the encoded matrix.
+
+    ``way`` says how the estimator is asked: ``compiled`` from its fitted arrays, ``batch`` all rows
+    at once, ``rows`` one at a time. From ``estimator_from`` rows on the estimator answers where it
+    is the quicker one and gives the same bits. The label is the most probable class, unless
+    ``own_labels`` says that the estimator decides by itself (a threshold, or no probabilities).
+    """
+
+    def __init__(
+        self,
+        schema: InputSchema,
+        estimator: Any,
+        *,
+        way: Way = "batch",
+        own_labels: bool = False,
+        estimator_from: int | None = None,
+    ) -> None:
+        self.schema = schema
+        self.estimator = estimator
+        self.way = way
+        self.own_labels = own_labels
+        self.estimator_from = estimator_from
+        self.backend: Backend | None = None
+        self._compiled: Compiled | None = None
+        self._codes = _class_codes(schema, estimator)
+        self._in_order = self._codes == list(range(len(schema.classes)))
+        if way == "compiled":
+            self._compiled = compile_estimator(estimator)
+
+    @property
+    def compiled(self) -> bool:
+        """Tell whether the fitted arrays answer."""
+        return self._compiled is not None
+
+    @property
+    def large(self) -> bool:
+        """Tell whether the fitted arrays outgrow a processor's own cache."""
+        return self._compiled is not None and self._compiled.large
+
+    @property
+    def batchable(self) -> bool:
+        """Tell whether many rows in one call get the bits that each would get alone."""
+        return self.way != "rows"
+
+    @property
+    def has_probabilities(self) -> bool:
+        """Tell whether an answer comes with the probability of each class."""
+        given = self._compiled is not None or hasattr(self.estimator, "predict_proba")
+        return self.schema.task == "classification" and given
+
+    def predict(self, matrix: np.ndarray) -> Predictions:
+        """Return the answers for the rows of ``matrix``, as the model gives them.
+
+        Whether each row has one, ``unanswered`` tells.
+        """
+        if self.schema.task == "regression":
+            return Predictions(self._ask("predict", matrix).tolist(), None)
+        probabilities = self._probabilities(matrix)
+        if probabilities is None or self.own_labels:
+            chosen = self._ask("predict", matrix)
+            codes = unanswered.decided(chosen, self.schema.classes, probabilities)
+        else:
+            codes = unanswered.most_probable(probabilities)
+        return Predictions(unanswered.labels(self.schema.classes, codes), probabilities)
+
+    def without_estimator(self) -> "Predictor":
+        """Return this predictor, freed of the estimator if its compiled form does without it."""
+        if self._compiled is not None and self.estimator_from is None:
+            self.estimator = None
+        return self
+
+    def _probabilities(self, matrix: np.ndarray) -> np.ndarray | None:
+        """Return the probability of every class in the schema's order, 0 for one never seen."""
+        if self._compiled is None and not hasattr(self.estimator, "predict_proba"):
+            return None
+        found = self._ask("predict_proba", matrix)
+        if self._in_order:
+            return found
+        full = np.zeros((len(matrix), len(self.schema.classes)))
+        full[:, self._codes] = found
+        return full
+
+    def _ask(self, method: str, matrix: np.ndarray) -> np.ndarray:
+        if self._compiled is not None and not self._is_many(matrix):
+            return self._compiled.answer(matrix)
+        if self.way != "rows" or not len(matrix):
+            return self._ask_once(method, matrix)
+        return np.concatenate(
+            [self._ask_once(method, matrix[i : i + 1]) for i in range(len(matrix))]
+        )
+
+    def _ask_once(self, method: str, matrix: np.ndarray) -> np.ndarray:
+        """Return the estimator's own answers in the form that they must have."""
+        found = answer_shapes.ask(self.estimator, method, matrix)
+        rows = len(matrix)
+        if method == "predict_proba":
+            return answer_shapes.probabilities(self.estimator, found, rows, len(self._codes))
+        if self.schema.task == "regression":
+            return answer_shapes.numbers(self.estimator, found, rows)
+        return answer_shapes.labels(self.estimator, found, rows, len(self.schema.classes))
+
+    def _is_many(self, matrix: np.ndarray) -> bool:
+        return self.estimator_from is not None and len(matrix) >= self.estimator_from
+
+
+def build(schema: InputSchema, estimator: Any, sample: np.ndarray) -> Predictor:
+    """Return the fastest predictor that is true to ``estimator`` and to single rows on ``sample``.
+
+    The compiled form serves if labels are equal and numbers within 1e-6 of the estimator's own; any
+    way serves only if batches of many sizes equal single rows bit for bit. What was chosen, why,
+    and what was measured is in its ``backend``.
+    """
+    limit_threads(estimator)
+    own = _decides_itself(schema, estimator, sample)
+    truth = Predictor(schema, estimator, own_labels=own)
+    times = time_of(truth.predict, sample)
+    quick, reason = _quick(truth, sample)
+    if quick is not None:
+        quick.backend = Backend(
+            name=quick._compiled.name if quick._compiled else "",  # noqa: SLF001  # this module's own
+            reason=reason,
+            difference=difference(quick.predict(sample), truth.predict(sample)),
+            microseconds=time_of(quick.predict, sample),
+            estimator_microseconds=times,
+        )
+        if quick.backend.difference == 0 and _is_steady(truth, sample):
+            quick.estimator_from = quick.backend.slower_from()
+        return quick
+    if not _is_steady(truth, sample):
+        truth = Predictor(schema, estimator, way="rows", own_labels=own)
+        reason += "; asked row by row, because its answers depend on the other rows"
+        times = time_of(truth.predict, sample)
+    truth.backend = Backend(
+        name="estimator", reason=reason, microseconds=times, estimator_microseconds=times
+    )
+    return truth
+
+
+def _quick(truth: Predictor, sample: np.ndarray) -> tuple[Predictor | None, str]:
+    """Return the compiled predictor, or None and the reason why it may not serve."""
+    if truth.own_labels:
+        return None, "the estimator decides on the label by itself"
+    try:
+        quick = Predictor(truth.schema, truth.estimator, way="compiled")
+        found = quick.predict(sample)
+    except NoCompiledFormError as error:
+        return None, str(error)
+    except Exception as error:  # noqa: BLE001  # the arrays of another scikit-learn may be anything
+        return None, f"the compiled form fails: {error!r}"[:300]
+    gap = difference(found, truth.predict(sample))
+    if not agree(found, truth.predict(sample)):
+        return None, f"the compiled form differs from the estimator by {gap:.1e} on the holdout"
+    if not _is_steady(quick, sample):
+        return None, "the compiled form's answers depend on the other rows"
+    return quick, f"equal to the estimator within {gap:.1e} on {len(sample)} rows"
+
+
+def dumps(predictor: Predictor, code: OwnCode | None = None) -> bytes:
+    """Return the bytes of an artifact: plain values and the estimator, no class of this module.
+
+    The estimator's own ``code`` is in it as text, and the estimator then as bytes of its own,
+    because they are of no use before that code runs.
+    """
+    content = {
+        "format": FORMAT,
+        "schema": msgspec.json.encode(predictor.schema),
+        "estimator": predictor.estimator if code is None else _pickled(predictor.estimator),
+        "way": predictor.way,
+        "own_labels": predictor.own_labels,
+        "estimator_from": predictor.estimator_from,
+    }
+    if code is not None:
+        content["code"] = msgspec.msgpack.encode(code)
+    return _pickled(content)
+
+
+def _pickled(value: object) -> bytes:
+    stream = io.BytesIO()
+    joblib.dump(value, stream)
+    return stream.getvalue()
+
+
+def loads(content: bytes, root: Path = Path()) -> Predictor:
+    """Return the predictor of an artifact whose origin was checked: loading runs its code.
+
+    ``root`` is the folder that the files of its code are named from.
+    """
+    found = joblib.load(io.BytesIO(content))
+    estimator = found["estimator"]
+    if "code" in found:
+        code = msgspec.msgpack.decode(found["code"], type=OwnCode)
+        with own_modules.lock(code):
+            own_modules.OwnModules(code, root).start()
+            estimator = joblib.load(io.BytesIO(estimator))
+    limit_threads(estimator)
+    return Predictor(
+        msgspec.json.decode(found["schema"], type=InputSchema),
+        estimator,
+        way=_WAYS.get(found["way"], found["way"]),
+        own_labels=found["own_labels"],
+        estimator_from=found.get("estimator_from"),
+    ).without_estimator()
+
+
+def with_schema(content: bytes, schema: InputSchema) -> bytes:
+    """Return an artifact, whose origin was checked, with another schema: all else is the same."""
+    found = joblib.load(io.BytesIO(content))
+    stream = io.BytesIO()
+    joblib.dump({**found, "schema": msgspec.json.encode(schema)}, stream)
+    return stream.getvalue()
+
+
+def limit_threads(estimator: Any) -> None:
+    """Set every ``n_jobs`` to 1: a server's parallelism is its workers."""
+    if not hasattr(estimator, "get_params"):
+        return
+    jobs = [name for name in estimator.get_params() if name.rpartition("__")[2] == "n_jobs"]
+    estimator.set_params(**dict.fromkeys(jobs, 1))
+    for part in getattr(estimator, "estimators_", ()):  # fitted members keep their own copy
+        if hasattr(part, "n_jobs"):
+            part.n_jobs = 1
+
+
+def _class_codes(schema: InputSchema, estimator: Any) -> list[int]:
+    """Return the codes of the classes that the estimator knows, in its own order."""
+    if schema.task == "regression":
+        return []
+    return answer_shapes.classes_of(estimator, len(schema.classes))
+
+
+def _decides_itself(schema: InputSchema, estimator: Any, sample: np.ndarray) -> bool:
+    if schema.task == "regression" or not hasattr(estimator, "predict_proba"):
+        return False
+    ways = (Predictor(schema, estimator, own_labels=own).predict(sample) for own in (False, True))
+    probable, own = ways
+    return probable.values != own.values
+
+
+def _is_steady(predictor: Predictor, sample: np.ndarray) -> bool:
+    """Tell whether rows get the same bits in every batch size, first to last place."""
+    rows = sample[:_SAMPLE_ROWS]
+    whole = predictor.predict(rows)
+    for size in _BATCH_SIZES:
+        parts = [predictor.predict(part) for part in _batches(rows, size)]
+        if [value for part in parts for value in part.values] != whole.values:
+            return False
+        if whole.probabilities is not None and not np.array_equal(
+            np.vstack([part.probabilities for part in parts if part.probabilities is not None]),
+            whole.probabilities,
+        ):
+            return False
+    return True
+
+
+def _batches(rows: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
+
+
+def golden_rows(predictor: Predictor, columns: Sequence[Sequence[object]]) -> dict[str, Any]:
+    """Return rows and their answers as JSON values, to be checked at every later load."""
+    answers = predictor.predict(encode.matrix(predictor.schema, columns))
+    probabilities = None if answers.probabilities is None else answers.probabilities.tolist()
+    return {
+        "columns": [list(values) for values in columns],
+        "values": answers.values,
+        "probabilities": probabilities,
+    }
+
+
+def reproduces(predictor: Predictor, golden: Mapping[str, Any]) -> bool:
+    """Tell whether ``predictor`` still gives the answers of ``golden_rows``, if any are left."""
+    probabilities = golden["probabilities"]
+    if not golden["values"]:
+        return True
+    recorded = Predictions(
+        golden["values"],
+        None if probabilities is None else np.array(probabilities, dtype=float),
+    )
+    return agree(predictor.predict(encode.matrix(predictor.schema, golden["columns"])), recorded)

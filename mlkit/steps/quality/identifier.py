@@ -1,0 +1,45 @@
+"""What an id looks like: a value that only tells rows apart, and grows with them."""
+
+import re
+
+import numpy as np
+import pyarrow.compute as pc
+
+from mlkit.steps.tables import casts
+from mlkit.steps.tables.tabular import Column
+
+ENOUGH_ROWS = 50  # below, all values being different says little
+_NAMED_ID = re.compile(r"(^|[_ .-])(id|uuid|guid|key)$|^(id|uuid)[_ .-]|[a-z]Id$")
+
+
+def is_named_so(name: str) -> bool:
+    """Tell whether a column is called an id.
+
+    >>> is_named_so("order_id"), is_named_so("orderId"), is_named_so("paid")
+    (True, True, False)
+    """
+    return bool(_NAMED_ID.search(name))
+
+
+def is_counter(rows: int, distinct: int, span: int) -> bool:
+    """Tell whether whole numbers are all different and lie as dense as a counter's."""
+    return ENOUGH_ROWS <= rows == distinct and span < 2 * rows
+
+
+def grows(name: str, column: Column) -> bool:
+    """Tell whether whole numbers are ids, so that the next rows have values never seen before."""
+    if column.type != casts.INTEGER:
+        return False
+    if is_named_so(name):
+        return True
+    edges = [pc.min_max(part) for part in column if part.null_count < len(part)]
+    rows = len(column)
+    if not edges or any(part.null_count for part in column):
+        return False
+    low, high = min(e["min"].as_py() for e in edges), max(e["max"].as_py() for e in edges)
+    if not is_counter(rows, rows, high - low):
+        return False  # most are told by their span alone
+    seen = np.zeros(high - low + 1, dtype=bool)
+    for part in column:
+        seen[part.to_numpy() - low] = True
+    return is_counter(rows, int(seen.sum()), high - low)

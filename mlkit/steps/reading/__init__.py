@@ -1,0 +1,4 @@
+"""From CSV, Parquet and query results to tables, with the row and column of what is wrong.
+
+What is done with tables that are read is ``tables``.
+"""

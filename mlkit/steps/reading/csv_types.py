@@ -1,0 +1,176 @@
+"""Which type the texts of each CSV column have, found block by block.
+
+It is the first rung of the ladder on which all values of the column stand.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any, Final
+
+import pyarrow as pa
+
+from mlkit.steps.reading import csv_values
+from mlkit.steps.reading.csv_dialect import Dialect
+from mlkit.steps.reading.csv_ids import Digits
+from mlkit.steps.reading.csv_values import Values
+from mlkit.steps.reading.errors import OtherTypeError
+from mlkit.steps.tables import casts
+
+LADDER: Final = (casts.INTEGER, casts.BOOLEAN, casts.TIME, casts.NUMBER)
+_Looked = tuple[Any, pa.DataType | None, Values | None]
+_NOTHING: Final = (None, None, None)
+_PROBED: Final = 64
+_NUMERIC: Final = (casts.INTEGER, casts.NUMBER)
+
+
+class ColumnType:
+    """What is known so far of the type of one column; ``wanted`` is what the rules demand.
+
+    A column that they call text, or that is ``text`` for its quotes, is nothing else; ``unquoted``
+    is what it would be without them.
+    """
+
+    def __init__(
+        self, dialect: Dialect, wanted: pa.DataType | None = None, *, text: bool = False
+    ) -> None:
+        self._dialect = dialect
+        self.wanted = wanted
+        self._rungs = [] if text or wanted == casts.TEXT else list(LADDER)
+        self._settled = not self._rungs
+        self._seen = False
+        self._filled = False
+        self.digits = Digits()
+        self.marks: Counter[str] = Counter()
+        self.kept: Counter[str] = Counter()
+        self.dots: bool | None = None
+        self.unquoted = ColumnType(dialect) if text and wanted is None else None
+        self._last: _Looked = _NOTHING
+
+    @property
+    def kind(self) -> pa.DataType:
+        """The type of all values so far; null without any."""
+        if self._settled:
+            return casts.TEXT
+        if not self._seen:
+            return casts.TEXT if self._filled else pa.null()
+        return casts.TEXT if self._is_id or self._is_word else self._rungs[0]
+
+    @property
+    def _is_word(self) -> bool:
+        """Whether the values are true and false where the rules demand numbers."""
+        return self._rungs[0] == casts.BOOLEAN and self.wanted in _NUMERIC
+
+    @property
+    def _is_id(self) -> bool:
+        return self._rungs[0] in _NUMERIC and self.digits.of_id is not None
+
+    def narrow(self, texts: Any, *, every: bool) -> None:
+        """Look at the next block; at ``every`` rung, or down to the first one that holds it."""
+        if self._settled or texts.null_count == len(texts):
+            return
+        self._filled = True
+        left: list[pa.DataType] = []
+        rungs = self._likely(texts)
+        for place, kind in enumerate(rungs):
+            found = csv_values.convert(texts, kind, self._dialect)
+            if found is None:
+                continue
+            if not left:
+                self._note(found, texts, kind)
+                self._last = texts, kind, found
+            left.append(kind)
+            if not every:
+                left += rungs[place + 1 :]
+                break
+        self._rungs = left
+        self._settled = not left or self.digits.led is not None
+
+    def _likely(self, texts: Any) -> list[pa.DataType]:
+        """Return the rungs that hold the first values: a cast that fails costs by the value."""
+        first = texts.slice(0, _PROBED)
+        if len(self._rungs) < 2 or len(first) == len(texts):
+            return self._rungs
+        return [k for k in self._rungs if csv_values.convert(first, k, self._dialect) is not None]
+
+    def _note(self, found: Values, texts: Any, kind: pa.DataType) -> None:
+        nothing = found.column.null_count == len(texts)
+        self._seen = self._seen or not nothing or "nan" in {mark.lower() for mark in found.marks}
+        if kind in _NUMERIC and not nothing:
+            self.digits.add(texts, whole=kind == casts.INTEGER)
+
+    def values(self, texts: Any) -> Any:
+        """Return the values of a block, of the type that is known; raises OtherTypeError."""
+        kind = self.kind
+        if pa.types.is_null(kind):
+            return pa.chunked_array([pa.nulls(len(texts), casts.NUMBER)])
+        found = self._converted(texts, kind)
+        if found is None:
+            raise OtherTypeError("a value is not of the type of those before it")
+        if kind == casts.TEXT:
+            return self._text(found.column)
+        self.marks.update(found.marks)
+        if kind == casts.NUMBER and self._dialect.delimiter == ";" and self._dialect.plain:
+            self.dots = self.dots is not False and csv_values.looks_grouped(texts)
+        return found.column
+
+    def _converted(self, texts: Any, kind: pa.DataType) -> Values | None:
+        """Return the values of a block; those that were looked at last are there already."""
+        (last, of_kind, found), self._last = self._last, _NOTHING
+        if last is texts and of_kind == kind:
+            return found
+        return csv_values.convert(texts, kind, self._dialect)
+
+    def _text(self, column: Any) -> Any:
+        if self.wanted is None:
+            self.kept.update(csv_values.count(column))
+            if self.unquoted is not None:
+                self.unquoted.narrow(column, every=True)
+        elif self.wanted != casts.TEXT:  # the rest is refused; these are not why
+            left = csv_values.unmarked(column, self._dialect)
+            return csv_values.with_points(left, self._dialect) if self.wanted in _NUMERIC else left
+        return column
+
+    def next_values(self, texts: Any) -> Any:
+        """Return the values of the next block; raises OtherTypeError if they change the type."""
+        before = self.kind
+        self.narrow(texts, every=False)
+        if self.kind != before:
+            raise OtherTypeError("a value is not of the type of those before it")
+        return self.values(texts)
+
+
+class TableTypes:
+    """The types of all columns of a CSV file."""
+
+    def __init__(
+        self,
+        dialect: Dialect,
+        wanted: Mapping[str, pa.DataType],
+        texts: Collection[str] = (),
+    ) -> None:
+        self.columns = {
+            name: ColumnType(dialect, wanted.get(name), text=name in texts and name not in wanted)
+            for name in dialect.names
+        }
+
+    def survey(self, blocks: Iterable[pa.Table]) -> None:
+        """Find the types that all rows have."""
+        for block in blocks:
+            for name, column in self.columns.items():
+                column.narrow(block.column(name), every=True)
+
+    def typed(self, blocks: Iterable[pa.Table]) -> Iterator[pa.Table]:
+        """Yield the rows in the types that are known."""
+        for block in blocks:
+            yield pa.table({n: c.values(block.column(n)) for n, c in self.columns.items()})
+
+    def found(self, blocks: Iterable[pa.Table]) -> Iterator[pa.Table]:
+        """Yield the rows in the types of the first block; raises OtherTypeError where they end."""
+        for number, block in enumerate(blocks):
+            texts = {name: block.column(name) for name in self.columns}
+            if number == 0:
+                for name, column in self.columns.items():
+                    column.narrow(texts[name], every=False)
+                yield pa.table({n: c.values(texts[n]) for n, c in self.columns.items()})
+                continue
+            yield pa.table({n: c.next_values(texts[n]) for n, c in self.columns.items()})

@@ -1,0 +1,89 @@
+"""Columns that the names of folders hold: ``sales/region=EU/part-0.parquet``."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import unquote
+
+import pyarrow as pa
+
+from mlkit.errors import InvalidInputError
+from mlkit.steps.tables import casts
+
+_MISSING = "__HIVE_DEFAULT_PARTITION__"
+_WHOLE = re.compile(r"^(0|-?[1-9]\d{0,17})$")
+
+
+@dataclass(frozen=True)
+class Partitions:
+    """The type of each column that folders name, and its value in each file."""
+
+    types: Mapping[str, pa.DataType] = field(default_factory=dict)
+    values: Mapping[Path, Mapping[str, str | None]] = field(default_factory=dict)
+
+    def added(self, table: pa.Table, path: Path) -> pa.Table:
+        """Return the rows of a file with what its folders say behind them."""
+        for name, kind in self.types.items():
+            value = self.values[path][name]
+            known = int(value) if value is not None and kind == casts.INTEGER else value
+            table = table.append_column(name, pa.repeat(pa.scalar(known, kind), table.num_rows))
+        return table
+
+    def refuse_twins(self, names: Sequence[str], path: Path) -> None:
+        """Raise InvalidInputError if a file has a column that its folders have as well."""
+        twins = [name for name in self.types if name in names]
+        if twins:
+            raise InvalidInputError(
+                f"{path} has a column '{twins[0]}', and so have the names of its folders; leave "
+                "one of them out"
+            )
+
+
+def partitions(
+    folder: Path, files: Sequence[Path], wanted: Mapping[str, pa.DataType]
+) -> Partitions:
+    """Return what the folders between ``folder`` and its ``files`` say.
+
+    Values are whole numbers if all are written as such and ``wanted`` does not say text, else text.
+    Raises InvalidInputError unless all files are below the same columns.
+    """
+    values = {file: _of(file.relative_to(folder).parts[:-1]) for file in files}
+    first, *others = files
+    for file in others:
+        if list(values[file]) != list(values[first]):
+            raise InvalidInputError(
+                f"{first} and {file} are not below the same columns: "
+                f"{_shown(values[first])} and {_shown(values[file])}"
+            )
+    return Partitions(
+        {
+            name: _kind([found[name] for found in values.values()], wanted.get(name))
+            for name in values[first]
+        },
+        values,
+    )
+
+
+def _of(folders: Sequence[str]) -> dict[str, str | None]:
+    found: dict[str, str | None] = {}
+    for folder in folders:
+        name, equals, value = folder.partition("=")
+        if equals and name:
+            if unquote(name) in found:
+                raise InvalidInputError(
+                    f"the folders {'/'.join(folders)} name the column '{unquote(name)}' twice; "
+                    "leave one of them out"
+                )
+            found[unquote(name)] = None if value == _MISSING else unquote(value)
+    return found
+
+
+def _kind(values: Sequence[str | None], wanted: pa.DataType | None) -> pa.DataType:
+    known = [value for value in values if value is not None]
+    whole = known and wanted != casts.TEXT and all(_WHOLE.match(value) for value in known)
+    return casts.INTEGER if whole else casts.TEXT
+
+
+def _shown(found: Mapping[str, str | None]) -> str:
+    return ", ".join(found) or "none"

@@ -1,0 +1,138 @@
+"""The rows of Parquet files, a batch at a time; several files are one table if they agree."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mlkit.errors import InvalidInputError
+from mlkit.steps.reading.canonical import canonical
+from mlkit.steps.reading.csv_rows import Count
+from mlkit.steps.reading.errors import attempt, check_file, iterate
+from mlkit.steps.reading.hive import Partitions
+from mlkit.steps.tables import casts
+from mlkit.steps.tables.agreement import Agreement, agreed
+
+BATCH_ROWS = 1 << 14
+
+
+def is_parquet(path: Path) -> bool:
+    """Tell whether the file begins as Parquet does, whatever its name says."""
+    with path.open("rb") as stream:
+        return stream.read(4) == b"PAR1"
+
+
+def files(folder: Path) -> list[Path]:
+    """Return the Parquet files in ``folder`` and below it, by name; raises InvalidInputError."""
+    below = [
+        path
+        for path in folder.rglob("*")
+        if not any(map(_is_hidden, path.relative_to(folder).parts))
+    ]
+    for path in below:
+        if path.is_symlink() and path.is_dir():
+            raise InvalidInputError(
+                f"{path} is a link to a folder, whose files would be left out; put the folder "
+                "itself there, or take the link away"
+            )
+    found = sorted(path for path in below if path.suffix == ".parquet" and path.is_file())
+    if not found:
+        raise InvalidInputError(f"{folder} has no file named *.parquet")
+    return found
+
+
+def _is_hidden(part: str) -> bool:
+    """Tell whether a name is one of the writers' own; ``_id=7`` is a column."""
+    return part[0] == "." or (part[0] == "_" and "=" not in part)
+
+
+def opened(path: Path) -> Any:
+    """Return the Parquet file ``path``, open; raises InvalidInputError."""
+    check_file(path)
+    return attempt(path, lambda: pq.ParquetFile(path, pre_buffer=False))
+
+
+def batches(
+    paths: Sequence[Path],
+    rows: int = BATCH_ROWS,
+    *,
+    folders: Partitions | None = None,
+    types: Mapping[str, pa.DataType] | None = None,
+    count: Count | None = None,
+) -> Iterator[pa.Table]:
+    """Yield the rows of ``paths``, at most ``rows`` at a time, all with the same columns and types.
+
+    ``folders`` are columns that their folders add, ``types`` those that are wanted; ``count``
+    hears how many bytes of the files are behind. Raises InvalidInputError where two files do not
+    agree.
+    """
+    folders = folders or Partitions()
+    found = _types(paths, types or {})
+    names = list(found)
+    folders.refuse_twins(names, paths[0])
+    behind = 0
+    for path in paths:
+        with opened(path) as file:
+            start = 0
+            done, total = 0, max(1, file.metadata.num_rows)
+            size = path.stat().st_size
+            for batch in iterate(path, file.iter_batches(rows, use_threads=False)):
+                table = canonical(
+                    pa.Table.from_batches([batch]), path, first_row=start, empty=True
+                ).select(names)
+                start += table.num_rows
+                yield folders.added(agreed(table, found), path)
+                done += batch.num_rows
+                if count is not None:
+                    count(behind + size * done // total)
+            behind += size
+
+
+def _types(paths: Sequence[Path], wanted: Mapping[str, pa.DataType]) -> dict[str, pa.DataType]:
+    """Return what each column becomes, from what the files say of it.
+
+    Integers that 64 bits do not hold keep their digits as text, unless numbers are wanted.
+    """
+    agreement, large = Agreement(), set[str]()
+    for path in paths:
+        with opened(path) as file:
+            kinds = _types_of(path, file)
+            large |= {name for name in _wide(file) if _is_large(path, file, name)}
+        _same_names(agreement.names or list(kinds), list(kinds), paths[0], path)
+        agreement.add(kinds, str(path))
+    digits = {
+        name: casts.NUMBER if wanted.get(name) == casts.NUMBER else casts.TEXT for name in large
+    }
+    return {**agreement.types, **digits}
+
+
+def _types_of(path: Path, file: Any) -> dict[str, pa.DataType | None]:
+    """Return the type of each column, None of one that has no values to tell it."""
+    schema = file.schema_arrow
+    empty = canonical(attempt(path, schema.empty_table), path, empty=True)
+    return {
+        name: None if pa.types.is_null(field.type) else empty.column(name).type
+        for field, name in zip(schema, empty.column_names, strict=True)
+    }
+
+
+def _wide(file: Any) -> list[str]:
+    """Return the columns whose values decide whether they are integers."""
+    return [field.name for field in file.schema_arrow if casts.may_be_large(field.type)]
+
+
+def _is_large(path: Path, file: Any, name: str) -> bool:
+    """Tell whether a column has a value that a signed integer of 64 bits cannot hold."""
+    found = iterate(path, file.iter_batches(columns=[name], use_threads=False))
+    return any(casts.canonical(batch.column(0), name).type == casts.TEXT for batch in found)
+
+
+def _same_names(known: list[str], names: list[str], first: Path, path: Path) -> None:
+    differ = sorted(set(known) ^ set(names))
+    if differ:
+        listed = ", ".join(repr(name) for name in differ[:5])
+        raise InvalidInputError(
+            f"{first} and {path} do not have the same columns: only one of them has {listed}"
+        )

@@ -1,0 +1,145 @@
+"""From a file to a table: one path for every size, in memory that the size does not move.
+
+A CSV column's type is that of the first block's values; only where a later block has others, a
+survey of the whole file finds it, and the file is read once more.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from mlkit.steps.reading import csv_bytes, csv_dialect, csv_rows, csv_warnings, hive, parquet_rows
+from mlkit.steps.reading.canonical import canonical
+from mlkit.steps.reading.csv_dialect import Dialect, Stated
+from mlkit.steps.reading.csv_types import TableTypes
+from mlkit.steps.reading.errors import LongRowError, OtherTypeError, check_file
+from mlkit.steps.reading.parquet_rows import is_parquet
+from mlkit.steps.tables import stored_table
+from mlkit.steps.tables.tabular import Tabular
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The rows of a file, and how it was read: what ``transformation`` records of it.
+
+    ``typed`` says that the file itself has the types; in CSV all is text.
+    """
+
+    table: Tabular
+    read_as: dict[str, Any]
+    warnings: tuple[str, ...] = ()
+    typed: bool = False
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How to read: what is said of a CSV file, the types that the rules demand, who hears of it.
+
+    ``progress`` gets what is done, and how many bytes of how many are behind. Bulky files are kept
+    in the folder ``scratch``.
+    """
+
+    scratch: Path
+    stated: Stated | None = None
+    types: Mapping[str, pa.DataType] = field(default_factory=dict)
+    progress: Progress | None = None
+
+    def counter(self, what: str, total: int) -> Callable[[int], None]:
+        """Return what hears how many of ``total`` bytes are behind."""
+
+        def count(done: int) -> None:
+            if self.progress is not None:
+                self.progress(what, min(done, total), total)
+
+        count(0)
+        return count
+
+
+def load(path: Path, how: Reading) -> Loaded:
+    """Return the rows of a CSV file, a Parquet file or a folder of Parquet files.
+
+    Raises InvalidInputError that says where the file is wrong.
+    """
+    if path.is_dir():
+        return _from_parquet(parquet_rows.files(path), path, how)
+    check_file(path)
+    if is_parquet(path):
+        return _from_parquet([path], path, how)
+    dialect = csv_dialect.sniff(path, how.stated, known=how.types)
+    csv_dialect.check_names(dialect.names, path)
+    checked = how.counter("checking the encoding", path.stat().st_size)
+    with csv_bytes.as_utf8(
+        path, dialect.encoding, dialect.compression, folder=how.scratch, count=checked
+    ) as utf8:
+        table, types = _Csv(path, utf8, dialect, how).load()
+        return Loaded(table, _described(dialect), csv_warnings.of(types, dialect))
+
+
+def _from_parquet(paths: list[Path], path: Path, how: Reading) -> Loaded:
+    count = how.counter("reading", sum(file.stat().st_size for file in paths))
+    folders = hive.partitions(path, paths, how.types) if path.is_dir() else None
+    batches = parquet_rows.batches(paths, folders=folders, types=how.types, count=count)
+    table = stored_table.keep(batches, how.scratch / "rows.parquet", path)
+    return Loaded(table, {"format": "parquet"}, typed=True)
+
+
+def _described(dialect: Dialect) -> dict[str, Any]:
+    return {
+        "format": "csv",
+        "delimiter": dialect.delimiter,
+        "encoding": dialect.encoding,
+        "decimal": dialect.decimal_point,
+        "thousands": dialect.thousands,
+        "compression": dialect.compression,
+        "missing": list(dialect.missing),
+        "header": dialect.has_header,
+    }
+
+
+@dataclass(frozen=True)
+class _Csv:
+    """A CSV file at ``path``; ``utf8`` has its rows in UTF-8."""
+
+    path: Path
+    utf8: Path
+    dialect: Dialect
+    how: Reading
+
+    def load(self) -> tuple[Tabular, TableTypes]:
+        """Return the rows and their types; blocks grow where one cannot hold a row."""
+        try:
+            return self._typed(csv_rows.BATCH_BLOCK_BYTES)
+        except LongRowError:
+            return self._typed(csv_rows.BLOCK_BYTES)
+
+    def _typed(self, block: int) -> tuple[Tabular, TableTypes]:
+        types = self._types()
+        try:
+            return self._keep(types.found(self._batches(block, "reading"))), types
+        except OtherTypeError:
+            types = self._types()  # further down than the first block: all of it decides
+        types.survey(self._batches(block, "looking for the types"))
+        return self._keep(types.typed(self._batches(block, "reading"))), types
+
+    def _types(self) -> TableTypes:
+        return TableTypes(self.dialect, self.how.types, self.dialect.quoted)
+
+    def _keep(self, batches: Iterator[pa.Table]) -> Tabular:
+        rows = _canonical(batches, self.path)
+        return stored_table.keep(rows, self.how.scratch / "rows.parquet", self.path)
+
+    def _batches(self, block: int, what: str) -> Iterator[pa.Table]:
+        count = self.how.counter(what, self.utf8.stat().st_size)
+        return csv_rows.batches(self.path, self.dialect, block=block, utf8=self.utf8, count=count)
+
+
+def _canonical(batches: Iterator[pa.Table], path: Path) -> Iterator[pa.Table]:
+    start = 0
+    for batch in batches:
+        yield canonical(batch, path, first_row=start, empty=True)
+        start += batch.num_rows

@@ -1,0 +1,365 @@
+"""Which rules the rows of a table break, and which rows: found column by column.
+
+Nothing here is about words; what a person is told is ``checks``' business.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mlkit.errors import InvalidInputError
+from mlkit.settings.table import duration
+from mlkit.steps.rules import expressions, masks
+from mlkit.steps.rules.broken_rows import BrokenRows, first_rows
+from mlkit.steps.rules.schema import (
+    CHECK,
+    COLUMN_PRESENT,
+    FRESH,
+    KEY,
+    MAX_DRIFT,
+    MAX_MISSING,
+    MONOTONE,
+    ROWS,
+    UNIQUE,
+    UNIQUE_TOGETHER,
+    ColumnRules,
+    Rule,
+    Schema,
+    types,
+)
+from mlkit.steps.tables import casts, repeats
+from mlkit.steps.tables.casts import Cast
+from mlkit.steps.tables.revised_table import Change, revise
+from mlkit.steps.tables.tabular import Column, Mask, Tabular
+
+if TYPE_CHECKING:
+    from mlkit.steps.drift.result import DriftResult
+
+Typed = Literal["file", "query"]
+
+_EXAMPLES = 5
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Circumstances(NamedTuple):
+    """What some rules ask beside the rows: the time, and how the rows differ from those before.
+
+    Without ``now`` nothing is too old, and without ``drift`` (the first version has nothing
+    before it) nothing has drifted. Where the rows come ``typed`` (Parquet, or a query), a column of
+    another type is not read as the wanted one; in CSV all is text.
+    """
+
+    now: datetime | None = None
+    drift: "Callable[[pa.Table], DriftResult | None] | None" = None
+    typed: Typed | None = None
+
+
+class Breach(NamedTuple):
+    """A rule that is broken: by which rows, or (without ``rows``) by the whole, as ``said``.
+
+    ``total`` is how many rows break it, ``first`` are the first, five at most, with their values.
+    """
+
+    columns: tuple[str, ...]
+    rule: Rule
+    rows: Mask | None = None
+    first: tuple[tuple[int, Any], ...] = ()
+    said: str | bool | None = None
+    total: int = 0
+
+    @property
+    def refuses(self) -> bool:
+        """Whether the rows may not become a version because of it."""
+        return self.rule.level == "error"
+
+
+def find(table: Tabular, schema: Schema, circumstances: Circumstances) -> Iterator[Breach]:
+    """Yield every broken rule; a column of another type breaks that and is asked nothing else."""
+    present = set(table.column_names)
+    for name, rules in schema.columns.items():
+        if name not in present and rules.required:
+            yield Breach((name,), Rule(COLUMN_PRESENT), total=table.num_rows)
+    if schema.strict:
+        for name in table.column_names:
+            if name not in schema.columns:
+                yield Breach((name,), Rule("column_known"), total=table.num_rows)
+    for name in [name for name in schema.columns if name in present]:
+        yield from _of_column(Column(table, name), schema, circumstances)
+    yield from _of_rows(table, schema)
+    yield from _of_whole(table, schema, circumstances)
+
+
+def fitted(column: Column, schema: Schema) -> Column:
+    """Return a column in the type that the schema wants, null where a value does not fit."""
+    wanted = types(schema).get(column.name)
+    if wanted is None or wanted == column.type:
+        return column
+    return Column(revise(column.table, {column.name: into(wanted)}), column.name)
+
+
+def into(kind: pa.DataType) -> Change:
+    """Return what gives values the type ``kind``, null where one does not fit."""
+    return lambda values: casts.cast(values, kind).column
+
+
+def _of_column(column: Column, schema: Schema, circumstances: Circumstances) -> Iterator[Breach]:
+    """Go through the values once, part by part, and ask every rule that is about single ones."""
+    name, rules = column.name, schema.columns[column.name]
+    wanted = types(schema).get(name)
+    if circumstances.typed and wanted and not _keeps(column, wanted, circumstances.typed):
+        said = f"the column holds {casts.NAMES[column.type]}, not {casts.NAMES[wanted]}"
+        yield Breach((name,), Rule(f"type({casts.NAMES[wanted]})"), said=said, total=len(column))
+        return
+    misfits, judged = Misfits(), [_Judged(rule) for rule in rules.rules]
+    for part in column:
+        fitting = Cast(part) if wanted is None else casts.cast(part, wanted, examples=_EXAMPLES)
+        misfits.add(part, fitting)
+        if not misfits.count:
+            for one in judged:
+                one.look_at(fitting.column)
+    if misfits.count and wanted is not None:
+        yield misfits.breach(name, wanted)
+        return
+    column = fitted(column, schema)
+    for one in judged:
+        yield from _of_values(column, one)
+    yield from _of_column_whole(column, rules, circumstances)
+
+
+def _keeps(column: Column, wanted: pa.DataType, typed: Typed) -> bool:
+    """Tell whether a column with types of its own has the wanted one, or no value at all.
+
+    Some databases (SQLite, MySQL) have no other truth values than 0 and 1.
+    """
+    if typed == "query" and (column.type, wanted) == (casts.INTEGER, casts.BOOLEAN):
+        return True
+    return casts.keeps(column.type, wanted) or all(part.null_count == len(part) for part in column)
+
+
+class Misfits:
+    """The values of a column that are not of the wanted type, found part by part."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._rows = BrokenRows()
+        self._first: list[tuple[int, Any]] = []
+
+    def add(self, part: pa.ChunkedArray, fitting: Cast) -> None:
+        """Note the misfits of the next part."""
+        mask = None
+        if fitting.misfits:
+            mask = np.asarray(pc.and_(part.is_valid(), fitting.column.is_null()).to_numpy())
+            behind = self._rows.behind
+            self._first += [(behind + row, value) for row, value in fitting.misfits]
+            self.count += fitting.misfit_count
+        self._rows.add(mask, len(part))
+
+    def breach(self, name: str, wanted: pa.DataType) -> Breach:
+        """Return them as the breach of what the schema says of the type."""
+        first = tuple(self._first[:_EXAMPLES])
+        rule = Rule(f"type({casts.NAMES[wanted]})")
+        return Breach((name,), rule, self._rows.mask, first, total=self.count)
+
+
+class _Judged:
+    """A rule, and the rows that break it as far as they were looked at."""
+
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
+        self.compiled = True
+        self.rows = BrokenRows()
+        self._whole = rule.name in (MAX_MISSING, MAX_DRIFT, FRESH, UNIQUE) and not rule.options
+        self._find: Callable[[Any], Mask | None] = partial(masks.broken, rule=rule)
+        if rule.name == MONOTONE and not rule.options:
+            self._find = masks.InOrder(rule.arguments["order"]).broken
+
+    def look_at(self, part: pa.ChunkedArray) -> None:
+        """Find the rows of the next part, if that is all that the rule is about."""
+        if self._whole or not self.compiled:
+            return
+        try:
+            self.rows.add(self._find(part), len(part))
+        except masks.NotCompiledError:
+            self.compiled = False
+
+
+def _of_values(column: Column, judged: _Judged) -> Iterator[Breach]:
+    rule = judged.rule
+    if rule.name in (MAX_MISSING, MAX_DRIFT, FRESH):
+        return
+    if not judged.compiled:
+        yield from _by_pandera(column, rule)
+        return
+    rows = judged.rows.mask
+    if rule.name == UNIQUE and not rule.options:
+        rows = repeats.of(column)
+    if rows is not None:
+        yield _by_rows((column.name,), rule, rows, [column])
+
+
+def _by_pandera(column: Column, rule: Rule) -> Iterator[Breach]:
+    """Ask pandera, which knows more rules and costs more."""
+    from mlkit.steps.rules import pandera_rules  # pandera, which hardly any schema needs
+
+    verdict = pandera_rules.judge(column.table.column(column.name), rule)
+    if verdict is None:
+        return
+    if not len(verdict.rows):
+        said = None if verdict.whole is None else str(verdict.whole)
+        yield Breach((column.name,), rule, said=said, total=1)
+        return
+    rows = np.zeros(len(column), dtype=bool)
+    rows[verdict.rows] = True
+    yield _by_rows((column.name,), rule, rows, [column])
+
+
+def _by_rows(names: tuple[str, ...], rule: Rule, rows: Mask, columns: Sequence[Column]) -> Breach:
+    first = tuple(_shown(names, columns, first_rows(rows, _EXAMPLES)))
+    return Breach(names, rule, rows, first, total=int(rows.sum()))
+
+
+def _shown(
+    names: tuple[str, ...], columns: Sequence[Column], rows: Sequence[int]
+) -> Iterator[tuple[int, Any]]:
+    """Yield ``rows``, which are in order, each with its values."""
+    start = 0
+    for part in zip(*columns, strict=True):
+        end = start + len(part[0])
+        for row in rows:
+            if start <= row < end:
+                values = [column[row - start].as_py() for column in part]
+                told = (f"{n}={value}" for n, value in zip(names, values, strict=True))
+                yield row, values[0] if len(values) == 1 else ", ".join(told)
+        start = end
+        if not rows or rows[-1] < end:
+            return
+
+
+def _of_column_whole(
+    column: Column, rules: ColumnRules, circumstances: Circumstances
+) -> Iterator[Breach]:
+    for rule in rules.rules:
+        said = None
+        if rule.name == MAX_MISSING:
+            said = _too_many_missing(column, rule.arguments["share"])
+        if rule.name == FRESH and circumstances.now is not None:
+            said = _stale(column, rule, circumstances.now)
+        if said is not None:
+            yield Breach((column.name,), rule, said=said)
+
+
+def _too_many_missing(column: Column, allowed: float) -> str | None:
+    missing = sum(part.null_count for part in column)
+    if missing <= allowed * len(column):
+        return None
+    return f"{missing:,} of {len(column):,} values are missing ({missing / len(column):.2%})"
+
+
+def _stale(column: Column, rule: Rule, now: datetime) -> str | None:
+    """Return how old the newest time is if that is too old."""
+    if column.type != casts.TIME:
+        return f"the column holds {casts.NAMES[column.type]}, not times"
+    times = [time for time in (pc.max(part) for part in column) if time.is_valid]
+    if not times:
+        return "there is no time at all"
+    newest = max(times, key=lambda time: time.value)
+    age = (now - _EPOCH) - timedelta(microseconds=newest.value)
+    if age <= duration(rule.arguments["within"]):
+        return None
+    return f"the newest is {newest.cast(pa.string()).as_py()}, {_age(age)} ago"
+
+
+def _age(age: timedelta) -> str:
+    hours = age.total_seconds() / 3600
+    return f"{hours:.1f} h" if hours < 48 else f"{hours / 24:.1f} d"
+
+
+def _of_rows(table: Tabular, schema: Schema) -> Iterator[Breach]:
+    """Yield the broken rules about several columns of a row."""
+    for rule in schema.rules:
+        if rule.name == CHECK:
+            yield from _of_check(table, schema, rule)
+        if rule.name in (UNIQUE_TOGETHER, KEY):
+            names = [name for name in rule.arguments["columns"] if name in table.column_names]
+            columns = [fitted(Column(table, name), schema) for name in names]
+            rows = repeats.together(columns) if columns else None
+            if rule.name == KEY:
+                rows = _with_gaps(rows, columns)
+            if rows is not None:
+                yield _by_rows(tuple(names), rule, rows, columns)
+
+
+def _with_gaps(rows: Mask | None, columns: Sequence[Column]) -> Mask | None:
+    for column in columns:
+        gaps = BrokenRows()
+        for part in column:
+            gaps.add(part.is_null().to_numpy() if part.null_count else None, len(part))
+        if gaps.mask is not None:
+            rows = gaps.mask if rows is None else rows | gaps.mask
+    return rows
+
+
+def _of_check(table: Tabular, schema: Schema, rule: Rule) -> Iterator[Breach]:
+    text = rule.arguments["text"]
+    names = expressions.columns_of(text)
+    if not set(names) <= set(table.column_names):
+        return  # the missing column is a breach of its own
+    columns = [fitted(Column(table, name), schema) for name in names]
+    kinds = {n: expressions.KINDS[c.type] for n, c in zip(names, columns, strict=True)}
+    try:
+        holds = expressions.compile_text(text, kinds).holds
+    except InvalidInputError as error:
+        yield Breach(names, rule, said=str(error), total=1)
+        return
+    found = BrokenRows()
+    for part in zip(*columns, strict=True):
+        with np.errstate(all="ignore"):
+            rows = ~holds({n: masks.values(c) for n, c in zip(names, part, strict=True)})
+        for values in part:
+            there = masks.valid(values)
+            rows = rows if there is None else rows & there
+        found.add(rows if rows.any() else None, len(part[0]))
+    if found.mask is not None:
+        yield _by_rows(names, rule, found.mask, columns)
+
+
+def _of_whole(table: Tabular, schema: Schema, circumstances: Circumstances) -> Iterator[Breach]:
+    for rule in schema.named(ROWS):
+        low, high = (rule.arguments.get(key) for key in ("min_value", "max_value"))
+        if (low is not None and table.num_rows < low) or (
+            high is not None and table.num_rows > high
+        ):
+            yield Breach((), rule, said=f"there are {table.num_rows:,} rows")
+    if schema.compares and circumstances.drift is not None:
+        yield from _drifted(table, schema, circumstances.drift)
+
+
+def _drifted(
+    table: Tabular, schema: Schema, compare: "Callable[[pa.Table], DriftResult | None]"
+) -> Iterator[Breach]:
+    """Yield the columns that have moved away from the version before by more than is allowed."""
+    everywhere = list(schema.named(MAX_DRIFT))
+    limits = {
+        name: [rule for rule in column.rules if rule.name == MAX_DRIFT] or everywhere
+        for name, column in schema.columns.items()
+        if name in table.column_names
+    }
+    wanted = [name for name, rules in limits.items() if rules]
+    if not wanted:
+        return
+    columns = [fitted(Column(table, name), schema) for name in wanted]
+    result = compare(pa.table({c.name: c.table.column(c.name) for c in columns}))
+    if result is None or result.verdict == "insufficient_data":
+        return
+    for name in wanted:
+        moved = [f for f in result.features if f.column == name and f.q_value <= result.alpha]
+        worst = max(moved, key=lambda f: f.effect, default=None)
+        for rule in limits[name]:
+            if worst is not None and worst.effect > rule.arguments["effect"]:
+                said = f"{worst.kind} by {worst.effect:.3g} ({worst.test}, q {worst.q_value:.2g})"
+                yield Breach((name,), rule, said=said)

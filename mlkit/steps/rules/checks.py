@@ -1,0 +1,165 @@
+"""What the rows of a dataset must be like: rules inferred once, edited by hand, checked for ever.
+
+Which rows break which rule is found in ``breaches``; here it becomes what a person is told. The
+YAML form of the rules is ``rule_file``'s business.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import numpy as np
+import pandas as pd
+
+from mlkit.steps.rules import breaches
+from mlkit.steps.rules.breaches import Breach, Circumstances
+from mlkit.steps.rules.broken_rows import BrokenRows, first_rows
+from mlkit.steps.rules.inference import infer
+from mlkit.steps.rules.rule_file import from_yaml, to_yaml
+from mlkit.steps.rules.schema import COLUMN_PRESENT, Schema, types
+from mlkit.steps.tables import casts
+from mlkit.steps.tables.revised_table import RevisedTable, revise
+from mlkit.steps.tables.tabular import Column, Tabular
+
+__all__ = [
+    "Circumstances", "Example", "Failure", "Findings", "check", "conform", "from_yaml", "infer",
+    "to_yaml", "types",
+]  # fmt: skip
+
+_EXAMPLES = 5
+_SHOWN = 20
+
+
+class Example(msgspec.Struct, frozen=True):
+    """A value that breaks a rule; ``row`` counts from 1, without the header."""
+
+    row: int | None
+    value: str | int | float | bool | None
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """One rule that ``count`` rows of a column break; 0 if it is about no rows but the whole."""
+
+    column: str
+    rule: str
+    count: int
+    examples: tuple[Example, ...] = ()
+
+
+class Findings(msgspec.Struct, frozen=True):
+    """The outcome of a check: no failures means that the table may become a version."""
+
+    failures: tuple[Failure, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def check(table: Tabular, schema: Schema, circumstances: Circumstances | None = None) -> Findings:
+    """Return every rule of ``schema`` that the rows of a canonical table break."""
+    found = breaches.find(table, schema, circumstances or Circumstances())
+    return findings(found, table, schema)
+
+
+def findings(found: Iterable[Breach], table: Tabular, schema: Schema) -> Findings:
+    """Return what to say of breaches: those of level ``warn`` are warnings."""
+    failures, warnings = [], []
+    for breach in found:
+        failure = _failure(breach)
+        if breach.refuses:
+            failures.append(failure)
+        else:
+            warnings.append(f"rule_broken: {_line(failure)}")
+    if not schema.strict:
+        extra = [name for name in table.column_names if name not in schema.columns]
+        warnings += [f"new_column: '{n}' is not in the schema; kept, unchecked" for n in extra]
+    return Findings(tuple(failures), tuple(warnings))
+
+
+def conform(table: Tabular, schema: Schema) -> Tabular:
+    """Return a table that passed ``check`` with the types and the column order of ``schema``."""
+    present = table.column_names
+    inside = set(present)
+    known = [name for name in schema.columns if name in inside]
+    names = list(dict.fromkeys([*known, *present]))
+    changes = {name: breaches.into(kind) for name, kind in types(schema).items() if name in inside}
+    return RevisedTable(table, names, changes)
+
+
+def _failure(breach: Breach) -> Failure:
+    examples = tuple(Example(row + 1, plain(value)) for row, value in breach.first)
+    if breach.said is not None:
+        examples = (Example(None, plain(breach.said)),)
+    return Failure(", ".join(breach.columns) or "(all columns)", shorten(breach.rule.label),
+                   breach.total, examples)  # fmt: skip
+
+
+def shorten(rule: str) -> str:
+    """Return the name of a rule as it fits into a line."""
+    return rule if len(rule) <= 200 else f"{rule[:197]}..."
+
+
+def plain(value: Any) -> str | int | float | bool | None:
+    """Return a value of a frame as JSON can hold it: times as ISO text, missing as null."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if value is None or value is pd.NA or (isinstance(value, float) and not np.isfinite(value)):
+        return None if value is None or value is pd.NA or np.isnan(value) else str(value)
+    return value if isinstance(value, bool | int | float) else str(value)[:100]
+
+
+def lines(failures: Sequence[Failure]) -> list[str]:
+    """Return a line for each failure, at most twenty, with the first rows that break the rule."""
+    shown = [f"  {_line(failure)}" for failure in failures[:_SHOWN]]
+    return [*shown, f"  and {len(failures) - _SHOWN} more"] if len(failures) > _SHOWN else shown
+
+
+def renamed(failures: Sequence[Failure], table: Tabular, schema: Schema) -> list[str]:
+    """Return what to ask if columns are missing and others are new: no more than one line."""
+    if not any(failure.rule == COLUMN_PRESENT for failure in failures):
+        return []
+    new = [name for name in table.column_names if name not in schema.columns]
+    listed = ", ".join(f"'{name}'" for name in new[:_SHOWN])
+    return [f"the schema does not know {listed}: has a column been renamed?"] if new else []
+
+
+def _line(failure: Failure) -> str:
+    """Return which rule is broken, where and how often.
+
+    >>> _line(Failure("age", "in_range(0, 80)", 2, (Example(3, 99), Example(8, -1))))
+    "'age': in_range(0, 80) broken in 2 rows, first 99 in row 3, -1 in row 8"
+    """
+    if failure.rule == COLUMN_PRESENT:
+        return f"{failure.column!r}: there is no such column"
+    what = f"{failure.column!r}: {failure.rule} broken"
+    said = [str(e.value) for e in failure.examples if e.row is None]
+    if said:
+        return f"{what}: {said[0]}"
+    rows = [f"{e.value!r} in row {e.row}" for e in failure.examples]
+    return f"{what} in {failure.count} rows" + (f", first {', '.join(rows[:3])}" if rows else "")
+
+
+def keyed(table: Tabular, *, target: str | None, time: str | None) -> tuple[Tabular, list[Failure]]:
+    """Return the table with its time column as times, and what no dataset survives.
+
+    That is: a target without any value, or a time column with gaps or with what is not a time.
+    """
+    failures = []
+    if target is not None and all(p.null_count == len(p) for p in Column(table, target)):
+        failures.append(Failure(target, "target_present", table.num_rows))
+    if time is None:
+        return table, failures
+    misfits, gaps = breaches.Misfits(), BrokenRows()
+    for part in Column(table, time):
+        misfits.add(part, casts.cast(part, casts.TIME, examples=_EXAMPLES))
+        gaps.add(part.is_null().to_numpy() if part.null_count else None, len(part))
+    if misfits.count:
+        failures.append(_failure(misfits.breach(time, casts.TIME)))
+    elif gaps.mask is not None:
+        rows = first_rows(gaps.mask, _EXAMPLES)
+        examples = tuple(Example(row + 1, None) for row in rows)
+        failures.append(Failure(time, "not_nullable", int(gaps.mask.sum()), examples))
+    else:
+        table = revise(table, {time: breaches.into(casts.TIME)})
+    return table, failures

@@ -1,0 +1,243 @@
+"""Which rows of one column break one rule, by numpy and Arrow alone; the meaning is pandera's.
+
+A column is a ``ChunkedArray`` in one of the five types of ``casts``. First it is asked whether the
+rule holds at all (one pass, nothing allocated); rows are looked for only if it does not.
+"""
+
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mlkit.steps.rules import text_rules
+from mlkit.steps.rules.schema import MONOTONE, NOT_NULLABLE, Rule
+from mlkit.steps.tables import casts
+from mlkit.steps.tables.tabular import Mask
+
+_NUMBERS: Final = (casts.INTEGER, casts.NUMBER)
+_ORDERED: Final = (casts.INTEGER, casts.NUMBER, casts.TIME)
+
+
+class NotCompiledError(Exception):
+    """The rule means something that only pandera knows: a text bound on numbers, an option."""
+
+
+def broken(column: pa.ChunkedArray, rule: Rule) -> Mask | None:
+    """Return the rows that break ``rule``, or None if none does; raises NotCompiledError."""
+    if rule.options:
+        raise NotCompiledError
+    if rule.name == NOT_NULLABLE:
+        return _missing(column)
+    if rule.name == MONOTONE:
+        return InOrder(rule.arguments["order"]).broken(column)
+    if rule.name in text_rules.NAMES and column.type == casts.TEXT:
+        return _some(text_rules.broken(column, rule))
+    find = _FINDERS.get(rule.name)
+    if find is None:
+        raise NotCompiledError
+    return _some(find(column, rule.arguments))
+
+
+def bounds(rule: Rule) -> tuple[Any, Any, bool, bool] | None:
+    """Return the lowest and highest allowed value (None: any) and whether each is allowed itself.
+
+    >>> bounds(Rule("greater_than", {"min_value": 3}))
+    (3, None, False, True)
+    """
+    a = rule.arguments
+    low, high = a.get("min_value"), a.get("max_value")
+    if rule.name == "in_range":
+        return low, high, bool(a.get("include_min", True)), bool(a.get("include_max", True))
+    if rule.name in ("greater_than", "less_than"):
+        return low, high, low is None, high is None
+    if rule.name in ("greater_than_or_equal_to", "less_than_or_equal_to"):
+        return low, high, True, True
+    return None
+
+
+def fits(kind: pa.DataType, value: object) -> bool:
+    """Tell whether ``value`` can be compared with the values of a column of that type."""
+    if kind in _NUMBERS:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if kind == casts.TIME:
+        return hasattr(value, "tzinfo")
+    return isinstance(value, {casts.BOOLEAN: bool, casts.TEXT: str}[kind])
+
+
+def lists(kind: pa.DataType, allowed: Sequence[object]) -> bool:
+    """Tell whether a column of that type can be looked up in a list of those values."""
+    whole = kind != casts.INTEGER or all(_whole(value) for value in allowed)
+    return whole and all(fits(kind, value) for value in allowed)
+
+
+def values(column: pa.ChunkedArray) -> np.ndarray:
+    """Return the values of a column as numpy holds them, anything where one is missing."""
+    if column.type == casts.TIME:
+        column = column.cast(pa.int64())
+    if column.null_count:
+        column = column.fill_null(_FILL[column.type])
+    return np.asarray(column.to_numpy())
+
+
+def valid(column: pa.ChunkedArray) -> Mask | None:
+    """Return where a column has values, or None if it has them everywhere."""
+    return column.is_valid().to_numpy() if column.null_count else None
+
+
+_FILL: Final[Mapping[pa.DataType, Any]] = {
+    casts.INTEGER: 0, casts.NUMBER: 0.0, casts.BOOLEAN: False, casts.TEXT: "",
+}  # fmt: skip
+
+
+def _some(mask: Mask | None) -> Mask | None:
+    return mask if mask is not None and mask.any() else None
+
+
+def _missing(column: pa.ChunkedArray) -> Mask | None:
+    return column.is_null().to_numpy() if column.null_count else None
+
+
+def _but_missing(mask: Mask, column: pa.ChunkedArray) -> Mask:
+    """Return the mask without the rows that have no value: rules are about values."""
+    there = valid(column)
+    return mask if there is None else mask & there
+
+
+def _outside(column: pa.ChunkedArray, arguments: Mapping[str, Any], name: str) -> Mask | None:
+    edges = bounds(Rule(name, dict(arguments)))
+    assert edges is not None  # noqa: S101  # only rules with bounds come here
+    low, high, with_low, with_high = edges
+    if column.type == casts.BOOLEAN or not all(
+        fits(column.type, edge) for edge in (low, high) if edge is not None
+    ):
+        raise NotCompiledError
+    below = operator.lt if with_low else operator.le
+    above = operator.gt if with_high else operator.ge
+    if column.type == casts.TIME:
+        column, low, high = column.cast(casts.INTEGER), plain(low), plain(high)
+    if all(_inside(chunk, (low, below), (high, above)) for chunk in column.chunks):
+        return None
+    return _but_missing(_beyond(column, (low, below), (high, above)), column)
+
+
+def _inside(chunk: Any, *ends: tuple[Any, Callable[[Any, Any], Any]]) -> bool:
+    """Tell whether the smallest and the largest value are inside; 4 ms of a million by Arrow.
+
+    Numpy takes 0.4 ms, and knows no missing values. A NaN, which no canonical table has, is
+    inside nothing: then the rows are looked at.
+    """
+    if chunk.null_count or chunk.type == casts.TEXT:
+        found = pc.min_max(chunk)
+        extremes = [found["min"].as_py(), found["max"].as_py()]
+    else:
+        numbers = chunk.to_numpy()
+        extremes = [numbers.min(), numbers.max()] if len(numbers) else [None]
+    if extremes[0] is None:
+        return True
+    return not any(
+        edge is not None and (beyond(extreme, edge) or extreme != extreme)  # NaN
+        for extreme, (edge, beyond) in zip(extremes, ends, strict=True)
+    )
+
+
+def _beyond(column: pa.ChunkedArray, *ends: tuple[Any, Callable[[Any, Any], Any]]) -> Mask:
+    """Return the rows that one of the two comparisons is true of."""
+    if column.type == casts.TEXT:
+        compared = [
+            _ARROW[beyond](column, edge).fill_null(False).to_numpy()
+            for edge, beyond in ends
+            if edge is not None
+        ]
+    else:
+        numbers = values(column)
+        compared = [beyond(numbers, edge) for edge, beyond in ends if edge is not None]
+    mask: Mask = np.logical_or.reduce(compared)
+    return mask
+
+
+def plain(edge: Any) -> Any:
+    """Return a value as it is compared: a time as the microseconds since 1970."""
+    return pa.scalar(edge, casts.TIME).value if hasattr(edge, "tzinfo") else edge
+
+
+_ARROW: Final[Mapping[Any, Any]] = {
+    operator.lt: pc.less, operator.le: pc.less_equal,
+    operator.gt: pc.greater, operator.ge: pc.greater_equal,
+}  # fmt: skip
+
+
+def _equal(column: pa.ChunkedArray, allowed: Sequence[Any]) -> Mask:
+    """Return the rows whose value is one of ``allowed``; raises NotCompiledError."""
+    wanted = [value for value in allowed if value is not None]
+    if not lists(column.type, wanted):
+        raise NotCompiledError
+    if column.type in _ORDERED:
+        return np.isin(values(column), [plain(value) for value in wanted])
+    found = pc.is_in(column, pa.array(wanted, column.type))
+    return np.asarray(found.to_numpy())
+
+
+def _whole(value: object) -> bool:
+    return isinstance(value, int) and -(2**63) <= value < 2**63
+
+
+def _not_in(column: pa.ChunkedArray, arguments: Mapping[str, Any]) -> Mask:
+    return _but_missing(~_equal(column, arguments["allowed_values"]), column)
+
+
+def _in(column: pa.ChunkedArray, arguments: Mapping[str, Any]) -> Mask:
+    return _but_missing(_equal(column, arguments["forbidden_values"]), column)
+
+
+def _different(column: pa.ChunkedArray, arguments: Mapping[str, Any]) -> Mask:
+    return _but_missing(~_equal(column, [arguments["value"]]), column)
+
+
+def _same(column: pa.ChunkedArray, arguments: Mapping[str, Any]) -> Mask:
+    return _but_missing(_equal(column, [arguments["value"]]), column)
+
+
+_FINDERS: Final[Mapping[str, Callable[[pa.ChunkedArray, Mapping[str, Any]], Mask | None]]] = {
+    "in_range": lambda column, a: _outside(column, a, "in_range"),
+    "greater_than": lambda column, a: _outside(column, a, "greater_than"),
+    "greater_than_or_equal_to": lambda column, a: _outside(column, a, "greater_than_or_equal_to"),
+    "less_than": lambda column, a: _outside(column, a, "less_than"),
+    "less_than_or_equal_to": lambda column, a: _outside(column, a, "less_than_or_equal_to"),
+    "isin": _not_in,
+    "notin": _in,
+    "equal_to": _different,
+    "not_equal_to": _same,
+}
+
+
+class InOrder:
+    """Finds the rows that are not beyond all before them; without them the order is right."""
+
+    def __init__(self, order: str) -> None:
+        self._down, self._strictly = order.endswith("decreasing"), order.startswith("strictly")
+        self._extreme = np.empty(0)
+
+    def broken(self, column: pa.ChunkedArray) -> Mask | None:
+        """Return the rows of the next part of a column; raises NotCompiledError."""
+        if column.type not in _ORDERED:
+            raise NotCompiledError
+        there = valid(column)
+        numbers = values(column)
+        numbers = numbers if there is None else numbers[there]
+        if not len(numbers):
+            return None
+        if self._down:
+            numbers = -numbers.astype(float) if column.type == casts.NUMBER else ~numbers
+        before = np.maximum.accumulate(
+            np.concatenate([self._extreme.astype(numbers.dtype), numbers])
+        )
+        self._extreme, before = before[-1:], before[:-1]
+        later = numbers[len(numbers) - len(before) :]
+        behind = later <= before if self._strictly else later < before
+        mask = np.zeros(len(column), dtype=bool)
+        places = np.arange(len(column)) if there is None else np.flatnonzero(there)
+        mask[places[len(places) - len(before) :][behind]] = True
+        return _some(mask)

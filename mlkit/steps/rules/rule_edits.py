@@ -1,0 +1,111 @@
+"""Edit the YAML of a schema as a person would: one line more, all others as they were."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import yaml
+
+from mlkit.errors import InvalidInputError, NotFoundError
+from mlkit.steps import suggestion
+from mlkit.steps.rules import rule_file, yaml_text
+from mlkit.steps.tables import casts
+
+_NOBODY = "(erased)"
+_KEYS = ("allowed_values", "value")
+
+
+class _Place(NamedTuple):
+    """A list in the text, and the type of the column that it is about."""
+
+    node: yaml.SequenceNode
+    dtype: object
+
+
+def allow(text: str, column: str, value: str, origin: str) -> str:
+    """Return ``text`` with ``value`` in the ``isin`` of ``column``; nothing else is touched.
+
+    Raises NotFoundError if there is no such column or list, InvalidInputError if the value is not
+    of the column's type.
+    """
+    place = _find(text, column, origin)
+    typed = _typed(value, place.dtype, f"{origin}, column '{column}'")
+    listed = rule_file.from_yaml(text, origin).columns[column].rules
+    if any(rule.name == "isin" and typed in rule.arguments["allowed_values"] for rule in listed):
+        return text
+    written = yaml_text.dump([typed], default_flow_style=True, width=10_000)
+    edited = _insert(text, place.node, written.strip()[1:-1])
+    rule_file.from_yaml(edited, origin)
+    return edited
+
+
+def disallow(text: str, lost: Mapping[str, frozenset[str]], origin: str) -> str:
+    """Return ``text`` without the ``lost`` values of each column in its ``isin``.
+
+    A list of which nothing is left keeps a word that no row has.
+    """
+    for column, values in lost.items():
+        try:
+            node = _find(text, column, origin).node
+        except NotFoundError:  # no such column, or no list
+            continue
+        if any(item.value in values for item in node.value):
+            text = _remove(text, node, values)
+    return text
+
+
+def _remove(text: str, node: yaml.SequenceNode, values: frozenset[str]) -> str:
+    kept = [item for item in node.value if item.value not in values]
+    if node.flow_style or not kept:
+        listed = [text[item.start_mark.index : item.end_mark.index] for item in kept]
+        end = node.value[-1].end_mark.index if not node.flow_style else node.end_mark.index
+        return f"{text[: node.start_mark.index]}[{', '.join(listed or [_NOBODY])}]{text[end:]}"
+    for item in reversed(node.value):
+        if item.value in values:
+            start = text.rfind("\n", 0, item.start_mark.index) + 1
+            end = text.find("\n", item.end_mark.index)
+            text = text[:start] + ("" if end < 0 else text[end + 1 :])
+    return text
+
+
+def _find(text: str, column: str, origin: str) -> _Place:
+    rule_file.from_yaml(text, origin)  # what is wrong in the file is said in its own words
+    columns = _child(yaml.compose(text, Loader=yaml.SafeLoader), "columns")
+    names = [str(key.value) for key, _ in columns.value]
+    body = _child(columns, column)
+    if body is None:
+        raise NotFoundError(f"{origin} has no column '{column}'; {suggestion.hint(column, names)}")
+    for holder in (body, _child(body, "checks"), _child(body, "warn")):
+        found = _child(holder, "isin")
+        if isinstance(found, yaml.MappingNode):
+            found = next((n for n in (_child(found, key) for key in _KEYS) if n), None)
+        if isinstance(found, yaml.SequenceNode):
+            dtype = _child(body, "dtype")
+            return _Place(found, None if dtype is None else dtype.value)
+    raise NotFoundError(f"{origin}: column '{column}' has no list of allowed values (isin)")
+
+
+def _child(node: Any, key: str) -> Any:
+    if not isinstance(node, yaml.MappingNode):
+        return None
+    return next((value for name, value in node.value if name.value == key), None)
+
+
+def _typed(value: str, dtype: object, where: str) -> object:
+    kind = rule_file.arrow_type(dtype)
+    readers: Mapping[Any, Any] = {casts.INTEGER: int, casts.NUMBER: float}
+    try:
+        return readers.get(kind, str)(value)
+    except ValueError as error:
+        raise InvalidInputError(f"{where}: '{value}' is not {casts.ONE[kind]}") from error
+
+
+def _insert(text: str, node: yaml.SequenceNode, written: str) -> str:
+    if node.flow_style:
+        end = node.end_mark.index - 1
+        comma = ", " if node.value else ""
+        return f"{text[:end].rstrip()}{comma}{written}{text[end:]}"
+    last = node.value[-1]
+    end = text.find("\n", last.end_mark.index)
+    end = len(text) if end < 0 else end
+    indent = " " * node.start_mark.column
+    return f"{text[:end]}\n{indent}- {written}{text[end:]}"

@@ -1,0 +1,63 @@
+"""Refuse to run a project that was come upon, not named, if somebody else can write what it runs.
+
+Whoever names a folder (``--project``, ``MLKIT_PROJECT``) says that it is to be run. One that is
+found above the working folder can be anybody's: in /tmp, on a shared disk, in an archive.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from mlkit.errors import InvalidInputError, MlkitError
+from mlkit.store.disk.ownership import Judge, executed
+
+VARIABLE = "MLKIT_SAFE_DIRECTORY"
+_ANY = "*"
+
+
+class _Config(msgspec.Struct, forbid_unknown_fields=True):
+    """What ``~/.config/mlkit/config.toml`` may say."""
+
+    safe_directories: tuple[str, ...] = ()
+
+
+def refuse(root: Path, environment: Mapping[str, str], *, group: bool = False) -> None:
+    """Raise MlkitError if others can write what ``root`` runs and the user has not allowed it.
+
+    With ``group`` the group of the files may.
+    """
+    judge = Judge(group=group, environment=environment)
+    fault = next(judge.faults(executed(root)), None)
+    if fault is None or _allowed(root, environment, judge):
+        return
+    raise MlkitError(
+        f"the project {root} is not run: {fault.said}; if you trust whoever can write "
+        f"there, name it (mlkit --project {root} ...), or list it in {VARIABLE} or as "
+        f"safe_directories in {_file(environment)} (see: mlkit doctor)"
+    )
+
+
+def _allowed(root: Path, environment: Mapping[str, str], judge: Judge) -> bool:
+    named = environment.get(VARIABLE, "").split(os.pathsep)
+    named += _configured(_file(environment), judge)
+    folders = {os.path.realpath(Path(name).expanduser()) for name in named if name}
+    return _ANY in named or str(root) in folders
+
+
+def _configured(file: Path, judge: Judge) -> tuple[str, ...]:
+    """Return the folders that the user's own file lists; one that others may write has no say."""
+    if not file.is_file():
+        return ()
+    if (fault := next(judge.faults([file]), None)) is not None:
+        raise MlkitError(f"{file} is not believed: {fault.said} (mend: {fault.fix})")
+    try:
+        return msgspec.toml.decode(file.read_bytes(), type=_Config).safe_directories
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidInputError(f"{file}: {error}") from error
+
+
+def _file(environment: Mapping[str, str]) -> Path:
+    base = environment.get("XDG_CONFIG_HOME") or "~/.config"
+    return Path(base).expanduser() / "mlkit" / "config.toml"

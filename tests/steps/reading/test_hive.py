@@ -1,0 +1,87 @@
+"""Columns that the names of folders hold."""
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from mlkit.errors import InvalidInputError
+from mlkit.steps.reading import source_file
+from mlkit.steps.reading.source_file import Reading
+from mlkit.steps.tables import casts
+
+
+def _written(tmp_path: Path, *folders: str, **columns: Any) -> Path:
+    root = tmp_path / "sales"
+    for number, folder in enumerate(folders):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+        table = pa.table(columns or {"x": [number]})
+        pq.write_table(table, root / folder / f"part-{number}.parquet")
+    return root
+
+
+def _rows(root: Path, types: Any = None) -> list[dict[str, Any]]:
+    table = source_file.load(root, Reading(root, types=types or {})).table
+    found: list[dict[str, Any]] = table.select(table.column_names).to_pylist()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("values", "read"),
+    [
+        (["EU", "US"], ["EU", "US"]),
+        (["2", "10"], [10, 2]),
+        (["01", "10"], ["01", "10"]),
+        (["NA", "__HIVE_DEFAULT_PARTITION__"], ["NA", None]),
+        (["a%2Fb%20c", "x"], ["a/b c", "x"]),
+        (["2026-01-31", "2026-02-01"], ["2026-01-31", "2026-02-01"]),
+    ],
+)
+def test_a_folder_named_key_and_value_is_a_column(
+    tmp_path: Path, values: list[str], read: list[Any]
+) -> None:
+    root = _written(tmp_path, *(f"k={value}" for value in values))
+    assert [row["k"] for row in _rows(root)] == read
+
+
+def test_folders_in_folders_are_columns_in_their_order(tmp_path: Path) -> None:
+    root = _written(tmp_path, "year=2026/region=EU", "year=2026/region=US", "year=2027/region=EU")
+    assert _rows(root)[2] == {"x": 2, "year": 2027, "region": "EU"}
+
+
+def test_what_the_rules_call_text_stays_text(tmp_path: Path) -> None:
+    root = _written(tmp_path, "store=7", "store=8")
+    assert [row["store"] for row in _rows(root, {"store": casts.TEXT})] == ["7", "8"]
+
+
+def test_files_below_other_columns_are_refused_by_name(tmp_path: Path) -> None:
+    root = _written(tmp_path, "region=EU", "land=US")
+    with pytest.raises(InvalidInputError, match="not below the same columns: land and region"):
+        _rows(root)
+    with pytest.raises(InvalidInputError, match="has a column 'region', and so have"):
+        _rows(_written(tmp_path / "twin", "region=EU", region=["US"]))
+
+
+def test_a_column_that_begins_with_an_underscore_is_one_and_what_writers_leave_is_not(
+    tmp_path: Path,
+) -> None:
+    root = _written(tmp_path, "_id=1", "_id=2", "_delta_log", "_id=2/.part")
+    assert [row["_id"] for row in _rows(root)] == [1, 2]
+
+
+def test_folders_that_name_a_column_twice_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match="'a' twice"):
+        _rows(_written(tmp_path, "a=1/a=2"))
+
+
+def test_a_folder_that_is_a_link_is_not_left_out_in_silence(tmp_path: Path) -> None:
+    root = _written(tmp_path, "k=1", "elsewhere/k=2")
+    (root / "elsewhere").rename(tmp_path / "elsewhere")
+    (root / "k=2").symlink_to(tmp_path / "elsewhere" / "k=2")
+    with pytest.raises(InvalidInputError, match=r"k=2 is a link to a folder, whose files"):
+        _rows(root)
+    (root / "k=2").unlink()
+    (root / "k=1" / "part-2.parquet").symlink_to(tmp_path / "elsewhere" / "k=2" / "part-1.parquet")
+    assert _rows(root) == [{"x": 0, "k": 1}, {"x": 1, "k": 1}]
