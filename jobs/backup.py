@@ -1,10 +1,8 @@
 """Keep the newest backups in `backups/`."""
 
-from mlkit.project import Project
+import mlkit
 
 
-def run(project: Project) -> str:
+def run(project: mlkit.Project) -> str:
     """Write one and delete the oldest beyond the setting `backup.keep`."""
-    from mlkit.flows.operations import backup  # a job loads only what it needs
-
-    return backup.rotate(project)
+    return mlkit.rotate_backups(project)

@@ -1,11 +1,10 @@
 """Compare what each champion answered with what really happened."""
 
-from mlkit.project import Project
+import mlkit
 
 
-def run(project: Project) -> str:
+def run(project: mlkit.Project) -> str:
     """Check every champion; a loss above its holdout's raises an alert, its end resolves it."""
-    from mlkit.flows.monitoring import monitor  # a job loads only what it needs
-    from mlkit.flows.registry import champions
-
-    return champions.each(project, lambda model: monitor.check_performance(project, model).summary)
+    return mlkit.for_each_champion(
+        project, lambda model: mlkit.check_performance(project, model).summary
+    )

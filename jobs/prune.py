@@ -1,10 +1,8 @@
 """Keep the database and the disk small."""
 
-from mlkit.project import Project
+import mlkit
 
 
-def run(project: Project) -> str:
+def run(project: mlkit.Project) -> str:
     """Seal old predictions and delete what is older than the settings `*.keep` say."""
-    from mlkit.flows.log import logs  # a job loads only what it needs
-
-    return logs.prune(project)
+    return mlkit.prune(project)

@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 import traceback
+import warnings
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -61,6 +62,7 @@ def main(order: Order, reply: Connection) -> None:
     signal.signal(signal.SIGTERM, _leave)
     os.environ.update({**order.environment, "MLKIT_ACTOR": f"job:{order.job}"})
     _limit(order.project.settings.jobs.memory_mb)
+    warnings.filterwarnings("default", category=DeprecationWarning, module=timetable.PACKAGE)
     report = _run(order)
     sys.stdout.flush()
     sys.stderr.flush()

@@ -2,3 +2,15 @@
 
 Plain columns of one dataset need none of this (``data``).
 """
+
+from mlkit import moved
+
+
+def __getattr__(name: str) -> object:
+    """Forward what the job ``materialize`` of version 0.1 asks of the module that was here."""
+    if name != "exists":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from mlkit.flows.features import declarations
+
+    moved.warn(f"{__name__}.exists", "mlkit.materialize(project)")
+    return declarations.exists

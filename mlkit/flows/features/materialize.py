@@ -52,6 +52,11 @@ class Materialized(msgspec.Struct, frozen=True):
     newest_event_at: datetime | None
     materialized_at: datetime
 
+    @property
+    def summary(self) -> str:
+        """What was done, in a few words."""
+        return f"{self.view} v{self.version}: {self.written:,} of {self.rows:,} rows written"
+
 
 class _Made(NamedTuple):
     """The rows of a view, the latest of them, and as of when."""
@@ -91,11 +96,7 @@ def materialize(
 
 def summary(done: Sequence[Materialized]) -> str:
     """Return one line about what was done, for the history of the job."""
-    if not done:
-        return "no feature views"
-    return "; ".join(
-        f"{one.view} v{one.version}: {one.written:,} of {one.rows:,} rows written" for one in done
-    )
+    return "; ".join(one.summary for one in done) or "no feature views"
 
 
 def _silent(_message: str) -> None:
