@@ -266,6 +266,15 @@ def test_the_generated_pages_are_what_the_program_says_today() -> None:
     assert _load(ROOT / "docs" / "generate.py").stale() == []
 
 
+def test_the_picture_of_the_architecture_is_that_of_the_code() -> None:
+    rooms = _load(ROOT / "docs" / "rooms.py")
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    assert rooms.rendered(page) == page
+    named = list(rooms.names())
+    assert len(named) > 50
+    assert [file for file in named if not file.exists()] == []
+
+
 def test_the_files_of_the_examples_are_what_their_script_writes(tmp_path: Path) -> None:
     _load(EXAMPLES / "own_csv" / "make_csv.py").main(tmp_path)
     for name in SHARED:
