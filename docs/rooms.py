@@ -45,7 +45,7 @@ def _table(graph: grimp.ImportGraph, package: str) -> str:
     for room in sorted(arrows, key=lambda name: (-floors[name], name)):
         path = PACKAGE.parent.joinpath(*package.split("."), room)
         count = sum(1 for file in path.rglob("*.py") if file.stem != "__init__") or 1
-        imports = ", ".join(sorted(arrows[room])) or "–"
+        imports = ", ".join(sorted(arrows[room])) or "nothing"
         lines.append(f"| {floors[room]} | `{room}` | {count} | {_first_line(path)} | {imports} |")
     return "\n".join([*lines, ""])
 
