@@ -17,9 +17,9 @@ from mlkit.flows.log import evidence, log_table, logs
 from mlkit.flows.log.evidence import Window
 from mlkit.flows.registry import deploy
 from mlkit.project import Project
-from mlkit.steps.drift import reference, stretches, times
+from mlkit.steps.drift import reference, times, weekly_effect
 from mlkit.steps.drift.profiles import Reference, Role
-from mlkit.steps.drift.stretches import Placed, Seats
+from mlkit.steps.drift.weekly_effect import Placed, Seats
 from mlkit.steps.inputs.columns import Kind
 from mlkit.steps.inputs.encode import ARROW_TYPES
 from mlkit.steps.tables import casts
@@ -112,7 +112,7 @@ def of_rows(
     return LogReference(known, tuple(sorted(seen)), parts, tuple(warnings))
 
 
-def with_scatter(
+def with_design_effect(
     project: Project, version: ModelVersion, rows: LogRows, made: LogReference
 ) -> Reference:
     """Return the reference with how much windows vary: week to week, or as ``with_training``."""
@@ -121,14 +121,16 @@ def with_scatter(
         for part in (rows, *made.parts.values())
         for name in part.table.column_names
     }
-    found = stretches.weekly(made.known, placed, rows.seats.stretches)
+    found = weekly_effect.weekly(made.known, placed, rows.seats.stretches)
     return found if found is not None else with_training(project, version, made.known)
 
 
 def with_training(project: Project, version: ModelVersion, known: Reference) -> Reference:
     """Return ``known``, with what windows of the training data have shown if they reach further."""
     longer = evidence.reference_of(project, version).of_requests()
-    return stretches.borrow(known, longer) if stretches.reaches_further(longer, known) else known
+    if not weekly_effect.reaches_further(longer, known):
+        return known
+    return weekly_effect.borrow(known, longer)
 
 
 def _summarize(

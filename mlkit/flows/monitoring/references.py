@@ -119,7 +119,9 @@ def _of_log(
         rows=rows.table.num_rows,
         weeks=len(rows.windows) if name == "seasonal" else None,
     )
-    return Chosen(used, log_reference.with_scatter(project, version, rows, made), made.warnings)
+    return Chosen(
+        used, log_reference.with_design_effect(project, version, rows, made), made.warnings
+    )
 
 
 def _served(project: Project, version: ModelVersion, window: Window) -> Window:

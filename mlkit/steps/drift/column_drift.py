@@ -109,7 +109,7 @@ def _number(profile: Profile, values: np.ndarray, look: Look) -> Iterator[Featur
 def _moments(profile: Profile, values: np.ndarray, ordered: np.ndarray, look: Look) -> float | None:
     """Return the p value of the moments of ``values``; none where ties leave none of them.
 
-    A reference of an older program does not know how they scatter in its windows: none, too.
+    A reference of an older program does not know how they vary in its windows: none, too.
     """
     known, sides = profile.taus[3:], (profile.present, len(values))
     scale = moments.scale(profile.values)

@@ -5,7 +5,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 
-from mlkit.steps.drift import correlation, family, scatter
+from mlkit.steps.drift import correlation, design_effect, family
 from mlkit.steps.drift.profiles import Profile, Reference
 from mlkit.steps.drift.rule import DriftRule
 
@@ -75,7 +75,7 @@ class Look(NamedTuple):
             return 1.0
         if not self.sizes:
             return correlation.time(events())
-        usual = scatter.at(known, self.sizes, round(rows / self.density))
+        usual = design_effect.at(known, self.sizes, round(rows / self.density))
         if self.density > _DENSE:
             return float(usual * min(self.density, correlation.time(events())))
         if self.density < 1 / _DENSE:
@@ -87,7 +87,7 @@ class Look(NamedTuple):
         if not (self.rule.ordered and self.sizes):
             return tau
         usual, extreme = (
-            scatter.at(profile.taus[place], self.sizes, round(rows / self.density))
+            design_effect.at(profile.taus[place], self.sizes, round(rows / self.density))
             for place in (0, 2)
         )
         return tau * extreme / usual

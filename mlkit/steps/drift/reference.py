@@ -1,7 +1,7 @@
 """What a table looked like, in little space: all that a later drift check needs of it.
 
 Sorted values of a numeric column, counts of any other, missing values of both, and how windows of
-it scatter. No rule lives here.
+it vary. No rule lives here.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlkit.steps.drift import derived, moments, scatter, texts, times, violations
+from mlkit.steps.drift import derived, design_effect, moments, texts, times, violations
+from mlkit.steps.drift.block_variance import Statistic
 from mlkit.steps.drift.profiles import (
     FEW,
     MAX_KNOWN,
@@ -74,7 +75,7 @@ def summarize(
     ``further`` are columns of other rows. ``ordered`` says that all rows are in time order, so
     that their windows mean something. A table with ``times.MOMENT`` shows the age of its times.
     """
-    sizes = scatter.sizes(table.num_rows) if ordered else ()
+    sizes = design_effect.sizes(table.num_rows) if ordered else ()
     wanted = kinds if kinds is not None else kinds_of(table)
     profiles = []
     for name, kind in wanted.items():
@@ -162,14 +163,14 @@ def _taus_of_numbers(
     if not sizes:
         return np.zeros((3, 0))
     scores = moments.series(values, moments.scale(_thin(ordered)))
-    codes = scatter.cells(values, ordered)
+    codes = design_effect.cells(values, ordered)
     usual = _taus(codes, "ks", missing, sizes, violations.tails(codes))
-    return np.vstack([usual, scatter.mean_taus(scores, sizes)])
+    return np.vstack([usual, design_effect.mean_taus(scores, sizes)])
 
 
 def _taus(
     codes: np.ndarray,
-    statistic: scatter.Statistic,
+    statistic: Statistic,
     missing: np.ndarray,
     sizes: tuple[int, ...],
     extreme: np.ndarray,
@@ -178,9 +179,9 @@ def _taus(
 
     Those of the ``extreme`` values, which may cluster though the others do not, or of all.
     """
-    usual = scatter.taus(codes, statistic, sizes)
-    extremes = np.maximum(usual, scatter.taus(extreme, "chi2", sizes))
-    return np.array([usual, scatter.taus(missing, "chi2", sizes), extremes])
+    usual = design_effect.taus(codes, statistic, sizes)
+    extremes = np.maximum(usual, design_effect.taus(extreme, "chi2", sizes))
+    return np.array([usual, design_effect.taus(missing, "chi2", sizes), extremes])
 
 
 def _counted(

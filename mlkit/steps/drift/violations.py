@@ -12,14 +12,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy import special
 
-from mlkit.steps.drift import scatter
+from mlkit.steps.drift import design_effect
 from mlkit.steps.drift.result import FeatureDrift, ViolationKind
 from mlkit.steps.inputs.columns import Kind
 from mlkit.steps.tables import casts
 from mlkit.steps.tables.casts import Cast
 
 _SHOWN: Final = 3
-_TAIL: Final = 2  # of the cells of ``scatter`` at either end
+_TAIL: Final = 2  # of the cells of ``design_effect`` at either end
 _RARE: Final = 0.02  # of the rows have the labels that count as rare
 _Z80: Final = float(special.ndtri(0.8))
 
@@ -172,7 +172,7 @@ def usual_unseen(codes: np.ndarray, *, ordered: bool) -> Usual:
 
 def tails(cells: np.ndarray) -> np.ndarray:
     """Return 0, 1 or 2 for a value far below, in between, or far above, by its cell."""
-    return (cells >= _TAIL).astype(np.int64) + (cells >= scatter.CELLS - _TAIL)
+    return (cells >= _TAIL).astype(np.int64) + (cells >= design_effect.CELLS - _TAIL)
 
 
 def rarities(codes: np.ndarray) -> np.ndarray:

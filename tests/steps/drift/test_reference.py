@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from mlkit.errors import DamagedError
-from mlkit.steps.drift import detection, distance, reference, scatter, stretches
+from mlkit.steps.drift import design_effect, detection, distance, reference, weekly_effect
 from mlkit.steps.drift.detection import DriftRule
 from mlkit.steps.inputs.columns import Column, InputSchema
 
@@ -82,7 +82,7 @@ def test_rows_in_time_order_show_how_windows_of_them_scatter() -> None:
         {"slow": slow, "names": names, "quick": rng.normal(size=4_000), "gappy": gappy}
     )
     found = reference.load(reference.dump(reference.summarize(table, ordered=True)))
-    assert found.sizes == scatter.sizes(4_000)
+    assert found.sizes == design_effect.sizes(4_000)
     taus = {profile.name: profile.taus for profile in found.columns}
     assert all(5 < np.median(taus[name][0]) < 20 for name in ("slow", "names"))
     assert 5 < np.median(taus["gappy"][1]) < 20
@@ -113,7 +113,7 @@ def test_an_older_format_is_compared_as_ever_and_lacks_the_newer_tests(number: i
 def test_new_profiles_can_borrow_the_taus_of_an_older_format() -> None:
     found = reference.summarize(mixed(4_000), ordered=True)
     old = reference.load(_as_written_by(2, found))
-    borrowed = stretches.borrow(found, old)
+    borrowed = weekly_effect.borrow(found, old)
     current = mixed(500).set_column(0, "spend", pa.array([1e6] * 500))
     tests = detection.compare(borrowed, current, DriftRule(ordered=True)).features
     assert "range(spend)" in {feature.name for feature in tests}

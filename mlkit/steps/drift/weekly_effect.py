@@ -1,7 +1,8 @@
-"""How stretches of a log vary where a reference made of them is too short to show it by itself.
+"""The design effect where a reference made of a log is too short to show it by itself.
 
-The windows of a longer reference say it (``borrow``), or the same hours of several weeks
-(``weekly``).
+It is taken from the windows of a longer reference (``borrow``), or from the same hours of several
+weeks (``weekly``). ``design_effect`` says what it is; here, too, blocks are compared by
+``block_variance``, but with the same block of the other weeks only.
 """
 
 from collections.abc import Mapping
@@ -10,19 +11,18 @@ from typing import Any, Final, NamedTuple
 import msgspec
 import numpy as np
 import pyarrow.compute as pc
-from scipy import special
 
-from mlkit.steps.drift import derived, reference, scatter, times
+from mlkit.steps.drift import block_variance, derived, design_effect, reference, times
+from mlkit.steps.drift.block_variance import Statistic
 from mlkit.steps.drift.profiles import Profile, Reference
-from mlkit.steps.drift.scatter import Statistic
 from mlkit.steps.tables import casts
 
-_SMALLEST: Final = 64  # rows of a block, as in ``scatter``
+_SMALLEST: Final = 64  # rows of a block, as in ``design_effect``
 _FEWEST_STRETCHES: Final = 3  # two alarmed in 3 % of the checks on AR(1) data, three in 0.5 %
 _FEWEST: Final = 8  # blocks that say anything of how much they vary
 _MOST_BLOCKS: Final = 64
-_PATIENCE: Final = 2.0
-_CAUTION: Final = 0.5  # standard errors that few blocks may have varied too little by chance
+_STANDARD_ERRORS: Final = 2.0  # that make a tau differ from 1
+_CAUTION: Final = 0.5  # standard errors that a tau is raised by: few blocks may vary too little
 
 
 class Seats(NamedTuple):
@@ -128,17 +128,10 @@ def _codes(profile: Profile, column: Any) -> tuple[np.ndarray, np.ndarray]:
     if profile.measure == "number":
         values = casts.cast(column, casts.NUMBER).column.to_numpy().astype(float)
         kept = ~np.isnan(values)
-        return scatter.cells(values[kept], profile.values), kept
+        return design_effect.cells(values[kept], profile.values), kept
     texts = reference.labels(column, profile.measure, numeric=profile.numeric)
     kept = pc.is_valid(texts).to_numpy()
     return reference.codes_of(texts.drop_null(), profile.labels), kept
-
-
-class _Look(NamedTuple):
-    """As in ``scatter``: what explains how much blocks vary, and what their largest distance."""
-
-    usual: float
-    largest: float
 
 
 def _of_blocks(
@@ -150,7 +143,7 @@ def _of_blocks(
     """
     stretches = len(np.unique(seats.stretch))
     if stretches < 2:
-        return np.full(len(blocks), scatter.of_series(codes, statistic))
+        return np.full(len(blocks), design_effect.of_series(codes, statistic))
     width, finest = int(codes.max()) + 1, blocks[0]
     block = np.minimum((seats.share * finest).astype(np.int64), finest - 1)
     place = (seats.stretch * finest + block) * width + codes
@@ -158,60 +151,9 @@ def _of_blocks(
     found = []
     for number in blocks:
         merged = counts.reshape(seats.stretches, number, finest // number, width).sum(axis=2)
-        look = _LOOKS[statistic](merged)
-        noise = np.sqrt(2 / ((stretches - 1) * number))  # the relative error of a variance
-        certain = look.usual > 1 + _PATIENCE * noise
-        usual = look.usual * (1 + _CAUTION * noise) if certain else 1.0
-        found.append(max(1.0, usual, look.largest))
+        seen = block_variance.observe(statistic, merged, merged.sum(axis=0) - merged)
+        noise = np.sqrt(2 / ((stretches - 1) * number))  # relative standard error of a variance
+        clear = seen.usual > 1 + _STANDARD_ERRORS * noise
+        usual = seen.usual * (1 + _CAUTION * noise) if clear else 1.0
+        found.append(max(1.0, usual, seen.largest))
     return np.maximum.accumulate(found)
-
-
-def _ks(counts: np.ndarray) -> _Look:
-    """Look at the distribution functions of blocks (stretches, blocks, cells) beside the others."""
-    others = counts.sum(axis=0) - counts
-    joint = _joint(counts, others)
-    gaps = _functions(counts) - _functions(others)
-    squares = gaps**2 * joint
-    weight = joint / joint.sum()
-    rare = float(special.kolmogi(_rare(joint)))
-    usual = 4 * float((squares * weight).sum(axis=(0, 1)).max())
-    return _Look(usual, float(squares.max()) / rare**2)
-
-
-def _chi2(counts: np.ndarray) -> _Look:
-    """Look at Pearson's statistic of blocks beside the others, whose mean is its freedom."""
-    total = counts.sum(axis=0)
-    others = total - counts
-    joint = _joint(counts, others)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        shares = total / total.sum(axis=-1, keepdims=True)
-        distances = _shares(counts) - _shares(others)
-        squares = np.where(total > 0, distances**2 * joint / shares, 0.0).sum(axis=-1)
-    freedom = np.maximum((total > 0).sum(axis=-1) - 1, 0)
-    if not freedom.any():
-        return _Look(1.0, 1.0)
-    weight = joint[..., 0]
-    usual = float((squares * weight).sum() / (freedom * weight).sum())
-    rare = special.chdtri(np.maximum(freedom, 1), _rare(joint))
-    return _Look(usual, float((squares / rare).max()))
-
-
-def _joint(counts: np.ndarray, others: np.ndarray) -> np.ndarray:
-    first, second = (part.sum(axis=-1, keepdims=True) for part in (counts, others))
-    return np.asarray(first * second / np.maximum(first + second, 1))
-
-
-def _functions(counts: np.ndarray) -> np.ndarray:
-    return np.asarray(np.cumsum(_shares(counts), axis=-1))
-
-
-def _shares(counts: np.ndarray) -> np.ndarray:
-    return np.asarray(counts / np.maximum(counts.sum(axis=-1, keepdims=True), 1))
-
-
-def _rare(joint: np.ndarray) -> float:
-    """Return the probability that the largest of all blocks exceeds in one of twenty cases."""
-    return float(1 - 0.95 ** (1 / max(1, int((joint > 0).sum()))))
-
-
-_LOOKS: Final = {"ks": _ks, "chi2": _chi2}

@@ -1,17 +1,24 @@
-"""How far windows of a table scatter around the whole of it, though nothing has changed.
+"""The design effect of windows of a table: how many rows in time order are worth one, tau.
 
-Rows of a log resemble their neighbours, and mornings, weekends and batches have a mix of their own:
-n rows in a row differ from the rest by more than n rows drawn at random. By how much is measured
-here, on the reference itself, for windows of several sizes.
+Rows of a log resemble their neighbours, and mornings, weekends and batches have a mix of their own.
+So n rows in a row differ from all others by more than n rows drawn at random, though nothing has
+changed, and a test that takes them for independent finds drift in every window. By how much is
+measured on the reference itself, for windows of several sizes: the variance among overlapping
+windows divided by that of independent rows (``block_variance``).
+
+The obvious estimate, the sum of the autocorrelations of a series (``correlation``), sees neighbours
+only. It misses the day and the week: a window of half a day has a mix that its neighbour has not.
+It is used where a table is too short for eight windows.
 """
 
 from collections.abc import Sequence
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from scipy import special
 
-from mlkit.steps.drift import correlation
+from mlkit.steps.drift import block_variance, correlation
+from mlkit.steps.drift.block_variance import Statistic
 
 CELLS: Final = 256
 
@@ -20,15 +27,14 @@ _STEPS: Final = 4  # sizes from one to its double: a window of a whole day is no
 _FEWEST_WINDOWS: Final = 8
 _MOST_WINDOWS: Final = 240
 _OVERLAP: Final = 4  # windows for each that there is room for
-_WORTH: Final = 1.5  # of so many that overlap (Meketon and Schmeiser 1984)
-_NEAR: Final = 4  # times smaller
-_FAR: Final = 16
-_LONG: Final = 20  # times tau: in shorter windows an autoregressive series has 3 % less and more
-_PATIENCE: Final = 2.0
-_RARE: Final = 5e-4  # about what one of twenty features may take of one false alarm in 90 checks
+_WORTH: Final = 1.5  # windows that overlap by 3/4 have 1.5 times the degrees of freedom of windows
+#   that do not: overlapping batch means, Meketon and Schmeiser 1984, Proc. Winter Simulation Conf.
+_NEAR: Final = 4  # windows down to a quarter are pooled unless they differ clearly,
+_FAR: Final = 16  # down to a sixteenth unless they differ at all,
+_LONG: Final = 20  # if they are this many tau long: in shorter ones AR(1) has a tau 3 % too small
+_STANDARD_ERRORS: Final = 2.0  # that make a difference clear
+_ALPHA: Final = 5e-4  # of a test of one of twenty features, for one false alarm in 90 checks
 _LEADING: Final = 3  # labels whose series stand for the others
-
-Statistic = Literal["ks", "chi2"]
 
 
 def sizes(rows: int) -> tuple[int, ...]:
@@ -55,8 +61,8 @@ def taus(codes: np.ndarray, statistic: Statistic, wanted: Sequence[int]) -> np.n
     possible = _possible(len(codes), wanted)
     if len(wanted) and not possible:
         return np.full(len(wanted), of_series(codes, statistic))
-    looks = [_look(codes, total, statistic, size) for size in possible]
-    return _filled(_settled(looks, possible), wanted)
+    found = [_estimate(codes, total, statistic, size) for size in possible]
+    return _filled(_pooled(found, possible), wanted)
 
 
 def mean_taus(scores: np.ndarray, wanted: Sequence[int]) -> np.ndarray:
@@ -70,7 +76,7 @@ def mean_taus(scores: np.ndarray, wanted: Sequence[int]) -> np.ndarray:
         return np.repeat(np.array(found).reshape(-1, 1), len(wanted), axis=1)
     sums = np.cumsum(np.vstack([np.zeros(scores.shape[1]), scores]), axis=0)
     return np.array([
-        _filled(_settled([_look_of_means(column, size) for size in possible], possible), wanted)
+        _filled(_pooled([_estimate_of_means(column, size) for size in possible], possible), wanted)
         for column in sums.T
     ]).reshape(scores.shape[1], len(wanted))  # fmt: skip
 
@@ -109,11 +115,10 @@ def of_series(codes: np.ndarray, statistic: Statistic) -> float:
     return correlation.time([codes == code for code in range(min(_LEADING, int(codes.max()) + 1))])
 
 
-class _Look(NamedTuple):
-    """Windows of one size beside what independent rows would give, as taus.
+class _Estimate(NamedTuple):
+    """The taus of windows of one size, as in ``block_variance.Observed``.
 
-    ``usual`` explains how much they vary; with ``largest`` the largest of their distances would be
-    a matter of one in twenty. ``freedom`` is the number of windows apart that would know as much.
+    ``freedom`` is the number of windows that do not overlap and would tell as much.
     """
 
     usual: float
@@ -129,50 +134,55 @@ def _filled(found: np.ndarray, wanted: Sequence[int]) -> np.ndarray:
     return np.append(found, np.full(len(wanted) - len(found), found[-1] if len(found) else 1.0))
 
 
-def _settled(looks: Sequence[_Look], of_sizes: Sequence[int]) -> np.ndarray:
-    """Return the taus that the looks at windows of growing sizes give together.
+def _pooled(found: Sequence[_Estimate], of_sizes: Sequence[int]) -> np.ndarray:
+    """Return a tau for each size from the estimates at this size and at smaller ones.
 
-    There are few large windows. What smaller ones show holds for them, unless they differ clearly;
-    what much smaller ones show, if they are still long beside the memory of the series, unless
-    they differ at all. A tau within the noise of 1 is 1. From any other an error of its estimate
-    would bring false alarms: it is raised as Student's distribution is wider than the normal one.
+    There are few large windows, so their own variance is known badly. Tau grows with the window
+    until that is long beside the memory of the series, and is the same from then on. So estimates
+    of smaller windows are pooled with it: those of near sizes unless they differ by more than two
+    standard errors, those of far sizes unless they differ by one.
+
+    A tau within the noise of 1 is 1: independent rows stay independent. Any other is raised
+    (``_margin``), because an estimate that is too small by chance brings false alarms.
     """
-    settled = []
-    for place, look in enumerate(looks):
-        tau, freedom, largest = look
-        near = _together(looks[: place + 1], of_sizes, of_sizes[place] / _NEAR)
-        if abs(tau - near.usual) <= _PATIENCE * near.usual * _noise(freedom):
+    pooled = []
+    for place, estimate in enumerate(found):
+        tau, freedom, largest = estimate
+        size = of_sizes[place]
+        near = _together(found[: place + 1], of_sizes, size / _NEAR)
+        if abs(tau - near.usual) <= _STANDARD_ERRORS * near.usual * _noise(freedom):
             tau, freedom, _ = near
-        least = max(of_sizes[place] / _FAR, _LONG * tau)
-        far = _together(looks[: place + 1], of_sizes, min(least, of_sizes[place]))
+        far = _together(found[: place + 1], of_sizes, min(max(size / _FAR, _LONG * tau), size))
         if far.freedom > freedom and abs(tau - far.usual) <= far.usual * _noise(freedom):
             tau, freedom, _ = far
-        tau = tau * _margin(freedom) if tau > 1 + _PATIENCE * _noise(freedom) else 1.0
-        settled.append(max(1.0, tau, largest))
-    return np.array(settled)
+        clear = tau > 1 + _STANDARD_ERRORS * _noise(freedom)
+        pooled.append(max(1.0, tau * _margin(freedom) if clear else 1.0, largest))
+    return np.array(pooled)
 
 
-def _together(looks: Sequence[_Look], of_sizes: Sequence[int], least: float) -> _Look:
-    """Return the mean of the looks at windows of ``least`` rows and more."""
-    near = [look for look, size in zip(looks, of_sizes, strict=False) if size >= least]
-    weights = [look.freedom for look in near]
-    usual = float(np.average([look.usual for look in near], weights=weights))
-    return _Look(usual, float(np.mean(weights)), 0.0)
+def _together(found: Sequence[_Estimate], of_sizes: Sequence[int], least: float) -> _Estimate:
+    """Return the mean of the estimates at windows of ``least`` rows and more, by their freedom."""
+    near = [each for each, size in zip(found, of_sizes, strict=False) if size >= least]
+    weights = [each.freedom for each in near]
+    usual = float(np.average([each.usual for each in near], weights=weights))
+    return _Estimate(usual, float(np.mean(weights)), 0.0)
 
 
 def _noise(freedom: float) -> float:
-    """Return the relative error of a variance known from so many windows."""
+    """Return the relative standard error of a variance from ``freedom`` windows: sqrt(2 / f)."""
     return float(np.sqrt(2 / freedom))
 
 
 def _margin(freedom: float) -> float:
     """Return by how much a variance known from ``freedom`` windows is raised.
 
+    Student's distribution is wider than the normal one by the square root of it, at ``_ALPHA``.
+
     >>> [round(_margin(windows), 2) for windows in (8, 30, 1_000)]
     [2.6, 1.26, 1.01]
     """
-    wide = special.stdtrit(freedom, 1 - _RARE / 2)
-    return float((wide / special.ndtri(1 - _RARE / 2)) ** 2)
+    wide = special.stdtrit(freedom, 1 - _ALPHA / 2)
+    return float((wide / special.ndtri(1 - _ALPHA / 2)) ** 2)
 
 
 def _starts(rows: int, size: int) -> np.ndarray:
@@ -186,54 +196,21 @@ def _freedom(rows: int, size: int, count: int) -> float:
     return min(float(count), _WORTH * rows / size)
 
 
-def _look(codes: np.ndarray, total: np.ndarray, statistic: Statistic, size: int) -> _Look:
-    rows = len(codes)
-    starts = _starts(rows, size)
+def _estimate(codes: np.ndarray, total: np.ndarray, statistic: Statistic, size: int) -> _Estimate:
+    starts = _starts(len(codes), size)
     windows = np.stack(
         [np.bincount(codes[start : start + size], minlength=len(total)) for start in starts]
     )
-    usual, largest = _LOOKS[statistic](windows, total)
-    return _Look(usual, _freedom(rows, size, len(starts)), largest)
+    found = block_variance.observe(statistic, windows, total - windows)
+    return _Estimate(found.usual, _freedom(len(codes), size, len(starts)), found.largest)
 
 
-def _look_of_means(sums: np.ndarray, size: int) -> _Look:
+def _estimate_of_means(sums: np.ndarray, size: int) -> _Estimate:
+    """Return the taus of means: (mean of n - mean of the others)^2 n (N - n) / N is chi2 with 1."""
     rows = len(sums) - 1
     starts = _starts(rows, size)
     means = (sums[starts + size] - sums[starts]) / size
     squares = means**2 * size * rows / (rows - size)
-    rare = float(special.chdtri(1, _rare(len(starts))))
+    limit = float(special.chdtri(1, block_variance.level_of_largest(len(starts))))
     freedom = _freedom(rows, size, len(starts))
-    return _Look(float(squares.mean()), freedom, float(squares.max()) / rare)
-
-
-def _ks(windows: np.ndarray, total: np.ndarray) -> tuple[float, float]:
-    """Look at the distribution functions.
-
-    Far out, the largest gap behaves as the gap where it varies most: 4 u (1 - u) tau(u).
-    """
-    size, rows = int(windows[0].sum()), int(total.sum())
-    gaps = np.cumsum(windows, axis=1) / size - np.cumsum(total) / rows
-    squares = gaps**2 * size * rows / (rows - size)  # to the other rows, not to all of them
-    rare = float(special.kolmogi(_rare(len(windows))))
-    return (4 * float(squares.mean(axis=0).max()), float(squares.max()) / rare**2)
-
-
-def _chi2(windows: np.ndarray, total: np.ndarray) -> tuple[float, float]:
-    """Look at Pearson's statistic, whose mean is its degrees of freedom (Rao and Scott 1981)."""
-    size, rows = int(windows[0].sum()), int(total.sum())
-    seen = total > 0
-    freedom = int(seen.sum()) - 1
-    if not freedom:
-        return (1.0, 1.0)
-    expected = total[seen] * size / rows
-    squares = ((windows[:, seen] - expected) ** 2 / expected).sum(axis=1) * rows / (rows - size)
-    rare = float(special.chdtri(freedom, _rare(len(windows))))
-    return (float(squares.mean()) / freedom, float(squares.max()) / rare)
-
-
-def _rare(count: int) -> float:
-    """Return the probability that the largest of ``count`` exceeds in one of twenty cases."""
-    return float(1 - 0.95 ** (1 / count))
-
-
-_LOOKS: Final = {"ks": _ks, "chi2": _chi2}
+    return _Estimate(float(squares.mean()), freedom, float(squares.max()) / limit)

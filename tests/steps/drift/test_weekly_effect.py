@@ -8,10 +8,10 @@ import pyarrow as pa
 import pytest
 from scipy.signal import lfilter
 
-from mlkit.steps.drift import detection, reference, stretches
+from mlkit.steps.drift import detection, reference, weekly_effect
 from mlkit.steps.drift.detection import DriftRule
 from mlkit.steps.drift.reference import Reference
-from mlkit.steps.drift.stretches import Placed, Seats
+from mlkit.steps.drift.weekly_effect import Placed, Seats
 
 ROWS = 2_000
 WEEKS = 4
@@ -30,7 +30,7 @@ def seats() -> Seats:
 def weekly(table: pa.Table) -> Reference:
     known = reference.summarize(table, ordered=True)
     placed = {name: Placed(table[name], seats()) for name in table.column_names}
-    found = stretches.weekly(known, placed, WEEKS)
+    found = weekly_effect.weekly(known, placed, WEEKS)
     assert found is not None
     return found
 
@@ -74,7 +74,7 @@ def test_short_stretches_show_nothing() -> None:
     table = pa.table({"x": np.arange(100.0)})
     known = reference.summarize(table)
     two = Seats(np.repeat([0, 1], 50), np.tile(np.arange(50) / 50, 2), 2)
-    assert stretches.weekly(known, {"x": Placed(table["x"], two)}, 2) is None
+    assert weekly_effect.weekly(known, {"x": Placed(table["x"], two)}, 2) is None
 
 
 def test_a_short_reference_borrows_what_a_longer_one_has_seen() -> None:
@@ -84,8 +84,8 @@ def test_a_short_reference_borrows_what_a_longer_one_has_seen() -> None:
     longer = msgspec.structs.replace(longer, span_s=30_000.0)
     short = reference.summarize(pa.table({"x": series(0.8, 1_000, 7), "z": np.arange(1_000.0)}))
     short = msgspec.structs.replace(short, span_s=500.0)
-    assert stretches.reaches_further(longer, short)
-    known = stretches.borrow(short, longer)
+    assert weekly_effect.reaches_further(longer, short)
+    known = weekly_effect.borrow(short, longer)
     assert [profile.name for profile in known.columns] == ["x"]
     assert np.array_equal(known.columns[0].taus, longer.columns[0].taus)
     assert (known.sizes, known.rate, known.rows) == (longer.sizes, 1.0, 1_000)
@@ -105,7 +105,7 @@ def test_which_of_two_references_has_looked_at_larger_windows(
 ) -> None:
     make: Callable[..., Reference] = Reference
     first, second = (make(rows=1_000, columns=(), **kinds) for kinds in (longer, known))
-    assert stretches.reaches_further(first, second) is further
+    assert weekly_effect.reaches_further(first, second) is further
 
 
 def test_a_denser_reference_of_the_same_time_is_worth_no_more() -> None:
@@ -118,6 +118,6 @@ def test_a_denser_reference_of_the_same_time_is_worth_no_more() -> None:
         known = msgspec.structs.replace(reference.summarize(rows), span_s=4_000.0)
         now = pa.table({"x": series(0.95, 1_000, 10)})
         rule = DriftRule(ordered=True)
-        result = detection.compare(stretches.borrow(known, training), now, rule, span_s=4_000.0)
+        result = detection.compare(weekly_effect.borrow(known, training), now, rule, span_s=4_000.0)
         found.append(result.features[0].visible)
     assert found[0] == pytest.approx(found[1], rel=0.02)
