@@ -1,7 +1,9 @@
-"""How well a classifier tells the rows of a window from those of the reference.
+"""Joint drift: how well a classifier tells the rows of a window from those of the reference.
 
-It sees what no single feature shows: features that go together in another way. Any stretch of time
-can be told from another to some degree, so the reference's own windows say what is usual.
+A classifier two-sample test (Lopez-Paz and Oquab 2017, ICLR) sees what no test of a single column
+shows: columns that go together in another way. Its usual null distribution, that of independent
+rows, does not hold in a log: any two stretches of time can be told apart to some degree. So windows
+of the reference, each against the rest of it, say what is usual.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,7 +26,7 @@ _ROUNDS: Final = 500
 _SHOWN: Final = 3
 _CONFIDENCE: Final = 0.95
 _MISSING: Final = -1e300  # below all others: scikit-learn fits no column that is missing throughout
-_Z80: Final = float(special.ndtri(0.8))
+_Z80: Final = float(special.ndtri(0.8))  # for a power of 80 %
 
 Report = Callable[[str], None]
 
@@ -89,24 +91,21 @@ def test(
 ) -> FeatureDrift:
     """Return how well a classifier tells ``window`` from ``sample``, and how well that is usual.
 
-    The AUC is that of rows which the classifier has not seen: both sides are cut into blocks of
-    time, and each block is told by one fitted on all others. The p value is that of the largest of
-    the AUCs of the reference's windows against the rest of it, or, beyond all of them, of Student's
-    t distribution with their mean and standard deviation; the effect is how far it is above that
-    mean. The interval is one of a bootstrap of parts of the blocks. ``names`` are those of the
-    matrix columns; several of one feature are written ``feature:part``.
+    The statistic is the AUC of rows which the classifier has not seen: both sides are cut into
+    blocks of time, and each block is scored by a model fitted on all others (blocks, not single
+    rows: neighbours resemble each other, and a row beside one that was learned is no test). The
+    effect is how far the AUC is above the mean of the reference's windows. The interval comes from
+    a bootstrap over parts of the blocks. ``names`` are those of the matrix columns; several of one
+    feature are written ``feature:part``.
     """
     usual = np.array([
         _placebo(sides, chosen, place, seed, report) for place in range(len(sides.windows))
     ])  # fmt: skip
     report("telling the window from the reference")
     scores = _Scores(sides.sample, sides.window, seed)
-    rows = len(sides.window)
-    noise = np.sqrt((rows + len(sides.sample) + 1) / (12 * rows * len(sides.sample)))
-    scale = max(float(usual.std(ddof=1)), noise) * np.sqrt(1 + 1 / len(usual))
-    freedom = len(usual) - 1
+    noise = _independent_error(len(sides.window), len(sides.sample))
+    scale = _prediction_error(usual, noise)
     low, high = scores.interval(seed)
-    needed = scale * (_Z80 - float(special.stdtrit(freedom, level.alpha)))
     return FeatureDrift(
         name="joint",
         column="joint",
@@ -116,15 +115,43 @@ def test(
         p_value=_p_value(scores.auc, usual, scale),
         effect=max(0.0, scores.auc - float(usual.mean())),
         threshold=level.threshold,
-        visible=float(min(1.0, max(needed, level.threshold + _Z80 * scale))),
-        effective_rows=rows * float(min(1.0, (noise / scale) ** 2)),
+        visible=_minimum_detectable(scale, len(usual) - 1, level),
+        # Both errors fall with the root of the rows: their ratio squared is that of the rows.
+        effective_rows=len(sides.window) * float(min(1.0, (noise / scale) ** 2)),
         examples=scores.worth(names, seed),
         low=low,
         high=high,
     )
 
 
+def _independent_error(n: int, m: int) -> float:
+    """Return the standard error of an AUC of 1/2 (Mann and Whitney 1947): sqrt((n+m+1) / 12nm)."""
+    return float(np.sqrt((n + m + 1) / (12 * n * m)))
+
+
+def _prediction_error(usual: np.ndarray, least: float) -> float:
+    """Return the standard error of the difference between a further AUC and the mean of ``usual``.
+
+    s sqrt(1 + 1/k) for k windows: the prediction interval of a normal variable. Independent rows
+    have ``least``; a few windows may vary less than that by chance only.
+    """
+    return float(max(usual.std(ddof=1), least) * np.sqrt(1 + 1 / len(usual)))
+
+
+def _minimum_detectable(scale: float, freedom: int, level: Level) -> float:
+    """Return the effect that is found in four of five cases: it passes the test and the threshold.
+
+    (t_{1 - alpha} + z_{0.8}) scale, or threshold + z_{0.8} scale where that is more.
+    """
+    critical = -float(special.stdtrit(freedom, level.alpha))
+    return float(min(1.0, max(scale * (critical + _Z80), level.threshold + _Z80 * scale)))
+
+
 def _p_value(auc: float, usual: np.ndarray, scale: float) -> float:
+    """Return the p value of a permutation test, (1 + b) / (1 + k) for b of k windows at or above.
+
+    Beyond all of them that is never below 1 / (1 + k); there Student's t goes on.
+    """
     if auc <= usual.max():
         return float((1 + (usual >= auc).sum()) / (1 + len(usual)))
     return float(special.stdtr(len(usual) - 1, -(auc - usual.mean()) / scale))
@@ -151,7 +178,11 @@ class _Scores:
         self.auc = float(np.mean([part.mean() for part in self._better]))
 
     def interval(self, seed: int) -> tuple[float, float]:
-        """Return the interval of the AUC, parts of the blocks drawn with replacement."""
+        """Return the 95 % interval of the AUC: percentiles of a block bootstrap.
+
+        Of either side of a block, parts are drawn with replacement; rows alone would make the
+        interval too narrow, because neighbours resemble each other.
+        """
         rng = np.random.default_rng(seed)
         rounds = [
             np.mean([
@@ -165,7 +196,10 @@ class _Scores:
         return float(low), float(high)
 
     def worth(self, names: Sequence[str], seed: int) -> dict[str, float]:
-        """Return the features without which the AUC falls most, and by how much."""
+        """Return the features without which the AUC falls most, and by how much.
+
+        Permutation importance (Breiman 2001): the models stay, the feature's values are shuffled.
+        """
         rng = np.random.default_rng(seed)
         features = list(dict.fromkeys(name.partition(":")[0] for name in names))
         lost = {}
@@ -193,6 +227,7 @@ class _Scores:
             np.concatenate([block for place, block in enumerate(side) if place != fold])
             for side in self._blocks
         ]
+        # Small trees on few bins: 16 windows and 4 folds are 68 fits, of at most 10,000 rows each.
         model = HistGradientBoostingClassifier(
             max_iter=40, learning_rate=0.2, max_leaf_nodes=8, max_bins=32, early_stopping=False,
             class_weight="balanced", random_state=seed,

@@ -21,7 +21,7 @@ from mlkit.steps.tables.casts import Cast
 _SHOWN: Final = 3
 _TAIL: Final = 2  # of the cells of ``design_effect`` at either end
 _RARE: Final = 0.02  # of the rows have the labels that count as rare
-_Z80: Final = float(special.ndtri(0.8))
+_Z80: Final = float(special.ndtri(0.8))  # for a power of 80 %
 
 _WANTED: Final[dict[Kind, pa.DataType]] = {
     "integer": casts.NUMBER,
@@ -64,21 +64,21 @@ def test(
 ) -> FeatureDrift:
     """Return how likely chance is to give so many violations.
 
-    Independent rows: of ``n`` in the reference and ``m`` in the window, k or more beyond the
-    reference's smallest and largest have the probability I(k, 2; m / (n + m)), the regularised
-    incomplete beta function, whatever the distribution: a negative binomial one, the limit of
-    the beta-binomial that is exact. Where a share u is usual, 2 becomes n u, as if n u violations
-    had been seen in the reference. Rows that come in clumps count as one.
+    Of n independent rows in the reference and m in the window, the number of rows beyond the
+    reference's smallest and largest value has a beta-binomial distribution, whatever that of the
+    values is (Wilks 1942, Ann. Math. Stat. 13). Its limit for large n and m is negative binomial:
+    P(k or more) = I(k, r; m / (n + m)) with the regularised incomplete beta function I and r = 2,
+    for the two ends. A new label has r = 1, as if one had been seen in the reference.
+
+    Where a share u of violations is usual, r is n u. Rows that come together count as one: of each
+    ``tau`` rows (the design effect) and of each ``burst`` one is worth counting, which divides k
+    and r.
     """
     clump = level.tau * usual.burst
-    seen = max(2.0 if kind == "range" else 1.0, usual.share * level.rows / clump)
+    ends = 2.0 if kind == "range" else 1.0
+    seen = max(ends, usual.share * level.rows / clump)
     odds = found.of / (level.rows + found.of)
-    expected = min(1.0, seen * clump / level.rows)
-    normal = max(usual.share, 1 / level.rows)  # that they clump makes none of them usual
-    share = found.hits / found.of
-    critical = clump * float(special.btdtria(level.alpha, seen, odds)) / found.of
-    least = max(critical - expected, level.threshold)
-    visible = least + _Z80 * float(np.sqrt(max(0.0, least + expected) * clump / found.of))
+    normal = max(usual.share, 1 / level.rows)  # that they come together makes none of them usual
     return FeatureDrift(
         name=f"{kind}({column})",
         column=column,
@@ -86,12 +86,26 @@ def test(
         test="negative_binomial",
         statistic=float(found.hits),
         p_value=float(special.betainc(found.hits / clump, seen, odds)),
-        effect=max(0.0, share - normal),
+        effect=max(0.0, found.hits / found.of - normal),
         threshold=level.threshold,
-        visible=min(1.0, visible),
+        visible=_minimum_detectable(found.of, seen, clump, level),
         effective_rows=found.of / level.tau,
         examples=found.examples,
     )
+
+
+def _minimum_detectable(of: int, seen: float, clump: float, level: Level) -> float:
+    """Return the share above the usual one that is found in four of five cases.
+
+    The count k of the critical value solves I(k, r; m / (n + m)) = alpha; above it comes 0.84
+    times the standard error of a count, whose variance is its mean (Poisson) times ``clump``.
+    """
+    odds = of / (level.rows + of)
+    expected = min(1.0, seen * clump / level.rows)
+    critical = clump * float(special.btdtria(level.alpha, seen, odds)) / of
+    least = max(critical - expected, level.threshold)
+    power = _Z80 * float(np.sqrt(max(0.0, least + expected) * clump / of))
+    return min(1.0, least + power)
 
 
 def fit(kind: Kind, column: Any) -> tuple[Any, Found | None]:
@@ -142,8 +156,9 @@ def hashes(texts: Sequence[str]) -> np.ndarray:
 def usual_range(values: np.ndarray, *, ordered: bool) -> Usual:
     """Return how often rows like the ``values`` of a reference fall beyond them.
 
-    Two of n + 1 if they are independent. Those in time order may creep or have excursions: then
-    the newer half falls beyond the older one more often.
+    2 / (n + 1) if they are independent: each of n + 1 rows is equally likely the smallest. Those in
+    time order may have a trend or excursions: then the newer half falls beyond the older one more
+    often, and that share is taken.
     """
     older, newer = _halves(values)
     share = 2 / (len(values) + 1)
@@ -156,9 +171,10 @@ def usual_range(values: np.ndarray, *, ordered: bool) -> Usual:
 def usual_unseen(codes: np.ndarray, *, ordered: bool) -> Usual:
     """Return how often a row has a label that none of the reference's rows has.
 
-    ``codes`` tell the labels of the reference apart. Good and Turing: as often as it has labels of
-    a single row; those of two rows say how many rows of a new label come together. In time order:
-    at least as often as the newer half has labels that the older one has not.
+    ``codes`` tell the labels of the reference apart. The share is that of Good and Turing (Good
+    1953, Biometrika 40): labels of a single row, over n. Labels of two rows say how many rows of a
+    new label come together (``burst``). In time order it is at least the share of the newer half
+    whose labels the older half has not.
     """
     counts = np.bincount(codes)
     once, twice = int((counts == 1).sum()), int((counts == 2).sum())
