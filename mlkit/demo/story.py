@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from mlkit.demo import flights
+from mlkit.progress import Progress
 
 _NAMED = 3  # features that fit into a table
 _SHORT = {
@@ -145,5 +146,5 @@ def name_drift(
 class Voice:
     """Where the demo says what has happened, and what it does now with the share that is done."""
 
-    say: Callable[[str], None]
+    say: Progress
     now: Callable[[str, float], None]

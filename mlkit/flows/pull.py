@@ -4,6 +4,7 @@ from mlkit.flows.data import ingest
 from mlkit.flows.data.fetched import BytesRead
 from mlkit.flows.data.versioning import Added
 from mlkit.flows.features import joining
+from mlkit.progress import Progress
 from mlkit.project import Project
 
 
@@ -19,6 +20,6 @@ def pull(project: Project, name: str, *, progress: BytesRead | None = None) -> A
     return joining.join(project, name, recipe, progress=say)
 
 
-def _plain(progress: BytesRead) -> joining.Report:
+def _plain(progress: BytesRead) -> Progress:
     """Return what reports a step whose end nobody knows."""
     return lambda what: progress(what, 0, 0)

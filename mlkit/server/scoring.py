@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 
+from mlkit import epoch
 from mlkit.errors import InvalidInputError
 from mlkit.flows.features.looked_up import Tally
 from mlkit.flows.features.requests import Ids, RequestFeatures
@@ -25,9 +26,6 @@ from mlkit.store.journal import Entry
 from mlkit.store.registry import ModelVersion
 
 Look = Callable[[Held, Rows | np.ndarray], None]
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 class Scorer:
@@ -116,7 +114,7 @@ class Scorer:
             loaded.version_id,
             loaded.version,
             loaded.role,
-            (now - _EPOCH) // _MICROSECOND,
+            epoch.to_us(now),
             (time.perf_counter_ns() - started) // 1000,
             ids,
             _entities(entity_ids),

@@ -6,7 +6,7 @@ keys are never stored per row; the views ``log_<model>`` name the columns for pe
 
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from itertools import chain, repeat
 from typing import Any, NamedTuple
 
@@ -26,13 +26,13 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from mlkit import epoch
 from mlkit.store import corrections, requests
 from mlkit.store.base import Base, UtcDateTime
 from mlkit.store.journal import Entry
 from mlkit.store.registry import ModelVersion
 from mlkit.store.requests import Request
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _encode_lines = msgspec.json.Encoder().encode_lines
 _decode = msgspec.json.decode
 _FIELDS = (
@@ -161,7 +161,7 @@ def of_request(s: Session, request: Request) -> Entry | None:
         version_id=first.model_version_id,
         version=number,
         role=first.role,
-        served_us=int((first.served_at - _EPOCH) / timedelta(microseconds=1)),
+        served_us=epoch.to_us(first.served_at),
         latency_us=first.latency_us,
         ids=[row.id for row, _ in rows],
         entities=[row.entity for row, _ in rows],
@@ -374,7 +374,7 @@ def _columns(entries: Sequence[Entry], moment: Any) -> dict[str, Iterable[object
         pairs = zip(lists, counts, strict=True)
         return chain.from_iterable(repeat(None, n) if each is None else each for each, n in pairs)
 
-    moments: Iterable[object] = (_EPOCH + timedelta(microseconds=e.served_us) for e in entries)
+    moments: Iterable[object] = (epoch.from_us(e.served_us) for e in entries)
     probabilities = _texts(listed(entry.probabilities for entry in entries))
     return {
         "id": chain.from_iterable(entry.ids for entry in entries),

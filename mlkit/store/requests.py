@@ -5,16 +5,15 @@ segments, and goes with them when they are deleted.
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import ForeignKey, Index, String, delete
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from mlkit import epoch
 from mlkit.store.base import Base, UtcDateTime
 from mlkit.store.journal import Entry
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Request(Base):
@@ -45,7 +44,7 @@ def add(s: Session, entries: Iterable[Entry]) -> None:
             "digest": entry.digest,
             "first_id": entry.ids[0],
             "last_id": entry.ids[-1],
-            "served_at": _EPOCH + timedelta(microseconds=entry.served_us),
+            "served_at": epoch.from_us(entry.served_us),
         }
         for entry in entries
         if entry.digest

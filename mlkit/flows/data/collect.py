@@ -5,7 +5,7 @@ the next collection, or the job ``prune``, deletes.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -13,14 +13,13 @@ import msgspec
 from sqlalchemy.orm import Session
 
 from mlkit.flows.data import leftovers, version_files
+from mlkit.progress import Progress, silent
 from mlkit.project import Project
 from mlkit.store import alerts, audit, datasets, features, registry
 from mlkit.store.datasets import DatasetVersion
 from mlkit.store.disk import failpoints
 
 _REFERENCE = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}@[0-9]+")
-
-Report = Callable[[str], None]
 
 
 class Unneeded(msgspec.Struct, frozen=True):
@@ -50,14 +49,14 @@ def look(project: Project) -> Collected:
     return Collected(versions=tuple(found), files=len(files), size_bytes=size, dry_run=True)
 
 
-def collect(project: Project, progress: Report | None = None) -> Collected:
+def collect(project: Project, progress: Progress | None = None) -> Collected:
     """Delete the files of versions that nothing refers to, and files that no row names.
 
     Never one that a model version, an open alert, a materialised feature view or another version
     refers to, nor the newest of a dataset. Nobody adds, joins, trains or makes a backup meanwhile.
     Raises BusyError.
     """
-    say = progress or _silent
+    say = progress or silent
     with version_files.deleted(project):
         say("looking for what nothing needs")
         found = _mark(project)
@@ -71,10 +70,6 @@ def collect(project: Project, progress: Report | None = None) -> Collected:
     return Collected(
         versions=tuple(found), files=max(0, files - len(found)), size_bytes=size, dry_run=False
     )
-
-
-def _silent(_message: str) -> None:
-    """Report nothing."""
 
 
 def _candidates(s: Session) -> list[DatasetVersion]:

@@ -9,6 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from mlkit.errors import MlkitError
 from mlkit.flows.doctor import clocks, code, files, machine, rows, servers
 from mlkit.flows.doctor.findings import Finding, Level, fail
+from mlkit.progress import Progress
 from mlkit.project import Project, locate_project
 
 Check = Callable[[Project], Iterable[Finding]]
@@ -63,7 +64,7 @@ class Examined(msgspec.Struct, frozen=True):
 def examine(
     path: Path | None,
     *,
-    progress: Callable[[str], None] | None = None,
+    progress: Progress | None = None,
     closer: Mapping[str, Check] | None = None,
 ) -> Examined:
     """Run every check on the project in ``path``; one that fails keeps no other from its turn.
@@ -89,7 +90,7 @@ def examine(
     return Examined(project.root, worst, tuple(found))
 
 
-def _run(project: Project, name: str, check: Check, say: Callable[[str], None]) -> list[Checked]:
+def _run(project: Project, name: str, check: Check, say: Progress) -> list[Checked]:
     say(name)
     findings: list[Finding] = []
     try:

@@ -4,7 +4,7 @@ The subject is remembered first, so that whatever a kill leaves undone the next 
 dataset does; each step is a file first, then the row that names it, then the old file.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,6 +16,7 @@ from mlkit.errors import BusyError, InvalidInputError
 from mlkit.flows.data import ingest, subjects, version_files
 from mlkit.flows.data.subjects import Subjects
 from mlkit.flows.erasure import elsewhere, joins, log, memory
+from mlkit.progress import Progress, silent
 from mlkit.project import Project
 from mlkit.store import audit, datasets, erasures, purge, registry
 from mlkit.store.audit import AuditEvent
@@ -25,8 +26,6 @@ from mlkit.store.erasures import Erasure
 
 if TYPE_CHECKING:
     from mlkit.steps.tables.tabular import Tabular
-
-Report = Callable[[str], None]
 
 
 class Rewritten(msgspec.Struct, frozen=True):
@@ -57,7 +56,7 @@ def erase(
     entities: Sequence[str],
     *,
     reason: str = "",
-    progress: Report | None = None,
+    progress: Progress | None = None,
 ) -> Erased:
     """Erase the rows about ``entities``, and let no later version of the dataset have them.
 
@@ -66,7 +65,7 @@ def erase(
     materialises meanwhile. Raises InvalidInputError if the dataset has no entity column, or
     nothing is to be finished, and BusyError.
     """
-    say = progress or _silent
+    say = progress or silent
     with version_files.deleted(project):
         names = _remember(project, name, entities, reason) if entities else _cut_off(project, name)
         failpoints.reach("erase.asked")
@@ -106,7 +105,7 @@ class _Part(NamedTuple):
     models: list[str]
 
 
-def _erase(project: Project, name: str, say: Report) -> _Part:
+def _erase(project: Project, name: str, say: Progress) -> _Part:
     with project.read() as s:
         dataset = datasets.get(s, name)
     erased = subjects.of(project, name)
@@ -171,10 +170,6 @@ def record(project: Project, version: DatasetVersion, table: "Tabular", sha256: 
         row.erased_rows += lost
         row.rows, row.sha256, row.profile = table.num_rows, sha256, {"columns": described}
         row.collected_at = None
-
-
-def _silent(_message: str) -> None:
-    """Report nothing."""
 
 
 def _remember(project: Project, name: str, entities: Sequence[str], reason: str) -> list[str]:

@@ -1,6 +1,6 @@
 """Join the features of views to the rows of a dataset, as they were at the time of each row."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from mlkit.flows.data.versioning import Added, Origin
 from mlkit.flows.features import declarations, joined_rules, on_demand, view_rows
 from mlkit.flows.features.declarations import Declared
 from mlkit.flows.features.view_rows import ViewRows
+from mlkit.progress import Progress, silent
 from mlkit.project import Project
 from mlkit.steps.features.view import FeatureView, OnDemand
 from mlkit.store import datasets
@@ -20,8 +21,6 @@ from mlkit.store.datasets import DatasetVersion
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-Report = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -59,14 +58,16 @@ def recipe(project: Project, name: str) -> Recipe | None:
     return Recipe(said.base, said.views, said.on_demand)
 
 
-def join(project: Project, name: str, made_of: Recipe, *, progress: Report | None = None) -> Added:
+def join(
+    project: Project, name: str, made_of: Recipe, *, progress: Progress | None = None
+) -> Added:
     """Make the next version of the joined dataset ``name``, if anything it is made of is new.
 
     Its target, time and entity are those of the base. The version records the base version, the
     version of every view, the datasets behind them, and what serving needs (see ``ViewUse``).
     Raises InvalidInputError that names view and column, and like ``ingest.add``.
     """
-    say = progress or _silent
+    say = progress or silent
     declared = declarations.load(project)
     views = [declared.view(view) for view in made_of.views]
     transformations = [declared.transformation(wanted) for wanted in made_of.on_demand]
@@ -117,10 +118,6 @@ def _view_again(project: Project, declared: Declared, record: dict[str, Any]) ->
     number = ingest.parse_reference(record["dataset"])[1]
     made_of = view_rows.source(project, view, number)
     return view_rows.compute(project, declared, view, made_of)
-
-
-def _silent(_message: str) -> None:
-    """Report nothing."""
 
 
 def _base(project: Project, name: str, reference: str) -> _Base:

@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from msgspec import UNSET
 
+from mlkit import epoch
 from mlkit.flows.features.online import Found, Online
 from mlkit.steps.features.view import ViewUse
 from mlkit.steps.inputs import values
@@ -18,8 +19,6 @@ Tally = dict[str, Counter[str]]
 """How many rows met each of ``OUTCOMES``, by view."""
 
 OUTCOMES: Final = ("fresh", "stale", "absent", "given")
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 _KEY_TYPES: Final[dict[str, type]] = {"integer": int, "text": str}
 _CONVERTERS: Final[dict[Kind, Callable[[Any], Any]]] = {
     "number": float,
@@ -68,7 +67,7 @@ class LookedUp:
         keys = [self._key(at, table[at], problems) for at in lacking]
         if problems:
             return problems
-        found = self._reader.lookup(keys, (now - _EPOCH) // _MICROSECOND)
+        found = self._reader.lookup(keys, epoch.to_us(now))
         for at, one in zip(lacking, found, strict=True):
             counts[one.state] += 1
             if one.features is None:

@@ -1,20 +1,22 @@
 """Bring the latest values of feature views into the online store, as far as they have changed."""
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from mlkit import epoch
 from mlkit.errors import ConflictError
 from mlkit.flows.data import version_files
 from mlkit.flows.data.turns import Turns
 from mlkit.flows.features import declarations, view_rows
 from mlkit.flows.features.declarations import Declared
 from mlkit.flows.features.view_rows import Source, ViewRows
+from mlkit.progress import Progress, silent
 from mlkit.project import Project
 from mlkit.steps.features.view import FeatureView, ViewUse
 from mlkit.store import features
@@ -25,14 +27,11 @@ from mlkit.store.features import Rows, StoredView
 if TYPE_CHECKING:
     from mlkit.steps.features.latest import Latest
 
-Report = Callable[[str], None]
 _Values = Mapping[str, tuple[int, str]]
 
 _IN_PLACE: Final = 20_000  # changed rows that one transaction may write: some 0.1 s
 _BATCH: Final = 20_000
 _LONG_AGO: Final = -(1 << 62)
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 _KEPT_FOR: Final = 2  # times the ttl: until then a look-up can tell stale from never known
 
 
@@ -67,7 +66,7 @@ class _Made(NamedTuple):
 
 
 def materialize(
-    project: Project, names: Sequence[str] = (), *, progress: Report | None = None
+    project: Project, names: Sequence[str] = (), *, progress: Progress | None = None
 ) -> list[Materialized]:
     """Bring the views of these names up to date, all without any; return what was done.
 
@@ -78,7 +77,7 @@ def materialize(
     for a view that is wrong, ConflictError if its columns changed and its version did not, once all
     others have had their turn, and BusyError if another process is at it.
     """
-    say = progress or _silent
+    say = progress or silent
     busy = "another process is materialising features; try again"
     with project.lock("features", busy=busy), version_files.used(project):
         declared = declarations.load_or_nothing(project)
@@ -99,10 +98,6 @@ def summary(done: Sequence[Materialized]) -> str:
     return "; ".join(one.summary for one in done) or "no feature views"
 
 
-def _silent(_message: str) -> None:
-    """Report nothing."""
-
-
 def _one(project: Project, declared: Declared, view: FeatureView) -> Materialized:
     now = project.now()
     made_of = view_rows.source(project, view)
@@ -114,7 +109,7 @@ def _one(project: Project, declared: Declared, view: FeatureView) -> Materialize
     rows = _in_stored_order(view_rows.compute(project, declared, view, made_of), stored)
     from mlkit.steps.features import latest  # pyarrow, which a view that is up to date does without
 
-    found = latest.latest(rows.table, _us(now), view.ttl_us)
+    found = latest.latest(rows.table, epoch.to_us(now), view.ttl_us)
     stored = _registered(project, stored, rows, now)
     if stored.set_id is None or not same_code:
         made = _Made(rows, found, now)
@@ -208,7 +203,7 @@ def _replace(project: Project, stored: StoredView, rows: Rows, made: _Made) -> S
         stored = s.get_one(StoredView, stored.id)
         stored.set_id = set_id
         stored.rows = len(rows.entities)
-        stored.newest_event_at = _time(max(rows.event_us)) if rows.event_us else None
+        stored.newest_event_at = epoch.from_us(max(rows.event_us)) if rows.event_us else None
         _note(stored, made)
         _mark_changed(stored, made.now)
     failpoints.reach("features.published")
@@ -262,7 +257,7 @@ def _columns(rows: _Values) -> Rows:
 def _gone(had: _Values, view: FeatureView, made: _Made) -> list[str]:
     """Return who has values that could be used and that the source does not know any more."""
     known = set(made.found.entities)
-    oldest = _LONG_AGO if view.ttl_us is None else _us(made.now) - view.ttl_us
+    oldest = _LONG_AGO if view.ttl_us is None else epoch.to_us(made.now) - view.ttl_us
     return [who for who, (us, _) in had.items() if us > oldest and who not in known]
 
 
@@ -274,7 +269,7 @@ def _taken_back(had: _Values, changed: _Values) -> list[str]:
 def _newest(rows: _Values, gone: set[str]) -> datetime | None:
     times = (us for who, (us, _) in rows.items() if who not in gone)
     newest = max(times, default=None)
-    return None if newest is None else _time(newest)
+    return None if newest is None else epoch.from_us(newest)
 
 
 def _is_other(value: tuple[int, str], had: tuple[int, str] | None) -> bool:
@@ -292,7 +287,7 @@ def _note(stored: StoredView, made: _Made) -> None:
     stored.digest, stored.dataset = use.digest, use.dataset
     stored.source_sha256 = made.rows.source.sha256
     next_us = made.found.next_us
-    stored.next_event_at = None if next_us is None else _time(next_us)
+    stored.next_event_at = None if next_us is None else epoch.from_us(next_us)
     stored.materialized_at = made.now
 
 
@@ -311,7 +306,7 @@ def _prune(s: Session, stored: StoredView, view: FeatureView, now: datetime) -> 
 
 def _oldest_us(view: FeatureView, now: datetime) -> int | None:
     """Return until when a row is too old to be told of, even as one that is too old to be used."""
-    return None if view.ttl_us is None else _us(now) - _KEPT_FOR * view.ttl_us
+    return None if view.ttl_us is None else epoch.to_us(now) - _KEPT_FOR * view.ttl_us
 
 
 def _forget(project: Project, declared: Declared) -> None:
@@ -356,11 +351,3 @@ def _told(stored: StoredView, *, written: int, pruned: int, full: bool) -> Mater
         newest_event_at=stored.newest_event_at,
         materialized_at=stored.materialized_at,
     )
-
-
-def _us(moment: datetime) -> int:
-    return (moment - _EPOCH) // _MICROSECOND
-
-
-def _time(us: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=us)

@@ -7,11 +7,12 @@ import itertools
 import threading
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
+from mlkit import epoch
 from mlkit.errors import BusyError, ConflictError, InvalidInputError
 from mlkit.project import Project
 from mlkit.steps.features.view import ViewUse, microseconds
@@ -20,8 +21,6 @@ from mlkit.store.feature_reader import FeatureReader, Version
 Key = int | str
 State = Literal["fresh", "stale", "absent"]
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 _KEY_TYPES: Final[dict[str, type]] = {"integer": int, "text": str}
 _UNKNOWN: Final = object()
 _decode = msgspec.json.Decoder(tuple).decode
@@ -44,7 +43,7 @@ class Found(NamedTuple):
     @property
     def event_at(self) -> datetime | None:
         """When the values became true."""
-        return None if self.event_us is None else _EPOCH + timedelta(microseconds=self.event_us)
+        return None if self.event_us is None else epoch.from_us(self.event_us)
 
 
 class _Held:
@@ -97,7 +96,7 @@ class Online:
         self, use: ViewUse, keys: Sequence[Key | None], now: datetime | None = None
     ) -> list[Found]:
         """Return what the view says of each key now; raises like ``ViewReader.lookup``."""
-        return self.reader(use).lookup(keys, None if now is None else _us(now))
+        return self.reader(use).lookup(keys, None if now is None else epoch.to_us(now))
 
     def close(self) -> None:
         """Close the connections of this process."""
@@ -107,7 +106,7 @@ class Online:
         """Return the project's time in microseconds since 1970."""
         if self.project.clock_file is None:
             return time.time_ns() // 1000
-        return _us(self.project.now())
+        return epoch.to_us(self.project.now())
 
     def held(self, name: str, version: int) -> _Held:
         """Return what is held of that version of a view, after a look at what has changed."""
@@ -242,7 +241,3 @@ def _missing(use: ViewUse) -> tuple[Any, ...] | None:
         return None
     defaults = use.on_missing if isinstance(use.on_missing, dict) else {}
     return tuple(defaults.get(name) for name in use.columns)
-
-
-def _us(moment: datetime) -> int:
-    return (moment - _EPOCH) // _MICROSECOND

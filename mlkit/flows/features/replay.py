@@ -1,12 +1,12 @@
 """Replay logged predictions through the training path: was it served what it learned from."""
 
-from datetime import timedelta
 from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 import pyarrow as pa
 
+from mlkit import epoch
 from mlkit.errors import MlkitError
 from mlkit.flows.features import feature_plan, replay_on_demand, view_rows
 from mlkit.flows.features.declarations import Declared
@@ -21,8 +21,6 @@ from mlkit.steps.features.view import ViewUse
 from mlkit.steps.tables import entity_keys
 from mlkit.store import registry
 from mlkit.store.registry import ModelVersion
-
-_MICROSECOND = timedelta(microseconds=1)
 
 
 class Replayed(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,7 +85,7 @@ def _one(project: Project, declared: Declared, asked: _Asked, *, lag: str, rows:
     plan = asked.plan
     logged = logs.newest(project, asked.model, version=asked.version, rows=rows)
     done, skipped, lost = [], [], []
-    lag_us = duration(lag) // _MICROSECOND
+    lag_us = duration(lag) // epoch.MICROSECOND
     for use in plan.views:
         why = _unfit(declared, use)
         served = None if why else _served(logged, use, plan)

@@ -16,6 +16,7 @@ from mlkit.flows.data.file_source import Dialect, FileSource
 from mlkit.flows.erasure import subject
 from mlkit.flows.features import joining
 from mlkit.flows.training import retraining_rows
+from mlkit.progress import Progress, silent
 from mlkit.project import Project
 from mlkit.steps.quality import table_warnings
 from mlkit.steps.reading import frames
@@ -24,8 +25,6 @@ from mlkit.steps.tables.tabular import Tabular
 from mlkit.store import audit, datasets
 from mlkit.store.datasets import DatasetVersion
 from mlkit.store.disk import blobs, failpoints, modes
-
-Report = Callable[[str], None]
 
 
 class Rebuilt(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,12 +39,12 @@ class Rebuilt(msgspec.Struct, frozen=True, kw_only=True):
     restored: bool
 
 
-def rebuild(project: Project, reference: str, progress: Report | None = None) -> Rebuilt:
+def rebuild(project: Project, reference: str, progress: Progress | None = None) -> Rebuilt:
     """Make the rows of a version again and compare the bytes; a missing file is put back.
 
     Raises CheckFailedError, with why, if they differ or cannot be made any more.
     """
-    say = progress or _silent
+    say = progress or silent
     name, number = ingest.parse_reference(reference)
     with project.read() as s:
         version = datasets.get_version(s, name, number)
@@ -82,10 +81,6 @@ def remake(project: Project, version: DatasetVersion) -> Tabular:
     except MlkitError as error:
         raise _refusal(version, str(error)) from error
     return _conform(version, table)
-
-
-def _silent(_message: str) -> None:
-    """Report nothing."""
 
 
 def _from_file(project: Project, version: DatasetVersion, made: Mapping[str, Any]) -> Tabular:

@@ -1,10 +1,10 @@
 """What was answered to a request id that a client has chosen, wherever the record is by now."""
 
-from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import msgspec
 
+from mlkit import epoch
 from mlkit.errors import ConflictError
 from mlkit.project import Project
 from mlkit.steps.inputs.columns import InputSchema
@@ -12,8 +12,6 @@ from mlkit.store import journal, predictions, requests
 from mlkit.store.journal import Entry
 from mlkit.store.registry import ModelVersion
 from mlkit.store.requests import Request
-
-_EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
 class Key(NamedTuple):
@@ -71,7 +69,7 @@ def _sealed(project: Project, request: Request) -> Entry | None:
         version_id=version_id,
         version=first["_version"],
         role=first["_role"],
-        served_us=(first["_served_at"] - _EPOCH) // timedelta(microseconds=1),
+        served_us=epoch.to_us(first["_served_at"]),
         latency_us=first["_latency_us"],
         ids=[row["_id"] for row in rows],
         entities=[row["_entity"] for row in rows],

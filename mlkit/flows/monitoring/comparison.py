@@ -1,7 +1,7 @@
 """Compare two files of anybody's; no project, no record."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlkit.errors import InvalidInputError
+from mlkit.progress import Progress, silent
 from mlkit.settings import sources
 from mlkit.steps.drift import detection, times
 from mlkit.steps.drift.detection import DriftRule
@@ -32,9 +33,6 @@ class FilesCompared(msgspec.Struct, frozen=True, kw_only=True):
     summary: str
 
 
-Report = Callable[[str], None]
-
-
 def compare_files(
     reference: Path,
     current: Path,
@@ -42,7 +40,7 @@ def compare_files(
     time: str | None = None,
     stated: Stated | None = None,
     overrides: Mapping[str, object] = MappingProxyType({}),
-    progress: Report | None = None,
+    progress: Progress | None = None,
 ) -> FilesCompared:
     """Return the verdict on the rows of ``current``, by the settings' defaults and environment.
 
@@ -63,7 +61,7 @@ def compare_files(
     if settings.drift.joint:
         from mlkit.flows.monitoring import joint_drift  # scikit-learn, which the margins do without
 
-        how = joint_drift.How(rule, spans_s, settings.train.seed, progress or _silent)
+        how = joint_drift.How(rule, spans_s, settings.train.seed, progress or silent)
         result = joint_drift.of_tables(first, second, result, how)
     return FilesCompared(
         verdict=result.verdict,
@@ -135,7 +133,3 @@ def _require_likeness(first: pa.Table, second: pa.Table, name: str) -> None:
         raise InvalidInputError(
             f"the column '{name}' has dates in one file and numbers in the other; write it alike"
         )
-
-
-def _silent(_message: str) -> None:
-    """Report nothing."""

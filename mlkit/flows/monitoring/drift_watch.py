@@ -1,6 +1,5 @@
 """Watch what a champion is asked: the log's newest rows against the reference of the settings."""
 
-from collections.abc import Callable
 from datetime import timedelta
 
 import msgspec
@@ -10,6 +9,7 @@ from mlkit.flows.log.evidence import Window
 from mlkit.flows.monitoring import references, silence, verdicts
 from mlkit.flows.monitoring.references import ReferenceUsed
 from mlkit.flows.registry import deploy
+from mlkit.progress import Progress, silent
 from mlkit.project import Project
 from mlkit.settings import table
 from mlkit.steps.drift import budget, detection
@@ -19,8 +19,6 @@ from mlkit.steps.drift.result import DriftResult, FeatureDrift, Rows, Verdict
 from mlkit.store import reports
 from mlkit.store.registry import ModelVersion
 from mlkit.store.reports import DriftReport
-
-Report = Callable[[str], None]
 
 _DAY = timedelta(days=1)
 _PACE = timedelta(days=7)  # how far back the pace of the checks is looked at
@@ -56,7 +54,7 @@ def check(
     window: str | None = None,
     against: str | None = None,
     joint: bool = False,
-    progress: Report | None = None,
+    progress: Progress | None = None,
 ) -> DriftChecked:
     """Compare the champion's recent requests with its reference and record the verdict.
 
@@ -78,7 +76,7 @@ def check(
     result = detection.compare(known.known, asked, rule, span_s=evidence.span_s(asked))
     if joint or chosen.drift.joint:
         if known.used.kind == "training":
-            result = _jointly(project, version, stretch, result, rule, progress or _silent)
+            result = _jointly(project, version, stretch, result, rule, progress or silent)
         else:
             result = _without_joint(result, known.used)
     checked = DriftChecked(
@@ -109,7 +107,7 @@ def _jointly(
     stretch: Window,
     result: DriftResult,
     rule: DriftRule,
-    report: Report,
+    report: Progress,
 ) -> DriftResult:
     """Return ``result`` with what a classifier says of the window and the training data."""
     from mlkit.flows.monitoring import joint_drift  # scikit-learn, which the margins do without
@@ -152,7 +150,3 @@ def _budget(project: Project, version: ModelVersion, usual: timedelta) -> Budget
         span=max(_DAY, now - (first or now)),
         most=chosen.alpha,
     )
-
-
-def _silent(_message: str) -> None:
-    """Report nothing."""

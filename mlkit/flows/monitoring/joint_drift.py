@@ -14,10 +14,11 @@ from mlkit.errors import InvalidInputError, MlkitError
 from mlkit.flows.data import ingest
 from mlkit.flows.registry import deploy
 from mlkit.flows.training import material
+from mlkit.progress import Progress
 from mlkit.project import Project
 from mlkit.steps.drift import family, joint, times, violations
 from mlkit.steps.drift.detection import DriftRule
-from mlkit.steps.drift.joint import Level, Report, Sides
+from mlkit.steps.drift.joint import Level, Sides
 from mlkit.steps.drift.result import DriftResult
 from mlkit.steps.inputs import encode
 from mlkit.steps.inputs.columns import Column, InputSchema
@@ -34,7 +35,7 @@ class How(NamedTuple):
     rule: DriftRule
     spans_s: tuple[float | None, float | None]
     seed: int
-    report: Report
+    report: Progress
 
 
 def of_version(

@@ -1,7 +1,7 @@
 """Put a whole project into one file: what the database names, what the user wrote, and the key."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +14,7 @@ from mlkit import __version__
 from mlkit.errors import BusyError, ConflictError, DamagedError, InvalidInputError
 from mlkit.flows.data import named_files, version_files
 from mlkit.flows.log import imports
+from mlkit.progress import Progress
 from mlkit.project import BEFORE_UPGRADE, DATABASE_FILE, SETTINGS_FILE, Project
 from mlkit.store import audit, schema
 from mlkit.store.disk import archive, failpoints, modes, witness
@@ -39,7 +40,7 @@ class Created(msgspec.Struct, frozen=True):
 
 
 def create(
-    project: Project, file: Path | None = None, *, progress: Callable[[str], None] | None = None
+    project: Project, file: Path | None = None, *, progress: Progress | None = None
 ) -> Created:
     """Write a backup to ``file`` (default: a dated one in ``backups/``): all of it or none.
 
@@ -160,7 +161,7 @@ def _elsewhere(project: Project) -> Path:
 
 
 def _describe(
-    project: Project, snapshot: Path, say: Callable[[str], None]
+    project: Project, snapshot: Path, say: Progress
 ) -> tuple[Manifest, dict[str, Content]]:
     database = Database(sqlite_url(snapshot))
     try:
@@ -223,7 +224,7 @@ def _write(
     target: Path,
     manifest: Manifest,
     contents: dict[str, Content],
-    say: Callable[[str], None],
+    say: Progress,
 ) -> None:
     say(f"writing {len(manifest.members)} files")
     part = target.with_name(f".{target.name}.part").absolute()

@@ -1,7 +1,6 @@
 """From material to a candidate: choose the estimator, fit it, measure it."""
 
 import time
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +9,7 @@ from mlkit.errors import InvalidInputError
 from mlkit.flows.registry import own_code
 from mlkit.flows.training import own_estimator
 from mlkit.flows.training.material import Material
+from mlkit.progress import Progress
 from mlkit.project import Project
 from mlkit.steps.inputs.answers import Predictions
 from mlkit.steps.performance import metrics
@@ -22,8 +22,6 @@ from mlkit.steps.training.ladder import Rung
 
 _GOLDEN_ROWS = 20
 _TIMED_ROWS = 15
-
-Report = Callable[[str], None]
 
 
 class Choice(NamedTuple):
@@ -61,7 +59,7 @@ class Candidate(NamedTuple):
     not_kept: tuple[str, ...]
 
 
-def choose(project: Project, material: Material, wish: str, tune: int, report: Report) -> Choice:
+def choose(project: Project, material: Material, wish: str, tune: int, report: Progress) -> Choice:
     """Return the estimator that ``wish`` names, the ladder's if it is ``auto``."""
     recipe = Recipe(material.schema, project.settings.train.seed)
     if ":" in wish:

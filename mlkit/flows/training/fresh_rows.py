@@ -1,6 +1,5 @@
 """Find rows that a model has not learned from yet, and make them a dataset version."""
 
-from collections.abc import Callable
 from datetime import datetime
 from itertools import chain
 from typing import Any, Literal, NamedTuple
@@ -14,6 +13,7 @@ from mlkit.flows.log import evidence
 from mlkit.flows.log.evidence import Window
 from mlkit.flows.training import retraining_rows
 from mlkit.flows.training.retraining_rows import Picked
+from mlkit.progress import Progress, silent
 from mlkit.project import Project
 from mlkit.settings.table import duration
 from mlkit.steps.tables import duplicates
@@ -22,7 +22,6 @@ from mlkit.store.datasets import DatasetVersion
 from mlkit.store.registry import ModelVersion
 
 Data = Literal["log", "source", "both"]
-Report = Callable[[str], None]
 
 
 class Fresh(NamedTuple):
@@ -44,13 +43,13 @@ class _Base(NamedTuple):
 
 
 def gather(
-    project: Project, champion: ModelVersion, data: Data, progress: Report | None = None
+    project: Project, champion: ModelVersion, data: Data, progress: Progress | None = None
 ) -> Fresh:
     """Make a dataset version of what is new in the log, the source or both.
 
     Raises like ``ingest``.
     """
-    report = progress or _silent
+    report = progress or silent
     base = None if data == "log" else _read_source(project, champion, report)
     if data == "source":
         return _from_source(project, champion, base)
@@ -58,11 +57,7 @@ def gather(
     return _from_log(project, champion, base)
 
 
-def _silent(_message: str) -> None:
-    """Report nothing."""
-
-
-def _read_source(project: Project, champion: ModelVersion, report: Report) -> _Base:
+def _read_source(project: Project, champion: ModelVersion, report: Progress) -> _Base:
     name = champion.dataset_version.dataset.name
     added = pull.pull(project, name, progress=lambda what, *_: report(what))
     with project.read() as s:

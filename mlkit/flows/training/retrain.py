@@ -1,6 +1,5 @@
 """Close the loop: new rows, a candidate by the champion's recipe, promoted only if better."""
 
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -9,12 +8,11 @@ from mlkit.errors import CheckFailedError, ConflictError
 from mlkit.flows.data import version_files
 from mlkit.flows.training import fresh_rows
 from mlkit.flows.training.fresh_rows import Data, Fresh
+from mlkit.progress import Progress
 from mlkit.project import Project
 from mlkit.store import alerts, registry
 from mlkit.store.disk import failpoints
 from mlkit.store.registry import ModelVersion
-
-Report = Callable[[str], None]
 
 CAUSES = ("drift", "performance")
 
@@ -42,7 +40,7 @@ def retrain(
     *,
     data: Data | None = None,
     reason: str = "",
-    progress: Report | None = None,
+    progress: Progress | None = None,
 ) -> Retrained:
     """Train on the newest rows as the champion was trained, and promote what the gate accepts.
 
@@ -136,7 +134,7 @@ def _train(
     champion: ModelVersion,
     fresh: Fresh,
     reason: str,
-    progress: Report | None,
+    progress: Progress | None,
 ) -> Retrained:
     from mlkit.flows.training import (
         train,  # scikit-learn, which a look at "nothing new" does without

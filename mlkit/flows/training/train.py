@@ -1,7 +1,7 @@
 """Train a version of a model: material, candidate, verdict, and at the very end its row."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -16,6 +16,7 @@ from mlkit.flows.training import candidate as candidates
 from mlkit.flows.training import estimate_training, judgement, material
 from mlkit.flows.training.candidate import Candidate
 from mlkit.flows.training.material import Material, Order
+from mlkit.progress import Progress, silent
 from mlkit.project import Project
 from mlkit.steps.drift import reference, times
 from mlkit.steps.inputs import prediction_columns
@@ -31,8 +32,6 @@ from mlkit.store import audit, log_view, registry
 from mlkit.store.datasets import DatasetVersion
 from mlkit.store.disk import blobs, failpoints
 from mlkit.store.registry import Model, ModelVersion
-
-Report = Callable[[str], None]
 
 
 class Trained(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,7 +71,7 @@ def train(
     ignore: Sequence[str] = (),
     promote: bool = False,
     reason: str = "",
-    progress: Report | None = None,
+    progress: Progress | None = None,
 ) -> Trained:
     """Train on the dataset ``data`` (``name`` or ``name@number``), judge, register.
 
@@ -80,7 +79,7 @@ def train(
     that the gate refuses is registered with its verdict but never promoted here.
     Raises MlkitError and leaves nothing behind if there is nothing to register.
     """
-    report = progress or _silent
+    report = progress or silent
     names.check("model", model)
     with version_files.used(project):
         wanted = material.order(project, model, data, task, half_life)
@@ -297,7 +296,3 @@ def _plain(value: object) -> object:
     except (TypeError, ValueError):
         return repr(value)[:200]
     return value
-
-
-def _silent(_message: str) -> None:
-    """Report nothing."""

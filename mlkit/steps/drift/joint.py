@@ -6,7 +6,7 @@ rows, does not hold in a log: any two stretches of time can be told apart to som
 of the reference, each against the rest of it, say what is usual.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -14,6 +14,7 @@ from scipy import special
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from mlkit.errors import InvalidInputError
+from mlkit.progress import Progress
 from mlkit.steps.drift.result import FeatureDrift
 
 _MOST_ROWS: Final = 5_000  # of either side
@@ -27,8 +28,6 @@ _SHOWN: Final = 3
 _CONFIDENCE: Final = 0.95
 _MISSING: Final = -1e300  # below all others: scikit-learn fits no column that is missing throughout
 _Z80: Final = float(special.ndtri(0.8))  # for a power of 80 %
-
-Report = Callable[[str], None]
 
 
 class Plan(NamedTuple):
@@ -87,7 +86,7 @@ def plan(reference: int, current: int, *, density: float, ordered: bool, seed: i
 
 
 def test(
-    sides: Sides, chosen: Plan, names: Sequence[str], level: Level, *, seed: int, report: Report
+    sides: Sides, chosen: Plan, names: Sequence[str], level: Level, *, seed: int, report: Progress
 ) -> FeatureDrift:
     """Return how well a classifier tells ``window`` from ``sample``, and how well that is usual.
 
@@ -157,7 +156,7 @@ def _p_value(auc: float, usual: np.ndarray, scale: float) -> float:
     return float(special.stdtr(len(usual) - 1, -(auc - usual.mean()) / scale))
 
 
-def _placebo(sides: Sides, chosen: Plan, place: int, seed: int, report: Report) -> float:
+def _placebo(sides: Sides, chosen: Plan, place: int, seed: int, report: Progress) -> float:
     """Return the AUC of a window of the reference against the rest of it."""
     report(f"telling the reference's own windows from it ({place + 1} of {len(sides.windows)})")
     within = np.isin(chosen.sample, chosen.windows[place])

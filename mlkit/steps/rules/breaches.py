@@ -4,7 +4,7 @@ Nothing here is about words; what a person is told is ``checks``' business.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mlkit import epoch
 from mlkit.errors import InvalidInputError
 from mlkit.settings.table import duration
 from mlkit.steps.rules import expressions, masks
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
 Typed = Literal["file", "query"]
 
 _EXAMPLES = 5
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Circumstances(NamedTuple):
@@ -268,7 +268,7 @@ def _stale(column: Column, rule: Rule, now: datetime) -> str | None:
     if not times:
         return "there is no time at all"
     newest = max(times, key=lambda time: time.value)
-    age = (now - _EPOCH) - timedelta(microseconds=newest.value)
+    age = now - epoch.from_us(newest.value)
     if age <= duration(rule.arguments["within"]):
         return None
     return f"the newest is {newest.cast(pa.string()).as_py()}, {_age(age)} ago"

@@ -16,6 +16,7 @@ from typing import Any, Final, Literal, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from mlkit import epoch
 from mlkit.errors import InvalidInputError
 from mlkit.steps import suggestion
 from mlkit.steps.tables import casts
@@ -31,7 +32,6 @@ MAX_CHARS: Final = 1_000
 _DEEPEST: Final = 60
 _BACKQUOTED = re.compile(r"`([^`]+)`")
 _SECOND: Final = 1_000_000  # microseconds
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _COMPARISONS: Final[Mapping[type[ast.cmpop], Callable[[Any, Any], Any]]] = {
     ast.Eq: operator.eq, ast.NotEq: operator.ne, ast.Lt: operator.lt, ast.LtE: operator.le,
     ast.Gt: operator.gt, ast.GtE: operator.ge,
@@ -92,7 +92,7 @@ def moment(text: str) -> int:
     """
     when = datetime.fromisoformat(text.strip())
     when = when.replace(tzinfo=UTC) if when.tzinfo is None else when
-    return (when - _EPOCH) // (when.resolution)
+    return epoch.to_us(when)
 
 
 def _parse(text: str) -> tuple[ast.expr, dict[str, str]]:

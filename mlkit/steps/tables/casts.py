@@ -6,12 +6,13 @@ int64, double, bool, string and timestamp[us, UTC]; a time without a zone is tak
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mlkit import epoch
 from mlkit.errors import InvalidInputError
 
 INTEGER = pa.int64()
@@ -21,10 +22,8 @@ TEXT = pa.string()
 TIME = pa.timestamp("us", tz="UTC")
 
 _HEX = r"^\s*[+-]?0[xX]"
-_MICROSECOND = timedelta(microseconds=1)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_FIRST_TIME = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
-_LAST_TIME = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
+_FIRST_TIME = epoch.to_us(datetime.min.replace(tzinfo=UTC))
+_LAST_TIME = epoch.to_us(datetime.max.replace(tzinfo=UTC))
 
 _INSTEAD = {pa.duration("s").id: "a number of seconds", pa.binary().id: "text"}
 NAMES = {INTEGER: "integer", NUMBER: "number", BOOLEAN: "boolean", TEXT: "text", TIME: "datetime"}

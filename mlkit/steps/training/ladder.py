@@ -1,11 +1,12 @@
 """The simplest sufficient model: climb from a constant to boosted trees, stop where it suffices."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from mlkit.errors import InvalidInputError
+from mlkit.progress import Progress
 from mlkit.steps.performance import metrics
 from mlkit.steps.training import estimators, fitting, tuning
 from mlkit.steps.training.estimators import Recipe
@@ -13,8 +14,6 @@ from mlkit.steps.training.fitting import Rows
 from mlkit.steps.training.split import Split
 
 _TUNING_ROWS = 10_000
-
-Progress = Callable[[str], None] | None
 
 
 class Rung(NamedTuple):
@@ -40,7 +39,7 @@ def climb(
     splits: Sequence[Split],
     *,
     tune: int = 0,
-    progress: Progress = None,
+    progress: Progress | None = None,
 ) -> list[Rung]:
     """Return every rung, the chosen one marked: the first within one standard error of the best.
 
@@ -79,7 +78,7 @@ def tuned(
     splits: Sequence[Split],
     *,
     trials: int,
-    progress: Progress = None,
+    progress: Progress | None = None,
 ) -> tuning.Tuned:
     """Return optuna's best parameters for the estimator ``name`` on the folds."""
     return tuning.search(
@@ -110,7 +109,7 @@ def _candidate(
     rows: Rows,
     splits: Sequence[Split],
     tune: int,
-    progress: Progress,
+    progress: Progress | None,
 ) -> _Candidate:
     if progress:
         progress(f"trying {name}")

@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from mlkit.errors import InvalidInputError
+from mlkit.progress import Progress
 from mlkit.steps.inputs.columns import Task
 
 Score = Callable[[Mapping[str, Any]], float]
@@ -42,7 +43,7 @@ def search(
     *,
     trials: int,
     seed: int,
-    progress: Callable[[str], None] | None = None,
+    progress: Progress | None = None,
 ) -> Tuned:
     """Return the best of ``trials`` parameter sets that optuna's seeded TPE sampler draws.
 
