@@ -282,4 +282,4 @@ def process_alerts(project: Project) -> str:
     from mlkit.flows.operations import upkeep
     from mlkit.scheduling import lateness
 
-    return f"{lateness.watch(project)}; {upkeep.tend(project)}"
+    return f"{lateness.watch(project)}; {upkeep.process(project)}"

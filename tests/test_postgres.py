@@ -324,7 +324,7 @@ def test_an_alert_lives_and_is_told_once_by_many(shop: Project, tmp_path: Path) 
         )  # fmt: skip
 
     def tend(_: int) -> str:
-        return upkeep.tend(project)
+        return upkeep.process(project)
 
     def texts() -> list[str]:
         lines = told.read_text().splitlines() if told.exists() else []
@@ -344,7 +344,7 @@ def test_an_alert_lives_and_is_told_once_by_many(shop: Project, tmp_path: Path) 
         told.unlink()
         clock.write_text("2026-01-08T07:00:00+00:00")
         list(pool.map(tend, range(6)))
-        upkeep.tend(project)
+        upkeep.process(project)
     # the snooze of the second is over (its reminder waits for the digest), the third is critical
     assert [text for text in texts() if text.startswith("escalated")] == ["escalated: moved"]
     severities = {line.key: line.severity for line in alerting.ongoing(project)}

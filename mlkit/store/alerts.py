@@ -244,7 +244,7 @@ def ongoing(
     return list(s.scalars(query.order_by(Alert.id)))
 
 
-def overslept(s: Session, now: datetime) -> list[Alert]:
+def snooze_ended(s: Session, now: datetime) -> list[Alert]:
     """Return the ongoing alerts whose snooze is over."""
     query = select(Alert).where(Alert.resolved_at.is_(None), Alert.snoozed_until <= now)
     return list(s.scalars(query.order_by(Alert.id)))

@@ -33,13 +33,13 @@ def told(hook: Any) -> list[str]:
 
 def raised(project: Project, key: str = "drift:churn", **other: Any) -> bool:
     opened = alerting.raise_alert(project, key=key, **{**ALERT, **other})
-    upkeep.tend(project)
+    upkeep.process(project)
     return opened
 
 
 def ended(project: Project, key: str = "drift:churn") -> None:
     alerting.resolve(project, key, "gone")
-    upkeep.tend(project)
+    upkeep.process(project)
 
 
 # --- cool-down
@@ -58,7 +58,7 @@ def test_what_comes_back_soon_is_the_same_alert_and_told_once(clocked: Any, hook
     assert told(hook) == ["firing"]
     ended(project)
     clocked.wait(hours=1)
-    upkeep.tend(project)
+    upkeep.process(project)
     assert told(hook) == ["resolved"]
     assert raised(project)  # later, it is another one
     assert len(alerting.newest(project, 9)) == 2
@@ -87,10 +87,10 @@ def test_warnings_wait_for_the_morning_and_critical_ones_do_not(clocked: Any, ho
     raised(project, "serving:churn", severity="critical")
     assert told(hook) == ["firing"]
     clocked.set("2026-03-29T04:59:59+00:00")
-    upkeep.tend(project)
+    upkeep.process(project)
     assert told(hook) == []
     clocked.set("2026-03-29T05:00:00+00:00")
-    upkeep.tend(project)
+    upkeep.process(project)
     assert told(hook) == ["firing"]
 
 
@@ -101,11 +101,11 @@ def test_a_warning_that_nobody_acknowledges_becomes_critical_once(clocked: Any, 
     project = clocked.alerts(webhook_url=hook.url, escalate_after="4h")
     raised(project)
     clocked.wait(hours=3, minutes=59)
-    upkeep.tend(project)
+    upkeep.process(project)
     assert told(hook) == ["firing"]
     for _ in range(3):
         clocked.wait(minutes=1)
-        upkeep.tend(project)
+        upkeep.process(project)
     assert told(hook) == ["escalated"]
     (line,) = alerting.ongoing(project)
     assert (line.severity, line.escalated_at) == ("critical", datetime(2026, 1, 5, 16, tzinfo=UTC))
@@ -116,7 +116,7 @@ def test_an_acknowledged_warning_stays_one(clocked: Any) -> None:
     raised(project)
     alerting.ack(project, 1)
     clocked.wait(days=9)
-    assert upkeep.tend(project) == "nothing to tell"
+    assert upkeep.process(project) == "nothing to tell"
     assert alerting.ongoing(project)[0].severity == "warning"
 
 
@@ -126,7 +126,7 @@ def test_an_escalation_breaks_the_quiet(clocked: Any, hook: Any) -> None:
     raised(project)
     assert told(hook) == []
     clocked.wait(hours=3)
-    upkeep.tend(project)
+    upkeep.process(project)
     assert told(hook) == ["firing", "escalated"]
 
 
@@ -148,14 +148,14 @@ def test_a_snooze_is_silent_ends_by_itself_and_reminds(clocked: Any, hook: Any) 
     assert (line.status, line.snoozed_by) == ("snoozed", project.actor)
     assert alerting.unattended(project) == []
     clocked.wait(hours=5)
-    upkeep.tend(project)
+    upkeep.process(project)
     assert told(hook) == ["firing"]
     clocked.wait(hours=1)
-    assert "1 snoozes ended" in upkeep.tend(project)
+    assert "1 snoozes ended" in upkeep.process(project)
     assert told(hook) == ["reminder"]
     assert [line.status for line in alerting.unattended(project)] == ["open"]
     clocked.wait(hours=4)
-    upkeep.tend(project)
+    upkeep.process(project)
     assert told(hook) == ["escalated"]
     with project.read() as s:
         (event,) = s.scalars(select(audit.AuditEvent)).all()
@@ -169,7 +169,7 @@ def test_an_alert_that_ends_in_its_snooze_is_told_after_it(clocked: Any, hook: A
     ended(project)
     assert told(hook) == ["firing"]
     clocked.wait(hours=6)
-    upkeep.tend(project)
+    upkeep.process(project)
     assert told(hook) == ["resolved"]
 
 
@@ -199,7 +199,7 @@ def test_a_digest_gathers_the_warnings_of_a_day(clocked: Any, mailbox: Any) -> N
     raised(project, "serving:a", severity="critical")
     assert len(mailbox.letters) == 1  # what is critical goes at once
     clocked.set("2026-01-06T08:00:00+00:00")
-    upkeep.tend(project)
+    upkeep.process(project)
     letter = message_from_bytes(mailbox.letters[1])
     assert letter["Subject"] == "[mlkit] digest: 3 ongoing, 1 ended in project"
     part = next(iter(list(letter.walk())[1:]))
@@ -216,21 +216,21 @@ def test_a_digest_comes_every_day_until_nothing_goes_on(clocked: Any, hook: Any)
     raised(project)
     for day in (6, 7):
         clocked.set(f"2026-01-0{day}T08:00:00+00:00")
-        upkeep.tend(project)
+        upkeep.process(project)
         assert [json.loads(body)["summary"] for body in hook.bodies] == [
             "1 ongoing, 0 ended in project"
         ]
         assert told(hook) == ["digest"]
     ended(project)
     clocked.wait(days=1)
-    upkeep.tend(project)
+    upkeep.process(project)
     assert [json.loads(body)["summary"] for body in hook.bodies] == [
         "0 ongoing, 1 ended in project"
     ]
     assert told(hook) == ["digest"]
     for _ in range(3):
         clocked.wait(days=1)
-        assert upkeep.tend(project) == "nothing to tell"
+        assert upkeep.process(project) == "nothing to tell"
     assert told(hook) == []
 
 
@@ -239,18 +239,18 @@ def test_what_is_acknowledged_or_snoozed_asks_for_no_digest(clocked: Any, hook: 
     raised(project, "drift:a")
     raised(project, "drift:b")
     clocked.set("2026-01-11T08:00:00+00:00")  # a Sunday
-    upkeep.tend(project)
+    upkeep.process(project)
     assert told(hook) == []
     clocked.wait(days=1)
-    upkeep.tend(project)
+    upkeep.process(project)
     assert told(hook) == ["digest"]
     alerting.ack(project, 1)
     alerting.snooze(project, 2, "2w")
     clocked.wait(days=7)
-    upkeep.tend(project)
+    upkeep.process(project)
     assert told(hook) == []
     clocked.wait(days=7)
-    upkeep.tend(project)  # the snooze is over
+    upkeep.process(project)  # the snooze is over
     assert told(hook) == ["digest"]
 
 
@@ -307,11 +307,11 @@ def test_the_length_of_a_digest_is_bounded_by_what_ended_since(clocked: Any, hoo
     raised(project, "drift:old")
     ended(project, "drift:old")
     clocked.set("2026-01-06T08:00:00+00:00")
-    upkeep.tend(project)
+    upkeep.process(project)
     clocked.wait(days=30)
     raised(project, "drift:new")
     clocked.wait(hours=24)
-    upkeep.tend(project)
+    upkeep.process(project)
     first, second = (json.loads(body)["alerts"] for body in hook.bodies)
     assert [alert["dedupe_key"] for alert in first] == ["drift:old"]
     assert [alert["dedupe_key"] for alert in second] == ["drift:new"]

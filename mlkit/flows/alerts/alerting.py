@@ -1,6 +1,6 @@
 """Tell people: one alert per ongoing matter, one message when it opens and one when it ends.
 
-Messages are written with the alert and sent afterwards (``outbox``); what time brings about, an
+Messages are written with the alert and sent afterwards (``outbox``); what falls due later, an
 escalation or the end of a snooze, is in ``upkeep``.
 """
 
@@ -16,8 +16,7 @@ from mlkit.flows.alerts import delivery, messages, next_steps, policy, sinks
 from mlkit.flows.alerts.delivery import Delivered, deliver
 from mlkit.project import Project
 from mlkit.settings import table as settings_module
-from mlkit.store import alerts, audit
-from mlkit.store import outbox as letters
+from mlkit.store import alerts, audit, outbox
 from mlkit.store.alerts import Alert, Severity
 
 __all__ = ("Delivered", "deliver")  # and what is defined below: one name for those who tell
@@ -210,7 +209,7 @@ def test(project: Project) -> list[Outcome]:
     with project.write() as s:
         for name, error in outcomes.items():
             if error is None:
-                letters.retry_now(s, name, project.now())
+                outbox.retry_now(s, name, project.now())
     deliver(project)
     if settings.heartbeat_url:
         outcomes["heartbeat"] = sinks.heartbeat(settings)
@@ -230,10 +229,10 @@ def _tell_of_more(
 ) -> None:
     """Correct whoever was told that the alert had ended, and tell that it has become critical."""
     if ended is not None:
-        misled = letters.recall(s, alert.id, ended, project.now())
+        misled = outbox.recall(s, alert.id, ended, project.now())
         delivery.announce(s, project, alert, "firing", to=misled)
     if worse:
-        letters.hasten(s, alert.id, project.now())
+        outbox.hasten(s, alert.id, project.now())
         delivery.announce(s, project, alert, "escalated")
 
 

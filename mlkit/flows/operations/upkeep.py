@@ -1,4 +1,4 @@
-"""What time brings about: features grown old, escalations, due messages, erasures to finish.
+"""What falls due: old features, escalations, ended snoozes, messages to send, erasures to finish.
 
 The job ``alerts`` calls this every few minutes.
 """
@@ -9,11 +9,10 @@ from mlkit.flows.alerts import delivery, policy, sinks
 from mlkit.flows.data.turns import Turns
 from mlkit.flows.features import freshness
 from mlkit.project import Project
-from mlkit.store import alerts, erasures
-from mlkit.store import outbox as letters
+from mlkit.store import alerts, erasures, outbox
 
 
-def tend(project: Project) -> str:
+def process(project: Project) -> str:
     """Do what is due and return one line about it; what fails keeps nothing else back."""
     turns, now = Turns(), project.now()
     late = turns.take("looking at features", lambda: freshness.watch(project))
@@ -40,17 +39,17 @@ def tend(project: Project) -> str:
 def _deliver(project: Project, now: datetime) -> delivery.Delivered:
     """Send what is due, and forget what waits for a sink that is set no more."""
     with project.read() as s:
-        unset = set(letters.sinks_waiting(s)) - set(sinks.configured(project.settings.alerts))
+        unset = set(outbox.sinks_waiting(s)) - set(sinks.configured(project.settings.alerts))
     if unset:
         with project.write() as s:
-            letters.drop_all_but(s, sinks.configured(project.settings.alerts), now)
+            outbox.drop_all_but(s, sinks.configured(project.settings.alerts), now)
     return delivery.deliver(project)
 
 
 def _wake(project: Project, now: datetime) -> int:
     """End the snoozes that are over, and remind of each alert."""
     with project.read() as s:
-        found = alerts.overslept(s, now)
+        found = alerts.snooze_ended(s, now)
     woken = 0
     for alert in found:
         with project.write() as s:
@@ -72,7 +71,7 @@ def _escalate(project: Project, now: datetime) -> int:
         with project.write() as s:
             if alerts.escalate(s, alert.id, now):
                 current = alerts.get(s, alert.id)
-                letters.hasten(s, current.id, now)
+                outbox.hasten(s, current.id, now)
                 delivery.announce(s, project, current, "escalated")
                 escalated += 1
     return escalated
@@ -95,3 +94,6 @@ def _beat(project: Project) -> list[str]:
         return []
     error = sinks.heartbeat(project.settings.alerts)
     return ["heartbeat sent"] if error is None else [f"heartbeat failed: {error}"]
+
+
+tend = process  # what the job ``alerts`` of version 0.1 calls; until 0.3

@@ -187,7 +187,7 @@ def test_messages_for_a_sink_that_is_no_longer_set_are_dropped(clocked: Any, hoo
     alerting.raise_alert(project, key="drift:a", **ALERT)
     alerting.deliver(project)
     project = clocked.alerts()
-    assert upkeep.tend(project) == "nothing to tell"
+    assert upkeep.process(project) == "nothing to tell"
     assert alerting.ongoing(project)[0].undelivered == ()
     (row,) = [row for row in rows(project) if row.sink == "webhook"]
     assert (row.error, row.delivered_at) == ("the sink is not configured any more", None)

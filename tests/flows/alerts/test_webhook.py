@@ -177,7 +177,7 @@ def test_slack_gets_a_text_and_blocks_that_mention_nobody(clocked: Any, hook: An
     project = clocked.alerts(webhook_url=hook.url, webhook_format="slack")
     summary = "plan <!channel> & more moved"
     alerting.raise_alert(project, key="drift:churn", summary=summary, **ALERT)
-    upkeep.tend(project)
+    upkeep.process(project)
     body = json.loads(hook.bodies[0])
     assert set(body) == {"text", "blocks"}
     assert body["text"] == "firing: plan &lt;!channel&gt; &amp; more moved"
@@ -194,7 +194,7 @@ def test_slack_takes_a_digest_of_any_length(clocked: Any, hook: Any) -> None:
     for number in range(60):
         alerting.raise_alert(project, key=f"drift:m{number}", summary="x" * 5000, **ALERT)
     clocked.wait(days=1)
-    upkeep.tend(project)
+    upkeep.process(project)
     body = json.loads(hook.bodies[0])
     assert len(body["blocks"]) == 50
     assert max(len(block["text"]["text"]) for block in body["blocks"]) <= 3000
@@ -205,11 +205,11 @@ def test_alertmanager_gets_labels_that_stay_and_an_end(clocked: Any, hook: Any) 
         webhook_url=hook.url, webhook_format="alertmanager", escalate_after="4h"
     )
     alerting.raise_alert(project, key="drift:churn", summary="age moved", **ALERT)
-    upkeep.tend(project)
+    upkeep.process(project)
     clocked.wait(hours=4)
-    upkeep.tend(project)
+    upkeep.process(project)
     alerting.resolve(project, "drift:churn", "gone")
-    upkeep.tend(project)
+    upkeep.process(project)
     opened, escalated, resolved = (json.loads(body) for body in hook.bodies)
     (first,) = opened
     assert first["labels"] == {
@@ -234,7 +234,7 @@ def test_alertmanager_gets_each_alert_of_a_digest(clocked: Any, hook: Any) -> No
     for key in ("drift:a", "drift:b"):
         alerting.raise_alert(project, key=key, summary="age moved", **ALERT)
     clocked.wait(days=1)
-    upkeep.tend(project)
+    upkeep.process(project)
     assert [each["labels"]["key"] for each in json.loads(hook.bodies[0])] == ["drift:a", "drift:b"]
 
 
@@ -244,10 +244,10 @@ def test_alertmanager_gets_each_alert_of_a_digest(clocked: Any, hook: Any) -> No
 def test_the_heartbeat_is_asked_for_at_each_run(clocked: Any, hook: Any) -> None:
     project = clocked.alerts(heartbeat_url=hook.url)
     hook.answers = [200, 500]
-    assert upkeep.tend(project) == "heartbeat sent"
-    assert upkeep.tend(project) == "heartbeat failed: answered 500"
+    assert upkeep.process(project) == "heartbeat sent"
+    assert upkeep.process(project) == "heartbeat failed: answered 500"
     assert hook.paths == ["/hooks/s3cret-path"] * 2
     project = clocked.alerts(heartbeat_url="http://127.0.0.1:9/s3cret-path")
-    assert "s3cret" not in upkeep.tend(project)
+    assert "s3cret" not in upkeep.process(project)
     outcome = alerting.test(project)[-1]
     assert (outcome.sink, outcome.delivered) == ("heartbeat", False)

@@ -63,5 +63,5 @@ def test_messages_are_sent_though_a_look_at_features_fails(
         "mlkit.flows.alerts.delivery.deliver", lambda each: sent.append(each) or deliver(each)
     )
     with pytest.raises(ValueError, match="a plan of old"):
-        upkeep.tend(project)
+        upkeep.process(project)
     assert sent == [project]

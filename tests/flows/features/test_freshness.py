@@ -83,7 +83,7 @@ def test_a_model_goes_on_asking_for_its_own_version_of_a_view(featured: Any) -> 
 
 
 def test_the_alert_opens_with_the_trouble_and_ends_with_it(featured: Any) -> None:
-    assert "2 feature views in trouble" in upkeep.tend(featured.project)
+    assert "2 feature views in trouble" in upkeep.process(featured.project)
     keys = {alert.key: alert.next[0] for alert in alerting.ongoing(featured.project)}
     assert keys == {
         f"freshness:{view}": f"mlkit features materialize {view}"
@@ -91,7 +91,7 @@ def test_the_alert_opens_with_the_trouble_and_ends_with_it(featured: Any) -> Non
     }
     featured.at(NOON)
     featured.materialize()
-    upkeep.tend(featured.project)
+    upkeep.process(featured.project)
     assert alerting.ongoing(featured.project) == []
 
 
