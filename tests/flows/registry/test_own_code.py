@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import text, update
+from sqlalchemy import select, text, update
 
 from mlkit.errors import DamagedError, InvalidInputError, Stopped
 from mlkit.flows.data import ingest
@@ -424,12 +424,20 @@ def test_a_module_that_features_import_is_run_anew_with_them(line: Project) -> N
 
 def test_an_edited_record_of_the_code_is_an_error_and_no_traceback(line: Project) -> None:
     fit(line, "linear")
-    with line.write() as s:
-        s.execute(update(ModelVersion).values(code={"files": 3}, signature="é"))
-    with pytest.raises(DamagedError, match="the code of a version was edited"):
-        models.compare(line, "m", 1, 1)
+    with line.read() as s:
+        code = s.scalars(select(ModelVersion.code)).one()
+    _edit(line, code={"files": 3})
+    for use in (lambda: models.compare(line, "m", 1, 1), lambda: answer(line, 1)):
+        with pytest.raises(DamagedError, match="row 1 of model_version is not as it was recorded"):
+            use()
+    _edit(line, code=code, signature="é")
     with pytest.raises(DamagedError, match="was not signed"):
         answer(line, 1)
+
+
+def _edit(project: Project, **values: object) -> None:
+    with project.write() as s:
+        s.execute(update(ModelVersion).values(values))
 
 
 EDITED = [("golden", "[]"), ("golden", "{bad"), ("params", "3"), ("verdict", "null"),

@@ -215,7 +215,7 @@ def _report(kind: type[Any], project: Project, version: ModelVersion, **fields: 
 def _add_history(project: Project) -> None:
     now = project.now()
     measured = {"metric": "log_loss", "value": 0.4, "limit": 0.5}
-    drifted = {"features": [{}, {}, {}, {}], "drifted": ["age"]}
+    drifted = {"features": [{"name": name} for name in "abcd"], "drifted": ["age"]}
     run: dict[str, Any] = {"job": "backup", "runner": "r", "started_at": now, "heartbeat_at": now}
     with project.write() as s:
         version = s.scalars(select(ModelVersion)).one()
