@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -462,6 +463,16 @@ def within() -> Callable[[Project, str], Project]:
 def answer() -> Callable[..., None]:
     """``answer_rows``: predictions on record, and their actuals, without a server."""
     return answer_rows
+
+
+@pytest.fixture
+def warm_loading(warm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the doctor load models in a process that has its imports behind it."""
+    program = tmp_path / "warm" / "python"
+    program.parent.mkdir()
+    program.write_text(warm)
+    program.chmod(0o755)
+    monkeypatch.setattr("mlkit.flows.doctor.loadable.sys", SimpleNamespace(executable=str(program)))
 
 
 @pytest.fixture(scope="session")

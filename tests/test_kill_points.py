@@ -222,6 +222,7 @@ def test_every_moment_in_the_program_has_a_case() -> None:
     assert sorted(calls) == sorted(CASES)
 
 
+@pytest.mark.usefixtures("warm_loading")
 @pytest.mark.parametrize("moment", CASES)
 def test_a_kill_leaves_nothing_half_made_and_the_next_command_works(
     moment: str, at_work: Path, tmp_path: Path, warm: str

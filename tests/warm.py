@@ -1,13 +1,19 @@
 """A warm ``mlkit`` for tests that run many commands: each is a process, forked after the imports.
 
+As ``python`` it runs modules of the package in the same way.
+
 Usage: python warm.py SOCKET. A command costs what it does, not the second or two of importing
 pandas and scikit-learn. Commands that start processes of their own take the real program.
 """
 
+import importlib
 import json
 import os
 import socket
 import sys
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
 
 COLD = ("serve", "daemon", "run")
 
@@ -49,7 +55,8 @@ def serve(address: str) -> None:
         for handle in handles:
             os.close(handle)
         _, status = os.waitpid(child, 0)
-        link.send(str(os.waitstatus_to_exitcode(status) % 256).encode())
+        with suppress(OSError):  # whoever asked had seen enough
+            link.send(str(os.waitstatus_to_exitcode(status) % 256).encode())
         link.close()
 
 
@@ -58,6 +65,8 @@ def _run(words: list[str], folder: str, environment: dict[str, str], handles: li
 
     code = 1
     try:
+        if Path(words[0]).name == "python" and words[1] == "-m":
+            main = partial(importlib.import_module(words[2]).main, words[3:])
         for number, handle in enumerate(handles):
             os.dup2(handle, number)
         os.chdir(folder)

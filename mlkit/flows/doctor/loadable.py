@@ -89,9 +89,8 @@ def main(words: Sequence[str]) -> None:
     root, limit_s, *named = words
     with os.fdopen(os.dup(1), "wb", buffering=0) as reply:
         os.dup2(2, 1)  # what the code of a user prints is no answer
-        importlib.import_module(
-            "mlkit.steps.predictors.predictor"
-        )  # takes seconds; no version's fault
+        # The libraries take seconds, and are no version's fault.
+        importlib.import_module("mlkit.steps.predictors.predictor")
         project = locate_project(Path(root))
         reply.write(b"\n")
         for model, number in zip(named[::2], named[1::2], strict=True):
