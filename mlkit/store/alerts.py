@@ -280,6 +280,15 @@ def since(s: Session, model: str, moment: datetime, limit: int) -> list[Alert]:
     return list(s.scalars(query.order_by(Alert.id.desc()).limit(limit)))
 
 
+def open_counts(s: Session) -> dict[tuple[str, str | None], int]:
+    """Return how many alerts are open, by severity and model."""
+    query = select(Alert.severity, Alert.model, func.count(Alert.id))
+    found = s.execute(
+        query.where(Alert.resolved_at.is_(None)).group_by(Alert.severity, Alert.model)
+    )
+    return {(severity, model): count for severity, model, count in found}
+
+
 def _worsen(now: datetime) -> Update:
     return (
         update(Alert)

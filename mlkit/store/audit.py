@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, String, event, select
+from sqlalchemy import JSON, String, event, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from mlkit.errors import DamagedError
@@ -232,3 +232,8 @@ def _derived(key: bytes) -> bytes:
     if not key:
         raise DamagedError("the signing key is empty; put it back from a backup")
     return hmac.digest(key, b"mlkit audit trail", "sha256")
+
+
+def newest(s: Session) -> datetime | None:
+    """Return the latest time that an event has, whichever event that is."""
+    return s.scalar(select(func.max(AuditEvent.at)))

@@ -1,6 +1,6 @@
 """Datasets and their versions: what the rows say; the bytes are in ``blobs``."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final, NamedTuple, Required, TypedDict
 
@@ -189,6 +189,16 @@ def newest_like(
     derived = kind.in_(DERIVED)
     wanted = derived if transformation.get("kind") in DERIVED else or_(kind.is_(None), ~derived)
     return s.scalars(_newest_first(dataset.name).where(wanted).limit(1)).first()
+
+
+def versions(s: Session) -> Iterator[DatasetVersion]:
+    """Yield the versions of all datasets, the oldest first."""
+    yield from s.scalars(select(DatasetVersion).order_by(DatasetVersion.id))
+
+
+def transformations(s: Session) -> list[dict[str, Any]]:
+    """Return how each version of all datasets was made."""
+    return list(s.scalars(select(DatasetVersion.transformation)))
 
 
 def outline(s: Session) -> list[DatasetVersion]:

@@ -45,6 +45,11 @@ def waiting(s: Session, sink: str) -> list[AlertDelivery]:
     return list(s.scalars(query.order_by(AlertDelivery.id)))
 
 
+def all_waiting(s: Session) -> list[AlertDelivery]:
+    """Return the messages that no sink has taken yet."""
+    return list(s.scalars(select(AlertDelivery).where(WAITING)))
+
+
 def sinks_waiting(s: Session) -> list[str]:
     """Return the sinks that are still to get a message."""
     query = select(AlertDelivery.sink).where(WAITING).distinct()

@@ -196,6 +196,11 @@ def versions(s: Session, model: Model) -> list[ModelVersion]:
     return list(s.scalars(query.order_by(ModelVersion.number)))
 
 
+def version_ids(s: Session) -> list[int]:
+    """Return the keys of all versions, the oldest first; no row is read for them."""
+    return list(s.scalars(select(ModelVersion.id).order_by(ModelVersion.id)))
+
+
 def version_counts(s: Session) -> dict[int, int]:
     """Return how many versions there are, by the id of their model."""
     query = select(ModelVersion.model_id, func.count()).group_by(ModelVersion.model_id)

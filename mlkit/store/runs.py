@@ -121,3 +121,19 @@ def prune(s: Session, before: datetime) -> int:
     """Delete the records of runs that ended earlier and return how many they were."""
     done = s.execute(delete(JobRun).where(JobRun.ended_at < before))
     return int(done.rowcount)  # type: ignore[attr-defined]  # a DELETE returns a CursorResult
+
+
+def last_successes(s: Session) -> dict[str, datetime]:
+    """Return when each job last ended well, by its name."""
+    query = select(JobRun.job, func.max(JobRun.ended_at)).where(JobRun.status == "ok")
+    return {job: ended for job, ended in s.execute(query.group_by(JobRun.job)) if ended}
+
+
+def jobs(s: Session) -> list[str]:
+    """Return the names of all jobs that ever ran."""
+    return list(s.scalars(select(JobRun.job).distinct().order_by(JobRun.job)))
+
+
+def newest_start(s: Session) -> datetime | None:
+    """Return when the run began that began last."""
+    return s.scalar(select(func.max(JobRun.started_at)))

@@ -69,3 +69,8 @@ def paths(s: Session) -> set[str]:
 def remove(s: Session, segment_id: int) -> None:
     """Delete the row of a segment; its file goes afterwards."""
     s.execute(delete(Segment).where(Segment.id == segment_id))
+
+
+def every(s: Session) -> list[Segment]:
+    """Return all segments, the oldest first."""
+    return list(s.scalars(select(Segment).order_by(Segment.id)))

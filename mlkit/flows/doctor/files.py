@@ -8,8 +8,6 @@ from datetime import UTC, datetime, timedelta
 from importlib import metadata
 from pathlib import Path
 
-from sqlalchemy import select
-
 from mlkit.errors import DamagedError, MlkitError
 from mlkit.flows.data import leftovers
 from mlkit.flows.doctor import group_mode, loadable
@@ -17,11 +15,9 @@ from mlkit.flows.doctor.findings import Finding, fail, ok, warn
 from mlkit.flows.operations import backup, copies
 from mlkit.flows.registry import own_code, provenance
 from mlkit.project import Project
-from mlkit.store import baselines, datasets, journal, registry
-from mlkit.store.datasets import DatasetVersion
+from mlkit.store import baselines, datasets, journal, registry, segments
 from mlkit.store.disk import blobs, ownership
 from mlkit.store.registry import ModelVersion
-from mlkit.store.segments import Segment
 
 _OLD_BACKUP = timedelta(days=2)
 _SHOWN = 20
@@ -71,7 +67,7 @@ def journals(project: Project) -> Iterator[Finding]:
 def models(project: Project) -> Iterator[Finding]:
     """Hash every artifact and reference, check its signature, and load every champion."""
     with project.read() as s:
-        keys = s.scalars(select(ModelVersion.id).order_by(ModelVersion.id)).all()
+        keys = registry.version_ids(s)
         read = [registry.readable(s, ModelVersion, key) for key in keys]
         serving = {d.model_version_id for d in registry.champions(s)}
     edited = [str(each) for each in read if isinstance(each, DamagedError)]
@@ -123,7 +119,7 @@ def data(project: Project) -> Iterator[Finding]:
         collected = sum(v.collected_at is not None for v in datasets.outline(s))
         named = {
             v.reference: (project.data.path(v.sha256), v.sha256)
-            for v in s.scalars(select(DatasetVersion).order_by(DatasetVersion.id))
+            for v in datasets.versions(s)
             if v.collected_at is None
         }
         files = {digest for _, digest in named.values()}
@@ -132,7 +128,7 @@ def data(project: Project) -> Iterator[Finding]:
         for kept in baselines.list_all(s):
             file = project.references.path(kept.sha256)
             named[f"baseline '{kept.name}' of {kept.model.name}"] = (file, kept.sha256)
-        for segment in s.scalars(select(Segment).order_by(Segment.id)):
+        for segment in segments.every(s):
             named[f"log segment {segment.path}"] = (project.root / segment.path, segment.sha256)
     wrong = 0
     for name, (path, digest) in named.items():

@@ -4,10 +4,9 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from sqlalchemy import text
-
 from mlkit.flows.doctor.findings import Finding, fail, ok, warn
 from mlkit.project import Project, refuse_missing_database
+from mlkit.store import soundness
 from mlkit.store.engine import sqlite_driver, wal_is_safe
 
 _GB = 1 << 30
@@ -38,7 +37,7 @@ def sqlite(project: Project) -> Iterator[Finding]:
     wanted = {"journal_mode": "wal" if safe else "delete", "synchronous": "2", "foreign_keys": "1"}
     with project.read() as s:
         for name, value in wanted.items():
-            found = str(s.execute(text(f"PRAGMA {name}")).scalar())
+            found = soundness.pragma(s, name)
             if found != value:
                 yield fail(f"PRAGMA {name} is {found}, not {value}", "is the disk read-only?")
 

@@ -3,19 +3,14 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select
-
 from mlkit.flows.doctor.findings import Finding, fail, ok, warn
 from mlkit.flows.features import freshness, other_code
-from mlkit.flows.operations import audit_check, backup
+from mlkit.flows.operations import audit_check
 from mlkit.project import Project, refuse_missing_database
+from mlkit.store import audit, outbox, runs, schema, soundness, traffic
 from mlkit.store import erasures as store_erasures
-from mlkit.store import outbox, runs, schema
 from mlkit.store.alerts import AlertDelivery
-from mlkit.store.audit import AuditEvent
 from mlkit.store.disk import processes
-from mlkit.store.predictions import Prediction
-from mlkit.store.runs import JobRun
 
 _SKEW = timedelta(minutes=5)
 _FAILED_ATTEMPTS = 3
@@ -36,7 +31,7 @@ def database(project: Project) -> Iterator[Finding]:
         return
     if project.database.is_sqlite:
         with project.read() as s:
-            damage = backup.damage(s)
+            damage = soundness.damage(s)
         if damage is not None:
             yield fail(f"damaged: {damage}", "restore a backup (mlkit backup restore)")
             return
@@ -47,10 +42,8 @@ def clock(project: Project) -> Iterator[Finding]:
     """Find rows from the future: the clock was set back, or is wrong."""
     now = project.now()
     with project.read() as s:
-        columns = (AuditEvent.at, Prediction.served_at, JobRun.started_at)
-        newest = max(
-            (t for t in (s.scalar(select(func.max(c))) for c in columns) if t), default=now
-        )
+        found = (audit.newest(s), traffic.newest(s), runs.newest_start(s))
+        newest = max((moment for moment in found if moment is not None), default=now)
     if newest > now + _SKEW:
         yield fail(
             f"the newest row is of {newest:%Y-%m-%d %H:%M:%SZ}, now is {now:%Y-%m-%d %H:%M:%SZ}",
@@ -87,7 +80,7 @@ def jobs(project: Project) -> Iterator[Finding]:
     """Find runs whose process has vanished, and jobs whose last run did not end well."""
     with project.read() as s:
         lost = [run for run in runs.running(s) if processes.state(run.runner) == "gone"]
-        names = list(s.scalars(select(JobRun.job).distinct().order_by(JobRun.job)))
+        names = runs.jobs(s)
         last = [run for run in (runs.latest(s, name) for name in names) if run is not None]
     for run in lost:
         yield warn(
@@ -109,7 +102,7 @@ def alerts(project: Project) -> Iterator[Finding]:
     """Find messages that no sink would take, and those that nobody has sent in time."""
     now = project.now()
     with project.read() as s:
-        waiting = s.scalars(select(AlertDelivery).where(outbox.WAITING)).all()
+        waiting = outbox.all_waiting(s)
     stuck = [delivery for delivery in waiting if delivery.attempts >= _FAILED_ATTEMPTS]
     for sink in sorted({delivery.sink for delivery in stuck}):
         errors = [delivery.error for delivery in stuck if delivery.sink == sink and delivery.error]

@@ -7,7 +7,6 @@ from datetime import datetime
 from pathlib import Path
 
 import msgspec
-from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from mlkit import __version__
@@ -16,13 +15,11 @@ from mlkit.flows.data import named_files, version_files
 from mlkit.flows.log import imports
 from mlkit.progress import Progress
 from mlkit.project import BEFORE_UPGRADE, DATABASE_FILE, SETTINGS_FILE, Project
-from mlkit.store import audit, schema
+from mlkit.store import audit, schema, soundness, traffic
 from mlkit.store.disk import archive, failpoints, modes, witness
 from mlkit.store.disk.archive import Content, Manifest
 from mlkit.store.disk.blobs import sync, write_durably
 from mlkit.store.engine import Database, sqlite_url
-from mlkit.store.predictions import Prediction
-from mlkit.store.segments import Segment
 
 SUFFIX = ".mlkit.tar"
 _BUSY = "another backup of this project is being made, or files are being deleted; try again"
@@ -101,18 +98,8 @@ def list_backups(project: Project) -> list[Path]:
 
 def last_audit(s: Session) -> tuple[int, str]:
     """Return seq and hash of the last audit event: the witness of all before it."""
-    query = select(audit.AuditEvent).order_by(audit.AuditEvent.seq.desc()).limit(1)
-    last = s.scalars(query).first()
+    last = audit.last_event(s)
     return (last.seq, last.hash) if last is not None else (0, audit.GENESIS)
-
-
-def damage(s: Session) -> str | None:
-    """Return what SQLite itself finds wrong with a database, or None."""
-    first = str(s.execute(text("PRAGMA integrity_check(1)")).scalar())
-    if first != "ok":
-        return first
-    orphan = s.execute(text("PRAGMA foreign_key_check")).first()
-    return None if orphan is None else f"a row of '{orphan[0]}' names a row that is not there"
 
 
 def _default_file(project: Project) -> Path:
@@ -166,15 +153,14 @@ def _describe(
     database = Database(sqlite_url(snapshot))
     try:
         with database.read() as s:
-            found = damage(s)
+            found = soundness.damage(s)
             if found is not None:
                 raise DamagedError(
                     f"{project.database.location} is damaged: {found}; no backup was made, "
                     "restore an older one (see: mlkit backup restore)"
                 )
             blobs = named_files.of(s, project)
-            seqs = (s.scalar(select(func.max(c))) for c in (Prediction.seq, Segment.max_seq))
-            last_seq = max(seq or 0 for seq in seqs)
+            last_seq = traffic.last_seq(s)
             audit_seq, audit_hash = last_audit(s)
     finally:
         database.dispose()  # closes the file for good, before its bytes are hashed

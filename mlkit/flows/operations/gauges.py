@@ -6,18 +6,15 @@ from datetime import datetime
 from typing import Any, Final, TypeVar
 
 import msgspec
-from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from mlkit.errors import DamagedError
 from mlkit.flows.monitoring import history
 from mlkit.flows.operations import backup
 from mlkit.project import Project, refuse_missing_database
-from mlkit.store import registry, reports
-from mlkit.store.alerts import Alert
+from mlkit.store import alerts, registry, reports, runs
 from mlkit.store.engine import Database
 from mlkit.store.registry import Deployment
-from mlkit.store.runs import JobRun
 
 T = TypeVar("T")
 
@@ -84,7 +81,7 @@ def read(project: Project) -> Gauges:
             return Gauges(
                 drift={name: each for name, each in drift.items() if each},
                 performance={name: each for name, each in performance.items() if each},
-                job_successes=_job_successes(s),
+                job_successes=runs.last_successes(s),
                 open_alerts=_open_alerts(s),
             )
     finally:
@@ -135,15 +132,8 @@ def _performance(s: Session, champion: Deployment) -> Performance | None:
     )
 
 
-def _job_successes(s: Session) -> dict[str, datetime]:
-    query = select(JobRun.job, func.max(JobRun.ended_at)).where(JobRun.status == "ok")
-    return {job: ended for job, ended in s.execute(query.group_by(JobRun.job)) if ended}
-
-
 def _open_alerts(s: Session) -> dict[str, dict[str, int]]:
-    columns = (Alert.severity, Alert.model)
-    query = select(*columns, func.count(Alert.id)).where(Alert.resolved_at.is_(None))
     found: dict[str, dict[str, int]] = {severity: {} for severity in _SEVERITIES}
-    for severity, model, count in s.execute(query.group_by(*columns)):
+    for (severity, model), count in alerts.open_counts(s).items():
         found.setdefault(severity, {})[model or ""] = count
     return found

@@ -22,7 +22,7 @@ from mlkit.project import (
     locate_project,
     upgrade,
 )
-from mlkit.store import audit, schema
+from mlkit.store import audit, schema, soundness
 from mlkit.store.disk import archive, failpoints, locks, modes, rooms
 from mlkit.store.disk.archive import Manifest
 from mlkit.store.disk.witness import Witness
@@ -190,7 +190,7 @@ def _check_database(project: Project, manifest: Manifest, file: Path) -> None:
     if schema.revision(project.database) != manifest.schema:
         raise _damaged(file, "its database is not at the schema of its manifest")
     with project.database.read() as s:
-        found = backup.damage(s)
+        found = soundness.damage(s)
     if found is not None:
         raise _damaged(file, f"its database says: {found}")
     schema.upgrade(project.database)  # the copy's: its rows are read by this release

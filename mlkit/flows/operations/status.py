@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import msgspec
-from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from mlkit.errors import DamagedError
@@ -14,8 +13,7 @@ from mlkit.flows.alerts.alerting import AlertLine
 from mlkit.flows.monitoring import history
 from mlkit.flows.monitoring.history import DriftPoint, PerformancePoint
 from mlkit.project import Project
-from mlkit.store import registry, reports
-from mlkit.store.predictions import Actual, Prediction
+from mlkit.store import registry, reports, traffic
 from mlkit.store.registry import Deployment, Model
 from mlkit.store.reports import DriftReport, PerformanceReport
 
@@ -81,7 +79,7 @@ def _line(s: Session, model: Model, now: datetime) -> ModelLine:
 
 
 def _unreadable(s: Session, model: Model, now: datetime, problem: str) -> ModelLine:
-    rows, actuals = _traffic(s, model, now - _TRAFFIC)
+    rows, actuals = traffic.since(s, model.id, now - _TRAFFIC)
     return ModelLine(
         model=model.name,
         task=model.task,
@@ -99,7 +97,7 @@ def _unreadable(s: Session, model: Model, now: datetime, problem: str) -> ModelL
 
 def _model_line(s: Session, model: Model, now: datetime) -> ModelLine:
     champion = registry.champion(s, model)
-    rows, actuals = _traffic(s, model, now - _TRAFFIC)
+    rows, actuals = traffic.since(s, model.id, now - _TRAFFIC)
     return ModelLine(
         model=model.name,
         task=model.task,
@@ -116,16 +114,6 @@ def _model_line(s: Session, model: Model, now: datetime) -> ModelLine:
             reports.latest_performance(s, model), champion, history.performance(s, model, _RECENT)
         ),
     )
-
-
-def _traffic(s: Session, model: Model, start: datetime) -> tuple[int, int]:
-    query = (
-        select(func.count(Prediction.seq), func.count(Actual.prediction_id))
-        .outerjoin(Actual, Actual.prediction_id == Prediction.id)
-        .where(Prediction.model_id == model.id, Prediction.served_at >= start)
-    )
-    rows, actuals = s.execute(query).one()
-    return rows, actuals
 
 
 def _verdict(
