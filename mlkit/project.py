@@ -16,7 +16,8 @@ from mlkit import environment_file
 from mlkit.errors import ConflictError, DamagedError, InvalidInputError, NotFoundError
 from mlkit.settings import sources
 from mlkit.settings.table import Settings
-from mlkit.store import database_url, schema, trail
+from mlkit.store import schema, trail
+from mlkit.store.dialects import database_url
 from mlkit.store.disk import locks, modes, plain_files, rooms, safe_directories, witness
 from mlkit.store.disk.blobs import BlobStore, write_durably
 from mlkit.store.disk.witness import Witness

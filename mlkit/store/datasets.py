@@ -19,8 +19,8 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, Session, defer, mapped_column, relationship
 
 from mlkit.errors import NotFoundError, unknown
-from mlkit.store import json_columns
 from mlkit.store.base import Base, UtcDateTime
+from mlkit.store.dialects import json_columns
 
 DERIVED = ("log", "window")  # kinds of versions that retraining makes
 

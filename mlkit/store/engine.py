@@ -19,7 +19,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
 from mlkit.errors import InvalidInputError, MlkitError
-from mlkit.store import database_errors, json_columns, read_only
+from mlkit.store.dialects import database_errors, json_columns, read_only
 
 APPLICATION_ID = 0x6D6C6B74  # "mlkt": `file ml.sqlite` and other tools can tell whose it is
 

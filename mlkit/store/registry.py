@@ -18,9 +18,10 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, Session, attributes, mapped_column, relationship
 
 from mlkit.errors import DamagedError, NotFoundError, unknown
-from mlkit.store import datasets, json_columns
+from mlkit.store import datasets
 from mlkit.store.base import Base, UtcDateTime
 from mlkit.store.datasets import DatasetVersion
+from mlkit.store.dialects import json_columns
 
 
 class Model(Base):

@@ -16,8 +16,8 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from mlkit.store.base import Base, UtcDateTime
+from mlkit.store.dialects.json_columns import JsonObject
 from mlkit.store.estimates import PerformanceEstimate
-from mlkit.store.json_columns import JsonObject
 from mlkit.store.registry import Model, ModelVersion
 
 _REPORTS = 200  # of these the ones that say something must do for a rule such as "2 of 3"

@@ -9,8 +9,9 @@ from pathlib import Path
 from sqlalchemy.orm import Session
 
 from mlkit.errors import DamagedError
-from mlkit.store import append_only, audit, commits
+from mlkit.store import audit, commits
 from mlkit.store.audit import AuditEvent
+from mlkit.store.dialects import append_only
 from mlkit.store.disk import system_log, witness
 from mlkit.store.disk.witness import Witness
 from mlkit.store.engine import Database

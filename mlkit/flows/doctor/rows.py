@@ -7,9 +7,10 @@ from mlkit.flows.doctor.findings import Finding, fail, ok, warn
 from mlkit.flows.features import freshness, other_code
 from mlkit.flows.operations import audit_check
 from mlkit.project import Project, refuse_missing_database
-from mlkit.store import audit, outbox, runs, schema, soundness, traffic
+from mlkit.store import audit, outbox, runs, schema, traffic
 from mlkit.store import erasures as store_erasures
 from mlkit.store.alerts import AlertDelivery
+from mlkit.store.dialects import soundness
 from mlkit.store.disk import processes
 
 _SKEW = timedelta(minutes=5)

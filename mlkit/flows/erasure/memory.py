@@ -21,11 +21,12 @@ from mlkit.steps.drift import reference_file
 from mlkit.steps.inputs.columns import InputSchema
 from mlkit.steps.predictors import predictor
 from mlkit.steps.rules import forgetting, rule_edits
-from mlkit.store import append_only, audit
+from mlkit.store import audit
 from mlkit.store.alerts import Alert, AlertDelivery
 from mlkit.store.base import Base
 from mlkit.store.baselines import Baseline
 from mlkit.store.datasets import Dataset, DatasetVersion
+from mlkit.store.dialects import append_only
 from mlkit.store.disk import blobs, failpoints
 from mlkit.store.registry import Deployment, Model, ModelVersion
 from mlkit.store.reports import DriftReport, PerformanceReport

@@ -16,8 +16,9 @@ from sqlalchemy.orm import Session
 from mlkit.errors import CheckFailedError, DamagedError, InvalidInputError, MlkitError
 from mlkit.flows.operations import backup
 from mlkit.project import Project
-from mlkit.store import append_only, audit, commits, covers
+from mlkit.store import audit, commits, covers
 from mlkit.store.audit import AuditEvent
+from mlkit.store.dialects import append_only
 from mlkit.store.disk import archive, witness
 from mlkit.store.disk.witness import Witness
 from mlkit.store.registry import Deployment

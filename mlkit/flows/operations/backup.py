@@ -15,7 +15,8 @@ from mlkit.flows.data import named_files, version_files
 from mlkit.flows.log import imports
 from mlkit.progress import Progress
 from mlkit.project import BEFORE_UPGRADE, DATABASE_FILE, SETTINGS_FILE, Project
-from mlkit.store import audit, schema, soundness, traffic
+from mlkit.store import audit, schema, traffic
+from mlkit.store.dialects import soundness
 from mlkit.store.disk import archive, failpoints, modes, witness
 from mlkit.store.disk.archive import Content, Manifest
 from mlkit.store.disk.blobs import sync, write_durably

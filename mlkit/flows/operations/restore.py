@@ -22,7 +22,8 @@ from mlkit.project import (
     locate_project,
     upgrade,
 )
-from mlkit.store import audit, schema, soundness
+from mlkit.store import audit, schema
+from mlkit.store.dialects import soundness
 from mlkit.store.disk import archive, failpoints, locks, modes, rooms
 from mlkit.store.disk.archive import Manifest
 from mlkit.store.disk.witness import Witness

@@ -15,7 +15,8 @@ from mlkit.errors import CheckFailedError, DamagedError, InvalidInputError
 from mlkit.flows.doctor import checkup
 from mlkit.flows.operations import access, audit_check, backup
 from mlkit.project import Project, open_project
-from mlkit.store import append_only, audit, covers, erasures, schema, trail
+from mlkit.store import audit, covers, erasures, schema, trail
+from mlkit.store.dialects import append_only
 from mlkit.store.disk import system_log, witness
 from mlkit.store.engine import sqlite_driver
 from mlkit.store.erasures import Erasure

@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-from mlkit.store import append_only
 from mlkit.store.base import UtcDateTime
+from mlkit.store.dialects import append_only
 
 revision = "0001"
 down_revision = None

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from mlkit.errors import InvalidInputError
-from mlkit.store import database_url
+from mlkit.store.dialects import database_url
 from mlkit.store.engine import Database
 
 WRONG = [

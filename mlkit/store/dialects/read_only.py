@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import URL, Engine, create_engine
 
 from mlkit.errors import MlkitError
-from mlkit.store import json_columns
+from mlkit.store.dialects import json_columns
 
 PRAGMAS = ("query_only=ON", "trusted_schema=OFF", "mmap_size=0")
 
