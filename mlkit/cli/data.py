@@ -203,6 +203,9 @@ def _render_list(listed: "list[Listed]") -> None:
             for x in listed
         ],
     )
+    for x in listed:
+        if x.problem:
+            output.say(f"problem: {x.dataset}: {x.problem}", fg="yellow")
 
 
 def _render_shown(shown: "Shown") -> None:

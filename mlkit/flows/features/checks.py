@@ -8,7 +8,6 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 import yaml
-from sqlalchemy import select
 
 from mlkit.errors import InvalidInputError, MlkitError
 from mlkit.flows.data import ingest
@@ -20,7 +19,6 @@ from mlkit.steps.features import output
 from mlkit.steps.features.view import Check, FeatureView, OnDemand
 from mlkit.steps.rules import checks
 from mlkit.store import datasets
-from mlkit.store.datasets import DatasetVersion
 
 _SAMPLE = 25  # rows that a transformation is given one by one
 
@@ -158,10 +156,9 @@ def _apply(made: OnDemand, given: pa.Table) -> pa.Table:
 def _sample(project: Project, made: OnDemand) -> pa.Table | None:
     """Return rows of the newest joined dataset version that used the transformation."""
     with project.read() as s:
-        query = select(DatasetVersion).order_by(DatasetVersion.id.desc())
         used = (
             version.sha256
-            for version in s.scalars(query)
+            for version in datasets.sound(s)
             if made.name in [entry["name"] for entry in version.transformation.get("on_demand", ())]
         )
         sha256 = next(used, None)

@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mlkit import epoch
@@ -19,8 +18,7 @@ from mlkit.flows.features.view_rows import Source, ViewRows
 from mlkit.progress import Progress, silent
 from mlkit.project import Project
 from mlkit.steps.features.view import FeatureView, ViewUse
-from mlkit.store import features
-from mlkit.store.datasets import DatasetVersion
+from mlkit.store import datasets, features
 from mlkit.store.disk import failpoints
 from mlkit.store.features import Rows, StoredView
 
@@ -87,7 +85,7 @@ def materialize(
             say(f"materialising {view.name}")
             made = turns.take(view.name, functools.partial(_one, project, declared, view))
             done += [made] if made is not None else []
-        _forget(project, declared)
+        turns.take("views of before", functools.partial(_forget, project, declared))
         _tidy(project)
     turns.settle()
     return done
@@ -317,7 +315,7 @@ def _forget(project: Project, declared: Declared) -> None:
     if known <= declares:
         return
     with project.write() as s:
-        made = s.scalars(select(DatasetVersion.transformation)).all()
+        made = [version.transformation for version in datasets.outline(s)]
         used = {(v["name"], v["version"]) for t in made for v in t.get("views", ())}
         for stored in features.list_views(s):
             if (stored.name, stored.version) not in declares | used:
