@@ -58,7 +58,7 @@ def test_messages_are_sent_though_a_look_at_features_fails(
     monkeypatch.setattr(
         "mlkit.flows.features.freshness.watch", lambda _project: fail(ValueError("a plan of old"))
     )
-    deliver = upkeep.outbox.deliver
+    deliver = upkeep.delivery.deliver
     monkeypatch.setattr(
         "mlkit.flows.alerts.delivery.deliver", lambda each: sent.append(each) or deliver(each)
     )
