@@ -184,7 +184,8 @@ def furnished(project: Project) -> Project:
     with project.write() as s:
         dataset = Dataset(name="churn", target="churned", created_at=now)
         rows = DatasetVersion(
-            dataset=dataset, number=1, sha256=data, rows=4, schema_yaml="", profile={},
+            dataset=dataset, number=1, sha256=data, rows=4, schema_yaml="",
+            profile={"columns": []},
             source="churn.csv", parents=[], warnings=[], created_at=now,
         )  # fmt: skip
         model = Model(name="churn", task="classification", target="churned", created_at=now)
@@ -281,7 +282,7 @@ def register_model(
                     sha256=artifact,
                     rows=rows,
                     schema_yaml="",
-                    profile={},
+                    profile={"columns": []},
                     source="churn.csv",
                     parents=[],
                     warnings=[],

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mlkit.steps.tables.row_changes import RowChanges
 
 _MOST_COLUMNS = 200
+_MOST_CHARS = 1000  # of a value, or of a list of them
 
 file_argument = click.argument(
     "file", type=click.Path(path_type=Path, allow_dash=True), metavar="FILE"
@@ -203,6 +204,9 @@ def _render_list(listed: "list[Listed]") -> None:
             for x in listed
         ],
     )
+    for x in listed:
+        if x.problem:
+            output.say(f"problem: {x.dataset}: {x.problem}", fg="yellow")
 
 
 def _render_shown(shown: "Shown") -> None:
@@ -303,15 +307,24 @@ def _render_rows(found: "RowChanges") -> None:
 
 
 def _part(value: object) -> object:
-    """Return one value of a key, whole: a key with fewer digits is another one."""
-    return value if isinstance(value, float) else output.cell(value)
+    """Return one value of a key: all digits, as a key with fewer is another one."""
+    return value if isinstance(value, float) else _cut(output.cell(value))
+
+
+def _cut(value: object) -> str:
+    text = str(value)
+    return (
+        text if len(text) <= _MOST_CHARS else f"{text[:_MOST_CHARS]}... ({len(text):,} characters)"
+    )
 
 
 def _rule_change(change: "Change") -> str:
     """Return the rules that differ, as they were and are."""
     old, new = change.old or {}, change.new or {}
     keys = [key for key in dict.fromkeys([*old, *new]) if old.get(key) != new.get(key)]
-    return "; ".join(f"{key} {old.get(key, '-')} -> {new.get(key, '-')}" for key in keys)
+    return "; ".join(
+        f"{key} {_cut(old.get(key, '-'))} -> {_cut(new.get(key, '-'))}" for key in keys
+    )
 
 
 for _command in (data_upkeep.export, data_upkeep.rebuild, data_upkeep.gc, data_upkeep.erase):

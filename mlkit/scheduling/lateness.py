@@ -128,7 +128,7 @@ def _end_others(project: Project, late: set[str], known: set[str]) -> None:
     with project.read() as s:
         found = [a for a in alerts.ongoing(s, kinds=("job",)) if a.details.get("status") == _MISSED]
     for alert in found:
-        job = alert.details["job"]
+        job = alert.key.partition(":")[2]
         if job not in late:
             reason = "it has run" if job in known else "it is no longer in the timetable"
             alerting.resolve(project, alert.key, reason)

@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Any, Final, Literal
 
 from sqlalchemy import (
-    JSON,
     ColumnElement,
     ForeignKey,
     Index,
@@ -22,6 +21,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from mlkit.errors import NotFoundError
 from mlkit.store.base import Base, UtcDateTime
+from mlkit.store.dialects.json_columns import Remarks
 
 Event = Literal["firing", "escalated", "reminder", "resolved", "digest"]
 Severity = Literal["warning", "critical"]
@@ -55,7 +55,7 @@ class Alert(Base):
     severity: Mapped[str] = mapped_column(String(16))
     model: Mapped[str | None] = mapped_column(String(64))
     summary: Mapped[str]
-    details: Mapped[dict[str, Any]] = mapped_column(JSON)
+    details: Mapped[dict[str, Any]] = mapped_column(Remarks)
     opened_at: Mapped[datetime] = mapped_column(UtcDateTime)
     last_seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
     times_seen: Mapped[int] = mapped_column(default=1)

@@ -1,8 +1,9 @@
 """Datasets and their versions: what the rows say; the bytes are in ``blobs``."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
-from typing import Any, Final, NamedTuple, Required, TypedDict
+from typing import Any, Final, Literal, NamedTuple, NotRequired, TypedDict
 
 from sqlalchemy import (
     JSON,
@@ -18,7 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, defer, mapped_column, relationship
 
-from mlkit.errors import NotFoundError, unknown
+from mlkit.errors import DamagedError, NotFoundError, unknown
 from mlkit.store.base import Base, UtcDateTime
 from mlkit.store.dialects import json_columns
 
@@ -83,21 +84,42 @@ class DatasetVersion(Base):
         return tuple(dict.fromkeys([*base, *views, *self.parents]))
 
 
-class _Column(TypedDict, total=False):
-    name: Required[str]
+class _Column(TypedDict):
+    name: str
     type: str
 
 
-class _Profile(TypedDict, total=False):
+class _Profile(TypedDict):
     columns: list[_Column]
+
+
+class _View(TypedDict):
+    name: str
+    version: int
+    dataset: str | None
+    columns: list[str]
+    types: list[str]
+    entity: str
+    key: Literal["integer", "text"]
+    ttl: NotRequired[str | None]
+    on_missing: NotRequired[Literal["null", "refuse"] | dict[str, Any]]
+    digest: NotRequired[str]
+
+
+class _OnDemand(TypedDict):
+    name: str
+    version: int
+    inputs: list[str]
+    columns: list[str]
+    digest: str
 
 
 class _Transformation(TypedDict, total=False):
     kind: str
     base: str
     read_as: dict[str, Any]
-    views: list[dict[str, Any]]
-    on_demand: list[dict[str, Any]]
+    views: list[_View]
+    on_demand: list[_OnDemand]
 
 
 _RECORDED: Final[dict[str, Any]] = {
@@ -155,6 +177,12 @@ def get_version(s: Session, name: str, number: int | None = None) -> DatasetVers
     )
 
 
+def newest_sha256(s: Session, name: str) -> str | None:
+    """Return the digest of the rows of the newest version, None before its first."""
+    query = _newest_first(name).with_only_columns(DatasetVersion.sha256)
+    return s.scalar(query.limit(1))
+
+
 def newest(s: Session, name: str) -> DatasetVersion | None:
     """Return the newest version of a dataset, None before its first."""
     return s.scalars(_newest_first(name).limit(1)).first()
@@ -196,9 +224,13 @@ def versions(s: Session) -> Iterator[DatasetVersion]:
     yield from s.scalars(select(DatasetVersion).order_by(DatasetVersion.id))
 
 
-def transformations(s: Session) -> list[dict[str, Any]]:
-    """Return how each version of all datasets was made."""
-    return list(s.scalars(select(DatasetVersion.transformation)))
+def sound(s: Session) -> Iterator[DatasetVersion]:
+    """Yield every version that is as it was recorded, the last one that was made first."""
+    for key in s.scalars(select(DatasetVersion.id).order_by(DatasetVersion.id.desc())).all():
+        with suppress(DamagedError):  # doctor tells of it; it keeps no other from its turn
+            version = s.get_one(DatasetVersion, key)
+            refuse_edited(version, None)  # it may be in the session by an earlier attempt
+            yield version
 
 
 def outline(s: Session) -> list[DatasetVersion]:

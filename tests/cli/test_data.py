@@ -231,6 +231,20 @@ def test_list_show_and_diff_are_readable(
     assert "no version 9" in cli("data", "diff", "churn@9", code=1).stderr
 
 
+def test_long_values_are_shown_by_their_beginnings(cli: Any, tmp_path: Path) -> None:
+    long = "g" * 50_000
+    cli("data", "add", "churn", _write(tmp_path, TEXT.encode()))
+    other = _write(tmp_path, TEXT.replace(",a,", f",{long},").encode())
+    refused = cli("data", "add", "churn", other, code=3).stderr
+    assert "'plan' has the new value 'ggg" in refused
+    assert "add them to 'isin' of 'plan' in schemas/churn.yaml\n" in refused
+    assert len(refused) < 2_000
+    cli("data", "add", "later", other)
+    shown = cli("data", "diff", "churn@1", "later@1").stdout
+    assert "... (" in shown
+    assert len(shown) < 5_000
+
+
 def test_values_that_steer_a_terminal_are_shown_without_effect(cli: Any, tmp_path: Path) -> None:
     content = TEXT.replace(",a,", ",\x1b[31mred,").encode()
     cli("data", "add", "churn", _write(tmp_path, content))

@@ -23,7 +23,8 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 def _model(s: Session) -> tuple[Model, list[ModelVersion]]:
     dataset = Dataset(name="rows", target="y", created_at=NOW)
     data = DatasetVersion(
-        dataset=dataset, number=1, sha256="0" * 64, rows=1, schema_yaml="", profile={}, source="x",
+        dataset=dataset, number=1, sha256="0" * 64, rows=1, schema_yaml="",
+        profile={"columns": []}, source="x",
         parents=[], warnings=[], created_at=NOW,
     )  # fmt: skip
     model = Model(name="churn", task="classification", target="y", created_at=NOW)
@@ -165,7 +166,16 @@ def test_tables_that_others_refer_to_are_remade_with_their_rows(
     with database.write() as s:
         migrate(s, "0007")
         _fill(s, "dataset", id=1, name="rows")
-        _fill(s, "dataset_version", id=1, dataset_id=1, number=1, parents="[]", warnings="[]")
+        _fill(
+            s,
+            "dataset_version",
+            profile='{"columns": []}',
+            id=1,
+            dataset_id=1,
+            number=1,
+            parents="[]",
+            warnings="[]",
+        )
         _fill(s, "model", id=1, name="churn")
         _fill(s, "model_version", id=1, model_id=1, dataset_version_id=1, number=1, warnings="[]")
     schema.upgrade(database)

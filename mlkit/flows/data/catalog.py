@@ -6,8 +6,9 @@ from typing import Any
 
 import msgspec
 import yaml
+from sqlalchemy.orm import Session
 
-from mlkit.errors import NotFoundError
+from mlkit.errors import DamagedError, NotFoundError
 from mlkit.flows.data import acceptance, ingest
 from mlkit.project import Project
 from mlkit.store import datasets
@@ -15,17 +16,21 @@ from mlkit.store.datasets import DatasetVersion
 
 
 class Listed(msgspec.Struct, frozen=True):
-    """One dataset and its newest version."""
+    """One dataset and its newest version.
+
+    ``problem`` says why no more is known: the row of that version is not what was recorded.
+    """
 
     dataset: str
-    version: int
-    rows: int
-    columns: int
-    target: str | None
-    time: str | None
-    entity: str | None
-    source: str
-    added_at: datetime
+    version: int | None = None
+    rows: int | None = None
+    columns: int | None = None
+    target: str | None = None
+    time: str | None = None
+    entity: str | None = None
+    source: str | None = None
+    added_at: datetime | None = None
+    problem: str | None = None
 
 
 class VersionLine(msgspec.Struct, frozen=True):
@@ -102,21 +107,7 @@ class Diff(msgspec.Struct, frozen=True):
 def list_datasets(project: Project) -> list[Listed]:
     """Return every dataset with its newest version, by name."""
     with project.read() as s:
-        newest = [datasets.get_version(s, name) for name in datasets.list_names(s)]
-        return [
-            Listed(
-                dataset=v.dataset.name,
-                version=v.number,
-                rows=v.rows,
-                columns=len(v.profile["columns"]),
-                target=v.dataset.target,
-                time=v.dataset.time_column,
-                entity=v.dataset.entity_column,
-                source=v.source,
-                added_at=v.created_at,
-            )
-            for v in newest
-        ]
+        return [_listed(s, name) for name in datasets.list_names(s)]
 
 
 def show(project: Project, reference: str) -> Shown:
@@ -168,7 +159,25 @@ def diff(project: Project, old: str, new: str | None = None) -> Diff:
     )
 
 
-def _pair(s: Any, old: str, new: str | None) -> tuple[DatasetVersion, DatasetVersion]:
+def _listed(s: Session, name: str) -> Listed:
+    try:
+        v = datasets.get_version(s, name)
+    except DamagedError as error:  # the trouble of this dataset is not that of the others
+        return Listed(name, problem=str(error))
+    return Listed(
+        dataset=name,
+        version=v.number,
+        rows=v.rows,
+        columns=len(v.profile["columns"]),
+        target=v.dataset.target,
+        time=v.dataset.time_column,
+        entity=v.dataset.entity_column,
+        source=v.source,
+        added_at=v.created_at,
+    )
+
+
+def _pair(s: Session, old: str, new: str | None) -> tuple[DatasetVersion, DatasetVersion]:
     name, number = ingest.parse_reference(old)
     if new is not None:
         other = f"{name}@{new.removeprefix('@')}" if new.removeprefix("@").isdigit() else new

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mlkit.steps.tables.tabular import Tabular
 
 _SHOWN: Final = 5
+_MOST_CHARS: Final = 100
 
 
 class NewValues(NamedTuple):
@@ -28,21 +29,21 @@ class NewValues(NamedTuple):
         >>> NewValues("plan", {"gold": 37}).in_short
         "'plan' has the new value 'gold' (37 rows)"
         """
-        shown = ", ".join(f"'{value}' ({n:,} rows)" for value, n in [*self.counts.items()][:_SHOWN])
+        first = [*self.counts.items()][:_SHOWN]
+        shown = ", ".join(f"'{_shortened(value)}' ({n:,} rows)" for value, n in first)
         more = f" and {len(self.counts) - _SHOWN} more" if len(self.counts) > _SHOWN else ""
         noun = "the new value" if len(self.counts) == 1 else "new values"
         return f"'{self.column}' has {noun} {shown}{more}"
 
     def remedy(self, dataset: str, label: str) -> str:
         """Return what to do: the command that adds the values to the rules in file ``label``."""
-        words = [
-            f"--accept {shlex.quote(f'{self.column}={value}')}" for value in [*self.counts][:_SHOWN]
-        ]
-        command = f"mlkit data rules {dataset} {' '.join(words)}"
+        typed = [value for value in [*self.counts][:_SHOWN] if len(value) <= _MOST_CHARS]
+        words = [f"--accept {shlex.quote(f'{self.column}={value}')}" for value in typed]
+        command = f": mlkit data rules {dataset} {' '.join(words)}" if typed else ""
         words = [f"--missing {shlex.quote(mark)}" for mark in self._marks]
         missing = f"; if they mean missing, add the CSV file with {' '.join(words)}"
         return (
-            f"if they are right, add them to 'isin' of '{self.column}' in {label}: {command}"
+            f"if they are right, add them to 'isin' of '{self.column}' in {label}{command}"
             f"{missing if words else ''}"
         )
 
@@ -52,6 +53,10 @@ class NewValues(NamedTuple):
         from mlkit.steps.reading.csv_values import MARKS  # pyarrow, loaded already by the check
 
         return [value for value in self.counts if value in MARKS]
+
+
+def _shortened(value: str) -> str:
+    return value if len(value) <= _MOST_CHARS else f"{value[:_MOST_CHARS]}..."
 
 
 def find(table: "Tabular", schema: "Schema", found: "Sequence[Breach]") -> list[NewValues]:

@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mlkit.errors import ConflictError, InvalidInputError, unknown
@@ -19,9 +18,8 @@ from mlkit.steps.features.view import FeatureView, OnDemand, ViewUse
 from mlkit.steps.tables import entity_keys
 from mlkit.store import datasets, registry
 from mlkit.store import features as store
-from mlkit.store.datasets import DatasetVersion
 from mlkit.store.features import StoredView
-from mlkit.store.registry import ModelVersion
+from mlkit.store.registry import Outline
 
 Standing = Literal["never", "behind", "current"]
 _MOST_USES = 1000
@@ -262,8 +260,7 @@ def _standing(
     if stored is None or stored.set_id is None:
         return "never"
     with project.read() as s:
-        dataset = datasets.find(s, view.source)
-        newest = None if dataset is None else datasets.get_version(s, view.source).sha256
+        newest = datasets.newest_sha256(s, view.source)
     due = stored.next_event_at is not None and stored.next_event_at <= project.now()
     same = stored.digest == view_rows.digest(declared, view) and not due
     return "current" if same and stored.source_sha256 == newest else "behind"
@@ -300,14 +297,13 @@ def _uses(s: Session, part: Literal["views", "on_demand"], name: str) -> tuple[U
 
     A model that was retrained on logged rows learned from a later version of the same dataset.
     """
-    query = select(DatasetVersion).order_by(DatasetVersion.id.desc())
     champions = {deployment.version.id for deployment in registry.champions(s)}
-    learned: dict[int, list[ModelVersion]] = {}
-    for model in s.scalars(select(ModelVersion).order_by(ModelVersion.id)):
+    learned: dict[int, list[Outline]] = {}
+    for model in sorted(registry.outline(s)):
         learned.setdefault(model.dataset_version_id, []).append(model)
     found = []
-    heirs: dict[int, list[ModelVersion]] = {}
-    for version in s.scalars(query):
+    heirs: dict[int, list[Outline]] = {}
+    for version in datasets.sound(s):
         heirs.setdefault(version.dataset_id, [])[:0] = learned.get(version.id, [])
         entry = next((e for e in version.transformation.get(part, ()) if e["name"] == name), None)
         if version.transformation.get("kind") != "join":
@@ -321,8 +317,8 @@ def _uses(s: Session, part: Literal["views", "on_demand"], name: str) -> tuple[U
                 view_version=entry["version"],
                 made_of=entry.get("dataset"),
                 columns=tuple(entry["columns"]),
-                models=tuple(f"{m.model.name}@{m.number}" for m in models),
-                deployed=tuple(f"{m.model.name}@{m.number}" for m in models if m.id in champions),
+                models=tuple(f"{m.model}@{m.number}" for m in models),
+                deployed=tuple(f"{m.model}@{m.number}" for m in models if m.id in champions),
             )
         )
     return tuple(found[:_MOST_USES])

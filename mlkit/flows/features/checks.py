@@ -158,7 +158,7 @@ def _sample(project: Project, made: OnDemand) -> pa.Table | None:
     with project.read() as s:
         used = (
             version.sha256
-            for version in reversed(list(datasets.versions(s)))
+            for version in datasets.sound(s)
             if made.name in [entry["name"] for entry in version.transformation.get("on_demand", ())]
         )
         sha256 = next(used, None)

@@ -86,7 +86,7 @@ def watch(project: Project) -> int:
     with project.read() as s:
         ongoing = alerts.ongoing(s, kinds=(_KIND,))
     for alert in ongoing:
-        if alert.details["view"] not in found:
+        if alert.key.partition(":")[2] not in found:
             alerting.resolve(project, alert.key, "its values are fresh, or no champion needs them")
     return len(found)
 

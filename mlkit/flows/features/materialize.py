@@ -85,7 +85,7 @@ def materialize(
             say(f"materialising {view.name}")
             made = turns.take(view.name, functools.partial(_one, project, declared, view))
             done += [made] if made is not None else []
-        _forget(project, declared)
+        turns.take("views of before", functools.partial(_forget, project, declared))
         _tidy(project)
     turns.settle()
     return done
@@ -315,7 +315,7 @@ def _forget(project: Project, declared: Declared) -> None:
     if known <= declares:
         return
     with project.write() as s:
-        made = datasets.transformations(s)
+        made = [version.transformation for version in datasets.outline(s)]
         used = {(v["name"], v["version"]) for t in made for v in t.get("views", ())}
         for stored in features.list_views(s):
             if (stored.name, stored.version) not in declares | used:

@@ -19,13 +19,17 @@ _FLOATS: Final = (np.dtype(np.float32), np.dtype(np.float64))  # others become t
 def ask(estimator: Any, method: str, matrix: np.ndarray) -> np.ndarray:
     """Return what the estimator answers; raises InvalidInputError if it fails."""
     try:
-        return np.asarray(getattr(estimator, method)(matrix))
+        found = getattr(estimator, method)(matrix)
+        found = np.asarray(found.toarray() if hasattr(found, "toarray") else found)  # of scipy
     except (MlkitError, MemoryError, Stopped):
         raise
     except (Exception, SystemExit) as error:  # a user's own estimator may raise anything
         raise InvalidInputError(
             f"the estimator {name_of(estimator)} fails in {method}: {error!r}"
         ) from error
+    if found.dtype.kind == "c":
+        raise _wrong(estimator, f"complex numbers in {method}; they must be real")
+    return found
 
 
 def numbers(estimator: Any, found: np.ndarray, rows: int) -> np.ndarray:

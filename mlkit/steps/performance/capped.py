@@ -33,6 +33,21 @@ class Capped(msgspec.Struct, frozen=True, kw_only=True):
         return cls(cap=cap, loss=whole) if 0 < cap < np.inf else None
 
 
+def of_exact(known: Sample, values: np.ndarray) -> Capped | None:
+    """Return what is known of a holdout without any loss: it has none under any cap.
+
+    So the cap is that of the later losses ``values``; None of a holdout that lost anything.
+
+    >>> before = Sample(rows=80, mean=0.0, variance=0.0, worth=80.0)
+    >>> of_exact(before, np.repeat([500.0, 1e6], [290, 10])).cap
+    500.0
+    """
+    if known.mean or known.variance:
+        return None
+    found = measure(values, ordered=True)
+    return None if found is None else Capped(cap=found.cap, loss=known)
+
+
 def measure(values: np.ndarray, *, ordered: bool) -> Capped | None:
     """Return the losses of a holdout with a cap at their ninth decile, None if that caps none.
 

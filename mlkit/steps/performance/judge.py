@@ -104,9 +104,10 @@ def judge(
         verdict: Verdict = "degraded" if unanswered >= rule.min_rows else "insufficient_data"
         return Performance(verdict=verdict, value=None, low=None, high=None, limit=limit)
     found = rise.measure(losses, ordered=True)
-    alpha = rule.alpha if holdout.capped is None else rule.alpha / 2
+    known = holdout.capped or capped.of_exact(holdout.sample, losses)
+    alpha = rule.alpha if known is None else rule.alpha / 2
     rising = rise.compare(holdout.sample, found, tolerated=tolerated, alpha=alpha)
-    typical = _typical(losses, holdout.capped, rule, alpha)
+    typical = _typical(losses, known, rule, alpha)
     risen = rising.p_value < alpha
     grown = risen or (typical is not None and typical.risen)
     verdict = "degraded" if grown or unanswered else "ok"

@@ -114,8 +114,9 @@ def _pooled(known: Sample, found: Sample) -> float:
 
 
 def _freedom(parts: tuple[float, float], worth: tuple[float, float]) -> float:
-    """Return the degrees of freedom of Welch and Satterthwaite."""
-    if not sum(parts):
+    """Return the degrees of freedom of Welch and Satterthwaite, by shares: squares may overflow."""
+    total = sum(parts)
+    if not total:
         return min(worth) - 1
-    squares = sum(part**2 / (rows - 1) for part, rows in zip(parts, worth, strict=True))
-    return sum(parts) ** 2 / squares
+    shares = zip(parts, worth, strict=True)
+    return 1 / sum((part / total) ** 2 / (rows - 1) for part, rows in shares)

@@ -12,6 +12,7 @@ from mlkit.steps.inputs.columns import Task
 
 MIN_CLASS_ROWS: Final = 5
 MAX_CLASSES: Final = 100
+MAX_LABEL_CHARS: Final = 1000
 _MAX_INTEGER_CLASSES: Final = 10
 
 
@@ -96,6 +97,12 @@ def check(values: pa.ChunkedArray, task: Task, target: str) -> None:
         raise InvalidInputError(
             f"the target '{target}' has {distinct} classes, at most {MAX_CLASSES} can be learned; "
             "is it an identifier, or a number for --task regression"
+        )
+    longest = max((len(str(label)) for label in counts.field("values").to_pylist()), default=0)
+    if longest > MAX_LABEL_CHARS:
+        raise InvalidInputError(
+            f"the target '{target}' has a class whose name has {longest:,} characters, of which "
+            f"{MAX_LABEL_CHARS:,} can be answered: shorten it, or leave its rows out"
         )
     pairs = zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True)
     rare = [f"{value!r} ({count})" for value, count in pairs if count < MIN_CLASS_ROWS]

@@ -1,7 +1,7 @@
 """JSON as every database takes it: NaN and infinity, which JSON does not know, are null."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
 
 import msgspec
@@ -86,6 +86,28 @@ class JsonObject(TypeDecorator[dict[str, Any]]):
                 "restore a backup (see: mlkit backup restore)"
             ) from error
         return cast("dict[str, Any]", value)
+
+
+class Remarks(TypeDecorator[dict[str, Any]]):
+    """Names and values as JSON that nothing depends on: what is none of that is told instead."""
+
+    impl = JSON
+    cache_ok = True
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:
+        """Return what reads a value of a row; it never fails."""
+        read = super().result_processor(dialect, coltype)
+
+        def told(value: Any) -> dict[str, Any]:
+            try:
+                found = read(value) if read else value
+            except DamagedError as error:
+                return {"problem": str(error)}
+            if isinstance(found, dict):
+                return found
+            return {"problem": f"not as it was recorded: {str(found)[:40]!r}"}
+
+        return told
 
 
 OPTIONS: Final[dict[str, Any]] = {"json_serializer": dump, "json_deserializer": load}  # of engines

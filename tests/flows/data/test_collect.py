@@ -74,8 +74,13 @@ def test_what_a_kept_version_was_made_of_is_kept(grown: Project) -> None:
     with grown.write() as s:
         datasets.get_version(s, "churn", 5).transformation = {
             "kind": "join",
-            "views": [{"name": "v", "version": 1, "dataset": "churn@3", "columns": []}],
-        }
+            "views": [
+                {
+                    "name": "v", "version": 1, "dataset": "churn@3", "columns": [], "types": [],
+                    "entity": "id", "key": "text",
+                }
+            ],
+        }  # fmt: skip
         datasets.get_version(s, "churn", 3).parents = ["churn@2"]
     assert _taken(collect.look(grown)) == ["churn@4"]
 

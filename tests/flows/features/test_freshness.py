@@ -3,10 +3,12 @@
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from mlkit.flows.alerts import alerting
+from mlkit.flows.data import ingest
 from mlkit.flows.doctor import checkup
-from mlkit.flows.features import declarations, freshness, joining, other_code, view_rows
+from mlkit.flows.features import catalog, declarations, freshness, joining, other_code, view_rows
 from mlkit.flows.operations import upkeep
 from mlkit.flows.registry import deploy
 from mlkit.flows.training import train
@@ -80,6 +82,29 @@ def test_a_model_goes_on_asking_for_its_own_version_of_a_view(featured: Any) -> 
     assert "features.py has v2" in text
     assert featured.predict({"origin": "JFK", "km": 5.0}, entity_ids=[3]).status_code == 200
     assert featured.logged()[0]["rides"] == 24
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "text"),
+    [
+        ("dataset_version", "transformation", '{"kind": "join", "views": [{}], "on_demand": []}'),
+        ("dataset_version", "transformation", "[]"),
+        ("model_version", "metrics", "good"),
+    ],
+)
+def test_an_edited_row_hides_no_view(featured: Any, table: str, column: str, text: str) -> None:
+    project = featured.project
+    file = project.root / "other.csv"
+    file.write_text("x,y\n" + "1,2\n2,3\n3,5\n" * 30)
+    ingest.add(project, "other", file, target="y")
+    train.train(project, "other", "other", estimator="dummy")
+    with project.database.engine.begin() as connection:
+        query = f"UPDATE {table} SET {column} = :text WHERE id = (SELECT max(id) FROM {table})"  # noqa: S608  # names of this file
+        connection.execute(sa.text(query), {"text": text})
+    (use,) = catalog.show(project, "weather_at_origin").uses
+    assert (use.dataset, use.models) == ("trips_featured@1", ("trips@1",))
+    assert [one.online for one in catalog.list_features(project)] == ["never", "never", None]
+    assert len(freshness.troubles(project)) == 2
 
 
 def test_the_alert_opens_with_the_trouble_and_ends_with_it(featured: Any) -> None:

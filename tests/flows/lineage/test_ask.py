@@ -112,9 +112,13 @@ def test_a_joined_dataset_names_its_views_and_their_columns(looped: Project) -> 
         joined = {
             "kind": "join",
             "views": [
-                {"name": "sky", "version": 2, "dataset": "weather@1", "columns": ["wind", "rain"]}
+                {
+                    "name": "sky", "version": 2, "dataset": "weather@1",
+                    "columns": ["wind", "rain"], "types": ["number", "number"],
+                    "entity": "station", "key": "text",
+                }
             ],
-        }
+        }  # fmt: skip
         s.add(_made(datasets.get(s, "churn"), 3, now, joined, parents=["churn@1"]))
     found = ask.trace(looped, "churn@3")
     joins = {(e.source, e.target): e.columns for e in found.edges}
@@ -131,11 +135,19 @@ def test_a_join_leads_back_to_its_functions_and_to_the_databases_of_its_views(
     joined = {
         "kind": "join",
         "base": "churn@1",
-        "views": [{"name": "crm", "version": 1, "dataset": None, "columns": ["calls"]}],
-        "on_demand": [
-            {"name": "rate", "version": 3, "inputs": ["age", "calls"], "columns": ["per_year"]}
+        "views": [
+            {
+                "name": "crm", "version": 1, "dataset": None, "columns": ["calls"],
+                "types": ["integer"], "entity": "customer", "key": "text",
+            }
         ],
-    }
+        "on_demand": [
+            {
+                "name": "rate", "version": 3, "inputs": ["age", "calls"], "columns": ["per_year"],
+                "digest": "0",
+            }
+        ],
+    }  # fmt: skip
     with looped.write() as s:
         made = _made(datasets.get(s, "churn"), 3, looped.now(), joined, parents=["churn@1"])
         s.add(made)

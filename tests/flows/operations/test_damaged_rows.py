@@ -7,6 +7,8 @@ import pytest
 import sqlalchemy as sa
 
 from mlkit.errors import DamagedError, MlkitError
+from mlkit.flows.alerts import alerting
+from mlkit.flows.data import catalog
 from mlkit.flows.doctor import files
 from mlkit.flows.features import freshness
 from mlkit.flows.monitoring import estimates, history, report
@@ -121,6 +123,10 @@ def test_jobs_reach_the_models_beside_an_edited_one(three: Project) -> None:
     [
         ("transformation", "[]"),
         ("transformation", '{"kind": "join", "views": 3}'),
+        ("transformation", '{"kind": "join", "views": [{}], "on_demand": []}'),
+        ("transformation", '{"kind": "join", "views": [], "on_demand": [{"name": "x"}]}'),
+        ("profile", "{}"),
+        ("profile", '{"columns": [{"name": "x"}]}'),
         ("profile", "[]"),
         ("profile", "{"),
         ("parents", "3"),
@@ -138,6 +144,27 @@ def test_an_edited_dataset_version_is_an_error_of_the_models_that_learned_from_i
     assert [one.champion for one in models.summaries(three)] == [None, 1, 1]
     assert [bool(one.problem) for one in status.look(three).models] == [True, False, False]
     assert freshness.troubles(three) == []
+    listed = catalog.list_datasets(three)
+    assert [(one.dataset, one.version, bool(one.problem)) for one in listed] == [
+        ("a", None, True), ("b", 1, False), ("c", 1, False),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["[]", "good", '"good"', "null", "3", "{}"])
+def test_an_edited_alert_is_told_of_and_ends_as_the_others_do(three: Project, text: str) -> None:
+    for name in ("a", "b"):
+        alerting.raise_alert(
+            three, key=f"freshness:{name}", kind="freshness", severity="warning", model=None,
+            summary="late", details={"view": name},
+        )  # fmt: skip
+    with three.database.engine.begin() as connection:
+        query = "UPDATE alert SET details = :text WHERE key = 'freshness:a'"
+        connection.execute(sa.text(query), {"text": text})
+    found = [line.details for line in alerting.ongoing(three)]
+    assert [set(details) for details in found] == [set() if text == "{}" else {"problem"}, {"view"}]
+    assert freshness.watch(three) == 0
+    assert alerting.ongoing(three) == []
+    assert alerting.deliver(three).failed == 0
 
 
 def test_doctor_looks_at_the_versions_beside_an_edited_one(three: Project) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
@@ -77,6 +78,7 @@ PLAIN = classify(Answering())
         make_pipeline(Answering(probability=lambda found: found[:, ::-1], order=[2, 1, 0])),
         Answering(probability=lambda found: found.astype(np.float32)),
         Answering(probability=lambda found: found.astype(np.longdouble)),
+        Answering(probability=csr_matrix),
     ],
 )
 def test_answers_that_say_the_same_are_the_same(estimator: Any) -> None:
@@ -102,6 +104,8 @@ def test_answers_that_say_the_same_are_the_same(estimator: Any) -> None:
         (Answering(order=[0, 1, 5]), r"has the classes_ \[0, 1, 5\]"),
         (Answering(order=[0, 1, 1]), r"has the classes_ \[0, 1, 1\]"),
         (Answering(order=list(CLASSES)), r"has the classes_ \['a', 'b', 'c'\]"),
+        (Answering(label=lambda found: found + 1j), "complex numbers in predict"),
+        (Answering(probability=lambda found: found + 0j), "complex numbers in predict_proba"),
         (Answering(label=lambda found: len(found) // 0), "fails in predict: ZeroDivisionError"),
     ],
 )

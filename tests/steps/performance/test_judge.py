@@ -43,6 +43,23 @@ def test_a_rise_within_the_holdouts_own_uncertainty_is_none() -> None:
     assert found.limit > 14.0
 
 
+def test_a_few_huge_losses_hide_no_others_from_a_holdout_without_any_loss() -> None:
+    exact = Holdout(0.0, 0.0, Sample(rows=80, mean=0.0, variance=0.0, worth=80.0))
+    wrong = np.full(300, 500.0)
+    wrong[::30] = 1e6
+    found = judge.judge(wrong, exact, RULE, RESAMPLING)
+    assert found.verdict == "degraded"
+    assert (found.risen, found.typical is not None and found.typical.risen) == (False, True)
+    right = np.where(np.arange(300) % 100 == 0, 1e6, 0.0)
+    assert judge.judge(right, exact, RULE, RESAMPLING).verdict == "ok"
+
+
+def test_losses_as_large_as_actuals_may_be_have_a_verdict() -> None:
+    huge = np.where(np.arange(300) == 7, 2e100, 1.0)
+    assert judge.judge(huge, holdout(1.0), RULE, RESAMPLING).verdict == "ok"
+    assert judge.judge(huge + 2e100, holdout(1.0), RULE, RESAMPLING).verdict == "degraded"
+
+
 def test_a_holdout_worth_a_handful_of_rows_says_nothing() -> None:
     found = judge.judge(losses(50.0), holdout(10.0, rows=7), RULE, RESAMPLING)
     assert found.verdict == "insufficient_data"

@@ -52,6 +52,7 @@ def test_rows_without_a_target_are_left_out_and_counted() -> None:
         (["a"] * 9, "classification", "one value"),
         (["a"] * 9 + ["b"], "classification", r"too few rows of a class of 'y': 'b' \(1\)"),
         ([f"id{i}" for i in range(200)], "classification", "200 classes"),
+        (["a", "b" * 50_000] * 9, "classification", "a class whose name has 50,000 characters"),
         ([2.0] * 9, "regression", "one value"),
         ([1e300, 2.0], "regression", "beyond 1e\\+100"),
     ],
