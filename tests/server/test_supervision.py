@@ -1,5 +1,6 @@
 """What a server does when a part of it, or what it stands on, goes away for a while."""
 
+import errno
 import os
 import shutil
 import signal
@@ -211,6 +212,19 @@ def test_without_a_server_there_is_none_to_judge(trained: Project) -> None:
     assert finding.level == "fail"
     (finding,) = servers.servers(trained)
     assert finding.level == "ok"
+
+
+def test_a_full_disk_is_a_line_in_the_log_and_no_traceback(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def act() -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    Follower("mlkit-journal", act, 60.0).call()
+    (record,) = caplog.records
+    assert (record.getMessage(), record.exc_info) == (
+        "mlkit-journal: [Errno 28] No space left on device", None
+    )  # fmt: skip
 
 
 def test_a_held_write_lock_keeps_no_token_alive(trained: Project) -> None:
