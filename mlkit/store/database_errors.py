@@ -45,7 +45,7 @@ def _operational(error: OperationalError, text: str, place: str) -> MlkitError |
             f"{place} is not the database of this project, or lacks a part: {text}; put the right "
             "one back (see: mlkit backup restore)"
         )
-    if "locked" in text or "busy" in text:
+    if "locked" in text or "busy" in text or "lock timeout" in text:
         return BusyError("the database is locked by another process; try again")
     if any(word in text for word in ("readonly", "full", "unable to open", "disk I/O")):
         return MlkitError(f"cannot use the database: {text} ({place}); {_way_out(text, place)}")
