@@ -27,6 +27,7 @@ APPLICATION_ID = 0x6D6C6B74  # "mlkt": `file ml.sqlite` and other tools can tell
 log = logging.getLogger("mlkit.store")
 
 _WRITERS = 10  # of one process, at once
+_LONGEST_S = 1e6  # PostgreSQL counts milliseconds in 31 bits
 
 _NETWORK_FILE_SYSTEMS = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "fuse.sshfs", "ceph")
 
@@ -117,7 +118,7 @@ class Database:
         self.url = make_url(url)
         self._foreign_keys = foreign_keys
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        self._busy_timeout_s = busy_timeout_s
+        self._busy_timeout_s = min(busy_timeout_s, _LONGEST_S)
         self._engine: Engine | None = None
         self._pid = 0
         self._turns = threading.BoundedSemaphore(_WRITERS)
@@ -261,7 +262,8 @@ class Database:
 
         def on_connect(connection: Any, _record: object) -> None:
             with connection.cursor() as cursor:
-                cursor.execute(f"SET lock_timeout = {int(self._busy_timeout_s * 1e3)}")
+                # 0 would be without end
+                cursor.execute(f"SET lock_timeout = {max(1, int(self._busy_timeout_s * 1e3))}")
             connection.commit()
 
         event.listen(engine, "connect", on_connect)

@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 
 from mlkit.errors import BusyError, DamagedError, MlkitError
 from mlkit.project import Project
-from mlkit.store import database_errors
+from mlkit.store import database_errors, json_columns
 from mlkit.store.engine import Database, refuse_network_file_system, sqlite_url, wal_is_safe
 
 
@@ -114,6 +114,12 @@ def test_an_error_of_the_disk_says_what_to_do(
     error = OperationalError("SELECT 1", None, sqlite3.OperationalError("disk I/O error"))
     found = database_errors.translated(error, str(tmp_path / "ml.sqlite"))
     assert way_out in str(found)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[" * 100_000])
+def test_a_value_that_was_never_written_is_damage(text: str) -> None:
+    with pytest.raises(DamagedError, match="not as it was recorded"):
+        json_columns.load(text)
 
 
 def test_a_server_that_is_down_is_an_error_of_ours() -> None:
