@@ -16,8 +16,11 @@ A leaf exists only where some code treats it differently. The numbers live at th
 do next; lower case, no full stop.
 """
 
+import threading
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
+
+_SAID_CHARS: Final = 1000
 
 
 class Stopped(SystemExit):
@@ -58,6 +61,24 @@ class ModelFailsError(MlkitError):
 
 class BusyError(MlkitError):
     """Someone else holds the lock; trying again later can succeed."""
+
+
+def asks_to_end(error: BaseException) -> bool:
+    """Tell whether ``error`` is what ends this program, and nothing that a user's code has done.
+
+    Ctrl-C is raised in the main thread alone; in any other, a KeyboardInterrupt was made up.
+    """
+    if isinstance(error, KeyboardInterrupt):
+        return threading.current_thread() is threading.main_thread()
+    return isinstance(error, Stopped)
+
+
+def told(error: BaseException) -> str:
+    """Return what a user's code has raised, as far as it fits a message."""
+    try:
+        return repr(error)[:_SAID_CHARS]
+    except Exception:  # noqa: BLE001  # that is a user's code as well
+        return type(error).__name__
 
 
 def unknown(noun: str, name: object, known: list[str], see: str) -> NotFoundError:

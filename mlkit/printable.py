@@ -7,6 +7,7 @@ import logging
 from types import TracebackType
 
 _LINE_BREAKS = "\n"
+_LINE_CHARS = 10_000
 
 
 def text(value: object) -> str:
@@ -40,7 +41,7 @@ class Formatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # logging's name
         """Return the line."""
-        record.message = line(record.message)
+        record.message = _cut(line(record.message))
         return super().formatMessage(record)
 
     def formatException(  # noqa: N802  # logging's name
@@ -49,7 +50,14 @@ class Formatter(logging.Formatter):
         | tuple[None, None, None],
     ) -> str:
         """Return the traceback."""
-        return text(super().formatException(ei))
+        whole = text(super().formatException(ei))
+        return "\n".join(_cut(each) for each in whole.split("\n"))
+
+
+def _cut(one_line: str) -> str:
+    """Return the beginning of a line that no log wants whole."""
+    more = len(one_line) - _LINE_CHARS
+    return one_line if more <= 0 else f"{one_line[:_LINE_CHARS]} ... ({more} more characters)"
 
 
 def _written(character: str) -> str:

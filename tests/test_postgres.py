@@ -21,7 +21,7 @@ import pytest
 from sqlalchemy import create_engine, select, text
 from sqlalchemy.orm import Session
 
-from mlkit.errors import ConflictError, InvalidInputError
+from mlkit.errors import BusyError, ConflictError, InvalidInputError
 from mlkit.flows.alerts import alerting
 from mlkit.flows.data import catalog, collect, ingest
 from mlkit.flows.data.query_source import QuerySource
@@ -185,9 +185,9 @@ def _compare_with_the_log(shop: Project) -> None:
     )
     monitor.check_drift(Project(shop.root, changed, shop.database), "churn")
     with shop.read() as s:
-        actions = [event.action for event in s.scalars(select(audit.AuditEvent))]
-    asked_for = [action for action in actions if action != "change"]  # reports are covered, too
-    assert asked_for[-3:] == ["baseline-add", "baseline-remove", "reference"]
+        events = s.scalars(select(audit.AuditEvent).order_by(audit.AuditEvent.seq))
+        actions = [event.action for event in events if event.action != "change"]
+    assert actions[-3:] == ["baseline-add", "baseline-remove", "reference"]
 
 
 def test_versions_are_traced_made_again_collected_and_rid_of_a_subject(
@@ -297,6 +297,38 @@ def test_a_request_is_filled_from_the_online_store_and_its_trouble_is_told(shop:
     known, unknown = featured.logged()
     assert (known["temp"], known["rides"], known["cold_km"]) == (12.5, 24, 87.5)
     assert (unknown["temp"], unknown["rides"], unknown["best"]) == (None, 0, "none")
+
+
+def test_many_who_wait_to_write_keep_nobody_from_reading(shop: Project) -> None:
+    """Tokens are read beside them: a server that cannot read those answers nothing."""
+    database = Database(shop.database.url, busy_timeout_s=0.5)
+    began = time.monotonic()
+
+    def write(number: int) -> str:
+        try:
+            with database.write() as s:
+                s.execute(text("DELETE FROM token WHERE id = :id"), {"id": str(number)})
+        except BusyError:
+            return "busy"
+        return "written"
+
+    with shop.write() as holder, ThreadPoolExecutor(40) as crowd:
+        holder.execute(text("LOCK TABLE token IN EXCLUSIVE MODE"))
+        writers = [crowd.submit(write, number) for number in range(40)]
+        time.sleep(0.2)
+        asked = time.monotonic()
+        with database.read() as s:
+            assert s.scalar(text("SELECT count(*) FROM token")) == 0
+        assert time.monotonic() - asked < 0.3
+        assert {each.result() for each in writers} == {"busy"}
+    assert time.monotonic() - began < 5
+    for patience_s in (0.0, float("inf")):
+        other = Database(shop.database.url, busy_timeout_s=patience_s)
+        with other.write() as s:
+            s.execute(text("DELETE FROM token"))
+        other.dispose()
+    assert write(0) == "written"
+    database.dispose()
 
 
 def test_two_clocks_that_start_a_slot_together_run_it_once(shop: Project) -> None:

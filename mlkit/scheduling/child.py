@@ -83,7 +83,7 @@ def _run(order: Order) -> Report:
     except MlkitError as error:
         print(f"error: {printable.text(error)}", file=sys.stderr)  # noqa: T201  # the run's own output file
         return Report(OOM if _out_of_memory(error) else FAILED, _one_line(str(error)))
-    except (Exception, SystemExit) as error:  # noqa: BLE001  # the boundary of the user's code
+    except BaseException as error:  # noqa: BLE001  # the boundary of the user's code
         traceback.print_exc()
         if _out_of_memory(error):
             limit = project.settings.jobs.memory_mb

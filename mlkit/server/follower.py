@@ -49,4 +49,4 @@ class Follower:
 
 def _unexpected(error: BaseException) -> BaseException | None:
     """Return the error if only its traceback says what it is."""
-    return None if isinstance(error, MlkitError) else error
+    return None if isinstance(error, (MlkitError, OSError)) else error

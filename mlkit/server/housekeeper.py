@@ -148,8 +148,10 @@ class _Child:
             signal.signal(number, signal.SIG_IGN)
         with suppress(OSError):  # a container may forbid it
             os.nice(_NICE)
-        with suppress(OSError):  # a full disk; who waits for a sign of life says so
-            modes.make_folder(self._metrics_dir)
+        with suppress(
+            OSError
+        ):  # a full disk, a project moved away; who waits for a sign of life says so
+            modes.make_folder(self._metrics_dir, within=self._project.root)
         lookout = Lookout(self._project, self._metrics_dir)
         lookout.start()
         self._work(wish, died)

@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import signal
 import socket
+import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -22,6 +23,7 @@ from mlkit.errors import ConflictError
 BACKLOG = 1024
 _LEAVE_S = 3.0  # for kept connections to end with an answer, and not in the middle of a question
 _LOOK_S = 0.05
+_AGAIN_S = 3.0
 _FIRST_ACCEPT_S = 0.25
 
 log = logging.getLogger("mlkit.server")
@@ -84,7 +86,7 @@ class SharedServer(MPServer):
             self.respawned_wrks[idx] = time.monotonic()
             old: Any = self.wrks[idx]
             new: Any = self._spawn_worker(idx, spawn_target, target_loader)
-            if not old.is_alive():
+            if not self._any_alive():
                 new.start()
                 self.wrks[idx] = new
             elif self._started(new):
@@ -92,6 +94,8 @@ class SharedServer(MPServer):
                 self._see_off(old)
             elif self.interrupt_signal:
                 return
+            elif not old.is_alive():
+                self._try_again(idx)
             else:
                 log.error(
                     "a new worker does not start, what it said is above; the old ones go on "
@@ -115,8 +119,31 @@ class SharedServer(MPServer):
         new.join()
         return False
 
+    def _any_alive(self) -> bool:
+        known: list[Any] = self.wrks
+        return any(each.is_alive() for each in known)
+
+    def _try_again(self, idx: int) -> None:
+        """Put a worker in the place of a dead one later on; the others answer meanwhile."""
+        log.error(
+            "a new worker does not start, what it said is above; the others go on, and it is tried "
+            "again every %g s (see: mlkit doctor)",
+            _AGAIN_S,
+        )
+        self.respawned_wrks.pop(idx)  # no crash loop: somebody answers
+
+        def ask() -> None:
+            self.interrupt_children.append(idx)
+            self.main_loop_interrupt.set()
+
+        later = threading.Timer(_AGAIN_S, ask)
+        later.daemon = True
+        later.start()
+
     def _see_off(self, old: Any) -> None:
-        """Let a worker answer what has come, and end."""
+        """Let a worker answer what has come, and end; one that is dead has ended."""
+        if not old.is_alive():
+            return
         with suppress(ProcessLookupError):
             os.kill(old.inner.pid, signal.SIGUSR1)
             self._pause(_LEAVE_S)

@@ -17,7 +17,9 @@ class Recorder:
         self._may_drop = settings.on_full == "drop"
         self._now = project.now
         self._refused = ""
-        self._journal = Journal(project.journal_dir, power_safe=settings.durability == "power")
+        self._journal = Journal(
+            project.journal_dir, power_safe=settings.durability == "power", within=project.root
+        )
         self._meter = meter
 
     def record(self, entry: Entry, now: datetime) -> None:

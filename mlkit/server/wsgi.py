@@ -7,6 +7,9 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from flask import Flask
+
+from mlkit.errors import MlkitError
 from mlkit.project import open_project
 from mlkit.server import connections, listener
 from mlkit.server.app import SERVICE, create_app
@@ -33,7 +36,7 @@ def build() -> Front:
     threading.Thread(
         target=_end_with_parent, args=(parent,), name="mlkit-parent", daemon=True
     ).start()
-    app = create_app(open_project(), Path(os.environ["MLKIT_METRICS"]))
+    app = _create_app()
     service: Service = app.extensions[SERVICE]
     patience = Patience(service.project.settings.server)
     front = Front(service, app, patience)
@@ -42,6 +45,14 @@ def build() -> Front:
     service.start(Follower("mlkit-clients", lambda: patience.look(port), LOOK_S))
     listener.say_ready()
     return front
+
+
+def _create_app() -> Flask:
+    """Return the application; the process ends with a line on stderr if the project is not fit."""
+    try:
+        return create_app(open_project(), Path(os.environ["MLKIT_METRICS"]))
+    except (MlkitError, OSError) as error:
+        raise SystemExit(f"a worker cannot start: {error}") from error
 
 
 def _end_with_parent(parent: int) -> None:

@@ -7,6 +7,7 @@ checkpoint at once (https://sqlite.org/wal.html, "WAL-reset bug"); the journal m
 import logging
 import os
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,12 +19,15 @@ from sqlalchemy.exc import ArgumentError, DatabaseError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
-from mlkit.errors import InvalidInputError, MlkitError
+from mlkit.errors import BusyError, InvalidInputError, MlkitError
 from mlkit.store.dialects import database_errors, json_columns, read_only
 
 APPLICATION_ID = 0x6D6C6B74  # "mlkt": `file ml.sqlite` and other tools can tell whose it is
 
 log = logging.getLogger("mlkit.store")
+
+_WRITERS = 10  # of one process, at once
+_LONGEST_S = 1e6  # PostgreSQL counts milliseconds in 31 bits
 
 _NETWORK_FILE_SYSTEMS = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "fuse.sshfs", "ceph")
 
@@ -114,9 +118,10 @@ class Database:
         self.url = make_url(url)
         self._foreign_keys = foreign_keys
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        self._busy_timeout_s = busy_timeout_s
+        self._busy_timeout_s = min(busy_timeout_s, _LONGEST_S)
         self._engine: Engine | None = None
         self._pid = 0
+        self._turns = threading.BoundedSemaphore(_WRITERS)
         self._file: tuple[int, int] | None = None
         self.must_exist = False
 
@@ -139,6 +144,7 @@ class Database:
         if self._engine is None or self._pid != os.getpid():
             self._engine = self._sqlite() if self.is_sqlite else self._other()
             self._pid, self._file = os.getpid(), None
+            self._turns = threading.BoundedSemaphore(_WRITERS)
         return self._engine
 
     def for_migration(self) -> "Database":
@@ -164,7 +170,13 @@ class Database:
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the engine behind on the way to another process, which makes its own."""
-        return {**self.__dict__, "_engine": None, "_pid": 0, "_file": None}
+        state = {**self.__dict__, "_engine": None, "_pid": 0, "_file": None}
+        del state["_turns"]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take over what another process has sent."""
+        self.__dict__.update(state, _turns=threading.BoundedSemaphore(_WRITERS))
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -186,7 +198,11 @@ class Database:
                 f"{self.location} cannot be written to: the disk is mounted read-only, or its "
                 "folder belongs to others; what only reads works on"
             )
-        with _errors(self.url), Session(self.engine, expire_on_commit=False) as session:
+        with (
+            _errors(self.url),
+            self._turn(),
+            Session(self.engine, expire_on_commit=False) as session,
+        ):
             session.connection(execution_options={"mlkit_write": True})
             yield session
             session.commit()
@@ -217,8 +233,41 @@ class Database:
             log.warning("%s was replaced by another file, which is used from now on", self.location)
             self.dispose()
 
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Hold one of the few turns to write; raises BusyError if none is free in time.
+
+        A server of databases has so many connections and no more. Those who wait for each other's
+        locks, each with one, must leave some to all who read.
+        """
+        if self.is_sqlite:
+            yield
+            return
+        turns = self._turns
+        if not turns.acquire(timeout=self._busy_timeout_s):
+            raise BusyError(
+                f"{_WRITERS} others of this process wait to write to the database; try again"
+            )
+        try:
+            yield
+        finally:
+            turns.release()
+
     def _other(self) -> Engine:
-        return create_engine(self.url, **json_columns.OPTIONS)
+        engine = create_engine(
+            self.url,
+            max_overflow=-1,  # who waits to write keeps nobody from reading
+            **json_columns.OPTIONS,
+        )
+
+        def on_connect(connection: Any, _record: object) -> None:
+            with connection.cursor() as cursor:
+                # 0 would be without end
+                cursor.execute(f"SET lock_timeout = {max(1, int(self._busy_timeout_s * 1e3))}")
+            connection.commit()
+
+        event.listen(engine, "connect", on_connect)
+        return engine
 
     def _missing(self) -> MlkitError:
         return MlkitError(f"{self.location} is missing; put it back (see: mlkit backup restore)")

@@ -67,8 +67,12 @@ _decoder = msgspec.msgpack.Decoder(Entry)
 class Journal:
     """The journal of this process; safe to use from several threads."""
 
-    def __init__(self, folder: Path, *, power_safe: bool = False) -> None:
+    def __init__(
+        self, folder: Path, *, power_safe: bool = False, within: Path | None = None
+    ) -> None:
+        """``folder`` is made when it is needed, unless ``within`` is gone."""
         self._folder = folder
+        self._within = within
         self._power_safe = power_safe
         self._turn = threading.Lock()  # to flush, rotate or close; taken before the other one
         self._lock = threading.Lock()  # to append
@@ -162,7 +166,7 @@ class Journal:
 
     def _open(self, now: datetime) -> Tape:
         """Make a new file; it gets its name only once it is locked, so nobody takes it for dead."""
-        modes.make_folder(self._folder)
+        modes.make_folder(self._folder, within=self._within)
         final = self._folder / f"{new_id(now)}{SUFFIX}"
         part = final.with_name(f".{final.name}.part")
         handle = modes.open_file(part, os.O_RDWR | os.O_CREAT | os.O_EXCL)

@@ -28,6 +28,10 @@ class Moody(RegressorMixin, BaseEstimator):
             raise ValueError("cannot read /home/me/secret")
         if mood == "exit":
             sys.exit(3)
+        if mood == "interrupt":
+            raise KeyboardInterrupt
+        if mood == "shout":
+            raise ValueError("v" * 3_000_000)
         if mood == "shape":
             return np.zeros((len(X), 3))
         return X[:, 0]
@@ -77,7 +81,7 @@ def moody(root: Path, start: Callable[..., Any]) -> Iterator[Any]:
     server.stop()
 
 
-@pytest.mark.parametrize("mood", ["raise", "exit", "shape"])
+@pytest.mark.parametrize("mood", ["raise", "exit", "interrupt", "shout", "shape"])
 def test_every_protocol_says_whose_fault_it_is_and_no_more(
     moody: Any, root: Path, mood: str
 ) -> None:
@@ -89,10 +93,12 @@ def test_every_protocol_says_whose_fault_it_is_and_no_more(
         assert "v1 of m fails, whatever the rows are" in text
         assert "secret" not in text
     assert moody.ask("POST", "/predict/sound", BODIES["/predict/m"]).status == 200
+    assert len(moody.ask("GET", "/readyz").body["problems"]["m"]) < 2_000
     metrics = moody.ask("GET", "/metrics").body.decode()
     assert 'mlkit_invalid_requests_total{model="m"}' not in metrics
     code, said = moody.stop()
     assert code == 0
+    assert len(said) < 100_000
     assert said.count("v1 of m fails") == 1, said  # with its traceback, once
     assert "failed 500 POST /predict/<model> model=m" in said
 

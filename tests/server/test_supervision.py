@@ -1,5 +1,6 @@
 """What a server does when a part of it, or what it stands on, goes away for a while."""
 
+import errno
 import os
 import shutil
 import signal
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 from mlkit.flows.doctor import checkup, servers
+from mlkit.flows.log import logs
 from mlkit.flows.operations import access
 from mlkit.flows.registry import deploy
 from mlkit.project import Project, open_project
@@ -90,6 +92,40 @@ def test_a_database_that_is_moved_away_and_put_back_is_followed_again(
     file.with_suffix(".away").rename(file)
     _wait_for(lambda: not _refuses(server))
     _enforces_a_first_token_and_follows(server, two_versions.root, 2)
+
+
+def test_a_project_folder_that_is_moved_away_is_not_begun_anew_and_loses_no_answer(
+    two_versions: Project, serve: Callable[..., Any]
+) -> None:
+    root = two_versions.root
+    server = serve(root, "--workers", "1", environment=BRIEF)
+    away = root.rename(root.with_name("away"))
+    answered = []
+    end = time.monotonic() + 30
+    while (reply := server.predict(ROW)).status == 200 and time.monotonic() < end:
+        answered += [each["id"] for each in reply.body["predictions"]]
+    assert (reply.status, root.exists()) == (503, False)
+    away.rename(root)
+    _wait_for(lambda: not _refuses(server))
+    server.stop()
+    assert set(answered) <= set(logs.read(two_versions, "churn").column("_id").to_pylist())
+
+
+def test_a_worker_that_cannot_be_replaced_yet_leaves_the_others_at_it(
+    two_versions: Project, serve: Callable[..., Any]
+) -> None:
+    server = serve(two_versions.root, "--workers", "2", environment=BRIEF)
+    file = two_versions.root / "mlkit.toml"
+    file.write_text("[server]\nmax_rows = 'many'\n")
+    first, second = server.workers()
+    os.kill(first, signal.SIGKILL)
+    assert server.says("a worker cannot start: ")
+    assert server.says("a new worker does not start")
+    assert server.predict(ROW).status == 200
+    file.write_text("")
+    _wait_for(lambda: len(set(server.workers()) - {first, second}) == 1)
+    assert second in server.workers()
+    assert "Traceback" not in server.stop()[1]
 
 
 def test_an_error_that_nobody_thought_of_ends_no_thread(
@@ -176,6 +212,19 @@ def test_without_a_server_there_is_none_to_judge(trained: Project) -> None:
     assert finding.level == "fail"
     (finding,) = servers.servers(trained)
     assert finding.level == "ok"
+
+
+def test_a_full_disk_is_a_line_in_the_log_and_no_traceback(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def act() -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    Follower("mlkit-journal", act, 60.0).call()
+    (record,) = caplog.records
+    assert (record.getMessage(), record.exc_info) == (
+        "mlkit-journal: [Errno 28] No space left on device", None
+    )  # fmt: skip
 
 
 def test_a_held_write_lock_keeps_no_token_alive(trained: Project) -> None:

@@ -1,14 +1,19 @@
 """The engine: version gate, pragmas, immediate writers, errors an operator can mend."""
 
+import os
+import sqlite3
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from mlkit.errors import BusyError, DamagedError, MlkitError
 from mlkit.project import Project
+from mlkit.store import database_errors, json_columns
 from mlkit.store.engine import Database, refuse_network_file_system, sqlite_url, wal_is_safe
 
 
@@ -96,6 +101,25 @@ def test_a_password_in_the_url_never_reaches_an_error_message() -> None:
     database = Database("sqlite:////nowhere/at/all.sqlite")
     with pytest.raises(MlkitError, match=r"/nowhere/at/all\.sqlite"), database.read() as s:
         s.execute(text("SELECT 1"))
+
+
+@pytest.mark.parametrize(
+    ("free", "way_out"), [(0, "the disk is full: make room"), (1 << 40, "what the kernel says")]
+)
+def test_an_error_of_the_disk_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, way_out: str
+) -> None:
+    """On a full disk SQLite cannot begin its shared memory, and calls that an I/O error."""
+    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_bavail=free, f_frsize=1))
+    error = OperationalError("SELECT 1", None, sqlite3.OperationalError("disk I/O error"))
+    found = database_errors.translated(error, str(tmp_path / "ml.sqlite"))
+    assert way_out in str(found)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[" * 100_000])
+def test_a_value_that_was_never_written_is_damage(text: str) -> None:
+    with pytest.raises(DamagedError, match="not as it was recorded"):
+        json_columns.load(text)
 
 
 def test_a_server_that_is_down_is_an_error_of_ours() -> None:

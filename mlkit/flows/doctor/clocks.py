@@ -1,6 +1,7 @@
 """Check what starts the jobs: the daemon, cron or systemd, and whether it runs at all."""
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -8,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from mlkit.flows.doctor.findings import Finding, ok, warn
+from mlkit.flows.doctor.findings import Finding, fail, ok, warn
 from mlkit.project import Project
 from mlkit.store.disk import locks
 
@@ -20,11 +21,14 @@ _UNIT_FOLDERS = (
     Path("/usr/local/lib/systemd/system"),
 )
 _USER_UNITS = Path("~/.config/systemd/user")
+_STARTS = re.compile(r'^ExecStart=(?:"([^"]*)"|(\S+))', re.MULTILINE)
 _WAIT_S = 5
 
 
 def clocks(project: Project) -> Iterator[Finding]:
     """Name what starts the jobs of this project: one clock is right, and it has to run."""
+    gone = list(_gone(project))
+    yield from gone
     running: list[str] = []
     standing: list[tuple[str, str]] = []
     for name, ticks, cure in _clocks(project):
@@ -32,9 +36,9 @@ def clocks(project: Project) -> Iterator[Finding]:
             running.append(name)
         else:
             standing.append((name, cure))
-    if len(running) == 1:
+    if len(running) == 1 and not gone:
         yield ok(f"{running[0]} runs the jobs")
-    elif running:
+    elif len(running) > 1:
         yield warn(
             f"{' and '.join(running)} run the jobs; each due time still runs once",
             "keep one of them",
@@ -48,12 +52,42 @@ def clocks(project: Project) -> Iterator[Finding]:
         )
 
 
+def _gone(project: Project) -> Iterator[Finding]:
+    """Find clocks whose lines name a program that is not there: a venv that was made elsewhere."""
+    folders = (*_UNIT_FOLDERS, _USER_UNITS.expanduser())
+    for name, programs, cure in (
+        ("cron", _cron_programs(project.root), "mlkit job crontab --install"),
+        ("systemd", _unit_programs(project.root, folders), "mlkit job systemd --out FOLDER"),
+    ):
+        for program in programs:
+            if program.startswith("/") and not os.access(program, os.X_OK):
+                yield fail(
+                    f"{name} is to run the jobs by {program}, which is not there",
+                    f"write anew: {cure}",
+                )
+
+
+def _cron_programs(root: Path) -> list[str]:
+    found = set()
+    for line in _crontab_lines(root):
+        with suppress(ValueError, IndexError):  # a quote without end: cron's shell says so
+            found.add(shlex.split(line.partition(" -m mlkit ")[0].replace(r"\%", "%"))[-1])
+    return sorted(found)
+
+
+def _unit_programs(root: Path, folders: tuple[Path, ...]) -> list[str]:
+    end = f" of {root}\n".replace("%", "%%")
+    texts = [_text(file) for folder in folders for file in folder.glob("mlkit-*.service")]
+    found = {m[1] or m[2] for text in texts if end in text for m in _STARTS.finditer(text)}
+    return sorted(each.replace("%%", "%") for each in found)
+
+
 def _clocks(project: Project) -> Iterator[tuple[str, bool, str]]:
     """Yield each clock that has the jobs, whether it ticks, and how it is started."""
     lock = project.state_dir / "locks" / "daemon"
     if lock.exists() and locks.is_held(lock):
         yield "the daemon", True, ""
-    if _in_crontab(project.root):
+    if _crontab_lines(project.root):
         yield "cron", cron_runs(), "start cron (for example: sudo service cron start)"
     for own, timers in ((False, _timers(project.root, _UNIT_FOLDERS)),
                         (True, _timers(project.root, (_USER_UNITS.expanduser(),)))):  # fmt: skip
@@ -82,15 +116,17 @@ def _lives(pid_file: Path) -> bool:
     return True
 
 
-def _in_crontab(root: Path) -> bool:
+def _crontab_lines(root: Path) -> list[str]:
+    """Return the lines of the user's crontab that run jobs of the project."""
     program = shutil.which("crontab")
     if program is None:
-        return False
-    lines = [
-        line for line in _said(program, "-l").splitlines() if not line.lstrip().startswith("#")
-    ]
+        return []
     word = shlex.quote(str(root)).replace("%", r"\%")
-    return any(f"{word} job run " in line for line in lines)
+    return [
+        line
+        for line in _said(program, "-l").splitlines()
+        if not line.lstrip().startswith("#") and f"{word} job run " in line
+    ]
 
 
 def _timers(root: Path, folders: tuple[Path, ...]) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlkit.errors import InvalidInputError, Stopped
+from mlkit.errors import InvalidInputError, asks_to_end, told
 from mlkit.steps.features.view import FeatureView, OnDemand, ViewUse
 from mlkit.steps.quality import table_warnings
 from mlkit.steps.tables import casts
@@ -193,10 +193,12 @@ def guarded(owner: FeatureView | OnDemand, file: str, call: Callable[[], Any]) -
     """Return what a user's function returns; what it raises becomes an error with the line."""
     try:
         return call()
-    except (InvalidInputError, Stopped):
+    except InvalidInputError:
         raise
-    except (Exception, SystemExit) as error:  # a user's function may do anything
-        raise InvalidInputError(f"{file}{_line(error, file)}, {owner}: {error!r}") from error
+    except BaseException as error:  # a user's function may do anything
+        if asks_to_end(error):
+            raise
+        raise InvalidInputError(f"{file}{_line(error, file)}, {owner}: {told(error)}") from error
 
 
 def _line(error: BaseException, file: str) -> str:

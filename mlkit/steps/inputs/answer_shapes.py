@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from mlkit.errors import InvalidInputError, MlkitError, Stopped
+from mlkit.errors import InvalidInputError, MlkitError, asks_to_end, told
 
 _SUM_TOLERANCE: Final = 1e-4  # probabilities in single precision are off by some 1e-6
 _TOLERANCE: Final = 1e-6
@@ -21,11 +21,13 @@ def ask(estimator: Any, method: str, matrix: np.ndarray) -> np.ndarray:
     try:
         found = getattr(estimator, method)(matrix)
         found = np.asarray(found.toarray() if hasattr(found, "toarray") else found)  # of scipy
-    except (MlkitError, MemoryError, Stopped):
+    except (MlkitError, MemoryError):
         raise
-    except (Exception, SystemExit) as error:  # a user's own estimator may raise anything
+    except BaseException as error:  # a user's own estimator may raise anything
+        if asks_to_end(error):
+            raise
         raise InvalidInputError(
-            f"the estimator {name_of(estimator)} fails in {method}: {error!r}"
+            f"the estimator {name_of(estimator)} fails in {method}: {told(error)}"
         ) from error
     if found.dtype.kind == "c":
         raise _wrong(estimator, f"complex numbers in {method}; they must be real")

@@ -10,12 +10,13 @@ from typing import Any, Final
 
 import numpy as np
 
-from mlkit.errors import InvalidInputError, MlkitError, ModelFailsError
+from mlkit.errors import InvalidInputError, MlkitError, ModelFailsError, told
 from mlkit.steps.inputs import bounds, encode
 from mlkit.steps.inputs.answers import Label, Predictions
 from mlkit.steps.inputs.columns import Column, InputSchema
 
 NO_LABEL: Final = float("nan")
+_SAID_CHARS: Final = 1000
 _MOST: Final = 100  # rows that are looked for after a failure: each takes some questions
 
 Ask = Callable[[np.ndarray], Predictions]
@@ -203,7 +204,7 @@ def _ordinary(schema: InputSchema) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _said(error: Exception) -> str:
-    return str(error) if isinstance(error, MlkitError) else repr(error)
+    return str(error)[:_SAID_CHARS] if isinstance(error, MlkitError) else told(error)
 
 
 def _span(column: Column | None) -> tuple[float, float] | None:

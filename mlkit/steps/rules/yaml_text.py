@@ -1,5 +1,6 @@
 """YAML that reads back as it was written."""
 
+import math
 import re
 from typing import Any
 
@@ -7,7 +8,22 @@ import yaml
 
 from mlkit.errors import InvalidInputError
 
+_MOST_DIGITS = 4300  # of a number that Python writes out
 _BREAKS = re.compile("[\n\r\x85\u2028\u2029]")
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses whole numbers that no message could show, however they are spelled."""
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        """Return the number; raises ValueError for one of too many digits."""
+        value: int = super().construct_yaml_int(node)
+        if value.bit_length() > _MOST_DIGITS / math.log10(2):
+            raise ValueError(f"Exceeds the limit ({_MOST_DIGITS} digits) for whole numbers")
+        return value
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
 
 
 class _Dumper(yaml.SafeDumper):
@@ -31,7 +47,7 @@ def load(text: str, origin: str) -> Any:
     end are no YAML errors to the parser.
     """
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, Loader=_Loader)  # noqa: S506  # it is a SafeLoader
     except yaml.YAMLError as error:
         raise InvalidInputError(f"{origin} is not valid YAML: {_place(error)}") from error
     except RecursionError as error:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.utils.validation import has_fit_parameter
 
-from mlkit.errors import InvalidInputError, MlkitError, Stopped
+from mlkit.errors import InvalidInputError, MlkitError, asks_to_end, told
 from mlkit.steps.inputs.columns import InputSchema
 from mlkit.steps.performance import metrics
 from mlkit.steps.predictors.predictor import Predictor
@@ -47,15 +47,17 @@ def fit(
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             estimator = _fit(name, make, rows, schema)
-    except (MlkitError, Stopped):
+    except MlkitError:
         raise
-    except (Exception, SystemExit) as error:
-        # a user's own estimator may do anything
+    except BaseException as error:  # a user's own estimator may do anything
+        if asks_to_end(error):
+            raise
         raise InvalidInputError(
-            f"the estimator '{name}' failed to fit: {error!r}{_missing(schema, rows)}"
+            f"the estimator '{name}' failed to fit: {told(error)}{_missing(schema, rows)}"
         ) from error
     for item in caught:
-        text = f"fit_warning: {name}: {item.category.__name__}: {str(item.message).splitlines()[0]}"
+        first = str(item.message).partition("\n")[0]
+        text = f"fit_warning: {name}: {item.category.__name__}: {first}"
         if text not in complaints:
             complaints.append(text)
     return estimator

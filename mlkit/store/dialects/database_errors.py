@@ -1,10 +1,16 @@
 """What an error of a database means to an operator, and what to do about it."""
 
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
 from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from mlkit.errors import BusyError, DamagedError, MlkitError
 
+_ROOM_BYTES: Final = 1 << 20
 _RESTORE = "restore a backup (see: mlkit backup restore)"
 
 
@@ -22,16 +28,27 @@ def translated(error: PoolTimeoutError | DatabaseError, place: str) -> MlkitErro
     return None
 
 
+def _way_out(text: str, place: str) -> str:
+    """Return what to do; SQLite calls a full disk an I/O error where it cannot begin its files."""
+    with suppress(OSError):
+        found = os.statvfs(Path(place).parent)
+        if "full" in text or found.f_bavail * found.f_frsize < _ROOM_BYTES:
+            return "the disk is full: make room there and try again"
+    if "disk I/O" in text:
+        return "see what the kernel says of the disk (dmesg), and whether it has room"
+    return "see whose the file and its folder are, and how the disk is mounted (see: mlkit doctor)"
+
+
 def _operational(error: OperationalError, text: str, place: str) -> MlkitError | None:
     if text.startswith("no such table"):  # SQLite's words
         return DamagedError(
             f"{place} is not the database of this project, or lacks a part: {text}; put the right "
             "one back (see: mlkit backup restore)"
         )
-    if "locked" in text or "busy" in text:
+    if "locked" in text or "busy" in text or "lock timeout" in text:
         return BusyError("the database is locked by another process; try again")
     if any(word in text for word in ("readonly", "full", "unable to open", "disk I/O")):
-        return MlkitError(f"cannot use the database: {text} ({place})")
+        return MlkitError(f"cannot use the database: {text} ({place}); {_way_out(text, place)}")
     if error.connection_invalidated or error.statement is None:  # lost, or never made
         reason = text.strip().partition("\n")[0]
         return BusyError(f"cannot reach the database {place}: {reason}")

@@ -36,7 +36,7 @@ def load(text: str) -> object:
     """Return the value of a column; raises DamagedError for what was never written as JSON."""
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # brackets in brackets without end
         raise DamagedError(
             f"a value in the database is not as it was recorded: {text[:40]!r} is no JSON; "
             "restore a backup (see: mlkit backup restore)"

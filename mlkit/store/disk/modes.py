@@ -4,6 +4,7 @@ A folder is shared if its group may write to it and it hands its group on (setgi
 it is shared too, whoever makes it and whatever their umask. Elsewhere all is for the owner alone.
 """
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -20,11 +21,17 @@ def share(folder: Path) -> None:
     folder.chmod(0o2770)
 
 
-def make_folder(folder: Path) -> None:
-    """Make a folder and those above it, unless they are there: each is shared as the one above."""
+def make_folder(folder: Path, *, within: Path | None = None) -> None:
+    """Make a folder and those above it, unless they are there: each is shared as the one above.
+
+    Raises FileNotFoundError if ``within`` is not there: a project that was moved away under a
+    process is not begun anew, empty, in its old place.
+    """
     if folder.is_dir():
         return
-    make_folder(folder.parent)
+    if folder == within:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(folder))
+    make_folder(folder.parent, within=within)
     shared = is_shared(folder.parent)
     try:
         folder.mkdir(mode=0o770 if shared else 0o700)

@@ -328,6 +328,25 @@ def test_little_disk_warns_and_none_fails(sound: Project, monkeypatch: pytest.Mo
         assert _only(sound, "disk").level == level
 
 
+def test_a_clock_whose_program_is_gone_runs_nothing(
+    sound: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = f"-m mlkit --project {sound.root} job run drift"
+    crontab = tmp_path / "crontab"
+    crontab.write_text(f"#!/bin/sh\necho '5 1 * * * /gone/venv/bin/python {words} --due slot'\n")
+    crontab.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setattr(clocks, "_UNIT_FOLDERS", (tmp_path,))
+    unit = f"[Unit]\nDescription=x of {sound.root}\n[Service]\nExecStart=/gone/too/python {words}\n"
+    (tmp_path / "mlkit-x-drift.service").write_text(unit)
+    with _running("cron", tmp_path):
+        found = [each.found for each in clocks.clocks(sound)]
+    assert found == [
+        "cron is to run the jobs by /gone/venv/bin/python, which is not there",
+        "systemd is to run the jobs by /gone/too/python, which is not there",
+    ]
+
+
 def test_two_clocks_are_one_too_many(
     sound: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

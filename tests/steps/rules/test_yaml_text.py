@@ -12,6 +12,8 @@ LONG = "9" * 400
     ("text", "words"),
     [
         ("a: " + "9" * 5000, "has a value that cannot be read: Exceeds the limit"),
+        ("a: 0x" + "f" * 5000, "has a value that cannot be read: Exceeds the limit"),
+        ("a: 1" + ":1" * 5000, "has a value that cannot be read: Exceeds the limit"),
         ("[" * 3000, "nested too deeply"),
         ("a: " * 1 + "{a: " * 1500 + "1" + "}" * 1500, "nested too deeply"),
         ("a: 2024-13-45", "month must be in 1..12"),
