@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 
 from mlkit.errors import BusyError, DamagedError, MlkitError
 from mlkit.project import Project
-from mlkit.store import database_errors, json_columns
+from mlkit.store.dialects import database_errors, json_columns
 from mlkit.store.engine import Database, refuse_network_file_system, sqlite_url, wal_is_safe
 
 
