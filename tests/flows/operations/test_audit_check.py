@@ -16,6 +16,7 @@ from mlkit.flows.doctor import checkup
 from mlkit.flows.operations import access, audit_check, backup
 from mlkit.project import Project, open_project
 from mlkit.store import append_only, audit, covers, erasures, schema, trail
+from mlkit.store.baselines import Baseline
 from mlkit.store.disk import system_log, witness
 from mlkit.store.engine import sqlite_driver
 from mlkit.store.erasures import Erasure
@@ -61,6 +62,8 @@ def _judge(project: Project) -> None:
         }  # fmt: skip
         s.add(DriftReport(**said, reference_rows=9, current_rows=9))
         s.add(PerformanceReport(**said, rows=9, coverage=0.5))
+        made = {"sha256": "ab", "created_by": "t", "created_at": now, "versions": [1], "rows": 9}
+        s.add(Baseline(model_id=1, name="may", window_start=now, window_end=now, **made))
 
 
 def _erase(project: Project) -> None:
@@ -107,6 +110,12 @@ _ENDED = "UPDATE deployment SET ended_at = '2026-01-01 00:00:00.000000'"
         (("UPDATE model_version SET metrics = '{}'",), "model version 1 is not"),
         (("UPDATE dataset_version SET sha256 = 'ab'",), "dataset version 1 is not as recorded"),
         (("UPDATE dataset_version SET transformation = '{\"url\": \"x\"}'",), "dataset version 1"),
+        (("UPDATE dataset_version SET collected_at = created_at",), "dataset version 1 is not as"),
+        (("UPDATE dataset_version SET source_sha256 = 'ab'",), "dataset version 1 is not as"),
+        (("UPDATE dataset_version SET rows = 1",), "dataset version 1 is not as recorded"),
+        (("UPDATE dataset_version SET profile = '{\"columns\": []}'",), "dataset version 1 is not"),
+        (("UPDATE baseline SET window_start = '2025-01-01 00:00:00'",), "baseline 1 is not as"),
+        (("UPDATE baseline SET answers_of = 7",), "baseline 1 is not as recorded"),
         (("UPDATE model SET task = 'regression'",), "model 1 is not as recorded"),
         (("UPDATE dataset SET entity_column = 'age'",), "dataset 1 is not as recorded"),
         (("UPDATE dataset SET target = 'age'",), "dataset 1 is not as recorded"),
