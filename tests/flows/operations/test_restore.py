@@ -125,6 +125,23 @@ def test_a_manifest_that_nests_too_deeply_is_an_error_and_hides_nothing(
     assert audit_check.faults(furnished) == []
 
 
+def test_a_manifest_whose_time_has_no_zone_is_an_error_and_hides_nothing(
+    furnished: Project,
+) -> None:
+    audit_check.seal(furnished, "a beginning")
+    made = backup.create(furnished).file
+    file = furnished.backups_dir / "odd.mlkit.tar"
+    said = msgspec.structs.asdict(archive.manifest(made)) | {"created_at": "2026-01-01T00:00:00"}
+    content = msgspec.json.encode(said)
+    with tarfile.open(file, "w") as tar:
+        info = tarfile.TarInfo("manifest.json")
+        info.size = len(content)
+        tar.addfile(info, io.BytesIO(content))
+    with pytest.raises(CheckFailedError, match=r"its manifest\.json cannot be read"):
+        restore.verify(file)
+    assert audit_check.faults(furnished) == []
+
+
 def _other_type(kind: bytes, link: str = "") -> Callable[[tarfile.TarInfo], None]:
     def change(info: tarfile.TarInfo) -> None:
         info.type, info.linkname, info.size = kind, link, 0
