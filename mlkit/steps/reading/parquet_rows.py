@@ -1,6 +1,7 @@
 """The rows of Parquet files, a batch at a time; several files are one table if they agree."""
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from mlkit.steps.tables import casts
 from mlkit.steps.tables.agreement import Agreement, agreed
 
 BATCH_ROWS = 1 << 14
-_TABLES = frozenset({".parquet", ".parq", ".pq", ".csv", ".tsv"})
+_TABLE = re.compile(r"\.(parquet|parq|pq|csv|tsv)(\.(gz|bz2|xz|zst|zip))?$", re.IGNORECASE)
 
 
 def is_parquet(path: Path) -> bool:
@@ -64,8 +65,7 @@ def _refuse_unread(folder: Path) -> None:
 
 def _has_rows(path: Path) -> bool:
     """Tell whether a file has rows, or a name that says so; a README beside them has none."""
-    named = not _TABLES.isdisjoint(map(str.lower, path.suffixes))
-    return named or (path.is_file() and is_parquet(path))
+    return bool(_TABLE.search(path.name)) or (path.is_file() and is_parquet(path))
 
 
 def _is_hidden(part: str) -> bool:

@@ -94,6 +94,7 @@ def test_a_file_that_begins_as_parquet_does_is_read_whatever_it_is_called(
     root = _written(tmp_path, "", "")
     (root / "part-1.parquet").rename(root / name)
     (root / "README.md").write_text("two files\n")
+    (root / "part-0.parquet.md5").write_text("ab\n")
     assert sorted(row["x"] for row in _rows(root)) == [0, 1]
 
 
