@@ -75,6 +75,7 @@ def restore(file: Path, target: Path, *, replace: bool = False) -> Restored:
     folder that is not empty, BusyError while something works in it. What that project has erased
     since the backup, the restored one remembers as unfinished; the audit trail tells of it all.
     """
+    names.check_file(file)
     target = names.check_folder(target.resolve())
     rooms.settle(target)
     occupied = target.exists() and (not target.is_dir() or any(target.iterdir()))
