@@ -29,10 +29,21 @@ def check_folder(folder: Path) -> Path:
     """
     path = str(folder)
     if any(ord(letter) < 0x20 or 0x7F <= ord(letter) < 0xA0 for letter in path) or (
-        path.encode(errors="replace").decode() != path
+        not _is_text(path)
     ):
         raise InvalidInputError(
             f"a project cannot lie in {path!a}: the name has a control character or is not UTF-8; "
             "name another folder"
         )
     return folder
+
+
+def check_file(file: Path) -> Path:
+    """Return ``file`` if a row of the database can name it; raises InvalidInputError."""
+    if not _is_text(str(file)):
+        raise InvalidInputError(f"the name of {file} is not UTF-8; rename it")
+    return file
+
+
+def _is_text(path: str) -> bool:
+    return path.encode(errors="replace").decode() == path

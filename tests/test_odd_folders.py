@@ -98,3 +98,17 @@ def test_a_name_that_no_line_can_hold_is_refused(tmp_path: Path, name: str) -> N
     with pytest.raises(InvalidInputError, match=r"a project cannot lie in '.*name another folder"):
         setup.make(tmp_path / name)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_whose_name_is_no_text_is_refused(trained: Project, tmp_path: Path) -> None:
+    odd = tmp_path / "k=\udcff"
+    odd.mkdir()
+    (odd / "rows.csv").write_text("a,b\n1,2\n")
+    for act in (
+        lambda: ingest.add(trained, "d", odd / "rows.csv"),
+        lambda: backup.create(trained, odd / "b.tar"),
+        lambda: restore.restore(odd / "b.tar", tmp_path / "new"),
+    ):
+        with pytest.raises(InvalidInputError, match="is not UTF-8; rename it"):
+            act()
+    assert [file.name for file in odd.iterdir()] == ["rows.csv"]

@@ -45,9 +45,13 @@ _COLUMNS: Final[dict[type[Base], tuple[str, ...]]] = {
     ),
     Dataset: ("name", "target", "time_column", "entity_column"),
     DatasetVersion: (
-        "dataset_id", "number", "sha256", "schema_yaml", "source", "parents", "transformation",
+        "dataset_id", "number", "sha256", "rows", "schema_yaml", "profile", "source",
+        "source_sha256", "parents", "transformation", "warnings", "created_at", "collected_at",
     ),
-    Baseline: ("model_id", "name", "sha256"),
+    Baseline: (
+        "model_id", "name", "window_start", "window_end", "rows", "versions", "answers_of",
+        "sha256", "created_by", "created_at",
+    ),
     Token: (
         "name", "scope", "sha256", "created_at", "revoked_at", "models", "rate", "expires_at",
     ),
@@ -98,8 +102,8 @@ def _query(kind: type[Base]) -> Select[tuple[object, ...]]:
 
 
 def _read(column: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Read what reports say as the text that it is: there are many, decoding takes its time."""
-    is_large = isinstance(column.type, JsonObject)
+    """Read reports and profiles as the texts that they are: decoding many takes its time."""
+    is_large = isinstance(column.type, JsonObject) or column.name == "profile"
     return cast(column, _Large).label(column.name) if is_large else column
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy.orm import Session
 
 from mlkit.errors import DamagedError
-from mlkit.store import audit, commits
+from mlkit.store import audit, commits, definitions
 from mlkit.store.audit import AuditEvent
 from mlkit.store.dialects import append_only
 from mlkit.store.disk import system_log, witness
@@ -71,10 +71,11 @@ def writing(database: Database, keeper: Keeper) -> Iterator[Session]:
 def seal(database: Database, keeper: Keeper, reason: str, faults: list[str]) -> None:
     """Cover the database as it stands, and let the witness begin anew with that.
 
-    Only its triggers are made as they were, so that rows go on record as they will be.
+    Only its triggers and indexes are made as they were, so that rows go on record as they will be.
     """
     with writing(database, keeper) as s:
         append_only.mend(s)
+        definitions.mend(s)
         sealed = audit.seal(s, keeper.now(), actor=keeper.actor(), reason=reason, faults=faults)
         if database.is_sqlite:
             commits.forgive(s, keeper.commits())

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from mlkit import names
 from mlkit.errors import ConflictError, InvalidInputError
 from mlkit.flows.data.fetched import Fetched, Fetching, Ready
 from mlkit.flows.data.versioning import Origin
@@ -168,7 +169,7 @@ def _digest(project: Project, path: Path) -> Digest:
 
 
 def _of_file(project: Project, path: Path) -> Digest:
-    key, stamp = str(path.resolve()), Stamp.of(path.stat())
+    key, stamp = str(names.check_file(path.resolve())), Stamp.of(path.stat())
     with project.read() as s:
         known = file_digests.find(s, key, stamp)
     if known is not None:

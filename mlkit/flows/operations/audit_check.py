@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from mlkit.errors import CheckFailedError, DamagedError, InvalidInputError, MlkitError
 from mlkit.flows.operations import backup
 from mlkit.project import Project
-from mlkit.store import audit, commits, covers
+from mlkit.store import audit, commits, covers, definitions
 from mlkit.store.audit import AuditEvent
 from mlkit.store.dialects import append_only
 from mlkit.store.disk import archive, witness
@@ -52,7 +52,7 @@ def faults(project: Project) -> list[str]:
         found = list(_chain(s, project, known))
         # rows are told of only by a chain that is whole
         found = found or [*_lost(s, project, counted), *_backups(s, made, known), *_rows(s)]
-        return [*found, *append_only.faults(s)]
+        return [*found, *append_only.faults(s), *definitions.faults(s)]
 
 
 def verify(project: Project, expected: str | None = None) -> Verified:

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 from sqlalchemy.orm import Session
 
-from mlkit import __version__
+from mlkit import __version__, names
 from mlkit.errors import BusyError, ConflictError, DamagedError, InvalidInputError
 from mlkit.flows.data import named_files, version_files
 from mlkit.flows.log import imports
@@ -109,6 +109,7 @@ def _default_file(project: Project) -> Path:
 
 
 def _refuse_target(file: Path) -> None:
+    names.check_file(file)
     if file.exists():
         raise ConflictError(f"{file} exists already; name a new file for the backup")
     if not file.parent.is_dir():

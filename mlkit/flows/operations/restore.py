@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Collection
 from datetime import datetime
+from glob import escape
 from itertools import count
 from pathlib import Path
 from tempfile import gettempdir
@@ -31,6 +32,7 @@ from mlkit.store.engine import sqlite_url
 
 ROOM = "mlkit-verify-"  # in the temporary folder
 _KEY = ".mlkit/key"
+_BEFORE = ".before-restore-"
 
 
 class Verified(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,6 +76,7 @@ def restore(file: Path, target: Path, *, replace: bool = False) -> Restored:
     folder that is not empty, BusyError while something works in it. What that project has erased
     since the backup, the restored one remembers as unfinished; the audit trail tells of it all.
     """
+    names.check_file(file)
     target = names.check_folder(target.resolve())
     rooms.settle(target)
     occupied = target.exists() and (not target.is_dir() or any(target.iterdir()))
@@ -87,7 +90,8 @@ def restore(file: Path, target: Path, *, replace: bool = False) -> Restored:
     target.parent.mkdir(parents=True, exist_ok=True)
     with rooms.beside(target, busy=f"another process is restoring {target}") as unpacked:
         verified = _unpack(file, unpacked)
-        to_erase = _carry_erasures(target, unpacked) if occupied else ()
+        before = target if occupied else _kept(target)
+        to_erase = _carry_erasures(before, unpacked) if before is not None else ()
         _record(unpacked, verified)
         modes.share_all(unpacked, like=target if occupied else target.parent)
         failpoints.reach("restore.unpacked")
@@ -125,8 +129,17 @@ def _holder(file: Path) -> str:
 
 def _name_beside(target: Path) -> Path:
     """Return the first free name for what ``target`` holds now."""
-    names = (target.with_name(f"{target.name}.before-restore-{n}") for n in count(1))
+    names = (target.with_name(f"{target.name}{_BEFORE}{n}") for n in count(1))
     return next(name for name in names if not name.exists())
+
+
+def _kept(target: Path) -> Path | None:
+    """Return what stood in place of ``target`` last, where a restore that was killed has put it.
+
+    Only who began that restore can finish it, and others may restore meanwhile.
+    """
+    found = target.parent.glob(f"{escape(target.name)}{_BEFORE}*")
+    return max(found, key=lambda folder: folder.lstat().st_ctime_ns, default=None)
 
 
 def _record(unpacked: Path, verified: Verified) -> None:

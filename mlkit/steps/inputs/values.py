@@ -5,9 +5,9 @@ Used for rows that come as JSON; whole Arrow columns are converted in ``encode``
 
 import math
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Final
 
+from mlkit import epoch
 from mlkit.steps.inputs.columns import Kind
 
 Value = float | int | bool | str
@@ -76,13 +76,12 @@ def moment(value: object) -> str:
     if not isinstance(value, str):
         raise UnfitValueError(f"{_shown(value)} is not a time as ISO text")
     try:
-        parsed = datetime.fromisoformat(value)
-        aware = parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+        parsed = epoch.parse(value)
     except (ValueError, OverflowError) as error:
         raise UnfitValueError(
             f"{_shown(value)} is not a time; write for example 2026-03-01T12:00:00Z"
         ) from error
-    return aware.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    return parsed.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 READERS: Final[Mapping[Kind, Callable[[object], Value]]] = {

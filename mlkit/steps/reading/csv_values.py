@@ -98,7 +98,7 @@ def looks_grouped(texts: Any) -> bool:
 def as_written_here(texts: Any, kind: pa.DataType, dialect: Dialect) -> Any | None:
     """Return numbers as Arrow reads them, None if one is not written as the dialect says."""
     if dialect.plain:
-        return pc.replace_substring_regex(texts, r"^\+([\d.])", r"\1")
+        return pc.replace_substring_regex(texts, r"^\+([\d.iI])", r"\1")
     pattern = _pattern(
         whole=kind == casts.INTEGER,
         decimal_point=dialect.decimal_point,
@@ -145,7 +145,8 @@ def _pattern(*, whole: bool, decimal_point: str, thousands: str | None) -> str:
     digits = r"\d+" if not thousands else rf"(\d{{1,3}}({re.escape(thousands)}\d{{3}})+|\d+)"
     if whole:
         return rf"^\s*[+-]?{digits}\s*$"
-    return rf"^\s*[+-]?({digits}({point}\d*)?|{point}\d+)([eE][+-]?\d+)?\s*$"
+    finite = rf"({digits}({point}\d*)?|{point}\d+)([eE][+-]?\d+)?"
+    return rf"^\s*[+-]?({finite}|(?i:inf(inity)?))\s*$"
 
 
 def _direct(texts: Any, kind: pa.DataType) -> Any | None:

@@ -1,5 +1,7 @@
 """The rows of Parquet files, a batch at a time; several files are one table if they agree."""
 
+import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from mlkit.steps.tables import casts
 from mlkit.steps.tables.agreement import Agreement, agreed
 
 BATCH_ROWS = 1 << 14
+_TABLE = re.compile(r"\.(parquet|parq|pq|csv|tsv)(\.(gz|bz2|xz|zst|zip))?$", re.IGNORECASE)
 
 
 def is_parquet(path: Path) -> bool:
@@ -25,22 +28,44 @@ def is_parquet(path: Path) -> bool:
 
 
 def files(folder: Path) -> list[Path]:
-    """Return the Parquet files in ``folder`` and below it, by name; raises InvalidInputError."""
+    """Return the Parquet files in ``folder`` and below it, by name; raises InvalidInputError.
+
+    What begins as Parquet does is one whatever it is called; no other file with rows is left out.
+    """
     below = [
         path
         for path in folder.rglob("*")
         if not any(map(_is_hidden, path.relative_to(folder).parts))
     ]
     for path in below:
-        if path.is_symlink() and path.is_dir():
-            raise InvalidInputError(
-                f"{path} is a link to a folder, whose files would be left out; put the folder "
-                "itself there, or take the link away"
-            )
-    found = sorted(path for path in below if path.suffix == ".parquet" and path.is_file())
-    if not found:
+        if path.is_dir():
+            _refuse_unread(path)
+    rows = [path for path in below if not path.is_dir() and _has_rows(path)]
+    if not rows:
         raise InvalidInputError(f"{folder} has no file named *.parquet")
-    return found
+    for path in rows:
+        if not path.is_file() or (path.suffix != ".parquet" and not is_parquet(path)):
+            raise InvalidInputError(
+                f"{path} is no Parquet file, and would be left out; take it out of the folder, or "
+                "write it as Parquet"
+            )
+    return sorted(rows)
+
+
+def _refuse_unread(folder: Path) -> None:
+    """Raise InvalidInputError if what is in ``folder`` would be left out."""
+    if folder.is_symlink():
+        raise InvalidInputError(
+            f"{folder} is a link to a folder, whose files would be left out; put the folder "
+            "itself there, or take the link away"
+        )
+    if not os.access(folder, os.R_OK | os.X_OK):
+        raise InvalidInputError(f"{folder} cannot be read, and its files would be left out")
+
+
+def _has_rows(path: Path) -> bool:
+    """Tell whether a file has rows, or a name that says so; a README beside them has none."""
+    return bool(_TABLE.search(path.name)) or (path.is_file() and is_parquet(path))
 
 
 def _is_hidden(part: str) -> bool:

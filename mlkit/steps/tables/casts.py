@@ -207,8 +207,7 @@ def _to_text(value: object) -> str:
 def _to_time(value: object) -> datetime:
     if not isinstance(value, str):
         raise ValueError(value)  # one kind of refusal for every converter
-    moment = datetime.fromisoformat(value.strip())
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return epoch.parse(value.strip())
 
 
 _CONVERTERS: dict[pa.DataType, Callable[[Any], object]] = {

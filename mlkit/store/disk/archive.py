@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Annotated
 
 import msgspec
 
@@ -29,6 +29,7 @@ _UNREADABLE = (tarfile.TarError, ValueError, OverflowError)  # as tarfile says o
 _COMPANIONS = ("-wal", "-shm", "-journal")  # of a SQLite file
 
 Content = bytes | Path
+_Number = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]  # as a database can hold it
 
 
 class Member(msgspec.Struct, frozen=True):
@@ -44,12 +45,12 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
     format: int
     mlkit: str
-    created_at: datetime
+    created_at: Annotated[datetime, msgspec.Meta(tz=True)]
     schema: str
-    last_prediction_seq: int
-    audit_seq: int
+    last_prediction_seq: _Number
+    audit_seq: _Number
     audit_hash: str
-    audit_sealed_from: int | None = None
+    audit_sealed_from: _Number | None = None
     members: tuple[Member, ...]
 
 

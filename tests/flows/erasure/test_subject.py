@@ -264,6 +264,18 @@ def test_what_was_erased_since_a_backup_is_to_be_erased_from_the_restored_projec
         assert audit.first_break(s) is None
 
 
+def test_what_was_erased_is_known_where_a_colleagues_restore_died_between_its_renames(
+    people: Project, tmp_path: Path
+) -> None:
+    file = backup.create(people, tmp_path / "b.mlkit.tar").file
+    subject.erase(people, "people", ["1007"])
+    people.close()
+    root = people.root
+    root.rename(root.with_name(f"{root.name}.before-restore-1"))
+    root.with_name(f".{root.name}.restoring-12345").mkdir()
+    assert restore.restore(file, root).to_erase == ("people",)
+
+
 def test_a_restore_over_a_damaged_project_says_that_erasures_are_lost(
     people: Project, tmp_path: Path
 ) -> None:

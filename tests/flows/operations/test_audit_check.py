@@ -16,6 +16,7 @@ from mlkit.flows.doctor import checkup
 from mlkit.flows.operations import access, audit_check, backup
 from mlkit.project import Project, open_project
 from mlkit.store import audit, covers, erasures, schema, trail
+from mlkit.store.baselines import Baseline
 from mlkit.store.dialects import append_only
 from mlkit.store.disk import system_log, witness
 from mlkit.store.engine import sqlite_driver
@@ -62,6 +63,8 @@ def _judge(project: Project) -> None:
         }  # fmt: skip
         s.add(DriftReport(**said, reference_rows=9, current_rows=9))
         s.add(PerformanceReport(**said, rows=9, coverage=0.5))
+        made = {"sha256": "ab", "created_by": "t", "created_at": now, "versions": [1], "rows": 9}
+        s.add(Baseline(model_id=1, name="may", window_start=now, window_end=now, **made))
 
 
 def _erase(project: Project) -> None:
@@ -108,6 +111,12 @@ _ENDED = "UPDATE deployment SET ended_at = '2026-01-01 00:00:00.000000'"
         (("UPDATE model_version SET metrics = '{}'",), "model version 1 is not"),
         (("UPDATE dataset_version SET sha256 = 'ab'",), "dataset version 1 is not as recorded"),
         (("UPDATE dataset_version SET transformation = '{\"url\": \"x\"}'",), "dataset version 1"),
+        (("UPDATE dataset_version SET collected_at = created_at",), "dataset version 1 is not as"),
+        (("UPDATE dataset_version SET source_sha256 = 'ab'",), "dataset version 1 is not as"),
+        (("UPDATE dataset_version SET rows = 1",), "dataset version 1 is not as recorded"),
+        (("UPDATE dataset_version SET profile = '{\"columns\": []}'",), "dataset version 1 is not"),
+        (("UPDATE baseline SET window_start = '2025-01-01 00:00:00'",), "baseline 1 is not as"),
+        (("UPDATE baseline SET answers_of = 7",), "baseline 1 is not as recorded"),
         (("UPDATE model SET task = 'regression'",), "model 1 is not as recorded"),
         (("UPDATE dataset SET entity_column = 'age'",), "dataset 1 is not as recorded"),
         (("UPDATE dataset SET target = 'age'",), "dataset 1 is not as recorded"),
@@ -181,6 +190,54 @@ def test_a_trigger_that_would_change_rows_before_they_go_on_record_is_seen(
     assert audit_check.faults(furnished) == []
     with furnished.read() as s:
         assert s.get_one(DriftReport, 1).verdict == "drift"
+
+
+_INDEX = "name = 'uq_deployment_current_champion'"
+
+
+def test_an_index_that_says_something_else_than_the_rows_is_seen(
+    furnished: Project, cli: Any
+) -> None:
+    write, where = "PRAGMA writable_schema = ON", f"sqlite_master WHERE {_INDEX}"
+    kept = f"CREATE TABLE kept AS SELECT * FROM {where}"  # noqa: S608  # its own words
+    ended = "UPDATE deployment SET ended_at = {}"
+    _sql(furnished, ended.format("started_at"), kept, write, f"DELETE FROM {where}")  # noqa: S608
+    back = "INSERT INTO sqlite_master SELECT * FROM kept"
+    _sql(furnished, ended.format("NULL"), write, back, "DROP TABLE kept")
+    assert "v1" not in cli("model", "list").stdout  # the index hides it
+    (said,) = audit_check.faults(furnished)
+    assert said.startswith("the indexes of the table deployment do not say what its rows do")
+    audit_check.seal(furnished, "tried it")
+    assert audit_check.faults(furnished) == []
+    assert "v1" in cli("model", "list").stdout
+
+
+@pytest.mark.parametrize(
+    ("table", "old", "new"),
+    [
+        ("erasure", "UNIQUE (dataset_id, subject)", "UNIQUE (dataset_id) ON CONFLICT IGNORE"),
+        ("token", "sha256 VARCHAR(64)", "sha256 VARCHAR(64) COLLATE NOCASE"),
+        ("token", "revoked_at DATETIME", "revoked_at DATETIME AS (NULL)"),
+    ],
+)
+def test_a_table_that_drops_or_makes_up_what_is_written_is_seen(
+    furnished: Project, table: str, old: str, new: str
+) -> None:
+    words = f"replace(sql, '{old}', '{new}') WHERE name = '{table}'"
+    edit = f"UPDATE sqlite_master SET sql = {words}"  # noqa: S608  # its own words
+    _sql(furnished, "PRAGMA writable_schema = ON", edit)
+    said = f"the table {table} is not as it was made: restore a backup"
+    assert said in audit_check.faults(furnished)
+
+
+def test_a_view_in_place_of_a_table_is_seen(furnished: Project) -> None:
+    _sql(
+        furnished, "PRAGMA legacy_alter_table = ON", "ALTER TABLE token RENAME TO tokens",
+        "CREATE VIEW token AS SELECT * FROM tokens WHERE revoked_at IS NULL",
+    )  # fmt: skip
+    assert audit_check.faults(furnished) == [
+        "the table token is not as it was made: restore a backup"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -125,6 +125,27 @@ def test_a_manifest_that_nests_too_deeply_is_an_error_and_hides_nothing(
     assert audit_check.faults(furnished) == []
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [{"created_at": "2026-01-01T00:00:00"}, {"audit_sealed_from": 1 << 63}, {"audit_seq": -1}],
+)
+def test_a_manifest_with_a_value_that_could_not_be_is_an_error_and_hides_nothing(
+    furnished: Project, odd: dict[str, Any]
+) -> None:
+    audit_check.seal(furnished, "a beginning")
+    made = backup.create(furnished).file
+    file = furnished.backups_dir / "odd.mlkit.tar"
+    said = msgspec.structs.asdict(archive.manifest(made)) | odd
+    content = msgspec.json.encode(said)
+    with tarfile.open(file, "w") as tar:
+        info = tarfile.TarInfo("manifest.json")
+        info.size = len(content)
+        tar.addfile(info, io.BytesIO(content))
+    with pytest.raises(CheckFailedError, match=r"its manifest\.json cannot be read"):
+        restore.verify(file)
+    assert audit_check.faults(furnished) == []
+
+
 def _other_type(kind: bytes, link: str = "") -> Callable[[tarfile.TarInfo], None]:
     def change(info: tarfile.TarInfo) -> None:
         info.type, info.linkname, info.size = kind, link, 0

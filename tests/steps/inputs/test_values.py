@@ -34,6 +34,7 @@ def test_a_fitting_value_becomes_canonical(kind: str, value: Any, canonical: Any
     ("kind", "value"),
     [
         ("number", "3"),
+        ("datetime", "20260131"),
         ("number", True),
         ("number", math.nan),
         ("number", math.inf),

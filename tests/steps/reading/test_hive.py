@@ -85,3 +85,34 @@ def test_a_folder_that_is_a_link_is_not_left_out_in_silence(tmp_path: Path) -> N
     (root / "k=2").unlink()
     (root / "k=1" / "part-2.parquet").symlink_to(tmp_path / "elsewhere" / "k=2" / "part-1.parquet")
     assert _rows(root) == [{"x": 0, "k": 1}, {"x": 1, "k": 1}]
+
+
+@pytest.mark.parametrize("name", ["b.PARQUET", "b.parq", "b.pq", "b", "b.parquet.old"])
+def test_a_file_that_begins_as_parquet_does_is_read_whatever_it_is_called(
+    tmp_path: Path, name: str
+) -> None:
+    root = _written(tmp_path, "", "")
+    (root / "part-1.parquet").rename(root / name)
+    (root / "README.md").write_text("two files\n")
+    (root / "part-0.parquet.md5").write_text("ab\n")
+    assert sorted(row["x"] for row in _rows(root)) == [0, 1]
+
+
+@pytest.mark.parametrize("name", ["b.csv", "b.CSV.gz", "b.tsv", "b.Parquet", "gone.parquet"])
+def test_other_files_with_rows_are_not_left_out_in_silence(tmp_path: Path, name: str) -> None:
+    root = _written(tmp_path, "")
+    if name == "gone.parquet":
+        (root / name).symlink_to(tmp_path / "nowhere")
+    else:
+        (root / name).write_text("x\n1\n")
+    with pytest.raises(InvalidInputError, match=f"{name} is no Parquet file, and would be left"):
+        _rows(root)
+
+
+def test_a_folder_that_cannot_be_read_is_not_left_out_in_silence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = _written(tmp_path, "k=1", "k=2")
+    monkeypatch.setattr("os.access", lambda path, _mode: path != root / "k=2")
+    with pytest.raises(InvalidInputError, match="k=2 cannot be read, and its files"):
+        _rows(root)

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlkit.errors import InvalidInputError
-from mlkit.steps.reading import csv_dialect, csv_rows, frames, source_file
+from mlkit.steps.reading import csv_dialect, csv_rows, file_batches, frames, source_file
+from mlkit.steps.reading.file_batches import Expected
 from mlkit.steps.reading.source_file import Reading
 from mlkit.steps.tables import casts, stored_table
 from mlkit.steps.tables.tabular import Tabular
@@ -303,3 +304,21 @@ def test_grouped_digits_are_the_numbers_that_were_meant(
     assert [n is None for n in found] == [n is None for n in numbers]
     meant = [number for number in numbers if number is not None]
     assert [n for n in found if n is not None] == pytest.approx(meant, rel=1e-12)
+
+
+@pytest.mark.parametrize("marks", [{}, {"decimal": ",", "thousands": "."}])
+@pytest.mark.parametrize("word", ["inf", "-inf", "+Infinity"])
+def test_an_infinity_is_one_at_the_door_and_for_a_model_however_numbers_are_written(
+    tmp_path: Path, word: str, marks: dict[str, str]
+) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text(f"a;b\n1;7\n{word};7\n")
+    stated = csv_dialect.state(delimiter=";", **marks)
+    types = {"a": casts.NUMBER}
+    door = [
+        source_file.load(path, Reading(tmp_path, stated=stated, types=known)).table
+        for known in ({}, types)
+    ]
+    model = [*file_batches.read(path, Expected(types, stated), 10)]
+    values = [table.select(["a"]).column("a").to_pylist() for table in (*door, *model)]
+    assert values == [[1.0, float(word)]] * 3
