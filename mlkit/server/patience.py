@@ -148,9 +148,11 @@ class Patience:
 
     def _end(self, late: list[Connection], now: float) -> None:
         for each in late:
+            self._cut[each.key] = now  # first: who reads its body asks as soon as that has ended
             if connections.end_of_input(each):
-                self._cut[each.key] = now
                 self._unsaid += 1
+            else:
+                del self._cut[each.key]
         if self._unsaid and now - self._said_at >= _SAY_S:
             log.warning(
                 "cut off %d connections that did not send what they had begun, or were silent "

@@ -114,7 +114,7 @@ _ENDED = "UPDATE deployment SET ended_at = '2026-01-01 00:00:00.000000'"
         (("UPDATE dataset_version SET collected_at = created_at",), "dataset version 1 is not as"),
         (("UPDATE dataset_version SET source_sha256 = 'ab'",), "dataset version 1 is not as"),
         (("UPDATE dataset_version SET rows = 1",), "dataset version 1 is not as recorded"),
-        (("UPDATE dataset_version SET profile = '{\"columns\": []}'",), "dataset version 1 is not"),
+        (("UPDATE dataset_version SET profile = '{}'",), "dataset version 1 is not"),
         (("UPDATE baseline SET window_start = '2025-01-01 00:00:00'",), "baseline 1 is not as"),
         (("UPDATE baseline SET answers_of = 7",), "baseline 1 is not as recorded"),
         (("UPDATE model SET task = 'regression'",), "model 1 is not as recorded"),
