@@ -7,6 +7,7 @@ the connection wakes it. What is asked and answered is not known here. Linux onl
 import os
 import socket
 import struct
+import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -22,13 +23,17 @@ _COOKIE: Final = struct.Struct("=Q")
 
 
 class Connection(NamedTuple):
-    """One client's connection; ``key`` is never another one's, ``handle`` may be soon."""
+    """One client's connection; ``key`` is never another one's, ``handle`` may be soon.
+
+    When data was last sent and received is in seconds of ``time.monotonic``: ages would be of the
+    moment of each look, and on a busy machine hundreds of looks take a while.
+    """
 
     key: int
     handle: int
     address: str
-    sent_ago_s: float
-    received_ago_s: float
+    sent_at: float
+    received_at: float
     received: int
     sent: int
 
@@ -37,7 +42,7 @@ class Connection(NamedTuple):
         """Whether the client has sent something that nothing was sent back to."""
         if not self.sent:
             return self.received > 0
-        return self.received_ago_s < self.sent_ago_s
+        return self.received_at > self.sent_at
 
 
 def count() -> int:
@@ -99,13 +104,14 @@ def _duplicate(handle: int) -> socket.socket:
 def _look(link: socket.socket, handle: int, port: int) -> Connection | None:
     if link.getsockname()[1:2] != (port,):
         return None
-    info = link.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO_BYTES)
+    info, now = link.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO_BYTES), time.monotonic()
     if len(info) < _INFO_BYTES or info[0] != _ESTABLISHED:
         return None
     sent_ms, received_ms = _LAST_SENT.unpack_from(info)
     received, sent = _SEGMENTS.unpack_from(info)
     peer = str(link.getpeername()[0])
-    return Connection(_key(link), handle, peer, sent_ms / 1e3, received_ms / 1e3, received, sent)
+    sent_at, received_at = now - sent_ms / 1e3, now - received_ms / 1e3
+    return Connection(_key(link), handle, peer, sent_at, received_at, received, sent)
 
 
 def _key(link: socket.socket) -> int:

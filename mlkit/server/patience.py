@@ -18,7 +18,6 @@ from mlkit.settings.table import Server
 
 LOOK_S: Final = 0.25
 _LEAST_S: Final = 1.0
-_COARSE_S: Final = 0.05
 _AMPLE: Final = 0.5  # of the threads or connections are free: no need to hurry anybody
 _SAY_S: Final = 60.0
 
@@ -85,17 +84,22 @@ class Patience:
         return max(min(_LEAST_S, whole_s), whole_s * min(1.0, free / _AMPLE))
 
     def _known(self, now: float, port: int) -> dict[Connection, float]:
-        """Return the connections and how long each has kept us waiting."""
+        """Return the connections and how long each has kept us waiting.
+
+        The kernel's clock is coarse, but connections are accepted in the order in which they were
+        made: one that is seen for the first time is younger than all that were seen before.
+        """
         found, waiting = {}, {}
+        newest = max((each.since for each in self._waiting.values() if not each.sent), default=0.0)
         for each in connections.of_port(port):
             if not each.waits:
-                found[each] = each.sent_ago_s
+                found[each] = now - each.sent_at
                 continue
             known = self._waiting.get(each.key)
             if known is None or known.sent != each.sent:
                 # one that was never answered is as old as its connection: a drip says no less
-                ago_s = each.received_ago_s if each.sent else each.sent_ago_s
-                known = _Waiting(now - ago_s, each.sent, each.received)
+                since = each.received_at if each.sent else max(each.sent_at, newest)
+                known = _Waiting(since, each.sent, each.received)
             waiting[each.key] = known
             found[each] = now - known.since
         self._waiting = waiting
@@ -120,12 +124,12 @@ class Patience:
         ]
         return sorted(late, key=lambda each: (not each.waits, *self._age(each, found[each])))
 
-    def _age(self, each: Connection, waited_s: float) -> tuple[bool, int, float, int]:
-        """Return what sorts the oldest first: the kernel's clock is coarse, so then as accepted.
+    def _age(self, each: Connection, waited_s: float) -> tuple[bool, float, float, int]:
+        """Return what sorts the oldest first.
 
         Who goes on sending comes before all who may have said everything and wait for a thread.
         """
-        return self._is_quiet(each), -int(waited_s / _COARSE_S), self._seen[each.key], each.handle
+        return self._is_quiet(each), -waited_s, self._seen[each.key], each.handle
 
     def _is_quiet(self, each: Connection) -> bool:
         """Tell whether a connection that waits has sent nothing more since it was first seen."""

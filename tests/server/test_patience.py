@@ -121,7 +121,7 @@ def test_many_of_them_hold_up_nobody(crowded: Any, begun: str) -> None:
         for _ in range(60):
             links.enter_context(_begin(crowded, BEGUN[begun]))
         for path in ("/livez", "/readyz") * 2:
-            assert _asked_again(crowded, path) == 200
+            assert crowded.ask("GET", path).status == 200
         assert crowded.predict().status == 200
     for _ in range(20):
         assert crowded.predict().status == 200
@@ -151,12 +151,24 @@ def test_who_drips_in_a_crowd_goes_first(crowded: Any) -> None:
             link.close()
 
 
+def test_who_came_later_goes_later_whatever_the_coarse_clock_says(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patience, now = Patience(project.settings.server), time.monotonic()
+    first = Connection(1, 9, "192.0.2.1", now - 5.0, now - 5.0, 1, 0)
+    later = Connection(2, 8, "192.0.2.1", now - 5.004, now - 5.004, 1, 0)  # a tick too old
+    for look, there in enumerate(([first], [later, first])):
+        monkeypatch.setattr("mlkit.server.connections.of_port", lambda _port, there=there: there)
+        found = patience._known(now + look, 80)
+    assert patience._late(found, 1.0, set()) == [first, later]
+
+
 def test_a_whole_request_outlasts_those_that_go_on_sending(project: Project) -> None:
     patience = Patience(project.settings.server)
     now = time.monotonic()
 
     def link(key: int, received: int) -> Connection:
-        return Connection(key, key, "192.0.2.1", 5.0, 0.0, received, 0)
+        return Connection(key, key, "192.0.2.1", now - 5, now, received, 0)
 
     whole, sending = link(1, 1), [link(key, 7) for key in range(2, 6)]
     patience._waiting = {each.key: _Waiting(now - 5, 0, 1) for each in (whole, *sending)}
