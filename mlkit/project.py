@@ -14,82 +14,30 @@ from sqlalchemy.orm import Session
 
 from mlkit import environment_file
 from mlkit.errors import ConflictError, DamagedError, InvalidInputError, NotFoundError
+from mlkit.layout import DATABASE_FILE, SETTINGS_FILE, STATE_FOLDER, Layout
 from mlkit.settings import sources
 from mlkit.settings.table import Settings
 from mlkit.store import schema, trail
 from mlkit.store.dialects import database_url
+from mlkit.store.dialects.sqlite import refuse_network_file_system
 from mlkit.store.disk import locks, modes, plain_files, rooms, safe_directories, witness
-from mlkit.store.disk.blobs import BlobStore, write_durably
+from mlkit.store.disk.blobs import write_durably
 from mlkit.store.disk.witness import Witness
-from mlkit.store.engine import Database, parse_url, refuse_network_file_system, sqlite_url
+from mlkit.store.engine import Database, parse_url, sqlite_url
 
-SETTINGS_FILE = "mlkit.toml"
-DATABASE_FILE = "ml.sqlite"
 BEFORE_UPGRADE = "before-upgrade-from-"
 _KEY_BYTES = 32
-_STATE = ".mlkit"
 _GROUP_UMASK = 0o007
 _UNSEALED = "unsealed"  # stands between an upgrade and the event that covers what was there
 
 
 @dataclass(frozen=True)
-class Project:
+class Project(Layout):
     """A project folder that is open; build it with ``open_project``."""
 
-    root: Path
     settings: Settings
     database: Database
     clock_file: Path | None = None
-
-    @property
-    def data(self) -> BlobStore:
-        """Dataset versions."""
-        return BlobStore(self.root / "data", ".parquet")
-
-    @property
-    def artifacts(self) -> BlobStore:
-        """Trained models."""
-        return BlobStore(self.root / "artifacts", ".joblib")
-
-    @property
-    def references(self) -> BlobStore:
-        """What each model version's training data looked like, for the drift checks."""
-        return BlobStore(self.root / "artifacts", ".npz")
-
-    @property
-    def schemas_dir(self) -> Path:
-        """The dataset schemas that the user edits."""
-        return self.root / "schemas"
-
-    @property
-    def quarantine_dir(self) -> Path:
-        """Rows that broke the rules of their dataset, with the reasons."""
-        return self.root / "quarantine"
-
-    @property
-    def log_dir(self) -> Path:
-        """Sealed predictions, journals and the output of jobs."""
-        return self.root / "log"
-
-    @property
-    def journal_dir(self) -> Path:
-        """Predictions on their way into the database."""
-        return self.log_dir / "journal"
-
-    @property
-    def backups_dir(self) -> Path:
-        """Backups that the job makes."""
-        return self.root / "backups"
-
-    @property
-    def state_dir(self) -> Path:
-        """Keys and locks; for nobody else's eyes."""
-        return self.root / _STATE
-
-    @property
-    def environment_file(self) -> Path:
-        """Variables for every command, job and server of the project; the user writes it."""
-        return self.state_dir / "env"
 
     @property
     def key(self) -> bytes:
@@ -205,7 +153,7 @@ def locate_project(
     if named is None:
         safe_directories.refuse(root, environment)
     if environment is os.environ:
-        environment_file.load(root / _STATE / "env", os.environ)
+        environment_file.load(root / STATE_FOLDER / "env", os.environ)
     project = _assemble(root, options or {}, environment)
     project.database.must_exist = True
     return project

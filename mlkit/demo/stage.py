@@ -20,7 +20,8 @@ from mlkit.flows.operations import setup
 from mlkit.flows.registry import deploy
 from mlkit.flows.registry.deploy import Loaded
 from mlkit.flows.training import train
-from mlkit.project import SETTINGS_FILE, Project, open_project
+from mlkit.layout import SETTINGS_FILE
+from mlkit.project import Project, open_project
 
 MODEL = "flights"
 DATASET, JOINED = "flights", "flights_with_weather"

@@ -9,14 +9,13 @@ from typing import Annotated, Any, Literal, NamedTuple
 import msgspec
 from msgspec import Meta
 
+from mlkit.settings.named import DatasetSettings, ModelSettings
+from mlkit.settings.serving import Log, Server
 from mlkit.settings.values import (
     Count,
     Duration,
-    InARow,
     OptionalDuration,
-    OutOf,
     Positive,
-    Reference,
     Seconds,
     Section,
     duration,
@@ -55,144 +54,6 @@ class Db(Section, frozen=True):
     busy_timeout_s: Annotated[
         Seconds, Meta(description="how long a writer waits for another before exit code 4")
     ] = 10.0
-
-
-class Server(Section, frozen=True):
-    """``mlkit serve``."""
-
-    host: Annotated[
-        str, Meta(description="address to listen on; anything but loopback needs a token")
-    ] = "127.0.0.1"
-    port: Annotated[int, Meta(ge=0, le=65535, description="TCP port")] = 8000
-    workers: Annotated[Positive, Meta(description="worker processes")] = 2
-    trust_network: Annotated[
-        bool,
-        Meta(
-            description="serve beyond loopback without a token: only in a container whose platform "
-            "checks the clients"
-        ),
-    ] = False
-    allowed_hosts: Annotated[
-        tuple[str, ...],
-        Meta(description="Host header names answered besides localhost and the bound address"),
-    ] = ()
-    rate: Annotated[
-        Count, Meta(description="requests a second of a token without a rate of its own; 0: any")
-    ] = 0
-    max_failures: Annotated[
-        Count,
-        Meta(
-            description="wrong tokens a minute from one address before it has to wait, counted by "
-            "each worker; 0: any number"
-        ),
-    ] = 10
-    access_log: Annotated[
-        bool, Meta(description="a line on stderr for every request that is answered")
-    ] = False
-    refusal_log: Annotated[
-        Count,
-        Meta(
-            description="lines a minute about refused requests, of each status, that each worker "
-            "writes to stderr; 0: none"
-        ),
-    ] = 60
-    max_body_bytes: Annotated[Positive, Meta(description="largest request body")] = 5_000_000
-    max_rows: Annotated[Positive, Meta(description="most rows in one request")] = 10_000
-    max_text_chars: Annotated[
-        Positive,
-        Meta(
-            description="longest text value, in characters: of a category, an entity id or an "
-            "actual, in a request and in a file of rows or actuals"
-        ),
-    ] = 10_000
-    guard: Annotated[
-        Literal["off", "count", "refuse"],
-        Meta(
-            description="rows that break a rule of the training data (a range, a list, a check): "
-            "count them in the metrics, or refuse the request with 422; wrong types always are"
-        ),
-    ] = "count"
-    reload_s: Annotated[
-        Annotated[float, Meta(gt=0)],
-        Meta(description="how often a worker looks for a promotion or rollback"),
-    ] = 0.25
-    tokens_max_age_s: Annotated[
-        Annotated[float, Meta(gt=0)],
-        Meta(
-            description="when the tokens cannot be read for this long (database gone, locked), "
-            "requests are refused with 503: one of them may have been revoked"
-        ),
-    ] = 5.0
-    load_s: Annotated[
-        Annotated[float, Meta(gt=0)],
-        Meta(description="a version that takes longer to load does not take over"),
-    ] = 20.0
-    lazy: Annotated[
-        bool, Meta(description="load a model when it is first asked for, not at the start")
-    ] = False
-    memory_mb: Annotated[
-        Count,
-        Meta(
-            description="artifacts (MB on disk) that a worker keeps loaded, those used last; the "
-            "others are loaded when asked for; 0: all of them"
-        ),
-    ] = 0
-    threads: Annotated[
-        Positive,
-        Meta(description="requests that a worker has in hand at most, slow senders included"),
-    ] = 256
-    connections: Annotated[
-        Positive,
-        Meta(
-            description="connections that a worker keeps open at most; beyond half of them those "
-            "that have been silent longest are closed"
-        ),
-    ] = 1_000
-    body_s: Annotated[
-        Annotated[float, Meta(gt=0)],
-        Meta(
-            description="a request whose body is not there whole by then is refused with 408; less "
-            "time is given while most threads wait for bodies"
-        ),
-    ] = 30.0
-    idle_s: Annotated[
-        Annotated[float, Meta(gt=0)],
-        Meta(
-            description="a connection over which no whole request head comes for this long is "
-            "closed, whether it is new or kept alive"
-        ),
-    ] = 75.0
-    default_model: Annotated[
-        str,
-        Meta(description="model behind /invocations; empty: the only one that has a champion"),
-    ] = ""
-
-
-class Log(Section, frozen=True):
-    """The prediction log."""
-
-    durability: Annotated[
-        Literal["process", "power", "off"],
-        Meta(
-            description="process: survives any process death; power: fsync before the reply; "
-            "off: nothing is logged"
-        ),
-    ] = "process"
-    on_full: Annotated[
-        Literal["refuse", "drop"],
-        Meta(
-            description="when the log cannot be written (disk full): refuse answers 503, drop "
-            "answers without a record and counts it"
-        ),
-    ] = "refuse"
-    import_s: Annotated[
-        Annotated[float, Meta(gt=0)],
-        Meta(description="how often the journal moves into the database"),
-    ] = 0.5
-    seal_after: Annotated[
-        Duration, Meta(description="age at which rows move from the database to Parquet segments")
-    ] = "30d"
-    keep: Annotated[Duration, Meta(description="age at which sealed segments are deleted")] = "365d"
 
 
 class Train(Section, frozen=True):
@@ -286,84 +147,6 @@ class Backup(Section, frozen=True):
     """``mlkit backup`` and the backup job."""
 
     keep: Annotated[Positive, Meta(description="newest backups the job leaves in backups/")] = 7
-
-
-class DatasetSettings(Section, frozen=True):
-    """``[datasets.NAME]``: where new rows of a dataset come from, and how files are written.
-
-    A joined dataset has ``base``, another dataset, whose rows get the features of ``views`` as
-    they were at the time of each row, and those of the transformations ``on_demand``.
-    """
-
-    source: Annotated[
-        str,
-        Meta(
-            description="a CSV file, a Parquet file or a folder of those, relative to the project; "
-            "with a query the SQLAlchemy URL of a database, where ${NAME} is a variable of the "
-            "environment"
-        ),
-    ] = ""
-    query: Annotated[str, Meta(description="what to ask the database: a SELECT, read only")] = ""
-    delimiter: Annotated[
-        str | None, Meta(description="what separates the values of a CSV file; unset: found out")
-    ] = None
-    encoding: Annotated[
-        str | None, Meta(description="encoding of a CSV file; unset: UTF-8, or its byte order mark")
-    ] = None
-    decimal: Annotated[
-        str | None, Meta(description="decimal mark of a CSV file; unset: found out")
-    ] = None
-    thousands: Annotated[
-        str | None, Meta(description="what groups the digits of numbers in a CSV file; unset: none")
-    ] = None
-    missing: Annotated[
-        tuple[str, ...],
-        Meta(
-            description="what stands for a missing value among the texts of a CSV file, beside "
-            "the empty cell"
-        ),
-    ] = ()
-    header: Annotated[
-        bool | None,
-        Meta(description="whether the first row of a CSV file has the names; unset: it does"),
-    ] = None
-    names: Annotated[
-        tuple[str, ...], Meta(description="the columns of a CSV file without a header")
-    ] = ()
-    base: Annotated[
-        str, Meta(description="dataset that features are joined to, instead of a source")
-    ] = ""
-    views: Annotated[
-        tuple[str, ...], Meta(description="feature views that are joined to the base")
-    ] = ()
-    on_demand: Annotated[
-        tuple[str, ...], Meta(description="on-demand transformations of the joined rows")
-    ] = ()
-
-    def __post_init__(self) -> None:
-        if self.query and not self.source:
-            raise ValueError("a query needs a source, the URL of its database")
-        if (self.views or self.on_demand) and not self.base:
-            raise ValueError("views and on_demand need a base, the dataset that they are joined to")
-
-
-class ModelSettings(Section, frozen=True):
-    """``[models.NAME]``: what differs for one model from the tables above."""
-
-    drift_window: Duration | None = None
-    drift_reference: Reference | None = None
-    performance_window: Duration | None = None
-    retrain_data: Literal["log", "source", "both"] | None = None
-    retrain_window: Duration | None = None
-    retrain_source_window: OptionalDuration | None = None
-    retrain_half_life: OptionalDuration | None = None
-    retrain_on: Literal["alert", "always", "never"] | None = None
-    alert_open_after: OutOf | None = None
-    alert_resolve_after: InARow | None = None
-
-    def __post_init__(self) -> None:
-        if self.alert_open_after is not None:
-            out_of(self.alert_open_after)
 
 
 class Settings(Section, frozen=True):

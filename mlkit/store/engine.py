@@ -1,17 +1,11 @@
-"""Open the database safely: driver, pragmas, transactions, one engine per process.
-
-SQLite from 3.7.0 to 3.51.2 can lose committed data in WAL mode when two connections write or
-checkpoint at once (https://sqlite.org/wal.html, "WAL-reset bug"); the journal mode depends on it.
-"""
+"""Open the database safely: one engine per process, transactions that read or write."""
 
 import logging
 import os
-import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
@@ -20,7 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
 from mlkit.errors import BusyError, InvalidInputError, MlkitError
-from mlkit.store.dialects import database_errors, json_columns, read_only
+from mlkit.store.dialects import database_errors, json_columns, read_only, sqlite
 
 APPLICATION_ID = 0x6D6C6B74  # "mlkt": `file ml.sqlite` and other tools can tell whose it is
 
@@ -28,60 +22,6 @@ log = logging.getLogger("mlkit.store")
 
 _WRITERS = 10  # of one process, at once
 _LONGEST_S = 1e6  # PostgreSQL counts milliseconds in 31 bits
-
-_NETWORK_FILE_SYSTEMS = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "fuse.sshfs", "ceph")
-
-
-def sqlite_driver() -> ModuleType:
-    """Return the newest SQLite at hand: the pysqlite3 wheel, else the standard library's."""
-    try:
-        from pysqlite3 import dbapi2  # absent on some platforms
-    except ImportError:
-        import sqlite3 as dbapi2
-    driver: ModuleType = dbapi2
-    return driver
-
-
-def wal_is_safe(version: tuple[int, int, int]) -> bool:
-    """Tell whether SQLite ``version`` has the fix of the WAL-reset bug.
-
-    >>> wal_is_safe((3, 40, 1)), wal_is_safe((3, 50, 7)), wal_is_safe((3, 53, 0))
-    (False, True, True)
-    """
-    if version >= (3, 51, 3):
-        return True
-    backported = {(3, 44): 6, (3, 50): 7}
-    return version[2] >= backported.get(version[:2], 1 << 30)
-
-
-def refuse_network_file_system(path: Path, mounts: str | None = None) -> None:
-    """Raise MlkitError if ``path`` lies on a network file system, where SQLite's locks do not hold.
-
-    ``mounts`` is the text of ``/proc/mounts``; read from there when not given.
-    """
-    if mounts is None:
-        table = Path("/proc/mounts")
-        mounts = table.read_text() if table.exists() else ""
-    best = ("", "")
-    for line in mounts.splitlines():
-        _, point, kind, *_ = line.split()
-        inside = path.resolve().is_relative_to(_unescape(point))
-        if inside and len(point) >= len(best[0]):
-            best = (point, kind)
-    if best[1] in _NETWORK_FILE_SYSTEMS:
-        raise MlkitError(
-            f"{path} is on a network file system ({best[1]}), where SQLite loses data; "
-            "move the project to a local disk or set db.url to a PostgreSQL database"
-        )
-
-
-def _unescape(point: str) -> str:
-    """Return a mount point without the octal escapes of blanks, line breaks and backslashes.
-
-    >>> _unescape("/mnt/my" + chr(92) + "040disk")
-    '/mnt/my disk'
-    """
-    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), point)
 
 
 def sqlite_url(file: Path) -> URL:
@@ -228,7 +168,7 @@ class Database:
             return
         found = _file_id(self.url)
         if found is None:
-            raise MlkitError(f"{self.location} is missing; put it back (see: mlkit backup restore)")
+            raise self._missing()
         if found != self._file:
             log.warning("%s was replaced by another file, which is used from now on", self.location)
             self.dispose()
@@ -273,7 +213,7 @@ class Database:
         return MlkitError(f"{self.location} is missing; put it back (see: mlkit backup restore)")
 
     def _sqlite(self) -> Engine:
-        driver = sqlite_driver()
+        driver = sqlite.sqlite_driver()
         arguments: dict[str, Any] = {"timeout": self._busy_timeout_s}
         if self.is_read_only:
             engine = read_only.engine(driver, Path(self.location), self.url, arguments)
@@ -286,8 +226,8 @@ class Database:
                 max_overflow=-1,  # who waits for the write lock keeps nobody from reading
                 **json_columns.OPTIONS,
             )
-            wal = wal_is_safe(driver.sqlite_version_info)
-            pragmas = _pragmas(wal=wal, foreign_keys=self._foreign_keys)
+            wal = sqlite.wal_is_safe(driver.sqlite_version_info)
+            pragmas = sqlite.pragmas(wal=wal, foreign_keys=self._foreign_keys)
 
         def on_connect(connection: Any, _record: object) -> None:
             self._file = self._file or _file_id(self.url)
@@ -312,18 +252,6 @@ class Database:
         event.listen(engine, "connect", on_connect)
         event.listen(engine, "begin", on_begin)
         return engine
-
-
-def _pragmas(*, wal: bool, foreign_keys: bool) -> tuple[str, ...]:
-    return (
-        f"journal_mode={'WAL' if wal else 'DELETE'}",
-        "synchronous=FULL",
-        f"foreign_keys={'ON' if foreign_keys else 'OFF'}",
-        "trusted_schema=OFF",  # functions in views and triggers of a hostile file do not run
-        "mmap_size=0",  # a stray write into mapped pages would corrupt the file
-        "secure_delete=ON",  # erased rows leave no bytes behind
-        "journal_size_limit=67108864",
-    )
 
 
 @contextmanager

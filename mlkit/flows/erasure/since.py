@@ -12,7 +12,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from mlkit.errors import MlkitError
-from mlkit.project import SETTINGS_FILE, Project, locate_project
+from mlkit.layout import SETTINGS_FILE
+from mlkit.project import Project, locate_project
 from mlkit.store import audit, datasets, erasures, schema
 from mlkit.store.datasets import Dataset
 from mlkit.store.erasures import Erasure

@@ -13,8 +13,9 @@ from mlkit import __version__, names
 from mlkit.errors import BusyError, ConflictError, DamagedError, InvalidInputError
 from mlkit.flows.data import named_files, version_files
 from mlkit.flows.log import imports
+from mlkit.layout import DATABASE_FILE, SETTINGS_FILE
 from mlkit.progress import Progress
-from mlkit.project import BEFORE_UPGRADE, DATABASE_FILE, SETTINGS_FILE, Project
+from mlkit.project import BEFORE_UPGRADE, Project
 from mlkit.store import audit, schema, traffic
 from mlkit.store.dialects import soundness
 from mlkit.store.disk import archive, failpoints, modes, witness

@@ -15,14 +15,8 @@ from mlkit.errors import BusyError, CheckFailedError, ConflictError, MlkitError
 from mlkit.flows.data import named_files
 from mlkit.flows.erasure import since
 from mlkit.flows.operations import backup
-from mlkit.project import (
-    DATABASE_FILE,
-    SETTINGS_FILE,
-    Project,
-    leave_unsealed,
-    locate_project,
-    upgrade,
-)
+from mlkit.layout import DATABASE_FILE, SETTINGS_FILE
+from mlkit.project import Project, leave_unsealed, locate_project, upgrade
 from mlkit.store import audit, schema
 from mlkit.store.dialects import soundness
 from mlkit.store.disk import archive, failpoints, locks, modes, rooms

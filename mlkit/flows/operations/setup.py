@@ -14,7 +14,8 @@ import msgspec
 
 from mlkit import names
 from mlkit.errors import ConflictError, InvalidInputError
-from mlkit.project import DATABASE_FILE, SETTINGS_FILE, create_project
+from mlkit.layout import DATABASE_FILE, SETTINGS_FILE
+from mlkit.project import create_project
 from mlkit.settings import table
 from mlkit.store.disk import modes
 from mlkit.store.disk.blobs import write_durably

@@ -15,7 +15,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import select
 
-from mlkit.project import DATABASE_FILE, Project
+from mlkit.layout import DATABASE_FILE
+from mlkit.project import Project
 from mlkit.server.metrics import page, slots
 from mlkit.server.metrics.families import Served
 from mlkit.server.metrics.meter import BOUNDS_S, OTHER, Meter
@@ -23,7 +24,7 @@ from mlkit.server.metrics.page import Metrics
 from mlkit.store import backlog
 from mlkit.store.alerts import Alert
 from mlkit.store.base import new_id
-from mlkit.store.engine import sqlite_driver
+from mlkit.store.dialects.sqlite import sqlite_driver
 from mlkit.store.journal import Entry, Journal
 from mlkit.store.registry import ModelVersion
 from mlkit.store.reports import DriftReport, PerformanceReport

@@ -1,0 +1,67 @@
+"""Where everything lies in the folder of a project."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlkit.store.disk.blobs import BlobStore
+
+SETTINGS_FILE = "mlkit.toml"
+DATABASE_FILE = "ml.sqlite"
+STATE_FOLDER = ".mlkit"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The files and folders below ``root``."""
+
+    root: Path
+
+    @property
+    def data(self) -> BlobStore:
+        """Dataset versions."""
+        return BlobStore(self.root / "data", ".parquet")
+
+    @property
+    def artifacts(self) -> BlobStore:
+        """Trained models."""
+        return BlobStore(self.root / "artifacts", ".joblib")
+
+    @property
+    def references(self) -> BlobStore:
+        """What each model version's training data looked like, for the drift checks."""
+        return BlobStore(self.root / "artifacts", ".npz")
+
+    @property
+    def schemas_dir(self) -> Path:
+        """The dataset schemas that the user edits."""
+        return self.root / "schemas"
+
+    @property
+    def quarantine_dir(self) -> Path:
+        """Rows that broke the rules of their dataset, with the reasons."""
+        return self.root / "quarantine"
+
+    @property
+    def log_dir(self) -> Path:
+        """Sealed predictions, journals and the output of jobs."""
+        return self.root / "log"
+
+    @property
+    def journal_dir(self) -> Path:
+        """Predictions on their way into the database."""
+        return self.log_dir / "journal"
+
+    @property
+    def backups_dir(self) -> Path:
+        """Backups that the job makes."""
+        return self.root / "backups"
+
+    @property
+    def state_dir(self) -> Path:
+        """Keys and locks; for nobody else's eyes."""
+        return self.root / STATE_FOLDER
+
+    @property
+    def environment_file(self) -> Path:
+        """Variables for every command, job and server of the project; the user writes it."""
+        return self.state_dir / "env"
