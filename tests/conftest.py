@@ -227,14 +227,14 @@ def _constant() -> tuple[bytes, dict[str, Any]]:
     from sklearn.dummy import DummyClassifier  # slow to import, and not every test needs it
 
     from mlkit.steps.inputs.columns import Column, InputSchema
-    from mlkit.steps.predictors import predictor
+    from mlkit.steps.predictors import artifacts, predictor
 
     column = Column(name="age", kind="integer", nullable=False)
     schema = InputSchema(
         columns=(column,), target="churned", task="classification", classes=(False, True)
     )
     made = predictor.Predictor(schema, DummyClassifier().fit(np.zeros((4, 1)), [0, 0, 0, 1]))
-    return predictor.dumps(made), predictor.golden_rows(made, [[1, 2]])
+    return artifacts.dumps(made), artifacts.golden_rows(made, [[1, 2]])
 
 
 def register_model(
@@ -248,7 +248,7 @@ def register_model(
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
     from mlkit.steps.inputs import encode
-    from mlkit.steps.predictors import predictor
+    from mlkit.steps.predictors import artifacts, predictor
 
     task, target = ("regression", "spend") if name == "spend" else ("classification", "churned")
     table = pa.Table.from_pandas(make_churn(rows, seed).dropna(), preserve_index=False)
@@ -265,8 +265,8 @@ def register_model(
         estimator = HistGradientBoostingClassifier(max_iter=5, random_state=seed)
         estimator.fit(matrix, [schema.classes.index(label) for label in actual])
     made = predictor.build(schema, estimator, matrix[:50])
-    artifact = project.artifacts.put(predictor.dumps(made))
-    golden = predictor.golden_rows(made, [values[:5] for values in columns])
+    artifact = project.artifacts.put(artifacts.dumps(made))
+    golden = artifacts.golden_rows(made, [values[:5] for values in columns])
     now = project.now()
     with project.write() as s:
         model = find_model(s, name)

@@ -19,7 +19,7 @@ from mlkit.flows.erasure.values import Learned
 from mlkit.project import Project
 from mlkit.steps.drift import reference_file
 from mlkit.steps.inputs.columns import InputSchema
-from mlkit.steps.predictors import predictor
+from mlkit.steps.predictors import artifacts
 from mlkit.steps.rules import forgetting, rule_edits
 from mlkit.store import audit
 from mlkit.store.alerts import Alert, AlertDelivery
@@ -111,7 +111,7 @@ def _version(project: Project, version: ModelVersion, learned: Learned) -> None:
     artifact = version.artifact_sha256
     if schema != old:
         artifact = project.artifacts.put(
-            predictor.with_schema(project.artifacts.read(artifact), schema)
+            artifacts.with_schema(project.artifacts.read(artifact), schema)
         )
     if (schema, golden, reference) == (old, version.golden, version.reference_sha256):
         return

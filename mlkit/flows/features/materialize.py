@@ -1,7 +1,7 @@
 """Bring the latest values of feature views into the online store, as far as they have changed."""
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -12,24 +12,20 @@ from mlkit import epoch
 from mlkit.errors import ConflictError
 from mlkit.flows.data import version_files
 from mlkit.flows.data.turns import Turns
-from mlkit.flows.features import declarations, view_rows
+from mlkit.flows.features import changed_values, declarations, unused_values, view_rows
 from mlkit.flows.features.declarations import Declared
 from mlkit.flows.features.view_rows import Source, ViewRows
 from mlkit.progress import Progress, silent
 from mlkit.project import Project
 from mlkit.steps.features.view import FeatureView, ViewUse
-from mlkit.store import datasets, features
+from mlkit.store import features
 from mlkit.store.disk import failpoints
 from mlkit.store.features import Rows, StoredView
 
 if TYPE_CHECKING:
     from mlkit.steps.features.latest import Latest
 
-_Values = Mapping[str, tuple[int, str]]
-
 _IN_PLACE: Final = 20_000  # changed rows that one transaction may write: some 0.1 s
-_BATCH: Final = 20_000
-_LONG_AGO: Final = -(1 << 62)
 _KEPT_FOR: Final = 2  # times the ttl: until then a look-up can tell stale from never known
 
 
@@ -79,14 +75,14 @@ def materialize(
     busy = "another process is materialising features; try again"
     with project.lock("features", busy=busy), version_files.used(project):
         declared = declarations.load_or_nothing(project)
-        _tidy(project)
+        unused_values.tidy(project)
         turns, done = Turns(), []
         for view in declared.chosen(tuple(names)):
             say(f"materialising {view.name}")
             made = turns.take(view.name, functools.partial(_one, project, declared, view))
             done += [made] if made is not None else []
-        turns.take("views of before", functools.partial(_forget, project, declared))
-        _tidy(project)
+        turns.take("views of before", functools.partial(unused_values.forget, project, declared))
+        unused_values.tidy(project)
     turns.settle()
     return done
 
@@ -193,9 +189,9 @@ def _replace(project: Project, stored: StoredView, rows: Rows, made: _Made) -> S
     """Write a whole new set in batches, then let it take the place of the old one in one step."""
     with project.write() as s:
         set_id = features.begin_set(s, stored, made.now)
-    for start in range(0, len(rows.entities), _BATCH):
+    for start in range(0, len(rows.entities), unused_values.BATCH):
         with project.write() as s:
-            features.put(s, set_id, rows.part(start, start + _BATCH))
+            features.put(s, set_id, rows.part(start, start + unused_values.BATCH))
     failpoints.reach("features.staged")
     with project.write() as s:
         stored = s.get_one(StoredView, stored.id)
@@ -213,69 +209,26 @@ def _update(project: Project, stored: StoredView, view: FeatureView, made: _Made
     set_id = int(stored.set_id or 0)
     with project.read() as s:
         had = features.read_set(s, set_id)
-    found = zip(made.found.entities, made.found.event_us, made.found.data, strict=True)
-    is_news = _is_newer if view.is_query_of_a_database else _is_other
-    changed = {who: (us, data) for who, us, data in found if is_news((us, data), had.get(who))}
-    gone = _gone(had, view, made)
-    newest = _newest({**had, **changed}, set(gone))
-    if len(changed) + len(gone) > _IN_PLACE:
-        kept = _kept({**had, **changed}, set(gone), _oldest_us(view, made.now))
-        stored = _replace(project, stored, _columns(kept), made)
-        pruned = len(had.keys() | changed.keys()) - stored.rows
-        return _told(stored, written=len(changed), pruned=pruned, full=False)
+    changes = changed_values.find(had, made.found, view, made.now)
+    written = len(changes.changed)
+    if changes.rows > _IN_PLACE:
+        kept = changed_values.by_column(changes.all_after(_oldest_us(view, made.now)))
+        stored = _replace(project, stored, kept, made)
+        pruned = len(had.keys() | changes.changed.keys()) - stored.rows
+        return _told(stored, written=written, pruned=pruned, full=False)
     with project.write() as s:
         stored = s.get_one(StoredView, stored.id)
-        features.remove(s, set_id, [*gone, *_taken_back(had, changed)])
-        features.put(s, set_id, _columns(changed))
-        pruned = len(gone) + _prune(s, stored, view, made.now)
+        features.remove(s, set_id, [*changes.gone, *changes.taken_back])
+        features.put(s, set_id, changed_values.by_column(changes.changed))
+        pruned = len(changes.gone) + _prune(s, stored, view, made.now)
         stored.rows = features.count(s, set_id)
-        if changed or gone:
-            stored.newest_event_at = newest
+        if changes.rows:
+            stored.newest_event_at = changes.newest
         failpoints.reach("features.changing")
         _note(stored, made)
-        if changed or pruned:
+        if written or pruned:
             _mark_changed(stored, made.now)
-    return _told(stored, written=len(changed), pruned=pruned, full=False)
-
-
-def _kept(rows: _Values, gone: set[str], oldest_us: int | None) -> _Values:
-    return {
-        who: (us, data)
-        for who, (us, data) in rows.items()
-        if who not in gone and (oldest_us is None or us > oldest_us)
-    }
-
-
-def _columns(rows: _Values) -> Rows:
-    """Return rows by column, in the order of the index that they go into."""
-    names = sorted(rows)
-    return Rows(names, [rows[who][0] for who in names], [rows[who][1] for who in names])
-
-
-def _gone(had: _Values, view: FeatureView, made: _Made) -> list[str]:
-    """Return who has values that could be used and that the source does not know any more."""
-    known = set(made.found.entities)
-    oldest = _LONG_AGO if view.ttl_us is None else epoch.to_us(made.now) - view.ttl_us
-    return [who for who, (us, _) in had.items() if us > oldest and who not in known]
-
-
-def _taken_back(had: _Values, changed: _Values) -> list[str]:
-    """Return whose newest event is not in the source any more, so that an older one counts."""
-    return [who for who, (us, _) in changed.items() if who in had and us < had[who][0]]
-
-
-def _newest(rows: _Values, gone: set[str]) -> datetime | None:
-    times = (us for who, (us, _) in rows.items() if who not in gone)
-    newest = max(times, default=None)
-    return None if newest is None else epoch.from_us(newest)
-
-
-def _is_other(value: tuple[int, str], had: tuple[int, str] | None) -> bool:
-    return value != had
-
-
-def _is_newer(value: tuple[int, str], had: tuple[int, str] | None) -> bool:
-    return had is None or value[0] > had[0] or (value[0] == had[0] and value[1] != had[1])
+    return _told(stored, written=written, pruned=pruned, full=False)
 
 
 def _note(stored: StoredView, made: _Made) -> None:
@@ -305,36 +258,6 @@ def _prune(s: Session, stored: StoredView, view: FeatureView, now: datetime) -> 
 def _oldest_us(view: FeatureView, now: datetime) -> int | None:
     """Return until when a row is too old to be told of, even as one that is too old to be used."""
     return None if view.ttl_us is None else epoch.to_us(now) - _KEPT_FOR * view.ttl_us
-
-
-def _forget(project: Project, declared: Declared) -> None:
-    """Let go of versions that are not declared any more and that no dataset version was made of."""
-    declares = {(view.name, view.version) for view in declared.views.values()}
-    with project.read() as s:
-        known = {(stored.name, stored.version) for stored in features.list_views(s)}
-    if known <= declares:
-        return
-    with project.write() as s:
-        made = [version.transformation for version in datasets.outline(s)]
-        used = {(v["name"], v["version"]) for t in made for v in t.get("views", ())}
-        for stored in features.list_views(s):
-            if (stored.name, stored.version) not in declares | used:
-                stored.set_id = None
-
-
-def _tidy(project: Project) -> None:
-    """Delete the sets that are nobody's values, little by little, and views that have none."""
-    with project.read() as s:
-        sets = features.leftovers(s)
-        unused = any(stored.set_id is None for stored in features.list_views(s))
-    for set_id in sets:
-        gone = False
-        while not gone:
-            with project.write() as s:
-                gone = features.drop_some(s, set_id, _BATCH)
-    if sets or unused:
-        with project.write() as s:
-            features.forget_empty(s)
 
 
 def _told(stored: StoredView, *, written: int, pruned: int, full: bool) -> Materialized:

@@ -247,12 +247,12 @@ def input_schema(version: ModelVersion) -> InputSchema:
 
 
 def _unpickle(root: Path, label: str, content: bytes) -> "Predictor":
-    from mlkit.steps.predictors import predictor
+    from mlkit.steps.predictors import artifacts
 
     try:
         with own_code.importable(root), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # another library version: the golden rows decide
-            return predictor.loads(content, root)
+            return artifacts.loads(content, root)
     except Stopped:
         raise
     except (Exception, SystemExit) as error:  # unpickling runs any library's code
@@ -262,10 +262,10 @@ def _unpickle(root: Path, label: str, content: bytes) -> "Predictor":
 
 
 def _reproduces(label: str, loaded: "Predictor", version: ModelVersion) -> bool:
-    from mlkit.steps.predictors import predictor
+    from mlkit.steps.predictors import artifacts
 
     try:
-        return predictor.reproduces(loaded, version.golden)
+        return artifacts.reproduces(loaded, version.golden)
     except Exception as error:  # the estimator runs a user's code, and the row may be edited
         raise DamagedError(
             f"{label} cannot be asked its golden rows: {error!r}; either they are not those that "

@@ -13,7 +13,7 @@ from mlkit.progress import Progress
 from mlkit.project import Project
 from mlkit.steps.inputs.answers import Predictions
 from mlkit.steps.performance import metrics
-from mlkit.steps.predictors import predictor
+from mlkit.steps.predictors import artifacts, predictor
 from mlkit.steps.predictors.own_modules import OwnCode, OwnModules
 from mlkit.steps.predictors.predictor import Predictor
 from mlkit.steps.training import estimators, fitting, ladder, split
@@ -141,7 +141,7 @@ def _golden(material: Material, made: Predictor) -> dict[str, Any]:
     count = min(_GOLDEN_ROWS, len(holdout))
     places = holdout[np.linspace(0, len(holdout) - 1, count).astype(int)].tolist()
     columns = [[values[place] for place in places] for values in material.columns]
-    return predictor.golden_rows(made, columns)
+    return artifacts.golden_rows(made, columns)
 
 
 def _latency_ms(made: Predictor, matrix: np.ndarray) -> float:

@@ -12,7 +12,7 @@ from mlkit.steps.inputs import encode, unanswered
 from mlkit.steps.inputs.answers import Predictions
 from mlkit.steps.inputs.columns import InputSchema
 from mlkit.steps.performance import metrics
-from mlkit.steps.predictors import predictor, rehearsal
+from mlkit.steps.predictors import artifacts, rehearsal
 from mlkit.steps.predictors.predictor import Predictor
 from mlkit.steps.training import estimators, fitting, gate
 from mlkit.steps.training.estimators import Recipe
@@ -73,7 +73,7 @@ def _gaps(candidate: Candidate) -> int:
 def _reproduced(project: Project, artifact: bytes, candidate: Candidate) -> bool:
     try:
         with own_code.importable(project.root):
-            return predictor.reproduces(predictor.loads(artifact, project.root), candidate.golden)
+            return artifacts.reproduces(artifacts.loads(artifact, project.root), candidate.golden)
     except Exception:  # noqa: BLE001  # unpickling runs any library's code; whatever it raises is a no
         return False
 

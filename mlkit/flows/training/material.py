@@ -6,17 +6,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlkit.errors import ConflictError, InvalidInputError
+from mlkit.errors import InvalidInputError
 from mlkit.flows.data import ingest
 from mlkit.flows.features import requests
-from mlkit.flows.registry import deploy
+from mlkit.flows.training import chosen_columns
+from mlkit.flows.training.order import Order
 from mlkit.project import Project
 from mlkit.settings.table import duration
-from mlkit.steps import suggestion
-from mlkit.steps.inputs import bounds, encode, prediction_columns
-from mlkit.steps.inputs.columns import InputSchema, Task
+from mlkit.steps.inputs import bounds, encode
+from mlkit.steps.inputs.columns import InputSchema
 from mlkit.steps.performance.metrics import Resampling, block_length
-from mlkit.steps.rules import rule_file
 from mlkit.steps.training import (
     overlap,
     recency,
@@ -28,22 +27,7 @@ from mlkit.steps.training import (
 )
 from mlkit.steps.training.fitting import Rows
 from mlkit.steps.training.split import Split
-from mlkit.steps.training.target import Wish
-from mlkit.store import datasets, registry
 from mlkit.store.datasets import Dataset, DatasetVersion
-from mlkit.store.registry import Model, ModelVersion
-
-
-class Order(NamedTuple):
-    """What is to be trained on what; ``champion`` is the version to beat, if there is one."""
-
-    model: str
-    dataset: DatasetVersion
-    champion: ModelVersion | None
-    task: Wish
-    champion_deployment: int | None
-    half_life: str = "off"
-    ignore: tuple[str, ...] = ()
 
 
 class Material(NamedTuple):
@@ -84,31 +68,6 @@ class Material(NamedTuple):
         return Resampling(settings.bootstrap, settings.confidence, settings.seed, block)
 
 
-def order(project: Project, model: str, data: str, task: Wish, half_life: str = "off") -> Order:
-    """Look up the dataset version and the champion; raises NotFoundError, ConflictError.
-
-    A model keeps its task and target for life: its clients and its actuals depend on them.
-    """
-    name, number = ingest.parse_reference(data)
-    with project.read() as s:
-        dataset = datasets.get_version(s, name, number)
-        row = registry.find_model(s, model)
-        current = registry.champion(s, row) if row else None
-    if dataset.dataset.target is None:
-        raise InvalidInputError(
-            f"dataset '{name}' has no target column; name it by adding its file again: "
-            f"mlkit data add {name} FILE --target COLUMN"
-        )
-    return Order(
-        model=model,
-        dataset=dataset,
-        champion=current.version if current else None,
-        task=_same_task(row, dataset, task),
-        champion_deployment=current.id if current else None,
-        half_life=half_life,
-    )
-
-
 def gather(project: Project, wanted: Order) -> Material:
     """Read, label, encode and split the rows; raises InvalidInputError if they teach nothing."""
     dataset = wanted.dataset.dataset
@@ -118,11 +77,11 @@ def gather(project: Project, wanted: Order) -> Material:
     _enough(project, len(table))
     task = target.infer_task(table.column(name), wanted.task)
     target.check(table.column(name), task, name)
-    _check_ignored(project, table, name, wanted)
-    constant = _constant(table, name, wanted)
-    may_be_null = _may_be_null(whole, wanted)
-    schema = _schema(table.drop_columns(constant), name, task, wanted, may_be_null)
-    warnings += [_of_constant(table, column) for column in constant]
+    chosen_columns.check_ignored(project, table, name, wanted)
+    constant = chosen_columns.constant(table, name, wanted)
+    may_be_null = chosen_columns.may_be_null(whole, wanted)
+    schema = chosen_columns.schema(table.drop_columns(constant), name, task, wanted, may_be_null)
+    warnings += [chosen_columns.why_left_out(table, column) for column in constant]
     bounds.refuse(whole, schema.names, bounds.INPUT)
     schema = requests.with_gaps(project, wanted.dataset, schema)
     columns = encode.columns_of_table(schema, table)
@@ -198,19 +157,6 @@ def _weights(table: pa.Table, dataset: Dataset, half_life: str) -> np.ndarray | 
     return recency.weights(moments, duration(half_life).total_seconds())
 
 
-def _same_task(row: Model | None, dataset: DatasetVersion, task: Wish) -> Wish:
-    if row is None:
-        return task
-    if row.target != dataset.dataset.target or task not in ("auto", row.task):
-        wish = "model" if task == "auto" else task
-        raise ConflictError(
-            f"model '{row.name}' is a {row.task} of '{row.target}', and this would be a {wish} of "
-            f"'{dataset.dataset.target}'; give it a name of its own"
-        )
-    known: Task = "classification" if row.task == "classification" else "regression"
-    return known
-
-
 def _enough(project: Project, rows: int) -> None:
     least = project.settings.train.min_rows
     if rows < least:
@@ -218,86 +164,6 @@ def _enough(project: Project, rows: int) -> None:
             f"{rows} rows with a target are too few to train on, {least} are needed "
             "(setting train.min_rows)"
         )
-
-
-def _constant(table: pa.Table, target_name: str, wanted: Order) -> list[str]:
-    """Return the columns with nothing to learn from that no client sends yet.
-
-    Those of a join stay: something may be computed from them. So does the last one.
-    """
-    like = deploy.input_schema(wanted.champion) if wanted.champion else None
-    dataset = wanted.dataset.dataset
-    keys = {target_name, dataset.time_column, dataset.entity_column, *wanted.ignore}
-    inputs = [name for name in table.column_names if name not in keys]
-    if wanted.dataset.transformation.get("views") or wanted.dataset.transformation.get("on_demand"):
-        return []
-    found = [
-        name
-        for name in inputs
-        if (like is None or name not in like.names)
-        and pc.count_distinct(table.column(name), mode="all").as_py() == 1
-    ]
-    return found if len(found) < len(inputs) else []
-
-
-def _of_constant(table: pa.Table, name: str) -> str:
-    left = "it is left out, and the model does not ask for it"
-    if table.column(name).null_count:
-        return f"all_missing: '{name}' has no value; {left}"
-    return f"constant_column: '{name}' has one value; {left}"
-
-
-def _may_be_null(whole: pa.Table, wanted: Order) -> set[str]:
-    """Return the columns that lack a value in some row, labelled or not, or may by the rules."""
-    schema = rule_file.from_yaml(
-        wanted.dataset.schema_yaml, f"the rules of {wanted.dataset.reference}"
-    )
-    known = schema.columns
-    return {
-        name
-        for name in whole.column_names
-        if whole.column(name).null_count or (name in known and known[name].nullable)
-    }
-
-
-def _schema(
-    table: pa.Table, name: str, task: Task, wanted: Order, may_be_null: set[str]
-) -> InputSchema:
-    dataset = wanted.dataset.dataset
-    keys = (dataset.time_column, dataset.entity_column)
-    ignore = {*wanted.ignore, *(column for column in keys if column)}
-    like = deploy.input_schema(wanted.champion) if wanted.champion else None
-    schema = encode.infer_schema(table, target=name, task=task, ignore=ignore, like=like)
-    schema = encode.relaxed(schema, may_be_null)
-    taken = prediction_columns.names(schema) & set(schema.names)
-    if taken:
-        raise InvalidInputError(
-            f"a column is called '{min(taken)}', as the answers are where drift is looked for; "
-            "rename it"
-        )
-    return schema
-
-
-def _check_ignored(project: Project, table: pa.Table, target_name: str, wanted: Order) -> None:
-    """Raise InvalidInputError if a column to be left out is the target, needed or not there.
-
-    What the champion left out is not in the log, so rows from there do without it.
-    """
-    left_out = wanted.champion.recipe.get("ignore", ()) if wanted.champion else ()
-    needed = requests.computed_from(project, wanted.dataset) if wanted.ignore else {}
-    for column in wanted.ignore:
-        if column in needed:
-            raise InvalidInputError(
-                f"'{column}' cannot be ignored: the on-demand transformation '{needed[column]}' of "
-                f"{wanted.dataset.reference} is made of it, so serving needs it"
-            )
-        if column == target_name:
-            raise InvalidInputError(f"'{column}' is the target; there is nothing to learn without")
-        if column not in table.column_names and column not in left_out:
-            hint = suggestion.hint(column, table.column_names)
-            raise InvalidInputError(
-                f"{wanted.dataset.reference} has no column '{column}' to ignore; {hint}"
-            )
 
 
 def _span_s(table: pa.Table, name: str | None) -> float | None:

@@ -13,9 +13,10 @@ from mlkit.flows.data import ingest, version_files
 from mlkit.flows.registry import deploy, origin
 from mlkit.flows.registry.deploy import Deployed
 from mlkit.flows.training import candidate as candidates
-from mlkit.flows.training import estimate_training, judgement, material
+from mlkit.flows.training import estimate_training, judgement, material, order
 from mlkit.flows.training.candidate import Candidate
-from mlkit.flows.training.material import Material, Order
+from mlkit.flows.training.material import Material
+from mlkit.flows.training.order import Order
 from mlkit.progress import Progress, silent
 from mlkit.project import Project
 from mlkit.steps.drift import reference, times
@@ -24,7 +25,7 @@ from mlkit.steps.inputs.answers import Label, Predictions
 from mlkit.steps.inputs.columns import Task
 from mlkit.steps.performance import metrics, slices
 from mlkit.steps.performance.slices import Judged, Sheet
-from mlkit.steps.predictors import predictor, threads
+from mlkit.steps.predictors import artifacts, threads
 from mlkit.steps.training import estimators
 from mlkit.steps.training.gate import Verdict
 from mlkit.steps.training.target import Wish
@@ -82,7 +83,7 @@ def train(
     report = progress or silent
     names.check("model", model)
     with version_files.used(project):
-        wanted = material.order(project, model, data, task, half_life)
+        wanted = order.look_up(project, model, data, task, half_life)
         wanted = wanted._replace(ignore=tuple(dict.fromkeys(ignore)))
         report(f"reading {wanted.dataset.reference}")
         rows = material.gather(project, wanted)
@@ -128,7 +129,7 @@ def _unusual(wanted: Order, rows: Material) -> dict[str, Any]:
 
 def _store(project: Project, rows: Material, made: Candidate, time: str | None) -> _Files:
     try:
-        artifact = predictor.dumps(made.predictor, made.choice.code)
+        artifact = artifacts.dumps(made.predictor, made.choice.code)
     except Exception as error:
         # a user's estimator may hold anything
         raise InvalidInputError(

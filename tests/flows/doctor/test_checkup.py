@@ -20,7 +20,7 @@ from mlkit.flows.doctor import checkup, clocks, machine
 from mlkit.flows.doctor.checkup import Checked
 from mlkit.flows.operations import backup
 from mlkit.project import Project
-from mlkit.steps.predictors import own_modules, predictor
+from mlkit.steps.predictors import artifacts, own_modules
 from mlkit.store import audit, runs
 from mlkit.store.alerts import Alert, AlertDelivery
 from mlkit.store.base import new_id
@@ -440,9 +440,9 @@ def _own(project: Project, text: str, name: str) -> None:
 
     with project.write() as s:
         version = s.get_one(ModelVersion, 1)
-        made = predictor.loads(project.artifacts.read(version.artifact_sha256))
+        made = artifacts.loads(project.artifacts.read(version.artifact_sha256))
         made.estimator = Loaded()
-        version.artifact_sha256 = project.artifacts.put(predictor.dumps(made, code))
+        version.artifact_sha256 = project.artifacts.put(artifacts.dumps(made, code))
         version.signature = blobs.sign(project.key, "churn", 1, version.artifact_sha256)
 
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from mlkit.errors import BusyError, ConflictError, InvalidInputError
 from mlkit.flows.data import ingest
-from mlkit.flows.features import declarations, joining, materialize, view_rows
+from mlkit.flows.features import declarations, joining, materialize, unused_values, view_rows
 from mlkit.flows.features.joining import Recipe
 from mlkit.flows.features.materialize import Materialized
 from mlkit.flows.features.online import Found, Online
@@ -348,7 +348,7 @@ def test_readers_see_the_old_values_or_the_new_ones(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, in_place: int
 ) -> None:
     monkeypatch.setattr(materialize, "_IN_PLACE", in_place)
-    monkeypatch.setattr(materialize, "_BATCH", 50)
+    monkeypatch.setattr(unused_values, "BATCH", 50)
     names = [f"e{number}" for number in range(200)]
     shop.see(*((name, -1, 0) for name in names))
     shop.materialize()

@@ -256,14 +256,14 @@ def test_a_version_from_before_code_was_kept_answers_with_the_file_and_says_so(
 def _without_code(project: Project, version: ModelVersion) -> tuple[str, str]:
     """Store the artifact as 0.1 wrote it: the pickle refers to the module by its plain name."""
     from mlkit.flows.registry import own_code
-    from mlkit.steps.predictors import predictor
+    from mlkit.steps.predictors import artifacts
     from mlkit.store.disk import blobs
 
-    made = predictor.loads(project.artifacts.read(version.artifact_sha256), project.root)
+    made = artifacts.loads(project.artifacts.read(version.artifact_sha256), project.root)
     with own_code.importable(project.root):
         plain = __import__("old_way")
     made.estimator.__class__ = plain.Capped
-    sha256 = project.artifacts.put(predictor.dumps(made))
+    sha256 = project.artifacts.put(artifacts.dumps(made))
     return sha256, blobs.sign(project.key, "m", version.number, sha256)
 
 

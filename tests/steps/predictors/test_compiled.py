@@ -35,7 +35,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from mlkit.steps.inputs.answers import Predictions
 from mlkit.steps.inputs.columns import Column, InputSchema
 from mlkit.steps.inputs.expand import Expand
-from mlkit.steps.predictors import predictor
+from mlkit.steps.predictors import artifacts, predictor
 from mlkit.steps.predictors.compiled import NoCompiledFormError, compile_estimator
 from mlkit.steps.predictors.forest import halves
 
@@ -177,7 +177,7 @@ def test_it_outlives_the_artifact_and_does_without_the_estimator(fitted: Any) ->
     estimator, schema, matrix = fitted
     made = predictor.build(schema, estimator, matrix)
     made.estimator_from = None
-    loaded = predictor.loads(predictor.dumps(made))
+    loaded = artifacts.loads(artifacts.dumps(made))
     assert loaded.estimator is None
     assert np.array_equal(_numbers(loaded.predict(matrix)), _numbers(made.predict(matrix)))
 

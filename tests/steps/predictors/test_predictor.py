@@ -13,7 +13,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 
 from mlkit.steps.inputs.columns import Column, InputSchema
-from mlkit.steps.predictors import predictor
+from mlkit.steps.predictors import artifacts, predictor
 from mlkit.steps.training import estimators
 from mlkit.steps.training.estimators import Recipe
 
@@ -104,7 +104,7 @@ def test_a_linear_model_is_served_from_its_arrays_as_scikit_learn_would(classes:
 
 def test_an_artifact_answers_like_what_was_saved() -> None:
     found, matrix = made("boosting", 2)
-    loaded = predictor.loads(predictor.dumps(found))
+    loaded = artifacts.loads(artifacts.dumps(found))
     assert bits(loaded.predict(matrix)) == bits(found.predict(matrix))
     assert (loaded.schema, loaded.way) == (found.schema, found.way)
 
@@ -113,7 +113,7 @@ def test_a_loaded_estimator_uses_one_thread() -> None:
     matrix, target = make_rows(0)
     forest = RandomForestRegressor(n_estimators=5, n_jobs=2).fit(matrix, target)
     made_by_hand = predictor.Predictor(make_schema(0), forest)
-    assert predictor.loads(predictor.dumps(made_by_hand)).estimator.n_jobs == 1
+    assert artifacts.loads(artifacts.dumps(made_by_hand)).estimator.n_jobs == 1
 
 
 def test_an_estimator_with_its_own_threshold_keeps_it() -> None:
@@ -174,7 +174,7 @@ def test_golden_rows_notice_another_answer() -> None:
     found, _ = made("linear", 2)
     columns = [[0.5, None] for _ in range(12)]
     columns[3] = ["a", "zzz"]
-    golden = predictor.golden_rows(found, columns)
-    assert predictor.reproduces(found, golden)
+    golden = artifacts.golden_rows(found, columns)
+    assert artifacts.reproduces(found, golden)
     golden["probabilities"][0][0] += 1e-4
-    assert not predictor.reproduces(found, golden)
+    assert not artifacts.reproduces(found, golden)

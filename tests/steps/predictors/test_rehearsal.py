@@ -7,7 +7,8 @@ import pytest
 
 from mlkit.steps.inputs.columns import Column, InputSchema
 from mlkit.steps.predictors import rehearsal
-from mlkit.steps.predictors.predictor import Predictor, golden_rows
+from mlkit.steps.predictors.artifacts import golden_rows
+from mlkit.steps.predictors.predictor import Predictor
 
 COLUMNS: list[list[object]] = [[1.0, 2.0], ["a", None], ["2026-01-01T00:00:00.000000Z", None]]
 
