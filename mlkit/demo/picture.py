@@ -1,36 +1,43 @@
 """The two errors month by month, as an SVG that needs nothing else: in a page or on its own."""
 
-from collections.abc import Callable, Sequence
-from html import escape
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from typing import Final, NamedTuple
 
+from markupsafe import Markup
+
+from mlkit.demo.flights import month_start
 from mlkit.demo.story import Month
-from mlkit.pages import axis
+from mlkit.flows.monitoring.report import Served
+from mlkit.pages import axis, plane
+from mlkit.pages.marks import mark
+from mlkit.pages.plane import BOTTOM, LEFT, TOP, WIDTH, Plane
+from mlkit.pages.svg import element, line, picture
 
-_WIDTH, _HEIGHT = 860, 400
-_LEFT, _RIGHT, _TOP, _BOTTOM = 44, 28, 76, 40
-_MOST_LINES = 5
+_HEIGHT: Final = 290
+_LEGEND: Final = 30
+_MOST_LINES: Final = 5
 # Colours are written out twice, not as variables, for programs that know little CSS.
-_STYLE = """
+_STYLE: Final = Markup("""
 .errors text { font: 14px system-ui, "DejaVu Sans", sans-serif; fill: #5b6573; }
+.errors .end { text-anchor: end; } .errors .middle { text-anchor: middle; }
 .errors .paper { fill: #fff; } .errors .grid { stroke: #d9dee6; }
+.errors line.version { stroke: #5b6573; stroke-dasharray: 2 3; }
 .errors polyline { fill: none; stroke-width: 2.5; stroke-linejoin: round; }
 .errors polyline.live { stroke: #0a7d55; } .errors circle.live { fill: #0a7d55; }
 .errors polyline.frozen { stroke: #c2410c; stroke-dasharray: 6 4; }
 .errors circle.frozen { fill: #fff; stroke: #c2410c; stroke-width: 2; }
-.errors text.live { fill: #0a7d55; font-weight: 600; }
+.errors text.live, .errors text.version { fill: #0a7d55; font-weight: 600; }
 .errors text.frozen { fill: #c2410c; font-weight: 600; }
-.errors text.version { font-size: 12px; fill: #0a7d55; paint-order: stroke; stroke: #fff;
-  stroke-width: 4px; }
 @media (prefers-color-scheme: dark) {
 .errors text { fill: #a3adbb; } .errors .paper { fill: #12161d; } .errors .grid { stroke: #333c4a; }
+.errors line.version { stroke: #a3adbb; }
 .errors polyline.live { stroke: #3ecf97; } .errors circle.live { fill: #3ecf97; }
 .errors polyline.frozen { stroke: #fb8b4c; }
 .errors circle.frozen { fill: #12161d; stroke: #fb8b4c; }
-.errors text.live { fill: #3ecf97; } .errors text.frozen { fill: #fb8b4c; }
-.errors text.version { fill: #3ecf97; stroke: #12161d; }
+.errors text.live, .errors text.version { fill: #3ecf97; } .errors text.frozen { fill: #fb8b4c; }
 }
-"""
+""")
 
 
 class _Curve(NamedTuple):
@@ -39,42 +46,30 @@ class _Curve(NamedTuple):
     value: Callable[[Month], float]
 
 
-_CURVES = (
+_CURVES: Final = (
     _Curve("frozen", "frozen v1, left alone", lambda month: month.mae_frozen),
     _Curve("live", "live champion, mended by the loop", lambda month: month.mae_live),
 )
 
 
-class _Plane:
-    """Where a value of a month is drawn."""
-
-    def __init__(self, months: Sequence[Month]) -> None:
-        top = max(curve.value(month) for curve in _CURVES for month in months)
-        self.marks = axis.ticks(top, most=_MOST_LINES)
-        self._step = (_WIDTH - _LEFT - _RIGHT - 24) / max(1, len(months) - 1)
-
-    def x(self, place: int) -> float:
-        return round(_LEFT + 16 + place * self._step, 1)
-
-    def y(self, value: float) -> float:
-        return round(_TOP + (_HEIGHT - _TOP - _BOTTOM) * (1 - value / self.marks[-1]), 1)
-
-
-def draw(months: Sequence[Month]) -> str:
+def draw(months: Sequence[Month]) -> Markup:
     """Return the picture as one ``<svg>`` element, which is also a whole file."""
-    plane = _Plane(months)
-    parts = [*_grid(plane), *_names(plane, months)]
-    parts += [part for curve in _CURVES for part in _curve(plane, months, curve)]
-    parts += [*_versions(plane, months), *_legend()]
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="errors" role="img" '
-        f'viewBox="0 0 {_WIDTH} {_HEIGHT}" aria-labelledby="errors-title errors-desc">\n'
-        f'<title id="errors-title">Error of the live champion and of the frozen v1</title>\n'
-        f'<desc id="errors-desc">{escape(described(months))}</desc>\n<style>{_STYLE}</style>\n'
-        f'<rect class="paper" width="{_WIDTH}" height="{_HEIGHT}" rx="8"/>\n'
-        + "\n".join(parts)
-        + "\n</svg>\n"
-    )
+    marks = axis.ticks(max(c.value(month) for c in _CURVES for month in months), most=_MOST_LINES)
+    frame = Plane(*plane.stretch([_at(month) for month in months]), marks[0], marks[-1], _HEIGHT)
+    height = TOP + _HEIGHT + BOTTOM + _LEGEND
+    parts = [
+        element("style", _STYLE),
+        element("rect", class_="paper", width=WIDTH, height=height, rx=8),
+        *plane.levels(frame, marks, "{:g}".format),
+        *(_name(frame, month) for month in months),
+        *plane.versions(frame, [_served(m) for m in months if m.action == "promoted"]),
+        *(part for curve in _CURVES for part in _curve(frame, months, curve)),
+        *_legend(frame.base + BOTTOM + _LEGEND / 2),
+    ]
+    return picture(
+        WIDTH, height, *parts,
+        kind="errors", title=described(months), xmlns="http://www.w3.org/2000/svg",
+    )  # fmt: skip
 
 
 def described(months: Sequence[Month]) -> str:
@@ -88,55 +83,33 @@ def described(months: Sequence[Month]) -> str:
     )
 
 
-def _grid(plane: _Plane) -> list[str]:
-    parts = [_text(_LEFT - 32, _TOP - 20, "minutes wrong, on average")]
-    for mark in plane.marks:
-        y = plane.y(mark)
-        parts.append(f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y}" y2="{y}"/>')
-        parts.append(_text(_LEFT - 10, y + 5, f"{mark:g}", anchor="end"))
-    return parts
+def _at(month: Month) -> datetime:
+    return month_start(month.month)
 
 
-def _names(plane: _Plane, months: Sequence[Month]) -> list[str]:
-    return [
-        _text(plane.x(place), _HEIGHT - 14, month.name[:3], anchor="middle")
-        for place, month in enumerate(months)
-    ]
+def _served(month: Month) -> Served:
+    return Served(
+        version=month.version, at=_at(month), action=month.action, actor="", reason=month.reason
+    )
 
 
-def _curve(plane: _Plane, months: Sequence[Month], curve: _Curve) -> list[str]:
-    """Return a line and its dots; each dot tells its number to the mouse."""
+def _name(frame: Plane, month: Month) -> Markup:
+    x, y = frame.x(_at(month)), frame.base + 22
+    return element("text", month.name[:3], x=x, y=y, class_="middle")
+
+
+def _curve(frame: Plane, months: Sequence[Month], curve: _Curve) -> Iterator[Markup]:
+    """Yield a line and its dots; each dot tells its number to the mouse."""
     values = [curve.value(month) for month in months]
-    points = [(plane.x(place), plane.y(value)) for place, value in enumerate(values)]
-    line = " ".join(f"{x},{y}" for x, y in points)
-    dots = [
-        f'<circle class="{curve.kind}" cx="{x}" cy="{y}" r="4"><title>{escape(month.name)}: '
-        f"{value:.1f} minutes, {curve.label}</title></circle>"
-        for (x, y), month, value in zip(points, months, values, strict=True)
-    ]
-    return [f'<polyline class="{curve.kind}" points="{line}"/>', *dots]
+    places = [(frame.x(_at(m)), frame.y(value)) for m, value in zip(months, values, strict=True)]
+    yield line(places, curve.kind)
+    for (x, y), month, value in zip(places, months, values, strict=True):
+        yield mark(curve.kind, x, y, f"{month.name}: {value:.1f} minutes, {curve.label}")
 
 
-def _versions(plane: _Plane, months: Sequence[Month]) -> list[str]:
-    """Name each new champion beside its month, on the side that the other curve leaves free."""
-    parts = []
-    for place, month in enumerate(months):
-        if month.action == "promoted":
-            away = -11 if month.mae_live > month.mae_frozen else 21
-            y = plane.y(month.mae_live) + away
-            label = f"v{month.version}"
-            parts.append(_text(plane.x(place), y, label, anchor="middle", kind="version"))
-    return parts
-
-
-def _legend() -> list[str]:
-    parts = []
-    for x, curve in zip((_LEFT + 380, _LEFT), _CURVES, strict=True):
-        parts.append(f'<polyline class="{curve.kind}" points="{x},24 {x + 32},24"/>')
-        parts.append(f'<circle class="{curve.kind}" cx="{x + 16}" cy="24" r="4"/>')
-        parts.append(_text(x + 42, 29, curve.label, kind=curve.kind))
-    return parts
-
-
-def _text(x: float, y: float, text: str, *, anchor: str = "start", kind: str = "axis") -> str:
-    return f'<text class="{kind}" x="{x:g}" y="{y:g}" text-anchor="{anchor}">{escape(text)}</text>'
+def _legend(y: float) -> Iterator[Markup]:
+    yield element("text", "minutes wrong, on average:", x=LEFT, y=y + 5, class_="unit")
+    for x, curve in zip((LEFT + 210, LEFT + 440), _CURVES, strict=True):
+        yield line([(x, y), (x + 32, y)], curve.kind)
+        yield mark(curve.kind, x + 16, y)
+        yield element("text", curve.label, x=x + 42, y=y + 5, class_=curve.kind)

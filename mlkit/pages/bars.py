@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from mlkit.pages import words
 from mlkit.pages.marks import mark
-from mlkit.pages.svg import element, path, picture, point
+from mlkit.pages.svg import element, line, path, picture, point
 from mlkit.steps.drift.histogram import Bar, Distribution, Pair
 
 _WIDTH: Final = 240
@@ -68,8 +68,7 @@ def spark(levels: Sequence[float | None]) -> Markup:
     parts = [element("line", class_="limit", x1=0, x2=width, y1=_spark_y(1), y2=_spark_y(1))]
     for known, run in groupby(places, key=lambda place: place is not None):
         if known:
-            line = " ".join(point(*place) for place in run if place is not None)
-            parts.append(element("polyline", class_="series", points=line))
+            parts.append(line((place for place in run if place is not None), "series"))
     if places and places[-1] is not None:
         kind = "bad" if (levels[-1] or 0) >= 1 else "ok"
         parts.append(mark(kind, *places[-1], size=2.5))

@@ -64,12 +64,17 @@ def stretch(moments: Sequence[datetime]) -> tuple[datetime, datetime]:
     return (start, end) if end > start else (start - _ALONE, end + _ALONE)
 
 
-def grid(plane: Plane, marks: Sequence[float], label: Callable[[float], str]) -> Iterator[Markup]:
-    """Yield a line and a number for each mark, and the times below."""
+def levels(plane: Plane, marks: Sequence[float], label: Callable[[float], str]) -> Iterator[Markup]:
+    """Yield a line and a number for each mark."""
     for mark in marks:
         y = plane.y(mark)
         yield element("line", class_="grid", x1=LEFT, x2=WIDTH - RIGHT, y1=y, y2=y)
         yield element("text", label(mark), x=LEFT - 8, y=y + 4, class_="end")
+
+
+def grid(plane: Plane, marks: Sequence[float], label: Callable[[float], str]) -> Iterator[Markup]:
+    """Yield a line and a number for each mark, and the times below."""
+    yield from levels(plane, marks, label)
     for moment in axis.times(plane.start, plane.end, most=_MOST_TIMES):
         x = plane.x(moment.at)
         yield element("line", class_="grid", x1=x, x2=x, y1=plane.base, y2=plane.base + 5)

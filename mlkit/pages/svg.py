@@ -1,5 +1,7 @@
 """Elements of an SVG as text that is safe in a page, whatever the words in it are."""
 
+from collections.abc import Iterable
+
 from markupsafe import Markup, escape
 
 from mlkit import printable
@@ -22,13 +24,21 @@ def element(name: str, *inner: str, **attributes: str | float) -> Markup:
     return Markup(f"<{name}{written}>{content}</{name}>" if inner else f"<{name}{written}/>")  # noqa: S704  # every part was escaped
 
 
-def picture(width: float, height: float, *parts: str, kind: str, title: str) -> Markup:
+def picture(
+    width: float, height: float, *parts: str, kind: str, title: str, **attributes: str
+) -> Markup:
     """Return a whole SVG with the words that a person hears who does not see it."""
     title = words.short(title, _LONGEST)
     return element(
         "svg", element("title", title), *parts,
         class_=kind, viewBox=f"0 0 {width:g} {height:g}", role="img", aria_label=title,
+        **attributes,
     )  # fmt: skip
+
+
+def line(places: Iterable[tuple[float, float]], kind: str) -> Markup:
+    """Return a line through the places."""
+    return element("polyline", class_=kind, points=" ".join(point(x, y) for x, y in places))
 
 
 def point(x: float, y: float) -> str:

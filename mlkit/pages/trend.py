@@ -13,7 +13,7 @@ from mlkit.pages import axis, plane, words
 from mlkit.pages.marks import kind as kind_of
 from mlkit.pages.marks import mark
 from mlkit.pages.plane import BOTTOM, LEFT, RIGHT, TOP, WIDTH, Plane
-from mlkit.pages.svg import element, picture, point
+from mlkit.pages.svg import element, line, picture
 
 _HEIGHT: Final = 190
 _COVERAGE: Final = 34  # pixels of the strip below the losses
@@ -33,12 +33,12 @@ def drift(points: Sequence[DriftPoint], served: Sequence[Served]) -> Markup:
     start, end = plane.stretch([p.at for p in points])
     frame = Plane(start, end, 0.0, high, _HEIGHT, math.log1p)
     shown = [each for each in _LEVELS if each <= high]
-    line = frame.y(1.0)
+    limit = frame.y(1.0)
     parts = [
         element("rect", class_="above", x=LEFT, y=TOP, width=WIDTH - LEFT - RIGHT,
-                height=line - TOP),
+                height=limit - TOP),
         *plane.grid(frame, shown, lambda level: f"{level:g}×"),  # noqa: RUF001  # times
-        element("line", class_="limit", x1=LEFT, x2=WIDTH - RIGHT, y1=line, y2=line),
+        element("line", class_="limit", x1=LEFT, x2=WIDTH - RIGHT, y1=limit, y2=limit),
         *plane.versions(frame, served),
     ]  # fmt: skip
     for _, group in groupby(points, key=lambda p: p.version):
@@ -84,9 +84,7 @@ def _size(points: Sequence[object]) -> float:
 
 
 def _line(places: Sequence[tuple[float, float]], kind: str) -> Markup:
-    if len(places) < 2:
-        return Markup()
-    return element("polyline", class_=kind, points=" ".join(point(x, y) for x, y in places))
+    return line(places, kind) if len(places) > 1 else Markup()
 
 
 def _bar(frame: Plane, x: float, low: float | None, high: float | None, kind: str) -> Markup:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -9,13 +10,19 @@ from mlkit.server.models.holder import Holder
 from mlkit.server.rights import Rights
 
 
+class Life(msgspec.Struct, frozen=True):
+    """The body of ``GET /livez``."""
+
+    status: Literal["ok"]
+
+
 class Readiness(msgspec.Struct, frozen=True, kw_only=True):
     """The body of ``GET /readyz``."""
 
-    status: str
+    status: Literal["ready", "degraded", "not ready"]
     models: dict[str, int]
     problems: dict[str, str]
-    since: datetime
+    since: Annotated[datetime, msgspec.Meta(tz=True)]
 
     @property
     def http_status(self) -> int:

@@ -30,6 +30,7 @@ from mlkit.server.openapi.models import Described
 from mlkit.server.problems import RefusedError, Reply
 from mlkit.server.protocols import kserve, native, v2, v2_metadata, v2_outputs
 from mlkit.server.query import Message
+from mlkit.server.readiness import Life
 from mlkit.server.recorder import Recorder
 from mlkit.server.request_log import TOKEN, WHY, Asked, RequestLog
 from mlkit.server.rights import Rights
@@ -39,20 +40,12 @@ from mlkit.server.wire import Environ
 from mlkit.store.disk import pulse
 from mlkit.store.registry import ModelVersion
 
-
-class ActualsRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The body of ``POST /actuals``; ``correct`` says of all items what an item says of itself."""
-
-    items: list[actuals.ActualItem]
-    correct: bool = False
-
-
 _NOTE_USE_S = 60.0
 _LATE_S = 30.0
 
 _encode = msgspec.json.encode
 log = logging.getLogger("mlkit.server")
-_actuals_decoder = msgspec.json.Decoder(ActualsRequest)
+_actuals_decoder = msgspec.json.Decoder(actuals.Actuals)
 
 
 class Service:
@@ -159,7 +152,7 @@ class Service:
 
     def live(self, environ: Environ) -> Reply:
         """Answer ``GET /livez``: this process works; nothing else is asked."""
-        return self._health(environ, lambda _rights: problems.reply(b'{"status":"ok"}'))
+        return self._health(environ, lambda _rights: _json(Life("ok")))
 
     def ready(self, environ: Environ) -> Reply:
         """Answer ``GET /readyz``: 503 while predictions of a champion are not answered.
@@ -214,7 +207,7 @@ class Service:
 
     def v2_live(self, environ: Environ) -> Reply:
         """Answer ``GET /v2/health/live``."""
-        return self._health(environ, lambda _rights: _json({"live": True}), v2)
+        return self._health(environ, lambda _rights: _json(v2_metadata.Live(live=True)), v2)
 
     def v2_ready(self, environ: Environ) -> Reply:
         """Answer ``GET /v2/health/ready``."""
@@ -222,7 +215,7 @@ class Service:
         def describe(rights: Rights) -> Reply:
             found = self._readiness(rights).status
             ready = found.startswith("200")
-            return problems.reply(_encode({"ready": ready}), status=int(found[:3]))
+            return problems.reply(_encode(v2_metadata.Ready(ready)), status=int(found[:3]))
 
         return self._health(environ, describe, v2)
 
@@ -245,7 +238,7 @@ class Service:
 
         def describe(rights: Rights) -> Reply:
             self.holder.get(model, version, rights.sees)
-            return _json({"name": model, "ready": True})
+            return _json(v2_metadata.ModelReady(model, ready=True))
 
         return self._tell(environ, v2, model, describe)
 

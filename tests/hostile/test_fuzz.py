@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlkit.errors import InvalidInputError
+from mlkit.flows.log.actuals import Actuals
 from mlkit.server import wire
 from mlkit.server.problems import RefusedError
 from mlkit.server.protocols import kserve, mlflow, native, v2
 from mlkit.server.query import Message
-from mlkit.server.service import ActualsRequest
 from mlkit.steps.inputs.columns import Column, InputSchema
 from mlkit.steps.inputs.rows import Reader
 
@@ -51,7 +51,7 @@ TEXTS = VALUES.map(lambda value: json.dumps(value).encode())
 CUT = st.tuples(TEXTS, st.integers(0, 300), st.binary(max_size=4)).map(
     lambda parts: parts[0][: parts[1]] + parts[2] + parts[0][parts[1] :]
 )
-_actuals = msgspec.json.Decoder(ActualsRequest)
+_actuals = msgspec.json.Decoder(Actuals)
 
 
 def _read(body: bytes) -> None:

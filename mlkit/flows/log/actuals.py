@@ -4,7 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import msgspec
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mlkit.flows.log.log_segments import Located
 
 _MAX_PROBLEMS = 100
+_TIME = msgspec.Meta(extra_json_schema={"format": "date-time"})  # without a zone it is UTC
 _WORDS = {"true": True, "false": False}
 
 
@@ -33,7 +34,14 @@ class ActualItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     prediction_id: str
     actual: str | int | float | bool
-    observed_at: datetime | None = None
+    observed_at: Annotated[datetime, _TIME] | None = None
+    correct: bool = False
+
+
+class Actuals(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of ``POST /actuals``; ``correct`` says of all items what an item says of itself."""
+
+    items: list[ActualItem]
     correct: bool = False
 
 

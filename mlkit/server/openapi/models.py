@@ -1,14 +1,14 @@
-"""One model's rows, requests and answers as JSON Schema, each with an example that works."""
+"""One model's rows, requests and answers as JSON Schema."""
 
-import csv
-import io
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
 
-from mlkit.server.openapi.parts import Doc, ref, strict
+from mlkit.server.openapi.parts import Doc, ref, shape, strict
+from mlkit.server.protocols import instances, kserve, mlflow
+from mlkit.steps.inputs import row_messages
 from mlkit.steps.inputs.answers import Label
 from mlkit.steps.inputs.bounds import INPUT
 from mlkit.steps.inputs.columns import Column, InputSchema, Kind
@@ -20,27 +20,6 @@ _TYPES: Final[Mapping[Kind, Doc]] = {
     "boolean": {"type": "boolean"},
     "category": {"type": "string"},
     "datetime": {"type": "string", "format": "date-time"},
-}
-_DATATYPES: Final[Mapping[Kind, str]] = {
-    "number": "FP64",
-    "integer": "INT64",
-    "boolean": "BOOL",
-    "category": "BYTES",
-    "datetime": "BYTES",
-}
-_REQUEST_ID: Final[Doc] = {
-    "type": ["string", "null"],
-    "minLength": 1,
-    "maxLength": 128,
-    "description": "The same request with the same id gets the same answer and is logged once; "
-    "another request with it is refused.",
-}
-_SAMPLES: Final[Mapping[Kind, object]] = {
-    "number": 0.5,
-    "integer": 1,
-    "boolean": True,
-    "category": "unknown",
-    "datetime": "2026-01-01T00:00:00Z",
 }
 
 
@@ -68,118 +47,38 @@ class Described(msgspec.Struct, frozen=True, kw_only=True):
         return [name for name in self.schema.names if name not in self.sources]
 
 
-def example(schema: InputSchema) -> dict[str, Any]:
-    """Return a row that the model takes, made up column by column: nobody's row is shown."""
-    return {column.name: _sample(column) for column in schema.columns}
-
-
 def schemas(model: Described, max_rows: int) -> Doc:
     """Return the components of ``model``, named ``MODEL.Row`` and so on."""
-    some = {"minItems": 1, "maxItems": max_rows}
-    rows = {"type": "array", "items": ref(f"{model.name}.Row"), **some}
-    lists = {"type": "array", "items": ref(f"{model.name}.List"), **some}
-    plain = {
-        "type": "array",
-        "items": {"anyOf": [_value(model.schema), _probabilities(model)]}
-        if model.labels and model.probabilities
-        else _value(model.schema),
-    }
+    some = {"type": "array", "minItems": 1, "maxItems": max_rows}
+    rows = {**some, "items": ref(f"{model.name}.Row")}
+    lists = {**some, "items": ref(f"{model.name}.List")}
+    either = {"anyOf": [rows, lists]}
+    params = _params(model)
     found = {
         "Row": _row(model),
         "List": _list(model.schema),
-        "Request": _request(rows),
+        "Request": shape(row_messages.Request, rows=rows),
         "Answer": _answer(model),
-        "Predictions": strict({"predictions": plain}),
-        "Instances": _instances(model, {"anyOf": [rows, lists]}),
-        "MlflowRequest": _mlflow(model, rows, lists, max_rows),
+        "Predictions": _predictions(model),
+        "Instances": shape(kserve.Request, instances=either, parameters=params),
+        "MlflowRequest": shape(
+            mlflow.Request,
+            dataframe_split=_split(model, lists),
+            dataframe_records=rows,
+            instances=either,
+            inputs={"anyOf": [_by_column(model, some), lists]},
+            params=params,
+        )
+        | {"oneOf": [{"required": [form]} for form in mlflow.FORMS]},
     }
     return {f"{model.name}.{name}": schema for name, schema in found.items()}
 
 
-def native_examples(model: Described) -> Doc:
-    """Return bodies of ``/predict/<model>``."""
-    found: Doc = {"rows": {"rows": [model.example]}}
-    if not model.keys:
-        found["entities"] = {"rows": [model.example], "entity_ids": ["customer-1"]}
-    if model.sources:
-        found["features left out"] = {"rows": [_short_example(model)]}
-    return found
-
-
-def _short_example(model: Described) -> dict[str, Any]:
-    """Return a row without what comes from feature views, but with whom it is about."""
-    own = {name: model.example[name] for name in model.required}
-    return own | {column.name: _sample(column) for column in model.keys}
-
-
-def mlflow_examples(model: Described) -> Doc:
-    """Return bodies of ``/invocations``, one for each form of JSON."""
-    names, values = list(model.example), list(model.example.values())
-    columns = {name: [value] for name, value in model.example.items()}
-    return {
-        "dataframe_split": {"dataframe_split": {"columns": names, "data": [values]}},
-        "dataframe_records": {"dataframe_records": [model.example]},
-        "instances": {"instances": [model.example]},
-        "inputs": {"inputs": columns},
-    }
-
-
-def csv_example(model: Described) -> str:
-    """Return a body of ``/invocations`` as CSV."""
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(model.example)
-    writer.writerow(model.example.values())
-    return text.getvalue()
-
-
-def kserve_examples(model: Described) -> Doc:
-    """Return bodies of ``/v1/models/<model>:predict``."""
-    return {
-        "objects": {"instances": [model.example]},
-        "lists": {"instances": [list(model.example.values())]},
-    }
-
-
-def v2_examples(model: Described) -> Doc:
-    """Return bodies of ``/v2/models/<model>/infer``: a tensor for each column."""
-    return {
-        "columns": {
-            "inputs": [
-                {
-                    "name": column.name,
-                    "shape": [1],
-                    "datatype": _DATATYPES[column.kind],
-                    "data": [model.example[column.name]],
-                }
-                for column in model.schema.columns
-            ]
-        }
-    }
-
-
-def _sample(column: Column) -> object:
-    if column.categories:
-        return column.categories[0]
-    if column.minimum is not None and column.maximum is not None:
-        return _middle(column, column.minimum, column.maximum)
-    return _SAMPLES[column.kind]
-
-
-def _middle(column: Column, low: float, high: float) -> float:
-    """Return a short number in the middle of what was seen."""
-    middle = low / 2 + high / 2
-    if column.kind == "integer":
-        return int(middle)
-    shorter = (float(f"{middle:.{digits}g}") for digits in range(3, 17))
-    return next((number for number in shorter if low <= number <= high), middle)
-
-
 def _row(model: Described) -> Doc:
-    short = "Columns of feature views may be left out" if model.sources else ""
+    views, every = "Columns of feature views may be left out", "Every column must be there"
     return {
         "type": "object",
-        "description": f"{short or 'Every column must be there'}; others are ignored.",
+        "description": f"{views if model.sources else every}; others are ignored.",
         "properties": _columns(model),
         "required": model.required,
     }
@@ -236,89 +135,45 @@ def _value(schema: InputSchema) -> Doc:
     return {"enum": list[Label](schema.classes)}
 
 
-def _probabilities(model: Described) -> Doc:
+def _probabilities(model: Described) -> Doc | None:
     share = {"type": "number", "minimum": 0, "maximum": 1}
-    return strict(dict.fromkeys(model.labels, share))
-
-
-def _request(rows: Doc) -> Doc:
-    entity = {"type": ["string", "integer", "null"]}
-    return strict(
-        {
-            "rows": rows,
-            "entity_ids": {
-                "type": ["array", "null"],
-                "items": entity,
-                "description": "Whom each row is about: as many as there are rows.",
-            },
-            "request_id": _REQUEST_ID,
-        },
-        required=["rows"],
-    )
+    known = model.labels and model.probabilities
+    return strict(dict.fromkeys(model.labels, share)) if known else None
 
 
 def _answer(model: Described) -> Doc:
-    text: Doc = {"type": "string"}
-    row = {"id": text, "value": _value(model.schema)}
-    if model.labels and model.probabilities:
-        row["probabilities"] = _probabilities(model)
-    return strict(
-        {
-            "request_id": text,
-            "model": {"const": model.name},
-            "version": {"type": "integer", "minimum": 1},
-            "role": text,
-            "predictions": {"type": "array", "items": strict(row)},
-        }
-    )
+    shown = {"value": _value(model.schema), "probabilities": _probabilities(model)}
+    row = shape(row_messages.Row, **shown)
+    row["required"] = list(row["properties"])
+    predictions = {"type": "array", "items": row}
+    return shape(row_messages.Answer, model={"const": model.name}, predictions=predictions)
 
 
-def _instances(model: Described, rows: Doc) -> Doc:
-    return strict({"instances": rows, "parameters": _params(model)}, required=["instances"])
+def _predictions(model: Described) -> Doc:
+    value, shares = _value(model.schema), _probabilities(model)
+    items = {"anyOf": [value, shares]} if shares else value
+    return shape(instances.Predictions, predictions={"type": "array", "items": items})
 
 
-def _mlflow(model: Described, rows: Doc, lists: Doc, max_rows: int) -> Doc:
-    split = strict(
-        {
-            "columns": _split_columns(model),
-            "data": {"type": "array", "items": {"type": "array"}} if model.sources else lists,
-            "index": {"type": ["array", "null"], "description": "Ignored."},
-        },
-        required=["columns", "data"],
-    )
-    columns = {
-        name: {"type": "array", "items": column, "minItems": 1, "maxItems": max_rows}
-        for name, column in _columns(model).items()
-    }
-    by_column = {
+def _split(model: Described, lists: Doc) -> Doc:
+    if not model.sources:
+        columns: Doc = {"const": list(model.schema.names), "description": "In any order."}
+        return shape(mlflow.Split, columns=columns, data=lists)
+    known = [*model.schema.names, *(column.name for column in model.keys)]
+    columns = {"type": "array", "items": {"enum": known}, "uniqueItems": True}
+    return shape(mlflow.Split, columns=columns)
+
+
+def _by_column(model: Described, some: Doc) -> Doc:
+    return {
         "type": "object",
         "description": "A list for each column, all of one length.",
-        "properties": columns,
+        "properties": {name: {**some, "items": each} for name, each in _columns(model).items()},
         "required": model.required,
     }
-    forms: dict[str, Doc] = {
-        "dataframe_split": split,
-        "dataframe_records": rows,
-        "instances": {"anyOf": [rows, lists]},
-        "inputs": {"anyOf": [by_column, lists]},
-    }
-    params = _params(model)
-    return {
-        "oneOf": [
-            strict({name: form, "params": params}, required=[name]) for name, form in forms.items()
-        ]
-    }
-
-
-def _split_columns(model: Described) -> Doc:
-    if not model.sources:
-        return {"const": list(model.schema.names), "description": "In any order."}
-    known = [*model.schema.names, *(column.name for column in model.keys)]
-    return {"type": "array", "items": {"enum": known}, "uniqueItems": True}
 
 
 def _params(model: Described) -> Doc:
     some = model.schema.task == "classification" and model.probabilities
     asked: Doc = {"type": "boolean"} if some else {"const": False}
-    fields = {"probabilities": asked, "request_id": _REQUEST_ID}
-    return {"anyOf": [strict(fields, required=[]), {"type": "null"}]}
+    return {"anyOf": [shape(instances.Params, probabilities=asked), {"type": "null"}]}

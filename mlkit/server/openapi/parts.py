@@ -1,13 +1,17 @@
 """The pieces of an OpenAPI document that are the same for every model: operations and errors."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from http import HTTPStatus
 from typing import Any, NamedTuple
+
+import msgspec
 
 from mlkit.server.problems import JSON, PROBLEM
 
 Doc = dict[str, Any]
 
+_REF = "#/components/schemas/{name}"
 NATIVE, MLFLOW, PLAIN = "Problem", "MlflowError", "Error"  # the three documents of an error
 PREDICTION_ERRORS = (400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 503)
 MLFLOW_ERRORS = tuple(status for status in PREDICTION_ERRORS if status != 422)  # it says 400
@@ -46,15 +50,33 @@ class Answer(NamedTuple):
 
 def ref(name: str) -> Doc:
     """Return a reference to the schema ``name``."""
-    return {"$ref": f"#/components/schemas/{name}"}
+    return {"$ref": _REF.format(name=name)}
 
 
-def strict(properties: Mapping[str, Doc], required: Sequence[str] | None = None) -> Doc:
-    """Return an object with ``properties`` and no others; all are required, or those named."""
+@cache
+def shapes(*kinds: type[msgspec.Struct]) -> Mapping[str, Doc]:
+    """Return the schemas of structs and of those inside them, by name; none has other members."""
+    _, found = msgspec.json.schema_components(kinds, ref_template=_REF)
+    for schema in found.values():
+        del schema["title"]  # the same for all models: generated clients want a name for each
+        schema["additionalProperties"] = False
+    return found
+
+
+def shape(kind: type[msgspec.Struct], **members: Doc | None) -> Doc:
+    """Return the schema of a struct with ``members`` as one model has them, None for one less."""
+    schema = shapes(kind)[kind.__name__]
+    found = {**schema["properties"], **members}
+    kept = {name: each for name, each in found.items() if each is not None}
+    return {**schema, "properties": kept}
+
+
+def strict(properties: Mapping[str, Doc]) -> Doc:
+    """Return an object with ``properties``, all required, and no others."""
     return {
         "type": "object",
         "properties": dict(properties),
-        "required": list(properties if required is None else required),
+        "required": list(properties),
         "additionalProperties": False,
     }
 
@@ -99,6 +121,7 @@ def get(name: str, tag: str, summary: str, answer: Answer, **options: Any) -> Do
     return {"get": operation(name, tag=tag, summary=summary, answer=answer, **options)}
 
 
+@cache
 def error_responses() -> Doc:
     """Return the answer to each error in each protocol's words."""
     return {
@@ -118,6 +141,7 @@ def _reason(schema: str, status: int) -> str:
     return f"{_REASONS[400]} {_REASONS[422]}" if both else _REASONS[status]
 
 
+@cache
 def error_schemas() -> Doc:
     """Return the three documents of an error; each may have more members, such as ``problems``."""
     text: Doc = {"type": "string"}

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from mlkit.flows.features.requests import Wanted
+from mlkit.flows.log.actuals import Actuals, Received
 from mlkit.flows.registry import input_schema
 from mlkit.server.models.held import classes_of
-from mlkit.server.openapi import models, v2
+from mlkit.server.openapi import examples, models, v2
 from mlkit.server.openapi.models import Described
 from mlkit.server.openapi.parts import (
     MLFLOW,
@@ -22,15 +23,15 @@ from mlkit.server.openapi.parts import (
     media,
     operation,
     ref,
-    strict,
+    shape,
+    shapes,
 )
 from mlkit.server.problems import JSON
+from mlkit.server.readiness import Life, Readiness
 from mlkit.store.registry import ModelVersion
 
 _TEXT: Doc = {"type": "string"}
-_BOOLEAN: Doc = {"type": "boolean"}
 _CSV = "text/csv"
-_CORRECT = "It may take the place of another actual, which stays on record."
 _ABOUT = (
     "Send a token as `Authorization: Bearer TOKEN`; a server on loopback without tokens needs "
     "none. Bodies are UTF-8 and not compressed, at most {bytes} bytes and {rows} rows. Numbers "
@@ -49,7 +50,7 @@ def describe(version: ModelVersion, wanted: Wanted | None = None) -> Described:
         version=version.number,
         schema=schema,
         labels=classes_of(schema).labels,
-        example=models.example(schema),
+        example=examples.row(schema),
         probabilities=version.golden.get("probabilities", ()) is not None,
         sources=wanted.sources if wanted else {},
         keys=wanted.keys if wanted else (),
@@ -128,7 +129,7 @@ def _model_paths(model: Described) -> Doc:
             f"v1_{name}",
             "kserve",
             f"Does {name} answer?",
-            Answer("It does.", strict({"name": _TEXT, "ready": _BOOLEAN})),
+            Answer("It does.", ref("ModelReady")),
             errors=(*MODEL_ERRORS, 503),
             error=PLAIN,
         ),
@@ -143,7 +144,7 @@ def _predict(model: Described) -> Doc:
         summary=f"Predict {model.schema.target}",
         answer=Answer("A prediction for each row.", ref(f"{model.name}.Answer")),
         errors=PREDICTION_ERRORS,
-        body={JSON: media(ref(f"{model.name}.Request"), models.native_examples(model))},
+        body={JSON: media(ref(f"{model.name}.Request"), examples.native(model))},
     )
 
 
@@ -156,10 +157,10 @@ def _invocations(model: Described, name: str) -> Doc:
         errors=MLFLOW_ERRORS,
         error=MLFLOW,
         body={
-            JSON: media(ref(f"{model.name}.MlflowRequest"), models.mlflow_examples(model)),
+            JSON: media(ref(f"{model.name}.MlflowRequest"), examples.mlflow(model)),
             _CSV: media(
                 {"type": "string", "description": "A header line, then a line for each row."},
-                {"csv": models.csv_example(model)},
+                {"csv": examples.csv_text(model)},
             ),
         },
     )
@@ -173,7 +174,7 @@ def _kserve(model: Described) -> Doc:
         answer=Answer("A prediction for each row.", ref(f"{model.name}.Predictions")),
         errors=PREDICTION_ERRORS,
         error=PLAIN,
-        body={JSON: media(ref(f"{model.name}.Instances"), models.kserve_examples(model))},
+        body={JSON: media(ref(f"{model.name}.Instances"), examples.kserve(model))},
     )
 
 
@@ -192,41 +193,6 @@ def _actuals() -> Doc:
 
 def _own_schemas(max_rows: int) -> Doc:
     """Return the schemas that no model changes."""
-    count: Doc = {"type": "integer", "minimum": 0}
-    names: Doc = {"type": "object", "additionalProperties": _TEXT}
-    item = strict(
-        {
-            "prediction_id": _TEXT,
-            "actual": {"type": ["string", "number", "boolean"]},
-            "observed_at": {"type": ["string", "null"], "format": "date-time"},
-            "correct": {"type": "boolean", "description": _CORRECT},
-        },
-        required=["prediction_id", "actual"],
-    )
-    correct: Doc = {"type": "boolean", "description": "The same of all items."}
-    return {
-        "Life": strict({"status": {"const": "ok"}}),
-        "Readiness": strict(
-            {
-                "status": {"enum": ["ready", "degraded", "not ready"]},
-                "models": {"type": "object", "additionalProperties": count},
-                "problems": names,
-                "since": {"type": "string", "format": "date-time"},
-            }
-        ),
-        "Actuals": strict(
-            {"items": {"type": "array", "items": item, "maxItems": max_rows}, "correct": correct},
-            required=["items"],
-        ),
-        "Received": strict(
-            {
-                "accepted": count,
-                "duplicates": count,
-                "unknown": {"type": "array", "items": _TEXT},
-                "unknown_labels": {"type": "object", "additionalProperties": count},
-                "corrected": count,
-            },
-            required=["accepted", "duplicates", "unknown"],
-        ),
-        **v2.schemas(),
-    }
+    found = shapes(Life, Readiness, Actuals, Received, *v2.BODIES)
+    items = found["Actuals"]["properties"]["items"]
+    return {**found, "Actuals": shape(Actuals, items={**items, "maxItems": max_rows})}

@@ -1,6 +1,6 @@
 """The part of ``/openapi.json`` that describes the Open Inference Protocol."""
 
-from mlkit.server.openapi import models
+from mlkit.server.openapi import examples
 from mlkit.server.openapi.models import Described
 from mlkit.server.openapi.parts import (
     MODEL_ERRORS,
@@ -12,18 +12,16 @@ from mlkit.server.openapi.parts import (
     media,
     operation,
     ref,
-    strict,
+    shape,
 )
 from mlkit.server.problems import JSON
-from mlkit.server.protocols import v2, v2_content, v2_messages, v2_outputs
+from mlkit.server.protocols import v2, v2_content, v2_messages, v2_metadata, v2_outputs
+from mlkit.server.protocols.v2_messages import InferAnswer, InferTensor, Output, Request
 
-_TEXT: Doc = {"type": "string"}
-_TEXT_OR_NOT: Doc = {"type": ["string", "null"]}
-_PARAMETERS: Doc = {
-    "type": ["object", "null"],
-    "additionalProperties": {"type": ["string", "number", "boolean", "null"]},
-}
-_BOOLEAN: Doc = {"type": "boolean"}
+BODIES = (
+    InferTensor, InferAnswer, v2_metadata.Live, v2_metadata.Ready, v2_metadata.ModelReady,
+    v2_metadata.ServerMetadata, v2_metadata.Metadata,
+)  # fmt: skip
 _BYTES: Doc = {
     "type": "string",
     "format": "binary",
@@ -34,13 +32,11 @@ _BYTES: Doc = {
 
 def paths() -> Doc:
     """Return the routes that are the same whatever is served."""
-    live = Answer("The process answers.", strict({"live": _BOOLEAN}))
-    ready = Answer("Every model answers.", strict({"ready": _BOOLEAN}), statuses=(200, 503))
-    about = strict(
-        {"name": _TEXT, "version": _TEXT, "extensions": {"type": "array", "items": _TEXT}}
-    )
+    live = Answer("The process answers.", ref("Live"))
+    ready = Answer("Every model answers.", ref("Ready"), statuses=(200, 503))
+    about = Answer("It.", ref("ServerMetadata"))
     return {
-        "/v2": get("v2", "v2", "About this server", Answer("It.", about), error=PLAIN),
+        "/v2": get("v2", "v2", "About this server", about, error=PLAIN),
         "/v2/health/live": get("v2_live", "v2", "Does it answer?", live, public=True, error=PLAIN),
         "/v2/health/ready": get(
             "v2_ready", "v2", "Do all models answer?", ready, public=True, error=PLAIN
@@ -58,47 +54,8 @@ def model_paths(model: Described) -> Doc:
     }
 
 
-def schemas() -> Doc:
-    """Return the schemas of requests, answers and metadata."""
-    shape: Doc = {"type": "array", "items": {"type": "integer"}}
-    described = strict({"name": _TEXT, "datatype": _TEXT, "shape": shape})
-    tensor = strict(
-        {
-            "name": _TEXT,
-            "shape": shape,
-            "datatype": _TEXT,
-            "parameters": _PARAMETERS,
-            "data": {"type": ["array", "null"]},
-        },
-        required=["name", "shape", "datatype"],
-    )
-    described_list: Doc = {"type": "array", "items": described}
-    return {
-        "InferTensor": tensor,
-        "InferAnswer": strict(
-            {
-                "model_name": _TEXT,
-                "model_version": _TEXT,
-                "id": _TEXT,
-                "parameters": _PARAMETERS,
-                "outputs": {"type": "array", "items": ref("InferTensor")},
-            },
-            required=["model_name", "outputs"],
-        ),
-        "Metadata": strict(
-            {
-                "name": _TEXT,
-                "versions": {"type": "array", "items": _TEXT},
-                "platform": _TEXT,
-                "inputs": described_list,
-                "outputs": described_list,
-            }
-        ),
-    }
-
-
 def _model_paths(model: Described, base: str, suffix: str) -> Doc:
-    ready = Answer("It does.", strict({"name": _TEXT, "ready": _BOOLEAN}), statuses=(200, 503))
+    ready = Answer("It does.", ref("ModelReady"), statuses=(200, 503))
     about = Answer("Its tensors.", ref("Metadata"))
     return {
         base: get(
@@ -124,41 +81,30 @@ def _infer(model: Described, name: str) -> Doc:
         answer=Answer("A tensor for each output.", ref("InferAnswer"), others={v2.BINARY: _BYTES}),
         errors=PREDICTION_ERRORS,
         error=PLAIN,
-        body={JSON: media(_request(model), models.v2_examples(model))},
+        body={JSON: media(_request(model), examples.v2(model))},
     )
 
 
 def _request(model: Described) -> Doc:
     """Return the schema of a request; which outputs there are depends on the model."""
     names = v2_outputs.names(model.schema, probabilities=model.probabilities)
-    name: Doc = {"type": "string", "enum": list(names)}
-    output = strict({"name": name, "parameters": _output_parameters()}, required=["name"])
     outputs: Doc = {
         "type": ["array", "null"],
         "description": "Each at most once.",
-        "items": output,
+        "items": shape(Output, name={"enum": names}, parameters=_output_parameters()),
         "maxItems": len(names),
         "uniqueItems": True,
     }
-    return strict(
-        {
-            "id": _TEXT_OR_NOT,
-            "model_name": {"enum": [model.name, None]},
-            "parameters": _PARAMETERS,
-            "inputs": {"type": "array", "items": ref("InferTensor"), "minItems": 1},
-            "outputs": outputs,
-        },
-        required=["inputs"],
-    )
+    return shape(Request, model_name={"enum": [model.name, None]}, outputs=outputs)
 
 
 def _output_parameters() -> Doc:
     """Return the schema of what may be said of an output: all but what the server refuses."""
     return {
-        **_PARAMETERS,
+        **shape(Output)["properties"]["parameters"],
         "properties": {
-            "binary_data": {**_BOOLEAN, "description": "As bytes behind the JSON text."},
+            "binary_data": {"type": "boolean", "description": "As bytes behind the JSON text."},
             "content_type": {"enum": [*v2_content.PLAIN, None]},
         },
-        "propertyNames": {"not": {"enum": list(v2_outputs.UNKNOWN)}},
+        "propertyNames": {"not": {"enum": v2_outputs.UNKNOWN}},
     }

@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 
 from mlkit.errors import InvalidInputError
-from mlkit.server import wire
+from mlkit.server import problems, wire
+from mlkit.server.problems import Reply
 from mlkit.server.query import Answers, Message, Query
 from mlkit.steps.inputs.answers import Label
 from mlkit.steps.inputs.columns import InputSchema
@@ -21,6 +22,12 @@ class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     request_id: RequestId | None = None
 
 
+class Predictions(msgspec.Struct, frozen=True):
+    """The answer: a value for each row or, if asked for, its ``{class: probability}``."""
+
+    predictions: Sequence[Label | dict[str, float]]
+
+
 def query(reader: Reader, rows: Rows, params: Params | None, message: Message) -> Query:
     """Return the query for ``rows``; raises InvalidInputError if the model cannot do as asked."""
     params = params or Params()
@@ -33,12 +40,13 @@ def query(reader: Reader, rows: Rows, params: Params | None, message: Message) -
     return Query(rows, request_id=params.request_id, options=params)
 
 
-def predictions(answers: Answers, query: Query) -> Sequence[Label | dict[str, float]]:
-    """Return a value for each row or, if the query asked for them, its ``{class: probability}``."""
-    if not query.options.probabilities or answers.probabilities is None:
-        return answers.values
-    labels = answers.labels
-    return [dict(zip(labels, row, strict=True)) for row in answers.probabilities]
+def reply(answers: Answers, query: Query) -> Reply:
+    """Return the answer to a request: nothing but a prediction for each row."""
+    found: Sequence[Label | dict[str, float]] = answers.values
+    if query.options.probabilities and answers.probabilities is not None:
+        labels = answers.labels
+        found = [dict(zip(labels, row, strict=True)) for row in answers.probabilities]
+    return problems.reply(msgspec.json.encode(Predictions(found)))
 
 
 def read(reader: Reader, name: str, value: object, max_rows: int) -> Rows:

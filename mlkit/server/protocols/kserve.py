@@ -11,6 +11,7 @@ from mlkit.server import problems, wire
 from mlkit.server.problems import Fault, Reply
 from mlkit.server.protocols import instances
 from mlkit.server.protocols.instances import Params
+from mlkit.server.protocols.v2_metadata import ModelReady
 from mlkit.server.query import Answers, Message, Query
 from mlkit.steps.inputs.rows import Reader
 
@@ -36,9 +37,7 @@ def decode(reader: Reader, message: Message) -> Query:
 
 def reply(answers: Answers, query: Query) -> Reply:
     """Return the answer to a request."""
-    return problems.reply(
-        msgspec.json.encode({"predictions": instances.predictions(answers, query)})
-    )
+    return instances.reply(answers, query)
 
 
 def refuse(fault: Fault) -> Reply:
@@ -49,5 +48,5 @@ def refuse(fault: Fault) -> Reply:
 
 def status(model: str, *, ready: bool) -> Reply:
     """Return the answer to ``GET /v1/models/<model>``: 503 while no version of it answers."""
-    body = msgspec.json.encode({"name": model, "ready": ready})
+    body = msgspec.json.encode(ModelReady(model, ready))
     return problems.reply(body, status=200 if ready else 503)

@@ -4,7 +4,7 @@ https://mlflow.org/docs/latest/ml/deployment/deploy-model-locally/
 """
 
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -39,7 +39,7 @@ class Split(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     columns: list[str]
     data: list[list[Any]]
-    index: list[Any] | None = None
+    index: Annotated[list[Any] | None, msgspec.Meta(description="Ignored.")] = None
 
 
 class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -52,7 +52,7 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     params: Params | None = None
 
 
-_FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
+FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 _decoder = msgspec.json.Decoder(Request)
 
 
@@ -69,9 +69,7 @@ def decode(reader: Reader, message: Message) -> Query:
 
 def reply(answers: Answers, query: Query) -> Reply:
     """Return the answer to a request: nothing but a prediction for each row."""
-    return problems.reply(
-        msgspec.json.encode({"predictions": instances.predictions(answers, query)})
-    )
+    return instances.reply(answers, query)
 
 
 def refuse(fault: Fault) -> Reply:
@@ -90,10 +88,10 @@ def refuse(fault: Fault) -> Reply:
 
 
 def _read(reader: Reader, request: Request, max_rows: int) -> Rows:
-    sent = [form for form in _FORMS if getattr(request, form) is not UNSET]
+    sent = [form for form in FORMS if getattr(request, form) is not UNSET]
     if len(sent) != 1:
         raise InvalidInputError(
-            f"the body must have exactly one of {', '.join(_FORMS)}; "
+            f"the body must have exactly one of {', '.join(FORMS)}; "
             f"it has {' and '.join(sent) or 'none'}"
         )
     split, records = request.dataframe_split, request.dataframe_records

@@ -8,7 +8,7 @@ from mlkit.errors import InvalidInputError
 from mlkit.server import problems
 from mlkit.server.problems import Fault, Reply
 from mlkit.server.protocols import v2_inputs, v2_messages, v2_outputs
-from mlkit.server.protocols.v2_messages import Answer, Request
+from mlkit.server.protocols.v2_messages import InferAnswer, Request
 from mlkit.server.query import Answers, Message, Query
 from mlkit.steps.inputs.rows import Reader
 
@@ -39,7 +39,7 @@ def decode(reader: Reader, message: Message) -> Query:
 def reply(answers: Answers, query: Query) -> Reply:
     """Return the answer to a request."""
     tensors, rest = v2_outputs.tensors(answers, query.options.outputs)
-    answer = Answer(
+    answer = InferAnswer(
         answers.model,
         str(answers.version),
         tensors,

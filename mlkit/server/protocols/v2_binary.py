@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from mlkit.errors import InvalidInputError
-from mlkit.server.protocols.v2_messages import Tensor
+from mlkit.server.protocols.v2_messages import InferTensor
 
 DTYPES: Final[Mapping[str, np.dtype[Any]]] = {  # little endian, as the extension wants it
     "BOOL": np.dtype("u1"),
@@ -27,7 +27,7 @@ DTYPES: Final[Mapping[str, np.dtype[Any]]] = {  # little endian, as the extensio
 _LENGTH: Final = struct.Struct("<I")
 
 
-def split(tensors: Sequence[Tensor], rest: bytes) -> list[bytes | None]:
+def split(tensors: Sequence[InferTensor], rest: bytes) -> list[bytes | None]:
     """Return the part of ``rest`` that belongs to each tensor, None if it has its data in JSON.
 
     Raises InvalidInputError if they do not fill ``rest`` exactly.
@@ -46,7 +46,7 @@ def split(tensors: Sequence[Tensor], rest: bytes) -> list[bytes | None]:
     ]
 
 
-def array(tensor: Tensor, part: bytes, count: int) -> np.ndarray:
+def array(tensor: InferTensor, part: bytes, count: int) -> np.ndarray:
     """Return the ``count`` numbers of a tensor; raises InvalidInputError if there are not."""
     dtype = DTYPES[tensor.datatype]
     if len(part) != count * dtype.itemsize:
@@ -62,7 +62,7 @@ def array(tensor: Tensor, part: bytes, count: int) -> np.ndarray:
     return found
 
 
-def texts(tensor: Tensor, part: bytes, count: int) -> list[str]:
+def texts(tensor: InferTensor, part: bytes, count: int) -> list[str]:
     """Return the ``count`` texts of a BYTES tensor, each UTF-8 behind its length."""
     try:
         found = [text.decode() for text in _elements(part)]
@@ -95,7 +95,7 @@ def _elements(part: bytes) -> Iterator[bytes]:
         yield part[place - length : place]
 
 
-def _size(tensor: Tensor) -> int | None:
+def _size(tensor: InferTensor) -> int | None:
     size = (tensor.parameters or {}).get("binary_data_size")
     if size is None:
         return None

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from mlkit.errors import InvalidInputError
-from mlkit.server.protocols.v2_messages import Request, Tensor
+from mlkit.server.protocols.v2_messages import InferTensor, Request
 
 BASE64: Final = "base64"
 PLAIN: Final = ("str", "np", "pd", "datetime")  # what datatype and column say already
@@ -37,7 +37,7 @@ def refuse_coded(parameters: Mapping[str, Any] | None, place: str, *more: str) -
         raise InvalidInputError(f"{place}: the content_type {str(kind)[:40]} is none of {known}")
 
 
-def is_coded(tensor: Tensor) -> bool:
+def is_coded(tensor: InferTensor) -> bool:
     """Tell whether the texts of a tensor are base64."""
     return (tensor.parameters or {}).get(_KEY) == BASE64
 

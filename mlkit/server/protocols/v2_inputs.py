@@ -9,7 +9,7 @@ import numpy as np
 
 from mlkit.errors import InvalidInputError
 from mlkit.server.protocols import v2_binary, v2_content, v2_tensors
-from mlkit.server.protocols.v2_messages import FLOATS, Request, Tensor
+from mlkit.server.protocols.v2_messages import FLOATS, InferTensor, Request
 from mlkit.steps.inputs.columns import Kind
 from mlkit.steps.inputs.rows import Reader, Rows
 
@@ -37,12 +37,12 @@ def all_numbers(reader: Reader) -> bool:
     return all(column.kind == "number" for column in reader.schema.columns)
 
 
-def _names_a_column(reader: Reader, tensor: Tensor) -> bool:
+def _names_a_column(reader: Reader, tensor: InferTensor) -> bool:
     return any(tensor.name == column.name for column in reader.known)
 
 
 def _read_single(
-    reader: Reader, tensor: Tensor, part: bytes | None, max_rows: int
+    reader: Reader, tensor: InferTensor, part: bytes | None, max_rows: int
 ) -> Rows | np.ndarray:
     names = reader.names
     v2_tensors.count_rows(tensor, names, max_rows)
@@ -56,7 +56,7 @@ def _read_single(
 
 
 def _read_columns(
-    reader: Reader, tensors: Sequence[Tensor], parts: Sequence[bytes | None], max_rows: int
+    reader: Reader, tensors: Sequence[InferTensor], parts: Sequence[bytes | None], max_rows: int
 ) -> Rows:
     columns: dict[str, list[Any]] = {}
     datatypes: dict[str, str] = {}

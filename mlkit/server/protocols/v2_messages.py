@@ -20,7 +20,7 @@ Parameters = dict[str, Scalar]
 Dimension = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 
 
-class Tensor(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class InferTensor(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One tensor of a request; its data are here, row by row or flat, or behind the JSON text."""
 
     name: str
@@ -43,7 +43,7 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     KServe's own client repeats its name in the body.
     """
 
-    inputs: Annotated[list[Tensor], msgspec.Meta(min_length=1)]
+    inputs: Annotated[list[InferTensor], msgspec.Meta(min_length=1)]
     id: str | None = None
     parameters: Parameters | None = None
     outputs: list[Output] | None = None
@@ -60,7 +60,7 @@ class OutputTensor(msgspec.Struct, frozen=True, omit_defaults=True):
     data: list[Any] | None = None
 
 
-class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
+class InferAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
     """The answer to a request."""
 
     model_name: str
@@ -70,7 +70,7 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     parameters: Parameters | None = None
 
 
-class NumericTensor(Tensor, frozen=True):
+class NumericTensor(InferTensor, frozen=True):
     """The same with numbers and nothing else."""
 
     data: list[float | list[float]] | None = None  # type: ignore[assignment]  # only narrower
@@ -124,7 +124,7 @@ def read_numbers(text: bytes) -> Request | None:
 def _colons(request: Request) -> int:
     """Return the colons of a JSON text without escapes that says ``request``."""
     tensors = request.inputs
-    bare = [Tensor(t.name, t.shape, t.datatype, t.parameters) for t in tensors]
+    bare = [InferTensor(t.name, t.shape, t.datatype, t.parameters) for t in tensors]
     keys = msgspec.json.encode(msgspec.structs.replace(request, inputs=bare)).count(b":")
     texts = [tensor.data for tensor in tensors if tensor.datatype == "BYTES"]
     return (

@@ -19,6 +19,25 @@ DATATYPES: Final[dict[Kind, str]] = {
 }
 
 
+class Live(msgspec.Struct, frozen=True):
+    """The body of ``GET /v2/health/live``."""
+
+    live: bool
+
+
+class Ready(msgspec.Struct, frozen=True):
+    """The body of ``GET /v2/health/ready``."""
+
+    ready: bool
+
+
+class ModelReady(msgspec.Struct, frozen=True):
+    """Whether a model answers: KServe's V1 protocol says it in the same words."""
+
+    name: str
+    ready: bool
+
+
 class ServerMetadata(msgspec.Struct, frozen=True):
     """The body of ``GET /v2``."""
 
@@ -35,7 +54,7 @@ class TensorMetadata(msgspec.Struct, frozen=True):
     shape: Sequence[int]
 
 
-class ModelMetadata(msgspec.Struct, frozen=True):
+class Metadata(msgspec.Struct, frozen=True):
     """The body of ``GET /v2/models/<model>``."""
 
     name: str
@@ -52,13 +71,13 @@ def server(version: str) -> ServerMetadata:
 
 def model(
     name: str, versions: Sequence[int], schema: InputSchema, outputs: Sequence[str]
-) -> ModelMetadata:
+) -> Metadata:
     """Describe a model that ``versions`` of answer with ``outputs``."""
     inputs = [
         TensorMetadata(column.name, DATATYPES[column.kind], [-1]) for column in schema.columns
     ]
     given = [_output(output, schema) for output in outputs]
-    return ModelMetadata(name, [str(number) for number in versions], PLATFORM, inputs, given)
+    return Metadata(name, [str(number) for number in versions], PLATFORM, inputs, given)
 
 
 def _output(name: str, schema: InputSchema) -> TensorMetadata:

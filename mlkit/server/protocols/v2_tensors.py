@@ -11,7 +11,7 @@ import numpy as np
 from mlkit.errors import InvalidInputError
 from mlkit.server import wire
 from mlkit.server.protocols import v2_binary, v2_content
-from mlkit.server.protocols.v2_messages import FLOATS, NumericTensor, Tensor
+from mlkit.server.protocols.v2_messages import FLOATS, InferTensor, NumericTensor
 
 _UINT64_MAX: Final = 2**64 - 1
 _INDEX: Final = re.compile(r" - at `\$\[(\d+)\]`$")
@@ -40,7 +40,7 @@ _TYPES: Final[dict[str, Any]] = {
 _LISTS: Final = {name: list[kind | None] for name, kind in _TYPES.items()}  # type: ignore[valid-type]
 
 
-def count_rows(tensor: Tensor, names: Sequence[str], max_rows: int) -> int:
+def count_rows(tensor: InferTensor, names: Sequence[str], max_rows: int) -> int:
     """Return the rows of a tensor that holds the columns ``names``.
 
     Nothing is made yet of a shape that promises too much: raises InvalidInputError, or
@@ -55,7 +55,7 @@ def count_rows(tensor: Tensor, names: Sequence[str], max_rows: int) -> int:
     return shape[0]
 
 
-def matrix(tensor: Tensor, part: bytes | None, width: int) -> np.ndarray | None:
+def matrix(tensor: InferTensor, part: bytes | None, width: int) -> np.ndarray | None:
     """Return the numbers of a tensor whose shape is right: float64 of shape (rows, width).
 
     None if ``values`` has to look at it: something is missing, wrong, or no floating point number.
@@ -74,7 +74,7 @@ def matrix(tensor: Tensor, part: bytes | None, width: int) -> np.ndarray | None:
     return numbers.reshape(-1, width) if fits else None
 
 
-def values(tensor: Tensor, part: bytes | None, names: Sequence[str]) -> list[Any]:
+def values(tensor: InferTensor, part: bytes | None, names: Sequence[str]) -> list[Any]:
     """Return the values of a tensor whose shape is right, row by row.
 
     ``part`` are its bytes if it came so. None is a missing value: ``null``, or NaN in bytes.
@@ -92,7 +92,7 @@ def values(tensor: Tensor, part: bytes | None, names: Sequence[str]) -> list[Any
     return texts
 
 
-def _plain(tensor: Tensor, part: bytes | None, names: Sequence[str]) -> list[Any]:
+def _plain(tensor: InferTensor, part: bytes | None, names: Sequence[str]) -> list[Any]:
     if part is not None:
         return _of_bytes(tensor, part, names)
     found = flat(tensor, len(names))
@@ -105,7 +105,7 @@ def _plain(tensor: Tensor, part: bytes | None, names: Sequence[str]) -> list[Any
     return converted
 
 
-def flat(tensor: Tensor, width: int) -> list[Any]:
+def flat(tensor: InferTensor, width: int) -> list[Any]:
     """Return the data that came as JSON, without their nesting; raises InvalidInputError."""
     data = tensor.data
     if data is None:
@@ -122,7 +122,7 @@ def flat(tensor: Tensor, width: int) -> list[Any]:
     return data
 
 
-def refuse_infinite(tensor: Tensor, names: Sequence[str], found: np.ndarray) -> None:
+def refuse_infinite(tensor: InferTensor, names: Sequence[str], found: np.ndarray) -> None:
     """Raise InvalidInputError if a number is infinite."""
     infinite = np.isinf(found)
     if infinite.any():
@@ -138,7 +138,7 @@ def _numbers(data: list[Any]) -> np.ndarray:
         return np.empty((0, 0))
 
 
-def _of_bytes(tensor: Tensor, part: bytes, names: Sequence[str]) -> list[Any]:
+def _of_bytes(tensor: InferTensor, part: bytes, names: Sequence[str]) -> list[Any]:
     count = tensor.shape[0] * len(names)
     if tensor.datatype == "BYTES":
         return list(v2_binary.texts(tensor, part, count))
@@ -150,19 +150,19 @@ def _of_bytes(tensor: Tensor, part: bytes, names: Sequence[str]) -> list[Any]:
     return plain
 
 
-def _row(tensor: Tensor, row: object) -> list[Any]:
+def _row(tensor: InferTensor, row: object) -> list[Any]:
     if not isinstance(row, list):
         raise _unfit(tensor, "some of its data are lists and some are not")
     return row
 
 
-def _refuse_above(tensor: Tensor, names: Sequence[str], found: Sequence[Any]) -> None:
+def _refuse_above(tensor: InferTensor, names: Sequence[str], found: Sequence[Any]) -> None:
     for index, value in enumerate(found):
         if value is not None and value > _UINT64_MAX:
             raise _unfit_at(tensor, names, index, f"expected `int` <= {_UINT64_MAX}")
 
 
-def _misfit(tensor: Tensor, names: Sequence[str], text: str) -> InvalidInputError:
+def _misfit(tensor: InferTensor, names: Sequence[str], text: str) -> InvalidInputError:
     """Return msgspec's sentence about an element of a list, in terms of rows and columns."""
     index = _INDEX.search(text)
     if index is None:
@@ -171,14 +171,16 @@ def _misfit(tensor: Tensor, names: Sequence[str], text: str) -> InvalidInputErro
     return _unfit_at(tensor, names, int(index[1]), problem)
 
 
-def _unfit_at(tensor: Tensor, names: Sequence[str], index: int, problem: str) -> InvalidInputError:
+def _unfit_at(
+    tensor: InferTensor, names: Sequence[str], index: int, problem: str
+) -> InvalidInputError:
     row, place = divmod(index, len(names))
     details = {"problems": [{"row": row, "column": names[place], "problem": problem}]}
     where = f"tensor '{tensor.name[:100]}', row {row}, column '{names[place]}'"
     return InvalidInputError(f"{where}: {problem}", details)
 
 
-def _unfit(tensor: Tensor, problem: str) -> InvalidInputError:
+def _unfit(tensor: InferTensor, problem: str) -> InvalidInputError:
     return InvalidInputError(f"tensor '{tensor.name[:100]}': {problem}")
 
 

@@ -9,8 +9,19 @@ import msgspec
 from mlkit.steps.inputs.answers import Label
 from mlkit.steps.inputs.rows import Reader, Rows
 
-RequestId = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
-EntityIds = list[str | int | None] | None
+RequestId = Annotated[
+    str,
+    msgspec.Meta(
+        min_length=1,
+        max_length=128,
+        description="The same request with the same id gets the same answer and is logged once; "
+        "another request with it is refused.",
+    ),
+]
+EntityIds = Annotated[
+    list[str | int | None] | None,
+    msgspec.Meta(description="Whom each row is about: as many as there are rows."),
+]
 
 
 class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -160,14 +160,23 @@ def _typed(value: object, kind: pa.DataType | None, place: str) -> Any:
         return _number(value)
     if kind != casts.TIME:
         return value
+    when = moment(value)
+    if when is None:
+        hint = "" if isinstance(value, str) else "; write for example 2026-01-31"
+        raise InvalidInputError(f"{place}: {value!r} is not a time{hint}")
+    return when
+
+
+def moment(value: object) -> datetime | None:
+    """Return a day, a time or the text of one in UTC, or None for what is no time."""
     try:
         when = datetime.fromisoformat(value.strip()) if isinstance(value, str) else value
-    except ValueError as error:
-        raise InvalidInputError(f"{place}: {value!r} is not a time") from error
+    except ValueError:
+        return None
     if isinstance(when, date) and not isinstance(when, datetime):
         when = datetime(when.year, when.month, when.day, tzinfo=UTC)
     if not isinstance(when, datetime):
-        raise InvalidInputError(f"{place}: {value!r} is not a time; write for example 2026-01-31")
+        return None
     return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
 
 

@@ -28,6 +28,7 @@ from mlkit.steps.rules.schema import (
     ROWS,
     UNIQUE,
     UNIQUE_TOGETHER,
+    UNIQUE_VALUES,
     ColumnRules,
     Rule,
     Schema,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 Typed = Literal["file", "query"]
 
 _EXAMPLES = 5
+_OF_WHOLE = (MAX_MISSING, MAX_DRIFT, FRESH, UNIQUE, UNIQUE_VALUES)
 
 
 class Circumstances(NamedTuple):
@@ -171,51 +173,44 @@ class _Judged:
 
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
-        self.compiled = True
         self.rows = BrokenRows()
-        self._whole = rule.name in (MAX_MISSING, MAX_DRIFT, FRESH, UNIQUE) and not rule.options
+        self.unfit = masks.unfit_option(rule)
+        self._whole = rule.name in _OF_WHOLE
         self._find: Callable[[Any], Mask | None] = partial(masks.broken, rule=rule)
-        if rule.name == MONOTONE and not rule.options:
+        if rule.name == MONOTONE:
             self._find = masks.InOrder(rule.arguments["order"]).broken
 
     def look_at(self, part: pa.ChunkedArray) -> None:
         """Find the rows of the next part, if that is all that the rule is about."""
-        if self._whole or not self.compiled:
+        if self._whole or self.unfit is not None:
             return
         try:
             self.rows.add(self._find(part), len(part))
-        except masks.NotCompiledError:
-            self.compiled = False
+        except masks.UnfitRuleError as error:
+            self.unfit = str(error)
+
+    @property
+    def broken(self) -> Mask | None:
+        """The rows that break the rule, as many of them as it wants to be told of."""
+        rows, most = self.rows.mask, self.rule.options.get("n_failure_cases")
+        if rows is None or not isinstance(most, int):
+            return rows
+        few = np.zeros(len(rows), dtype=bool)
+        few[first_rows(rows, most)] = True
+        return few
 
 
 def _of_values(column: Column, judged: _Judged) -> Iterator[Breach]:
     rule = judged.rule
-    if rule.name in (MAX_MISSING, MAX_DRIFT, FRESH):
-        return
-    if not judged.compiled:
-        yield from _by_pandera(column, rule)
-        return
-    rows = judged.rows.mask
-    if rule.name == UNIQUE and not rule.options:
-        rows = repeats.of(column)
-    if rows is not None:
-        yield _by_rows((column.name,), rule, rows, [column])
-
-
-def _by_pandera(column: Column, rule: Rule) -> Iterator[Breach]:
-    """Ask pandera, which knows more rules and costs more."""
-    from mlkit.steps.rules import pandera_rules  # pandera, which hardly any schema needs
-
-    verdict = pandera_rules.judge(column.table.column(column.name), rule)
-    if verdict is None:
-        return
-    if not len(verdict.rows):
-        said = None if verdict.whole is None else str(verdict.whole)
+    said = judged.unfit
+    if rule.name == UNIQUE_VALUES and said is None and not _are(column, rule):
+        said = str(False)
+    if said is not None:
         yield Breach((column.name,), rule, said=said, total=1)
         return
-    rows = np.zeros(len(column), dtype=bool)
-    rows[verdict.rows] = True
-    yield _by_rows((column.name,), rule, rows, [column])
+    rows = repeats.of(column) if rule.name == UNIQUE else judged.broken
+    if rows is not None:
+        yield _by_rows((column.name,), rule, rows, [column])
 
 
 def _by_rows(names: tuple[str, ...], rule: Rule, rows: Mask, columns: Sequence[Column]) -> Breach:
@@ -251,6 +246,19 @@ def _of_column_whole(
             said = _stale(column, rule, circumstances.now)
         if said is not None:
             yield Breach((column.name,), rule, said=said)
+
+
+def _are(column: Column, rule: Rule) -> bool:
+    """Tell whether the values of a column are those that the rule lists, no more and no fewer."""
+    listed = set(rule.arguments["values"])
+    found: set[Any] = set()
+    for part in column:
+        found.update(pc.unique(part).to_pylist())
+        if rule.options.get("ignore_na", True):
+            found.discard(None)
+        if not found <= listed:
+            return False
+    return found == listed
 
 
 def _too_many_missing(column: Column, allowed: float) -> str | None:

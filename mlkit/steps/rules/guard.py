@@ -1,7 +1,8 @@
 """The rules of the training data as a guard before a model: row by row, without frame or table.
 
 What one row can tell is asked: ranges, lists, patterns, lengths, gaps and checks across columns.
-Keys, order, drift and counts are of many rows; a rule that only pandera knows is not asked either.
+Keys, order, drift and counts are of many rows; rules with options, or for another type of column,
+are not asked either.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -162,7 +163,9 @@ def _in_list(rule: Rule, kind: pa.DataType) -> Holds | None:
     key, wanted = _LISTS[rule.name]
     given = rule.arguments[key]
     listed = [v for v in (given if isinstance(given, list) else [given]) if v is not None]
-    if not masks.lists(kind, listed):
+    if not all(masks.fits(kind, value) for value in listed):
+        return None
+    if kind == casts.INTEGER and not all(isinstance(value, int) for value in listed):
         return None
     known = frozenset(masks.plain(value) for value in listed)
     return known.__contains__ if wanted else lambda value: value not in known

@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlkit.steps.rules import text_rules
-from mlkit.steps.rules.schema import MONOTONE, NOT_NULLABLE, Rule
+from mlkit.steps.rules.arguments import moment
+from mlkit.steps.rules.schema import NOT_NULLABLE, Rule
 from mlkit.steps.tables import casts
 from mlkit.steps.tables.tabular import Mask
 
@@ -21,24 +22,30 @@ _NUMBERS: Final = (casts.INTEGER, casts.NUMBER)
 _ORDERED: Final = (casts.INTEGER, casts.NUMBER, casts.TIME)
 
 
-class NotCompiledError(Exception):
-    """The rule means something that only pandera knows: a text bound on numbers, an option."""
+class UnfitRuleError(Exception):
+    """The values of the column cannot be asked that at all; the message says why."""
 
 
 def broken(column: pa.ChunkedArray, rule: Rule) -> Mask | None:
-    """Return the rows that break ``rule``, or None if none does; raises NotCompiledError."""
-    if rule.options:
-        raise NotCompiledError
+    """Return the rows that break ``rule``, or None if none does; raises UnfitRuleError."""
     if rule.name == NOT_NULLABLE:
         return _missing(column)
-    if rule.name == MONOTONE:
-        return InOrder(rule.arguments["order"]).broken(column)
-    if rule.name in text_rules.NAMES and column.type == casts.TEXT:
-        return _some(text_rules.broken(column, rule))
-    find = _FINDERS.get(rule.name)
-    if find is None:
-        raise NotCompiledError
-    return _some(find(column, rule.arguments))
+    if rule.name in text_rules.NAMES:
+        if column.type != casts.TEXT:
+            raise UnfitRuleError(f"the column holds {casts.NAMES[column.type]}, not text")
+        mask = text_rules.broken(column, rule)
+    else:
+        mask = _FINDERS[rule.name](column, rule.arguments)
+    if rule.options.get("ignore_na") is False and rule.name not in _TRUE_OF_MISSING:
+        gaps = _missing(column)
+        mask = gaps if mask is None else mask if gaps is None else mask | gaps
+    return _some(mask)
+
+
+def unfit_option(rule: Rule) -> str | None:
+    """Return what is wrong with options of pandera's that no rule here can have."""
+    found = [option for option in ("element_wise", "groupby") if rule.options.get(option)]
+    return f"the option {found[0]} is for functions; leave it out" if found else None
 
 
 def bounds(rule: Rule) -> tuple[Any, Any, bool, bool] | None:
@@ -65,12 +72,6 @@ def fits(kind: pa.DataType, value: object) -> bool:
     if kind == casts.TIME:
         return hasattr(value, "tzinfo")
     return isinstance(value, {casts.BOOLEAN: bool, casts.TEXT: str}[kind])
-
-
-def lists(kind: pa.DataType, allowed: Sequence[object]) -> bool:
-    """Tell whether a column of that type can be looked up in a list of those values."""
-    whole = kind != casts.INTEGER or all(_whole(value) for value in allowed)
-    return whole and all(fits(kind, value) for value in allowed)
 
 
 def values(column: pa.ChunkedArray) -> np.ndarray:
@@ -110,17 +111,28 @@ def _outside(column: pa.ChunkedArray, arguments: Mapping[str, Any], name: str) -
     edges = bounds(Rule(name, dict(arguments)))
     assert edges is not None  # noqa: S101  # only rules with bounds come here
     low, high, with_low, with_high = edges
-    if column.type == casts.BOOLEAN or not all(
-        fits(column.type, edge) for edge in (low, high) if edge is not None
-    ):
-        raise NotCompiledError
+    low, high = (_edge(column.type, edge) for edge in (low, high))
     below = operator.lt if with_low else operator.le
     above = operator.gt if with_high else operator.ge
-    if column.type == casts.TIME:
+    if column.type in (casts.TIME, casts.BOOLEAN):
         column, low, high = column.cast(casts.INTEGER), plain(low), plain(high)
     if all(_inside(chunk, (low, below), (high, above)) for chunk in column.chunks):
         return None
     return _but_missing(_beyond(column, (low, below), (high, above)), column)
+
+
+def _edge(kind: pa.DataType, edge: Any) -> Any:
+    """Return a bound as values of that type compare with it; raises UnfitRuleError if none does."""
+    if edge is None:
+        return None
+    if kind == casts.TIME:
+        edge = moment(edge) or edge  # the rules may not say of which type the column is
+    number = isinstance(edge, int | float) and kind in (*_NUMBERS, casts.BOOLEAN)
+    if number or fits(kind, edge):
+        return edge
+    raise UnfitRuleError(
+        f"the column holds {casts.NAMES[kind]}, which does not compare with {edge!r}"
+    )
 
 
 def _inside(chunk: Any, *ends: tuple[Any, Callable[[Any, Any], Any]]) -> bool:
@@ -170,18 +182,30 @@ _ARROW: Final[Mapping[Any, Any]] = {
 
 
 def _equal(column: pa.ChunkedArray, allowed: Sequence[Any]) -> Mask:
-    """Return the rows whose value is one of ``allowed``; raises NotCompiledError."""
-    wanted = [value for value in allowed if value is not None]
-    if not lists(column.type, wanted):
-        raise NotCompiledError
+    """Return the rows whose value is one of ``allowed``."""
+    wanted = _among(column.type, allowed)
     if column.type in _ORDERED:
         return np.isin(values(column), [plain(value) for value in wanted])
     found = pc.is_in(column, pa.array(wanted, column.type))
     return np.asarray(found.to_numpy())
 
 
-def _whole(value: object) -> bool:
-    return isinstance(value, int) and -(2**63) <= value < 2**63
+def _among(kind: pa.DataType, allowed: Sequence[Any]) -> list[Any]:
+    """Return the values that a column of that type can hold: true, 1 and 1.0 are one number.
+
+    >>> _among(casts.INTEGER, [1.0, 1.5, "2", None])
+    [1]
+    """
+    if kind == casts.TEXT:
+        return [value for value in allowed if isinstance(value, str)]
+    if kind == casts.TIME:
+        return [when for when in map(moment, allowed) if when is not None]
+    numbers = [value for value in allowed if isinstance(value, int | float)]
+    if kind == casts.BOOLEAN:
+        return [bool(value) for value in numbers if value in (0, 1)]
+    if kind == casts.INTEGER:
+        return [int(value) for value in numbers if value % 1 == 0 and -(2**63) <= value < 2**63]
+    return numbers
 
 
 def _not_in(column: pa.ChunkedArray, arguments: Mapping[str, Any]) -> Mask:
@@ -200,6 +224,7 @@ def _same(column: pa.ChunkedArray, arguments: Mapping[str, Any]) -> Mask:
     return _but_missing(_equal(column, [arguments["value"]]), column)
 
 
+_TRUE_OF_MISSING: Final = (*text_rules.PATTERNS, "str_length", "notin", "not_equal_to")
 _FINDERS: Final[Mapping[str, Callable[[pa.ChunkedArray, Mapping[str, Any]], Mask | None]]] = {
     "in_range": lambda column, a: _outside(column, a, "in_range"),
     "greater_than": lambda column, a: _outside(column, a, "greater_than"),
@@ -221,9 +246,9 @@ class InOrder:
         self._extreme = np.empty(0)
 
     def broken(self, column: pa.ChunkedArray) -> Mask | None:
-        """Return the rows of the next part of a column; raises NotCompiledError."""
+        """Return the rows of the next part of a column; truths and texts have no order here."""
         if column.type not in _ORDERED:
-            raise NotCompiledError
+            return None
         there = valid(column)
         numbers = values(column)
         numbers = numbers if there is None else numbers[there]

@@ -24,6 +24,7 @@ DTYPES: Final[Mapping[pa.DataType, str]] = {
 COLUMN_PRESENT: Final = "column_present"
 NOT_NULLABLE: Final = "not_nullable"
 UNIQUE: Final = "field_uniqueness"
+UNIQUE_VALUES: Final = "unique_values_eq"
 UNIQUE_TOGETHER: Final = "multiple_fields_uniqueness"
 KEY: Final = "key"
 MONOTONE: Final = "monotone"
@@ -47,7 +48,7 @@ _FORMS: Final[Mapping[str, str]] = {
     "str_contains": "str_contains('{pattern}')",
     "str_startswith": "str_startswith('{string}')",
     "str_endswith": "str_endswith('{string}')",
-    "unique_values_eq": "unique_values_eq({values})",
+    UNIQUE_VALUES: "unique_values_eq({values})",
     KEY: "key({columns})",
     MONOTONE: "monotone({order})",
     MAX_MISSING: "max_missing({share})",
@@ -59,7 +60,7 @@ _FORMS: Final[Mapping[str, str]] = {
 VALUE_RULES: Final = (
     "in_range", "isin", "notin", "equal_to", "not_equal_to", "greater_than", "less_than",
     "greater_than_or_equal_to", "less_than_or_equal_to", "str_matches", "str_contains",
-    "str_startswith", "str_endswith", "str_length", "unique_values_eq",
+    "str_startswith", "str_endswith", "str_length", UNIQUE_VALUES,
 )  # fmt: skip
 
 

@@ -19,8 +19,7 @@ from mlkit.project import Project, create_project
 from mlkit.server import access as server_access
 from mlkit.server import request_log
 from mlkit.server.app import create_app
-from mlkit.server.openapi import models as openapi_models
-from mlkit.server.openapi import parts, specification
+from mlkit.server.openapi import examples, parts, specification
 from mlkit.server.openapi.models import Described
 from mlkit.server.problems import Fault
 from mlkit.server.protocols import kserve, mlflow, native, v2_messages, v2_outputs
@@ -154,7 +153,7 @@ def test_an_example_is_made_up_and_fits_the_model() -> None:
     schema = msgspec.structs.replace(
         CHURN.schema, columns=(*CHURN.schema.columns[2:], known, income)
     )
-    example = openapi_models.example(schema)
+    example = examples.row(schema)
     assert list(example.values()) == ["free", 0.5, True, 49, 61700.0]
     Reader(schema).objects([example])
 
@@ -162,7 +161,7 @@ def test_an_example_is_made_up_and_fits_the_model() -> None:
 def test_a_narrow_range_far_from_zero_is_met_by_a_number_of_its_own() -> None:
     place = Column(name="lat", kind="number", minimum=47.123435497244046, maximum=47.143385998961)
     schema = msgspec.structs.replace(CHURN.schema, columns=(place,))
-    assert openapi_models.example(schema) == {"lat": 47.13}
+    assert examples.row(schema) == {"lat": 47.13}
 
 
 def test_nobodys_row_is_in_the_document(trained: Project) -> None:

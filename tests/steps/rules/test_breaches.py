@@ -1,7 +1,9 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pandera.pandas as pandera
 import pyarrow as pa
 import pytest
@@ -9,14 +11,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandera import errors
 
-from mlkit.steps.rules import breaches, checks, pandera_rules, rule_file
+from mlkit.steps.rules import breaches, checks, patterns, rule_file
 from mlkit.steps.rules.breaches import Circumstances
-from mlkit.steps.rules.schema import Schema
+from mlkit.steps.rules.schema import (
+    NOT_NULLABLE,
+    UNIQUE,
+    VALUE_RULES,
+    ColumnRules,
+    Rule,
+    Schema,
+)
+from mlkit.steps.rules.text_rules import PATTERNS
 from mlkit.steps.tables import casts
 
 Cell = tuple[str, str, int]
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
+FRAME_TYPES = {
+    casts.INTEGER: pd.Int64Dtype(),
+    casts.BOOLEAN: pd.BooleanDtype(),
+    casts.TEXT: pd.StringDtype("pyarrow"),
+}
 
 
 def _column(kind: pa.DataType, values: Sequence[object]) -> pa.ChunkedArray:
@@ -36,9 +51,39 @@ def _ours(table: pa.Table, schema: Schema) -> tuple[set[Cell], set[tuple[str, st
     return cells, whole
 
 
+def _pandera_column(rules: tuple[Rule, ...]) -> pandera.Column:
+    names = {rule.name for rule in rules}
+    return pandera.Column(
+        None,
+        checks=[_pandera_check(rule) for rule in rules if rule.name in VALUE_RULES],
+        nullable=NOT_NULLABLE not in names,
+        unique=UNIQUE in names,
+    )
+
+
+def _pandera_check(rule: Rule) -> pandera.Check:
+    known = getattr(pandera.Check, rule.name)
+    check = _pattern_check(rule) if rule.name in PATTERNS else known(**rule.arguments)
+    for name, value in rule.options.items():
+        setattr(check, name, value)
+    return check
+
+
+def _pattern_check(rule: Rule) -> pandera.Check:
+    """Return pandera's check with our engine, whose patterns have limits of their own."""
+    pattern, at_start = rule.arguments["pattern"], rule.name == "str_matches"
+
+    def holds(column: pd.Series) -> pd.Series:
+        texts = column.str.slice().to_list()  # raises for a column of no texts
+        whole = pa.chunked_array([pa.array(texts, pa.string(), from_pandas=True)])
+        return pd.Series(patterns.found(whole, pattern, at_start=at_start), column.index)
+
+    return pandera.Check(holds, name=rule.name, error=rule.label)
+
+
 def _pandera(table: pa.Table, schema: Schema) -> tuple[set[Cell], set[tuple[str, str]]]:
-    columns = {name: pandera_rules.column_of(c.rules) for name, c in schema.columns.items()}
-    frame = table.to_pandas(types_mapper=pandera_rules._FRAME_TYPES.get)
+    columns = {name: _pandera_column(c.rules) for name, c in schema.columns.items()}
+    frame = table.to_pandas(types_mapper=FRAME_TYPES.get)
     cells, whole = set(), set()
     try:
         pandera.DataFrameSchema(columns).validate(frame, lazy=True)
@@ -58,6 +103,60 @@ def test_the_compiled_check_and_pandera_agree_cell_by_cell(
 ) -> None:
     table, schema = data.draw(rule_cases)
     assert _ours(table, schema) == _pandera(table, schema)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"ignore_na": True}, {"ignore_na": False}, {"n_failure_cases": 1}, {"title": "x"},
+        {"description": "x"}, {"element_wise": True}, {"groupby": "c"},
+    ],
+    ids=str,
+)  # fmt: skip
+@pytest.mark.parametrize(
+    ("kind", "values", "rule", "arguments"),
+    [
+        (casts.NUMBER, [1.0, 2.0, None], "greater_than", {"min_value": 9}),
+        (casts.NUMBER, [1.0, 2.0, None], "less_than", {"max_value": 9}),
+        (casts.NUMBER, [1.0, 2.0, None], "isin", {"allowed_values": [2]}),
+        (casts.NUMBER, [1.0, 2.0, None], "notin", {"forbidden_values": [2]}),
+        (casts.NUMBER, [1.0, 2.0, None], "not_equal_to", {"value": 1}),
+        (casts.NUMBER, [1.0, 2.0, None], "unique_values_eq", {"values": [1, 2]}),
+        (casts.TIME, [MOMENT, None], "greater_than", {"min_value": MOMENT}),
+        (casts.BOOLEAN, [True, None], "isin", {"allowed_values": [1]}),
+        (casts.TEXT, ["a", None], "str_startswith", {"string": "a"}),
+        (casts.TEXT, ["a", "b", None], "str_matches", {"pattern": "z"}),
+        (casts.TEXT, ["a", None], "str_length", {"min_value": 1}),
+    ],
+)
+def test_options_mean_what_pandera_means_by_them(
+    kind: pa.DataType,
+    values: list[object],
+    rule: str,
+    arguments: dict[str, Any],
+    options: dict[str, Any],
+) -> None:
+    table = pa.table({"c": _column(kind, values)})
+    schema = Schema({"c": ColumnRules(None, rules=(Rule(rule, arguments, options=options),))})
+    assert _ours(table, schema) == _pandera(table, schema)
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        (
+            "in_range: {min_value: a, max_value: b}",
+            "the column holds integer, which does not compare with 'a'",
+        ),
+        ("str_matches: '^a'", "the column holds integer, not text"),
+        ("unique_values_eq: [1]", "False"),
+        ("equal_to: {value: 1, element_wise: true}", "the option element_wise is for functions"),
+    ],
+)
+def test_a_rule_that_does_not_fit_its_column_is_broken_as_a_whole(rule: str, said: str) -> None:
+    (line,) = _said(pa.table({"a": [1, 2]}), f"columns: {{a: {{{rule}}}}}")
+    assert " broken: " in line
+    assert said in line
 
 
 def _said(table: pa.Table, text: str, circumstances: Circumstances | None = None) -> list[str]:
@@ -169,6 +268,20 @@ def test_a_time_range_is_written_as_times() -> None:
     text = f"columns: {{day: {{dtype: datetime, in_range: {bounds}}}}}"
     (line,) = _said(pa.table({"day": _days(0, 1, 2)}), text)
     assert "broken in 1 rows, first '2026-01-03T00:00:00+00:00' in row 3" in line
+
+
+@pytest.mark.parametrize("written", ["'2026-01-02'", "2026-01-02", "'2026-01-02T01:00+01:00'"])
+@pytest.mark.parametrize(
+    ("rule", "rows"),
+    [("greater_than: {}", [0, 1]), ("equal_to: {}", [0, 2]), ("isin: [{}]", [0, 2]),
+     ("in_range: {{min_value: {0}, max_value: {0}}}", [0, 2])],
+)  # fmt: skip
+def test_times_are_times_where_the_rules_name_no_type(
+    written: str, rule: str, rows: list[int]
+) -> None:
+    schema = rule_file.from_yaml(f"columns: {{t: {{{rule.format(written)}}}}}", "x.yaml")
+    (breach,) = breaches.find(pa.table({"t": _days(0, 1, 2)}), schema, Circumstances())
+    assert np.flatnonzero(breach.rows).tolist() == rows
 
 
 def test_only_the_columns_that_the_rules_name_are_looked_at() -> None:

@@ -119,6 +119,20 @@ def test_a_file_that_pandera_wrote_is_read(tmp_path: Path) -> None:
         assert [rule.label for rule in schema.rules] == ["multiple_fields_uniqueness"]
 
 
+def test_pandera_reads_what_is_written() -> None:
+    inferred = rule_file.to_yaml(checks.infer(MIXED))
+    theirs = pandera.DataFrameSchema.from_yaml(inferred)
+    assert list(theirs.columns) == MIXED.column_names
+    assert theirs.columns["age"].nullable
+    assert [check.name for check in theirs.columns["plan"].checks] == ["isin"]
+    text = "columns: {a: {dtype: Int64, unique: true, in_range: {min_value: 1, max_value: 9}}}"
+    schema = rule_file.from_yaml(f"{text}\nstrict: true\nunique: [a]", "x.yaml")
+    theirs = pandera.DataFrameSchema.from_yaml(rule_file.to_yaml(schema))
+    (check,) = theirs.columns["a"].checks
+    assert (check.name, check.statistics["max_value"]) == ("in_range", 9)
+    assert (theirs.strict, theirs.unique, theirs.columns["a"].unique) == (True, ["a"], True)
+
+
 WHOLE = """
 columns:
   id: {dtype: Int64, unique: true}
