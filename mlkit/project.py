@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session as Session  # for those who know no SQL
 
 from mlkit import environment_file
 from mlkit.errors import ConflictError, DamagedError, InvalidInputError, NotFoundError

@@ -10,9 +10,8 @@ from datetime import datetime
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy.orm import Session
 
-from mlkit.project import Project
+from mlkit.project import Project, Session
 from mlkit.steps.drift import result
 from mlkit.store import registry, reports
 from mlkit.store.registry import Model

@@ -7,14 +7,13 @@ from datetime import datetime
 from pathlib import Path
 
 import msgspec
-from sqlalchemy.orm import Session
 
 from mlkit import __version__, names
 from mlkit.errors import BusyError, ConflictError, DamagedError, InvalidInputError
 from mlkit.flows.data import named_files, version_files
 from mlkit.flows.log import imports
 from mlkit.progress import Progress
-from mlkit.project import BEFORE_UPGRADE, DATABASE_FILE, SETTINGS_FILE, Project
+from mlkit.project import BEFORE_UPGRADE, DATABASE_FILE, SETTINGS_FILE, Project, Session
 from mlkit.store import audit, schema, traffic
 from mlkit.store.dialects import soundness
 from mlkit.store.disk import archive, failpoints, modes, witness

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy.orm import Session
 
 from mlkit.errors import CheckFailedError, ConflictError, DamagedError, Stopped
 from mlkit.flows.registry import origin, own_code
 from mlkit.flows.registry.input_schema import of as schema_of
-from mlkit.project import Project
+from mlkit.project import Project, Session
 from mlkit.steps.inputs.columns import InputSchema
 from mlkit.store import audit, registry
 from mlkit.store.disk import blobs, failpoints
