@@ -36,7 +36,8 @@ from mlkit.project import Project, open_project
 from mlkit.server.query import Query
 from mlkit.server.service import Service
 from mlkit.store import audit, base, log_view, registry, runs, schema
-from mlkit.store.engine import Database, sqlite_driver
+from mlkit.store.dialects.sqlite import sqlite_driver
+from mlkit.store.engine import Database
 
 HERE = Path(__file__).parent
 FIRST = datetime(2026, 9, 1, 6, 0, tzinfo=UTC)

@@ -20,7 +20,7 @@ import pytest
 
 from mlkit.cli.root import COMMANDS
 from mlkit.project import Project
-from mlkit.store.engine import sqlite_driver
+from mlkit.store.dialects.sqlite import sqlite_driver
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"

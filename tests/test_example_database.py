@@ -13,7 +13,8 @@ from click.testing import CliRunner
 
 from mlkit.cli.root import cli
 from mlkit.store import audit, schema
-from mlkit.store.engine import Database, sqlite_driver
+from mlkit.store.dialects.sqlite import sqlite_driver
+from mlkit.store.engine import Database
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "ml.sqlite.example"

@@ -13,7 +13,7 @@ from mlkit.flows.doctor import checkup
 from mlkit.flows.operations import backup, restore, setup
 from mlkit.project import Project, create_project, open_project
 from mlkit.store import datasets
-from mlkit.store.engine import sqlite_driver
+from mlkit.store.dialects.sqlite import sqlite_driver
 
 ODD = ("a%2Fb", "z%41", "q?x", "C#", 'it\'s "$HOME" b@c;d&e=1', "a:b", "x?mode=memory", "ü日 [x]*")
 

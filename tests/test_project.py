@@ -10,7 +10,7 @@ from sqlalchemy import text
 from mlkit.errors import BusyError, ConflictError, DamagedError, InvalidInputError, NotFoundError
 from mlkit.project import Project, create_project, find_root, open_project
 from mlkit.store import schema
-from mlkit.store.engine import sqlite_driver
+from mlkit.store.dialects.sqlite import sqlite_driver
 
 
 def test_a_new_project_has_an_empty_migrated_database_and_a_secret_key(project: Project) -> None:

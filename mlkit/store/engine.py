@@ -1,26 +1,21 @@
-"""Open the database safely: driver, pragmas, transactions, one engine per process.
-
-SQLite from 3.7.0 to 3.51.2 can lose committed data in WAL mode when two connections write or
-checkpoint at once (https://sqlite.org/wal.html, "WAL-reset bug"); the journal mode depends on it.
-"""
+"""Open the database safely: pragmas, transactions, one engine per process."""
 
 import logging
 import os
-import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError
+from sqlalchemy.exc import DatabaseError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
-from mlkit.errors import BusyError, InvalidInputError, MlkitError
+from mlkit.errors import BusyError, MlkitError
 from mlkit.store.dialects import database_errors, json_columns, read_only
+from mlkit.store.dialects.sqlite import sqlite_driver, wal_is_safe
 
 APPLICATION_ID = 0x6D6C6B74  # "mlkt": `file ml.sqlite` and other tools can tell whose it is
 
@@ -28,84 +23,6 @@ log = logging.getLogger("mlkit.store")
 
 _WRITERS = 10  # of one process, at once
 _LONGEST_S = 1e6  # PostgreSQL counts milliseconds in 31 bits
-
-_NETWORK_FILE_SYSTEMS = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "fuse.sshfs", "ceph")
-
-
-def sqlite_driver() -> ModuleType:
-    """Return the newest SQLite at hand: the pysqlite3 wheel, else the standard library's."""
-    try:
-        from pysqlite3 import dbapi2  # absent on some platforms
-    except ImportError:
-        import sqlite3 as dbapi2
-    driver: ModuleType = dbapi2
-    return driver
-
-
-def wal_is_safe(version: tuple[int, int, int]) -> bool:
-    """Tell whether SQLite ``version`` has the fix of the WAL-reset bug.
-
-    >>> wal_is_safe((3, 40, 1)), wal_is_safe((3, 50, 7)), wal_is_safe((3, 53, 0))
-    (False, True, True)
-    """
-    if version >= (3, 51, 3):
-        return True
-    backported = {(3, 44): 6, (3, 50): 7}
-    return version[2] >= backported.get(version[:2], 1 << 30)
-
-
-def refuse_network_file_system(path: Path, mounts: str | None = None) -> None:
-    """Raise MlkitError if ``path`` lies on a network file system, where SQLite's locks do not hold.
-
-    ``mounts`` is the text of ``/proc/mounts``; read from there when not given.
-    """
-    if mounts is None:
-        table = Path("/proc/mounts")
-        mounts = table.read_text() if table.exists() else ""
-    best = ("", "")
-    for line in mounts.splitlines():
-        _, point, kind, *_ = line.split()
-        inside = path.resolve().is_relative_to(_unescape(point))
-        if inside and len(point) >= len(best[0]):
-            best = (point, kind)
-    if best[1] in _NETWORK_FILE_SYSTEMS:
-        raise MlkitError(
-            f"{path} is on a network file system ({best[1]}), where SQLite loses data; "
-            "move the project to a local disk or set db.url to a PostgreSQL database"
-        )
-
-
-def _unescape(point: str) -> str:
-    """Return a mount point without the octal escapes of blanks, line breaks and backslashes.
-
-    >>> _unescape("/mnt/my" + chr(92) + "040disk")
-    '/mnt/my disk'
-    """
-    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), point)
-
-
-def sqlite_url(file: Path) -> URL:
-    """Return the URL of a SQLite file, made of its parts: in a text, %, ? and # mean something.
-
-    >>> sqlite_url(Path("/srv/a%2Fb?c")).database
-    '/srv/a%2Fb?c'
-    """
-    return URL.create("sqlite", database=str(file))
-
-
-def parse_url(text: str, folder: Path) -> URL:
-    """Return the URL that ``text`` is; a SQLite file is looked for in ``folder``.
-
-    Raises InvalidInputError, without the text, which may hold a password.
-    """
-    try:
-        url = make_url(text)
-    except (ArgumentError, ValueError) as error:
-        raise InvalidInputError(
-            "db.url is not a URL such as postgresql+psycopg://user@host/database"
-        ) from error
-    plain = url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:")
-    return url.set(database=str(folder / str(url.database))) if plain else url
 
 
 class Database:

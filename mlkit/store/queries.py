@@ -8,7 +8,7 @@ from typing import Any
 
 from mlkit.errors import InvalidInputError
 from mlkit.store import foreign
-from mlkit.store.engine import sqlite_driver
+from mlkit.store.dialects.sqlite import sqlite_driver
 
 Rows = tuple[list[str], list[Sequence[Any]]]
 _BATCH = 10_000  # rows fetched at a time

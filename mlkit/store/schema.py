@@ -32,7 +32,8 @@ from mlkit.store import (  # noqa: F401  # importing a module maps its tables
     tokens,
 )
 from mlkit.store.base import Base
-from mlkit.store.engine import APPLICATION_ID, Database, sqlite_driver
+from mlkit.store.dialects.sqlite import sqlite_driver
+from mlkit.store.engine import APPLICATION_ID, Database
 
 metadata = Base.metadata
 

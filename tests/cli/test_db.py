@@ -9,7 +9,7 @@ import pytest
 
 from mlkit.project import Project
 from mlkit.store import schema
-from mlkit.store.engine import sqlite_driver
+from mlkit.store.dialects.sqlite import sqlite_driver
 
 
 def _set_revision(project: Project, revision: str | None) -> None:

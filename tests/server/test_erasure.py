@@ -26,7 +26,7 @@ from mlkit.flows.registry import deploy
 from mlkit.flows.training import train
 from mlkit.project import create_project, open_project
 from mlkit.store import datasets, erasures, registry
-from mlkit.store.engine import sqlite_driver
+from mlkit.store.dialects.sqlite import sqlite_driver
 
 ROW = {"age": 30, "plan": "free", "spend": 12.5, "active": False}
 

@@ -1,4 +1,4 @@
-"""The engine: version gate, pragmas, immediate writers, errors an operator can mend."""
+"""The engine: pragmas, immediate writers, errors an operator can mend."""
 
 import os
 import sqlite3
@@ -14,27 +14,8 @@ from sqlalchemy.exc import OperationalError
 from mlkit.errors import BusyError, DamagedError, MlkitError
 from mlkit.project import Project
 from mlkit.store.dialects import database_errors, json_columns
-from mlkit.store.engine import Database, refuse_network_file_system, sqlite_url, wal_is_safe
-
-
-@pytest.mark.parametrize(
-    ("version", "safe"),
-    [
-        ((3, 7, 0), False),
-        ((3, 40, 1), False),
-        ((3, 44, 5), False),
-        ((3, 44, 6), True),
-        ((3, 46, 1), False),
-        ((3, 50, 6), False),
-        ((3, 50, 7), True),
-        ((3, 51, 2), False),
-        ((3, 51, 3), True),
-        ((3, 53, 4), True),
-        ((4, 0, 0), True),
-    ],
-)
-def test_wal_is_used_only_where_its_bug_is_fixed(version: tuple[int, int, int], safe: bool) -> None:
-    assert wal_is_safe(version) is safe
+from mlkit.store.dialects.database_url import sqlite_url
+from mlkit.store.engine import Database
 
 
 def test_every_connection_has_the_safe_pragmas(project: Project) -> None:
@@ -88,13 +69,6 @@ def test_two_writers_take_turns(project: Project) -> None:
         thread.join()
     with project.read() as s:
         assert s.scalar(text("SELECT n FROM counter")) == 100
-
-
-def test_a_network_file_system_is_refused() -> None:
-    mounts = "/dev/vda / ext4 rw 0 0\nserver:/x /mnt/share nfs4 rw 0 0\n"
-    refuse_network_file_system(Path("/home"), mounts)
-    with pytest.raises(MlkitError, match="network file system"):
-        refuse_network_file_system(Path("/mnt/share/project"), mounts)
 
 
 def test_a_password_in_the_url_never_reaches_an_error_message() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from mlkit.flows.doctor.findings import Finding, fail, ok, warn
 from mlkit.project import Project, refuse_missing_database
 from mlkit.store.dialects import soundness
-from mlkit.store.engine import sqlite_driver, wal_is_safe
+from mlkit.store.dialects.sqlite import sqlite_driver, wal_is_safe
 
 _GB = 1 << 30
 

@@ -16,10 +16,11 @@ from mlkit.progress import Progress
 from mlkit.project import BEFORE_UPGRADE, DATABASE_FILE, SETTINGS_FILE, Project, Session
 from mlkit.store import audit, schema, traffic
 from mlkit.store.dialects import soundness
+from mlkit.store.dialects.database_url import sqlite_url
 from mlkit.store.disk import archive, failpoints, modes, witness
 from mlkit.store.disk.archive import Content, Manifest
 from mlkit.store.disk.blobs import sync, write_durably
-from mlkit.store.engine import Database, sqlite_url
+from mlkit.store.engine import Database
 
 SUFFIX = ".mlkit.tar"
 _BUSY = "another backup of this project is being made, or files are being deleted; try again"

@@ -25,10 +25,10 @@ from mlkit.project import (
 )
 from mlkit.store import audit, schema
 from mlkit.store.dialects import soundness
+from mlkit.store.dialects.database_url import sqlite_url
 from mlkit.store.disk import archive, failpoints, locks, modes, rooms
 from mlkit.store.disk.archive import Manifest
 from mlkit.store.disk.witness import Witness
-from mlkit.store.engine import sqlite_url
 
 ROOM = "mlkit-verify-"  # in the temporary folder
 _KEY = ".mlkit/key"

@@ -18,8 +18,8 @@ from mlkit.project import Project, open_project
 from mlkit.store import audit, covers, erasures, schema, trail
 from mlkit.store.baselines import Baseline
 from mlkit.store.dialects import append_only
+from mlkit.store.dialects.sqlite import sqlite_driver
 from mlkit.store.disk import system_log, witness
-from mlkit.store.engine import sqlite_driver
 from mlkit.store.erasures import Erasure
 from mlkit.store.registry import ModelVersion
 from mlkit.store.reports import DriftReport, PerformanceReport

@@ -23,7 +23,7 @@ from mlkit.server.metrics.page import Metrics
 from mlkit.store import backlog
 from mlkit.store.alerts import Alert
 from mlkit.store.base import new_id
-from mlkit.store.engine import sqlite_driver
+from mlkit.store.dialects.sqlite import sqlite_driver
 from mlkit.store.journal import Entry, Journal
 from mlkit.store.registry import ModelVersion
 from mlkit.store.reports import DriftReport, PerformanceReport

@@ -16,7 +16,7 @@ from mlkit.flows.doctor import checkup
 from mlkit.flows.operations import status
 from mlkit.project import Project, open_project
 from mlkit.store import datasets, schema
-from mlkit.store.engine import sqlite_driver
+from mlkit.store.dialects.sqlite import sqlite_driver
 
 needs_mount = pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts")
 
