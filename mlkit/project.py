@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session as Session  # for those who know no SQL
 
 from mlkit import environment_file
 from mlkit.errors import ConflictError, DamagedError, InvalidInputError, NotFoundError
@@ -19,11 +19,12 @@ from mlkit.settings import sources
 from mlkit.settings.table import Settings
 from mlkit.store import schema, trail
 from mlkit.store.dialects import database_url
+from mlkit.store.dialects.database_url import sqlite_url
 from mlkit.store.dialects.sqlite import refuse_network_file_system
 from mlkit.store.disk import locks, modes, plain_files, rooms, safe_directories, witness
 from mlkit.store.disk.blobs import write_durably
 from mlkit.store.disk.witness import Witness
-from mlkit.store.engine import Database, parse_url, sqlite_url
+from mlkit.store.engine import Database
 
 BEFORE_UPGRADE = "before-upgrade-from-"
 _KEY_BYTES = 32
@@ -197,9 +198,7 @@ def _assemble(root: Path, options: Mapping[str, object], environment: Mapping[st
     if settings.project.group:
         os.umask(_GROUP_UMASK)  # what libraries make is for the group too
     given = settings.db.url
-    if given:
-        database_url.check(given)
-    url = parse_url(given, root) if given else sqlite_url(root / DATABASE_FILE)
+    url = database_url.parse(given, root) if given else sqlite_url(root / DATABASE_FILE)
     if url.get_backend_name() == "sqlite":
         refuse_network_file_system(root)
     clock = environment.get("MLKIT_CLOCK")

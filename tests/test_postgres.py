@@ -252,7 +252,7 @@ def test_features_are_joined_materialised_and_looked_up(shop: Project) -> None:
     )
     joined = joining.join(shop, "joined", joining.Recipe("flights", ("at_origin",)))
     with shop.read() as s:
-        plan = feature_plan.of(datasets.get_version(s, "joined"))
+        plan = feature_plan.of(s, datasets.get_version(s, "joined"))
         sha256 = datasets.get_version(s, "joined").sha256
     assert joined.new
     assert ingest.load_table(shop, sha256)["temp"].to_pylist() == [1.0, None]

@@ -103,9 +103,7 @@ def fields(value: Any) -> dict[str, Any]:
     return found
 
 
-def print_table(
-    headers: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = ""
-) -> None:
+def print_table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print a table; columns whose cells are all numbers are aligned to the right."""
     from rich import box
     from rich.console import Console
@@ -117,7 +115,7 @@ def print_table(
         all(isinstance(row[i], int | float) or row[i] is None for row in cells)
         for i in range(len(headers))
     ]
-    table = Table(title=plain(title) if title else None, box=box.SIMPLE_HEAD, title_justify="left")
+    table = Table(box=box.SIMPLE_HEAD)
     for header, right in zip(headers, numeric, strict=True):
         table.add_column(plain(header), justify="right" if right else "left", overflow="fold")
     for row in cells:

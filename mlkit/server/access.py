@@ -5,7 +5,7 @@ import ipaddress
 import math
 import socket
 import time
-from datetime import UTC, datetime
+from datetime import datetime
 from urllib.parse import urlsplit
 
 from mlkit.errors import ConflictError
@@ -37,7 +37,7 @@ class Guard:
         self._rate = project.settings.server.rate
         self._limits = Limits(project.state_dir / "limits", _BUCKETS)
         self._failures = Failures(project.settings.server.max_failures)
-        self._used: dict[str, float] = {}
+        self._used: dict[str, datetime] = {}
         self._read_at = -math.inf
         self._lasts_s = math.inf
         names = ("localhost", socket.gethostname(), *project.settings.server.allowed_hosts)
@@ -82,7 +82,7 @@ class Guard:
         try:
             with self._project.write() as s:
                 for identifier, at in used.items():
-                    tokens.record_use(s, identifier, datetime.fromtimestamp(at, UTC))
+                    tokens.record_use(s, identifier, at)
         except BaseException:  # the next call notes it again
             self._used = {**used, **self._used}
             raise
@@ -154,7 +154,7 @@ class Guard:
             raise _too_often(
                 f"more than {rate} requests a second with this token", wait_s, "rate of the token"
             )
-        self._used[token.id] = time.time()
+        self._used[token.id] = self._project.now()
 
     def _find(self, sent: str, environ: Environ) -> tokens.Secret:
         """Return the token that the header ``sent`` proves; raises RefusedError 401 or 429."""
@@ -169,7 +169,7 @@ class Guard:
         right = hmac.compare_digest(tokens.digest(text), known)
         if token is not None and right:
             environ[TOKEN] = rights.label(token)
-            if token.expires_at is None or token.expires_at > datetime.now(UTC):
+            if token.expires_at is None or token.expires_at > self._project.now():
                 return token
             raise RefusedError(
                 401, f"the token expired at {token.expires_at:%FT%TZ}", _REALM, why="expired token"

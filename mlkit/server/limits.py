@@ -16,6 +16,8 @@ from mlkit.store.disk import modes
 
 _CELL: Final = struct.Struct("<d")
 _BURST_S: Final = 1.0
+_WITHIN_S: Final = 60.0
+_MOST_ADDRESSES: Final = 10_000
 
 
 class Limits:
@@ -59,10 +61,8 @@ def _map(file: Path, size: int) -> mmap.mmap:
 class Failures:
     """Wrong tokens by client address: after ``most`` in a minute an address has to wait."""
 
-    def __init__(self, most: int, *, within_s: float = 60.0, addresses: int = 10_000) -> None:
-        self._step = within_s / most if most else 0.0
-        self._within_s = within_s
-        self._addresses = addresses
+    def __init__(self, most: int) -> None:
+        self._step = _WITHIN_S / most if most else 0.0
         self._empty: dict[str, float] = {}
 
     def count(self, address: str) -> float:
@@ -71,10 +71,10 @@ class Failures:
             return 0.0
         now = time.monotonic()
         empty = max(self._empty.pop(address, now), now)
-        if empty - now > self._within_s - self._step:
+        if empty - now > _WITHIN_S - self._step:
             self._empty[address] = empty
-            return empty - now - (self._within_s - self._step)
-        if len(self._empty) >= self._addresses:  # forget who failed longest ago
+            return empty - now - (_WITHIN_S - self._step)
+        if len(self._empty) >= _MOST_ADDRESSES:  # forget who failed longest ago
             self._empty.pop(next(iter(self._empty)))
         self._empty[address] = empty + self._step
         return 0.0

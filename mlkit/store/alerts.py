@@ -9,7 +9,6 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     String,
-    Update,
     func,
     or_,
     select,
@@ -20,7 +19,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from mlkit.errors import NotFoundError
-from mlkit.store.base import Base, UtcDateTime
+from mlkit.store.base import Base, UtcDateTime, changed
 from mlkit.store.dialects.json_columns import Remarks
 
 Event = Literal["firing", "escalated", "reminder", "resolved", "digest"]
@@ -128,16 +127,13 @@ def update_ongoing(s: Session, new: Alert) -> bool:
 
     How severe it is stays: see ``worsen``.
     """
-    return _changes(
+    return _change(
         s,
-        update(Alert)
-        .where(Alert.key == new.key, Alert.resolved_at.is_(None))
-        .values(
-            summary=new.summary,
-            details=new.details,
-            last_seen_at=new.last_seen_at,
-            times_seen=Alert.times_seen + 1,
-        ),
+        Alert.key == new.key,
+        summary=new.summary,
+        details=new.details,
+        last_seen_at=new.last_seen_at,
+        times_seen=Alert.times_seen + 1,
     )
 
 
@@ -150,7 +146,7 @@ def reopen(s: Session, new: Alert, *, ended_after: datetime) -> datetime | None:
     ended = last.resolved_at
     try:
         with s.begin_nested():
-            taken = _changes(
+            taken = changed(
                 s,
                 update(Alert)
                 .where(Alert.id == last.id, Alert.resolved_at == ended)
@@ -168,54 +164,33 @@ def reopen(s: Session, new: Alert, *, ended_after: datetime) -> datetime | None:
 
 def worsen(s: Session, key: str, now: datetime) -> bool:
     """Make the ongoing warning of this key critical and tell whether there was one."""
-    return _changes(s, _worsen(now).where(Alert.key == key))
+    return _worsen(s, Alert.key == key, now=now)
 
 
 def escalate(s: Session, alert_id: int, now: datetime) -> bool:
     """Make a warning critical if nobody has acknowledged or snoozed it, and tell whether."""
-    return _changes(
-        s, _worsen(now).where(Alert.id == alert_id, Alert.acked_at.is_(None), _is_awake(now))
-    )
+    return _worsen(s, Alert.id == alert_id, Alert.acked_at.is_(None), _is_awake(now), now=now)
 
 
 def resolve(s: Session, alert: Alert, reason: str, now: datetime) -> bool:
     """End an ongoing alert and tell whether it was this call that ended it."""
-    return _changes(
-        s,
-        update(Alert)
-        .where(Alert.id == alert.id, Alert.resolved_at.is_(None))
-        .values(resolved_at=now, resolution=reason),
-    )
+    return _change(s, Alert.id == alert.id, resolved_at=now, resolution=reason)
 
 
 def ack(s: Session, alert: Alert, actor: str, now: datetime) -> bool:
     """Mark an ongoing alert as seen by ``actor`` and tell whether nobody had before."""
-    return _changes(
-        s,
-        update(Alert)
-        .where(Alert.id == alert.id, Alert.resolved_at.is_(None), Alert.acked_at.is_(None))
-        .values(acked_at=now, acked_by=actor),
-    )
+    return _change(s, Alert.id == alert.id, Alert.acked_at.is_(None), acked_at=now, acked_by=actor)
 
 
 def snooze(s: Session, alert: Alert, actor: str, until: datetime) -> bool:
     """Let an ongoing alert be silent until then, and tell whether it was ongoing."""
-    return _changes(
-        s,
-        update(Alert)
-        .where(Alert.id == alert.id, Alert.resolved_at.is_(None))
-        .values(snoozed_until=until, snoozed_by=actor),
-    )
+    return _change(s, Alert.id == alert.id, snoozed_until=until, snoozed_by=actor)
 
 
 def wake(s: Session, alert_id: int, now: datetime) -> bool:
     """End the snooze of an ongoing alert if its time is over, and tell whether this call did."""
-    return _changes(
-        s,
-        update(Alert)
-        .where(Alert.id == alert_id, Alert.resolved_at.is_(None), Alert.snoozed_until <= now)
-        .values(snoozed_until=None, unattended_since=now),
-    )
+    over = Alert.snoozed_until <= now
+    return _change(s, Alert.id == alert_id, over, snoozed_until=None, unattended_since=now)
 
 
 def get(s: Session, alert_id: int) -> Alert:
@@ -289,19 +264,16 @@ def open_counts(s: Session) -> dict[tuple[str, str | None], int]:
     return {(severity, model): count for severity, model, count in found}
 
 
-def _worsen(now: datetime) -> Update:
-    return (
-        update(Alert)
-        .where(Alert.resolved_at.is_(None), Alert.severity == "warning")
-        .values(severity="critical", escalated_at=now)
-    )
+def _worsen(s: Session, *states: ColumnElement[bool], now: datetime) -> bool:
+    warns = Alert.severity == "warning"
+    return _change(s, warns, *states, severity="critical", escalated_at=now)
 
 
 def _is_awake(now: datetime) -> ColumnElement[bool]:
     return or_(Alert.snoozed_until.is_(None), Alert.snoozed_until <= now)
 
 
-def _changes(s: Session, statement: Update) -> bool:
-    """Run an UPDATE that names the state it starts from; tell whether a row was in that state."""
-    done = s.execute(statement)
-    return int(done.rowcount) >= 1  # type: ignore[attr-defined]  # an UPDATE returns a CursorResult
+def _change(s: Session, *states: ColumnElement[bool], **values: object) -> bool:
+    """Change an ongoing alert if it is in these states, and tell whether it was."""
+    ongoing = update(Alert).where(Alert.resolved_at.is_(None), *states)
+    return changed(s, ongoing.values(**values)) > 0

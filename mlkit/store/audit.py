@@ -142,6 +142,11 @@ def events(s: Session, first: int = 1) -> Iterator[AuditEvent]:
     yield from s.scalars(query.execution_options(yield_per=500))
 
 
+def of_action(s: Session, action: str) -> list[AuditEvent]:
+    """Return the events with this action."""
+    return list(s.scalars(select(AuditEvent).where(AuditEvent.action == action)))
+
+
 def first_break(s: Session, key: bytes | None = None, sealed_from: int | None = None) -> int | None:
     """Return the seq of the first event that does not follow from those before, or None.
 

@@ -1,4 +1,4 @@
-"""What all mapped classes share: the metadata, the UTC time column, and time-ordered ids."""
+"""What all tables share: the metadata, the UTC time column, time-ordered ids, counted changes."""
 
 import os
 import uuid
@@ -6,8 +6,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import DateTime, Dialect, MetaData
-from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy import DateTime, Delete, Dialect, MetaData, Update
+from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
 
 from mlkit.errors import DamagedError
@@ -99,3 +99,9 @@ def id_time(identifier: str) -> datetime:
     if value.version != 7:  # the version of RFC 9562
         raise ValueError(f"not a UUIDv7: {identifier}")
     return datetime.fromtimestamp((value.int >> 80) / 1000, UTC)
+
+
+def changed(s: Session, statement: Update | Delete) -> int:
+    """Run the statement and return how many rows were in the state that it names."""
+    done = s.execute(statement)
+    return int(done.rowcount)  # type: ignore[attr-defined]  # a CursorResult, of what changes rows

@@ -1,4 +1,4 @@
-"""Open the database safely: one engine per process, transactions that read or write."""
+"""Open the database safely: pragmas, transactions, one engine per process."""
 
 import logging
 import os
@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError
+from sqlalchemy.exc import DatabaseError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
-from mlkit.errors import BusyError, InvalidInputError, MlkitError
-from mlkit.store.dialects import database_errors, json_columns, read_only, sqlite
+from mlkit.errors import BusyError, MlkitError
+from mlkit.store.dialects import database_errors, json_columns, read_only
+from mlkit.store.dialects.sqlite import sqlite_driver, wal_is_safe
 
 APPLICATION_ID = 0x6D6C6B74  # "mlkt": `file ml.sqlite` and other tools can tell whose it is
 
@@ -22,30 +23,6 @@ log = logging.getLogger("mlkit.store")
 
 _WRITERS = 10  # of one process, at once
 _LONGEST_S = 1e6  # PostgreSQL counts milliseconds in 31 bits
-
-
-def sqlite_url(file: Path) -> URL:
-    """Return the URL of a SQLite file, made of its parts: in a text, %, ? and # mean something.
-
-    >>> sqlite_url(Path("/srv/a%2Fb?c")).database
-    '/srv/a%2Fb?c'
-    """
-    return URL.create("sqlite", database=str(file))
-
-
-def parse_url(text: str, folder: Path) -> URL:
-    """Return the URL that ``text`` is; a SQLite file is looked for in ``folder``.
-
-    Raises InvalidInputError, without the text, which may hold a password.
-    """
-    try:
-        url = make_url(text)
-    except (ArgumentError, ValueError) as error:
-        raise InvalidInputError(
-            "db.url is not a URL such as postgresql+psycopg://user@host/database"
-        ) from error
-    plain = url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:")
-    return url.set(database=str(folder / str(url.database))) if plain else url
 
 
 class Database:
@@ -168,7 +145,7 @@ class Database:
             return
         found = _file_id(self.url)
         if found is None:
-            raise self._missing()
+            raise MlkitError(f"{self.location} is missing; put it back (see: mlkit backup restore)")
         if found != self._file:
             log.warning("%s was replaced by another file, which is used from now on", self.location)
             self.dispose()
@@ -213,7 +190,7 @@ class Database:
         return MlkitError(f"{self.location} is missing; put it back (see: mlkit backup restore)")
 
     def _sqlite(self) -> Engine:
-        driver = sqlite.sqlite_driver()
+        driver = sqlite_driver()
         arguments: dict[str, Any] = {"timeout": self._busy_timeout_s}
         if self.is_read_only:
             engine = read_only.engine(driver, Path(self.location), self.url, arguments)
@@ -226,8 +203,8 @@ class Database:
                 max_overflow=-1,  # who waits for the write lock keeps nobody from reading
                 **json_columns.OPTIONS,
             )
-            wal = sqlite.wal_is_safe(driver.sqlite_version_info)
-            pragmas = sqlite.pragmas(wal=wal, foreign_keys=self._foreign_keys)
+            wal = wal_is_safe(driver.sqlite_version_info)
+            pragmas = _pragmas(wal=wal, foreign_keys=self._foreign_keys)
 
         def on_connect(connection: Any, _record: object) -> None:
             self._file = self._file or _file_id(self.url)
@@ -252,6 +229,18 @@ class Database:
         event.listen(engine, "connect", on_connect)
         event.listen(engine, "begin", on_begin)
         return engine
+
+
+def _pragmas(*, wal: bool, foreign_keys: bool) -> tuple[str, ...]:
+    return (
+        f"journal_mode={'WAL' if wal else 'DELETE'}",
+        "synchronous=FULL",
+        f"foreign_keys={'ON' if foreign_keys else 'OFF'}",
+        "trusted_schema=OFF",  # functions in views and triggers of a hostile file do not run
+        "mmap_size=0",  # a stray write into mapped pages would corrupt the file
+        "secure_delete=ON",  # erased rows leave no bytes behind
+        "journal_size_limit=67108864",
+    )
 
 
 @contextmanager

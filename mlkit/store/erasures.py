@@ -1,12 +1,32 @@
 """Subjects whose rows are to be forgotten, known by a keyed hash and by nothing else."""
 
+from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import datetime
+from typing import Any, Final
 
-from sqlalchemy import ForeignKey, String, UniqueConstraint, func, select
+from sqlalchemy import ForeignKey, String, UniqueConstraint, func, inspect, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from mlkit.store.alerts import Alert, AlertDelivery
 from mlkit.store.base import Base, UtcDateTime
-from mlkit.store.datasets import Dataset
+from mlkit.store.datasets import Dataset, DatasetVersion
+from mlkit.store.dialects import append_only
+from mlkit.store.registry import Deployment, ModelVersion
+from mlkit.store.reports import DriftReport, PerformanceReport
+from mlkit.store.runs import JobRun
+
+# the columns that say in words or JSON what was seen
+WORDS: Final[dict[type[Base], tuple[str, ...]]] = {
+    DatasetVersion: ("warnings",),
+    ModelVersion: ("slices", "metrics", "intervals", "warnings", "verdict"),
+    Deployment: ("reason", "evidence"),
+    DriftReport: ("summary", "details"),
+    PerformanceReport: ("summary", "details"),
+    Alert: ("summary", "details", "resolution"),
+    AlertDelivery: ("error",),
+    JobRun: ("summary",),
+}
 
 
 class Erasure(Base):
@@ -46,3 +66,26 @@ def finish(s: Session, dataset_id: int, at: datetime) -> None:
     waiting = select(Erasure).where(Erasure.dataset_id == dataset_id, Erasure.done_at.is_(None))
     for each in s.scalars(waiting):
         each.done_at = at
+
+
+def every(s: Session) -> list[tuple[str, str | None, Erasure]]:
+    """Return all erasures, each with name and entity column of its dataset.
+
+    There are none in a database that is older than erasures.
+    """
+    if not inspect(s.connection()).has_table(Erasure.__tablename__):
+        return []
+    query = select(Dataset.name, Dataset.entity_column, Erasure)
+    rows = s.execute(query.join(Erasure, Erasure.dataset_id == Dataset.id))
+    return [(name, entity, erasure) for name, entity, erasure in rows]
+
+
+def reword(s: Session, kind: type[Base], change: Callable[[Any], Any]) -> None:
+    """Change the ``WORDS`` in every row of ``kind``."""
+    with append_only.lifted(s, "deployment") if kind is Deployment else nullcontext():
+        for row in s.scalars(select(kind)):
+            for name in WORDS[kind]:
+                old = getattr(row, name)
+                new = change(old)
+                if new != old:
+                    setattr(row, name, new)

@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import ForeignKey, Index, String, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from mlkit.store.base import Base, UtcDateTime
+from mlkit.store.base import Base, UtcDateTime, changed
 
 
 class PerformanceEstimate(Base):
@@ -57,9 +57,7 @@ def next_to_realise(
 
 def realise(s: Session, estimate_id: int, value: float, *, rows: int, now: datetime) -> bool:
     """Write down what the loss really was, unless that has been done; tell whether it was."""
-    done = s.execute(
-        update(PerformanceEstimate)
-        .where(PerformanceEstimate.id == estimate_id, PerformanceEstimate.realised.is_(None))
-        .values(realised=value, realised_rows=rows, realised_at=now)
-    )
-    return int(done.rowcount) == 1  # type: ignore[attr-defined]  # an UPDATE returns a CursorResult
+    row = PerformanceEstimate
+    open_one = update(row).where(row.id == estimate_id, row.realised.is_(None))
+    found = {"realised": value, "realised_rows": rows, "realised_at": now}
+    return changed(s, open_one.values(found)) == 1

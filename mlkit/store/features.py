@@ -24,7 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from mlkit.store.base import Base, UtcDateTime
+from mlkit.store.base import Base, UtcDateTime, changed
 
 _FIELDS: Final = ("set_id", "entity", "event_us", "data")
 _IN_LIMIT: Final = 1000  # parameters of one statement; far below every database's limit
@@ -165,8 +165,7 @@ def remove(s: Session, set_id: int, entities: Sequence[str]) -> None:
     """Delete the rows of these entities from a set."""
     for at in range(0, len(entities), _IN_LIMIT):
         some = entities[at : at + _IN_LIMIT]
-        _deleted(
-            s,
+        s.execute(
             delete(FeatureValue).where(
                 FeatureValue.set_id == set_id, FeatureValue.entity.in_(some)
             ),
@@ -175,7 +174,7 @@ def remove(s: Session, set_id: int, entities: Sequence[str]) -> None:
 
 def prune(s: Session, set_id: int, until_us: int) -> int:
     """Delete the rows of a set whose event is that old, or older; return how many."""
-    return _deleted(
+    return changed(
         s,
         delete(FeatureValue).where(
             FeatureValue.set_id == set_id, FeatureValue.event_us <= until_us
@@ -201,18 +200,14 @@ def drop_some(s: Session, set_id: int, rows: int) -> bool:
     ordered = select(FeatureValue.entity).where(mine).order_by(FeatureValue.entity)
     last = s.scalar(ordered.offset(rows - 1).limit(1))
     if last is not None:
-        _deleted(s, delete(FeatureValue).where(mine, FeatureValue.entity <= last))
+        s.execute(delete(FeatureValue).where(mine, FeatureValue.entity <= last))
         return False
-    _deleted(s, delete(FeatureValue).where(mine))
-    _deleted(s, delete(FeatureSet).where(FeatureSet.id == set_id))
+    s.execute(delete(FeatureValue).where(mine))
+    s.execute(delete(FeatureSet).where(FeatureSet.id == set_id))
     return True
 
 
 def forget_empty(s: Session) -> None:
     """Delete the versions of views that have no values and never will."""
     filled = select(FeatureSet.view_id)
-    _deleted(s, delete(StoredView).where(StoredView.set_id.is_(None), StoredView.id.not_in(filled)))
-
-
-def _deleted(s: Session, statement: Any) -> int:
-    return int(s.execute(statement).rowcount)  # type: ignore[attr-defined]  # a DELETE returns a CursorResult
+    s.execute(delete(StoredView).where(StoredView.set_id.is_(None), StoredView.id.not_in(filled)))

@@ -8,7 +8,8 @@ from typing import Any
 from urllib.parse import quote, unquote, urlencode
 
 from sqlalchemy import Connection, Engine, create_engine
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import URL as URL  # for those who hand it on
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 

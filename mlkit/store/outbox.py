@@ -4,11 +4,12 @@ from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import ColumnElement, Update, and_, select, update
+from sqlalchemy import ColumnElement, and_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from mlkit.store.alerts import AlertDelivery, Event
+from mlkit.store.base import changed
 
 WAITING: Final[ColumnElement[bool]] = and_(
     AlertDelivery.delivered_at.is_(None), AlertDelivery.dropped_at.is_(None)
@@ -62,7 +63,7 @@ def claim(s: Session, delivery_id: int, *, attempts: int, until: datetime) -> bo
     Whoever dies with it in hand leaves it to the next one after that time.
     """
     return (
-        _changes(
+        changed(
             s,
             update(AlertDelivery)
             .where(AlertDelivery.id == delivery_id, AlertDelivery.attempts == attempts, WAITING)
@@ -76,7 +77,7 @@ def settle(
     s: Session, delivery_id: int, *, delivered_at: datetime | None, error: str | None
 ) -> None:
     """Write down how sending a message went."""
-    _changes(
+    changed(
         s,
         update(AlertDelivery)
         .where(AlertDelivery.id == delivery_id)
@@ -86,7 +87,7 @@ def settle(
 
 def drop(s: Session, delivery_id: int, now: datetime) -> None:
     """Forget a message that nobody needs any more."""
-    _changes(
+    changed(
         s,
         update(AlertDelivery)
         .where(AlertDelivery.id == delivery_id, WAITING)
@@ -96,7 +97,7 @@ def drop(s: Session, delivery_id: int, now: datetime) -> None:
 
 def drop_all_but(s: Session, sinks: Collection[str], now: datetime) -> int:
     """Forget what waits for other sinks than these, and return how many messages that were."""
-    return _changes(
+    return changed(
         s,
         update(AlertDelivery)
         .where(AlertDelivery.sink.not_in(sinks), WAITING)
@@ -117,7 +118,7 @@ def recall(s: Session, alert_id: int, since: datetime, now: datetime) -> list[st
     )
     told = select(AlertDelivery.sink).where(*ends, AlertDelivery.attempts > 0)
     sinks = list(s.scalars(told))
-    _changes(
+    changed(
         s, update(AlertDelivery).where(*ends, AlertDelivery.attempts == 0).values(dropped_at=now)
     )
     return sinks
@@ -125,7 +126,7 @@ def recall(s: Session, alert_id: int, since: datetime, now: datetime) -> list[st
 
 def hasten(s: Session, alert_id: int, now: datetime) -> None:
     """Let the messages about an alert that wait for their time leave now."""
-    _changes(
+    changed(
         s,
         update(AlertDelivery)
         .where(AlertDelivery.alert_id == alert_id, AlertDelivery.attempts == 0, WAITING)
@@ -135,14 +136,9 @@ def hasten(s: Session, alert_id: int, now: datetime) -> None:
 
 def retry_now(s: Session, sink: str, now: datetime) -> int:
     """Let the messages that the sink has failed to take be tried now; return how many."""
-    return _changes(
+    return changed(
         s,
         update(AlertDelivery)
         .where(AlertDelivery.sink == sink, AlertDelivery.error.is_not(None), WAITING)
         .values(next_attempt_at=now),
     )
-
-
-def _changes(s: Session, statement: Update) -> int:
-    done = s.execute(statement)
-    return int(done.rowcount)  # type: ignore[attr-defined]  # an UPDATE returns a CursorResult

@@ -40,6 +40,7 @@ _FIELDS = (
     "probabilities", "latency_us", "served_at",
 )  # fmt: skip
 _DOUBLE_BYTES = 8
+_CHUNK_ROWS = 50_000
 _IN_LIMIT = 1000  # parameters of one statement; far below every database's limit
 
 
@@ -264,9 +265,7 @@ def version_numbers(s: Session, model_id: int) -> dict[int, int]:
     return {row.number: row.id for row in s.execute(query)}
 
 
-def logged(
-    s: Session, selection: Selection, *, chunk_rows: int = 50_000
-) -> Iterator[Sequence[Logged]]:
+def logged(s: Session, selection: Selection) -> Iterator[Sequence[Logged]]:
     """Yield the rows in ``selection``, by sequence number, in chunks."""
     query = select(
         Prediction.model_version_id,
@@ -286,7 +285,7 @@ def logged(
     query = _where(query, selection)
     if selection.with_actual:
         query = query.where(Actual.prediction_id.is_not(None))
-    result = s.execute(query.order_by(Prediction.seq).execution_options(yield_per=chunk_rows))
+    result = s.execute(query.order_by(Prediction.seq).execution_options(yield_per=_CHUNK_ROWS))
     for part in result.partitions():
         yield [Logged(*row) for row in part]
 

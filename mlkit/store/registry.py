@@ -202,6 +202,12 @@ def version_ids(s: Session) -> list[int]:
     return list(s.scalars(select(ModelVersion.id).order_by(ModelVersion.id)))
 
 
+def taught_by(s: Session, dataset_id: int) -> list[int]:
+    """Return the ids of the models that any version of a dataset has taught."""
+    query = select(ModelVersion.model_id).join(ModelVersion.dataset_version)
+    return list(s.scalars(query.where(DatasetVersion.dataset_id == dataset_id).distinct()))
+
+
 def version_counts(s: Session) -> dict[int, int]:
     """Return how many versions there are, by the id of their model."""
     query = select(ModelVersion.model_id, func.count()).group_by(ModelVersion.model_id)
@@ -237,6 +243,7 @@ class Served(NamedTuple):
     """When a version had a role, without the evidence for it."""
 
     id: int
+    model_id: int
     model_version_id: int
     role: str
     started_at: datetime
@@ -247,6 +254,7 @@ def outline_of_deployments(s: Session) -> list[Served]:
     """Return every deployment of every model, oldest first."""
     query = select(
         Deployment.id,
+        Deployment.model_id,
         Deployment.model_version_id,
         Deployment.role,
         Deployment.started_at,

@@ -6,7 +6,7 @@ from sqlalchemy import Index, String, Text, UniqueConstraint, delete, func, sele
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from mlkit.store.base import Base, UtcDateTime
+from mlkit.store.base import Base, UtcDateTime, changed
 
 RUNNING = "running"
 
@@ -109,18 +109,14 @@ def finish(
     duration_s: float | None = None,
 ) -> bool:
     """End a running run and tell whether it was this call that ended it."""
-    done = s.execute(
-        update(JobRun)
-        .where(JobRun.id == run_id, JobRun.status == RUNNING)
-        .values(status=status, summary=summary, ended_at=now, duration_s=duration_s)
-    )
-    return int(done.rowcount) == 1  # type: ignore[attr-defined]  # an UPDATE returns a CursorResult
+    running = update(JobRun).where(JobRun.id == run_id, JobRun.status == RUNNING)
+    ended = {"status": status, "summary": summary, "ended_at": now, "duration_s": duration_s}
+    return changed(s, running.values(ended)) == 1
 
 
 def prune(s: Session, before: datetime) -> int:
     """Delete the records of runs that ended earlier and return how many they were."""
-    done = s.execute(delete(JobRun).where(JobRun.ended_at < before))
-    return int(done.rowcount)  # type: ignore[attr-defined]  # a DELETE returns a CursorResult
+    return changed(s, delete(JobRun).where(JobRun.ended_at < before))
 
 
 def last_successes(s: Session) -> dict[str, datetime]:

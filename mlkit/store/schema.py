@@ -59,6 +59,13 @@ def revision(database: Database) -> str | None:
     return None
 
 
+def engine_name(database: Database) -> str:
+    """Return what runs the database, such as ``sqlite 3.45.1``."""
+    with database.read() as s:
+        dialect = s.connection().dialect
+    return f"{dialect.name} {'.'.join(map(str, dialect.server_version_info or ()))}"
+
+
 def is_empty(database: Database) -> bool:
     """Tell whether there is no table at all, as in the new file that SQLite makes of no bytes."""
     with database.read() as s:

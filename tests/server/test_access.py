@@ -1,5 +1,6 @@
 """Who may ask: nobody but this machine without a token, and with one as much as its scope."""
 
+import dataclasses
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ import pytest
 from mlkit.flows.operations import access
 from mlkit.project import open_project
 from mlkit.server.access import Guard
+from mlkit.server.problems import RefusedError
 from mlkit.store.tokens import Token
 
 NAMES = ("predict", "read", "admin")
@@ -161,6 +163,26 @@ def test_the_last_use_of_a_token_is_noted(trained: Any, monkeypatch: pytest.Monk
     noted = access.list_tokens(trained)[0].last_used_at
     assert noted is not None
     assert abs((trained.now() - noted).total_seconds()) < 60
+
+
+def test_the_clock_of_the_project_ends_a_token_and_dates_its_use(
+    trained: Any, tmp_path: Path
+) -> None:
+    clock = tmp_path / "now"
+    clock.write_text("2030-05-01T12:00:00+00:00")
+    project = dataclasses.replace(trained, clock_file=clock)
+    token = access.create(project, "short", scope="read", expires="1h")
+    guard = Guard(project)
+    guard.refresh()
+    environ = {"REQUEST_METHOD": "GET", "HTTP_HOST": "localhost",
+               "HTTP_AUTHORIZATION": f"Bearer {token.token}"}  # fmt: skip
+    clock.write_text("2030-05-01T12:59:00+00:00")
+    guard.check(environ, "read")
+    guard.note_use()
+    assert access.list_tokens(project)[0].last_used_at == project.now()
+    clock.write_text("2030-05-01T13:00:00+00:00")
+    with pytest.raises(RefusedError, match="the token expired at 2030-05-01T13:00:00Z"):
+        guard.check(environ, "read")
 
 
 @pytest.mark.parametrize(

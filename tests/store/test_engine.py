@@ -1,4 +1,4 @@
-"""The engine: version gate, pragmas, immediate writers, errors an operator can mend."""
+"""The engine: pragmas, immediate writers, errors an operator can mend."""
 
 import os
 import sqlite3
@@ -14,7 +14,8 @@ from sqlalchemy.exc import OperationalError
 from mlkit.errors import BusyError, DamagedError, MlkitError
 from mlkit.project import Project
 from mlkit.store.dialects import database_errors, json_columns
-from mlkit.store.engine import Database, sqlite_url
+from mlkit.store.dialects.database_url import sqlite_url
+from mlkit.store.engine import Database
 
 
 def test_every_connection_has_the_safe_pragmas(project: Project) -> None:

@@ -9,12 +9,11 @@ from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy.orm import Session
 
 from mlkit.errors import ConflictError
 from mlkit.flows.alerts import delivery, messages, next_steps, policy, sinks
 from mlkit.flows.alerts.delivery import Delivered, deliver
-from mlkit.project import Project
+from mlkit.project import Project, Session
 from mlkit.settings import table as settings_module
 from mlkit.store import alerts, audit, outbox
 from mlkit.store.alerts import Alert, Severity

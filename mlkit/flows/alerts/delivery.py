@@ -8,13 +8,12 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
-from sqlalchemy.orm import Session
 
 from mlkit.errors import BusyError
 from mlkit.flows.alerts import digest, messages, policy, sinks
 from mlkit.flows.alerts.messages import Message
 from mlkit.flows.alerts.policy import Queued
-from mlkit.project import Project
+from mlkit.project import Project, Session
 from mlkit.store import outbox
 from mlkit.store.alerts import Alert, AlertDelivery, Event
 from mlkit.store.disk import failpoints

@@ -5,11 +5,9 @@ A digest is a row of the outbox without an alert; what it says is put together w
 
 from datetime import datetime
 
-from sqlalchemy.orm import Session
-
 from mlkit.flows.alerts import messages, policy
 from mlkit.flows.alerts.messages import Message
-from mlkit.project import Project
+from mlkit.project import Project, Session
 from mlkit.settings.table import Alerts
 from mlkit.store import alerts, outbox
 from mlkit.store.alerts import Alert, AlertDelivery, Event

@@ -6,11 +6,10 @@ from typing import Any
 
 import msgspec
 import yaml
-from sqlalchemy.orm import Session
 
 from mlkit.errors import DamagedError, NotFoundError
 from mlkit.flows.data import acceptance, ingest
-from mlkit.project import Project
+from mlkit.project import Project, Session
 from mlkit.store import datasets
 from mlkit.store.datasets import DatasetVersion
 

@@ -10,11 +10,10 @@ from functools import partial
 from pathlib import Path
 
 import msgspec
-from sqlalchemy.orm import Session
 
 from mlkit.flows.data import leftovers, version_files
 from mlkit.progress import Progress, silent
-from mlkit.project import Project
+from mlkit.project import Project, Session
 from mlkit.store import alerts, audit, datasets, features, registry
 from mlkit.store.datasets import DatasetVersion
 from mlkit.store.disk import failpoints

@@ -1,8 +1,6 @@
 """Where the files lie that the database names: a backup holds them, and nothing may delete them."""
 
-from sqlalchemy.orm import Session
-
-from mlkit.project import Project
+from mlkit.project import Project, Session
 from mlkit.store import digests
 
 

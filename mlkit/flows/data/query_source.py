@@ -4,8 +4,6 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy.engine import URL
-
 from mlkit.errors import DamagedError, InvalidInputError
 from mlkit.flows.data.fetched import Fetched, Fetching, Ready
 from mlkit.flows.data.versioning import Origin
@@ -84,7 +82,7 @@ def ready(source: QuerySource) -> Ready:
     return Ready(label, fetch=lambda how: _fetch(filled, label, source.query, how))
 
 
-def _fetch(filled: URL, label: str, query: str, how: Fetching) -> Fetched:
+def _fetch(filled: foreign.URL, label: str, query: str, how: Fetching) -> Fetched:
     from mlkit.steps.reading import query_rows  # pyarrow, which `data list` does without
 
     if how.progress is not None:

@@ -6,11 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy.orm import Session
 
 from mlkit.flows.data import acceptance, scratch, subjects
 from mlkit.flows.data.acceptance import Accepted, Roles
-from mlkit.project import Project
+from mlkit.project import Project, Session
 from mlkit.store import audit, datasets
 from mlkit.store.datasets import Dataset, DatasetVersion
 from mlkit.store.disk import failpoints

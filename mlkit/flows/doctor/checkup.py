@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import msgspec
-from sqlalchemy.exc import SQLAlchemyError
 
 from mlkit.errors import MlkitError
 from mlkit.flows.doctor import clocks, code, files, machine, rows, servers
 from mlkit.flows.doctor.findings import Finding, Level, fail
 from mlkit.progress import Progress
 from mlkit.project import Project, locate_project
+from mlkit.store.dialects import database_errors
 
 Check = Callable[[Project], Iterable[Finding]]
 
@@ -95,7 +95,8 @@ def _run(project: Project, name: str, check: Check, say: Progress) -> list[Check
     findings: list[Finding] = []
     try:
         findings.extend(check(project))
-    except (MlkitError, SQLAlchemyError, OSError) as error:  # whatever a check meets is a finding
+    except (MlkitError, database_errors.UNTRANSLATED, OSError) as error:
+        # whatever a check meets is a finding
         findings.append(fail(f"{error}"))
     except Exception as error:  # noqa: BLE001  # so is what it was not made for
         findings.append(fail(f"the check itself failed: {type(error).__name__}: {error}"))

@@ -97,9 +97,9 @@ def _clocks(project: Project) -> Iterator[tuple[str, bool, str]]:
             yield "systemd timers", _active(timers, own=own), cure
 
 
-def cron_runs(processes: Path = Path("/proc")) -> bool:
+def cron_runs() -> bool:
     """Tell whether a cron daemon runs on this machine (in this container)."""
-    for comm in processes.glob("[0-9]*/comm"):
+    for comm in Path("/proc").glob("[0-9]*/comm"):
         with suppress(OSError):  # it ended a moment ago
             if comm.read_text().strip() in _CRONS:
                 return True

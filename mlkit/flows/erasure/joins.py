@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy.orm import Session
-
 from mlkit.flows.data import ingest
 from mlkit.flows.data.subjects import Subjects
+from mlkit.project import Session
 from mlkit.store import datasets
 from mlkit.store.datasets import Dataset, DatasetVersion
 

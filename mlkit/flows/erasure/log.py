@@ -5,19 +5,17 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from mlkit.errors import BusyError
 from mlkit.flows.data.subjects import Subjects
 from mlkit.flows.log import imports, log_segments
 from mlkit.flows.training import retraining_rows
-from mlkit.project import Project
-from mlkit.store import audit, datasets, journal, predictions, requests, segments
+from mlkit.project import Project, Session
+from mlkit.store import audit, datasets, journal, predictions, registry, requests, segments
 from mlkit.store.datasets import Dataset, DatasetVersion
 from mlkit.store.disk import failpoints
 from mlkit.store.predictions import Selection
-from mlkit.store.registry import Model, ModelVersion
+from mlkit.store.registry import Model
 from mlkit.store.segments import Segment
 
 ACTION = "data erase"
@@ -32,7 +30,8 @@ def erase(project: Project, dataset: Dataset, erased: Subjects) -> int:
     Those that a server still has in its journal are imported once more: while there are journals,
     it takes two such looks in a row. Raises BusyError if it comes to no end.
     """
-    models = _models_of(project, dataset)
+    with project.read() as s:
+        models = registry.taught_by(s, dataset.id)
     gone: set[str] = set()
     clean = 0
     for _ in range(_TURNS):
@@ -74,15 +73,6 @@ def delete_segment(project: Project, path: str) -> None:
         named = segments.paths(s)
     if path not in named:
         (project.root / path).unlink(missing_ok=True)
-
-
-def _models_of(project: Project, dataset: Dataset) -> list[int]:
-    """Return the ids of the models that any version of ``dataset`` has taught."""
-    query = select(ModelVersion.model_id).join(
-        DatasetVersion, DatasetVersion.id == ModelVersion.dataset_version_id
-    )
-    with project.read() as s:
-        return list(s.scalars(query.where(DatasetVersion.dataset_id == dataset.id).distinct()))
 
 
 def _theirs(project: Project, model_id: int, erased: Subjects) -> list[str]:

@@ -5,44 +5,25 @@ it; the old one goes with those of the versions.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any
 
 import msgspec
-from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from mlkit.flows.data import acceptance
 from mlkit.flows.data.subjects import Subjects
 from mlkit.flows.erasure import joins, log, values
 from mlkit.flows.erasure.values import Learned
-from mlkit.project import Project
+from mlkit.project import Project, Session
 from mlkit.steps.drift import reference_file
 from mlkit.steps.inputs.columns import InputSchema
 from mlkit.steps.predictors import artifacts
 from mlkit.steps.rules import forgetting, rule_edits
-from mlkit.store import audit
-from mlkit.store.alerts import Alert, AlertDelivery
-from mlkit.store.base import Base
+from mlkit.store import audit, baselines, datasets, digests, erasures, registry
 from mlkit.store.baselines import Baseline
-from mlkit.store.datasets import Dataset, DatasetVersion
-from mlkit.store.dialects import append_only
+from mlkit.store.datasets import Dataset
 from mlkit.store.disk import blobs, failpoints
-from mlkit.store.registry import Deployment, Model, ModelVersion
-from mlkit.store.reports import DriftReport, PerformanceReport
-from mlkit.store.runs import JobRun
-
-# the columns that say in words or JSON what was seen
-_SAID: dict[type[Base], tuple[str, ...]] = {
-    DatasetVersion: ("warnings",),
-    ModelVersion: ("slices", "metrics", "intervals", "warnings", "verdict"),
-    Deployment: ("reason", "evidence"),
-    DriftReport: ("summary", "details"),
-    PerformanceReport: ("summary", "details"),
-    Alert: ("summary", "details", "resolution"),
-    AlertDelivery: ("error",),
-    JobRun: ("summary",),
-}
+from mlkit.store.registry import ModelVersion
 
 
 def forget(project: Project, dataset: Dataset, erased: Subjects) -> None:
@@ -69,7 +50,7 @@ def _rules(project: Project, name: str, learned: Learned) -> None:
             if left != text:
                 blobs.write_durably(file, left.encode())
     with project.write() as s:
-        for version in s.scalars(select(DatasetVersion).join(Dataset).where(Dataset.name == name)):
+        for version in datasets.get(s, name).versions:
             version.schema_yaml = rule_edits.disallow(
                 version.schema_yaml, learned.lost, version.reference
             )
@@ -93,9 +74,9 @@ def _short(learned: Learned, column: str) -> set[str]:
 
 def _models(project: Project, models: Sequence[str], learned: Learned) -> None:
     with project.read() as s:
-        query = select(ModelVersion).join(Model).where(Model.name.in_(models))
-        versions = list(s.scalars(query))
-        kept = list(s.scalars(select(Baseline).join(Model).where(Model.name.in_(models))))
+        rows = [registry.get_model(s, name) for name in models]
+        versions = [version for row in rows for version in registry.versions(s, row)]
+        kept = [baseline for row in rows for baseline in baselines.of_model(s, row)]
     for version in versions:
         _version(project, version, learned)
     for baseline in kept:
@@ -152,23 +133,14 @@ def _said(project: Project, learned: Learned) -> None:
     found = forgetting.pattern(forgetting.words(learned.lost))
     if found is None:
         return
-    for kind, names in _SAID.items():
-        with project.write() as s, _changeable(s, kind):
-            for row in s.scalars(select(kind)):
-                for name in names:
-                    old = getattr(row, name)
-                    new = forgetting.from_tree(old, found)
-                    if new != old:
-                        setattr(row, name, new)
+    for kind in erasures.WORDS:
+        with project.write() as s:
+            erasures.reword(s, kind, partial(forgetting.from_tree, found=found))
     for file in sorted((project.log_dir / "jobs").glob("*/*.log")):
         text = file.read_text(errors="surrogateescape")
         if found.search(text):
             left = found.sub(forgetting.ERASED, text)
             blobs.write_durably(file, left.encode(errors="surrogateescape"))
-
-
-def _changeable(s: Session, kind: type[Base]) -> AbstractContextManager[None]:
-    return append_only.lifted(s, "deployment") if kind is Deployment else nullcontext()
 
 
 def _audit(s: Session, project: Project, subject: str, details: dict[str, Any]) -> None:
@@ -181,12 +153,12 @@ def _audit(s: Session, project: Project, subject: str, details: dict[str, Any]) 
 def replaced(project: Project) -> Iterator[tuple[blobs.BlobStore, str]]:
     """Yield the files that an erasure has replaced, those that no row names any more."""
     with project.read() as s:
-        query = select(audit.AuditEvent).where(audit.AuditEvent.action == log.ACTION)
-        told = [event.details for event in s.scalars(query)]
-        named = set(s.scalars(select(ModelVersion.artifact_sha256)))
-        named |= set(s.scalars(select(ModelVersion.reference_sha256)))
-        named |= set(s.scalars(select(Baseline.sha256)))
+        told = [event.details for event in audit.of_action(s, log.ACTION)]
+        named = digests.named(s)
     for details in told:
-        for word, store in (("artifact", project.artifacts), ("reference", project.references)):
-            if details.get(word) is not None and details[word] not in named:
+        for word, store, names in (
+            ("artifact", project.artifacts, named.artifacts),
+            ("reference", project.references, named.references),
+        ):
+            if details.get(word) is not None and details[word] not in names:
                 yield store, details[word]

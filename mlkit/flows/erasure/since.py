@@ -7,15 +7,11 @@ so ``doctor`` names them and ``data erase NAME`` without an entity makes them go
 from pathlib import Path
 from typing import NamedTuple
 
-from sqlalchemy import inspect, select
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Session
-
 from mlkit.errors import MlkitError
 from mlkit.layout import SETTINGS_FILE
-from mlkit.project import Project, locate_project
+from mlkit.project import Project, Session, locate_project
 from mlkit.store import audit, datasets, erasures, schema
-from mlkit.store.datasets import Dataset
+from mlkit.store.dialects import database_errors
 from mlkit.store.erasures import Erasure
 
 _ACTION = "data erase"
@@ -37,7 +33,7 @@ def carry(old: Path, project: Project) -> Carried:
         return Carried()
     try:
         found = _read(old, project.key)
-    except (MlkitError, SQLAlchemyError):  # which may be why somebody restores
+    except (MlkitError, database_errors.UNTRANSLATED):  # which may be why somebody restores
         return Carried(readable=False)
     if not found:
         return Carried()
@@ -53,13 +49,9 @@ def _read(old: Path, key: bytes) -> list[tuple[str, str | None, Erasure]]:
     file = Path(project.database.location)
     if project.key != key or not project.database.is_sqlite or not file.is_file():
         return []
-    query = select(Dataset.name, Dataset.entity_column, Erasure)
     try:
-        if not inspect(project.database.engine).has_table(Erasure.__tablename__):
-            return []  # it is older than erasures
         with project.read() as s:
-            rows = s.execute(query.join(Erasure, Erasure.dataset_id == Dataset.id))
-            return [(name, entity, one) for name, entity, one in rows]
+            return erasures.every(s)
     finally:
         project.close()
 

@@ -9,17 +9,14 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
-from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from mlkit.errors import BusyError, InvalidInputError
 from mlkit.flows.data import ingest, subjects, version_files
 from mlkit.flows.data.subjects import Subjects
 from mlkit.flows.erasure import elsewhere, joins, log, memory
 from mlkit.progress import Progress, silent
-from mlkit.project import Project
+from mlkit.project import Project, Session
 from mlkit.store import audit, datasets, erasures, purge, registry
-from mlkit.store.audit import AuditEvent
 from mlkit.store.datasets import Dataset, DatasetVersion
 from mlkit.store.disk import failpoints
 from mlkit.store.erasures import Erasure
@@ -262,8 +259,7 @@ def _clear_joined(project: Project, dataset: Dataset, erased: Subjects) -> list[
 def _delete_old(project: Project) -> None:
     """Delete every file that an erasure has replaced, those that a killed one left included."""
     with project.read() as s:
-        query = select(AuditEvent).where(AuditEvent.action == log.ACTION)
-        events = [event.details for event in s.scalars(query)]
+        events = [event.details for event in audit.of_action(s, log.ACTION)]
     for details in events:
         if "file" in details:
             project.data.remove(details["file"], partial(_unused, project, details["file"]))

@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy.orm import Session
 
 from mlkit.errors import ConflictError, InvalidInputError, unknown
 from mlkit.flows.features import declarations as features
@@ -13,7 +12,7 @@ from mlkit.flows.features import view_rows
 from mlkit.flows.features.declarations import Declared
 from mlkit.flows.features.online import Key, Online
 from mlkit.flows.features.view_rows import Source
-from mlkit.project import Project
+from mlkit.project import Project, Session
 from mlkit.steps.features.view import FeatureView, OnDemand, ViewUse
 from mlkit.steps.tables import entity_keys
 from mlkit.store import datasets, registry

@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 
 import msgspec
-from sqlalchemy.orm import object_session
 
 from mlkit.errors import ConflictError
 from mlkit.flows.features import declarations
-from mlkit.project import Project
+from mlkit.project import Project, Session
 from mlkit.steps.features.view import OnDemand, ViewUse
 from mlkit.store import datasets
 from mlkit.store.datasets import DatasetVersion
@@ -38,14 +37,13 @@ class FeaturePlan:
     entity: str | None
 
 
-def of(version: DatasetVersion) -> FeaturePlan | None:
+def of(s: Session, version: DatasetVersion) -> FeaturePlan | None:
     """Return the plan of a dataset version, None if it has nothing from feature views.
 
     A version of logged rows has the plan of the join that it descends from, whatever was joined
-    since: its rows were served by that. ``model_version.dataset_version`` is what to ask with, in a
-    session that is open.
+    since: its rows were served by that. ``model_version.dataset_version`` is what to ask with.
     """
-    join = _join_of(version)
+    join = _join_of(s, version)
     if join is None:
         return None
     made = join.transformation
@@ -57,12 +55,11 @@ def of(version: DatasetVersion) -> FeaturePlan | None:
     )
 
 
-def _join_of(version: DatasetVersion) -> DatasetVersion | None:
+def _join_of(s: Session, version: DatasetVersion) -> DatasetVersion | None:
     """Return the version itself if it is a join, or the nearest ancestor of its dataset that is."""
     if version.transformation.get("kind") == "join":
         return version
-    s = object_session(version)
-    if s is None or not version.parents:
+    if not version.parents:
         return None
     made = datasets.made(s, version.dataset_id)
     name, waiting = version.dataset.name, list(version.parents)

@@ -4,12 +4,10 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy.orm import Session
-
 from mlkit.flows.alerts import alerting
 from mlkit.flows.features import feature_plan
 from mlkit.flows.features.declarations import FILE
-from mlkit.project import Project
+from mlkit.project import Project, Session
 from mlkit.settings.table import duration
 from mlkit.steps.features.view import ViewUse
 from mlkit.store import alerts, features, registry
@@ -94,7 +92,7 @@ def watch(project: Project) -> int:
 def _needs(s: Session) -> list[_Need]:
     found: dict[tuple[str, int], _Need] = {}
     for deployment in registry.champions(s):
-        plan = feature_plan.of(deployment.version.dataset_version)
+        plan = feature_plan.of(s, deployment.version.dataset_version)
         for use in plan.views if plan else ():
             need = found.setdefault((use.name, use.version), _Need(use, []))
             need.models.append(deployment.version.model.name)

@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
-from sqlalchemy.orm import Session
 
 from mlkit import epoch
 from mlkit.errors import ConflictError
@@ -16,7 +15,7 @@ from mlkit.flows.features import changed_values, declarations, unused_values, vi
 from mlkit.flows.features.declarations import Declared
 from mlkit.flows.features.view_rows import Source, ViewRows
 from mlkit.progress import Progress, silent
-from mlkit.project import Project
+from mlkit.project import Project, Session
 from mlkit.steps.features.view import FeatureView, ViewUse
 from mlkit.store import features
 from mlkit.store.disk import failpoints

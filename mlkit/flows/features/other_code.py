@@ -35,7 +35,7 @@ def _needs(project: Project) -> list[tuple[str, str, str]]:
     found = []
     with project.read() as s:
         for deployment in registry.champions(s):
-            plan = feature_plan.of(deployment.version.dataset_version)
+            plan = feature_plan.of(s, deployment.version.dataset_version)
             model = deployment.version.model.name
             found += [(use.name, model, use.digest) for use in (plan.on_demand if plan else ())]
     return found

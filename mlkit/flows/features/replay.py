@@ -66,7 +66,7 @@ def replay(project: Project, declared: Declared, *, lag: str, rows: int) -> list
     for model in champions.names(project):
         with project.read() as s:
             current = registry.champion(s, registry.get_model(s, model))
-            plan = None if current is None else feature_plan.of(current.version.dataset_version)
+            plan = None if current is None else feature_plan.of(s, current.version.dataset_version)
             if current is None or plan is None:
                 continue
             asked = _Asked(model, current.version.number, plan, *_columns(current.version))

@@ -184,7 +184,7 @@ def wanted(project: Project, version: ModelVersion) -> tuple[FeaturePlan, Wanted
     """Return the plan of a version and what it takes to follow it, None if there is none."""
     with project.read() as s:
         rows = s.get_one(DatasetVersion, version.dataset_version_id)
-        plan = feature_plan.of(rows)
+        plan = feature_plan.of(s, rows)
         if plan is None:
             return None
         types = {column["name"]: column["type"] for column in rows.profile["columns"]}
@@ -215,7 +215,7 @@ def with_gaps(project: Project, version: DatasetVersion, schema: InputSchema) ->
     none was unknown in training.
     """
     with project.read() as s:
-        plan = feature_plan.of(s.get_one(DatasetVersion, version.id))
+        plan = feature_plan.of(s, s.get_one(DatasetVersion, version.id))
     gaps = set() if plan is None else {name for use in plan.views for name in may_be_null(use)}
     columns = tuple(
         msgspec.structs.replace(column, nullable=True) if column.name in gaps else column
@@ -227,7 +227,7 @@ def with_gaps(project: Project, version: DatasetVersion, schema: InputSchema) ->
 def computed_from(project: Project, version: DatasetVersion) -> dict[str, str]:
     """Return the columns that every request must bring, each with the transformation it is for."""
     with project.read() as s:
-        plan = feature_plan.of(s.get_one(DatasetVersion, version.id))
+        plan = feature_plan.of(s, s.get_one(DatasetVersion, version.id))
     uses = () if plan is None else plan.on_demand
     made = {name for use in uses for name in use.columns}
     keys = {version.dataset.time_column, version.dataset.entity_column}

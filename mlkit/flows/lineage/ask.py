@@ -9,13 +9,12 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy.orm import Session
 
 from mlkit.errors import NotFoundError
 from mlkit.flows.data import ingest
 from mlkit.flows.lineage import prediction, records
 from mlkit.flows.lineage.graph import Edge, Graph, Node, answers_id, model_id
-from mlkit.project import Project
+from mlkit.project import Project, Session
 from mlkit.store import datasets, predictions, registry, segments
 from mlkit.store.registry import ModelVersion
 

@@ -4,12 +4,11 @@ from datetime import datetime
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy.orm import Session
 
 from mlkit.errors import NotFoundError
 from mlkit.flows.lineage.graph import Graph, model_id
 from mlkit.flows.log import imports
-from mlkit.project import Project
+from mlkit.project import Project, Session
 from mlkit.store import datasets, predictions, registry
 from mlkit.store.registry import ModelVersion
 

@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy.orm import Session
-
 from mlkit.flows.lineage import rebuild
 from mlkit.flows.lineage.graph import Graph, answers_id, model_id
+from mlkit.project import Session
 from mlkit.store import datasets, registry
 from mlkit.store.datasets import DatasetVersion
 from mlkit.store.registry import Outline

@@ -8,10 +8,9 @@ from datetime import datetime
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy.orm import Session
 
 from mlkit.errors import BusyError, ConflictError
-from mlkit.project import Project
+from mlkit.project import Project, Session
 from mlkit.store import audit, predictions
 from mlkit.store.corrections import ActualCorrection
 from mlkit.store.disk import failpoints

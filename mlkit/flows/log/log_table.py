@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
-from sqlalchemy.orm import Session
 
 from mlkit.errors import DamagedError
 from mlkit.flows.registry import input_schema
+from mlkit.project import Session
 from mlkit.steps.inputs.columns import InputSchema, Kind
 from mlkit.steps.inputs.encode import ARROW_TYPES
 from mlkit.steps.inputs.values import INT64_MAX, INT64_MIN

@@ -5,14 +5,13 @@ from typing import Final, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from sqlalchemy.orm import Session
 
 from mlkit.flows.log import log_segments, log_table, log_window
 from mlkit.flows.log.imports import sync as sync
 from mlkit.flows.log.log_window import LogWindow
 from mlkit.flows.log.retention import prune as prune
 from mlkit.flows.log.retention import seal as seal
-from mlkit.project import Project
+from mlkit.project import Project, Session
 from mlkit.store import predictions, registry, segments
 from mlkit.store.predictions import Selection
 from mlkit.store.segments import Segment

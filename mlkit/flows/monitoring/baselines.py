@@ -4,7 +4,6 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 import msgspec
-from sqlalchemy.orm import Session
 
 from mlkit import names
 from mlkit.errors import ConflictError, InvalidInputError
@@ -12,7 +11,7 @@ from mlkit.flows.log import log_export
 from mlkit.flows.log.evidence import Window
 from mlkit.flows.monitoring import log_reference
 from mlkit.flows.registry import deploy
-from mlkit.project import Project
+from mlkit.project import Project, Session
 from mlkit.settings.table import duration
 from mlkit.steps.drift import reference
 from mlkit.steps.drift.reference import Reference

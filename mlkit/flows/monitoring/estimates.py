@@ -10,14 +10,13 @@ from typing import Any
 import msgspec
 import numpy as np
 import pyarrow as pa
-from sqlalchemy.orm import Session
 
 from mlkit.flows.log import evidence, judged_rows
 from mlkit.flows.log.evidence import Window
 from mlkit.flows.monitoring import history
 from mlkit.flows.monitoring.verdicts import Matter
 from mlkit.flows.registry import deploy
-from mlkit.project import Project
+from mlkit.project import Project, Session
 from mlkit.steps.inputs import encode
 from mlkit.steps.performance import estimation, estimation_file
 from mlkit.steps.performance.estimation import Estimated, Way

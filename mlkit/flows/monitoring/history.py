@@ -10,9 +10,8 @@ from datetime import datetime
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy.orm import Session
 
-from mlkit.project import Project
+from mlkit.project import Project, Session
 from mlkit.steps.drift import result
 from mlkit.store import registry, reports
 from mlkit.store.registry import Model
@@ -89,12 +88,10 @@ def of_drift(project: Project, model: str, *, last: int = RECENT) -> DriftHistor
         return drift(s, registry.get_model(s, model), last)
 
 
-def of_performance(
-    project: Project, model: str, *, last: int = RECENT
-) -> tuple[PerformancePoint, ...]:
-    """Return what the ``last`` performance reports said; raises NotFoundError."""
+def of_performance(project: Project, model: str) -> tuple[PerformancePoint, ...]:
+    """Return what the last performance reports said; raises NotFoundError."""
     with project.read() as s:
-        return performance(s, registry.get_model(s, model), last)
+        return performance(s, registry.get_model(s, model), RECENT)
 
 
 def drift(s: Session, model: Model, last: int) -> DriftHistory:

@@ -87,7 +87,8 @@ def _tested(
         ordered=how.rule.ordered, seed=how.seed,
     )  # fmt: skip
     schema = encode.relaxed(InputSchema(columns=tuple(columns), target="", task="regression"))
-    names, kept = _lasting(schema)
+    kept = encode.lasting(schema, passing=_PASSING)
+    names = [encode.names(schema)[place] for place in kept]
 
     def matrix(table: pa.Table, places: np.ndarray) -> np.ndarray:
         found: np.ndarray = encode.matrix_of_table(schema, table.take(pa.array(places)))[:, kept]
@@ -112,16 +113,6 @@ def _untested(result: DriftResult, error: MlkitError) -> DriftResult:
 
 
 def _density(first: pa.Table, second: pa.Table, how: How) -> float:
-    before, now = how.spans_s
-    if not before or not now or not first.num_rows:
-        return 1.0
-    return float(max(1e-9, second.num_rows / now / (first.num_rows / before)))
-
-
-def _lasting(schema: InputSchema) -> tuple[list[str], list[int]]:
-    """Return names and places of the matrix columns that do not change as time passes."""
-    moments = {column.name for column in schema.columns if column.kind == "datetime"}
-    passing = {f"{name}:{part}" for name in moments for part in _PASSING}
-    named = [(place, name) for place, name in enumerate(encode.names(schema))]
-    lasting = [(place, name) for place, name in named if name not in passing]
-    return [name for _, name in lasting], [place for place, _ in lasting]
+    """Return how many rows of ``second`` came in the time of one of ``first``."""
+    before, now = map(times.rate, (first.num_rows, second.num_rows), how.spans_s)
+    return 1.0 if before is None or now is None else now / before

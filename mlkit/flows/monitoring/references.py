@@ -5,12 +5,11 @@ from datetime import datetime, timedelta
 from typing import Final, Literal, NamedTuple
 
 import msgspec
-from sqlalchemy.orm import Session
 
 from mlkit.flows.log import evidence
 from mlkit.flows.log.evidence import Window
 from mlkit.flows.monitoring import baselines, log_reference
-from mlkit.project import Project
+from mlkit.project import Project, Session
 from mlkit.steps.drift.reference import Reference
 from mlkit.store import audit, registry, reports, segments
 from mlkit.store.registry import ModelVersion

@@ -4,7 +4,6 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy.orm import Session
 
 from mlkit.flows.alerts import alerting
 from mlkit.flows.alerts.alerting import AlertLine
@@ -14,7 +13,7 @@ from mlkit.flows.monitoring import advice, history, spread
 from mlkit.flows.monitoring.advice import Advice, Verdict
 from mlkit.flows.monitoring.history import DriftHistory, DriftPoint, PerformancePoint
 from mlkit.flows.monitoring.spread import Spread
-from mlkit.project import Project
+from mlkit.project import Project, Session
 from mlkit.store import registry, reports
 from mlkit.store.registry import Deployment, Model
 from mlkit.store.reports import DriftReport, PerformanceReport

@@ -4,11 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
-from sqlalchemy.orm import Session
 
 from mlkit.flows.alerts import alerting, policy
 from mlkit.flows.log.evidence import Window
-from mlkit.project import Project
+from mlkit.project import Project, Session
 from mlkit.settings import table
 from mlkit.store import alerts, reports
 from mlkit.store.alerts import Alert, Severity

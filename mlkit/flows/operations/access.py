@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
-from sqlalchemy.orm import Session
 
 from mlkit import names
 from mlkit.errors import InvalidInputError
-from mlkit.project import Project
+from mlkit.project import Project, Session
 from mlkit.settings.table import duration
 from mlkit.store import audit, registry, tokens
 from mlkit.store.tokens import Scope, Token

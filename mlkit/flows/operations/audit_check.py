@@ -10,18 +10,15 @@ from contextlib import suppress
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from mlkit.errors import CheckFailedError, DamagedError, InvalidInputError, MlkitError
 from mlkit.flows.operations import backup
-from mlkit.project import Project
-from mlkit.store import audit, commits, covers, definitions
+from mlkit.project import Project, Session
+from mlkit.store import audit, commits, covers, definitions, registry
 from mlkit.store.audit import AuditEvent
 from mlkit.store.dialects import append_only
 from mlkit.store.disk import archive, witness
 from mlkit.store.disk.witness import Witness
-from mlkit.store.registry import Deployment
 
 ADVICE = (
     "find out who wrote to the database (mlkit backup verify shows a sound one); if it is right as "
@@ -175,10 +172,8 @@ def _rows(s: Session) -> Iterator[str]:
 
 def _ends(s: Session) -> Iterator[str]:
     """Compare the end of each deployment with the start of the next one in its role."""
-    columns = (Deployment.id, Deployment.model_id, Deployment.role)
-    query = select(*columns, Deployment.started_at, Deployment.ended_at)
     following: dict[tuple[int, str], datetime] = {}
-    for row in s.execute(query.order_by(Deployment.id.desc())):
+    for row in reversed(registry.outline_of_deployments(s)):
         place = (row.model_id, row.role)
         if row.ended_at != following.get(place):
             yield f"deployment {row.id} did not end when the next one began: somebody edited it"

@@ -7,7 +7,6 @@ from datetime import datetime
 from pathlib import Path
 
 import msgspec
-from sqlalchemy.orm import Session
 
 from mlkit import __version__, names
 from mlkit.errors import BusyError, ConflictError, DamagedError, InvalidInputError
@@ -15,13 +14,14 @@ from mlkit.flows.data import named_files, version_files
 from mlkit.flows.log import imports
 from mlkit.layout import DATABASE_FILE, SETTINGS_FILE
 from mlkit.progress import Progress
-from mlkit.project import BEFORE_UPGRADE, Project
+from mlkit.project import BEFORE_UPGRADE, Project, Session
 from mlkit.store import audit, schema, traffic
 from mlkit.store.dialects import soundness
+from mlkit.store.dialects.database_url import sqlite_url
 from mlkit.store.disk import archive, failpoints, modes, witness
 from mlkit.store.disk.archive import Content, Manifest
 from mlkit.store.disk.blobs import sync, write_durably
-from mlkit.store.engine import Database, sqlite_url
+from mlkit.store.engine import Database
 
 SUFFIX = ".mlkit.tar"
 _BUSY = "another backup of this project is being made, or files are being deleted; try again"

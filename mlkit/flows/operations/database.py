@@ -45,12 +45,9 @@ def upgrade_schema(path: Path | None) -> SchemaState:
 
 def _state_of(database: Database) -> SchemaState:
     revision = schema.revision(database)
-    with database.read() as s:
-        dialect = s.connection().dialect
-        version = ".".join(map(str, dialect.server_version_info or ()))
     return SchemaState(
         location=database.location,
-        engine=f"{dialect.name} {version}",
+        engine=schema.engine_name(database),
         revision=revision,
         head=schema.HEAD,
         state=_compare(revision),

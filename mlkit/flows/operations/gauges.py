@@ -6,12 +6,11 @@ from datetime import datetime
 from typing import Any, Final, TypeVar
 
 import msgspec
-from sqlalchemy.orm import Session
 
 from mlkit.errors import DamagedError
 from mlkit.flows.monitoring import history
 from mlkit.flows.operations import backup
-from mlkit.project import Project, refuse_missing_database
+from mlkit.project import Project, Session, refuse_missing_database
 from mlkit.store import alerts, registry, reports, runs
 from mlkit.store.engine import Database
 from mlkit.store.registry import Deployment

@@ -19,10 +19,10 @@ from mlkit.layout import DATABASE_FILE, SETTINGS_FILE
 from mlkit.project import Project, leave_unsealed, locate_project, upgrade
 from mlkit.store import audit, schema
 from mlkit.store.dialects import soundness
+from mlkit.store.dialects.database_url import sqlite_url
 from mlkit.store.disk import archive, failpoints, locks, modes, rooms
 from mlkit.store.disk.archive import Manifest
 from mlkit.store.disk.witness import Witness
-from mlkit.store.engine import sqlite_url
 
 ROOM = "mlkit-verify-"  # in the temporary folder
 _KEY = ".mlkit/key"

@@ -5,14 +5,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import msgspec
-from sqlalchemy.orm import Session
 
 from mlkit.errors import DamagedError
 from mlkit.flows.alerts import alerting
 from mlkit.flows.alerts.alerting import AlertLine
 from mlkit.flows.monitoring import history
 from mlkit.flows.monitoring.history import DriftPoint, PerformancePoint
-from mlkit.project import Project
+from mlkit.project import Project, Session
 from mlkit.store import registry, reports, traffic
 from mlkit.store.registry import Deployment, Model
 from mlkit.store.reports import DriftReport, PerformanceReport

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy.orm import Session
 
 from mlkit.errors import CheckFailedError, ConflictError, DamagedError, Stopped
 from mlkit.flows.registry import origin, own_code
 from mlkit.flows.registry.input_schema import of as schema_of
-from mlkit.project import Project
+from mlkit.project import Project, Session
 from mlkit.steps.inputs.columns import InputSchema
 from mlkit.store import audit, registry
 from mlkit.store.disk import blobs, failpoints
@@ -69,7 +68,6 @@ def promote(
     number: int,
     *,
     reason: str = "",
-    evidence: Mapping[str, Any] | None = None,
     force: bool = False,
 ) -> Deployed:
     """Make version ``number`` the champion, after loading it and checking its golden rows.
@@ -85,7 +83,7 @@ def promote(
             {"verdict": version.verdict},
         )
     load_version(project, version)
-    proof = {"verdict": version.verdict, "forced": force, **(evidence or {})}
+    proof = {"verdict": version.verdict, "forced": force}
     with project.write() as s:
         done = start(
             s, project, version, action="promote", reason=reason or "promoted", evidence=proof
@@ -207,7 +205,7 @@ def find_version(project: Project, model: str, number: int | None = None) -> Mod
         return current.version
 
 
-def load_version(project: Project, version: ModelVersion, *, role: str = CHAMPION) -> Loaded:
+def load_version(project: Project, version: ModelVersion) -> Loaded:
     """Return the version ready to predict.
 
     The bytes are read once; their digest, their signature and, once loaded, their answers to the
@@ -234,7 +232,7 @@ def load_version(project: Project, version: ModelVersion, *, role: str = CHAMPIO
         version=version.number,
         version_id=version.id,
         model_id=version.model_id,
-        role=role,
+        role=CHAMPION,
         schema=loaded.schema,
         predictor=loaded,
         rules=version.dataset_version.schema_yaml,

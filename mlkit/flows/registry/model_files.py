@@ -5,12 +5,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy.orm import Session
-
 from mlkit.errors import InvalidInputError
 from mlkit.flows.data import file_source, ingest
 from mlkit.flows.data.file_source import Dialect
-from mlkit.project import Project
+from mlkit.project import Project, Session
 from mlkit.steps.inputs.rows import CsvHabits
 from mlkit.steps.reading import csv_dialect, csv_header, parquet_rows
 from mlkit.steps.reading.csv_dialect import Stated

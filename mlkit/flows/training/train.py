@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy.orm import Session
 
 from mlkit import names
 from mlkit.errors import InvalidInputError
@@ -18,7 +17,7 @@ from mlkit.flows.training.candidate import Candidate
 from mlkit.flows.training.material import Material
 from mlkit.flows.training.order import Order
 from mlkit.progress import Progress, silent
-from mlkit.project import Project
+from mlkit.project import Project, Session
 from mlkit.steps.drift import reference, times
 from mlkit.steps.inputs import prediction_columns
 from mlkit.steps.inputs.answers import Label, Predictions

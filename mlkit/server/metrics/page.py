@@ -7,7 +7,6 @@ from typing import Final, NamedTuple
 
 from prometheus_client.core import Metric
 from prometheus_client.exposition import generate_latest
-from sqlalchemy.exc import SQLAlchemyError
 
 from mlkit.errors import MlkitError
 from mlkit.flows.operations import gauges
@@ -19,6 +18,7 @@ from mlkit.server.metrics.meter import Meter
 from mlkit.server.metrics.slots import Snapshot
 from mlkit.server.rights import EVERYONE, Rights
 from mlkit.store import backlog
+from mlkit.store.dialects import database_errors
 
 KIND: Final = "text/plain; version=0.0.4; charset=utf-8"
 _FRESH_S: Final = 5.0
@@ -73,7 +73,7 @@ class Metrics:
             if time.monotonic() >= self._fresh_until:
                 try:
                     self._gauges = gauges.read(self._project)
-                except (MlkitError, SQLAlchemyError):  # mlkit_database_up tells of it
+                except (MlkitError, database_errors.UNTRANSLATED):  # mlkit_database_up tells of it
                     self._gauges = None
                 self._fresh_until = time.monotonic() + _FRESH_S
             return self._gauges

@@ -5,7 +5,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 
-from mlkit.steps.drift import correlation, design_effect, family
+from mlkit.steps.drift import correlation, design_effect, family, times
 from mlkit.steps.drift.profiles import Profile, Reference
 from mlkit.steps.drift.rule import DriftRule
 
@@ -97,7 +97,8 @@ def at(reference: Reference, current: Columns, rule: DriftRule, span_s: float | 
     """Return how ``current`` rows, which span ``span_s`` seconds, are looked at."""
     watched = sum(len(profile.watched) for profile in reference.columns)
     groups: list[family.Group] = ["margin", "violation"] if watched else ["margin"]
-    density, crowding = _rates(reference, current, span_s) or (1.0, 1.0)
+    rates = _rates(reference, current, span_s)
+    density, crowding = rates or (1.0, 1.0)
     return Look(
         rule,
         rule.alpha * family.share("margin", groups) / max(1, len(reference.columns)),
@@ -105,7 +106,7 @@ def at(reference: Reference, current: Columns, rule: DriftRule, span_s: float | 
         reference.sizes,
         density,
         crowding,
-        timed=_rates(reference, current, span_s) is not None,
+        timed=rates is not None,
     )
 
 
@@ -113,7 +114,8 @@ def _rates(
     reference: Reference, current: Columns, span_s: float | None
 ) -> tuple[float, float] | None:
     """Return density and crowding, as ``Look`` has them, if the times are known."""
-    if not reference.span_s or not span_s or not current.num_rows:
+    now = times.rate(current.num_rows, span_s)
+    before = times.rate(reference.rows, reference.span_s)
+    if now is None or before is None:
         return None
-    now, before = current.num_rows / span_s, reference.rows / reference.span_s
     return now / (reference.rate or before), before / now

@@ -36,6 +36,11 @@ def ages(column: Any, moments: Any) -> Any:
     return pc.divide(pc.subtract(*wide).cast(casts.NUMBER), float(_MICROS_PER_DAY))
 
 
+def rate(rows: int, span_s: float | None) -> float | None:
+    """Return how many rows came in a second, None without rows or if their time is not known."""
+    return rows / span_s if rows and span_s else None
+
+
 def gaps(column: Any) -> Any:
     """Return the seconds from each time to the next that there is, in row order."""
     steps = np.diff(_micros(column)) / 1e6

@@ -55,7 +55,7 @@ def borrow(known: Reference, longer: Reference) -> Reference:
         for profile in known.columns
         if profile.name in shown
     )
-    rate = longer.rows / longer.span_s if longer.span_s else None
+    rate = times.rate(longer.rows, longer.span_s)
     return msgspec.structs.replace(known, columns=kept, sizes=longer.sizes, rate=rate)
 
 

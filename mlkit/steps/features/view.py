@@ -18,7 +18,7 @@ from mlkit.settings.table import duration
 OnMissing = Literal["null", "refuse"] | Mapping[str, Any]
 Check = Mapping[str, Mapping[str, Any]] | Callable[[Any], Any]
 
-KEY_TYPES = ("integer", "text")  # what an entity may be, in the words of ``casts.NAMES``
+KEY_TYPES: dict[str, type] = {"integer": int, "text": str}  # what an entity may be
 
 
 class ViewUse(msgspec.Struct, frozen=True, kw_only=True):

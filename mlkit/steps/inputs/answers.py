@@ -6,6 +6,8 @@ import numpy as np
 
 Label = str | int | float | bool
 
+_TOLERANCE = 1e-6
+
 
 class Predictions(NamedTuple):
     """A value for each row, and for classification the probability of each class."""
@@ -14,13 +16,13 @@ class Predictions(NamedTuple):
     probabilities: np.ndarray | None
 
 
-def agree(first: Predictions, second: Predictions, *, tolerance: float = 1e-6) -> bool:
-    """Tell whether two sets of answers have equal labels and numbers within ``tolerance``."""
+def agree(first: Predictions, second: Predictions) -> bool:
+    """Tell whether two sets of answers have equal labels, and numbers within one in a million."""
     if (first.probabilities is None) != (second.probabilities is None):
         return False
     if first.probabilities is not None and second.probabilities is not None:
         pair = first.probabilities, second.probabilities
-        close = np.allclose(*pair, rtol=0, atol=tolerance, equal_nan=True)
+        close = np.allclose(*pair, rtol=0, atol=_TOLERANCE, equal_nan=True)
         return bool(close) and first.values == second.values
     if first.values == second.values:
         return True
@@ -30,8 +32,8 @@ def agree(first: Predictions, second: Predictions, *, tolerance: float = 1e-6) -
         np.allclose(
             np.array(first.values, dtype=float),
             np.array(second.values, dtype=float),
-            rtol=tolerance,
-            atol=tolerance,
+            rtol=_TOLERANCE,
+            atol=_TOLERANCE,
             equal_nan=True,
         )
     )

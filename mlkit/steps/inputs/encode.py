@@ -201,6 +201,16 @@ def names(schema: InputSchema) -> tuple[str, ...]:
     return tuple(found)
 
 
+def lasting(schema: InputSchema, *, passing: Collection[str]) -> list[int]:
+    """Return the indexes of the matrix columns without the parts ``passing`` of times.
+
+    Calendar time always passes, so its days differ between any two windows.
+    """
+    times = {column.name for column in schema.columns if column.kind == "datetime"}
+    left_out = {f"{time}:{part}" for time in times for part in passing}
+    return [index for index, name in enumerate(names(schema)) if name not in left_out]
+
+
 def categorical(schema: InputSchema) -> list[int]:
     """Return the indexes of the matrix columns that hold category codes."""
     coded = {column.name for column in schema.columns if column.categories}

@@ -1,4 +1,8 @@
-"""Did only the base rate move? Then a threshold is to be recalibrated, and nothing relearned."""
+"""Prior shift, judged by actual values: their mix has changed, the loss within each has not.
+
+Then a threshold is to be recalibrated, and nothing relearned. What can be known of it before any
+actual has come is in ``class_shares``.
+"""
 
 from collections.abc import Sequence
 from typing import Final

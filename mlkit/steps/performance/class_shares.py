@@ -1,6 +1,7 @@
-"""Has only the base rate moved? Then each class looks as it did, and there is more of one of them.
+"""Prior shift, before any actual has come: each class looks as it did, and has another share.
 
-Tells prior shift from moved inputs before any actual has come, and mends probabilities for it.
+Estimates the shares, tells this from moved inputs, and corrects probabilities for it. What actual
+values say afterwards is in ``base_rate``.
 """
 
 from typing import Final, NamedTuple

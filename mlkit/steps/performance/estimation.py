@@ -187,12 +187,11 @@ def inputs(schema: InputSchema, matrix: np.ndarray) -> np.ndarray:
 
 
 def lasting(schema: InputSchema) -> list[int]:
-    """Return the places of all but the days of calendar time, which always pass.
+    """Return the places of all columns but the days of times.
 
     Of very many columns none: what a loss hangs on cannot be told among them, nor in time.
     """
-    passing = {f"{column.name}:days" for column in schema.columns if column.kind == "datetime"}
-    kept = [place for place, name in enumerate(encode.names(schema)) if name not in passing]
+    kept = encode.lasting(schema, passing=("days",))
     return kept if len(kept) <= _MOST_COLUMNS else []
 
 

@@ -4,8 +4,10 @@ from mlkit.steps.tables.counted import Counted, count
 from mlkit.steps.tables.kept_rows import KeptRows
 from mlkit.steps.tables.tabular import Column, Mask
 
+_MOST = 100
 
-def most_frequent(column: Column, rows: Mask, *, most: int = 100) -> dict[str, int]:
+
+def most_frequent(column: Column, rows: Mask) -> dict[str, int]:
     """Return the values in ``rows`` as text with their numbers, the most frequent first.
 
     >>> import numpy as np
@@ -15,7 +17,7 @@ def most_frequent(column: Column, rows: Mask, *, most: int = 100) -> dict[str, i
     """
     found = count(Column(KeptRows(column.table, rows), column.name))
     if not isinstance(found, Counted):
-        return dict(found.top(most))
+        return dict(found.top(_MOST))
     counted = [(str(value), times) for value, times in found.pairs()]
     counted.sort(key=lambda pair: (-pair[1], pair[0]))
-    return dict(counted[:most])
+    return dict(counted[:_MOST])

@@ -1,6 +1,5 @@
 """Named warnings about input columns that will not help, or help too well."""
 
-import re
 import shlex
 from collections.abc import Iterator, Mapping
 from typing import Final
@@ -11,6 +10,7 @@ import pyarrow.compute as pc
 
 from mlkit.steps.inputs import encode
 from mlkit.steps.inputs.columns import InputSchema, Task
+from mlkit.steps.quality import identifier
 from mlkit.steps.training import single_skill
 
 _SAMPLE: Final = 5_000
@@ -21,7 +21,6 @@ _NEARLY_ALL: Final = 0.995
 _ID_SHARE: Final = 0.5
 _CELLS: Final = 2_000_000  # are looked at for what each column alone explains: a second or two
 _FEW: Final = 1_000
-_NAMED_ID: Final = re.compile(r"(^|[_ .-])(id|uuid|guid|key|number|no)$|^(id|uuid)[_ .-]|[a-z]Id$")
 _OUTSTANDING: Final[Mapping[Task, float]] = {"regression": 0.97, "classification": 0.7}
 _BESIDE: Final = 0.5  # what the next best column explains, compared with the best
 
@@ -34,10 +33,11 @@ def find(schema: InputSchema, matrix: np.ndarray, target: np.ndarray, *, seed: i
     ``leaking_target``: the column alone gives the target almost exactly, or so well that all
     others are nothing beside it, so it is probably known only afterwards.
     """
-    if len(target) > _SAMPLE:
-        chosen = np.random.default_rng(seed).choice(len(target), _SAMPLE, replace=False)
+    rows = len(target)
+    if rows > _SAMPLE:
+        chosen = np.random.default_rng(seed).choice(rows, _SAMPLE, replace=False)
         matrix, target = matrix[chosen], target[chosen]
-    found = list(_walk(schema, matrix, target))
+    found = list(_walk(schema, matrix, target, rows))
     if not any(text.startswith("leaking_target") for text in found):
         found += _outstanding(schema, matrix, target)
     return found
@@ -51,7 +51,7 @@ def identifiers(schema: InputSchema, table: pa.Table) -> list[str]:
     """
     found = []
     for column in schema.columns:
-        named = column.kind == "integer" and _NAMED_ID.search(column.name)
+        named = column.kind == "integer" and identifier.is_named_so(column.name)
         if column.kind != "category" and not named:
             continue
         values = table.column(column.name).drop_null()
@@ -66,7 +66,7 @@ def identifiers(schema: InputSchema, table: pa.Table) -> list[str]:
     return found
 
 
-def _walk(schema: InputSchema, matrix: np.ndarray, target: np.ndarray) -> Iterator[str]:
+def _walk(schema: InputSchema, matrix: np.ndarray, target: np.ndarray, rows: int) -> Iterator[str]:
     kinds = {column.name: column for column in schema.columns}
     for index, name in enumerate(encode.names(schema)):
         column = kinds.get(name)
@@ -89,7 +89,7 @@ def _walk(schema: InputSchema, matrix: np.ndarray, target: np.ndarray) -> Iterat
                 f"near_constant: '{name}' has one value in all but {_others(values):,} of "
                 f"{len(values):,} rows looked at; there is next to nothing to learn from it"
             )
-        elif column.kind == "integer" and _counts_rows(values):
+        elif column.kind == "integer" and _counts_rows(values, rows):
             yield f"identifier_like: '{name}' is different in every row: {_leave_out(name)}"
         elif present.sum() >= _MIN_ROWS and _gives_away(
             values[present], target[present], schema, is_code=column.kind == "category"
@@ -138,11 +138,11 @@ def _outstanding(schema: InputSchema, matrix: np.ndarray, target: np.ndarray) ->
     ]
 
 
-def _counts_rows(values: np.ndarray) -> bool:
-    """Tell whether whole numbers are all different and lie as dense as a counter's."""
+def _counts_rows(values: np.ndarray, rows: int) -> bool:
+    """Tell whether these are values of a counter: all of its ``rows``, or a sample of them."""
     distinct = np.unique(values)
-    spread = distinct[-1] - distinct[0] + 1
-    return len(distinct) == len(values) and len(values) >= _MIN_ROWS and spread <= 10 * len(values)
+    span = (distinct[-1] - distinct[0]) * len(values) / rows  # a sample is that much thinner
+    return identifier.is_counter(len(values), len(distinct), span)
 
 
 def _gives_away(

@@ -5,11 +5,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from mlkit.errors import BusyError, DamagedError, MlkitError
 
+UNTRANSLATED: Final = SQLAlchemyError  # for those who go on, whatever the database says
 _ROOM_BYTES: Final = 1 << 20
 _RESTORE = "restore a backup (see: mlkit backup restore)"
 

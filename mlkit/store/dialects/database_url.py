@@ -1,5 +1,6 @@
-"""Refuse a ``db.url`` that no engine can be made of, before anything is made of it."""
+"""URLs of databases: made, read, and refused if no engine can be made of them."""
 
+from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy.engine import URL, make_url
@@ -11,8 +12,28 @@ _BACKENDS: Final = ("sqlite", "postgresql")
 _FORMS: Final = "write postgresql+psycopg://USER@HOST:PORT/DATABASE or sqlite:////PATH/ml.sqlite"
 
 
-def check(text: str) -> None:
-    """Raise InvalidInputError, without the text, which may hold a password."""
+def sqlite_url(file: Path) -> URL:
+    """Return the URL of a SQLite file, made of its parts: in a text, %, ? and # mean something.
+
+    >>> sqlite_url(Path("/srv/a%2Fb?c")).database
+    '/srv/a%2Fb?c'
+    """
+    return URL.create("sqlite", database=str(file))
+
+
+def parse(text: str, folder: Path) -> URL:
+    """Return the URL that ``text`` is; a SQLite file is looked for in ``folder``.
+
+    Raises InvalidInputError, without the text, which may hold a password.
+    """
+    url = check(text)
+    if url.get_backend_name() != "sqlite":
+        return url
+    return url.set(database=str(folder / str(url.database)))
+
+
+def check(text: str) -> URL:
+    """Return the URL if an engine can be made of it; raises InvalidInputError, without the text."""
     try:
         url = make_url(text)
     except (ArgumentError, ValueError) as error:  # ValueError: a port that is no number
@@ -26,6 +47,7 @@ def check(text: str) -> None:
     if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
         raise InvalidInputError(f"db.url names no file; {_FORMS}")
     _refuse_driver(url)
+    return url
 
 
 def _refuse_driver(url: URL) -> None:

@@ -1,4 +1,4 @@
-"""What SQLite needs to be safe: a driver, its pragmas, a local disk.
+"""Which SQLite is at hand, and what it may be trusted with: its driver, its version, its disk.
 
 SQLite from 3.7.0 to 3.51.2 can lose committed data in WAL mode when two connections write or
 checkpoint at once (https://sqlite.org/wal.html, "WAL-reset bug"); the journal mode depends on it.
@@ -63,16 +63,3 @@ def _unescape(point: str) -> str:
     '/mnt/my disk'
     """
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), point)
-
-
-def pragmas(*, wal: bool, foreign_keys: bool) -> tuple[str, ...]:
-    """Return what every connection sets first."""
-    return (
-        f"journal_mode={'WAL' if wal else 'DELETE'}",
-        "synchronous=FULL",
-        f"foreign_keys={'ON' if foreign_keys else 'OFF'}",
-        "trusted_schema=OFF",  # functions in views and triggers of a hostile file do not run
-        "mmap_size=0",  # a stray write into mapped pages would corrupt the file
-        "secure_delete=ON",  # erased rows leave no bytes behind
-        "journal_size_limit=67108864",
-    )

@@ -73,7 +73,8 @@ def test_logged_rows_keep_the_plan_by_which_they_were_served(featured: Any) -> N
     champion = deploy.find_version(featured.project, "trips")
     assert fresh_rows.gather(featured.project, champion, "log").dataset == "trips_featured@3"
     with featured.project.read() as s:
-        plans = [feature_plan.of(datasets.get_version(s, "trips_featured", n)) for n in (1, 2, 3)]
+        versions = [datasets.get_version(s, "trips_featured", n) for n in (1, 2, 3)]
+        plans = [feature_plan.of(s, version) for version in versions]
     assert [plan.views[1].version for plan in plans if plan] == [1, 2, 1]
 
 

@@ -61,6 +61,15 @@ def test_an_honest_column_is_not(target: Any, column: Any) -> None:
     assert warnings(target, x=column, other=RNG.random(ROWS)) == []
 
 
+def test_a_counter_is_named_however_few_of_its_rows_are_looked_at() -> None:
+    rng = np.random.default_rng(1)
+    columns = {"n": np.arange(60_000), "sparse": np.arange(60_000) * 3, "y": rng.random(60_000)}
+    schema = encode.infer_schema(pa.table(columns), target="y", task="regression")
+    matrix = encode.matrix_of_table(schema, pa.table(columns))
+    (said,) = suspicion.find(schema, matrix, columns["y"], seed=0)
+    assert said.startswith("identifier_like: 'n' is different in every row")
+
+
 @pytest.mark.parametrize(("noise", "found"), [(1.0, True), (10.0, False)])
 def test_a_number_that_is_the_target_but_for_some_noise_is_named(noise: float, found: bool) -> None:
     rng = np.random.default_rng(1)

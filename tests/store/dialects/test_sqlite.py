@@ -1,5 +1,3 @@
-"""What SQLite needs to be safe."""
-
 from pathlib import Path
 
 import pytest
