@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from mlkit.settings.named import DatasetSettings, ModelSettings
-from mlkit.settings.serving import Log, Server
+from mlkit.settings.server import Log, Server
 from mlkit.settings.values import (
     Count,
     Duration,

@@ -1,4 +1,4 @@
-"""The settings of the server and of the prediction log."""
+"""The settings of the server and of its prediction log."""
 
 from typing import Annotated, Literal
 
