@@ -1,5 +1,6 @@
 """Fixtures shared by all tests: a real project, a real command line, a small real dataset."""
 
+import gc
 import hashlib
 import json
 import platform
@@ -22,7 +23,10 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 from hypothesis import settings as hypothesis_settings
+from sqlalchemy import Engine
+from sqlalchemy.dialects.sqlite.base import SQLiteDialect
 from sqlalchemy.orm import Session
+from sqlalchemy.util import LRUCache
 
 from mlkit.cli.root import cli as root_command
 from mlkit.project import Project, create_project, open_project
@@ -46,6 +50,32 @@ hypothesis_settings.load_profile("suite")
 
 WARM = Path(__file__).with_name("warm.py")
 FEATURED = Path(__file__).with_name("featured.py")
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage among what tests make, not among all that was imported and collected."""
+    gc.freeze()
+
+
+def _same_sql(one: SQLiteDialect, other: object) -> bool:
+    return isinstance(other, SQLiteDialect) and _kind(one) == _kind(other)
+
+
+def _kind(dialect: SQLiteDialect) -> tuple[object, ...]:
+    writes, reads = dialect._json_serializer, dialect._json_deserializer
+    return type(dialect), writes, reads, dialect.server_version_info
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _compiled_once() -> Iterator[None]:
+    """Let all databases share their compiled statements; each test opens some of its own."""
+    known = LRUCache(5000)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SQLiteDialect, "__eq__", _same_sql)
+        patch.setattr(SQLiteDialect, "__hash__", lambda dialect: hash(type(dialect)))
+        shared = property(lambda _: known, lambda *_: None)
+        patch.setattr(Engine, "_compiled_cache", shared, raising=False)
+        yield
 
 
 class PageReader(HTMLParser):
