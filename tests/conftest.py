@@ -3,6 +3,7 @@
 import gc
 import hashlib
 import json
+import os
 import platform
 import runpy
 import shutil
@@ -121,8 +122,9 @@ def read_page() -> type[PageReader]:
 class Cli:
     """Run commands of one project in this process, or in a real one."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, warm: "Warm") -> None:
         self.root = root
+        self._warm = warm
 
     def __call__(self, *args: object, code: int | None = 0) -> Result:
         """Run ``mlkit ARGS`` and expect the exit code ``code``; None expects any."""
@@ -137,7 +139,7 @@ class Cli:
 
     def process(self, *args: object, **options: Any) -> subprocess.CompletedProcess[str]:
         """Run ``mlkit ARGS`` as a process of its own."""
-        words = [sys.executable, "-m", "mlkit", "--project", str(self.root), *map(str, args)]
+        words = [self._warm.program(), "--project", str(self.root), *map(str, args)]
         return subprocess.run(words, capture_output=True, text=True, check=False, **options)
 
 
@@ -158,9 +160,9 @@ def project(empty_root: Path, tmp_path: Path) -> Iterator[Project]:
 
 
 @pytest.fixture
-def cli(project: Project) -> Cli:
+def cli(project: Project, warm: "Warm") -> Cli:
     """The command line of ``project``."""
-    return Cli(project.root)
+    return Cli(project.root, warm)
 
 
 def make_churn(rows: int = 400, seed: int = 0) -> pd.DataFrame:
@@ -429,9 +431,9 @@ def migrate() -> Callable[[Session, str], None]:
 
 
 @pytest.fixture
-def trained_cli(trained: Project) -> Cli:
+def trained_cli(trained: Project, warm: "Warm") -> Cli:
     """The command line of ``trained``."""
-    return Cli(trained.root)
+    return Cli(trained.root, warm)
 
 
 def answer_rows(
@@ -496,26 +498,56 @@ def answer() -> Callable[..., None]:
     return answer_rows
 
 
-@pytest.fixture
-def warm_loading(warm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the doctor load models in a process that has its imports behind it."""
-    program = tmp_path / "warm" / "python"
-    program.parent.mkdir()
-    program.write_text(warm)
-    program.chmod(0o755)
-    monkeypatch.setattr("mlkit.flows.doctor.loadable.sys", SimpleNamespace(executable=str(program)))
+class Warm:
+    """A program ``mlkit`` that has its imports behind it; begins when it is first wanted."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._known = SimpleNamespace(**runpy.run_path(str(WARM)))
+        self._server: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> str:
+        """Where it takes orders."""
+        address = self._folder / "socket"
+        if self._server is None:
+            alone = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+            command = [sys.executable, WARM, address]
+            self._server = subprocess.Popen(command, env={**os.environ, **alone})
+        while not address.exists():
+            assert self._server.poll() is None
+            time.sleep(0.02)
+        return str(address)
+
+    def start(self, *words: str, **options: Any) -> Any:
+        """Start ``mlkit WORDS`` as a process, like a ``Popen`` whose stderr is read here."""
+        return self._known.piped(self.address, ["mlkit", *words], **options)
+
+    def program(self, folder: Path | None = None, name: str = "mlkit") -> str:
+        """Return a program, in ``folder``, that takes the words of ``mlkit`` or of ``python``."""
+        file = (folder or self._folder) / name
+        if not file.exists():
+            file.write_text(self._known.program(self.address))
+            file.chmod(0o755)
+        return str(file)
+
+    def stop(self) -> None:
+        """End it, if it has begun."""
+        if self._server is not None:
+            self._server.kill()
+            self._server.wait()
 
 
 @pytest.fixture(scope="session")
-def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The text of a program ``mlkit`` that has its imports behind it."""
-    address = tmp_path_factory.mktemp("warm") / "socket"
-    server = subprocess.Popen([sys.executable, WARM, address])
-    while not address.exists():
-        assert server.poll() is None
-        time.sleep(0.05)
-    yield runpy.run_path(str(WARM))["client"](
-        str(address), str(Path(sys.executable).with_name("mlkit"))
-    )
-    server.kill()
-    server.wait()
+def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
+    """``mlkit`` without the seconds that imports take; a process for each command all the same."""
+    made = Warm(tmp_path_factory.mktemp("warm"))
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def warm_loading(warm: Warm, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the doctor load models in a process that has its imports behind it."""
+    python = SimpleNamespace(executable=warm.program(name="python"))
+    monkeypatch.setattr("mlkit.flows.doctor.loadable.sys", python)
