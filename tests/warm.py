@@ -15,6 +15,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any, TextIO
 
 FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -40,7 +41,7 @@ class Command:
         self.stderr: TextIO | None = None  # where it is a pipe
         self._link = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._link.connect(address)
-        order = json.dumps([words, folder or os.getcwd(), dict(environment)]).encode()
+        order = json.dumps([words, str(folder or Path.cwd()), dict(environment)]).encode()
         socket.send_fds(self._link, [order], handles)
         self.pid = int(self._link.recv(16))
 
@@ -94,7 +95,7 @@ def piped(address: str, words: Sequence[str], **options: Any) -> Command:
 
 def program(address: str) -> str:
     """Return the text of a program that has its words run by the server at ``address``."""
-    folder = os.path.dirname(os.path.abspath(__file__))
+    folder = str(Path(__file__).resolve().parent)
     return (
         f"#!{sys.executable} -SE\nimport sys\nsys.path.insert(0, {folder!r})\n"
         f"import warm\nwarm.pass_on({str(address)!r})\n"
@@ -195,7 +196,7 @@ def _run(words: list[str], folder: str, environment: dict[str, str], handles: li
         os.chdir(folder)
         os.environ.clear()
         os.environ.update(environment)
-        sys.path[0] = os.path.dirname(words[0])
+        sys.path[0] = str(Path(words[0]).parent)
         if words[1:2] == ["-m"]:
             sys.path[0] = folder
             program, words = words[2], words[2:]

@@ -24,6 +24,7 @@ from mlkit.store.base import new_ids
 from mlkit.store.journal import Entry
 
 PEOPLE = 30
+pytestmark = pytest.mark.usefixtures("warm_loading")
 
 
 def _frame(rows: int = 300, seed: int = 0) -> pd.DataFrame:
