@@ -501,8 +501,10 @@ def answer() -> Callable[..., None]:
 class Warm:
     """A program ``mlkit`` that has its imports behind it; begins when it is first wanted."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *before: str) -> None:
+        """``before`` are the words of a command that runs the one after it."""
         self._folder = folder
+        self._before = before
         self._known = SimpleNamespace(**runpy.run_path(str(WARM)))
         self._server: subprocess.Popen[bytes] | None = None
 
@@ -512,7 +514,7 @@ class Warm:
         address = self._folder / "socket"
         if self._server is None:
             alone = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-            command = [sys.executable, WARM, address]
+            command = [*self._before, sys.executable, WARM, address]
             self._server = subprocess.Popen(command, env={**os.environ, **alone})
         while not address.exists():
             assert self._server.poll() is None

@@ -1,7 +1,7 @@
 """A warm ``mlkit`` for tests that run many commands: each is a process, forked after the imports.
 
-A command costs what it does, not the seconds of importing pandas and scikit-learn. As ``python -m``
-it runs modules of the package in the same way. Usage: python warm.py SOCKET.
+A command costs what it does, not the seconds of importing pandas and scikit-learn. As ``python``
+with -m or -c it runs modules of the package and programs. Usage: python warm.py SOCKET.
 """
 
 import importlib
@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
+USER = "WARM_USER"  # in the environment of a command: its user, and the group of that
 FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 NOT_IMPORTED = ("mlkit.store.migrations", "mlkit.skeleton")
 
@@ -194,6 +195,8 @@ def _run(words: list[str], folder: str, environment: dict[str, str], handles: li
             os.dup2(handle, number)
         os.closerange(3, 1024)
         os.chdir(folder)
+        if user := environment.pop(USER, None):
+            _become(*map(int, user.split()))
         os.environ.clear()
         os.environ.update(environment)
         sys.path[0] = str(Path(words[0]).parent)
@@ -202,6 +205,9 @@ def _run(words: list[str], folder: str, environment: dict[str, str], handles: li
             program, words = words[2], words[2:]
             if program != "mlkit":
                 main = partial(importlib.import_module(program).main, words[1:])
+        elif words[1:2] == ["-c"]:
+            main = partial(exec, words[2], {"__name__": "__main__"})
+            sys.path[0], words = "", ["-c", *words[3:]]
         sys.argv = words
         main()
         code = 0
@@ -211,6 +217,13 @@ def _run(words: list[str], folder: str, environment: dict[str, str], handles: li
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+
+
+def _become(user: int, group: int) -> None:
+    """Go on as a user, whose own group has the same number, and a member of another group."""
+    os.setgroups([group])
+    os.setresgid(user, user, user)
+    os.setresuid(user, user, user)
 
 
 if __name__ == "__main__":
