@@ -126,6 +126,10 @@ class Cli:
         self.root = root
         self._warm = warm
 
+    def of(self, root: Path) -> "Cli":
+        """Return the command line of another project."""
+        return Cli(root, self._warm)
+
     def __call__(self, *args: object, code: int | None = 0) -> Result:
         """Run ``mlkit ARGS`` and expect the exit code ``code``; None expects any."""
         words = ["--project", str(self.root), *map(str, args)]
