@@ -1,7 +1,9 @@
 """Fixtures shared by all tests: a real project, a real command line, a small real dataset."""
 
+import gc
 import hashlib
 import json
+import os
 import platform
 import runpy
 import shutil
@@ -22,7 +24,10 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 from hypothesis import settings as hypothesis_settings
+from sqlalchemy import Engine
+from sqlalchemy.dialects.sqlite.base import SQLiteDialect
 from sqlalchemy.orm import Session
+from sqlalchemy.util import LRUCache
 
 from mlkit.cli.root import cli as root_command
 from mlkit.project import Project, create_project, open_project
@@ -46,6 +51,32 @@ hypothesis_settings.load_profile("suite")
 
 WARM = Path(__file__).with_name("warm.py")
 FEATURED = Path(__file__).with_name("featured.py")
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage among what tests make, not among all that was imported and collected."""
+    gc.freeze()
+
+
+def _same_sql(one: SQLiteDialect, other: object) -> bool:
+    return isinstance(other, SQLiteDialect) and _kind(one) == _kind(other)
+
+
+def _kind(dialect: SQLiteDialect) -> tuple[object, ...]:
+    writes, reads = dialect._json_serializer, dialect._json_deserializer
+    return type(dialect), writes, reads, dialect.server_version_info
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _compiled_once() -> Iterator[None]:
+    """Let all databases share their compiled statements; each test opens some of its own."""
+    known = LRUCache(5000)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SQLiteDialect, "__eq__", _same_sql)
+        patch.setattr(SQLiteDialect, "__hash__", lambda dialect: hash(type(dialect)))
+        shared = property(lambda _: known, lambda *_: None)
+        patch.setattr(Engine, "_compiled_cache", shared, raising=False)
+        yield
 
 
 class PageReader(HTMLParser):
@@ -91,8 +122,13 @@ def read_page() -> type[PageReader]:
 class Cli:
     """Run commands of one project in this process, or in a real one."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, warm: "Warm") -> None:
         self.root = root
+        self._warm = warm
+
+    def of(self, root: Path) -> "Cli":
+        """Return the command line of another project."""
+        return Cli(root, self._warm)
 
     def __call__(self, *args: object, code: int | None = 0) -> Result:
         """Run ``mlkit ARGS`` and expect the exit code ``code``; None expects any."""
@@ -107,7 +143,7 @@ class Cli:
 
     def process(self, *args: object, **options: Any) -> subprocess.CompletedProcess[str]:
         """Run ``mlkit ARGS`` as a process of its own."""
-        words = [sys.executable, "-m", "mlkit", "--project", str(self.root), *map(str, args)]
+        words = [self._warm.program(), "--project", str(self.root), *map(str, args)]
         return subprocess.run(words, capture_output=True, text=True, check=False, **options)
 
 
@@ -128,9 +164,9 @@ def project(empty_root: Path, tmp_path: Path) -> Iterator[Project]:
 
 
 @pytest.fixture
-def cli(project: Project) -> Cli:
+def cli(project: Project, warm: "Warm") -> Cli:
     """The command line of ``project``."""
-    return Cli(project.root)
+    return Cli(project.root, warm)
 
 
 def make_churn(rows: int = 400, seed: int = 0) -> pd.DataFrame:
@@ -399,9 +435,9 @@ def migrate() -> Callable[[Session, str], None]:
 
 
 @pytest.fixture
-def trained_cli(trained: Project) -> Cli:
+def trained_cli(trained: Project, warm: "Warm") -> Cli:
     """The command line of ``trained``."""
-    return Cli(trained.root)
+    return Cli(trained.root, warm)
 
 
 def answer_rows(
@@ -466,26 +502,58 @@ def answer() -> Callable[..., None]:
     return answer_rows
 
 
-@pytest.fixture
-def warm_loading(warm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the doctor load models in a process that has its imports behind it."""
-    program = tmp_path / "warm" / "python"
-    program.parent.mkdir()
-    program.write_text(warm)
-    program.chmod(0o755)
-    monkeypatch.setattr("mlkit.flows.doctor.loadable.sys", SimpleNamespace(executable=str(program)))
+class Warm:
+    """A program ``mlkit`` that has its imports behind it; begins when it is first wanted."""
+
+    def __init__(self, folder: Path, *before: str) -> None:
+        """``before`` are the words of a command that runs the one after it."""
+        self._folder = folder
+        self._before = before
+        self._known = SimpleNamespace(**runpy.run_path(str(WARM)))
+        self._server: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> str:
+        """Where it takes orders."""
+        address = self._folder / "socket"
+        if self._server is None:
+            alone = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+            command = [*self._before, sys.executable, WARM, address]
+            self._server = subprocess.Popen(command, env={**os.environ, **alone})
+        while not address.exists():
+            assert self._server.poll() is None
+            time.sleep(0.02)
+        return str(address)
+
+    def start(self, *words: str, **options: Any) -> Any:
+        """Start ``mlkit WORDS`` as a process, like a ``Popen`` whose stderr is read here."""
+        return self._known.piped(self.address, ["mlkit", *words], **options)
+
+    def program(self, folder: Path | None = None, name: str = "mlkit") -> str:
+        """Return a program, in ``folder``, that takes the words of ``mlkit`` or of ``python``."""
+        file = (folder or self._folder) / name
+        if not file.exists():
+            file.write_text(self._known.program(self.address))
+            file.chmod(0o755)
+        return str(file)
+
+    def stop(self) -> None:
+        """End it, if it has begun."""
+        if self._server is not None:
+            self._server.kill()
+            self._server.wait()
 
 
 @pytest.fixture(scope="session")
-def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The text of a program ``mlkit`` that has its imports behind it."""
-    address = tmp_path_factory.mktemp("warm") / "socket"
-    server = subprocess.Popen([sys.executable, WARM, address])
-    while not address.exists():
-        assert server.poll() is None
-        time.sleep(0.05)
-    yield runpy.run_path(str(WARM))["client"](
-        str(address), str(Path(sys.executable).with_name("mlkit"))
-    )
-    server.kill()
-    server.wait()
+def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
+    """``mlkit`` without the seconds that imports take; a process for each command all the same."""
+    made = Warm(tmp_path_factory.mktemp("warm"))
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def warm_loading(warm: Warm, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the doctor load models in a process that has its imports behind it."""
+    python = SimpleNamespace(executable=warm.program(name="python"))
+    monkeypatch.setattr("mlkit.flows.doctor.loadable.sys", python)

@@ -72,21 +72,21 @@ def _reads_databases() -> bool:
     return any("--source" in parameter.opts for parameter in add.params)
 
 
-def _stand_ins(folder: Path, program: str | None) -> None:
+def _stand_ins(folder: Path, warm: Any) -> None:
     """Put programs into ``folder`` that only write down what would change this machine."""
     folder.mkdir()
     programs = {
         "sudo": f'#!/bin/sh\necho "sudo $*" >> {folder}/asked\n',
         "crontab": f'#!/bin/sh\n[ "$1" = -l ] && exit 1\ncat > {folder}/crontab-installed\n',
     }
-    if program is not None:
-        programs["mlkit"] = program
     for name, text in programs.items():
         (folder / name).write_text(text)
         (folder / name).chmod(0o755)
+    if warm is not None:
+        warm.program(folder)
 
 
-def _run(page: Path, folder: Path, *, program: str | None = None) -> str:
+def _run(page: Path, folder: Path, *, warm: Any = None) -> str:
     """Run the commands of a page in ``folder`` in one shell; the first that fails ends it."""
     commands = [command for command in _commands(page) if not ELSEWHERE.search(command)]
     if any(" --source " in command for command in commands) and not _reads_databases():
@@ -98,7 +98,7 @@ def _run(page: Path, folder: Path, *, program: str | None = None) -> str:
     script = "set -eu -o pipefail\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n"
     for command in commands:
         script += f"echo {shlex.quote('$ ' + command)}\n{command}\n".replace(":8000", f":{port}")
-    _stand_ins(folder.parent / "stand-ins", program)
+    _stand_ins(folder.parent / "stand-ins", warm)
     path = [str(folder.parent / "stand-ins"), str(Path(sys.executable).parent), os.environ["PATH"]]
     environment = {
         "PATH": ":".join(path),
@@ -128,13 +128,13 @@ def room(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("name", ALONE)
 def test_a_page_that_starts_from_nothing_runs_from_top_to_bottom(
-    name: str, room: Path, warm: str
+    name: str, room: Path, warm: Any
 ) -> None:
     for file in (ROOT / name).parent.glob("*.py"):
         shutil.copy(file, room)
     if name == "README.md":
         shutil.copytree(EXAMPLES, room / "examples")
-    _run(ROOT / name, room, program=None if name == COLD else warm)
+    _run(ROOT / name, room, warm=None if name == COLD else warm)
     shop = room / "shop"
     assert (shop / "ml.sqlite").is_file()
     if name == "docs/guide.md":
@@ -182,9 +182,9 @@ def at_work(trained: Project) -> Path:
 
 @pytest.mark.parametrize("name", IN_A_PROJECT)
 def test_a_page_for_a_project_at_work_runs_from_top_to_bottom(
-    name: str, at_work: Path, warm: str
+    name: str, at_work: Path, warm: Any
 ) -> None:
-    _run(ROOT / name, at_work, program=warm)
+    _run(ROOT / name, at_work, warm=warm)
 
 
 def test_the_commands_of_every_page_are_run_by_some_test() -> None:

@@ -39,6 +39,7 @@ def neighbours(trained_root: Path, tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.usefixtures("warm_loading")
 @pytest.mark.parametrize("name", ODD)
 def test_rows_backup_and_restored_project_are_those_of_the_folder(
     neighbours: Path, name: str

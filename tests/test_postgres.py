@@ -458,7 +458,7 @@ def test_sources_are_pulled_and_remembered(
 
 
 def test_a_killed_pull_leaves_the_old_state_or_the_new(
-    shop: Project, churn: Callable[..., pd.DataFrame]
+    shop: Project, churn: Callable[..., pd.DataFrame], warm: Any
 ) -> None:
     file = shop.root / "churn.csv"
     churn().to_csv(file, index=False)
@@ -466,7 +466,7 @@ def test_a_killed_pull_leaves_the_old_state_or_the_new(
     old = time.time() - 60
     with (shop.root / "mlkit.toml").open("a") as stream:
         stream.write('[datasets.churn]\nsource = "churn.csv"\n')
-    words = [sys.executable, "-m", "mlkit", "--project", str(shop.root), "data", "pull", "churn"]
+    words = [warm.program(), "--project", str(shop.root), "data", "pull", "churn"]
     for number, moment in enumerate(("data.fetched", "data.written", "data.stored"), start=2):
         churn(seed=number).to_csv(file, index=False)
         os.utime(file, (old, old))

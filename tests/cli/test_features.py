@@ -72,7 +72,7 @@ def shop(flown: Path, tmp_path: Path) -> Iterator[Project]:
 
 @pytest.fixture
 def run(shop: Project, cli: Any) -> Any:
-    return type(cli)(shop.root)
+    return cli.of(shop.root)
 
 
 def _champion(run: Any) -> None:

@@ -20,11 +20,13 @@ start = _served.start
 
 
 @pytest.fixture(scope="module")
-def target(trained_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def target(
+    trained_root: Path, tmp_path_factory: pytest.TempPathFactory, warm: Any
+) -> Iterator[Any]:
     """A server with one worker and the limits that it comes with; it must outlive every test."""
     root = tmp_path_factory.mktemp("target") / "project"
     shutil.copytree(trained_root, root)
-    server = _served.Server(root, "--workers", "1")
+    server = _served.Server(warm, root, "--workers", "1")
     (worker,) = server.workers()
     yield server
     assert server.workers() == [worker], "the worker died"

@@ -5,10 +5,10 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from functools import partial
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,17 +33,12 @@ class Server:
     """``mlkit serve`` for the project in ``root``, as a leader of its own process group."""
 
     def __init__(
-        self, root: Path | None, *words: str, environment: Mapping[str, str] = os.environ
+        self, warm: Any, root: Path | None, *words: str, environment: Mapping[str, str] = os.environ
     ) -> None:
         """``root`` is None where the environment says which project it is."""
         self.root = root
         project = [] if root is None else ["--project", str(root)]
-        command = [sys.executable, "-m", "mlkit", *project, "serve", "--port", "0"]
-        self.process = subprocess.Popen(
-            [*command, *words], stderr=subprocess.PIPE, text=True, env=dict(environment),
-            start_new_session=True,
-        )  # fmt: skip
-        assert self.process.stderr is not None
+        self.process = warm.start(*project, "serve", "--port", "0", *words, environment=environment)
         said = ""
         while (found := _SAYS.search(said)) is None:
             line = self.process.stderr.readline()
@@ -96,7 +91,6 @@ class Server:
     def says(self, text: str, patience_s: float = 60.0) -> bool:
         """Tell whether a line with ``text`` comes in time; what was said up to it is gone."""
         lines = self.process.stderr
-        assert lines is not None
         heard = threading.Thread(target=lambda: any(text in line for line in lines), daemon=True)
         heard.start()
         heard.join(patience_s)
@@ -104,14 +98,14 @@ class Server:
 
     def kill(self) -> None:
         """End every process of the server at once, as a power cut would."""
-        os.killpg(self.process.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it has ended by itself
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.communicate()
 
     def stop(self) -> tuple[int, str]:
         """Ask it to end; return its exit code and what it said since it answered."""
         if self.process.poll() is None:
             self.process.terminate()
-        assert self.process.stderr is not None
         if self.process.stderr.closed:  # killed
             return self.process.returncode, ""
         said = self.process.communicate(timeout=30)[1]
@@ -126,12 +120,12 @@ def _reply(response: HTTPResponse) -> Reply:
 
 
 @pytest.fixture
-def serve() -> Iterator[Callable[..., Server]]:
+def serve(warm: Any) -> Iterator[Callable[..., Server]]:
     """Start servers that end with the test."""
     started: list[Server] = []
 
     def start(root: Path | None, *words: str, **options: Any) -> Server:
-        started.append(Server(root, *words, **options))
+        started.append(Server(warm, root, *words, **options))
         return started[-1]
 
     yield start
@@ -140,18 +134,20 @@ def serve() -> Iterator[Callable[..., Server]]:
 
 
 @pytest.fixture(scope="session")
-def start() -> Callable[..., Server]:
+def start(warm: Any) -> Callable[..., Server]:
     """Start a server that the caller ends."""
-    return Server
+    return partial(Server, warm)
 
 
 @pytest.fixture(scope="module")
-def server(trained_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(
+    trained_root: Path, tmp_path_factory: pytest.TempPathFactory, warm: Any
+) -> Iterator[Server]:
     """One server with the champion churn v1, shared by the tests of a file."""
     root = tmp_path_factory.mktemp("served") / "project"
     shutil.copytree(trained_root, root)
     (root / "mlkit.toml").write_text("[server]\nmax_body_bytes = 60000\nmax_rows = 300\n")
-    started = Server(root, "--workers", "1")
+    started = Server(warm, root, "--workers", "1")
     yield started
     code, said = started.stop()
     assert code == 0, said

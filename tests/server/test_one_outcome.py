@@ -78,16 +78,13 @@ def root(training: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture(scope="module")
 def ways(
-    root: Path, start: Any, warm: str, tmp_path_factory: pytest.TempPathFactory
+    root: Path, start: Any, warm: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, Callable[[Any], Outcome]]]:
     """Each way to ask, by name."""
     server = start(root, "--workers", "1")
     project = open_project(root, environment={})
     loaded = deploy.load_version(project, deploy.find_version(project, "churn"))
     folder = tmp_path_factory.mktemp("files")
-    program = folder / "mlkit"
-    program.write_text(warm)
-    program.chmod(0o755)
 
     def over_http(row: Any) -> Outcome:
         reply = server.predict(row)
@@ -118,7 +115,7 @@ def ways(
         output.unlink(missing_ok=True)
         pq.write_table(_table(row), file)
         words = ["--project", str(root), "predict", "churn", str(file), "-o", str(output), "--json"]
-        done = subprocess.run([str(program), *words], capture_output=True, text=True, check=False)
+        done = subprocess.run([warm.program(), *words], capture_output=True, text=True, check=False)
         if done.returncode == 0:
             return Outcome(pq.read_table(output)["probability_yes"][0].as_py())
         assert (done.returncode, output.exists()) == (1, False), done.stderr

@@ -5,12 +5,12 @@ record by its name and version.
 """
 
 import ast
+import functools
 import importlib
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from importlib import metadata
 from importlib.machinery import EXTENSION_SUFFIXES, PathFinder
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 
 from mlkit.errors import DamagedError
+from mlkit.flows.registry import provenance
 from mlkit.steps.predictors.own_modules import OwnCode, Source, package_of
 from mlkit.store.disk import blobs
 
@@ -170,8 +171,7 @@ def record(
 def _libraries(module: str, sources: Mapping[str, Source]) -> list[str]:
     imported = {name for own, source in sources.items() for name in _imports(source, own)}
     tops = {name.partition(".")[0] for name in (module, *imported)}
-    known = metadata.packages_distributions()
-    return sorted({library for top in tops - sources.keys() for library in known.get(top, ())})
+    return provenance.libraries_of(tops - sources.keys())
 
 
 def recorded(value: Mapping[str, Any] | None) -> Recorded:
@@ -206,17 +206,20 @@ def _is_same(path: Path, sha256: str) -> bool:
 def _places(module: ModuleType) -> list[Path]:
     """Return where a module is on disk: nowhere if it is built in."""
     file = getattr(module, "__file__", None)
-    return [Path(file)] if file else [Path(path) for path in getattr(module, "__path__", ())]
+    return [_path(file)] if file else [Path(path) for path in getattr(module, "__path__", ())]
+
+
+_path = functools.cache(Path)  # thousands of modules stay where they are
 
 
 def _is_in(places: list[Path], own: list[Path]) -> bool:
     inside = [
-        place.relative_to(folder)
+        place.parts[len(folder.parts) :]
         for place in places
         for folder in own
-        if place.is_relative_to(folder)
+        if place.parts[: len(folder.parts)] == folder.parts
     ]
-    return any(not _INSTALLED & set(path.parts) for path in inside)
+    return any(not _INSTALLED & set(parts) for parts in inside)
 
 
 def _with_parents(name: str) -> Iterator[str]:

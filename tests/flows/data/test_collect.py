@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -52,6 +51,7 @@ def _file(project: Project, number: int) -> Path:
         return project.data.path(datasets.get_version(s, "churn", number).sha256)
 
 
+@pytest.mark.usefixtures("warm_loading")
 def test_only_versions_that_nothing_refers_to_are_taken(grown: Project) -> None:
     seen = collect.look(grown)
     assert (_taken(seen), seen.dry_run) == (["churn@2", "churn@3", "churn@4"], True)
@@ -170,8 +170,8 @@ def test_nobody_adds_while_it_works(grown: Project) -> None:
         ingest.add(grown, "churn", grown.root / "churn2.csv")
 
 
-def test_a_process_that_waits_for_its_rows_loses_no_file(grown: Project) -> None:
-    program = [sys.executable, "-m", "mlkit", "--project", str(grown.root), "data"]
+def test_a_process_that_waits_for_its_rows_loses_no_file(grown: Project, warm: Any) -> None:
+    program = [warm.program(), "--project", str(grown.root), "data"]
     words = ["add", "newborn", "-", "--target", "churned", "--time", "since"]
     lock = grown.state_dir / "locks" / "data-newborn"
     with subprocess.Popen([*program, *words], stdin=subprocess.PIPE) as adding:

@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -102,8 +101,10 @@ def test_an_erasure_that_was_cut_off_between_datasets_knows_the_others(
 
 
 @pytest.mark.parametrize("moment", ["erase.asked", "erase.recorded", "erase.deleted"])
-def test_a_killed_erasure_is_finished_for_every_dataset(people: Project, moment: str) -> None:
-    erase = [sys.executable, "-m", "mlkit", "--project", str(people.root), "data", "erase"]
+def test_a_killed_erasure_is_finished_for_every_dataset(
+    people: Project, moment: str, warm: Any
+) -> None:
+    erase = [warm.program(), "--project", str(people.root), "data", "erase"]
     killed = subprocess.run(
         [*erase, "people", "c7", "--yes"],
         env={**os.environ, failpoints.VARIABLE: moment}, check=False, capture_output=True,

@@ -24,6 +24,7 @@ from mlkit.store.base import new_ids
 from mlkit.store.journal import Entry
 
 PEOPLE = 30
+pytestmark = pytest.mark.usefixtures("warm_loading")
 
 
 def _frame(rows: int = 300, seed: int = 0) -> pd.DataFrame:
@@ -300,7 +301,7 @@ def test_a_dataset_about_nobody_has_nobody_to_erase(trained: Project) -> None:
 
 
 def test_a_script_has_to_say_that_it_means_it(people: Project, cli: Any) -> None:
-    cli = type(cli)(people.root)
+    cli = cli.of(people.root)
     assert "say --yes" in cli("data", "erase", "people", "1007", code=2).stderr
     done = cli.json("data", "erase", "people", "1007", "--yes")
     assert (done["dataset"], done["subjects"]) == ("people", 1)

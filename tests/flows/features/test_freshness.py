@@ -15,6 +15,7 @@ from mlkit.flows.training import train
 from mlkit.project import Project
 
 NOON = "2026-02-20T12:10:00+00:00"
+pytestmark = pytest.mark.usefixtures("warm_loading")
 
 
 def _texts(project: Project) -> list[str]:

@@ -106,7 +106,7 @@ def test_a_window_without_a_ripe_row_says_which_window_has_some(
         "37d (mlkit perf check churn --window 37d)" in checked.summary
     )
     assert keys(large) == []
-    shown = type(trained_cli)(large.root)("perf", "check", "churn", "--window", "60d").stdout
+    shown = trained_cli.of(large.root)("perf", "check", "churn", "--window", "60d").stdout
     assert "half of them take 30 days, 90% 30 days" in shown
     assert "later rows are still coming" in shown
 
@@ -155,7 +155,7 @@ def test_the_usual_metrics_stand_beside_the_one_that_decides(
     assert checked.metrics["log_loss"] == pytest.approx(checked.value)
     for name, (low, high) in checked.intervals.items():
         assert low <= checked.metrics[name] <= high
-    shown = type(trained_cli)(large.root)("perf", "check", "churn").stdout
+    shown = trained_cli.of(large.root)("perf", "check", "churn").stdout
     assert f"roc_auc {checked.metrics['roc_auc']:.4g} [" in shown
 
 
@@ -255,7 +255,7 @@ def test_a_part_that_fails_while_the_whole_looks_fine_is_named_and_an_alert_of_i
     part = (frame["plan"] == "pro") & (np.random.default_rng(0).random(len(frame)) < 0.35)
     frame.loc[part, "churned"] = flipped(frame["churned"][part])
     answer(large, frame)
-    cli = type(trained_cli)(large.root)
+    cli = trained_cli.of(large.root)
     found = cli.json("perf", "check", "churn", code=3)
     assert found["verdict"] == "ok"
     assert [part["name"] for part in found["slices"]] == ["plan = pro"]

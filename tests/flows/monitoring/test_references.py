@@ -244,6 +244,7 @@ def test_a_baseline_has_no_answers_for_another_version(
     )
 
 
+@pytest.mark.usefixtures("warm_loading")
 def test_the_file_of_a_baseline_is_backed_up_checked_and_swept_when_it_is_gone(
     trained: Project, churn: Frames, answer: Answer
 ) -> None:

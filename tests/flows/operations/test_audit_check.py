@@ -24,6 +24,7 @@ from mlkit.store.erasures import Erasure
 from mlkit.store.registry import ModelVersion
 from mlkit.store.reports import DriftReport, PerformanceReport
 
+pytestmark = pytest.mark.usefixtures("warm_loading")
 _TRIGGERS = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
 
 

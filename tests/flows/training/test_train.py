@@ -328,9 +328,8 @@ def test_training_tells_what_it_does(trained: Project) -> None:
     assert {"reading churn@1", "trying boosting", "asking the gate"} <= set(said)
 
 
-def start_training(root: Any) -> Any:
-    words = [sys.executable, "-m", "mlkit", "--project", str(root), "train", "m", "--data", "churn",
-             "--promote"]  # fmt: skip
+def start_training(root: Any, program: str) -> Any:
+    words = [program, "--project", str(root), "train", "m", "--data", "churn", "--promote"]
     return subprocess.Popen(words, env={"PATH": "/usr/bin:/bin"}, stderr=subprocess.PIPE)
 
 
@@ -351,15 +350,18 @@ def assert_whole(root: Any) -> Any:
     project.close()
 
 
-def test_a_trainer_killed_at_random_moments_leaves_a_whole_project(trained: Project) -> None:
+def test_a_trainer_killed_at_random_moments_leaves_a_whole_project(
+    trained: Project, warm: Any
+) -> None:
+    program = warm.program()
     start = time.monotonic()
-    first = start_training(trained.root)
+    first = start_training(trained.root, program)
     _, said = first.communicate()
     assert first.returncode == 0, said
     whole_s = time.monotonic() - start
     rng = np.random.default_rng()
     for moment in rng.uniform(0.5 * whole_s, whole_s, RANDOM_KILLS):
-        process = start_training(trained.root)
+        process = start_training(trained.root, program)
         time.sleep(moment)
         process.kill()
         process.communicate()

@@ -36,6 +36,7 @@ def mounted(trained_root: Path, tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", point], check=True)
 
 
+@pytest.mark.usefixtures("warm_loading")
 @needs_mount
 def test_a_project_on_a_read_only_disk_is_read_and_asked(mounted: Path, tmp_path: Path) -> None:
     project = open_project(mounted, environment={})
