@@ -4,7 +4,7 @@ With a socket for each, as granian makes them, what is queued in a worker's own 
 """
 
 import logging
-import multiprocessing
+import mmap
 import os
 import signal
 import socket
@@ -12,13 +12,13 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from multiprocessing.synchronize import Event
 from typing import Any
 
 from granian._granian import SocketHolder
 from granian.server.mp import MPServer
 
 from mlkit.errors import ConflictError
+from mlkit.server import missing_workers
 
 BACKLOG = 1024
 _LEAVE_S = 3.0  # for kept connections to end with an answer, and not in the middle of a question
@@ -29,7 +29,7 @@ _FIRST_ACCEPT_S = 0.25
 log = logging.getLogger("mlkit.server")
 
 _Holder: Any = SocketHolder  # whose types granian does not tell
-_built: Event | None = None
+_built: mmap.mmap | None = None  # a byte, without a file that a full disk could refuse
 
 
 def bind(address: str, port: int, *, patience_s: float) -> socket.socket:
@@ -58,7 +58,7 @@ def bind(address: str, port: int, *, patience_s: float) -> socket.socket:
 def say_ready() -> None:
     """Tell the main process that this worker has loaded what it serves."""
     if _built is not None:
-        _built.set()
+        _built[0] = True
 
 
 class SharedServer(MPServer):
@@ -68,6 +68,7 @@ class SharedServer(MPServer):
         address, port = listening.getsockname()[:2]
         super().__init__(address=address, port=port, backlog=BACKLOG, **options)
         self._listening = listening
+        missing_workers.begin(self.workers)
 
     def _init_shared_socket(self) -> None:
         self._ssp: Any = None
@@ -85,12 +86,15 @@ class SharedServer(MPServer):
         for idx in workers:
             self.respawned_wrks[idx] = time.monotonic()
             old: Any = self.wrks[idx]
+            missing_workers.note(idx, missing=not old.is_alive())
             new: Any = self._spawn_worker(idx, spawn_target, target_loader)
             if not self._any_alive():
                 new.start()
                 self.wrks[idx] = new
+                missing_workers.note(idx, missing=False)  # who can be asked is there
             elif self._started(new):
                 self.wrks[idx] = new
+                missing_workers.note(idx, missing=False)
                 self._see_off(old)
             elif self.interrupt_signal:
                 return
@@ -106,14 +110,14 @@ class SharedServer(MPServer):
     def _started(self, new: Any) -> bool:
         """Start a worker and tell whether it answers; if not, it is gone."""
         global _built  # what a fork hands on
-        _built = multiprocessing.Event()
+        _built = mmap.mmap(-1, 1)
         new.interrupt_by_parent = True  # its death is no reason to start another
         new.start()
-        while not _built.wait(_LOOK_S) and new.is_alive() and not self.interrupt_signal:
-            continue
+        while not _built[0] and new.is_alive() and not self.interrupt_signal:
+            time.sleep(_LOOK_S)
         time.sleep(_FIRST_ACCEPT_S)
         new.interrupt_by_parent = False
-        if new.is_alive() and _built.is_set():
+        if new.is_alive() and _built[0]:
             return True
         new.kill()
         new.join()
@@ -130,6 +134,7 @@ class SharedServer(MPServer):
             "again every %g s (see: mlkit doctor)",
             _AGAIN_S,
         )
+        missing_workers.note(idx, missing=True)
         self.respawned_wrks.pop(idx)  # no crash loop: somebody answers
 
         def ask() -> None:

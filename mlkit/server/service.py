@@ -16,7 +16,16 @@ from mlkit.flows.features import requests
 from mlkit.flows.features.online import Online
 from mlkit.flows.log import actuals
 from mlkit.project import Project
-from mlkit.server import fingerprint, page, platforms, problems, readiness, request_log, wire
+from mlkit.server import (
+    fingerprint,
+    missing_workers,
+    page,
+    platforms,
+    problems,
+    readiness,
+    request_log,
+    wire,
+)
 from mlkit.server.access import Guard
 from mlkit.server.feature_state import Troubles
 from mlkit.server.follower import Follower
@@ -183,6 +192,7 @@ class Service:
         """Return what is wrong with the threads and processes of this server."""
         found = {"database": self._tokens.trouble or self._models.trouble}
         found |= {"limits": self.guard.trouble, "metrics": self.meter.slot.trouble}
+        found["workers"] = missing_workers.told()
         for each in self._followers:
             if self._running and each.late_s > _LATE_S + self.project.settings.server.load_s:
                 found[each.name] = f"this thread has been at one step for {each.late_s:.0f} s"

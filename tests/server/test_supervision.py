@@ -122,9 +122,13 @@ def test_a_worker_that_cannot_be_replaced_yet_leaves_the_others_at_it(
     assert server.says("a worker cannot start: ")
     assert server.says("a new worker does not start")
     assert server.predict(ROW).status == 200
+    ready = server.ask("GET", "/readyz")
+    assert (ready.status, ready.body["status"]) == (200, "degraded")
+    assert "1 of 2 workers died" in ready.body["problems"]["workers"]
     file.write_text("")
     _wait_for(lambda: len(set(server.workers()) - {first, second}) == 1)
     assert second in server.workers()
+    _wait_for(lambda: server.ask("GET", "/readyz").body["status"] == "ready")
     assert "Traceback" not in server.stop()[1]
 
 
