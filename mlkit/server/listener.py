@@ -24,6 +24,7 @@ BACKLOG = 1024
 _LEAVE_S = 3.0  # for kept connections to end with an answer, and not in the middle of a question
 _LOOK_S = 0.05
 _AGAIN_S = 3.0
+_TRIES = 3  # starts that fail in a row, with nobody left to answer
 _FIRST_ACCEPT_S = 0.25
 
 log = logging.getLogger("mlkit.server")
@@ -68,6 +69,7 @@ class SharedServer(MPServer):
         address, port = listening.getsockname()[:2]
         super().__init__(address=address, port=port, backlog=BACKLOG, **options)
         self._listening = listening
+        self._failed = 0
         missing_workers.begin(self.workers)
 
     def _init_shared_socket(self) -> None:
@@ -84,15 +86,10 @@ class SharedServer(MPServer):
     ) -> None:
         """Put new workers in the places of old ones: first the new answers, then the old leaves."""
         for idx in workers:
-            self.respawned_wrks[idx] = time.monotonic()
             old: Any = self.wrks[idx]
             missing_workers.note(idx, missing=not old.is_alive())
             new: Any = self._spawn_worker(idx, spawn_target, target_loader)
-            if not self._any_alive():
-                new.start()
-                self.wrks[idx] = new
-                missing_workers.note(idx, missing=False)  # who can be asked is there
-            elif self._started(new):
+            if self._started(new):
                 self.wrks[idx] = new
                 missing_workers.note(idx, missing=False)
                 self._see_off(old)
@@ -118,7 +115,9 @@ class SharedServer(MPServer):
         time.sleep(_FIRST_ACCEPT_S)
         new.interrupt_by_parent = False
         if new.is_alive() and _built[0]:
+            self._failed = 0
             return True
+        self._failed += 1
         new.kill()
         new.join()
         return False
@@ -128,14 +127,23 @@ class SharedServer(MPServer):
         return any(each.is_alive() for each in known)
 
     def _try_again(self, idx: int) -> None:
-        """Put a worker in the place of a dead one later on; the others answer meanwhile."""
+        """Put a worker in the place of a dead one later on; the others answer meanwhile.
+
+        Without any others, at once; after some starts that failed it is a crash loop, and the
+        server ends.
+        """
+        missing_workers.note(idx, missing=True)
+        if not self._any_alive():
+            if self._failed >= _TRIES:
+                self.respawned_wrks[idx] = time.monotonic()  # by which granian knows one
+            self.interrupt_children.append(idx)
+            self.main_loop_interrupt.set()
+            return
         log.error(
             "a new worker does not start, what it said is above; the others go on, and it is tried "
             "again every %g s (see: mlkit doctor)",
             _AGAIN_S,
         )
-        missing_workers.note(idx, missing=True)
-        self.respawned_wrks.pop(idx)  # no crash loop: somebody answers
 
         def ask() -> None:
             self.interrupt_children.append(idx)

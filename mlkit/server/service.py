@@ -32,10 +32,12 @@ from mlkit.server.follower import Follower
 from mlkit.server.metrics.families import Served
 from mlkit.server.metrics.meter import Meter
 from mlkit.server.metrics.page import KIND, Metrics
+from mlkit.server.models.held import Held
 from mlkit.server.models.holder import Holder
 from mlkit.server.models.rule_guard import RuleGuard
 from mlkit.server.openapi import specification as openapi
 from mlkit.server.openapi.models import Described
+from mlkit.server.places import ACTUALS, Places
 from mlkit.server.problems import RefusedError, Reply
 from mlkit.server.protocols import kserve, native, v2, v2_metadata, v2_outputs
 from mlkit.server.query import Message
@@ -84,6 +86,7 @@ class Service:
         self._max_bytes = project.settings.server.max_body_bytes
         self._since = project.now()
         settings = project.settings.server
+        self._places = Places(settings.threads)
         self._tokens = Follower("mlkit-tokens", self.guard.refresh, settings.reload_s)
         self._models = Follower("mlkit-models", self.holder.refresh, settings.reload_s)
         self._followers = [
@@ -132,7 +135,7 @@ class Service:
             rights = self.guard.check(environ, "predict", model=model)
             if model is None:
                 raise self.holder.nameless(rights.sees)
-            held = self.holder.get(model, target.version, rights.sees)
+            held = self._held(model, target.version, rights)
             body = wire.read_body(environ, max_bytes=self._max_bytes, kinds=wire_.KINDS)
             kind = wire.media_type(environ)
             message = Message(body, kind, environ, self._max_rows, held.has_probabilities)
@@ -140,7 +143,9 @@ class Service:
             if query.request_id is not None:
                 digest = fingerprint.of(target, message)
                 query = query._replace(owner=rights.owner, digest=digest)
-            reply = wire_.reply(self.scorer.answer(held, query, started), query)
+            with self._places.one(model):
+                answers = self.scorer.answer(held, query, started)
+            reply = wire_.reply(answers, query)
             rows = len(query.rows)
         except BaseException as error:  # noqa: BLE001  # the boundary: own code may exit as well
             fault = problems.fault(error)
@@ -162,6 +167,12 @@ class Service:
             return problems.problem(RefusedError(404, "nothing here"))
         return self.score(environ, target)
 
+    def _held(self, model: str, version: str | None, rights: Rights) -> Held:
+        if model in self.holder.serving:
+            return self.holder.get(model, version, rights.sees)
+        with self._places.one(model):  # loading may take long
+            return self.holder.get(model, version, rights.sees)
+
     def actuals(self, environ: Environ) -> Reply:
         """Answer ``POST /actuals``."""
         return self._answer(environ, "predict", lambda rights: self._add_actuals(environ, rights))
@@ -179,13 +190,17 @@ class Service:
 
     def _readiness(self, rights: Rights) -> Reply:
         closed = {"tokens": self.guard.stale, "log": self.recorder.refusing()}
+        crowded = {name: self._places.full(name) for name in self.holder.champions}
+        crowded = {name: text for name, text in crowded.items() if text}
+        if len(crowded) == len(self.holder.champions):
+            closed |= crowded
         found = readiness.judge(
             self.holder,
             self._since,
             closed={name: text for name, text in closed.items() if text},
-            troubles={**self._troubles.now(), **self._own_troubles()},
+            troubles={**self._troubles.now(), **self._own_troubles(), **crowded},
         )
-        shown = found.to(rights, self.holder.problems)
+        shown = found.to(rights, {**crowded, **self.holder.problems})
         return problems.reply(_encode(shown), status=found.http_status)
 
     def _own_troubles(self) -> dict[str, str]:
@@ -272,7 +287,9 @@ class Service:
     ) -> Reply:
         """Answer what a protocol asks about a model besides predictions."""
         try:
-            return act(self.guard.check(environ, "predict", "read", model=model))
+            rights = self.guard.check(environ, "predict", "read", model=model)
+            with self._places.one(model or ""):
+                return act(rights)
         except Exception as error:  # noqa: BLE001  # the boundary: every error becomes an answer
             return _refusal(environ, error, wire_)
 
@@ -313,7 +330,8 @@ class Service:
             items = [msgspec.structs.replace(item, correct=True) for item in items]
         token = environ.get(TOKEN)
         actor = f"token {token}" if token else None
-        received = actuals.add(self.project, items, models=rights.models, actor=actor)
+        with self._places.one(ACTUALS):
+            received = actuals.add(self.project, items, models=rights.models, actor=actor)
         return msgspec.json.encode(received)
 
     def _openapi(self, rights: Rights) -> bytes:

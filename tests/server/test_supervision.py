@@ -132,6 +132,23 @@ def test_a_worker_that_cannot_be_replaced_yet_leaves_the_others_at_it(
     assert "Traceback" not in server.stop()[1]
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_workers_that_had_answered_are_replaced_however_often_they_die(
+    trained: Project, serve: Callable[..., Any], workers: int
+) -> None:
+    server = serve(trained.root, "--workers", str(workers))
+    known: set[int] = set()
+    for _ in range(3):
+        _wait_for(lambda: len({*server.workers()} - known) == workers)  # noqa: B023  # called here
+        assert server.predict(ROW).status == 200
+        known |= set(server.workers())
+        for worker in server.workers():
+            os.kill(worker, signal.SIGKILL)
+    _wait_for(lambda: set(server.workers()) - known)
+    assert server.predict(ROW).status == 200
+    assert server.stop()[0] == 0
+
+
 def test_an_error_that_nobody_thought_of_ends_no_thread(
     two_versions: Project, serve: Callable[..., Any]
 ) -> None:
