@@ -107,9 +107,14 @@ class SharedServer(MPServer):
     def _started(self, new: Any) -> bool:
         """Start a worker and tell whether it answers; if not, it is gone."""
         global _built  # what a fork hands on
-        _built = mmap.mmap(-1, 1)
         new.interrupt_by_parent = True  # its death is no reason to start another
-        new.start()
+        try:
+            _built = mmap.mmap(-1, 1)
+            new.start()
+        except OSError as error:  # no memory or no process left: there may be later
+            log.error("a new worker cannot be started: %s", error)
+            self._failed += 1
+            return False
         while not _built[0] and new.is_alive() and not self.interrupt_signal:
             time.sleep(_LOOK_S)
         time.sleep(_FIRST_ACCEPT_S)

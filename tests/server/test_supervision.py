@@ -20,7 +20,7 @@ from mlkit.flows.log import logs
 from mlkit.flows.operations import access
 from mlkit.flows.registry import deploy
 from mlkit.project import Project, open_project
-from mlkit.server import feature_state, housekeeper
+from mlkit.server import feature_state, housekeeper, listener
 from mlkit.server.access import Guard
 from mlkit.server.app import create_app
 from mlkit.server.follower import Follower
@@ -355,3 +355,15 @@ def test_what_cannot_be_told_ends_neither_the_importing_process_nor_readyz(
     assert child._untold == {"server:log": "it died"}
     assert not housekeeper._end_alert(trained)
     assert create_app(trained).test_client().get("/readyz").status_code == 200
+
+
+def test_a_machine_without_memory_for_a_worker_is_a_start_that_failed(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class NoRoom:
+        def start(self) -> None:
+            raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    with closing(listener.bind("127.0.0.1", 0, patience_s=1.0)) as listening:
+        assert not listener.SharedServer(listening, target="none")._started(NoRoom())
+    assert "a new worker cannot be started: [Errno 11]" in caplog.text
