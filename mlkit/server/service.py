@@ -28,7 +28,7 @@ from mlkit.server import (
 )
 from mlkit.server.access import Guard
 from mlkit.server.feature_state import Troubles
-from mlkit.server.follower import Follower
+from mlkit.server.follower import Follower, unexpected
 from mlkit.server.metrics.families import Served
 from mlkit.server.metrics.meter import Meter
 from mlkit.server.metrics.page import KIND, Metrics
@@ -378,8 +378,9 @@ def _described(project: Project, version: ModelVersion) -> Described | None:
     try:
         plan = requests.wanted(project, version)
         return openapi.describe(version, plan[1] if plan else None)
-    except Exception:  # the trouble of one model is not that of the others
-        log.exception("model %s is left out of /openapi.json", version.model.name)
+    except Exception as error:  # noqa: BLE001  # one model's trouble is not that of the others
+        text = "model %s is left out of /openapi.json: %s"
+        log.error(text, version.model.name, error, exc_info=unexpected(error))
         return None
 
 

@@ -22,7 +22,7 @@ from mlkit.flows.registry import deploy
 from mlkit.project import Project, open_project
 from mlkit.server import feature_state, housekeeper, listener
 from mlkit.server.access import Guard
-from mlkit.server.app import create_app
+from mlkit.server.app import SERVICE, create_app
 from mlkit.server.follower import Follower
 from mlkit.server.service import Service
 from mlkit.store import alerts
@@ -367,3 +367,16 @@ def test_a_machine_without_memory_for_a_worker_is_a_start_that_failed(
     with closing(listener.bind("127.0.0.1", 0, patience_s=1.0)) as listening:
         assert not listener.SharedServer(listening, target="none")._started(NoRoom())
     assert "a new worker cannot be started: [Errno 11]" in caplog.text
+
+
+def test_a_database_that_is_gone_is_a_line_in_the_log_wherever_it_is_met(
+    trained: Project, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = create_app(trained)
+    (trained.root / "ml.sqlite").unlink()
+    app.extensions[SERVICE].holder._report("churn", "a trouble")
+    app.extensions[SERVICE].holder._settle("churn", 1)
+    assert app.test_client().get("/openapi.json").status_code == 200
+    lines = [record for record in caplog.records if "ml.sqlite is missing" in record.getMessage()]
+    assert len(lines) >= 2
+    assert [record for record in caplog.records if record.exc_info] == []
