@@ -32,7 +32,7 @@ class Follower:
         except BaseException as error:  # it runs code of libraries and of users
             text = str(error) or type(error).__name__
             if text != self.trouble:
-                log.error("%s: %s", self.name, text, exc_info=_unexpected(error))
+                log.error("%s: %s", self.name, text, exc_info=unexpected(error))
             self.trouble = text
         else:
             self.trouble = ""
@@ -47,6 +47,6 @@ class Follower:
             self.call()
 
 
-def _unexpected(error: BaseException) -> BaseException | None:
+def unexpected(error: BaseException) -> BaseException | None:
     """Return the error if only its traceback says what it is."""
     return None if isinstance(error, (MlkitError, OSError)) else error

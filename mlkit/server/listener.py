@@ -4,7 +4,7 @@ With a socket for each, as granian makes them, what is queued in a worker's own 
 """
 
 import logging
-import multiprocessing
+import mmap
 import os
 import signal
 import socket
@@ -12,24 +12,25 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from multiprocessing.synchronize import Event
 from typing import Any
 
 from granian._granian import SocketHolder
 from granian.server.mp import MPServer
 
 from mlkit.errors import ConflictError
+from mlkit.server import missing_workers
 
 BACKLOG = 1024
 _LEAVE_S = 3.0  # for kept connections to end with an answer, and not in the middle of a question
 _LOOK_S = 0.05
 _AGAIN_S = 3.0
+_TRIES = 3  # starts that fail in a row, with nobody left to answer
 _FIRST_ACCEPT_S = 0.25
 
 log = logging.getLogger("mlkit.server")
 
 _Holder: Any = SocketHolder  # whose types granian does not tell
-_built: Event | None = None
+_built: mmap.mmap | None = None  # a byte, without a file that a full disk could refuse
 
 
 def bind(address: str, port: int, *, patience_s: float) -> socket.socket:
@@ -58,7 +59,7 @@ def bind(address: str, port: int, *, patience_s: float) -> socket.socket:
 def say_ready() -> None:
     """Tell the main process that this worker has loaded what it serves."""
     if _built is not None:
-        _built.set()
+        _built[0] = True
 
 
 class SharedServer(MPServer):
@@ -68,6 +69,8 @@ class SharedServer(MPServer):
         address, port = listening.getsockname()[:2]
         super().__init__(address=address, port=port, backlog=BACKLOG, **options)
         self._listening = listening
+        self._failed = 0
+        missing_workers.begin(self.workers)
 
     def _init_shared_socket(self) -> None:
         self._ssp: Any = None
@@ -83,14 +86,12 @@ class SharedServer(MPServer):
     ) -> None:
         """Put new workers in the places of old ones: first the new answers, then the old leaves."""
         for idx in workers:
-            self.respawned_wrks[idx] = time.monotonic()
             old: Any = self.wrks[idx]
+            missing_workers.note(idx, missing=not old.is_alive())
             new: Any = self._spawn_worker(idx, spawn_target, target_loader)
-            if not self._any_alive():
-                new.start()
+            if self._started(new):
                 self.wrks[idx] = new
-            elif self._started(new):
-                self.wrks[idx] = new
+                missing_workers.note(idx, missing=False)
                 self._see_off(old)
             elif self.interrupt_signal:
                 return
@@ -106,15 +107,22 @@ class SharedServer(MPServer):
     def _started(self, new: Any) -> bool:
         """Start a worker and tell whether it answers; if not, it is gone."""
         global _built  # what a fork hands on
-        _built = multiprocessing.Event()
         new.interrupt_by_parent = True  # its death is no reason to start another
-        new.start()
-        while not _built.wait(_LOOK_S) and new.is_alive() and not self.interrupt_signal:
-            continue
+        try:
+            _built = mmap.mmap(-1, 1)
+            new.start()
+        except OSError as error:  # no memory or no process left: there may be later
+            log.error("a new worker cannot be started: %s", error)
+            self._failed += 1
+            return False
+        while not _built[0] and new.is_alive() and not self.interrupt_signal:
+            time.sleep(_LOOK_S)
         time.sleep(_FIRST_ACCEPT_S)
         new.interrupt_by_parent = False
-        if new.is_alive() and _built.is_set():
+        if new.is_alive() and _built[0]:
+            self._failed = 0
             return True
+        self._failed += 1
         new.kill()
         new.join()
         return False
@@ -124,13 +132,23 @@ class SharedServer(MPServer):
         return any(each.is_alive() for each in known)
 
     def _try_again(self, idx: int) -> None:
-        """Put a worker in the place of a dead one later on; the others answer meanwhile."""
+        """Put a worker in the place of a dead one later on; the others answer meanwhile.
+
+        Without any others, at once; after some starts that failed it is a crash loop, and the
+        server ends.
+        """
+        missing_workers.note(idx, missing=True)
+        if not self._any_alive():
+            if self._failed >= _TRIES:
+                self.respawned_wrks[idx] = time.monotonic()  # by which granian knows one
+            self.interrupt_children.append(idx)
+            self.main_loop_interrupt.set()
+            return
         log.error(
             "a new worker does not start, what it said is above; the others go on, and it is tried "
             "again every %g s (see: mlkit doctor)",
             _AGAIN_S,
         )
-        self.respawned_wrks.pop(idx)  # no crash loop: somebody answers
 
         def ask() -> None:
             self.interrupt_children.append(idx)

@@ -16,17 +16,28 @@ from mlkit.flows.features import requests
 from mlkit.flows.features.online import Online
 from mlkit.flows.log import actuals
 from mlkit.project import Project
-from mlkit.server import fingerprint, page, platforms, problems, readiness, request_log, wire
+from mlkit.server import (
+    fingerprint,
+    missing_workers,
+    page,
+    platforms,
+    problems,
+    readiness,
+    request_log,
+    wire,
+)
 from mlkit.server.access import Guard
 from mlkit.server.feature_state import Troubles
-from mlkit.server.follower import Follower
+from mlkit.server.follower import Follower, unexpected
 from mlkit.server.metrics.families import Served
 from mlkit.server.metrics.meter import Meter
 from mlkit.server.metrics.page import KIND, Metrics
+from mlkit.server.models.held import Held
 from mlkit.server.models.holder import Holder
 from mlkit.server.models.rule_guard import RuleGuard
 from mlkit.server.openapi import specification as openapi
 from mlkit.server.openapi.models import Described
+from mlkit.server.places import ACTUALS, Places
 from mlkit.server.problems import RefusedError, Reply
 from mlkit.server.protocols import kserve, native, v2, v2_metadata, v2_outputs
 from mlkit.server.query import Message
@@ -68,6 +79,7 @@ class Service:
         self._max_bytes = project.settings.server.max_body_bytes
         self._since = project.now()
         settings = project.settings.server
+        self._places = Places(settings.threads)
         self._tokens = Follower("mlkit-tokens", self.guard.refresh, settings.reload_s)
         self._models = Follower("mlkit-models", self.holder.refresh, settings.reload_s)
         self._followers = [
@@ -116,7 +128,7 @@ class Service:
             rights = self.guard.check(environ, "predict", model=model)
             if model is None:
                 raise self.holder.nameless(rights.sees)
-            held = self.holder.get(model, target.version, rights.sees)
+            held = self._held(model, target.version, rights)
             body = wire.read_body(environ, max_bytes=self._max_bytes, kinds=wire_.KINDS)
             kind = wire.media_type(environ)
             message = Message(body, kind, environ, self._max_rows, held.has_probabilities)
@@ -124,7 +136,9 @@ class Service:
             if query.request_id is not None:
                 digest = fingerprint.of(target, message)
                 query = query._replace(owner=rights.owner, digest=digest)
-            reply = wire_.reply(self.scorer.answer(held, query, started), query)
+            with self._places.one(model):
+                answers = self.scorer.answer(held, query, started)
+            reply = wire_.reply(answers, query)
             rows = len(query.rows)
         except BaseException as error:  # noqa: BLE001  # the boundary: own code may exit as well
             fault = problems.fault(error)
@@ -146,6 +160,12 @@ class Service:
             return problems.problem(RefusedError(404, "nothing here"))
         return self.score(environ, target)
 
+    def _held(self, model: str, version: str | None, rights: Rights) -> Held:
+        if model in self.holder.serving:
+            return self.holder.get(model, version, rights.sees)
+        with self._places.one(model):  # loading may take long
+            return self.holder.get(model, version, rights.sees)
+
     def actuals(self, environ: Environ) -> Reply:
         """Answer ``POST /actuals``."""
         return self._answer(environ, "predict", lambda rights: self._add_actuals(environ, rights))
@@ -163,19 +183,24 @@ class Service:
 
     def _readiness(self, rights: Rights) -> Reply:
         closed = {"tokens": self.guard.stale, "log": self.recorder.refusing()}
+        crowded = {name: self._places.full(name) for name in self.holder.champions}
+        crowded = {name: text for name, text in crowded.items() if text}
+        if len(crowded) == len(self.holder.champions):
+            closed |= crowded
         found = readiness.judge(
             self.holder,
             self._since,
             closed={name: text for name, text in closed.items() if text},
-            troubles={**self._troubles.now(), **self._own_troubles()},
+            troubles={**self._troubles.now(), **self._own_troubles(), **crowded},
         )
-        shown = found.to(rights, self.holder.problems)
+        shown = found.to(rights, {**crowded, **self.holder.problems})
         return problems.reply(_encode(shown), status=found.http_status)
 
     def _own_troubles(self) -> dict[str, str]:
         """Return what is wrong with the threads and processes of this server."""
         found = {"database": self._tokens.trouble or self._models.trouble}
         found |= {"limits": self.guard.trouble, "metrics": self.meter.slot.trouble}
+        found["workers"] = missing_workers.told()
         for each in self._followers:
             if self._running and each.late_s > _LATE_S + self.project.settings.server.load_s:
                 found[each.name] = f"this thread has been at one step for {each.late_s:.0f} s"
@@ -255,7 +280,9 @@ class Service:
     ) -> Reply:
         """Answer what a protocol asks about a model besides predictions."""
         try:
-            return act(self.guard.check(environ, "predict", "read", model=model))
+            rights = self.guard.check(environ, "predict", "read", model=model)
+            with self._places.one(model or ""):
+                return act(rights)
         except Exception as error:  # noqa: BLE001  # the boundary: every error becomes an answer
             return _refusal(environ, error, wire_)
 
@@ -296,7 +323,8 @@ class Service:
             items = [msgspec.structs.replace(item, correct=True) for item in items]
         token = environ.get(TOKEN)
         actor = f"token {token}" if token else None
-        received = actuals.add(self.project, items, models=rights.models, actor=actor)
+        with self._places.one(ACTUALS):
+            received = actuals.add(self.project, items, models=rights.models, actor=actor)
         return msgspec.json.encode(received)
 
     def _openapi(self, rights: Rights) -> bytes:
@@ -343,8 +371,9 @@ def _described(project: Project, version: ModelVersion) -> Described | None:
     try:
         plan = requests.wanted(project, version)
         return openapi.describe(version, plan[1] if plan else None)
-    except Exception:  # the trouble of one model is not that of the others
-        log.exception("model %s is left out of /openapi.json", version.model.name)
+    except Exception as error:  # noqa: BLE001  # one model's trouble is not that of the others
+        text = "model %s is left out of /openapi.json: %s"
+        log.error(text, version.model.name, error, exc_info=unexpected(error))
         return None
 
 

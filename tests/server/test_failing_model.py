@@ -34,6 +34,8 @@ class Moody(RegressorMixin, BaseEstimator):
             raise ValueError("v" * 3_000_000)
         if mood == "shape":
             return np.zeros((len(X), 3))
+        if mood == "silent":
+            return X[:, 0] * np.nan
         return X[:, 0]
 
 def moody(schema):
@@ -67,6 +69,10 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ingest.add(made, "d", root / "d.csv", target="y")
     train.train(made, "m", "d", estimator="own:moody")
     deploy.promote(made, "m", 1, force=True)
+    frame.assign(y=frame["x"] + frame.index / 1000).to_csv(root / "numbers.csv", index=False)
+    ingest.add(made, "numbers", root / "numbers.csv", target="y")
+    train.train(made, "silent", "numbers", estimator="own:moody")
+    deploy.promote(made, "silent", 1, force=True)
     train.train(made, "sound", "d")
     deploy.promote(made, "sound", 1, force=True)
     made.close()
@@ -111,4 +117,19 @@ def test_readiness_tells_of_it_until_the_model_answers_again(moody: Any, root: P
     assert "v1 of m fails" in found.body["problems"]["m"]
     (root / "mood").write_text("good")
     assert moody.ask("POST", "/predict/m", BODIES["/predict/m"]).status == 200
+    assert moody.ask("GET", "/readyz").body["status"] == "ready"
+
+
+def test_readiness_tells_of_a_model_that_has_no_answer_to_any_row(moody: Any, root: Path) -> None:
+    """Its rows are 422 as single ones are; it is asked on, or it could not answer again."""
+    (root / "mood").write_text("silent")
+    reply = moody.ask("POST", "/predict/silent", {"rows": ROWS})
+    assert (reply.status, len(reply.body["problems"])) == (422, 2)
+    found = moody.ask("GET", "/readyz")
+    assert (found.status, found.body["status"]) == (200, "degraded")
+    assert "v1 of silent has no finite answer" in found.body["problems"]["silent"]
+    (root / "mood").write_text("good")
+    assert moody.ask("POST", "/predict/silent", {"rows": ROWS}).status == 200
+    assert moody.ask("GET", "/readyz").body["status"] == "ready"
+    assert moody.ask("POST", "/predict/silent", {"rows": [{"x": 1e39}]}).status == 422
     assert moody.ask("GET", "/readyz").body["status"] == "ready"

@@ -20,9 +20,9 @@ from mlkit.flows.log import logs
 from mlkit.flows.operations import access
 from mlkit.flows.registry import deploy
 from mlkit.project import Project, open_project
-from mlkit.server import feature_state, housekeeper
+from mlkit.server import feature_state, housekeeper, listener
 from mlkit.server.access import Guard
-from mlkit.server.app import create_app
+from mlkit.server.app import SERVICE, create_app
 from mlkit.server.follower import Follower
 from mlkit.server.service import Service
 from mlkit.store import alerts
@@ -122,10 +122,31 @@ def test_a_worker_that_cannot_be_replaced_yet_leaves_the_others_at_it(
     assert server.says("a worker cannot start: ")
     assert server.says("a new worker does not start")
     assert server.predict(ROW).status == 200
+    ready = server.ask("GET", "/readyz")
+    assert (ready.status, ready.body["status"]) == (200, "degraded")
+    assert "1 of 2 workers died" in ready.body["problems"]["workers"]
     file.write_text("")
     _wait_for(lambda: len(set(server.workers()) - {first, second}) == 1)
     assert second in server.workers()
+    _wait_for(lambda: server.ask("GET", "/readyz").body["status"] == "ready")
     assert "Traceback" not in server.stop()[1]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_workers_that_had_answered_are_replaced_however_often_they_die(
+    trained: Project, serve: Callable[..., Any], workers: int
+) -> None:
+    server = serve(trained.root, "--workers", str(workers))
+    known: set[int] = set()
+    for _ in range(3):
+        _wait_for(lambda: len({*server.workers()} - known) == workers)  # noqa: B023  # called here
+        assert server.predict(ROW).status == 200
+        known |= set(server.workers())
+        for worker in server.workers():
+            os.kill(worker, signal.SIGKILL)
+    _wait_for(lambda: set(server.workers()) - known)
+    assert server.predict(ROW).status == 200
+    assert server.stop()[0] == 0
 
 
 def test_an_error_that_nobody_thought_of_ends_no_thread(
@@ -334,3 +355,28 @@ def test_what_cannot_be_told_ends_neither_the_importing_process_nor_readyz(
     assert child._untold == {"server:log": "it died"}
     assert not housekeeper._end_alert(trained)
     assert create_app(trained).test_client().get("/readyz").status_code == 200
+
+
+def test_a_machine_without_memory_for_a_worker_is_a_start_that_failed(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class NoRoom:
+        def start(self) -> None:
+            raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    with closing(listener.bind("127.0.0.1", 0, patience_s=1.0)) as listening:
+        assert not listener.SharedServer(listening, target="none")._started(NoRoom())
+    assert "a new worker cannot be started: [Errno 11]" in caplog.text
+
+
+def test_a_database_that_is_gone_is_a_line_in_the_log_wherever_it_is_met(
+    trained: Project, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = create_app(trained)
+    (trained.root / "ml.sqlite").unlink()
+    app.extensions[SERVICE].holder._report("churn", "a trouble")
+    app.extensions[SERVICE].holder._settle("churn", 1)
+    assert app.test_client().get("/openapi.json").status_code == 200
+    lines = [record for record in caplog.records if "ml.sqlite is missing" in record.getMessage()]
+    assert len(lines) >= 2
+    assert [record for record in caplog.records if record.exc_info] == []

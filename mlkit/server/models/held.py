@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from mlkit.errors import ModelFailsError
+from mlkit.errors import InvalidInputError, ModelFailsError
 from mlkit.flows.features.requests import RequestFeatures
 from mlkit.flows.registry.deploy import Loaded
 from mlkit.server.models.batching import Ask, Batcher
@@ -70,11 +70,16 @@ class Held:
         """Tell whether an answer comes with the probability of each class."""
         return self.loaded.predictor.has_probabilities
 
+    @property
+    def _name(self) -> str:
+        return f"v{self.loaded.version} of {self.loaded.model}"
+
     def ask(self, matrix: np.ndarray) -> Predictions:
         """Return the model's answers for the rows of ``matrix``.
 
         Raises InvalidInputError that names every row without one, and ModelFailsError if the model
-        itself is at fault: ``trouble`` says so until it answers again.
+        itself is at fault. ``trouble`` says so, and that ordinary rows get none either, until it
+        answers again.
         A few rows cost a compiled model less than it takes to wait for others. For many, a large
         one reads its trees once for all that are waiting (1.6 times the rows a second, measured).
         """
@@ -83,20 +88,24 @@ class Held:
             found = unanswered.ask(model, self.schema, matrix)
         except ModelFailsError as error:
             raise self._failing(error) from error
+        except InvalidInputError:
+            if not self.trouble and unanswered.is_silent(model, self.schema):
+                self.trouble = f"{self._name} has no finite answer, whatever the rows are"
+                log.error("%s", self.trouble)
+            raise
         if self.trouble:
             self.trouble = ""
         return found
 
     def _failing(self, error: ModelFailsError) -> ModelFailsError:
         """Return what a client may know of a model's failure; the log has the rest, once."""
-        name = f"v{self.loaded.version} of {self.loaded.model}"
-        trouble = f"{name} fails, whatever the rows are: {error}"
+        trouble = f"{self._name} fails, whatever the rows are: {error}"
         if trouble != self.trouble:
             log.error("%s", trouble, exc_info=error.__cause__)
         self.trouble = trouble
         return ModelFailsError(
-            f"{name} fails, whatever the rows are: that is no fault of the request; the server's "
-            "log says why"
+            f"{self._name} fails, whatever the rows are: that is no fault of the request; the "
+            "server's log says why"
         )
 
 

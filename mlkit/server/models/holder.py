@@ -14,6 +14,7 @@ from mlkit.flows.features import requests
 from mlkit.flows.features.online import Online
 from mlkit.flows.registry import deploy, model_files
 from mlkit.project import Project
+from mlkit.server.follower import unexpected
 from mlkit.server.models import rule_guard
 from mlkit.server.models.held import Held
 from mlkit.store import audit, erasures, registry
@@ -262,14 +263,19 @@ class Holder:
                 summary=f"the champion of {model} cannot be served, {answers}: {problem}",
                 details={},
             )
-        except Exception:  # serving goes on without the alert; /readyz tells of it
-            log.exception("the alert about model %s was not recorded", model)
+        except Exception as error:  # noqa: BLE001  # serving goes on; /readyz tells of it
+            _note("recorded", model, error)
 
     def _settle(self, model: str, number: int) -> None:
         try:
             alerting.resolve(self._project, f"serving:{model}", f"v{number} is served")
-        except Exception:  # serving goes on; a person can acknowledge the alert
-            log.exception("the alert about model %s was not resolved", model)
+        except Exception as error:  # noqa: BLE001  # a person can acknowledge the alert
+            _note("resolved", model, error)
+
+
+def _note(what: str, model: str, error: Exception) -> None:
+    text = "the alert about model %s was not %s: %s"
+    log.error(text, model, what, error, exc_info=unexpected(error))
 
 
 def _load_into(

@@ -116,6 +116,11 @@ def ask(model: Ask, schema: InputSchema, matrix: np.ndarray, *, first_row: int =
     return answers
 
 
+def is_silent(model: Ask, schema: InputSchema) -> bool:
+    """Tell whether the model has no finite answer to ordinary rows either."""
+    return all(_is_gap(model, row[None, :]) for row in _ordinary(schema))
+
+
 def with_gaps(model: Ask, schema: InputSchema, matrix: np.ndarray) -> Predictions:
     """Return the answers of ``model``, ``NO_LABEL`` to each row that it fails for.
 
@@ -220,6 +225,13 @@ def _fails(model: Ask, row: np.ndarray) -> bool:
     except Exception:  # noqa: BLE001  # that it raises is the answer
         return True
     return False
+
+
+def _is_gap(model: Ask, row: np.ndarray) -> bool:
+    try:
+        return bool(places(model(row.copy())))
+    except Exception:  # noqa: BLE001  # no answer at all
+        return True
 
 
 def _problems(
