@@ -12,7 +12,6 @@ import msgspec
 
 from mlkit import __version__
 from mlkit.errors import InvalidInputError
-from mlkit.flows.features import requests
 from mlkit.flows.features.online import Online
 from mlkit.flows.log import actuals
 from mlkit.project import Project
@@ -28,18 +27,16 @@ from mlkit.server import (
 )
 from mlkit.server.access import Guard
 from mlkit.server.feature_state import Troubles
-from mlkit.server.follower import Follower, unexpected
-from mlkit.server.metrics.families import Served
+from mlkit.server.follower import Follower
 from mlkit.server.metrics.meter import Meter
 from mlkit.server.metrics.page import KIND, Metrics
 from mlkit.server.models.held import Held
 from mlkit.server.models.holder import Holder
 from mlkit.server.models.rule_guard import RuleGuard
-from mlkit.server.openapi import specification as openapi
-from mlkit.server.openapi.models import Described
+from mlkit.server.openapi import served
 from mlkit.server.places import ACTUALS, Places
 from mlkit.server.problems import RefusedError, Reply
-from mlkit.server.protocols import kserve, native, v2, v2_metadata, v2_outputs
+from mlkit.server.protocols import kserve, native
 from mlkit.server.query import Message
 from mlkit.server.readiness import Life
 from mlkit.server.recorder import Recorder
@@ -49,12 +46,10 @@ from mlkit.server.routes import PREDICTIONS, Routes, Target, Wire
 from mlkit.server.scoring import Scorer
 from mlkit.server.wire import Environ
 from mlkit.store.disk import pulse
-from mlkit.store.registry import ModelVersion
 
 _NOTE_USE_S = 60.0
 _LATE_S = 30.0
 
-_encode = msgspec.json.encode
 log = logging.getLogger("mlkit.server")
 _actuals_decoder = msgspec.json.Decoder(actuals.Actuals)
 
@@ -172,16 +167,17 @@ class Service:
 
     def live(self, environ: Environ) -> Reply:
         """Answer ``GET /livez``: this process works; nothing else is asked."""
-        return self._health(environ, lambda _rights: _json(Life("ok")))
+        return self.health(environ, lambda _rights: problems.json_reply(Life("ok")))
 
     def ready(self, environ: Environ) -> Reply:
         """Answer ``GET /readyz``: 503 while predictions of a champion are not answered.
 
         Which models there are, and what is wrong, is for those who may read it.
         """
-        return self._health(environ, self._readiness)
+        return self.health(environ, self.readiness)
 
-    def _readiness(self, rights: Rights) -> Reply:
+    def readiness(self, rights: Rights) -> Reply:
+        """Return whether predictions of every champion are answered, and what is wrong."""
         closed = {"tokens": self.guard.stale, "log": self.recorder.refusing()}
         crowded = {name: self._places.full(name) for name in self.holder.champions}
         crowded = {name: text for name, text in crowded.items() if text}
@@ -194,7 +190,7 @@ class Service:
             troubles={**self._troubles.now(), **self._own_troubles(), **crowded},
         )
         shown = found.to(rights, {**crowded, **self.holder.problems})
-        return problems.reply(_encode(shown), status=found.http_status)
+        return problems.json_reply(shown, status=found.http_status)
 
     def _own_troubles(self) -> dict[str, str]:
         """Return what is wrong with the threads and processes of this server."""
@@ -222,51 +218,6 @@ class Service:
         """Answer ``GET /openapi.json``: what is served here, for programs."""
         return self._answer(environ, "read", self._openapi)
 
-    def kserve_model(self, environ: Environ, model: str) -> Reply:
-        """Answer ``GET /v1/models/<model>``."""
-
-        def describe(rights: Rights) -> Reply:
-            return kserve.status(model, ready=self.holder.knows(model, rights.sees))
-
-        return self._tell(environ, kserve, model, describe)
-
-    def v2_live(self, environ: Environ) -> Reply:
-        """Answer ``GET /v2/health/live``."""
-        return self._health(environ, lambda _rights: _json(v2_metadata.Live(live=True)), v2)
-
-    def v2_ready(self, environ: Environ) -> Reply:
-        """Answer ``GET /v2/health/ready``."""
-
-        def describe(rights: Rights) -> Reply:
-            found = self._readiness(rights).status
-            ready = found.startswith("200")
-            return problems.reply(_encode(v2_metadata.Ready(ready)), status=int(found[:3]))
-
-        return self._health(environ, describe, v2)
-
-    def v2_server(self, environ: Environ) -> Reply:
-        """Answer ``GET /v2``."""
-        return self._tell(environ, v2, None, lambda _rights: _json(v2_metadata.server(__version__)))
-
-    def v2_model(self, environ: Environ, model: str, version: str | None = None) -> Reply:
-        """Answer ``GET /v2/models/<model>``, with or without its version."""
-
-        def describe(rights: Rights) -> Reply:
-            held = self.holder.get(model, version, rights.sees)
-            outputs = v2_outputs.names(held.schema, probabilities=held.has_probabilities)
-            return _json(v2_metadata.model(model, [held.loaded.version], held.schema, outputs))
-
-        return self._tell(environ, v2, model, describe)
-
-    def v2_model_ready(self, environ: Environ, model: str, version: str | None = None) -> Reply:
-        """Answer ``GET /v2/models/<model>/ready``, with or without its version."""
-
-        def describe(rights: Rights) -> Reply:
-            self.holder.get(model, version, rights.sees)
-            return _json(v2_metadata.ModelReady(model, ready=True))
-
-        return self._tell(environ, v2, model, describe)
-
     def metrics(self, environ: Environ) -> Reply:
         """Answer ``GET /metrics``."""
         return self._answer(environ, "read", self._render_metrics, kind=KIND)
@@ -275,7 +226,7 @@ class Service:
         """Answer ``GET /``: what is served here, for a person with a browser."""
         return self._answer(environ, "read", self._page, kind="text/html; charset=utf-8")
 
-    def _tell(
+    def tell(
         self, environ: Environ, wire_: Wire, model: str | None, act: Callable[[Rights], Reply]
     ) -> Reply:
         """Answer what a protocol asks about a model besides predictions."""
@@ -286,7 +237,7 @@ class Service:
         except Exception as error:  # noqa: BLE001  # the boundary: every error becomes an answer
             return _refusal(environ, error, wire_)
 
-    def _health(
+    def health(
         self, environ: Environ, act: Callable[[Rights], Reply], wire_: Wire = native
     ) -> Reply:
         """Answer how the server is: anybody who calls it by a name of its own."""
@@ -329,29 +280,11 @@ class Service:
 
     def _openapi(self, rights: Rights) -> bytes:
         champions = {n: v for n, v in self.holder.champions.items() if rights.sees(n)}
-        found = [_described(self.project, champions[name]) for name in sorted(champions)]
-        described = [each for each in found if each is not None]
-        document = openapi.document(
-            described,
-            max_rows=self._max_rows,
-            max_body_bytes=self._max_bytes,
-            version=__version__,
-            default=self.holder.default(),
-        )
-        return msgspec.json.encode(document)
+        return served.document(self.project, champions, self.holder.default())
 
     def _render_metrics(self, rights: Rights) -> bytes:
-        served = [
-            Served(
-                held.loaded.model,
-                held.loaded.version,
-                held.sha256,
-                "compiled" if held.loaded.predictor.compiled else "estimator",
-                held.load_s,
-            )
-            for name, held in self.holder.serving.items()
-            if rights.sees(name)
-        ]
+        serving = self.holder.serving
+        served = [serving[name].served for name in serving if rights.sees(name)]
         return self._metrics.render(served, self.holder.generation, rights)
 
     def _page(self, rights: Rights) -> bytes:
@@ -364,18 +297,3 @@ def _refusal(environ: Environ, error: Exception, wire_: Wire) -> Reply:
     fault = problems.fault(error)
     environ[WHY] = request_log.why(fault)
     return wire_.refuse(fault)
-
-
-def _described(project: Project, version: ModelVersion) -> Described | None:
-    """Return what ``/openapi.json`` says of a model, None where it cannot be said."""
-    try:
-        plan = requests.wanted(project, version)
-        return openapi.describe(version, plan[1] if plan else None)
-    except Exception as error:  # noqa: BLE001  # one model's trouble is not that of the others
-        text = "model %s is left out of /openapi.json: %s"
-        log.error(text, version.model.name, error, exc_info=unexpected(error))
-        return None
-
-
-def _json(document: object) -> Reply:
-    return problems.reply(_encode(document))
