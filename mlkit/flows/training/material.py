@@ -29,7 +29,7 @@ from mlkit.steps.training import (
 from mlkit.steps.training.fitting import Rows
 from mlkit.steps.training.split import Split
 from mlkit.steps.training.target import Wish
-from mlkit.store import datasets, registry
+from mlkit.store import datasets, deployments, registry
 from mlkit.store.datasets import Dataset, DatasetVersion
 from mlkit.store.registry import Model, ModelVersion
 
@@ -93,7 +93,7 @@ def order(project: Project, model: str, data: str, task: Wish, half_life: str = 
     with project.read() as s:
         dataset = datasets.get_version(s, name, number)
         row = registry.find_model(s, model)
-        current = registry.champion(s, row) if row else None
+        current = deployments.champion(s, row) if row else None
     if dataset.dataset.target is None:
         raise InvalidInputError(
             f"dataset '{name}' has no target column; name it by adding its file again: "
