@@ -31,18 +31,12 @@ from sqlalchemy.util import LRUCache
 
 from mlkit.cli.root import cli as root_command
 from mlkit.project import Project, create_project, open_project
-from mlkit.store import audit, log_view, schema
+from mlkit.store import audit, deployments, log_view, schema
 from mlkit.store.datasets import Dataset, DatasetVersion
 from mlkit.store.datasets import get_version as get_dataset_version
+from mlkit.store.deployments import Deployment
 from mlkit.store.disk import blobs
-from mlkit.store.registry import (
-    Deployment,
-    Model,
-    ModelVersion,
-    deploy,
-    find_model,
-    next_number,
-)
+from mlkit.store.registry import Model, ModelVersion, find_model, next_number
 from mlkit.store.segments import Segment
 
 # How long an example takes says nothing on a busy machine.
@@ -239,7 +233,7 @@ def furnished(project: Project) -> Project:
             model_id=model.id, model_version_id=version.id, role="champion", started_at=now,
             action="promote", actor="test", reason="first", evidence={},
         )  # fmt: skip
-        deploy(s, champion)
+        deployments.start(s, champion)
         s.add(
             Segment(
                 model_id=model.id,
@@ -339,7 +333,7 @@ def register_model(
         s.add(version)
         s.flush()
         if promote:
-            deploy(s, Deployment(
+            deployments.start(s, Deployment(
                 model_id=model.id, model_version_id=version.id, role="champion", started_at=now,
                 action="promote", actor="test", reason="test", evidence={},
             ))  # fmt: skip

@@ -25,7 +25,7 @@ from mlkit.flows.operations import backup
 from mlkit.flows.registry import deploy
 from mlkit.flows.training import retraining_rows, train
 from mlkit.project import Project, open_project
-from mlkit.store import audit, datasets, features, journal, predictions, registry
+from mlkit.store import audit, datasets, deployments, features, journal, predictions, registry
 from mlkit.store.disk import failpoints
 from mlkit.store.journal import Journal
 
@@ -314,7 +314,7 @@ def _champions_after(root: Path) -> int:
     try:
         with project.read() as s:
             versions = registry.versions(s, registry.get_model(s, "churn"))
-            champions = len(registry.champions(s))
+            champions = len(deployments.champions(s))
             datasets_named = {version.dataset_version.sha256 for version in versions}
             assert audit.first_break(s) is None
         for version in versions:

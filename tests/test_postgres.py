@@ -42,6 +42,7 @@ from mlkit.store import (
     alerts,
     audit,
     datasets,
+    deployments,
     file_digests,
     outbox,
     predictions,
@@ -232,7 +233,7 @@ def test_promotions_at_once_never_leave_none_or_two_champions(
         outcomes = [pool.submit(promote, number) for number in range(12)]
     assert any(outcome.exception() is None for outcome in outcomes)
     with shop.read() as s:
-        assert len(registry.champions(s)) == 1
+        assert len(deployments.champions(s)) == 1
         assert audit.first_break(s) is None
     assert audit_check.faults(shop) == []
 

@@ -17,9 +17,10 @@ from sqlalchemy.types import TypeDecorator
 from mlkit.store.base import Base
 from mlkit.store.baselines import Baseline
 from mlkit.store.datasets import Dataset, DatasetVersion
+from mlkit.store.deployments import Deployment
 from mlkit.store.dialects.json_columns import JsonObject
 from mlkit.store.erasures import Erasure
-from mlkit.store.registry import Deployment, Model, ModelVersion
+from mlkit.store.registry import Model, ModelVersion
 from mlkit.store.reports import DriftReport, PerformanceReport
 from mlkit.store.tokens import Token
 

@@ -19,6 +19,7 @@ from mlkit.store import (  # noqa: F401  # importing a module maps its tables
     commits,
     corrections,
     datasets,
+    deployments,
     erasures,
     estimates,
     features,

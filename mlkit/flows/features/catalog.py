@@ -15,7 +15,7 @@ from mlkit.flows.features.view_rows import Source
 from mlkit.project import Project, Session
 from mlkit.steps.features.view import FeatureView, OnDemand, ViewUse
 from mlkit.steps.tables import entity_keys
-from mlkit.store import datasets, registry
+from mlkit.store import datasets, deployments, registry
 from mlkit.store import features as store
 from mlkit.store.features import StoredView
 from mlkit.store.registry import Outline
@@ -296,7 +296,7 @@ def _uses(s: Session, part: Literal["views", "on_demand"], name: str) -> tuple[U
 
     A model that was retrained on logged rows learned from a later version of the same dataset.
     """
-    champions = {deployment.version.id for deployment in registry.champions(s)}
+    champions = {deployment.version.id for deployment in deployments.champions(s)}
     learned: dict[int, list[Outline]] = {}
     for model in sorted(registry.outline(s)):
         learned.setdefault(model.dataset_version_id, []).append(model)

@@ -9,7 +9,7 @@ from mlkit.errors import NotFoundError
 from mlkit.flows.lineage.graph import Graph, model_id
 from mlkit.flows.log import imports
 from mlkit.project import Project, Session
-from mlkit.store import datasets, predictions, registry
+from mlkit.store import datasets, deployments, predictions
 from mlkit.store.registry import ModelVersion
 
 
@@ -59,14 +59,14 @@ def add(s: Session, graph: Graph, served: Served) -> None:
         f"prediction:{served.id}", "prediction", f"prediction {served.id}", value=served.value,
         entity=served.entity, role=served.role, served_at=served.served_at,
     )  # fmt: skip
-    serving = [each for each in registry.outline_of_deployments(s) if _was_serving(each, served)]
+    serving = [each for each in deployments.outline(s) if _was_serving(each, served)]
     if serving:
         graph.edge(f"deployment:{serving[-1].id}", identifier, "answered")
         return
     graph.edge(model_id(version.model.name, version.number), identifier, "answered")
 
 
-def _was_serving(each: registry.Served, served: Served) -> bool:
+def _was_serving(each: deployments.Served, served: Served) -> bool:
     """Tell whether a deployment of its version had begun when a prediction was answered.
 
     Servers follow a change within a second, so one that had just ended may still have answered.

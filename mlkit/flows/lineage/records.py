@@ -6,7 +6,7 @@ from typing import Any
 from mlkit.flows.lineage import rebuild
 from mlkit.flows.lineage.graph import Graph, answers_id, model_id
 from mlkit.project import Session
-from mlkit.store import datasets, registry
+from mlkit.store import datasets, deployments, registry
 from mlkit.store.datasets import DatasetVersion
 from mlkit.store.registry import Outline
 
@@ -35,7 +35,7 @@ def draw(s: Session) -> Graph:
 
 def _add_deployments(s: Session, graph: Graph, models: Mapping[int, Outline]) -> None:
     """Add when each version served, and all that it answered as one node."""
-    for each in registry.outline_of_deployments(s):
+    for each in deployments.outline(s):
         one = models[each.model_version_id]
         until = "" if each.ended_at is None else f" until {each.ended_at:%Y-%m-%d %H:%M:%SZ}"
         identifier = graph.node(

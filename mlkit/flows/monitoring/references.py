@@ -11,7 +11,7 @@ from mlkit.flows.log.evidence import Window
 from mlkit.flows.monitoring import baselines, log_reference
 from mlkit.project import Project, Session
 from mlkit.steps.drift.reference import Reference
-from mlkit.store import audit, registry, reports, segments
+from mlkit.store import audit, deployments, reports, segments
 from mlkit.store.registry import ModelVersion
 
 Kind = Literal["training", "previous", "seasonal", "baseline"]
@@ -129,7 +129,7 @@ def _served(project: Project, version: ModelVersion, window: Window) -> Window:
     What the version was asked in the second half of a day is no match for a whole day.
     """
     with project.read() as s:
-        past = registry.deployments(s, version.model)
+        past = deployments.of_model(s, version.model)
     before = [each for each in past if each.started_at <= window.start]
     first = before[-1] if before else None
     if first is None or first.model_version_id == version.id:

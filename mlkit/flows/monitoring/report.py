@@ -14,8 +14,9 @@ from mlkit.flows.monitoring.advice import Advice, Verdict
 from mlkit.flows.monitoring.history import DriftHistory, DriftPoint, PerformancePoint
 from mlkit.flows.monitoring.spread import Spread
 from mlkit.project import Project, Session
-from mlkit.store import registry, reports
-from mlkit.store.registry import Deployment, Model
+from mlkit.store import deployments, registry, reports
+from mlkit.store.deployments import Deployment
+from mlkit.store.registry import Model
 from mlkit.store.reports import DriftReport, PerformanceReport
 
 REPORTS: Final = 200  # of each kind, at most
@@ -119,10 +120,10 @@ def read(project: Project, name: str, *, window: str | None = None) -> Report:
 
 
 def _records(s: Session, model: Model) -> _Records:
-    champion = registry.champion(s, model)
+    champion = deployments.champion(s, model)
     last_drift = reports.latest_drift(s, model)
     last_performance = reports.latest_performance(s, model)
-    served = registry.deployments(s, model)[-_DEPLOYMENTS:]
+    served = deployments.of_model(s, model)[-_DEPLOYMENTS:]
     return _Records(
         model=model,
         champion=champion,

@@ -17,7 +17,7 @@ from mlkit.project import Project
 from mlkit.server.follower import unexpected
 from mlkit.server.models import rule_guard
 from mlkit.server.models.held import Held
-from mlkit.store import audit, erasures, registry
+from mlkit.store import audit, deployments, erasures
 from mlkit.store.registry import ModelVersion
 
 _RETRY_S = 30.0  # a version that failed to load is tried again after this time
@@ -111,13 +111,13 @@ class Holder:
     def refresh(self) -> None:
         """Follow promotions and rollbacks since the last call; a failed load changes nothing."""
         with self._project.read() as s:
-            generation = registry.generation(s)
+            generation = deployments.generation(s)
             self._forget_other_file()
             erased_at = erasures.last_done(s)
             same = (generation, erased_at) == (self.generation, self._erased_at)
             if same and time.monotonic() < self._retry_at:
                 return
-            current, damaged = registry.champions(s), registry.damaged(s)
+            current, damaged = deployments.champions(s), deployments.damaged(s)
             strange = frozenset(d.version.model.name for d in current if not audit.vouches(s, d))
             champions = {d.version.model.name: d.version for d in current}
         with self._loading:

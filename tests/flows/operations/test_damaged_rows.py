@@ -17,7 +17,7 @@ from mlkit.flows.registry import champions, deploy, models
 from mlkit.pages import trend
 from mlkit.project import Project
 from mlkit.server.models.holder import Holder
-from mlkit.store import registry, reports
+from mlkit.store import deployments, reports
 from mlkit.store.reports import DriftReport, PerformanceReport
 
 EDITS = [
@@ -94,7 +94,7 @@ def test_an_edited_time_is_an_error_of_that_model_alone(
 def test_an_edited_report_keeps_the_other_models_on_the_screen(three: Project, text: str) -> None:
     now = three.now()
     with three.write() as s:
-        for champion in registry.champions(s):
+        for champion in deployments.champions(s):
             s.add(
                 PerformanceReport(
                     model_id=champion.model_id, model_version_id=champion.model_version_id,
@@ -192,7 +192,7 @@ def reported(three: Project) -> Project:
     """The three models, a report of each kind about each of them."""
     now, rows = three.now(), {"reference_rows": 1, "current_rows": 1}
     with three.write() as s:
-        for champion in registry.champions(s):
+        for champion in deployments.champions(s):
             for kind, own in ((DriftReport, rows), (PerformanceReport, {"rows": 1, "coverage": 1})):
                 s.add(
                     kind(
