@@ -9,7 +9,7 @@ from msgspec import UNSET
 
 from mlkit import epoch
 from mlkit.flows.features.online import Found, Online
-from mlkit.steps.features.view import ViewUse
+from mlkit.steps.features.view import KEY_TYPES, ViewUse
 from mlkit.steps.inputs import values
 from mlkit.steps.inputs.columns import InputSchema, Kind
 
@@ -19,7 +19,6 @@ Tally = dict[str, Counter[str]]
 """How many rows met each of ``OUTCOMES``, by view."""
 
 OUTCOMES: Final = ("fresh", "stale", "absent", "given")
-_KEY_TYPES: Final[dict[str, type]] = {"integer": int, "text": str}
 _CONVERTERS: Final[dict[Kind, Callable[[Any], Any]]] = {
     "number": float,
     "datetime": values.moment,
@@ -44,7 +43,7 @@ class LookedUp:
         self.use = use
         self._by_id = by_id
         self._reader = online.reader(use)
-        self._type = _KEY_TYPES[use.key]
+        self._type = KEY_TYPES[use.key]
         self._key_place = places[use.entity]
         kinds = {column.name: column.kind for column in schema.columns}
         self._fields = [

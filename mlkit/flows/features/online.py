@@ -15,13 +15,12 @@ import msgspec
 from mlkit import epoch
 from mlkit.errors import BusyError, ConflictError, InvalidInputError
 from mlkit.project import Project
-from mlkit.steps.features.view import ViewUse, microseconds
+from mlkit.steps.features.view import KEY_TYPES, ViewUse, microseconds
 from mlkit.store.feature_reader import FeatureReader, Version
 
 Key = int | str
 State = Literal["fresh", "stale", "absent"]
 
-_KEY_TYPES: Final[dict[str, type]] = {"integer": int, "text": str}
 _UNKNOWN: Final = object()
 _decode = msgspec.json.Decoder(tuple).decode
 
@@ -170,7 +169,7 @@ class ViewReader:
     def __init__(self, online: Online, use: ViewUse) -> None:
         self.use = use
         self._online = online
-        self._type = _KEY_TYPES[use.key]
+        self._type = KEY_TYPES[use.key]
         self._ttl_us = microseconds(use.ttl)
         self._missing = _missing(use)
         self._places: tuple[tuple[str, ...], list[int] | None] = ((), None)

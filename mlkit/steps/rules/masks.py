@@ -14,11 +14,11 @@ import pyarrow.compute as pc
 
 from mlkit.steps.rules import text_rules
 from mlkit.steps.rules.schema import MONOTONE, NOT_NULLABLE, Rule
-from mlkit.steps.tables import casts
+from mlkit.steps.tables import dtypes
 from mlkit.steps.tables.tabular import Mask
 
-_NUMBERS: Final = (casts.INTEGER, casts.NUMBER)
-_ORDERED: Final = (casts.INTEGER, casts.NUMBER, casts.TIME)
+_NUMBERS: Final = (dtypes.INTEGER, dtypes.NUMBER)
+_ORDERED: Final = (dtypes.INTEGER, dtypes.NUMBER, dtypes.DATETIME)
 
 
 class NotCompiledError(Exception):
@@ -33,7 +33,7 @@ def broken(column: pa.ChunkedArray, rule: Rule) -> Mask | None:
         return _missing(column)
     if rule.name == MONOTONE:
         return InOrder(rule.arguments["order"]).broken(column)
-    if rule.name in text_rules.NAMES and column.type == casts.TEXT:
+    if rule.name in text_rules.NAMES and column.type == dtypes.TEXT:
         return _some(text_rules.broken(column, rule))
     find = _FINDERS.get(rule.name)
     if find is None:
@@ -62,20 +62,20 @@ def fits(kind: pa.DataType, value: object) -> bool:
     """Tell whether ``value`` can be compared with the values of a column of that type."""
     if kind in _NUMBERS:
         return isinstance(value, int | float) and not isinstance(value, bool)
-    if kind == casts.TIME:
+    if kind == dtypes.DATETIME:
         return hasattr(value, "tzinfo")
-    return isinstance(value, {casts.BOOLEAN: bool, casts.TEXT: str}[kind])
+    return isinstance(value, {dtypes.BOOLEAN: bool, dtypes.TEXT: str}[kind])
 
 
 def lists(kind: pa.DataType, allowed: Sequence[object]) -> bool:
     """Tell whether a column of that type can be looked up in a list of those values."""
-    whole = kind != casts.INTEGER or all(_whole(value) for value in allowed)
+    whole = kind != dtypes.INTEGER or all(_whole(value) for value in allowed)
     return whole and all(fits(kind, value) for value in allowed)
 
 
 def values(column: pa.ChunkedArray) -> np.ndarray:
     """Return the values of a column as numpy holds them, anything where one is missing."""
-    if column.type == casts.TIME:
+    if column.type == dtypes.DATETIME:
         column = column.cast(pa.int64())
     if column.null_count:
         column = column.fill_null(_FILL[column.type])
@@ -88,7 +88,7 @@ def valid(column: pa.ChunkedArray) -> Mask | None:
 
 
 _FILL: Final[Mapping[pa.DataType, Any]] = {
-    casts.INTEGER: 0, casts.NUMBER: 0.0, casts.BOOLEAN: False, casts.TEXT: "",
+    dtypes.INTEGER: 0, dtypes.NUMBER: 0.0, dtypes.BOOLEAN: False, dtypes.TEXT: "",
 }  # fmt: skip
 
 
@@ -110,14 +110,14 @@ def _outside(column: pa.ChunkedArray, arguments: Mapping[str, Any], name: str) -
     edges = bounds(Rule(name, dict(arguments)))
     assert edges is not None  # noqa: S101  # only rules with bounds come here
     low, high, with_low, with_high = edges
-    if column.type == casts.BOOLEAN or not all(
+    if column.type == dtypes.BOOLEAN or not all(
         fits(column.type, edge) for edge in (low, high) if edge is not None
     ):
         raise NotCompiledError
     below = operator.lt if with_low else operator.le
     above = operator.gt if with_high else operator.ge
-    if column.type == casts.TIME:
-        column, low, high = column.cast(casts.INTEGER), plain(low), plain(high)
+    if column.type == dtypes.DATETIME:
+        column, low, high = column.cast(dtypes.INTEGER), plain(low), plain(high)
     if all(_inside(chunk, (low, below), (high, above)) for chunk in column.chunks):
         return None
     return _but_missing(_beyond(column, (low, below), (high, above)), column)
@@ -129,7 +129,7 @@ def _inside(chunk: Any, *ends: tuple[Any, Callable[[Any, Any], Any]]) -> bool:
     Numpy takes 0.4 ms, and knows no missing values. A NaN, which no canonical table has, is
     inside nothing: then the rows are looked at.
     """
-    if chunk.null_count or chunk.type == casts.TEXT:
+    if chunk.null_count or chunk.type == dtypes.TEXT:
         found = pc.min_max(chunk)
         extremes = [found["min"].as_py(), found["max"].as_py()]
     else:
@@ -145,7 +145,7 @@ def _inside(chunk: Any, *ends: tuple[Any, Callable[[Any, Any], Any]]) -> bool:
 
 def _beyond(column: pa.ChunkedArray, *ends: tuple[Any, Callable[[Any, Any], Any]]) -> Mask:
     """Return the rows that one of the two comparisons is true of."""
-    if column.type == casts.TEXT:
+    if column.type == dtypes.TEXT:
         compared = [
             _ARROW[beyond](column, edge).fill_null(False).to_numpy()
             for edge, beyond in ends
@@ -160,7 +160,7 @@ def _beyond(column: pa.ChunkedArray, *ends: tuple[Any, Callable[[Any, Any], Any]
 
 def plain(edge: Any) -> Any:
     """Return a value as it is compared: a time as the microseconds since 1970."""
-    return pa.scalar(edge, casts.TIME).value if hasattr(edge, "tzinfo") else edge
+    return pa.scalar(edge, dtypes.DATETIME).value if hasattr(edge, "tzinfo") else edge
 
 
 _ARROW: Final[Mapping[Any, Any]] = {
@@ -230,7 +230,7 @@ class InOrder:
         if not len(numbers):
             return None
         if self._down:
-            numbers = -numbers.astype(float) if column.type == casts.NUMBER else ~numbers
+            numbers = -numbers.astype(float) if column.type == dtypes.NUMBER else ~numbers
         before = np.maximum.accumulate(
             np.concatenate([self._extreme.astype(numbers.dtype), numbers])
         )

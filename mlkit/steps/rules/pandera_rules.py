@@ -15,13 +15,8 @@ from mlkit.errors import InvalidInputError
 from mlkit.steps.rules import patterns
 from mlkit.steps.rules.schema import NOT_NULLABLE, UNIQUE, VALUE_RULES, Rule
 from mlkit.steps.rules.text_rules import PATTERNS
-from mlkit.steps.tables import casts
+from mlkit.steps.tables import dtypes
 
-_FRAME_TYPES = {
-    casts.INTEGER: pd.Int64Dtype(),
-    casts.BOOLEAN: pd.BooleanDtype(),
-    casts.TEXT: pd.StringDtype("pyarrow"),
-}
 _REFUSALS = (errors.SchemaDefinitionError, errors.SchemaInitError, errors.SchemaError)
 
 
@@ -36,7 +31,7 @@ class Verdict(NamedTuple):
 def judge(column: pa.ChunkedArray, rule: Rule) -> Verdict | None:
     """Return what pandera finds wrong with a column by one rule, or None."""
     schema = pandera.DataFrameSchema({"x": column_of((rule,))})
-    frame = pa.table({"x": column}).to_pandas(types_mapper=_FRAME_TYPES.get)
+    frame = frame_of(pa.table({"x": column}))
     try:
         schema.validate(frame, lazy=True)
     except errors.SchemaErrors as broken:
@@ -46,6 +41,11 @@ def judge(column: pa.ChunkedArray, rule: Rule) -> Verdict | None:
         whole = None if len(rows) else cases["failure_case"].iloc[0]
         return Verdict(label, np.unique(rows), whole)
     return None
+
+
+def frame_of(table: pa.Table) -> Any:
+    """Return a table as the frame that pandera is to judge."""
+    return dtypes.to_pandas(table, dtypes.INTEGER, dtypes.BOOLEAN, dtypes.TEXT)
 
 
 def column_of(rules: tuple[Rule, ...]) -> pandera.Column:

@@ -12,7 +12,7 @@ from pandera import errors
 from mlkit.steps.rules import breaches, checks, pandera_rules, rule_file
 from mlkit.steps.rules.breaches import Circumstances
 from mlkit.steps.rules.schema import Schema
-from mlkit.steps.tables import casts
+from mlkit.steps.tables import dtypes
 
 Cell = tuple[str, str, int]
 
@@ -38,7 +38,7 @@ def _ours(table: pa.Table, schema: Schema) -> tuple[set[Cell], set[tuple[str, st
 
 def _pandera(table: pa.Table, schema: Schema) -> tuple[set[Cell], set[tuple[str, str]]]:
     columns = {name: pandera_rules.column_of(c.rules) for name, c in schema.columns.items()}
-    frame = table.to_pandas(types_mapper=pandera_rules._FRAME_TYPES.get)
+    frame = pandera_rules.frame_of(table)
     cells, whole = set(), set()
     try:
         pandera.DataFrameSchema(columns).validate(frame, lazy=True)
@@ -66,7 +66,7 @@ def _said(table: pa.Table, text: str, circumstances: Circumstances | None = None
 
 
 def _days(*days: int | None) -> pa.ChunkedArray:
-    return _column(casts.TIME, [d if d is None else MOMENT + timedelta(days=d) for d in days])
+    return _column(dtypes.DATETIME, [d if d is None else MOMENT + timedelta(days=d) for d in days])
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_a_key_repeats_nothing_and_has_no_gaps() -> None:
 )  # fmt: skip
 def test_a_column_in_order_names_the_rows_without_which_it_is(order: str, rows: list[int]) -> None:
     schema = rule_file.from_yaml(f"columns: {{t: {{nullable: true, monotone: {order}}}}}", "x.yaml")
-    for column in (_days(1, 1, 2, 0, None), _column(casts.NUMBER, [1.0, 1.0, 2.0, 0.0, None])):
+    for column in (_days(1, 1, 2, 0, None), _column(dtypes.NUMBER, [1.0, 1.0, 2.0, 0.0, None])):
         table = pa.table({"t": column})
         (breach,) = breaches.find(table, schema, Circumstances())
         assert np.flatnonzero(breach.rows).tolist() == rows
@@ -180,7 +180,7 @@ def test_only_the_columns_that_the_rules_name_are_looked_at() -> None:
 
         def column(self, name: str) -> pa.ChunkedArray:
             assert name in ("a", "b")
-            return _column(casts.INTEGER, [1, 2])
+            return _column(dtypes.INTEGER, [1, 2])
 
         def select(self, names: list[str]) -> pa.Table:
             raise AssertionError(names)
