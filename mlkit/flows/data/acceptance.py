@@ -115,11 +115,11 @@ def types(rules: Rules, roles: Roles) -> "dict[str, pa.DataType]":
     time, though its values be quoted.
     """
     from mlkit.steps.rules import checks  # pandas, which most other flows do without
-    from mlkit.steps.tables import casts
+    from mlkit.steps.tables import dtypes
 
     if rules.text is not None:
         return checks.types(checks.from_yaml(rules.text, rules.label))
-    said = {roles.time: casts.TIME, roles.entity: casts.TEXT}
+    said = {roles.time: dtypes.DATETIME, roles.entity: dtypes.TEXT}
     return {name: kind for name, kind in said.items() if name is not None}
 
 

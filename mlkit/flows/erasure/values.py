@@ -11,7 +11,7 @@ from mlkit.flows.data.subjects import Subjects
 from mlkit.flows.erasure import joins
 from mlkit.flows.log import logs
 from mlkit.project import Project
-from mlkit.steps.tables import casts
+from mlkit.steps.tables import dtypes
 from mlkit.steps.tables.tabular import Column, Tabular
 from mlkit.store import datasets, registry
 from mlkit.store.datasets import Dataset, DatasetVersion
@@ -148,7 +148,7 @@ def _logged(project: Project, model: str, erased: Subjects) -> Iterator[tuple[st
     mask = pc.is_in(entities, value_set=pa.array(subjects, entities.type))
     for name in ["_entity", *(n for n in window.column_names if not n.startswith("_"))]:
         column = window.column(name)
-        if column.type == casts.TEXT:
+        if column.type == dtypes.TEXT:
             yield name, column, mask
 
 
@@ -163,7 +163,7 @@ def _rows(table: Tabular, entity: str | None, erased: Subjects) -> pa.Table:
 
 
 def _texts(table: Tabular) -> list[str]:
-    return [name for name in table.column_names if Column(table, name).type == casts.TEXT]
+    return [name for name in table.column_names if Column(table, name).type == dtypes.TEXT]
 
 
 def _unique(table: Tabular, name: str) -> Any:

@@ -17,7 +17,7 @@ from mlkit.flows.features.feature_plan import OnDemandUse
 from mlkit.flows.features.looked_up import Rowlike
 from mlkit.steps.features.view import OnDemand
 from mlkit.steps.inputs import encode
-from mlkit.steps.inputs.columns import Column, InputSchema
+from mlkit.steps.inputs.columns import ARROW_TYPES, Column, InputSchema
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -73,7 +73,7 @@ class Computed:
         columns = {}
         for column, place in self._inputs:
             values = [now if place is None else _value(row[place], column) for row in rows]
-            columns[column.name] = pa.array(values, encode.ARROW_TYPES[column.kind])
+            columns[column.name] = pa.array(values, ARROW_TYPES[column.kind])
         return pa.table(columns)
 
 

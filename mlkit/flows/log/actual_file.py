@@ -18,9 +18,9 @@ from mlkit.project import Project
 from mlkit.steps.reading import csv_dialect, csv_ids, csv_values, file_batches, parquet_rows
 from mlkit.steps.reading.csv_dialect import Stated
 from mlkit.steps.reading.file_batches import Expected
-from mlkit.steps.tables import casts
+from mlkit.steps.tables import dtypes
 
-_TYPES = {"prediction_id": casts.TEXT, "observed_at": casts.TIME}
+_TYPES = {"prediction_id": dtypes.TEXT, "observed_at": dtypes.DATETIME}
 _REQUIRED = ("prediction_id", "actual")
 _BATCH_ROWS = 50_000
 _PEEKED_ROWS = 1_000

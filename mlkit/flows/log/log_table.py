@@ -11,8 +11,7 @@ import pyarrow.compute as pc
 from mlkit.errors import DamagedError
 from mlkit.flows.registry import input_schema
 from mlkit.project import Session
-from mlkit.steps.inputs.columns import InputSchema, Kind
-from mlkit.steps.inputs.encode import ARROW_TYPES
+from mlkit.steps.inputs.columns import ARROW_TYPES, InputSchema, Kind
 from mlkit.steps.inputs.values import INT64_MAX, INT64_MIN
 from mlkit.store import predictions
 from mlkit.store.predictions import Logged, Selection, Told

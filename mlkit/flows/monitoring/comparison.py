@@ -18,7 +18,7 @@ from mlkit.steps.drift.detection import DriftRule
 from mlkit.steps.drift.result import FeatureDrift, Rows, Verdict
 from mlkit.steps.reading import frames
 from mlkit.steps.reading.csv_dialect import Stated
-from mlkit.steps.tables import casts
+from mlkit.steps.tables import casts, dtypes
 
 
 class FilesCompared(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,7 +84,7 @@ def _untold(first: pa.Table, second: pa.Table) -> Iterator[str]:
         whole = old.null_count + new.null_count == 0
         if (
             whole
-            and old.type == new.type == casts.TIME
+            and old.type == new.type == dtypes.DATETIME
             and pc.max(new).as_py() > pc.max(old).as_py()
         ):
             yield (
@@ -115,7 +115,7 @@ def _timed(table: pa.Table, name: str, file: Path) -> pa.Table:
         known = ", ".join(table.column_names[:20])
         raise InvalidInputError(f"{file} has no column '{name}'; it has: {known}")
     column = table.column(name)
-    wanted = column.type if column.type in (casts.NUMBER, casts.INTEGER) else casts.TIME
+    wanted = column.type if column.type in (dtypes.NUMBER, dtypes.INTEGER) else dtypes.DATETIME
     found = casts.cast(column, wanted)
     if found.misfit_count or found.column.null_count:
         example = [misfit.value for misfit in found.misfits[:1]]
@@ -128,7 +128,7 @@ def _timed(table: pa.Table, name: str, file: Path) -> pa.Table:
 
 
 def _require_likeness(first: pa.Table, second: pa.Table, name: str) -> None:
-    dates = {table.column(name).type == casts.TIME for table in (first, second)}
+    dates = {table.column(name).type == dtypes.DATETIME for table in (first, second)}
     if len(dates) > 1:
         raise InvalidInputError(
             f"the column '{name}' has dates in one file and numbers in the other; write it alike"

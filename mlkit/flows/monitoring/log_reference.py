@@ -20,8 +20,7 @@ from mlkit.project import Project
 from mlkit.steps.drift import reference, times, weekly_effect
 from mlkit.steps.drift.profiles import Reference, Role
 from mlkit.steps.drift.weekly_effect import Placed, Seats
-from mlkit.steps.inputs.columns import Kind
-from mlkit.steps.inputs.encode import ARROW_TYPES
+from mlkit.steps.inputs.columns import ARROW_TYPES, Kind
 from mlkit.steps.tables import casts
 from mlkit.store import registry
 from mlkit.store.registry import ModelVersion

@@ -17,11 +17,9 @@ from mlkit.flows.log.evidence import Window
 from mlkit.flows.registry import deploy
 from mlkit.project import Project
 from mlkit.steps.reading import frames
-from mlkit.steps.tables import casts, duplicates, entity_keys
+from mlkit.steps.tables import dtypes, duplicates, entity_keys
 from mlkit.store.datasets import Dataset
 from mlkit.store.registry import ModelVersion
-
-_TYPES = {name: kind for kind, name in casts.NAMES.items()}
 
 
 class Picked(NamedTuple):
@@ -84,7 +82,7 @@ def stored(project: Project, sha256: str) -> pa.Table:
 
 def types(schema: pa.Schema) -> dict[str, str]:
     """Return the names and types of a dataset's columns, as a transformation records them."""
-    return {field.name: casts.NAMES[field.type] for field in schema}
+    return {field.name: dtypes.NAMES[field.type] for field in schema}
 
 
 def from_log(project: Project, dataset: Dataset, made: Mapping[str, Any]) -> pa.Table:
@@ -104,7 +102,7 @@ def from_log(project: Project, dataset: Dataset, made: Mapping[str, Any]) -> pa.
     rows = logged.take(places)
     index = rows.schema.get_field_index("_actual")
     rows = rows.set_column(index, "_actual", picked["_actual"])
-    like = pa.schema([(name, _TYPES[kind]) for name, kind in made["types"].items()])
+    like = pa.schema([(name, dtypes.BY_NAME[kind]) for name, kind in made["types"].items()])
     return as_dataset(rows, dataset, like)
 
 
@@ -154,7 +152,7 @@ def _answered(rows: pa.Table) -> pa.Table:
 
 def _are_texts(dataset: Dataset, like: pa.Schema) -> bool:
     """Tell whether any text is an entity of the dataset; it may have none at all."""
-    return dataset.entity_column is None or like.field(dataset.entity_column).type == casts.TEXT
+    return dataset.entity_column is None or like.field(dataset.entity_column).type == dtypes.TEXT
 
 
 def _with_entity(rows: pa.Table, dataset: Dataset, like: pa.Schema) -> pa.Table:
@@ -168,7 +166,7 @@ def _with_entity(rows: pa.Table, dataset: Dataset, like: pa.Schema) -> pa.Table:
 
 
 def _reads_as(text: pa.Scalar, wanted: pa.DataType) -> bool:
-    if wanted == casts.INTEGER:
+    if wanted == dtypes.INTEGER:
         return text.is_valid and entity_keys.integer(text.as_py()) is not None
     try:
         return bool(text.cast(wanted).is_valid)
@@ -227,7 +225,7 @@ def _since(base: pa.Table, dataset: Dataset, since: datetime | None) -> pa.Table
             f"dataset '{dataset.name}' has no column of times, so no window of it can be chosen "
             "(setting retrain.source_window); add it once more with --time COLUMN"
         )
-    newer = pc.greater_equal(base.column(name), pa.scalar(since, casts.TIME))
+    newer = pc.greater_equal(base.column(name), pa.scalar(since, dtypes.DATETIME))
     return base.filter(pc.fill_null(newer, fill_value=False))
 
 

@@ -14,8 +14,8 @@ from scipy import special
 
 from mlkit.steps.drift import design_effect
 from mlkit.steps.drift.result import FeatureDrift, ViolationKind
-from mlkit.steps.inputs.columns import Kind
-from mlkit.steps.tables import casts
+from mlkit.steps.inputs.columns import ARROW_TYPES, Kind
+from mlkit.steps.tables import casts, dtypes
 from mlkit.steps.tables.casts import Cast
 
 _SHOWN: Final = 3
@@ -23,13 +23,7 @@ _TAIL: Final = 2  # of the cells of ``design_effect`` at either end
 _RARE: Final = 0.02  # of the rows have the labels that count as rare
 _Z80: Final = float(special.ndtri(0.8))  # for a power of 80 %
 
-_WANTED: Final[dict[Kind, pa.DataType]] = {
-    "integer": casts.NUMBER,
-    "number": casts.NUMBER,
-    "boolean": casts.BOOLEAN,
-    "category": casts.TEXT,
-    "datetime": casts.TIME,
-}
+_WANTED: Final = {**ARROW_TYPES, "integer": dtypes.NUMBER}  # 1.5 is drift, not another type
 
 
 class Usual(NamedTuple):
@@ -203,9 +197,9 @@ def rarities(codes: np.ndarray) -> np.ndarray:
 
 def _as_text(column: Any) -> Cast:
     """Return a column as text: whole numbers are labels, other types are none."""
-    if column.type in (casts.TEXT, casts.INTEGER):
-        return Cast(column.cast(casts.TEXT))
-    nothing = pa.chunked_array([pa.nulls(len(column), casts.TEXT)])
+    if column.type in (dtypes.TEXT, dtypes.INTEGER):
+        return Cast(column.cast(dtypes.TEXT))
+    nothing = pa.chunked_array([pa.nulls(len(column), dtypes.TEXT)])
     return Cast(nothing, misfit_count=len(column) - column.null_count)
 
 

@@ -7,7 +7,7 @@ Values only, and light: declaring imports neither pandas nor pyarrow. They are l
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -18,7 +18,8 @@ from mlkit.settings.table import duration
 OnMissing = Literal["null", "refuse"] | Mapping[str, Any]
 Check = Mapping[str, Mapping[str, Any]] | Callable[[Any], Any]
 
-KEY_TYPES: dict[str, type] = {"integer": int, "text": str}  # what an entity may be
+KEY_TYPES: Final[Mapping[str, type]] = {"integer": int, "text": str}
+"""What an entity may be, in the words of ``dtypes.NAMES``, and what its ids are in Python."""
 
 
 class ViewUse(msgspec.Struct, frozen=True, kw_only=True):

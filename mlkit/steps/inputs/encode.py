@@ -15,23 +15,15 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from mlkit.errors import InvalidInputError
-from mlkit.steps.inputs.columns import Column, InputSchema, Kind, Task
+from mlkit.steps.inputs.columns import ARROW_TYPES, Column, InputSchema, Kind, Task
 from mlkit.steps.inputs.values import READERS, UnfitValueError, refuse_long, too_long
-from mlkit.steps.tables import casts
+from mlkit.steps.tables import casts, dtypes
 
 MAX_CATEGORIES: Final = 254  # HistGradientBoosting bins a category into at most 255, one is missing
 MAX_PROBLEMS: Final = 100
 _MOMENT_PARTS: Final = ("days", "hour", "weekday", "month")
 _MICROS_PER_DAY: Final = 86_400_000_000
 _TEXT_FORMAT: Final = "%Y-%m-%dT%H:%M:%SZ"
-
-ARROW_TYPES: Final[Mapping[Kind, pa.DataType]] = {
-    "number": pa.float64(),
-    "integer": pa.int64(),
-    "boolean": pa.bool_(),
-    "category": pa.string(),
-    "datetime": pa.timestamp("us", "UTC"),
-}
 
 
 def infer_schema(
@@ -301,7 +293,7 @@ def _convert(values: pa.ChunkedArray, kind: Kind) -> pa.ChunkedArray:
 
 def _moments(values: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return ISO texts as times, as JSON has them; raises ArrowInvalid."""
-    result = casts.cast(values, casts.TIME, examples=1)
+    result = casts.cast(values, dtypes.DATETIME, examples=1)
     if result.misfits:
         raise pa.ArrowInvalid(f"{result.misfits[0].value!r} is not a time")
     return result.column

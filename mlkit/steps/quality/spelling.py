@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlkit.steps.tables import casts
+from mlkit.steps.tables import dtypes
 from mlkit.steps.tables.counted import Counted, count
 from mlkit.steps.tables.many_values import ManyValues
 from mlkit.steps.tables.tabular import Column
@@ -161,7 +161,7 @@ def of_fold(column: Column) -> Warned:
     first = None
     start, last = 0, np.empty(0, dtype=np.int64)
     for part in column:
-        moments = np.concatenate([last, part.cast(casts.INTEGER).to_numpy()])
+        moments = np.concatenate([last, part.cast(dtypes.INTEGER).to_numpy()])
         back = np.flatnonzero(np.diff(moments) < 0)
         if len(back) and not _where_clocks_are_set_back(moments[back], moments[back + 1]):
             return
@@ -178,7 +178,7 @@ def of_fold(column: Column) -> Warned:
 
 def _where_clocks_are_set_back(before: np.ndarray, after: np.ndarray) -> bool:
     """Tell whether all steps back are of an hour at most, in the night of a Sunday in season."""
-    at = pa.array(before).cast(casts.TIME)
+    at = pa.array(before).cast(dtypes.DATETIME)
     sunday = np.array(pc.day_of_week(at)) == 6
     night = np.array(pc.hour(at)) <= 3
     season = np.isin(np.array(pc.month(at)), _FOLD_MONTHS)

@@ -34,7 +34,7 @@ from mlkit.steps.rules.schema import (
     Schema,
     types,
 )
-from mlkit.steps.tables import casts, repeats
+from mlkit.steps.tables import casts, dtypes, repeats
 from mlkit.steps.tables.casts import Cast
 from mlkit.steps.tables.revised_table import Change, revise
 from mlkit.steps.tables.tabular import Column, Mask, Tabular
@@ -114,8 +114,8 @@ def _of_column(column: Column, schema: Schema, circumstances: Circumstances) -> 
     name, rules = column.name, schema.columns[column.name]
     wanted = types(schema).get(name)
     if circumstances.typed and wanted and not _keeps(column, wanted, circumstances.typed):
-        said = f"the column holds {casts.NAMES[column.type]}, not {casts.NAMES[wanted]}"
-        yield Breach((name,), Rule(f"type({casts.NAMES[wanted]})"), said=said, total=len(column))
+        said = f"the column holds {dtypes.NAMES[column.type]}, not {dtypes.NAMES[wanted]}"
+        yield Breach((name,), Rule(f"type({dtypes.NAMES[wanted]})"), said=said, total=len(column))
         return
     misfits, judged = Misfits(), [_Judged(rule) for rule in rules.rules]
     for part in column:
@@ -138,7 +138,7 @@ def _keeps(column: Column, wanted: pa.DataType, typed: Typed) -> bool:
 
     Some databases (SQLite, MySQL) have no other truth values than 0 and 1.
     """
-    if typed == "query" and (column.type, wanted) == (casts.INTEGER, casts.BOOLEAN):
+    if typed == "query" and (column.type, wanted) == (dtypes.INTEGER, dtypes.BOOLEAN):
         return True
     return casts.keeps(column.type, wanted) or all(part.null_count == len(part) for part in column)
 
@@ -164,7 +164,7 @@ class Misfits:
     def breach(self, name: str, wanted: pa.DataType) -> Breach:
         """Return them as the breach of what the schema says of the type."""
         first = tuple(self._first[:_EXAMPLES])
-        rule = Rule(f"type({casts.NAMES[wanted]})")
+        rule = Rule(f"type({dtypes.NAMES[wanted]})")
         return Breach((name,), rule, self._rows.mask, first, total=self.count)
 
 
@@ -270,8 +270,8 @@ def _too_many_missing(column: Column, allowed: float) -> str | None:
 
 def _stale(column: Column, rule: Rule, now: datetime) -> str | None:
     """Return how old the newest time is if that is too old."""
-    if column.type != casts.TIME:
-        return f"the column holds {casts.NAMES[column.type]}, not times"
+    if column.type != dtypes.DATETIME:
+        return f"the column holds {dtypes.NAMES[column.type]}, not times"
     times = [time for time in (pc.max(part) for part in column) if time.is_valid]
     if not times:
         return "there is no time at all"
@@ -318,9 +318,9 @@ def _of_check(table: Tabular, schema: Schema, rule: Rule) -> Iterator[Breach]:
     if not set(names) <= set(table.column_names):
         return  # the missing column is a breach of its own
     columns = [fitted(Column(table, name), schema) for name in names]
-    kinds = {n: expressions.KINDS[c.type] for n, c in zip(names, columns, strict=True)}
+    types = {n: c.type for n, c in zip(names, columns, strict=True)}
     try:
-        holds = expressions.compile_text(text, kinds).holds
+        holds = expressions.compile_text(text, types).holds
     except InvalidInputError as error:
         yield Breach(names, rule, said=str(error), total=1)
         return

@@ -18,7 +18,7 @@ from mlkit.steps.rules.broken_rows import BrokenRows, first_rows
 from mlkit.steps.rules.inference import infer
 from mlkit.steps.rules.rule_file import from_yaml, to_yaml
 from mlkit.steps.rules.schema import COLUMN_PRESENT, Schema, types
-from mlkit.steps.tables import casts
+from mlkit.steps.tables import casts, dtypes
 from mlkit.steps.tables.revised_table import RevisedTable, revise
 from mlkit.steps.tables.tabular import Column, Tabular
 
@@ -152,14 +152,14 @@ def keyed(table: Tabular, *, target: str | None, time: str | None) -> tuple[Tabu
         return table, failures
     misfits, gaps = breaches.Misfits(), BrokenRows()
     for part in Column(table, time):
-        misfits.add(part, casts.cast(part, casts.TIME, examples=_EXAMPLES))
+        misfits.add(part, casts.cast(part, dtypes.DATETIME, examples=_EXAMPLES))
         gaps.add(part.is_null().to_numpy() if part.null_count else None, len(part))
     if misfits.count:
-        failures.append(_failure(misfits.breach(time, casts.TIME)))
+        failures.append(_failure(misfits.breach(time, dtypes.DATETIME)))
     elif gaps.mask is not None:
         rows = first_rows(gaps.mask, _EXAMPLES)
         examples = tuple(Example(row + 1, None) for row in rows)
         failures.append(Failure(time, "not_nullable", int(gaps.mask.sum()), examples))
     else:
-        table = revise(table, {time: breaches.into(casts.TIME)})
+        table = revise(table, {time: breaches.into(dtypes.DATETIME)})
     return table, failures

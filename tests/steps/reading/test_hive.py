@@ -10,7 +10,7 @@ import pytest
 from mlkit.errors import InvalidInputError
 from mlkit.steps.reading import source_file
 from mlkit.steps.reading.source_file import Reading
-from mlkit.steps.tables import casts
+from mlkit.steps.tables import dtypes
 
 
 def _written(tmp_path: Path, *folders: str, **columns: Any) -> Path:
@@ -53,7 +53,7 @@ def test_folders_in_folders_are_columns_in_their_order(tmp_path: Path) -> None:
 
 def test_what_the_rules_call_text_stays_text(tmp_path: Path) -> None:
     root = _written(tmp_path, "store=7", "store=8")
-    assert [row["store"] for row in _rows(root, {"store": casts.TEXT})] == ["7", "8"]
+    assert [row["store"] for row in _rows(root, {"store": dtypes.TEXT})] == ["7", "8"]
 
 
 def test_files_below_other_columns_are_refused_by_name(tmp_path: Path) -> None:

@@ -22,15 +22,15 @@ from mlkit.steps.rules.schema import (
     Schema,
 )
 from mlkit.steps.rules.text_rules import PATTERNS
-from mlkit.steps.tables import casts
+from mlkit.steps.tables import dtypes
 
 Cell = tuple[str, str, int]
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 FRAME_TYPES = {
-    casts.INTEGER: pd.Int64Dtype(),
-    casts.BOOLEAN: pd.BooleanDtype(),
-    casts.TEXT: pd.StringDtype("pyarrow"),
+    dtypes.INTEGER: pd.Int64Dtype(),
+    dtypes.BOOLEAN: pd.BooleanDtype(),
+    dtypes.TEXT: pd.StringDtype("pyarrow"),
 }
 
 
@@ -116,17 +116,17 @@ def test_the_compiled_check_and_pandera_agree_cell_by_cell(
 @pytest.mark.parametrize(
     ("kind", "values", "rule", "arguments"),
     [
-        (casts.NUMBER, [1.0, 2.0, None], "greater_than", {"min_value": 9}),
-        (casts.NUMBER, [1.0, 2.0, None], "less_than", {"max_value": 9}),
-        (casts.NUMBER, [1.0, 2.0, None], "isin", {"allowed_values": [2]}),
-        (casts.NUMBER, [1.0, 2.0, None], "notin", {"forbidden_values": [2]}),
-        (casts.NUMBER, [1.0, 2.0, None], "not_equal_to", {"value": 1}),
-        (casts.NUMBER, [1.0, 2.0, None], "unique_values_eq", {"values": [1, 2]}),
-        (casts.TIME, [MOMENT, None], "greater_than", {"min_value": MOMENT}),
-        (casts.BOOLEAN, [True, None], "isin", {"allowed_values": [1]}),
-        (casts.TEXT, ["a", None], "str_startswith", {"string": "a"}),
-        (casts.TEXT, ["a", "b", None], "str_matches", {"pattern": "z"}),
-        (casts.TEXT, ["a", None], "str_length", {"min_value": 1}),
+        (dtypes.NUMBER, [1.0, 2.0, None], "greater_than", {"min_value": 9}),
+        (dtypes.NUMBER, [1.0, 2.0, None], "less_than", {"max_value": 9}),
+        (dtypes.NUMBER, [1.0, 2.0, None], "isin", {"allowed_values": [2]}),
+        (dtypes.NUMBER, [1.0, 2.0, None], "notin", {"forbidden_values": [2]}),
+        (dtypes.NUMBER, [1.0, 2.0, None], "not_equal_to", {"value": 1}),
+        (dtypes.NUMBER, [1.0, 2.0, None], "unique_values_eq", {"values": [1, 2]}),
+        (dtypes.DATETIME, [MOMENT, None], "greater_than", {"min_value": MOMENT}),
+        (dtypes.BOOLEAN, [True, None], "isin", {"allowed_values": [1]}),
+        (dtypes.TEXT, ["a", None], "str_startswith", {"string": "a"}),
+        (dtypes.TEXT, ["a", "b", None], "str_matches", {"pattern": "z"}),
+        (dtypes.TEXT, ["a", None], "str_length", {"min_value": 1}),
     ],
 )
 def test_options_mean_what_pandera_means_by_them(
@@ -165,7 +165,7 @@ def _said(table: pa.Table, text: str, circumstances: Circumstances | None = None
 
 
 def _days(*days: int | None) -> pa.ChunkedArray:
-    return _column(casts.TIME, [d if d is None else MOMENT + timedelta(days=d) for d in days])
+    return _column(dtypes.DATETIME, [d if d is None else MOMENT + timedelta(days=d) for d in days])
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ def test_a_key_repeats_nothing_and_has_no_gaps() -> None:
 )  # fmt: skip
 def test_a_column_in_order_names_the_rows_without_which_it_is(order: str, rows: list[int]) -> None:
     schema = rule_file.from_yaml(f"columns: {{t: {{nullable: true, monotone: {order}}}}}", "x.yaml")
-    for column in (_days(1, 1, 2, 0, None), _column(casts.NUMBER, [1.0, 1.0, 2.0, 0.0, None])):
+    for column in (_days(1, 1, 2, 0, None), _column(dtypes.NUMBER, [1.0, 1.0, 2.0, 0.0, None])):
         table = pa.table({"t": column})
         (breach,) = breaches.find(table, schema, Circumstances())
         assert np.flatnonzero(breach.rows).tolist() == rows
@@ -293,7 +293,7 @@ def test_only_the_columns_that_the_rules_name_are_looked_at() -> None:
 
         def column(self, name: str) -> pa.ChunkedArray:
             assert name in ("a", "b")
-            return _column(casts.INTEGER, [1, 2])
+            return _column(dtypes.INTEGER, [1, 2])
 
         def select(self, names: list[str]) -> pa.Table:
             raise AssertionError(names)

@@ -17,7 +17,7 @@ from mlkit.steps.inputs.columns import Column, InputSchema
 from mlkit.steps.rules import masks, patterns, rule_file, text_rules
 from mlkit.steps.rules.guard import Guard
 from mlkit.steps.rules.schema import Rule
-from mlkit.steps.tables import casts
+from mlkit.steps.tables import dtypes
 
 PARTS = st.sampled_from(
     ["a", "B", "1", "-", "^", ".", "|", "(", ")", "[", "]", "[^", "[[:", ":]", "alpha", "{", "}",
@@ -85,7 +85,7 @@ def _seconds_for(pattern: str, text: str) -> dict[str, float]:
     soft = Rule("str_matches", {"pattern": pattern}, "error", {"ignore_na": True})
     yaml = f"columns: {{c: {{dtype: string, str_matches: '{pattern}'}}}}"
     guard = Guard(rule_file.from_yaml(yaml, "x.yaml"), SCHEMA)
-    column = pa.chunked_array([[text]], casts.TEXT)
+    column = pa.chunked_array([[text]], dtypes.TEXT)
     took = {}
     for place, judge in {
         "table": lambda: text_rules.broken(column, rule),
@@ -107,7 +107,7 @@ def test_a_table_and_a_request_say_the_same_with_options_and_without() -> None:
     texts = ["AB", "ab", "Ä1", "", "A\n", "AB\n"]
     rule = Rule("str_matches", {"pattern": r"^[A-Z]\w$"})
     soft = Rule(rule.name, rule.arguments, "error", {"ignore_na": True})
-    column = pa.chunked_array([texts], casts.TEXT)
+    column = pa.chunked_array([texts], dtypes.TEXT)
     table = text_rules.broken(column, rule)
     yaml = r"columns: {c: {dtype: string, str_matches: '^[A-Z]\w$'}}"
     guard = Guard(rule_file.from_yaml(yaml, "x.yaml"), SCHEMA)
