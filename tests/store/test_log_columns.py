@@ -24,7 +24,7 @@ def test_an_entry_fills_every_column_of_the_database_but_the_number_of_the_row()
     entries = [entry(["a", "b"], ["ann", None], [1.0, 2.0, 3.0, 4.0]), entry(["c"], None, [5.0])]
     found = log_columns.to_store(entries, sqlite.dialect())
     assert {"seq", *found} == set(Prediction.__table__.columns.keys())
-    assert {name: list(values) for name, values in found.items()} == {
+    expected = {
         "id": ["a", "b", "c"],
         "request_id": ["ra", "ra", "rc"],
         "model_id": [3, 3, 3],
@@ -37,6 +37,7 @@ def test_an_entry_fills_every_column_of_the_database_but_the_number_of_the_row()
         "latency_us": [42, 42, 42],
         "served_at": [AT.replace(tzinfo=None)] * 3,
     }
+    assert {name: list(found[name]) for name in expected} == expected
 
 
 def test_an_answer_that_is_no_number_is_stored_as_the_null_of_json() -> None:

@@ -12,10 +12,9 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 def test_a_label_beyond_64_bits_is_none_of_the_classes_and_no_error() -> None:
     schema = InputSchema(columns=(), target="y", task="classification", classes=(0, 1))
-    row = {
-        "id": "i", "request_id": "r", "version": 1, "role": "champion", "entity": None,
-        "served_at": NOW, "latency_us": 1, "value": "1", "probabilities": None, "features": "[]",
-        "observed_at": NOW,
+    row = dict.fromkeys(NAMES) | {
+        "id": "i", "request_id": "r", "version": 1, "role": "champion", "served_at": NOW,
+        "latency_us": 1, "value": "1", "features": "[]", "observed_at": NOW,
     }  # fmt: skip
     rows = [
         [(row | {"seq": seq, "actual": json.dumps(actual)})[name] for name in NAMES]
