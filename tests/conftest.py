@@ -449,7 +449,7 @@ def answer_rows(
     from mlkit.steps.inputs import encode
     from mlkit.store import predictions
     from mlkit.store.base import new_ids
-    from mlkit.store.journal import Entry
+    from mlkit.store.log_columns import Entry
 
     loaded = deploy.load_version(project, deploy.find_version(project, model))
     rows = frame.astype(object).where(frame.notna(), None).to_dict("records")

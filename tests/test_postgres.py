@@ -51,7 +51,7 @@ from mlkit.store import (
     schema,
 )
 from mlkit.store.engine import Database
-from mlkit.store.journal import Entry
+from mlkit.store.log_columns import Entry
 
 PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 ACCOUNT = "postgres" if os.getuid() == 0 else None  # the server refuses to run as root

@@ -20,6 +20,7 @@ from mlkit.server.front import Front
 from mlkit.server.protocols import native
 from mlkit.server.query import Message
 from mlkit.store import journal
+from mlkit.store.log_columns import Entry
 
 CALLS, REPEATS = 3_000, 5
 
@@ -76,7 +77,7 @@ def _environ(model: str, body: bytes) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _entry(project: Any) -> journal.Entry:
+def _entry(project: Any) -> Entry:
     (path,) = journal.files(project.journal_dir)
     return journal.read(path).entries[0]
 

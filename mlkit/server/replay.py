@@ -16,7 +16,7 @@ from mlkit.flows.log.repeated_requests import Key
 from mlkit.project import Project
 from mlkit.server.query import Answers
 from mlkit.store.disk import modes
-from mlkit.store.journal import Entry
+from mlkit.store.log_columns import Entry
 
 _MOST_ROWS = 20_000  # about 10 MB
 _SLOTS = 1 << 20

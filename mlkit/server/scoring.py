@@ -22,7 +22,7 @@ from mlkit.server.replay import Replay
 from mlkit.steps.inputs.rows import Rows
 from mlkit.steps.inputs.values import UnfitValueError, refuse_long
 from mlkit.store.base import new_ids
-from mlkit.store.journal import Entry
+from mlkit.store.log_columns import Entry
 from mlkit.store.registry import ModelVersion
 
 Look = Callable[[Held, Rows | np.ndarray], None]

@@ -13,7 +13,7 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import msgspec
 
@@ -22,35 +22,10 @@ from mlkit.store.base import new_id
 from mlkit.store.disk import modes, plain_files, tape
 from mlkit.store.disk.blobs import sync
 from mlkit.store.disk.tape import Tape
+from mlkit.store.log_columns import Entry
 
 SUFFIX = ".journal"
 DAMAGED_SUFFIX = ".damaged"
-
-
-class Entry(msgspec.Struct, array_like=True, frozen=True):
-    """One answered request; the lists have one item per row.
-
-    Values, not the JSON texts that the database keeps: these cost twenty times as much to write
-    (measured), and nobody waits for them. ``features`` are little-endian doubles, row after row,
-    where every value is a number and there. ``owner`` and ``digest`` say who chose the request id,
-    and for what content; both are empty where no client chose it.
-    """
-
-    request_id: str
-    model_id: int
-    version_id: int
-    version: int
-    role: str
-    served_us: int
-    latency_us: int
-    ids: list[str]
-    entities: list[str | None] | None
-    features: list[tuple[Any, ...]] | bytes
-    values: list[str | int | float | bool]
-    probabilities: list[list[float]] | None
-    owner: str = ""
-    digest: str = ""
-    whole: bool = True  # no byte of a record ends it but this one, which is not zero
 
 
 class Scan(NamedTuple):

@@ -24,7 +24,7 @@ from mlkit.project import Project, open_project
 from mlkit.server.app import SERVICE, create_app
 from mlkit.server.replay import Replay
 from mlkit.store import datasets
-from mlkit.store.predictions import Prediction
+from mlkit.store.log_columns import Prediction
 from mlkit.store.requests import Request
 
 ROW = {"since": "2026-01-05T10:00:00Z", "age": 30, "plan": "free", "spend": 12.5, "active": False}

@@ -120,7 +120,7 @@ def test_the_newest_migration_is_the_head_the_program_expects() -> None:
     config = Config()
     folder = Path(schema.__file__).with_name("migrations")
     config.set_main_option("script_location", str(folder))
-    assert ScriptDirectory.from_config(config).get_current_head() == schema.HEAD
+    assert ScriptDirectory.from_config(config).get_current_head() == schema.head()
 
 
 def test_drift_reports_of_an_earlier_release_count_as_those_of_the_job(

@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlkit.flows.log import evidence, log_table, logs
+from mlkit.flows.log import evidence, logs
 from mlkit.flows.log.evidence import Window
-from mlkit.flows.registry import deploy
+from mlkit.flows.registry import deploy, input_schema
 from mlkit.project import Project
 from mlkit.steps.drift import reference, times, weekly_effect
 from mlkit.steps.drift.profiles import Reference, Role
@@ -160,8 +160,7 @@ def _shares(table: pa.Table, window: Window) -> np.ndarray:
 def _features_of(project: Project, model: str) -> dict[int, set[str]]:
     with project.read() as s:
         row = registry.get_model(s, model)
-        schemas = log_table.input_schemas(row)
-        return {version.number: set(schemas[version.id].names) for version in row.versions}
+        return {number: set(each.names) for number, each in input_schema.by_number(row).items()}
 
 
 def _seen(rows: LogRows) -> set[int]:

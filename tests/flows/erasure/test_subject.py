@@ -21,7 +21,7 @@ from mlkit.flows.training import retrain, train
 from mlkit.project import Project, create_project
 from mlkit.store import audit, datasets, predictions
 from mlkit.store.base import new_ids
-from mlkit.store.journal import Entry
+from mlkit.store.log_columns import Entry, Prediction
 
 PEOPLE = 30
 pytestmark = pytest.mark.usefixtures("warm_loading")
@@ -102,7 +102,7 @@ def _traces(project: Project, entity: str) -> list[str]:
         names = {"who", "_entity"} & set(table.column_names)
         found += [str(file) for n in names if entity in map(str, table[n].to_pylist())]
     with project.read() as s:
-        rows = s.query(predictions.Prediction).filter_by(entity=entity).all()
+        rows = s.query(Prediction).filter_by(entity=entity).all()
         found += [row.id for row in rows]
         found += [e.subject for e in s.query(audit.AuditEvent) if entity in str(e.details)]
     return found

@@ -22,7 +22,7 @@ from mlkit.steps.drift import reference
 from mlkit.store import audit, log_view, registry, reports
 from mlkit.store.audit import AuditEvent
 from mlkit.store.disk import blobs
-from mlkit.store.predictions import Prediction
+from mlkit.store.log_columns import Prediction
 from mlkit.store.reports import DriftReport
 
 Frames = Callable[..., pd.DataFrame]

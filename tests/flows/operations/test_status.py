@@ -10,7 +10,7 @@ from mlkit.flows.operations import status
 from mlkit.project import Project
 from mlkit.store.alerts import Alert
 from mlkit.store.base import new_id
-from mlkit.store.predictions import Actual, Prediction
+from mlkit.store.log_columns import Actual, Prediction
 from mlkit.store.registry import ModelVersion
 from mlkit.store.reports import DriftReport
 

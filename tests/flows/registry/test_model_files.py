@@ -19,7 +19,7 @@ from mlkit.project import Project
 from mlkit.steps.inputs.rows import CsvHabits
 from mlkit.store import predictions
 from mlkit.store.base import new_ids
-from mlkit.store.journal import Entry
+from mlkit.store.log_columns import Entry
 
 PLAIN = Dialect(decimal=".", thousands=",")
 GERMAN = Dialect(decimal=",", thousands=".")
