@@ -39,8 +39,8 @@ metadata = Base.metadata
 _NUMBERED = re.compile(r"\d{4}")
 _OTHER = re.compile("already exists|no such|duplicate column")
 
-HEAD = "0017_covers"
-COVERED_SINCE = "0017_covers"  # the audit trail covers all that it does now from this one on
+HEAD = "0018_segments"
+COVERED_SINCE = "0018_segments"  # the audit trail covers all that it does now from this one on
 
 
 def revision(database: Database) -> str | None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import sqlalchemy as sa
 
 from mlkit.errors import InvalidInputError
 from mlkit.flows.data import catalog, collect, data_export, ingest, leftovers
@@ -22,6 +23,7 @@ from mlkit.project import Project, create_project
 from mlkit.store import audit, datasets, predictions
 from mlkit.store.base import new_ids
 from mlkit.store.journal import Entry
+from mlkit.store.registry import Model
 
 PEOPLE = 30
 
@@ -320,3 +322,32 @@ def test_a_journal_that_brings_rows_back_for_ever_leaves_the_erasure_unfinished(
         subject.erase(people, "people", ["1007"])
     found = [c.level for c in checkup.examine(people.root).checks if c.check == "erasures"]
     assert found == ["warn"]
+
+
+def test_a_sealed_file_that_no_row_names_keeps_nobody(people: Project) -> None:
+    with people.database.engine.begin() as connection:
+        connection.execute(sa.text("DELETE FROM segment"))
+    levels = {each.check: each.level for each in checkup.examine(people.root).checks}
+    assert levels["audit trail"] == "fail"
+    assert any("log" in place for place in _traces(people, "1007"))
+    subject.erase(people, "people", ["1007"])
+    assert _traces(people, "1007") == []
+
+
+def test_a_file_that_an_erasure_took_for_unnamed_is_sealed_anew(
+    people: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = logs.read(people, "churn").num_rows
+    with people.read() as s:
+        (model_id,) = s.scalars(sa.select(Model.id))
+    reached = []
+
+    def erase_meanwhile(point: str) -> None:
+        if point == "seal.file" and not reached:
+            reached.append(point)
+            log._delete_unnamed(people, model_id)
+
+    monkeypatch.setattr(retention.failpoints, "reach", erase_meanwhile)
+    retention.seal(people, older_than="1h")
+    assert reached
+    assert logs.read(people, "churn").num_rows == rows
