@@ -351,3 +351,8 @@ def test_a_file_that_an_erasure_took_for_unnamed_is_sealed_anew(
     retention.seal(people, older_than="1h")
     assert reached
     assert logs.read(people, "churn").num_rows == rows
+
+
+def test_an_id_that_nothing_is_known_of_is_named(people: Project) -> None:
+    done = subject.erase(people, "people", ["1007", "1OO8", "1009"])
+    assert done.unknown == ("1OO8",)
