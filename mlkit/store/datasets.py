@@ -123,6 +123,7 @@ class _Transformation(TypedDict, total=False):
 
 
 _RECORDED: Final[dict[str, Any]] = {
+    **dict.fromkeys(("number", "rows", "erased_rows"), int),
     "profile": _Profile,
     "parents": list[str],
     "transformation": _Transformation,
