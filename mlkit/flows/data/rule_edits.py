@@ -61,7 +61,7 @@ def accept(project: Project, name: str, pairs: Sequence[str]) -> RulesShown:
         with project.write() as s:
             audit.record(
                 s, project.now(), actor=project.actor, action="data rules", subject=name,
-                details={"accepted": dict(accepted)},  # no value: an erasure does not reach the trail
+                details={"accepted": dict(accepted)},  # no value: they could not be erased
             )  # fmt: skip
         return _shown(name, acceptance.read_rules(project, name), tuple(pairs))
 
