@@ -38,6 +38,7 @@ EDITS = [
     ("code", '{"files": 3}'),
     ("code", '{"libraries": [3]}'),
     ("holdout_rows", "many"),
+    ("number", "first"),
 ]
 
 
