@@ -70,6 +70,24 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+class NotedTime(UtcDateTime):
+    """A time that nothing depends on: what was never written as one is told as 1970."""
+
+    cache_ok = True
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:
+        """Return what reads a value of a row; it never fails."""
+        read = super().result_processor(dialect, coltype)
+
+        def noted(value: Any) -> Any:
+            try:
+                return read(value)
+            except DamagedError:
+                return datetime.fromtimestamp(0, UTC)
+
+        return noted
+
+
 def new_id(now: datetime) -> str:
     """Return a UUIDv7 (RFC 9562, section 5.7): 48 bits of ``now`` in milliseconds, 74 random bits.
 

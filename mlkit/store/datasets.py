@@ -8,10 +8,12 @@ from typing import Any, Final, Literal, NamedTuple, NotRequired, TypedDict
 from sqlalchemy import (
     JSON,
     ForeignKey,
+    Integer,
     Select,
     String,
     Text,
     UniqueConstraint,
+    cast,
     event,
     func,
     or_,
@@ -123,6 +125,7 @@ class _Transformation(TypedDict, total=False):
 
 
 _RECORDED: Final[dict[str, Any]] = {
+    **dict.fromkeys(("number", "rows", "erased_rows"), int),
     "profile": _Profile,
     "parents": list[str],
     "transformation": _Transformation,
@@ -263,5 +266,7 @@ def blobs(s: Session) -> set[str]:
 
 def next_number(s: Session, dataset: Dataset) -> int:
     """Return the number that the next version gets."""
-    query = select(func.max(DatasetVersion.number)).where(DatasetVersion.dataset_id == dataset.id)
+    query = select(func.max(cast(DatasetVersion.number, Integer))).where(
+        DatasetVersion.dataset_id == dataset.id
+    )
     return (s.scalar(query) or 0) + 1

@@ -194,6 +194,13 @@ def leftovers(s: Session) -> list[int]:
     return list(s.scalars(select(FeatureSet.id).where(FeatureSet.id.not_in(live))))
 
 
+def drop_unused(s: Session) -> None:
+    """Delete at once every value that is in no view's live set, whoever named that set."""
+    live = select(StoredView.set_id).where(StoredView.set_id.is_not(None))
+    s.execute(delete(FeatureValue).where(FeatureValue.set_id.not_in(live)))
+    s.execute(delete(FeatureSet).where(FeatureSet.id.not_in(live)))
+
+
 def drop_some(s: Session, set_id: int, rows: int) -> bool:
     """Delete that many rows of a set, in the end the set itself; tell whether it is gone."""
     mine = FeatureValue.set_id == set_id

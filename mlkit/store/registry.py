@@ -6,8 +6,10 @@ from typing import Any, Final, NamedTuple, TypedDict
 from sqlalchemy import (
     JSON,
     ForeignKey,
+    Integer,
     String,
     UniqueConstraint,
+    cast,
     event,
     func,
     select,
@@ -214,7 +216,9 @@ def lock(s: Session, model: Model) -> None:
 
 def next_number(s: Session, model: Model) -> int:
     """Return the number that the next version gets."""
-    query = select(func.max(ModelVersion.number)).where(ModelVersion.model_id == model.id)
+    query = select(func.max(cast(ModelVersion.number, Integer))).where(
+        ModelVersion.model_id == model.id
+    )
     return (s.scalar(query) or 0) + 1
 
 

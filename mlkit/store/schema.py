@@ -43,7 +43,7 @@ _MIGRATIONS = Path(__file__).with_name("migrations")
 _NUMBERED = re.compile(r"\d{4}")
 _OTHER = re.compile("already exists|no such|duplicate column")
 
-COVERED_SINCE = "0017_covers"  # the audit trail covers all that it does now from this one on
+COVERED_SINCE = "0018_segments"  # the audit trail covers all that it does now from this one on
 
 
 def revision(database: Database) -> str | None:

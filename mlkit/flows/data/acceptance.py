@@ -75,6 +75,10 @@ def read_rules(project: Project, name: str) -> Rules:
         text = file.read_text("utf-8") if file.is_file() else recorded
     except UnicodeDecodeError as error:
         raise InvalidInputError(f"{label} is not UTF-8: {error}") from error
+    if text is not None and text != recorded:
+        from mlkit.steps.rules import yaml_text  # most commands do without
+
+        yaml_text.refuse_twins(text, label)
     return Rules(text, label, _circumstances(project, sha256), quarantine.shelf(project, name))
 
 

@@ -37,7 +37,7 @@ class NewValues(NamedTuple):
 
     def remedy(self, dataset: str, label: str) -> str:
         """Return what to do: the command that adds the values to the rules in file ``label``."""
-        typed = [value for value in [*self.counts][:_SHOWN] if len(value) <= _MOST_CHARS]
+        typed = [value for value in [*self.counts][:_SHOWN] if _can_be_copied(value)]
         words = [f"--accept {shlex.quote(f'{self.column}={value}')}" for value in typed]
         command = f": mlkit data rules {dataset} {' '.join(words)}" if typed else ""
         words = [f"--missing {shlex.quote(mark)}" for mark in self._marks]
@@ -53,6 +53,11 @@ class NewValues(NamedTuple):
         from mlkit.steps.reading.csv_values import MARKS  # pyarrow, loaded already by the check
 
         return [value for value in self.counts if value in MARKS]
+
+
+def _can_be_copied(value: str) -> bool:
+    """Tell whether a terminal shows all of a value, and as it is."""
+    return len(value) <= _MOST_CHARS and value.isprintable()
 
 
 def _shortened(value: str) -> str:

@@ -1,6 +1,6 @@
-"""What an erasure reaches beside versions and log: rows set aside, values of feature views."""
+"""What an erasure reaches beside versions and log: rows set aside, feature views, leftovers."""
 
-from mlkit.flows.data import ingest, quarantine
+from mlkit.flows.data import ingest, leftovers, quarantine
 from mlkit.flows.data.subjects import Subjects
 from mlkit.project import Project
 from mlkit.store import features
@@ -9,9 +9,14 @@ from mlkit.store.features import StoredView
 
 
 def erase(project: Project, dataset: Dataset, erased: Subjects) -> None:
-    """Delete all rows of ``dataset`` that were set aside, and what views know of the subjects."""
+    """Delete all rows of ``dataset`` that were set aside, and what views know of the subjects.
+
+    What killed commands left goes as a whole: nobody can tell who is in there.
+    """
     quarantine.discard(project, dataset.name)
+    leftovers.remove_dead(project)
     with project.write() as s:
+        features.drop_unused(s)
         for view in features.list_views(s):
             if view.set_id is None or not _is_about(view, dataset):
                 continue

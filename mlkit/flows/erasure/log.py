@@ -63,6 +63,7 @@ def _erase_once(project: Project, models: list[int], erased: Subjects) -> set[st
     _forget_picked(project, ids)
     for model_id in models:
         _rewrite_segments(project, model_id, erased)
+        _delete_unnamed(project, model_id)
         _delete_recent(project, found[model_id])
     return ids
 
@@ -73,6 +74,19 @@ def delete_segment(project: Project, path: str) -> None:
         named = segments.paths(s)
     if path not in named:
         (project.root / path).unlink(missing_ok=True)
+
+
+def _delete_unnamed(project: Project, model_id: int) -> None:
+    """Delete the sealed files of a model that no row names: nobody else would look into them.
+
+    Under the lock of who writes, so that whoever is about to name one finds it gone.
+    """
+    with project.write() as s:
+        named = segments.paths(s)
+        folder = project.log_dir / s.get_one(Model, model_id).name
+        for file in folder.glob("*/*.parquet"):
+            if file.relative_to(project.root).as_posix() not in named:
+                file.unlink()
 
 
 def _theirs(project: Project, model_id: int, erased: Subjects) -> list[str]:

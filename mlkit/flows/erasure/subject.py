@@ -38,13 +38,17 @@ class Rewritten(msgspec.Struct, frozen=True):
 
 
 class Erased(msgspec.Struct, frozen=True, kw_only=True):
-    """What was erased; ``models`` were trained on rows that are gone, and still know them."""
+    """What was erased; ``models`` were trained on rows that are gone, and still know them.
+
+    ``unknown`` are entities that nothing was known of.
+    """
 
     dataset: str
     subjects: int
     versions: tuple[Rewritten, ...]
     predictions: int
     models: tuple[str, ...]
+    unknown: tuple[str, ...] = ()
 
 
 def erase(
@@ -73,7 +77,20 @@ def erase(
         versions=tuple(one for part in parts for one in part.versions),
         predictions=sum(part.predictions for part in parts),
         models=tuple(dict.fromkeys(one for part in parts for one in part.models)),
+        unknown=_unknown(project, names, parts, entities),
     )
+
+
+def _unknown(
+    project: Project, names: Sequence[str], parts: "Sequence[_Part]", entities: Sequence[str]
+) -> tuple[str, ...]:
+    """Return the entities that were met in no part."""
+
+    def is_met(entity: str) -> bool:
+        met = zip(names, (part.met for part in parts), strict=True)
+        return any(subjects.hashed(project.key, name, entity) in found for name, found in met)
+
+    return tuple(entity for entity in dict.fromkeys(entities) if not is_met(entity))
 
 
 def resume(project: Project) -> str:
@@ -100,6 +117,7 @@ class _Part(NamedTuple):
     versions: list[Rewritten]
     predictions: int
     models: list[str]
+    met: set[str]
 
 
 def _erase(project: Project, name: str, say: Progress) -> _Part:
@@ -118,7 +136,8 @@ def _erase(project: Project, name: str, say: Progress) -> _Part:
     purge.purge(project.database, patience_s=project.settings.db.busy_timeout_s)
     with project.write() as s:
         erasures.finish(s, dataset.id, project.now())
-    return _Part(versions, predictions, _models(project, {one.reference for one in versions}))
+    models = _models(project, {one.reference for one in versions})
+    return _Part(versions, predictions, models, erased.met)
 
 
 def _cut_off(project: Project, name: str) -> list[str]:

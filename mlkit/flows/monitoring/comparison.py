@@ -16,7 +16,7 @@ from mlkit.settings import sources
 from mlkit.steps.drift import detection, times
 from mlkit.steps.drift.detection import DriftRule
 from mlkit.steps.drift.result import FeatureDrift, Rows, Verdict
-from mlkit.steps.reading import frames
+from mlkit.steps.reading import csv_dialect, frames
 from mlkit.steps.reading.csv_dialect import Stated
 from mlkit.steps.tables import casts, dtypes
 
@@ -48,6 +48,7 @@ def compare_files(
     ``time`` column the rows of both are taken in its order. Raises InvalidInputError.
     """
     settings = sources.load(None, os.environ, overrides)
+    _refuse_two_encodings(reference, current, stated)
     first = frames.read_table(reference, stated=stated)
     second = frames.read_table(current, frames.column_types(first), stated)
     spans_s: tuple[float | None, float | None] = (None, None)
@@ -72,6 +73,18 @@ def compare_files(
         alpha=result.alpha,
         summary=result.summary,
     )
+
+
+def _refuse_two_encodings(reference: Path, current: Path, stated: Stated | None) -> None:
+    """Raise InvalidInputError if what is said of both files is true of one of them only."""
+    if stated is None or stated.encoding is None:
+        return
+    in_utf8 = [file for file in (reference, current) if csv_dialect.is_utf8(file, stated.encoding)]
+    if len(in_utf8) == 1:
+        raise InvalidInputError(
+            f"{in_utf8[0]} is UTF-8, and --encoding {stated.encoding} is said of both files; write "
+            "them in the same encoding"
+        )
 
 
 def _untold(first: pa.Table, second: pa.Table) -> Iterator[str]:

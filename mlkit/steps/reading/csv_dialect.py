@@ -177,20 +177,27 @@ def sniff(path: Path, stated: Stated | None = None, *, known: Collection[str] = 
 
 
 def refuse_utf8(path: Path, usual: str) -> None:
-    """Raise InvalidInputError if a file is UTF-8 and those before it were not.
+    """Raise InvalidInputError if a file is UTF-8 and those before it were not."""
+    if is_utf8(path, usual):
+        raise InvalidInputError(
+            f"{path} is UTF-8, and the files of this dataset are {usual}; say --encoding utf-8, or "
+            f"--encoding {usual} if it is that in spite of it"
+        )
+
+
+def is_utf8(path: Path, said: str) -> bool:
+    """Tell whether a file is UTF-8 by its bytes, though not by a mark, and ``said`` garbles it.
 
     An encoding with one byte for each character takes any file, and Köln for KÃ¶ln.
     """
     raw, _ = csv_bytes.sample(path)
     marked = any(raw.startswith(bom) for bom, _ in _BOMS)
-    if raw.isascii() or marked or len(bytes(range(256)).decode(usual, errors="replace")) < 256:
-        return
+    if raw.isascii() or marked or len(bytes(range(256)).decode(said, errors="replace")) < 256:
+        return False
     with suppress(UnicodeDecodeError):
         codecs.getincrementaldecoder("utf-8")().decode(raw)
-        raise InvalidInputError(
-            f"{path} is UTF-8, and the files of this dataset are {usual}; say --encoding utf-8, or "
-            f"--encoding {usual} if it is that in spite of it"
-        )
+        return True
+    return False
 
 
 def check_names(names: list[str], path: Path) -> None:

@@ -70,13 +70,24 @@ def _of(folders: Sequence[str]) -> dict[str, str | None]:
     for folder in folders:
         name, equals, value = folder.partition("=")
         if equals and name:
-            if unquote(name) in found:
+            name = _plain(name, folder)
+            if name in found:
                 raise InvalidInputError(
-                    f"the folders {'/'.join(folders)} name the column '{unquote(name)}' twice; "
+                    f"the folders {'/'.join(folders)} name the column '{name}' twice; "
                     "leave one of them out"
                 )
-            found[unquote(name)] = None if value == _MISSING else unquote(value)
+            found[name] = None if value == _MISSING else _plain(value, folder)
     return found
+
+
+def _plain(text: str, folder: str) -> str:
+    """Return the text that a part of a folder's name stands for; raises InvalidInputError."""
+    try:
+        return unquote(text, errors="strict")
+    except UnicodeDecodeError as error:
+        raise InvalidInputError(
+            f"what the folder '{folder}' has in percent signs is not UTF-8; rename it"
+        ) from error
 
 
 def _kind(values: Sequence[str | None], wanted: pa.DataType | None) -> pa.DataType:

@@ -18,6 +18,8 @@ from mlkit.pages import trend
 from mlkit.project import Project
 from mlkit.server.models.holder import Holder
 from mlkit.store import deployments, reports
+from mlkit.store import estimates as store_estimates
+from mlkit.store.estimates import PerformanceEstimate
 from mlkit.store.reports import DriftReport, PerformanceReport
 
 EDITS = [
@@ -36,6 +38,7 @@ EDITS = [
     ("code", '{"files": 3}'),
     ("code", '{"libraries": [3]}'),
     ("holdout_rows", "many"),
+    ("number", "first"),
 ]
 
 
@@ -130,6 +133,7 @@ def test_jobs_reach_the_models_beside_an_edited_one(three: Project) -> None:
         ("profile", "[]"),
         ("profile", "{"),
         ("parents", "3"),
+        ("rows", "many"),
         ("warnings", "[3]"),
     ],
 )
@@ -165,6 +169,45 @@ def test_an_edited_alert_is_told_of_and_ends_as_the_others_do(three: Project, te
     assert freshness.watch(three) == 0
     assert alerting.ongoing(three) == []
     assert alerting.deliver(three).failed == 0
+
+
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [
+        *(("alert", name) for name in ("opened_at", "last_seen_at", "acked_at", "snoozed_until")),
+        *(("alert_delivery", name) for name in ("created_at", "next_attempt_at")),
+    ],
+)
+def test_an_edited_time_of_an_alert_takes_no_other_alerts_turn(
+    three: Project, table: str, column: str
+) -> None:
+    for name in ("a", "b"):
+        alerting.raise_alert(
+            three, key=f"freshness:{name}", kind="freshness", severity="warning", model=None,
+            summary="late", details={"view": name},
+        )  # fmt: skip
+    with three.database.engine.begin() as connection:
+        connection.execute(sa.text(f"UPDATE {table} SET {column} = 'never' WHERE id = 1"))  # noqa: S608  # names of this file
+    assert [line.key for line in alerting.ongoing(three)] == ["freshness:a", "freshness:b"]
+    assert len(status.look(three).alerts) == len(alerting.newest(three, 9)) == 2
+    assert alerting.deliver(three).failed == 0
+    assert freshness.watch(three) == 0
+    assert alerting.ongoing(three) == []
+
+
+def test_an_edited_estimate_is_a_damaged_one(reported: Project) -> None:
+    now = reported.now()
+    with reported.write() as s:
+        s.add(
+            PerformanceEstimate(
+                report_id=1, model_version_id=1, window_start=now, window_end=now, metric="mae",
+                value=1.0, low=0.5, high=2.0, trusted=True, rows=9, realised=1.0,
+            )
+        )  # fmt: skip
+    with reported.database.engine.begin() as connection:
+        connection.execute(sa.text("UPDATE performance_estimate SET realised = 'much'"))
+    with reported.read() as s, pytest.raises(DamagedError, match="realised is 'much'"):
+        store_estimates.latest_realised(s, 1, 3)
 
 
 def test_doctor_looks_at_the_versions_beside_an_edited_one(three: Project) -> None:

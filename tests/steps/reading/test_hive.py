@@ -116,3 +116,9 @@ def test_a_folder_that_cannot_be_read_is_not_left_out_in_silence(
     monkeypatch.setattr("os.access", lambda path, _mode: path != root / "k=2")
     with pytest.raises(InvalidInputError, match="k=2 cannot be read, and its files"):
         _rows(root)
+
+
+@pytest.mark.parametrize("folder", ["k=%FF", "%FF=k"])
+def test_percent_signs_that_are_no_utf8_are_refused(tmp_path: Path, folder: str) -> None:
+    with pytest.raises(InvalidInputError, match=f"the folder '{folder}' .* is not UTF-8"):
+        _rows(_written(tmp_path, folder))
