@@ -17,7 +17,7 @@ from mlkit.flows.features.online import Online
 from mlkit.flows.log import actuals
 from mlkit.project import Project
 from mlkit.server import fingerprint, page, platforms, problems, readiness, request_log, wire
-from mlkit.server.access import Guard
+from mlkit.server.access import AccessControl
 from mlkit.server.feature_state import Troubles
 from mlkit.server.follower import Follower
 from mlkit.server.metrics.families import Served
@@ -62,12 +62,12 @@ class Service:
         self.project = project
         self.online = Online(project)
         self.holder = Holder(project, self.online)
-        self.guard = Guard(project)
+        self.access = AccessControl(project)
         self.meter = Meter(metrics_dir or project.state_dir / "metrics" / "0")
         self._metrics = Metrics(project, self.meter)
         self.recorder = Recorder(project, self.meter)
-        look = RuleGuard(project, self.meter).look
-        self.scorer = Scorer(project, self.recorder, self.meter, look)
+        check = RuleGuard(project, self.meter).check
+        self.scorer = Scorer(project, self.recorder, self.meter, check)
         self.platform = platforms.detect(os.environ)
         own = self.platform.predict
         self.routes = Routes({own: kserve} if own and own not in PREDICTIONS else {})
@@ -75,12 +75,12 @@ class Service:
         self._max_bytes = project.settings.server.max_body_bytes
         self._since = project.now()
         settings = project.settings.server
-        self._tokens = Follower("mlkit-tokens", self.guard.refresh, settings.reload_s)
+        self._tokens = Follower("mlkit-tokens", self.access.refresh, settings.reload_s)
         self._models = Follower("mlkit-models", self.holder.refresh, settings.reload_s)
         self._followers = [
             self._tokens,
             self._models,
-            Follower("mlkit-uses", self.guard.note_use, _NOTE_USE_S),
+            Follower("mlkit-uses", self.access.note_use, _NOTE_USE_S),
             Follower("mlkit-journal", self.recorder.hand_on, project.settings.log.import_s),
         ]
         self._troubles = Troubles(project)
@@ -95,7 +95,7 @@ class Service:
         one alive. Nor may a note of who asked, which waits for the write lock.
         """
         self._tokens.call()  # once more: loading may have taken longer than they are good for
-        self.guard.expire()
+        self.access.expire()
         self._running = True
         self._followers = [*self._followers, *others]
         for follower in self._followers:
@@ -120,7 +120,7 @@ class Service:
         self.meter.begin()
         try:
             model = target.model or self.holder.default()
-            rights = self.guard.check(environ, "predict", model=model)
+            rights = self.access.check(environ, "predict", model=model)
             if model is None:
                 raise self.holder.nameless(rights.sees)
             held = self.holder.get(model, target.version, rights.sees)
@@ -169,7 +169,7 @@ class Service:
         return self._health(environ, self._readiness)
 
     def _readiness(self, rights: Rights) -> Reply:
-        closed = {"tokens": self.guard.stale, "log": self.recorder.refusing()}
+        closed = {"tokens": self.access.stale, "log": self.recorder.refusing()}
         found = readiness.judge(
             self.holder,
             self._since,
@@ -182,7 +182,7 @@ class Service:
     def _own_troubles(self) -> dict[str, str]:
         """Return what is wrong with the threads and processes of this server."""
         found = {"database": self._tokens.trouble or self._models.trouble}
-        found |= {"limits": self.guard.trouble, "metrics": self.meter.slot.trouble}
+        found |= {"limits": self.access.trouble, "metrics": self.meter.slot.trouble}
         for each in self._followers:
             if self._running and each.late_s > _LATE_S + self.project.settings.server.load_s:
                 found[each.name] = f"this thread has been at one step for {each.late_s:.0f} s"
@@ -262,7 +262,7 @@ class Service:
     ) -> Reply:
         """Answer what a protocol asks about a model besides predictions."""
         try:
-            return act(self.guard.check(environ, "predict", "read", model=model))
+            return act(self.access.check(environ, "predict", "read", model=model))
         except Exception as error:  # noqa: BLE001  # the boundary: every error becomes an answer
             return _refusal(environ, error, wire_)
 
@@ -271,7 +271,7 @@ class Service:
     ) -> Reply:
         """Answer how the server is: anybody who calls it by a name of its own."""
         try:
-            return act(self.guard.look(environ))
+            return act(self.access.look(environ))
         except Exception as error:  # noqa: BLE001  # the boundary: every error becomes an answer
             return _refusal(environ, error, wire_)
 
@@ -284,7 +284,7 @@ class Service:
         kind: str = problems.JSON,
     ) -> Reply:
         try:
-            return problems.reply(act(self.guard.check(environ, scope)), kind=kind)
+            return problems.reply(act(self.access.check(environ, scope)), kind=kind)
         except Exception as error:  # noqa: BLE001  # the boundary: every error becomes an answer
             return _refusal(environ, error, native)
 

@@ -10,11 +10,13 @@ from mlkit.errors import InvalidInputError
 from mlkit.store import foreign
 from mlkit.store.engine import sqlite_driver
 
-Rows = tuple[list[str], list[Sequence[Any]]]
+QueryResult = tuple[list[str], list[Sequence[Any]]]
 _BATCH = 10_000  # rows fetched at a time
 
 
-def over_rows(table: str, names: Sequence[str], rows: Iterable[Sequence[Any]], query: str) -> Rows:
+def over_rows(
+    table: str, names: Sequence[str], rows: Iterable[Sequence[Any]], query: str
+) -> QueryResult:
     """Return what ``query`` finds in rows that lie in a SQLite table of that name, in memory."""
     driver = sqlite_driver()
     with closing(driver.connect(":memory:")) as connection:
@@ -32,7 +34,7 @@ def over_rows(table: str, names: Sequence[str], rows: Iterable[Sequence[Any]], q
         return [column[0] for column in cursor.description], cursor.fetchall()
 
 
-def of_database(url: str, query: str, folder: Path) -> Rows:
+def of_database(url: str, query: str, folder: Path) -> QueryResult:
     """Return what ``query`` finds in the database ``url``, read only (see ``foreign``)."""
     parsed = foreign.parse(url, folder)
     label = foreign.public(parsed)

@@ -20,7 +20,7 @@ from mlkit.project import Project
 from mlkit.steps.features.view import FeatureView, ViewUse
 from mlkit.store import datasets, features
 from mlkit.store.disk import failpoints
-from mlkit.store.features import Rows, StoredView
+from mlkit.store.features import FeatureValues, StoredView
 
 if TYPE_CHECKING:
     from mlkit.steps.features.latest import Latest
@@ -185,11 +185,11 @@ def _refuse_other_columns(stored: StoredView, use: ViewUse) -> None:
             )
 
 
-def _all(found: "Latest") -> Rows:
-    return Rows(found.entities, found.event_us, found.data)
+def _all(found: "Latest") -> FeatureValues:
+    return FeatureValues(found.entities, found.event_us, found.data)
 
 
-def _replace(project: Project, stored: StoredView, rows: Rows, made: _Made) -> StoredView:
+def _replace(project: Project, stored: StoredView, rows: FeatureValues, made: _Made) -> StoredView:
     """Write a whole new set in batches, then let it take the place of the old one in one step."""
     with project.write() as s:
         set_id = features.begin_set(s, stored, made.now)
@@ -246,10 +246,10 @@ def _kept(rows: _Values, gone: set[str], oldest_us: int | None) -> _Values:
     }
 
 
-def _columns(rows: _Values) -> Rows:
+def _columns(rows: _Values) -> FeatureValues:
     """Return rows by column, in the order of the index that they go into."""
     names = sorted(rows)
-    return Rows(names, [rows[who][0] for who in names], [rows[who][1] for who in names])
+    return FeatureValues(names, [rows[who][0] for who in names], [rows[who][1] for who in names])
 
 
 def _gone(had: _Values, view: FeatureView, made: _Made) -> list[str]:

@@ -25,16 +25,16 @@ class NotCompiledError(Exception):
     """The rule means something that only pandera knows: a text bound on numbers, an option."""
 
 
-def broken(column: pa.ChunkedArray, rule: Rule) -> Mask | None:
+def failing(column: pa.ChunkedArray, rule: Rule) -> Mask | None:
     """Return the rows that break ``rule``, or None if none does; raises NotCompiledError."""
     if rule.options:
         raise NotCompiledError
     if rule.name == NOT_NULLABLE:
         return _missing(column)
     if rule.name == MONOTONE:
-        return InOrder(rule.arguments["order"]).broken(column)
+        return InOrder(rule.arguments["order"]).failing(column)
     if rule.name in text_rules.NAMES and column.type == dtypes.TEXT:
-        return _some(text_rules.broken(column, rule))
+        return _some(text_rules.failing(column, rule))
     find = _FINDERS.get(rule.name)
     if find is None:
         raise NotCompiledError
@@ -220,7 +220,7 @@ class InOrder:
         self._down, self._strictly = order.endswith("decreasing"), order.startswith("strictly")
         self._extreme = np.empty(0)
 
-    def broken(self, column: pa.ChunkedArray) -> Mask | None:
+    def failing(self, column: pa.ChunkedArray) -> Mask | None:
         """Return the rows of the next part of a column; raises NotCompiledError."""
         if column.type not in _ORDERED:
             raise NotCompiledError

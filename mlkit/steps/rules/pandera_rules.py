@@ -34,8 +34,8 @@ def judge(column: pa.ChunkedArray, rule: Rule) -> Verdict | None:
     frame = frame_of(pa.table({"x": column}))
     try:
         schema.validate(frame, lazy=True)
-    except errors.SchemaErrors as broken:
-        cases = broken.failure_cases
+    except errors.SchemaErrors as failed:
+        cases = failed.failure_cases
         label = str(cases["check"].iloc[0])
         rows = cases["index"].dropna().to_numpy(dtype=np.int64)
         whole = None if len(rows) else cases["failure_case"].iloc[0]
