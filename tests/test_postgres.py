@@ -131,7 +131,7 @@ def test_the_loop_goes_round(
     assert logs.read(shop, "churn").sort_by("_seq").to_pylist() == before
     assert "not SQLite" in backup.rotate(shop)
     assert [line for line in checkup.examine(shop.root).checks if line.level == "fail"] == []
-    assert status.look(shop).models[0].champion == 1
+    assert status.read(shop).models[0].champion == 1
     with shop.read() as s:
         assert audit.first_break(s) is None
     assert audit_check.faults(shop) == []

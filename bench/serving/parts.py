@@ -43,7 +43,7 @@ def main() -> None:
     now = project.now()
     parts: dict[str, Callable[[], Any]] = {
         "decode (and check every value)": lambda: native.decode(held.reader, message),
-        "who may ask": lambda: service.guard.check(environ, "predict", model=model),
+        "who may ask": lambda: service.access.check(environ, "predict", model=model),
         "rows to matrix": lambda: held.reader.matrix(query.rows),
         "predictor": lambda: held.ask(matrix),
         "log": lambda: service.recorder.record(entry, now),

@@ -31,8 +31,6 @@ from mlkit.store.disk.blobs import sync
 CHUNK_ROWS = 20_000
 VALUE = "prediction"
 
-Report = Callable[[int], None]
-
 
 class Predicted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How many rows were answered by which version, and where the answers are."""
@@ -62,7 +60,7 @@ def predict(
     output: Path | None = None,
     version: int | None = None,
     dialect: Dialect | None = None,
-    progress: Report | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> Predicted:
     """Write the columns of ``file`` and the predictions to ``output``, as CSV to stdout if None.
 

@@ -112,7 +112,7 @@ def _http_problem(error: Any) -> Response:
     text = {404: f"nothing here: {request.path[:200]}"}.get(error.code, error.description)
     found = RefusedError(error.code, text, headers)
     try:
-        service.guard.check_host(request.environ)
+        service.access.check_host(request.environ)
     except RefusedError as refused:
         found = refused
     service.meter.answered("(none)", "", found.status, 0.0, 0)

@@ -25,7 +25,7 @@ from mlkit.server import (
     request_log,
     wire,
 )
-from mlkit.server.access import Guard
+from mlkit.server.access import AccessControl
 from mlkit.server.feature_state import Troubles
 from mlkit.server.follower import Follower
 from mlkit.server.metrics.meter import Meter
@@ -61,12 +61,12 @@ class Service:
         self.project = project
         self.online = Online(project)
         self.holder = Holder(project, self.online)
-        self.guard = Guard(project)
+        self.access = AccessControl(project)
         self.meter = Meter(metrics_dir or project.state_dir / "metrics" / "0")
         self._metrics = Metrics(project, self.meter)
         self.recorder = Recorder(project, self.meter)
-        look = RuleGuard(project, self.meter).look
-        self.scorer = Scorer(project, self.recorder, self.meter, look)
+        check = RuleGuard(project, self.meter).check
+        self.scorer = Scorer(project, self.recorder, self.meter, check)
         self.platform = platforms.detect(os.environ)
         own = self.platform.predict
         self.routes = Routes({own: kserve} if own and own not in PREDICTIONS else {})
@@ -75,12 +75,12 @@ class Service:
         self._since = project.now()
         settings = project.settings.server
         self._places = Places(settings.threads)
-        self._tokens = Follower("mlkit-tokens", self.guard.refresh, settings.reload_s)
+        self._tokens = Follower("mlkit-tokens", self.access.refresh, settings.reload_s)
         self._models = Follower("mlkit-models", self.holder.refresh, settings.reload_s)
         self._followers = [
             self._tokens,
             self._models,
-            Follower("mlkit-uses", self.guard.note_use, _NOTE_USE_S),
+            Follower("mlkit-uses", self.access.note_use, _NOTE_USE_S),
             Follower("mlkit-journal", self.recorder.hand_on, project.settings.log.import_s),
         ]
         self._troubles = Troubles(project)
@@ -95,7 +95,7 @@ class Service:
         one alive. Nor may a note of who asked, which waits for the write lock.
         """
         self._tokens.call()  # once more: loading may have taken longer than they are good for
-        self.guard.expire()
+        self.access.expire()
         self._running = True
         self._followers = [*self._followers, *others]
         for follower in self._followers:
@@ -120,7 +120,7 @@ class Service:
         self.meter.begin()
         try:
             model = target.model or self.holder.default()
-            rights = self.guard.check(environ, "predict", model=model)
+            rights = self.access.check(environ, "predict", model=model)
             if model is None:
                 raise self.holder.nameless(rights.sees)
             held = self._held(model, target.version, rights)
@@ -178,7 +178,7 @@ class Service:
 
     def readiness(self, rights: Rights) -> Reply:
         """Return whether predictions of every champion are answered, and what is wrong."""
-        closed = {"tokens": self.guard.stale, "log": self.recorder.refusing()}
+        closed = {"tokens": self.access.stale, "log": self.recorder.refusing()}
         crowded = {name: self._places.full(name) for name in self.holder.champions}
         crowded = {name: text for name, text in crowded.items() if text}
         if len(crowded) == len(self.holder.champions):
@@ -195,7 +195,7 @@ class Service:
     def _own_troubles(self) -> dict[str, str]:
         """Return what is wrong with the threads and processes of this server."""
         found = {"database": self._tokens.trouble or self._models.trouble}
-        found |= {"limits": self.guard.trouble, "metrics": self.meter.slot.trouble}
+        found |= {"limits": self.access.trouble, "metrics": self.meter.slot.trouble}
         found["workers"] = missing_workers.told()
         for each in self._followers:
             if self._running and each.late_s > _LATE_S + self.project.settings.server.load_s:
@@ -231,7 +231,7 @@ class Service:
     ) -> Reply:
         """Answer what a protocol asks about a model besides predictions."""
         try:
-            rights = self.guard.check(environ, "predict", "read", model=model)
+            rights = self.access.check(environ, "predict", "read", model=model)
             with self._places.one(model or ""):
                 return act(rights)
         except Exception as error:  # noqa: BLE001  # the boundary: every error becomes an answer
@@ -242,7 +242,7 @@ class Service:
     ) -> Reply:
         """Answer how the server is: anybody who calls it by a name of its own."""
         try:
-            return act(self.guard.look(environ))
+            return act(self.access.look(environ))
         except Exception as error:  # noqa: BLE001  # the boundary: every error becomes an answer
             return _refusal(environ, error, wire_)
 
@@ -255,7 +255,7 @@ class Service:
         kind: str = problems.JSON,
     ) -> Reply:
         try:
-            return problems.reply(act(self.guard.check(environ, scope)), kind=kind)
+            return problems.reply(act(self.access.check(environ, scope)), kind=kind)
         except Exception as error:  # noqa: BLE001  # the boundary: every error becomes an answer
             return _refusal(environ, error, native)
 

@@ -90,17 +90,17 @@ class FeatureValue(Base):
     data: Mapped[str] = mapped_column(Text)
 
 
-class Rows(NamedTuple):
+class FeatureValues(NamedTuple):
     """Values as they are stored, by column: ``event_us`` counts microseconds since 1970."""
 
     entities: Sequence[str]
     event_us: Sequence[int]
     data: Sequence[str]
 
-    def part(self, start: int, stop: int) -> "Rows":
+    def part(self, start: int, stop: int) -> "FeatureValues":
         """Return the rows from ``start`` until before ``stop``."""
         piece = slice(start, stop)
-        return Rows(self.entities[piece], self.event_us[piece], self.data[piece])
+        return FeatureValues(self.entities[piece], self.event_us[piece], self.data[piece])
 
 
 def find(s: Session, name: str, version: int) -> StoredView | None:
@@ -122,7 +122,7 @@ def begin_set(s: Session, view: StoredView, now: datetime) -> int:
     return made.id
 
 
-def put(s: Session, set_id: int, rows: Rows) -> None:
+def put(s: Session, set_id: int, rows: FeatureValues) -> None:
     """Write rows into a set; one that holds a newer event of that entity already stays.
 
     One prepared statement with tuples, past the ORM and its parameter handling.

@@ -22,7 +22,7 @@ from mlkit.flows.log.repeated_requests import Key
 from mlkit.flows.operations import access
 from mlkit.project import Project, open_project
 from mlkit.server.app import SERVICE, create_app
-from mlkit.server.replay import Replay
+from mlkit.server.idempotency import IdempotentReplies
 from mlkit.store import datasets
 from mlkit.store.log_columns import Prediction
 from mlkit.store.requests import Request
@@ -314,7 +314,7 @@ def test_it_holds_when_everything_is_killed_in_between(
 def test_a_deleted_lock_file_admits_nobody_to_a_turn_that_is_taken(project: Project) -> None:
     key = Key(1, "once", "")
     file = project.state_dir / "locks" / "requests"
-    old, new = Replay(project), Replay(project)
+    old, new = IdempotentReplies(project), IdempotentReplies(project)
     with old.turn(key):
         pass
     file.unlink()
@@ -335,11 +335,11 @@ def test_a_deleted_lock_file_admits_nobody_to_a_turn_that_is_taken(project: Proj
 
 
 def test_one_who_waits_for_a_slow_model_holds_up_no_other_id(project: Project) -> None:
-    replay, over, done = Replay(project), threading.Event(), threading.Event()
+    replies, over, done = IdempotentReplies(project), threading.Event(), threading.Event()
     order = []
 
     def take(request_id: str, until: threading.Event) -> None:
-        with replay.turn(Key(1, request_id, "")):
+        with replies.turn(Key(1, request_id, "")):
             order.append(request_id)
             assert until.wait(10)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from mlkit.steps.drift.result import DriftResult
-    from mlkit.steps.rules.breaches import Breach, Circumstances
+    from mlkit.steps.rules.failing_rules import Circumstances, RuleFailure
     from mlkit.steps.rules.schema import Schema
     from mlkit.steps.tables.tabular import Tabular
 
@@ -84,7 +84,9 @@ def read_rules(project: Project, name: str) -> Rules:
 
 def _circumstances(project: Project, parent: str | None) -> "Circumstances":
     """Return the time and, where there is a version before, how rows differ from it."""
-    from mlkit.steps.rules.breaches import Circumstances  # pyarrow, which the list does without
+    from mlkit.steps.rules.failing_rules import (
+        Circumstances,  # pyarrow, which the list does without
+    )
 
     return Circumstances(project.now(), None if parent is None else _compare(project, parent))
 
@@ -187,7 +189,7 @@ class _Checked:
     """
 
     table: "Tabular"
-    found: "Sequence[Breach]" = ()
+    found: "Sequence[RuleFailure]" = ()
     aside: dict[str, Any] = field(default_factory=dict)
     offers: Sequence[new_values.NewValues] = ()
     asks: tuple[str, ...] = ()
@@ -195,11 +197,11 @@ class _Checked:
 
 def _checked(table: "Tabular", schema: "Schema", rules: Rules) -> _Checked:
     """Look for rows that break rules, and set them aside where the rules say so."""
-    from mlkit.steps.rules import breaches
+    from mlkit.steps.rules import failing_rules
     from mlkit.steps.rules import quarantine as rows
 
-    circumstances = rules.circumstances or breaches.Circumstances()
-    found = list(breaches.find(table, schema, circumstances))
+    circumstances = rules.circumstances or failing_rules.Circumstances()
+    found = list(failing_rules.find(table, schema, circumstances))
     mask = rows.failing(found, table.num_rows)
     if mask is None:
         return _Checked(table, found)
@@ -210,7 +212,7 @@ def _checked(table: "Tabular", schema: "Schema", rules: Rules) -> _Checked:
     offers = new_values.find(table, schema, found)
     if count < table.num_rows and count <= schema.quarantine * table.num_rows:
         table = rows.rest(table, mask)
-        found = list(breaches.find(table, schema, circumstances))
+        found = list(failing_rules.find(table, schema, circumstances))
     return _Checked(table, found, aside, offers)
 
 

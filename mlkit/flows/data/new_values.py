@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from mlkit.steps.rules.breaches import Breach
+    from mlkit.steps.rules.failing_rules import RuleFailure
     from mlkit.steps.rules.schema import Schema
     from mlkit.steps.tables.tabular import Tabular
 
@@ -64,16 +64,16 @@ def _shortened(value: str) -> str:
     return value if len(value) <= _MOST_CHARS else f"{value[:_MOST_CHARS]}..."
 
 
-def find(table: "Tabular", schema: "Schema", found: "Sequence[Breach]") -> list[NewValues]:
-    """Return the new values behind the broken lists of allowed values."""
-    from mlkit.steps.rules import breaches
+def find(table: "Tabular", schema: "Schema", found: "Sequence[RuleFailure]") -> list[NewValues]:
+    """Return the new values behind the failing lists of allowed values."""
+    from mlkit.steps.rules import failing_rules
     from mlkit.steps.tables import tally  # pyarrow, loaded already by the check
     from mlkit.steps.tables.tabular import Column
 
     offers = []
-    for breach in found:
-        if breach.rule.name == "isin" and breach.rows is not None and breach.refuses:
-            (name,) = breach.columns
-            column = breaches.fitted(Column(table, name), schema)
-            offers.append(NewValues(name, tally.most_frequent(column, breach.rows)))
+    for failure in found:
+        if failure.rule.name == "isin" and failure.rows is not None and failure.refuses:
+            (name,) = failure.columns
+            column = failing_rules.fitted(Column(table, name), schema)
+            offers.append(NewValues(name, tally.most_frequent(column, failure.rows)))
     return offers

@@ -15,7 +15,7 @@ from mlkit.progress import Progress, silent
 from mlkit.settings import sources
 from mlkit.steps.drift import detection, times
 from mlkit.steps.drift.detection import DriftRule
-from mlkit.steps.drift.result import FeatureDrift, Rows, Verdict
+from mlkit.steps.drift.result import FeatureDrift, RowCounts, Verdict
 from mlkit.steps.reading import csv_dialect, frames
 from mlkit.steps.reading.csv_dialect import Stated
 from mlkit.steps.tables import casts, dtypes
@@ -26,7 +26,7 @@ class FilesCompared(msgspec.Struct, frozen=True, kw_only=True):
 
     verdict: Verdict
     features: tuple[FeatureDrift, ...]
-    rows: Rows
+    rows: RowCounts
     warnings: tuple[str, ...]
     drifted: tuple[str, ...]
     alpha: float
@@ -130,8 +130,8 @@ def _timed(table: pa.Table, name: str, file: Path) -> pa.Table:
     column = table.column(name)
     wanted = column.type if column.type in (dtypes.NUMBER, dtypes.INTEGER) else dtypes.DATETIME
     found = casts.cast(column, wanted)
-    if found.misfit_count or found.column.null_count:
-        example = [misfit.value for misfit in found.misfits[:1]]
+    if found.unfit_count or found.column.null_count:
+        example = [one.value for one in found.unfit[:1]]
         told = f"values like {example[0]!r}" if example else "rows without a value"
         raise InvalidInputError(
             f"the column '{name}' of {file} has {told}, so it does not order the rows in time; "

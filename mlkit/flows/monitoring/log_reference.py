@@ -18,7 +18,7 @@ from mlkit.flows.log.evidence import Window
 from mlkit.flows.registry import deploy, input_schema
 from mlkit.project import Project
 from mlkit.steps.drift import reference, times, weekly_effect
-from mlkit.steps.drift.profiles import Reference, Role
+from mlkit.steps.drift.reference_columns import Reference, Role
 from mlkit.steps.drift.weekly_effect import Placed, Seats
 from mlkit.steps.inputs.columns import ARROW_TYPES, Kind
 from mlkit.steps.tables import casts

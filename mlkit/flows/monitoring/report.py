@@ -59,7 +59,7 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
-class Report(msgspec.Struct, frozen=True, kw_only=True):
+class ModelReport(msgspec.Struct, frozen=True, kw_only=True):
     """One model at one moment; ``spread`` is null while no version serves.
 
     ``drift`` and ``performance`` are the newest reports, the newest last. ``alpha`` is the q below
@@ -93,7 +93,7 @@ class _Records(msgspec.Struct, frozen=True, kw_only=True):
     last_performance: PerformanceReport | None
 
 
-def read(project: Project, name: str, *, window: str | None = None) -> Report:
+def read(project: Project, name: str, *, window: str | None = None) -> ModelReport:
     """Return what there is to see of a model; raises NotFoundError.
 
     Distributions are those of the window of the last drift report, so that pictures and numbers
@@ -102,7 +102,7 @@ def read(project: Project, name: str, *, window: str | None = None) -> Report:
     now = project.now()
     with project.read() as s:
         known = _records(s, registry.get_model(s, name))
-    return Report(
+    return ModelReport(
         project=project.root.name,
         model=name,
         task=known.model.task,

@@ -52,7 +52,7 @@ class ModelLine(msgspec.Struct, frozen=True, kw_only=True):
     problem: str | None = None
 
 
-class Look(msgspec.Struct, frozen=True, kw_only=True):
+class Status(msgspec.Struct, frozen=True, kw_only=True):
     """The state of a project at one moment."""
 
     project: Path
@@ -61,12 +61,12 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     alerts: tuple[AlertLine, ...]
 
 
-def look(project: Project) -> Look:
+def read(project: Project) -> Status:
     """Return the state of the project now."""
     now = project.now()
     with project.read() as s:
         models = tuple(_line(s, model, now) for model in registry.list_models(s))
-    return Look(
+    return Status(
         project=project.root, at=now, models=models, alerts=tuple(alerting.ongoing(project))
     )
 

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from mlkit.steps.drift import derived, design_effect, moments, texts, times, violations
 from mlkit.steps.drift.block_variance import Statistic
-from mlkit.steps.drift.profiles import (
+from mlkit.steps.drift.reference_columns import (
     FEW,
     MAX_KNOWN,
     MAX_LABELS,

@@ -105,11 +105,11 @@ def _minimum_detectable(of: int, seen: float, clump: float, level: Level) -> flo
 def fit(kind: Kind, column: Any) -> tuple[Any, Found | None]:
     """Return ``column`` as values of ``kind``, null where one is none, and which those are."""
     result = _as_text(column) if kind == "category" else casts.cast(column, _WANTED[kind])
-    if not result.misfit_count:
+    if not result.unfit_count:
         return result.column, None
     wrong = column.filter(pc.and_(pc.is_valid(column), pc.is_null(result.column)))
     present = len(column) - column.null_count
-    return result.column, Found(result.misfit_count, present, _most_frequent(wrong))
+    return result.column, Found(result.unfit_count, present, _most_frequent(wrong))
 
 
 def out_of_range(ordered: np.ndarray, ends: np.ndarray) -> Found | None:
@@ -200,7 +200,7 @@ def _as_text(column: Any) -> Cast:
     if column.type in (dtypes.TEXT, dtypes.INTEGER):
         return Cast(column.cast(dtypes.TEXT))
     nothing = pa.chunked_array([pa.nulls(len(column), dtypes.TEXT)])
-    return Cast(nothing, misfit_count=len(column) - column.null_count)
+    return Cast(nothing, unfit_count=len(column) - column.null_count)
 
 
 def _most_frequent(values: Any) -> dict[str, float]:

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from mlkit.steps.drift import block_variance, derived, design_effect, reference, times
 from mlkit.steps.drift.block_variance import Statistic
-from mlkit.steps.drift.profiles import Profile, Reference
+from mlkit.steps.drift.reference_columns import Profile, Reference
 from mlkit.steps.tables import casts, dtypes
 
 _SMALLEST: Final = 64  # rows of a block, as in ``design_effect``

@@ -248,8 +248,8 @@ def _times(column: Any, view: FeatureView) -> Any:
             f"{view}, column '{view.time}': {dtypes.NAMES[column.type]} is no point in time"
         )
     done = casts.cast(column, dtypes.DATETIME)
-    if done.misfits:
-        row, value = done.misfits[0]
+    if done.unfit:
+        row, value = done.unfit[0]
         raise InvalidInputError(
             f"{view}, column '{view.time}': row {row + 1} has {value!r}, which is no point in time"
         )

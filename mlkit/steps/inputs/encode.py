@@ -108,7 +108,7 @@ def columns_of_table(
         try:
             values = _convert(table.column(column.name), column.kind)
         except pa.ArrowInvalid as error:
-            problems += _misfits(column, table.column(column.name), str(error), first_row)
+            problems += _unfit(column, table.column(column.name), str(error), first_row)
             continue
         if values.null_count and not column.nullable:
             empty = pc.indices_nonzero(pc.is_null(values)).to_pylist()[:MAX_PROBLEMS]
@@ -139,13 +139,13 @@ def _overlong(
     ]
 
 
-def _misfits(
+def _unfit(
     column: Column, values: pa.ChunkedArray, reason: str, first_row: int
 ) -> list[dict[str, object]]:
     """Return the values that are no whole numbers, else that the column is of another type."""
     if column.kind == "integer" and pa.types.is_floating(values.type):
-        broken = pc.fill_null(pc.not_equal(values, pc.floor(values)), fill_value=False)
-        rows = pc.indices_nonzero(broken).to_pylist()[:MAX_PROBLEMS]
+        fractional = pc.fill_null(pc.not_equal(values, pc.floor(values)), fill_value=False)
+        rows = pc.indices_nonzero(fractional).to_pylist()[:MAX_PROBLEMS]
         if rows:
             return [
                 {
@@ -294,8 +294,8 @@ def _convert(values: pa.ChunkedArray, kind: Kind) -> pa.ChunkedArray:
 def _moments(values: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return ISO texts as times, as JSON has them; raises ArrowInvalid."""
     result = casts.cast(values, dtypes.DATETIME, examples=1)
-    if result.misfits:
-        raise pa.ArrowInvalid(f"{result.misfits[0].value!r} is not a time")
+    if result.unfit:
+        raise pa.ArrowInvalid(f"{result.unfit[0].value!r} is not a time")
     return result.column
 
 

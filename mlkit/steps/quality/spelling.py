@@ -85,7 +85,7 @@ def _of_zones(column: Column, values: Counted | ManyValues) -> Warned:
 
 def of_number(column: Column) -> Warned:
     """Yield whether long whole numbers have lost their last digits."""
-    found = _Rows()
+    found = _OddRows()
     for part in column:
         rows = _shortened(part)
         if rows is None:
@@ -116,7 +116,7 @@ def _shortened(part: pa.ChunkedArray) -> np.ndarray | None:
 
 def of_time(column: Column) -> Warned:
     """Yield whether a column of times has placeholders such as 9999-12-31."""
-    found = _Rows()
+    found = _OddRows()
     for part in column:
         found.add(part, _of_odd_years(part))
     if found.count:
@@ -137,7 +137,7 @@ def _of_odd_years(part: pa.ChunkedArray) -> np.ndarray:
     return np.asarray(pc.indices_nonzero(pc.fill_null(odd, fill_value=False)))
 
 
-class _Rows:
+class _OddRows:
     """How many rows of a column are odd, and the first of them, from 1, with its value."""
 
     def __init__(self) -> None:

@@ -164,9 +164,9 @@ def _typed(
     columns = dict(zip(table.column_names, table.columns, strict=True))
     for name in [name for name in columns if name in types]:
         result = casts.cast(columns[name], types[name])
-        if result.misfits:
-            row, value = result.misfits[0]
-            others = result.misfit_count - 1
+        if result.unfit:
+            row, value = result.unfit[0]
+            others = result.unfit_count - 1
             more = f" (and {others:,} more nearby)" if others else ""
             raise InvalidInputError(
                 f"{path}, row {first_row + row + 1}, column {name!r}: {value!r} is not "

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from mlkit.steps.drift import violations
-from mlkit.steps.drift.profiles import Profile, Reference
+from mlkit.steps.drift.reference_columns import Profile, Reference
 from mlkit.steps.inputs.columns import InputSchema
 
 ERASED: Final = "(erased)"

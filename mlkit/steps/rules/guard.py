@@ -26,17 +26,17 @@ Row = tuple[object, ...]
 class Test(NamedTuple):
     """One rule of some columns of a row, which ``holds`` asks one row after the other.
 
-    Where that is None, ``broken`` takes all rows at once and gives the places that fail.
+    Where that is None, ``failing`` takes all rows at once and gives the places that fail.
     """
 
     columns: tuple[str, ...]
     rule: str
     level: Level
     holds: Callable[[Row], bool] | None
-    broken: Callable[[Sequence[Row]], Sequence[int]] | None = None
+    failing: Callable[[Sequence[Row]], Sequence[int]] | None = None
 
 
-class Broken(NamedTuple):
+class RowFailure(NamedTuple):
     """A rule that a row breaks; rows count from 0."""
 
     row: int
@@ -50,11 +50,11 @@ class Guard:
         found = [*_of_columns(schema, inputs), *_across(schema, inputs)]
         self.tests = tuple(test for test, _ in found)
         self._of_rows = [(test, test.holds) for test in self.tests if test.holds is not None]
-        self._of_many = [(test, test.broken) for test in self.tests if test.broken is not None]
+        self._of_many = [(test, test.failing) for test in self.tests if test.failing is not None]
         self._box = _box([edges for _, edges in found if edges is not None], len(inputs.columns))
         self._only_ranges = all(edges is not None for _, edges in found)
 
-    def find(self, rows: Rows | np.ndarray) -> list[Broken]:
+    def find(self, rows: Rows | np.ndarray) -> list[RowFailure]:
         """Return what the rows break; rows that are a matrix are numbers and nothing else."""
         if isinstance(rows, np.ndarray):
             low, high = self._box
@@ -62,15 +62,15 @@ class Guard:
                 return []
             rows = [tuple(None if v != v else v for v in row) for row in rows.tolist()]  # NaN
         found = [
-            Broken(number, test)
+            RowFailure(number, test)
             for number, row in enumerate(rows)
             for test, holds in self._of_rows
             if not holds(row)
         ]
         if not self._of_many:  # the usual case: already in order
             return found
-        found += [Broken(n, test) for test, broken in self._of_many for n in broken(rows)]
-        return sorted(found, key=lambda broken: broken.row)
+        found += [RowFailure(n, test) for test, failing in self._of_many for n in failing(rows)]
+        return sorted(found, key=lambda failure: failure.row)
 
 
 class _Edges(NamedTuple):
@@ -111,12 +111,12 @@ def _of_columns(schema: Schema, inputs: InputSchema) -> Iterator[tuple[Test, _Ed
 def _unlike(place: int, rule: Rule) -> Callable[[Sequence[Row]], Sequence[int]]:
     """Return the rows without a pattern: all of them at once, by the engine of the data's rules."""
 
-    def broken(rows: Sequence[Row]) -> Sequence[int]:
+    def failing(rows: Sequence[Row]) -> Sequence[int]:
         values: pa.ChunkedArray = pa.chunked_array([[row[place] for row in rows]], dtypes.TEXT)
-        found = text_rules.broken(values, rule)
+        found = text_rules.failing(values, rule)
         return [] if found is None else np.flatnonzero(found).tolist()
 
-    return broken
+    return failing
 
 
 def _at(place: int, holds: Holds, kind: pa.DataType) -> Callable[[Row], bool]:

@@ -26,14 +26,14 @@ class UnfitRuleError(Exception):
     """The values of the column cannot be asked that at all; the message says why."""
 
 
-def broken(column: pa.ChunkedArray, rule: Rule) -> Mask | None:
+def failing(column: pa.ChunkedArray, rule: Rule) -> Mask | None:
     """Return the rows that break ``rule``, or None if none does; raises UnfitRuleError."""
     if rule.name == NOT_NULLABLE:
         return _missing(column)
     if rule.name in text_rules.NAMES:
         if column.type != dtypes.TEXT:
             raise UnfitRuleError(f"the column holds {dtypes.NAMES[column.type]}, not text")
-        mask = text_rules.broken(column, rule)
+        mask = text_rules.failing(column, rule)
     else:
         mask = _FINDERS[rule.name](column, rule.arguments)
     if rule.options.get("ignore_na") is False and rule.name not in _TRUE_OF_MISSING:
@@ -245,7 +245,7 @@ class InOrder:
         self._down, self._strictly = order.endswith("decreasing"), order.startswith("strictly")
         self._extreme = np.empty(0)
 
-    def broken(self, column: pa.ChunkedArray) -> Mask | None:
+    def failing(self, column: pa.ChunkedArray) -> Mask | None:
         """Return the rows of the next part of a column; truths and texts have no order here."""
         if column.type not in _ORDERED:
             return None

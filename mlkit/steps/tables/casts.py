@@ -23,7 +23,7 @@ _LAST_TIME = epoch.to_us(datetime.max.replace(tzinfo=UTC))
 _INSTEAD = {pa.duration("s").id: "a number of seconds", pa.binary().id: "text"}
 
 
-class Misfit(NamedTuple):
+class Unfit(NamedTuple):
     """A value that is not of the wanted type; ``row`` counts from 0."""
 
     row: int
@@ -32,11 +32,11 @@ class Misfit(NamedTuple):
 
 @dataclass(frozen=True)
 class Cast:
-    """A column of the wanted type, null where the value did not fit, and the first misfits."""
+    """A column of the wanted type, null where a value is unfit, and the first of these."""
 
     column: Any
-    misfits: tuple[Misfit, ...] = ()
-    misfit_count: int = 0
+    unfit: tuple[Unfit, ...] = ()
+    unfit_count: int = 0
 
 
 def canonical(column: Any, name: str) -> Any:
@@ -125,13 +125,13 @@ def _by_distinct_value(column: Any, wanted: pa.DataType, examples: int) -> Cast:
     wrong = [value is None for value in converted]
     codes = encoded.indices
     result = pa.array(converted, wanted).take(codes)
-    misfits: list[Misfit] = []
+    unfit: list[Unfit] = []
     count = 0
     if any(wrong):
         rows = pc.indices_nonzero(pc.fill_null(pa.array(wrong).take(codes), fill_value=False))
         count = len(rows)
-        misfits = [Misfit(row, values[codes[row].as_py()]) for row in rows[:examples].to_pylist()]
-    return Cast(pa.chunked_array([result]), tuple(misfits), count)
+        unfit = [Unfit(row, values[codes[row].as_py()]) for row in rows[:examples].to_pylist()]
+    return Cast(pa.chunked_array([result]), tuple(unfit), count)
 
 
 def _attempt(convert: Callable[[Any], object], value: object) -> object:

@@ -71,7 +71,7 @@ def test_an_edited_row_is_an_error_of_that_model_alone(
     assert [(one.model, one.champion, bool(one.problem)) for one in listed] == [
         ("a", None, True), ("b", 1, False), ("c", 1, False),
     ]  # fmt: skip
-    assert [(one.champion, bool(one.problem)) for one in status.look(three).models] == [
+    assert [(one.champion, bool(one.problem)) for one in status.read(three).models] == [
         (None, True), (1, False), (1, False),
     ]  # fmt: skip
 
@@ -90,7 +90,7 @@ def test_an_edited_time_is_an_error_of_that_model_alone(
     with pytest.raises(DamagedError, match=r"a time in the database .*'never'"):
         deploy.find_version(three, "a")
     assert [one.champion for one in models.summaries(three)] == [None, 1, 1]
-    assert [one.champion for one in status.look(three).models] == [None, 1, 1]
+    assert [one.champion for one in status.read(three).models] == [None, 1, 1]
 
 
 @pytest.mark.parametrize("text", ["[]", "good", '"good"'])
@@ -108,7 +108,7 @@ def test_an_edited_report_keeps_the_other_models_on_the_screen(three: Project, t
     with three.database.engine.begin() as connection:
         query = "UPDATE performance_report SET details = :text WHERE model_id = 1"
         connection.execute(sa.text(query), {"text": text})
-    lines = status.look(three).models
+    lines = status.read(three).models
     assert [bool(one.problem) for one in lines] == [True, False, False]
     assert {name: each.value for name, each in gauges.read(three).performance.items()} == {
         "b": None, "c": None,
@@ -146,7 +146,7 @@ def test_an_edited_dataset_version_is_an_error_of_the_models_that_learned_from_i
     with pytest.raises(DamagedError, match=f"not as it was recorded.*{column}|no JSON"):
         deploy.find_version(three, "a")
     assert [one.champion for one in models.summaries(three)] == [None, 1, 1]
-    assert [bool(one.problem) for one in status.look(three).models] == [True, False, False]
+    assert [bool(one.problem) for one in status.read(three).models] == [True, False, False]
     assert freshness.troubles(three) == []
     listed = catalog.list_datasets(three)
     assert [(one.dataset, one.version, bool(one.problem)) for one in listed] == [
@@ -278,7 +278,7 @@ OTHER_SHAPES: list[tuple[Kind, str]] = [
 def test_a_report_of_another_shape_is_an_error_of_that_model_alone(reported: Project) -> None:
     for kind, text in OTHER_SHAPES:
         _details(reported, kind, text)
-        problems = [bool(one.problem) for one in status.look(reported).models]
+        problems = [bool(one.problem) for one in status.read(reported).models]
         assert problems == [True, False, False], text
         found = gauges.read(reported)
         seen = found.drift if kind is DriftReport else found.performance
@@ -286,7 +286,7 @@ def test_a_report_of_another_shape_is_an_error_of_that_model_alone(reported: Pro
         with pytest.raises(DamagedError, match="not as it was recorded"):
             report.read(reported, "a")
         _details(reported, kind, "{}")
-    assert not any(one.problem for one in status.look(reported).models)
+    assert not any(one.problem for one in status.read(reported).models)
 
 
 @pytest.mark.parametrize("kind", [DriftReport, PerformanceReport])
@@ -301,7 +301,7 @@ def test_a_report_without_some_numbers_is_read_without_them(reported: Project, k
         '{"estimated": {"trusted": true, "least": "x"}}',
     ):
         _details(reported, kind, text)
-        assert not any(one.problem for one in status.look(reported).models), text
+        assert not any(one.problem for one in status.read(reported).models), text
         if kind is DriftReport:
             trend.drift(history.of_drift(reported, "a").points, ())
         else:

@@ -33,7 +33,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _as_dataset(file: Path, said: Stated, kind: pa.DataType) -> list[object] | None:
     found = source_file.load(file, Reading(file.parent, said, {"v": kind})).table
     result = casts.cast(found.column("v"), kind)
-    return None if result.misfits else result.column.to_pylist()
+    return None if result.unfit else result.column.to_pylist()
 
 
 def _for_model(file: Path, said: Stated, kind: pa.DataType) -> list[object] | None:

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlkit.steps.inputs.columns import KINDS, Column, InputSchema
-from mlkit.steps.rules import breaches, rule_file
-from mlkit.steps.rules.breaches import Circumstances
+from mlkit.steps.rules import failing_rules, rule_file
+from mlkit.steps.rules.failing_rules import Circumstances
 from mlkit.steps.rules.guard import Guard
 from mlkit.steps.rules.schema import Rule, Schema
 
@@ -41,10 +41,10 @@ def _sent(value: object) -> object:
 def _of_table(table: pa.Table, schema: Schema, guard: Guard) -> set[Cell]:
     asked = {(test.columns, test.rule) for test in guard.tests}
     return {
-        (int(row), breach.columns, breach.rule.label)
-        for breach in breaches.find(table, schema, Circumstances())
-        if breach.rows is not None and (breach.columns, breach.rule.label) in asked
-        for row in np.flatnonzero(breach.rows)
+        (int(row), failure.columns, failure.rule.label)
+        for failure in failing_rules.find(table, schema, Circumstances())
+        if failure.rows is not None and (failure.columns, failure.rule.label) in asked
+        for row in np.flatnonzero(failure.rows)
     }
 
 

@@ -88,9 +88,9 @@ def _seconds_for(pattern: str, text: str) -> dict[str, float]:
     column = pa.chunked_array([[text]], dtypes.TEXT)
     took = {}
     for place, judge in {
-        "table": lambda: text_rules.broken(column, rule),
+        "table": lambda: text_rules.failing(column, rule),
         "request": lambda: guard.find([(text,)]),
-        "table with an option": lambda: masks.broken(column, soft),
+        "table with an option": lambda: masks.failing(column, soft),
     }.items():
         started = time.perf_counter()
         assert judge() is not None
@@ -108,11 +108,11 @@ def test_a_table_and_a_request_say_the_same_with_options_and_without() -> None:
     rule = Rule("str_matches", {"pattern": r"^[A-Z]\w$"})
     soft = Rule(rule.name, rule.arguments, "error", {"ignore_na": True})
     column = pa.chunked_array([texts], dtypes.TEXT)
-    table = text_rules.broken(column, rule)
+    table = text_rules.failing(column, rule)
     yaml = r"columns: {c: {dtype: string, str_matches: '^[A-Z]\w$'}}"
     guard = Guard(rule_file.from_yaml(yaml, "x.yaml"), SCHEMA)
-    judged = masks.broken(column, soft)
+    judged = masks.failing(column, soft)
     assert judged is not None
     assert table is not None
     assert np.flatnonzero(table).tolist() == np.flatnonzero(judged).tolist() == [1, 2, 3, 4, 5]
-    assert [broken.row for broken in guard.find([(text,) for text in texts])] == [1, 2, 3, 4, 5]
+    assert [failing.row for failing in guard.find([(text,) for text in texts])] == [1, 2, 3, 4, 5]

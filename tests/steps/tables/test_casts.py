@@ -53,7 +53,7 @@ def test_a_nested_type_is_refused_with_its_name(kind: pa.DataType) -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "wanted", "expected", "misfits"),
+    ("values", "wanted", "expected", "unfit"),
     [
         (["1", " 2.0 ", "x", None, "1.5"], dtypes.INTEGER, [1, 2, None, None, None], [2, 4]),
         (["1e3", "1_0", "nan?"], dtypes.NUMBER, [1000.0, None, None], [1, 2]),
@@ -68,13 +68,13 @@ def test_a_nested_type_is_refused_with_its_name(kind: pa.DataType) -> None:
     ],
 )
 def test_a_cast_bends_nothing_and_names_what_does_not_fit(
-    values: list[object], wanted: pa.DataType, expected: list[object], misfits: list[int]
+    values: list[object], wanted: pa.DataType, expected: list[object], unfit: list[int]
 ) -> None:
     result = casts.cast(pa.chunked_array([values]), wanted)
     assert result.column.to_pylist() == expected
     assert result.column.type == wanted
-    assert [misfit.row for misfit in result.misfits] == misfits
-    assert result.misfit_count == len(misfits)
+    assert [one.row for one in result.unfit] == unfit
+    assert result.unfit_count == len(unfit)
 
 
 def test_times_with_and_without_a_zone_may_stand_in_one_column() -> None:
@@ -88,9 +88,9 @@ def test_a_column_without_values_fits_every_type() -> None:
     assert casts.cast(column, dtypes.DATETIME).column.type == dtypes.DATETIME
 
 
-def test_misfits_are_counted_in_full_and_shown_in_part() -> None:
+def test_unfit_values_are_counted_in_full_and_shown_in_part() -> None:
     result = casts.cast(pa.chunked_array([["x"] * 50, ["1", "y"]]), dtypes.NUMBER, examples=3)
-    assert (result.misfit_count, len(result.misfits)) == (51, 3)
+    assert (result.unfit_count, len(result.unfit)) == (51, 3)
 
 
 @settings(max_examples=50, deadline=None)
@@ -133,4 +133,4 @@ def test_a_time_that_microseconds_do_not_hold_is_refused_and_not_wrapped() -> No
 
 def test_hexadecimal_is_no_whole_number() -> None:
     found = casts.cast(pa.chunked_array([["0x1F", "7"]]), dtypes.INTEGER)
-    assert (found.column.to_pylist(), found.misfits[0].value) == ([None, 7], "0x1F")
+    assert (found.column.to_pylist(), found.unfit[0].value) == ([None, 7], "0x1F")

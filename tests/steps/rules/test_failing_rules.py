@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandera import errors
 
-from mlkit.steps.rules import breaches, checks, patterns, rule_file
-from mlkit.steps.rules.breaches import Circumstances
+from mlkit.steps.rules import checks, failing_rules, patterns, rule_file
+from mlkit.steps.rules.failing_rules import Circumstances
 from mlkit.steps.rules.schema import (
     NOT_NULLABLE,
     UNIQUE,
@@ -41,12 +41,13 @@ def _column(kind: pa.DataType, values: Sequence[object]) -> pa.ChunkedArray:
 
 def _ours(table: pa.Table, schema: Schema) -> tuple[set[Cell], set[tuple[str, str]]]:
     cells, whole = set(), set()
-    for breach in breaches.find(table, schema, Circumstances()):
-        if breach.rows is None:
-            whole.add((breach.columns[0], breach.rule.label))
+    for failure in failing_rules.find(table, schema, Circumstances()):
+        if failure.rows is None:
+            whole.add((failure.columns[0], failure.rule.label))
         else:
             cells |= {
-                (breach.columns[0], breach.rule.label, int(r)) for r in np.flatnonzero(breach.rows)
+                (failure.columns[0], failure.rule.label, int(r))
+                for r in np.flatnonzero(failure.rows)
             }
     return cells, whole
 
@@ -199,8 +200,8 @@ def test_a_check_across_columns_finds_the_rows_that_break_it(check: str, rows: s
     columns = "start: {}, total: {nullable: true}, price: {}, 'unit price': {}, flag: {}"
     text = f"columns: {{{columns}, plan: {{nullable: true}}, end: {{nullable: true}}}}\n"
     schema = rule_file.from_yaml(f'{text}checks: ["{check}"]', "x.yaml")
-    (breach,) = breaches.find(table, schema, Circumstances())
-    assert ", ".join(str(row + 1) for row in np.flatnonzero(breach.rows)) == rows
+    (failure,) = failing_rules.find(table, schema, Circumstances())
+    assert ", ".join(str(row + 1) for row in np.flatnonzero(failure.rows)) == rows
 
 
 def test_a_broken_check_shows_the_values_of_its_columns() -> None:
@@ -228,10 +229,10 @@ def test_a_column_in_order_names_the_rows_without_which_it_is(order: str, rows: 
     schema = rule_file.from_yaml(f"columns: {{t: {{nullable: true, monotone: {order}}}}}", "x.yaml")
     for column in (_days(1, 1, 2, 0, None), _column(dtypes.NUMBER, [1.0, 1.0, 2.0, 0.0, None])):
         table = pa.table({"t": column})
-        (breach,) = breaches.find(table, schema, Circumstances())
-        assert np.flatnonzero(breach.rows).tolist() == rows
-        rest = table.filter(pa.array(~breach.rows))
-        assert not list(breaches.find(rest, schema, Circumstances()))
+        (failure,) = failing_rules.find(table, schema, Circumstances())
+        assert np.flatnonzero(failure.rows).tolist() == rows
+        rest = table.filter(pa.array(~failure.rows))
+        assert not list(failing_rules.find(rest, schema, Circumstances()))
 
 
 def test_data_that_are_too_old_are_refused_by_the_clock_that_is_passed_in() -> None:
@@ -280,7 +281,7 @@ def test_times_are_times_where_the_rules_name_no_type(
     written: str, rule: str, rows: list[int]
 ) -> None:
     schema = rule_file.from_yaml(f"columns: {{t: {{{rule.format(written)}}}}}", "x.yaml")
-    (breach,) = breaches.find(pa.table({"t": _days(0, 1, 2)}), schema, Circumstances())
+    (breach,) = failing_rules.find(pa.table({"t": _days(0, 1, 2)}), schema, Circumstances())
     assert np.flatnonzero(breach.rows).tolist() == rows
 
 

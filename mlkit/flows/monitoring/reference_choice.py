@@ -14,7 +14,7 @@ from mlkit.steps.drift.reference import Reference
 from mlkit.store import audit, deployments, reports, segments
 from mlkit.store.registry import ModelVersion
 
-Kind = Literal["training", "previous", "seasonal", "baseline"]
+ReferenceKind = Literal["training", "previous", "seasonal", "baseline"]
 
 _WEEK: Final = timedelta(weeks=1)
 _MOST: Final = 4  # stretches of a seasonal reference: more add little, and are less like today
@@ -26,7 +26,7 @@ class ReferenceUsed(msgspec.Struct, frozen=True, kw_only=True):
     ``name`` is what ``drift.reference`` calls it; of a seasonal one there are several ``weeks``.
     """
 
-    kind: Kind
+    kind: ReferenceKind
     name: str
     start: datetime | None = None
     end: datetime | None = None

@@ -16,7 +16,7 @@ from mlkit import epoch
 from mlkit.errors import InvalidInputError
 from mlkit.settings.table import duration
 from mlkit.steps.rules import expressions, masks
-from mlkit.steps.rules.broken_rows import BrokenRows, first_rows
+from mlkit.steps.rules.failing_rows import FailingRows, first_rows
 from mlkit.steps.rules.schema import (
     CHECK,
     COLUMN_PRESENT,
@@ -61,8 +61,8 @@ class Circumstances(NamedTuple):
     typed: Typed | None = None
 
 
-class Breach(NamedTuple):
-    """A rule that is broken: by which rows, or (without ``rows``) by the whole, as ``said``.
+class RuleFailure(NamedTuple):
+    """A rule that fails: in which rows, or (without ``rows``) by the whole, as ``said``.
 
     ``total`` is how many rows break it, ``first`` are the first, five at most, with their values.
     """
@@ -80,16 +80,16 @@ class Breach(NamedTuple):
         return self.rule.level == "error"
 
 
-def find(table: Tabular, schema: Schema, circumstances: Circumstances) -> Iterator[Breach]:
-    """Yield every broken rule; a column of another type breaks that and is asked nothing else."""
+def find(table: Tabular, schema: Schema, circumstances: Circumstances) -> Iterator[RuleFailure]:
+    """Yield every rule that fails; of a column of another type no other is asked."""
     present = set(table.column_names)
     for name, rules in schema.columns.items():
         if name not in present and rules.required:
-            yield Breach((name,), Rule(COLUMN_PRESENT), total=table.num_rows)
+            yield RuleFailure((name,), Rule(COLUMN_PRESENT), total=table.num_rows)
     if schema.strict:
         for name in table.column_names:
             if name not in schema.columns:
-                yield Breach((name,), Rule("column_known"), total=table.num_rows)
+                yield RuleFailure((name,), Rule("column_known"), total=table.num_rows)
     for name in [name for name in schema.columns if name in present]:
         yield from _of_column(Column(table, name), schema, circumstances)
     yield from _of_rows(table, schema)
@@ -109,23 +109,27 @@ def into(kind: pa.DataType) -> Change:
     return lambda values: casts.cast(values, kind).column
 
 
-def _of_column(column: Column, schema: Schema, circumstances: Circumstances) -> Iterator[Breach]:
+def _of_column(
+    column: Column, schema: Schema, circumstances: Circumstances
+) -> Iterator[RuleFailure]:
     """Go through the values once, part by part, and ask every rule that is about single ones."""
     name, rules = column.name, schema.columns[column.name]
     wanted = types(schema).get(name)
     if circumstances.typed and wanted and not _keeps(column, wanted, circumstances.typed):
         said = f"the column holds {dtypes.NAMES[column.type]}, not {dtypes.NAMES[wanted]}"
-        yield Breach((name,), Rule(f"type({dtypes.NAMES[wanted]})"), said=said, total=len(column))
+        yield RuleFailure(
+            (name,), Rule(f"type({dtypes.NAMES[wanted]})"), said=said, total=len(column)
+        )
         return
-    misfits, judged = Misfits(), [_Judged(rule) for rule in rules.rules]
+    mistyped, judged = TypeFailures(), [_Judged(rule) for rule in rules.rules]
     for part in column:
         fitting = Cast(part) if wanted is None else casts.cast(part, wanted, examples=_EXAMPLES)
-        misfits.add(part, fitting)
-        if not misfits.count:
+        mistyped.add(part, fitting)
+        if not mistyped.count:
             for one in judged:
                 one.look_at(fitting.column)
-    if misfits.count and wanted is not None:
-        yield misfits.breach(name, wanted)
+    if mistyped.count and wanted is not None:
+        yield mistyped.failure(name, wanted)
         return
     column = fitted(column, schema)
     for one in judged:
@@ -143,29 +147,29 @@ def _keeps(column: Column, wanted: pa.DataType, typed: Typed) -> bool:
     return casts.keeps(column.type, wanted) or all(part.null_count == len(part) for part in column)
 
 
-class Misfits:
+class TypeFailures:
     """The values of a column that are not of the wanted type, found part by part."""
 
     def __init__(self) -> None:
         self.count = 0
-        self._rows = BrokenRows()
+        self._rows = FailingRows()
         self._first: list[tuple[int, Any]] = []
 
     def add(self, part: pa.ChunkedArray, fitting: Cast) -> None:
-        """Note the misfits of the next part."""
+        """Note the values of the next part that are unfit."""
         mask = None
-        if fitting.misfits:
+        if fitting.unfit:
             mask = np.asarray(pc.and_(part.is_valid(), fitting.column.is_null()).to_numpy())
             behind = self._rows.behind
-            self._first += [(behind + row, value) for row, value in fitting.misfits]
-            self.count += fitting.misfit_count
+            self._first += [(behind + row, value) for row, value in fitting.unfit]
+            self.count += fitting.unfit_count
         self._rows.add(mask, len(part))
 
-    def breach(self, name: str, wanted: pa.DataType) -> Breach:
-        """Return them as the breach of what the schema says of the type."""
+    def failure(self, name: str, wanted: pa.DataType) -> RuleFailure:
+        """Return them as a failure of what the schema says of the type."""
         first = tuple(self._first[:_EXAMPLES])
         rule = Rule(f"type({dtypes.NAMES[wanted]})")
-        return Breach((name,), rule, self._rows.mask, first, total=self.count)
+        return RuleFailure((name,), rule, self._rows.mask, first, total=self.count)
 
 
 class _Judged:
@@ -173,12 +177,12 @@ class _Judged:
 
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
-        self.rows = BrokenRows()
+        self.rows = FailingRows()
         self.unfit = masks.unfit_option(rule)
         self._whole = rule.name in _OF_WHOLE
-        self._find: Callable[[Any], Mask | None] = partial(masks.broken, rule=rule)
+        self._find: Callable[[Any], Mask | None] = partial(masks.failing, rule=rule)
         if rule.name == MONOTONE:
-            self._find = masks.InOrder(rule.arguments["order"]).broken
+            self._find = masks.InOrder(rule.arguments["order"]).failing
 
     def look_at(self, part: pa.ChunkedArray) -> None:
         """Find the rows of the next part, if that is all that the rule is about."""
@@ -190,7 +194,7 @@ class _Judged:
             self.unfit = str(error)
 
     @property
-    def broken(self) -> Mask | None:
+    def failing(self) -> Mask | None:
         """The rows that break the rule, as many of them as it wants to be told of."""
         rows, most = self.rows.mask, self.rule.options.get("n_failure_cases")
         if rows is None or not isinstance(most, int):
@@ -200,22 +204,24 @@ class _Judged:
         return few
 
 
-def _of_values(column: Column, judged: _Judged) -> Iterator[Breach]:
+def _of_values(column: Column, judged: _Judged) -> Iterator[RuleFailure]:
     rule = judged.rule
     said = judged.unfit
     if rule.name == UNIQUE_VALUES and said is None and not _are(column, rule):
         said = str(False)
     if said is not None:
-        yield Breach((column.name,), rule, said=said, total=1)
+        yield RuleFailure((column.name,), rule, said=said, total=1)
         return
-    rows = repeats.of(column) if rule.name == UNIQUE else judged.broken
+    rows = repeats.of(column) if rule.name == UNIQUE else judged.failing
     if rows is not None:
         yield _by_rows((column.name,), rule, rows, [column])
 
 
-def _by_rows(names: tuple[str, ...], rule: Rule, rows: Mask, columns: Sequence[Column]) -> Breach:
+def _by_rows(
+    names: tuple[str, ...], rule: Rule, rows: Mask, columns: Sequence[Column]
+) -> RuleFailure:
     first = tuple(_shown(names, columns, first_rows(rows, _EXAMPLES)))
-    return Breach(names, rule, rows, first, total=int(rows.sum()))
+    return RuleFailure(names, rule, rows, first, total=int(rows.sum()))
 
 
 def _shown(
@@ -237,7 +243,7 @@ def _shown(
 
 def _of_column_whole(
     column: Column, rules: ColumnRules, circumstances: Circumstances
-) -> Iterator[Breach]:
+) -> Iterator[RuleFailure]:
     for rule in rules.rules:
         said = None
         if rule.name == MAX_MISSING:
@@ -245,7 +251,7 @@ def _of_column_whole(
         if rule.name == FRESH and circumstances.now is not None:
             said = _stale(column, rule, circumstances.now)
         if said is not None:
-            yield Breach((column.name,), rule, said=said)
+            yield RuleFailure((column.name,), rule, said=said)
 
 
 def _are(column: Column, rule: Rule) -> bool:
@@ -287,8 +293,8 @@ def _age(age: timedelta) -> str:
     return f"{hours:.1f} h" if hours < 48 else f"{hours / 24:.1f} d"
 
 
-def _of_rows(table: Tabular, schema: Schema) -> Iterator[Breach]:
-    """Yield the broken rules about several columns of a row."""
+def _of_rows(table: Tabular, schema: Schema) -> Iterator[RuleFailure]:
+    """Yield the rules that fail about several columns of a row."""
     for rule in schema.rules:
         if rule.name == CHECK:
             yield from _of_check(table, schema, rule)
@@ -304,7 +310,7 @@ def _of_rows(table: Tabular, schema: Schema) -> Iterator[Breach]:
 
 def _with_gaps(rows: Mask | None, columns: Sequence[Column]) -> Mask | None:
     for column in columns:
-        gaps = BrokenRows()
+        gaps = FailingRows()
         for part in column:
             gaps.add(part.is_null().to_numpy() if part.null_count else None, len(part))
         if gaps.mask is not None:
@@ -312,19 +318,19 @@ def _with_gaps(rows: Mask | None, columns: Sequence[Column]) -> Mask | None:
     return rows
 
 
-def _of_check(table: Tabular, schema: Schema, rule: Rule) -> Iterator[Breach]:
+def _of_check(table: Tabular, schema: Schema, rule: Rule) -> Iterator[RuleFailure]:
     text = rule.arguments["text"]
     names = expressions.columns_of(text)
     if not set(names) <= set(table.column_names):
-        return  # the missing column is a breach of its own
+        return  # the missing column is a failure of its own
     columns = [fitted(Column(table, name), schema) for name in names]
     types = {n: c.type for n, c in zip(names, columns, strict=True)}
     try:
         holds = expressions.compile_text(text, types).holds
     except InvalidInputError as error:
-        yield Breach(names, rule, said=str(error), total=1)
+        yield RuleFailure(names, rule, said=str(error), total=1)
         return
-    found = BrokenRows()
+    found = FailingRows()
     for part in zip(*columns, strict=True):
         with np.errstate(all="ignore"):
             rows = ~holds({n: masks.values(c) for n, c in zip(names, part, strict=True)})
@@ -336,20 +342,22 @@ def _of_check(table: Tabular, schema: Schema, rule: Rule) -> Iterator[Breach]:
         yield _by_rows(names, rule, found.mask, columns)
 
 
-def _of_whole(table: Tabular, schema: Schema, circumstances: Circumstances) -> Iterator[Breach]:
+def _of_whole(
+    table: Tabular, schema: Schema, circumstances: Circumstances
+) -> Iterator[RuleFailure]:
     for rule in schema.named(ROWS):
         low, high = (rule.arguments.get(key) for key in ("min_value", "max_value"))
         if (low is not None and table.num_rows < low) or (
             high is not None and table.num_rows > high
         ):
-            yield Breach((), rule, said=f"there are {table.num_rows:,} rows")
+            yield RuleFailure((), rule, said=f"there are {table.num_rows:,} rows")
     if schema.compares and circumstances.drift is not None:
         yield from _drifted(table, schema, circumstances.drift)
 
 
 def _drifted(
     table: Tabular, schema: Schema, compare: "Callable[[pa.Table], DriftResult | None]"
-) -> Iterator[Breach]:
+) -> Iterator[RuleFailure]:
     """Yield the columns that have moved away from the version before by more than is allowed."""
     everywhere = list(schema.named(MAX_DRIFT))
     limits = {
@@ -370,4 +378,4 @@ def _drifted(
         for rule in limits[name]:
             if worst is not None and worst.effect > rule.arguments["effect"]:
                 said = f"{worst.kind} by {worst.effect:.3g} ({worst.test}, q {worst.q_value:.2g})"
-                yield Breach((name,), rule, said=said)
+                yield RuleFailure((name,), rule, said=said)

@@ -23,7 +23,7 @@ _SLOTS = 1 << 20
 _AGAIN_S = 0.005
 
 
-class Replay:
+class IdempotentReplies:
     """Find what was answered to a request id that a client has chosen."""
 
     def __init__(self, project: Project) -> None:
