@@ -7,6 +7,7 @@ with -m or -c it runs modules of the package and programs. Usage: python warm.py
 import importlib
 import json
 import os
+import selectors
 import signal
 import socket
 import subprocess
@@ -118,8 +119,6 @@ def pass_on(address: str) -> None:
 
 def serve(address: str) -> None:
     """Run orders, all at once, until killed."""
-    import selectors
-
     _import_all()
     door = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     door.bind(address)
@@ -129,18 +128,25 @@ def serve(address: str) -> None:
     while True:
         for key, _ in waiting.select():
             if key.fileobj is door:
-                link, _ = door.accept()
-                child = _start(link)
-                link.send(str(child).encode())
-                waiting.register(link, selectors.EVENT_READ, child)
-                waiting.register(os.pidfd_open(child), selectors.EVENT_READ, (child, link))
+                with suppress(OSError):  # gone already
+                    _begin(waiting, door.accept()[0])
             elif isinstance(key.fileobj, socket.socket):  # whoever asked has gone
+                if key.fileobj.fileno() < 0:  # and so has the command
+                    continue
                 waiting.unregister(key.fileobj)
                 for kill in (os.killpg, os.kill):  # it may not lead its group yet
                     with suppress(ProcessLookupError):
                         kill(key.data, signal.SIGKILL)
             else:
                 _tell(waiting, key)
+
+
+def _begin(waiting: Any, link: socket.socket) -> None:
+    """Start what is ordered, and watch both the command and whoever asked for it."""
+    child = _start(link)
+    waiting.register(link, selectors.EVENT_READ, child)
+    waiting.register(os.pidfd_open(child), selectors.EVENT_READ, (child, link))
+    link.send(str(child).encode())
 
 
 def _tell(waiting: Any, key: Any) -> None:
