@@ -378,7 +378,7 @@ def _described(project: Project, version: ModelVersion) -> Described | None:
     try:
         plan = requests.wanted(project, version)
         return openapi.describe(version, plan[1] if plan else None)
-    except Exception as error:  # noqa: BLE001  # one model's trouble is not that of the others
+    except Exception as error:  # one model's trouble is not that of the others
         text = "model %s is left out of /openapi.json: %s"
         log.error(text, version.model.name, error, exc_info=unexpected(error))
         return None
