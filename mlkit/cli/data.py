@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mlkit import provenance
 from mlkit.cli import data_rules, data_source, data_upkeep, output
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ def _render_added(added: "Added") -> None:
         output.say(f"these rows are {reference} already; no new version")
         return
     output.say(f"added {reference}: {added.rows:,} rows, sha256 {added.sha256[:12]}")
-    if added.read_as.get("format") == "csv":
+    if isinstance(added.read_as, provenance.Csv):
         output.say(f"read as CSV: {data_source.spell(added.read_as)}")
     _render_warnings(added.warnings)
     output.say(f"rules for later versions: schemas/{added.dataset}.yaml (edit them freely)")

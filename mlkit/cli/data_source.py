@@ -13,6 +13,7 @@ from mlkit.cli import output
 if TYPE_CHECKING:
     from mlkit.flows.data.fetched import BytesRead
     from mlkit.flows.data.sources import Source
+    from mlkit.provenance import Csv
 
 R = TypeVar("R")
 
@@ -84,17 +85,18 @@ def choose(
     return FileSource(file, Dialect(**dialect))
 
 
-def spell(read_as: Mapping[str, Any]) -> str:
+def spell(read_as: "Csv") -> str:
     """Return how a CSV file was read, in words."""
-    names = ("delimiter", "encoding", "decimal", "thousands", "compression")
-    marks = ("delimiter", "decimal", "thousands")
-    spelled = [
-        f"{name} {read_as[name]!r}" if name in marks else f"{name} {read_as[name]}"
-        for name in names
-        if read_as.get(name)
-    ]
-    spelled += [f"missing {mark!r}" for mark in read_as.get("missing", ())]
-    return ", ".join(spelled if read_as.get("header", True) else [*spelled, "no header"])
+    words = {
+        "delimiter": repr(read_as.delimiter),
+        "encoding": read_as.encoding,
+        "decimal": repr(read_as.decimal),
+        "thousands": read_as.thousands and repr(read_as.thousands),
+        "compression": read_as.compression,
+    }
+    spelled = [f"{name} {word}" for name, word in words.items() if word]
+    spelled += [f"missing {mark!r}" for mark in read_as.missing or ()]
+    return ", ".join([*spelled, "no header"] if read_as.header is False else spelled)
 
 
 @contextmanager

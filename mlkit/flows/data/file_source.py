@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from mlkit import names
-from mlkit.errors import ConflictError, InvalidInputError
+from mlkit.errors import CheckFailedError, ConflictError, InvalidInputError
 from mlkit.flows.data.fetched import Fetched, Fetching, Ready
 from mlkit.flows.data.versioning import Origin
 from mlkit.project import Project
+from mlkit.provenance import File, Parquet
 from mlkit.settings.table import DatasetSettings
 from mlkit.store import datasets, file_digests
+from mlkit.store.datasets import DatasetVersion
 from mlkit.store.disk import blobs
 from mlkit.store.file_digests import Stamp
 
@@ -113,21 +115,35 @@ def exactly(project: Project, source: FileSource, scratch: Path) -> Ready:
     )
 
 
+def again(project: Project, version: DatasetVersion, made: File, scratch: Path) -> Ready:
+    """Return the file that a version was made from; raises CheckFailedError if it is another."""
+    file = Path(version.source)
+    if not file.exists():
+        raise CheckFailedError(f"its source {file} is gone")
+    found = exactly(project, FileSource(file, Dialect(**made.stated)), scratch)
+    if found.sha256 != version.source_sha256:
+        raise CheckFailedError(
+            f"its source {file} has changed (sha256 {str(found.sha256)[:12]}, it was "
+            f"{str(version.source_sha256)[:12]})"
+        )
+    return found
+
+
 def _with_habits(project: Project, name: str, source: FileSource) -> FileSource:
     """Return the source with what ``mlkit.toml``, or else the last file, said of its dialect."""
     with project.read() as s:
-        made = datasets.last_made(s, name, "file")
+        made = datasets.last_made(s, name, File)
     return replace(source, dialect=source.dialect.over(habits(project, name, made)))
 
 
-def habits(project: Project, name: str, made: Mapping[str, Any] | None) -> dict[str, Any]:
+def habits(project: Project, name: str, made: File | None) -> dict[str, Any]:
     """Return how files of dataset ``name`` are written.
 
     That is what ``mlkit.toml`` says, else what was said of the file that was ``made`` a version of.
     """
     settings = project.settings.datasets.get(name)
     own = Dialect() if settings is None else _dialect(settings)
-    return own.over({} if made is None else dict(made.get("stated", {}))).stated
+    return own.over({} if made is None else made.stated).stated
 
 
 def _written_down(scratch: Path) -> Path:
@@ -201,13 +217,10 @@ def _fetch(source: FileSource, how: Fetching, *, label: str, found: Digest) -> F
     )
     loaded = source_file.load(source.path, reading)
     _refuse_changed(found)
-    transformation: dict[str, Any] = {
-        "kind": "file",
-        "stated": source.dialect.stated,
-        "read_as": loaded.read_as,
-    }
-    origin = Origin(label, found.sha256, transformation=transformation)
-    return Fetched(loaded.table, origin, loaded.warnings, "file" if loaded.typed else None)
+    made = File(stated=source.dialect.stated, read_as=loaded.read_as)
+    origin = Origin(label, found.sha256, made=made)
+    typed = isinstance(loaded.read_as, Parquet)
+    return Fetched(loaded.table, origin, loaded.warnings, "file" if typed else None)
 
 
 def _refuse_changed(found: Digest) -> None:

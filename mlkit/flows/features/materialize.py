@@ -17,7 +17,8 @@ from mlkit.flows.features.declarations import Declared
 from mlkit.flows.features.view_rows import Source, ViewRows
 from mlkit.progress import Progress, silent
 from mlkit.project import Project
-from mlkit.steps.features.view import FeatureView, ViewUse
+from mlkit.provenance import ViewUse
+from mlkit.steps.features.view import FeatureView
 from mlkit.store import datasets, features
 from mlkit.store.disk import failpoints
 from mlkit.store.features import Rows, StoredView
@@ -315,8 +316,8 @@ def _forget(project: Project, declared: Declared) -> None:
     if known <= declares:
         return
     with project.write() as s:
-        made = [version.transformation for version in datasets.outline(s)]
-        used = {(v["name"], v["version"]) for t in made for v in t.get("views", ())}
+        joins = [version.join for version in datasets.outline(s)]
+        used = {(view.name, view.version) for join in joins if join for view in join.views}
         for stored in features.list_views(s):
             if (stored.name, stored.version) not in declares | used:
                 stored.set_id = None

@@ -11,6 +11,7 @@ from mlkit.errors import InvalidInputError
 from mlkit.flows.data import file_source, ingest
 from mlkit.flows.data.file_source import Dialect
 from mlkit.project import Project
+from mlkit.provenance import Csv, File
 from mlkit.steps.inputs.rows import CsvHabits
 from mlkit.steps.reading import csv_dialect, csv_header, parquet_rows
 from mlkit.steps.reading.csv_dialect import Stated
@@ -43,7 +44,8 @@ def of_model(project: Project, version_id: int) -> Habits:
         columns = tuple(column["name"] for column in version.profile["columns"])
         target = version.dataset.target
     said = file_source.habits(project, name, made)
-    usual = said.get("decimal") or ((made or {}).get("read_as") or {}).get("decimal")
+    found = made.read_as.decimal if made and isinstance(made.read_as, Csv) else None
+    usual = said.get("decimal") or found
     return Habits(said, usual, columns, target)
 
 
@@ -97,14 +99,14 @@ def _names(file: Path, whole: Stated, habits: Habits, known: Mapping[str, Any]) 
     )
 
 
-def _file_behind(s: Session, version: DatasetVersion) -> tuple[str, Mapping[str, Any] | None]:
+def _file_behind(s: Session, version: DatasetVersion) -> tuple[str, File | None]:
     """Return the dataset whose file the rows come from, and how that was read."""
     for _ in range(_MOST_PARENTS):
-        name = version.dataset.name
-        if version.transformation.get("kind") == "file":
-            return name, version.transformation
-        made = datasets.last_made(s, name, "file")
-        if made is not None or not version.parents:
+        name, made = version.dataset.name, version.provenance
+        if isinstance(made, File):
             return name, made
+        last = datasets.last_made(s, name, File)
+        if last is not None or not version.parents:
+            return name, last
         version = datasets.get_version(s, *ingest.parse_reference(version.parents[0]))
     return version.dataset.name, None

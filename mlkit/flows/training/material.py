@@ -164,9 +164,9 @@ def gather(project: Project, wanted: Order) -> Material:
 def _views(version: DatasetVersion) -> dict[str, str]:
     """Return the feature view, as ``name@version``, that each joined column comes from."""
     return {
-        str(column): f"{view['name']}@{view['version']}"
-        for view in version.transformation.get("views", ())
-        for column in view.get("columns", ())
+        column: f"{view.name}@{view.version}"
+        for view in (version.join.views if version.join else ())
+        for column in view.columns
     }
 
 
@@ -229,7 +229,7 @@ def _constant(table: pa.Table, target_name: str, wanted: Order) -> list[str]:
     dataset = wanted.dataset.dataset
     keys = {target_name, dataset.time_column, dataset.entity_column, *wanted.ignore}
     inputs = [name for name in table.column_names if name not in keys]
-    if wanted.dataset.transformation.get("views") or wanted.dataset.transformation.get("on_demand"):
+    if wanted.dataset.join:
         return []
     found = [
         name

@@ -28,6 +28,7 @@ from mlkit.flows.data.query_source import QuerySource
 from mlkit.flows.data.versioning import Origin
 from mlkit.flows.training import retrain
 from mlkit.project import Project
+from mlkit.provenance import Log
 from mlkit.settings.table import DatasetSettings
 from mlkit.store import datasets, foreign
 from mlkit.store.datasets import DatasetVersion
@@ -312,9 +313,8 @@ def test_a_query_is_remembered_behind_the_versions_that_retrainings_made(
     source = QuerySource(f"sqlite:///{shop}", "SELECT * FROM orders ORDER BY id", Path())
     first = ingest.add(project, "orders", source)
     rows = ingest.load_table(project, first.sha256).slice(0, 900)
-    ingest.add_table(
-        project, "orders", rows, origin=Origin("a log", transformation={"kind": "log"})
-    )
+    logged = Log(model="buyers", start="2026", end="2027")
+    ingest.add_table(project, "orders", rows, origin=Origin("a log", made=logged))
     pulled = ingest.pull(project, "orders")
     assert (pulled.version, pulled.new) == (1, False)
 
@@ -507,9 +507,8 @@ def test_variables_are_filled_in_where_a_person_states_them_and_not_from_a_row(
     with pytest.raises(InvalidInputError, match=r"remembered in the database.*mlkit\.toml"):
         ingest.pull(project, "orders")
     assert ingest.pull(with_source(project, "orders", source=url, query=query), "orders").rows == 50
-    with project.read() as s:
-        version = datasets.get_version(s, "orders")
-    assert not query_source.of_record(project, version).stated
-    assert query_source.of_record(
-        with_source(project, "orders", source=url, query="SELECT 2"), version
-    ) == QuerySource(url, query, project.root)
+    remembered = query_source.remembered(project, "orders")
+    assert remembered is not None
+    assert not remembered.stated
+    chosen = with_source(project, "orders", source=url, query="SELECT 2")
+    assert query_source.remembered(chosen, "orders") == QuerySource(url, query, project.root)
