@@ -18,6 +18,33 @@ class Quarantine(msgspec.Struct, frozen=True):
     file: str | UnsetType = UNSET
 
 
+class Stated(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What somebody says of how a CSV file is written, in their words; the rest is found out.
+
+    ``missing`` are marks that stand for no value even among texts. Without a ``header`` the
+    columns are called ``names``.
+    """
+
+    delimiter: str | None = None
+    encoding: str | None = None
+    decimal: str | None = None
+    thousands: str | None = None
+    missing: tuple[str, ...] | None = None
+    header: bool | None = None
+    names: tuple[str, ...] | str | None = None
+
+    def over(self, habits: "Stated") -> "Stated":
+        """Return this, and where it says nothing what ``habits`` say.
+
+        A header that somebody speaks of goes with the names, one without the other is no habit.
+        """
+        own = msgspec.structs.asdict(self)
+        if self.header is not None or self.names is not None:
+            habits = msgspec.structs.replace(habits, header=None, names=None)
+        said = {name: value for name, value in own.items() if value is not None}
+        return msgspec.structs.replace(habits, **said)
+
+
 class Csv(msgspec.Struct, frozen=True, kw_only=True, tag_field="format", tag="csv"):
     """How a CSV file was read; early releases recorded neither ``missing`` nor ``header``."""
 
@@ -92,7 +119,7 @@ class Kind(_Made, frozen=True, kw_only=True, tag_field="kind"):
 class File(Kind, frozen=True, kw_only=True, tag="file"):
     """A file: what was said of how it is written, and how it was read."""
 
-    stated: dict[str, Any] = {}
+    stated: Stated = Stated()
     read_as: Csv | Parquet | UnsetType = UNSET
 
 

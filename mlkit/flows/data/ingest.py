@@ -11,12 +11,14 @@ from mlkit import names
 from mlkit.errors import CheckFailedError, ConflictError, InvalidInputError, NotFoundError
 from mlkit.flows.data import acceptance, quarantine, scratch, sources, versioning
 from mlkit.flows.data.acceptance import Accepted, Roles, Rules
-from mlkit.flows.data.fetched import BytesRead, Fetched, Fetching, Ready
+from mlkit.flows.data.fetched import Fetched, Ready
 from mlkit.flows.data.file_source import FileSource
 from mlkit.flows.data.sources import Source
 from mlkit.flows.data.versioning import Added, Origin
+from mlkit.progress import BytesRead
 from mlkit.project import Project
-from mlkit.provenance import File, Unknown
+from mlkit.provenance import File, Stated, Unknown
+from mlkit.steps.reading.options import Reading
 from mlkit.store import datasets
 from mlkit.store.datasets import DatasetVersion
 from mlkit.store.disk import failpoints
@@ -63,7 +65,7 @@ def add(
             ready.settled()
             return same
         rules = acceptance.read_rules(project, name)
-        fetched = ready.fetch(Fetching(folder, acceptance.types(rules, roles), say))
+        fetched = ready.fetch(Reading(folder, types=acceptance.types(rules, roles), progress=say))
         failpoints.reach("data.fetched")
         say("checking", 0, 0)
         accepted = _accept(name, fetched, roles, rules)
@@ -130,7 +132,7 @@ def validate(
     roles = _roles(project, name, Roles())
     with scratch.shared(project, name) as folder:
         ready = sources.ready(project, name, _source(project, name, source), folder)
-        fetched = ready.fetch(Fetching(folder, acceptance.types(rules, roles)))
+        fetched = ready.fetch(Reading(folder, types=acceptance.types(rules, roles)))
         rows = fetched.table.num_rows
         try:
             accepted = _accept(name, fetched, roles, rules)
@@ -228,7 +230,7 @@ def _same_source(project: Project, name: str, roles: Roles, ready: Ready) -> Add
         if version is None or version.source_sha256 != ready.sha256 or version.collected_at:
             return None
         made = version.provenance
-        if (made.stated if isinstance(made, File) else {}) != ready.stated:
+        if (made.stated if isinstance(made, File) else Stated()) != ready.stated:
             return None
         own = versioning.own_roles(dataset)
         found, sha256 = versioning.already(version), version.sha256

@@ -7,11 +7,12 @@ from pathlib import Path
 from sqlalchemy.engine import URL
 
 from mlkit.errors import DamagedError, InvalidInputError
-from mlkit.flows.data.fetched import Fetched, Fetching, Ready
+from mlkit.flows.data.fetched import Fetched, Ready
 from mlkit.flows.data.versioning import Origin
 from mlkit.project import Project
 from mlkit.provenance import Query
 from mlkit.settings.table import DatasetSettings
+from mlkit.steps.reading.options import Reading
 from mlkit.store import audit, datasets, foreign
 from mlkit.store.datasets import DatasetVersion
 
@@ -85,7 +86,7 @@ def ready(source: QuerySource) -> Ready:
     return Ready(label, fetch=lambda how: _fetch(filled, label, source.query, how))
 
 
-def _fetch(filled: URL, label: str, query: str, how: Fetching) -> Fetched:
+def _fetch(filled: URL, label: str, query: str, how: Reading) -> Fetched:
     from mlkit.steps.reading import query_rows  # pyarrow, which `data list` does without
 
     if how.progress is not None:

@@ -9,7 +9,6 @@ from msgspec import UNSET
 from mlkit.errors import CheckFailedError, MlkitError
 from mlkit.flows.data import acceptance, ingest, scratch, sources, versioning
 from mlkit.flows.data.acceptance import Rules
-from mlkit.flows.data.fetched import Fetching
 from mlkit.flows.erasure import subject
 from mlkit.flows.features import joining
 from mlkit.flows.training import retraining_rows
@@ -18,6 +17,7 @@ from mlkit.project import Project
 from mlkit.provenance import Csv, File, Join, Log, Window
 from mlkit.steps.quality import table_warnings
 from mlkit.steps.reading import frames
+from mlkit.steps.reading.options import Reading
 from mlkit.steps.rules import breaches, checks, quarantine
 from mlkit.steps.tables.tabular import Tabular
 from mlkit.store import audit, datasets
@@ -100,7 +100,7 @@ def _fetched(project: Project, version: DatasetVersion) -> Tabular:
         raise CheckFailedError(f"mlkit does not make rows of the kind '{kind(version)}' again")
     rules = Rules(version.schema_yaml, "its rules")
     roles = versioning.own_roles(version.dataset)
-    return ready.fetch(Fetching(folder, acceptance.types(rules, roles))).table
+    return ready.fetch(Reading(folder, types=acceptance.types(rules, roles))).table
 
 
 def _combined(

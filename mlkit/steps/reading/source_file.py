@@ -4,8 +4,8 @@ A CSV column's type is that of the first block's values; only where a later bloc
 survey of the whole file finds it, and the file is read once more.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,14 +13,13 @@ import pyarrow as pa
 from mlkit.provenance import Csv, Parquet
 from mlkit.steps.reading import csv_bytes, csv_dialect, csv_rows, csv_warnings, hive, parquet_rows
 from mlkit.steps.reading.canonical import canonical
-from mlkit.steps.reading.csv_dialect import Dialect, Stated
+from mlkit.steps.reading.csv_dialect import Dialect
 from mlkit.steps.reading.csv_types import TableTypes
 from mlkit.steps.reading.errors import LongRowError, OtherTypeError, check_file
+from mlkit.steps.reading.options import Reading
 from mlkit.steps.reading.parquet_rows import is_parquet
 from mlkit.steps.tables import stored_table
 from mlkit.steps.tables.tabular import Tabular
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -30,30 +29,6 @@ class Loaded:
     table: Tabular
     read_as: Csv | Parquet
     warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How to read: what is said of a CSV file, the types that the rules demand, who hears of it.
-
-    ``progress`` gets what is done, and how many bytes of how many are behind. Bulky files are kept
-    in the folder ``scratch``.
-    """
-
-    scratch: Path
-    stated: Stated | None = None
-    types: Mapping[str, pa.DataType] = field(default_factory=dict)
-    progress: Progress | None = None
-
-    def counter(self, what: str, total: int) -> Callable[[int], None]:
-        """Return what hears how many of ``total`` bytes are behind."""
-
-        def count(done: int) -> None:
-            if self.progress is not None:
-                self.progress(what, min(done, total), total)
-
-        count(0)
-        return count
 
 
 def load(path: Path, how: Reading) -> Loaded:
