@@ -25,6 +25,7 @@ from mlkit.flows.operations import backup
 from mlkit.flows.registry import deploy
 from mlkit.flows.training import retraining_rows, train
 from mlkit.project import Project, open_project
+from mlkit.provenance import Log
 from mlkit.store import audit, datasets, deployments, features, predictions, registry
 from mlkit.store.disk import failpoints
 from mlkit.store.journal import Journal
@@ -168,7 +169,9 @@ def _keep_old_versions(project: Project, churn: Callable[..., Any]) -> None:
     )
     with project.write() as s:
         newest = datasets.get_version(s, "old")
-        newest.transformation = {"kind": "log", "picked": retraining_rows.store(project, picked)}
+        newest.provenance = Log(
+            model="older", start="2026", end="2027", picked=retraining_rows.store(project, picked)
+        )
 
 
 def _is_erased(root: Path) -> bool:
@@ -176,7 +179,7 @@ def _is_erased(root: Path) -> bool:
     project = open_project(root, environment={})
     with project.read() as s:
         versions = [v for v in datasets.get(s, "old").versions if v.collected_at is None]
-        picked = {v.transformation["picked"] for v in versions if "picked" in v.transformation}
+        picked = {v.provenance.picked for v in versions if isinstance(v.provenance, Log)}
     plans = {p for v in versions for p in ingest.load_version(project, v)["plan"].to_pylist()}
     entities = logs.read(project, "older")["_entity"].to_pylist()
     ids = [len(retraining_rows.stored(project, each)) for each in picked]

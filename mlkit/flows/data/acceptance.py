@@ -1,15 +1,17 @@
 """Whether rows may become a version of a dataset: its rules, as the user left them, decide."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from mlkit.errors import CheckFailedError, InvalidInputError
 from mlkit.flows.data import new_values, quarantine
 from mlkit.project import Project
+from mlkit.provenance import Quarantine
 from mlkit.store import datasets
 from mlkit.store.disk import blobs, modes
 
@@ -39,7 +41,7 @@ class Accepted:
     schema_yaml: str
     profile: list[dict[str, Any]]
     warnings: tuple[str, ...]
-    aside: dict[str, Any] = field(default_factory=dict)
+    aside: Quarantine | UnsetType = UNSET
 
 
 @dataclass(frozen=True)
@@ -190,7 +192,7 @@ class _Checked:
 
     table: "Tabular"
     found: "Sequence[RuleFailure]" = ()
-    aside: dict[str, Any] = field(default_factory=dict)
+    aside: Quarantine | UnsetType = UNSET
     offers: Sequence[new_values.NewValues] = ()
     asks: tuple[str, ...] = ()
 
@@ -206,9 +208,8 @@ def _checked(table: "Tabular", schema: "Schema", rules: Rules) -> _Checked:
     if mask is None:
         return _Checked(table, found)
     count = int(mask.sum())
-    aside: dict[str, Any] = {"rows": count, "of": table.num_rows}
-    if rules.shelf is not None:
-        aside["file"] = str(rules.shelf(rows.apart(table, found, mask)))
+    file = str(rules.shelf(rows.apart(table, found, mask))) if rules.shelf else UNSET
+    aside = Quarantine(count, table.num_rows, file)
     offers = new_values.find(table, schema, found)
     if count < table.num_rows and count <= schema.quarantine * table.num_rows:
         table = rows.rest(table, mask)
@@ -218,12 +219,12 @@ def _checked(table: "Tabular", schema: "Schema", rules: Rules) -> _Checked:
 
 def _set_aside(name: str, rules: Rules, checked: _Checked) -> list[str]:
     """Return what to say of rows that were left out."""
-    if not checked.aside:
-        return []
     aside = checked.aside
-    where = f" and are in {aside['file']}" if "file" in aside else ""
+    if not aside:
+        return []
+    where = f" and are in {aside.file}" if aside.file else ""
     offers = [f"; {offer.in_short}; {offer.remedy(name, rules.label)}" for offer in checked.offers]
-    left = f"quarantine: {aside['rows']:,} of {aside['of']:,} rows break rules{where}; left out"
+    left = f"quarantine: {aside.rows:,} of {aside.of:,} rows break rules{where}; left out"
     return [left + "".join(offers)]
 
 
@@ -248,11 +249,9 @@ def _refusal(
     details: dict[str, Any] = {"dataset": name, "failures": failures, "warnings": warnings}
     if offers:
         details["new_values"] = {offer.column: list(offer.counts) for offer in offers}
-    if "file" in aside:
-        details["quarantine"] = aside["file"]
-        lines.append(
-            f"the {aside['rows']:,} failing rows, with the reasons, are in {aside['file']}"
-        )
+    if aside and aside.file:
+        details["quarantine"] = aside.file
+        lines.append(f"the {aside.rows:,} failing rows, with the reasons, are in {aside.file}")
     if rules.text is not None:
         lines.append(f"mend the rows, or the rules in {rules.label}")
     return CheckFailedError("\n".join(lines), details)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable
 
+import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -11,6 +12,7 @@ from mlkit.flows.data.subjects import Subjects
 from mlkit.flows.log import imports, log_segments
 from mlkit.flows.training import retraining_rows
 from mlkit.project import Project, Session
+from mlkit.provenance import Log
 from mlkit.store import audit, datasets, journal, predictions, registry, requests, segments
 from mlkit.store.datasets import Dataset, DatasetVersion
 from mlkit.store.disk import failpoints
@@ -110,18 +112,21 @@ def _forget_picked(project: Project, ids: set[str]) -> None:
     if not ids:
         return
     with project.read() as s:
-        versions = [v for v in datasets.outline(s) if "picked" in v.transformation]
+        versions = datasets.outline(s)
     for version in versions:
-        old = version.transformation["picked"]
-        picked = retraining_rows.stored(project, old)
+        made = version.provenance
+        if not isinstance(made, Log) or not made.picked:
+            continue
+        picked = retraining_rows.stored(project, made.picked)
         theirs = pc.is_in(picked["_id"], value_set=pa.array(sorted(ids), pa.string()))
         if not pc.any(theirs).as_py():
             continue
         new = retraining_rows.store(project, picked.filter(pc.invert(theirs)))
         with project.write() as s:
             row = s.get_one(DatasetVersion, version.id)
-            row.transformation = {**row.transformation, "picked": new}
-            _audit(s, project, row.reference, {"predictions": pc.sum(theirs).as_py(), "file": old})
+            row.provenance = msgspec.structs.replace(made, picked=new)
+            details = {"predictions": pc.sum(theirs).as_py(), "file": made.picked}
+            _audit(s, project, row.reference, details)
         failpoints.reach("erase.picked")
 
 

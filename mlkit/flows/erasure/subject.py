@@ -210,9 +210,9 @@ def _remember(project: Project, name: str, entities: Sequence[str], reason: str)
 
 def _cure(s: Session, name: str) -> str:
     """Return what tells a dataset the entity column that it does not have."""
-    made = datasets.get_version(s, name).transformation
-    if made.get("kind") == "join":
-        base = ingest.parse_reference(made["base"])[0]
+    made = datasets.get_version(s, name).join
+    if made is not None:
+        base = ingest.parse_reference(made.base)[0]
         return f"it is joined to '{base}': tell that one, then erase from '{base}'"
     return "add its file once more with --entity COLUMN"
 

@@ -13,7 +13,8 @@ from mlkit.flows.features.declarations import Declared
 from mlkit.flows.features.online import Key, Online
 from mlkit.flows.features.view_rows import Source
 from mlkit.project import Project, Session
-from mlkit.steps.features.view import FeatureView, OnDemand, ViewUse
+from mlkit.provenance import ViewUse
+from mlkit.steps.features.view import FeatureView, OnDemand
 from mlkit.steps.tables import entity_keys
 from mlkit.store import datasets, deployments, registry
 from mlkit.store import features as store
@@ -304,18 +305,19 @@ def _uses(s: Session, part: Literal["views", "on_demand"], name: str) -> tuple[U
     heirs: dict[int, list[Outline]] = {}
     for version in datasets.sound(s):
         heirs.setdefault(version.dataset_id, [])[:0] = learned.get(version.id, [])
-        entry = next((e for e in version.transformation.get(part, ()) if e["name"] == name), None)
-        if version.transformation.get("kind") != "join":
+        if version.join is None:
             continue
         models = heirs.pop(version.dataset_id)
-        if entry is None:
+        uses = version.join.views if part == "views" else version.join.on_demand
+        use = next((each for each in uses if each.name == name), None)
+        if use is None:
             continue
         found.append(
             Use(
                 dataset=version.reference,
-                view_version=entry["version"],
-                made_of=entry.get("dataset"),
-                columns=tuple(entry["columns"]),
+                view_version=use.version,
+                made_of=use.dataset if isinstance(use, ViewUse) else None,
+                columns=use.columns,
                 models=tuple(f"{m.model}@{m.number}" for m in models),
                 deployed=tuple(f"{m.model}@{m.number}" for m in models if m.id in champions),
             )

@@ -13,8 +13,8 @@ from msgspec import UNSET
 
 from mlkit.errors import ConflictError, InvalidInputError, MlkitError
 from mlkit.flows.features import on_demand
-from mlkit.flows.features.feature_plan import OnDemandUse
 from mlkit.flows.features.looked_up import Rowlike
+from mlkit.provenance import OnDemandUse
 from mlkit.steps.features.view import OnDemand
 from mlkit.steps.inputs import encode
 from mlkit.steps.inputs.columns import ARROW_TYPES, Column, InputSchema

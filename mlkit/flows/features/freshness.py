@@ -8,8 +8,8 @@ from mlkit.flows.alerts import alerting
 from mlkit.flows.features import feature_plan
 from mlkit.flows.features.declarations import FILE
 from mlkit.project import Project, Session
+from mlkit.provenance import ViewUse
 from mlkit.settings.table import duration
-from mlkit.steps.features.view import ViewUse
 from mlkit.store import alerts, deployments, features
 from mlkit.store.features import StoredView
 

@@ -16,7 +16,8 @@ from mlkit.flows.features.declarations import Declared
 from mlkit.flows.features.view_rows import Source, ViewRows
 from mlkit.progress import Progress, silent
 from mlkit.project import Project, Session
-from mlkit.steps.features.view import FeatureView, ViewUse
+from mlkit.provenance import ViewUse
+from mlkit.steps.features.view import FeatureView
 from mlkit.store import features
 from mlkit.store.disk import failpoints
 from mlkit.store.features import FeatureValues, StoredView

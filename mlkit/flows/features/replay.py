@@ -14,10 +14,10 @@ from mlkit.flows.features.feature_plan import FeaturePlan
 from mlkit.flows.log import logs
 from mlkit.flows.registry import champions
 from mlkit.project import Project
+from mlkit.provenance import ViewUse
 from mlkit.settings.table import duration
 from mlkit.steps.features import point_in_time, skew
 from mlkit.steps.features.skew import Served, Skew
-from mlkit.steps.features.view import ViewUse
 from mlkit.steps.tables import entity_keys
 from mlkit.store import deployments, registry
 from mlkit.store.registry import ModelVersion

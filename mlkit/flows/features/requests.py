@@ -18,7 +18,7 @@ from mlkit.flows.features.looked_up import LookedUp, Problem, Rowlike, Tally
 from mlkit.flows.features.online import Online
 from mlkit.flows.registry import input_schema
 from mlkit.project import Project
-from mlkit.steps.features.view import ViewUse
+from mlkit.provenance import ViewUse
 from mlkit.steps.inputs import encode, values
 from mlkit.steps.inputs.columns import KINDS, Column, InputSchema
 from mlkit.steps.inputs.rows import Reader, Rows

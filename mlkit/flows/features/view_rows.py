@@ -8,7 +8,8 @@ from mlkit.errors import InvalidInputError, MlkitError
 from mlkit.flows.data import ingest
 from mlkit.flows.features.declarations import FILE, Declared
 from mlkit.project import Project
-from mlkit.steps.features.view import FeatureView, ViewUse
+from mlkit.provenance import ViewUse
+from mlkit.steps.features.view import FeatureView
 from mlkit.store import datasets, foreign
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from mlkit.errors import NotFoundError
 from mlkit.flows.lineage.graph import Graph, model_id
 from mlkit.flows.log import imports
 from mlkit.project import Project, Session
+from mlkit.provenance import Log
 from mlkit.store import datasets, deployments, predictions
 from mlkit.store.registry import ModelVersion
 
@@ -77,12 +78,14 @@ def _was_serving(each: deployments.Served, served: Served) -> bool:
 def add_learners(project: Project, graph: Graph, served: Served) -> None:
     """Add an edge to each dataset version that has this prediction among its rows."""
     with project.read() as s:
-        versions = [v for v in datasets.outline(s) if "picked" in v.transformation]
+        versions = datasets.outline(s)
     for version in versions:
-        made = version.transformation
-        if made["start"] <= served.served_at.isoformat() < made["end"]:
+        made = version.provenance
+        if not isinstance(made, Log) or not made.picked:
+            continue
+        if made.start <= served.served_at.isoformat() < made.end:
             from mlkit.flows.training import retraining_rows  # pyarrow
 
-            if served.id in retraining_rows.stored(project, made["picked"])["_id"].to_pylist():
+            if served.id in retraining_rows.stored(project, made.picked)["_id"].to_pylist():
                 target, log = f"dataset:{version.reference}", f"log:{version.reference}"
                 graph.edge(f"prediction:{served.id}", log if log in graph.nodes else target, "row")

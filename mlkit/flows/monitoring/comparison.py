@@ -12,12 +12,12 @@ import pyarrow.compute as pc
 
 from mlkit.errors import InvalidInputError
 from mlkit.progress import Progress, silent
+from mlkit.provenance import Stated
 from mlkit.settings import sources
 from mlkit.steps.drift import detection, times
 from mlkit.steps.drift.detection import DriftRule
 from mlkit.steps.drift.result import FeatureDrift, RowCounts, Verdict
 from mlkit.steps.reading import csv_dialect, frames
-from mlkit.steps.reading.csv_dialect import Stated
 from mlkit.steps.tables import casts, dtypes
 
 

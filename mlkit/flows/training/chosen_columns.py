@@ -45,7 +45,7 @@ def constant(table: pa.Table, target_name: str, wanted: Order) -> list[str]:
     dataset = wanted.dataset.dataset
     keys = {target_name, dataset.time_column, dataset.entity_column, *wanted.ignore}
     inputs = [name for name in table.column_names if name not in keys]
-    if wanted.dataset.transformation.get("views") or wanted.dataset.transformation.get("on_demand"):
+    if wanted.dataset.join:
         return []
     found = [
         name

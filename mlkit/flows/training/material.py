@@ -123,9 +123,9 @@ def gather(project: Project, wanted: Order) -> Material:
 def _views(version: DatasetVersion) -> dict[str, str]:
     """Return the feature view, as ``name@version``, that each joined column comes from."""
     return {
-        str(column): f"{view['name']}@{view['version']}"
-        for view in version.transformation.get("views", ())
-        for column in view.get("columns", ())
+        column: f"{view.name}@{view.version}"
+        for view in (version.join.views if version.join else ())
+        for column in view.columns
     }
 
 

@@ -192,7 +192,7 @@ def _version(
             made.choice.name,
             made.choice.code,
             not_kept=made.not_kept,
-            featured=wanted.dataset.transformation.get("kind") == "join",
+            featured=wanted.dataset.join is not None,
         ),
         seed=project.settings.train.seed,
         created_by=project.actor,

@@ -8,7 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlkit.errors import InvalidInputError, asks_to_end, told
-from mlkit.steps.features.view import KEY_TYPES, FeatureView, OnDemand, ViewUse
+from mlkit.provenance import ViewUse
+from mlkit.steps.features.view import KEY_TYPES, FeatureView, OnDemand
 from mlkit.steps.quality import table_warnings
 from mlkit.steps.tables import casts, dtypes
 

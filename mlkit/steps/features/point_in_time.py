@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlkit.errors import InvalidInputError
+from mlkit.provenance import ViewUse
 from mlkit.steps.features import output
-from mlkit.steps.features.view import ViewUse, microseconds
+from mlkit.steps.features.view import microseconds
 from mlkit.steps.tables import dtypes, entity_keys
 
 CHUNK_ROWS = 131_072

@@ -11,9 +11,10 @@ from typing import Any
 import pyarrow as pa
 
 from mlkit.errors import InvalidInputError
+from mlkit.provenance import Stated
 from mlkit.steps.reading import csv_bytes, csv_dialect, csv_rows, csv_values, parquet_rows
 from mlkit.steps.reading.canonical import canonical
-from mlkit.steps.reading.csv_dialect import Dialect, Stated
+from mlkit.steps.reading.csv_dialect import Dialect
 from mlkit.steps.reading.csv_ids import Digits, Led
 from mlkit.steps.reading.errors import check_file
 from mlkit.steps.reading.parquet_rows import is_parquet

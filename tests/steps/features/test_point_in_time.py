@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlkit.errors import InvalidInputError
+from mlkit.provenance import ViewUse
 from mlkit.steps.features import point_in_time
-from mlkit.steps.features.view import ViewUse
 from mlkit.steps.tables import dtypes
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

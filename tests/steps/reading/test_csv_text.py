@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mlkit.steps.reading import csv_text, source_file
-from mlkit.steps.reading.source_file import Reading
+from mlkit.steps.reading.options import Reading
 from mlkit.steps.tables import dtypes
 
 _MARKS = [

@@ -7,15 +7,19 @@ import pyarrow as pa
 import pytest
 
 from mlkit.errors import InvalidInputError
+from mlkit.provenance import Stated
 from mlkit.steps.reading import csv_dialect, csv_rows, source_file
-from mlkit.steps.reading.source_file import Loaded, Reading
+from mlkit.steps.reading.options import Reading
+from mlkit.steps.reading.source_file import Loaded
 from mlkit.steps.tables import dtypes
 
 
 def _load(tmp_path: Path, content: str, types: Any = None, **stated: Any) -> Loaded:
     file = tmp_path / "rows.csv"
     file.write_text(content, newline="")
-    return source_file.load(file, Reading(tmp_path, csv_dialect.state(**stated), types or {}))
+    return source_file.load(
+        file, Reading(tmp_path, csv_dialect.checked(Stated(**stated)), types or {})
+    )
 
 
 def _column(tmp_path: Path, *values: str, **how: Any) -> pa.ChunkedArray:

@@ -9,7 +9,7 @@ import pytest
 
 from mlkit.errors import InvalidInputError
 from mlkit.steps.reading import source_file
-from mlkit.steps.reading.source_file import Reading
+from mlkit.steps.reading.options import Reading
 from mlkit.steps.tables import dtypes
 
 

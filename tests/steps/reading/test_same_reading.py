@@ -8,10 +8,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mlkit.errors import InvalidInputError
+from mlkit.provenance import Stated
 from mlkit.steps.reading import csv_dialect, file_batches, source_file
-from mlkit.steps.reading.csv_dialect import Stated
 from mlkit.steps.reading.file_batches import Expected
-from mlkit.steps.reading.source_file import Reading
+from mlkit.steps.reading.options import Reading
 from mlkit.steps.tables import casts, dtypes
 
 _CELLS = [
@@ -65,8 +65,8 @@ def test_a_dataset_and_a_model_read_the_same_values_or_none(
     missing: tuple[str, ...] | None,
 ) -> None:
     decimal, thousands = marks
-    said = csv_dialect.state(
-        delimiter=";", decimal=decimal, thousands=thousands, missing=missing, header=True
+    said = csv_dialect.checked(
+        Stated(delimiter=";", decimal=decimal, thousands=thousands, missing=missing, header=True)
     )
     file = folder / "rows.csv"
     file.write_text("v;w\n" + "".join(f"{cell};w\n" for cell in cells))
@@ -76,6 +76,6 @@ def test_a_dataset_and_a_model_read_the_same_values_or_none(
 def test_a_number_of_another_dialect_is_shown_with_the_decimal_mark(tmp_path: Path) -> None:
     file = tmp_path / "rows.csv"
     file.write_text("v;w\n120.000;1\n2.5;1\nx;1\n")
-    said = csv_dialect.state(decimal=",", thousands=".")
+    said = csv_dialect.checked(Stated(decimal=",", thousands="."))
     found = source_file.load(file, Reading(tmp_path, said, {"v": dtypes.NUMBER})).table
     assert found.column("v").to_pylist() == ["120000", "2.5 (decimal mark is ',')", "x"]

@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlkit.errors import InvalidInputError
+from mlkit.provenance import Stated
 from mlkit.steps.reading import csv_dialect, csv_rows, file_batches, frames, source_file
 from mlkit.steps.reading.file_batches import Expected
-from mlkit.steps.reading.source_file import Reading
+from mlkit.steps.reading.options import Reading
 from mlkit.steps.tables import dtypes, stored_table
 from mlkit.steps.tables.tabular import Tabular
 
@@ -25,7 +26,7 @@ def _file(tmp_path: Path, content: bytes, name: str = "rows.csv") -> Path:
 
 def _load(path: Path, scratch: Path, **stated: str) -> Tabular:
     scratch.mkdir(exist_ok=True)
-    reading = Reading(scratch, csv_dialect.state(**stated))
+    reading = Reading(scratch, csv_dialect.checked(Stated(**stated)))
     return source_file.load(path, reading).table
 
 
@@ -197,7 +198,7 @@ def test_an_encoding_is_not_guessed_but_suggested(tmp_path: Path) -> None:
 )
 def test_what_cannot_be_is_refused(stated: dict[str, str], message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
-        csv_dialect.state(**stated)
+        csv_dialect.checked(Stated(**stated))
 
 
 def test_the_files_of_a_folder_are_one_table(tmp_path: Path, small_blocks: None) -> None:
@@ -313,7 +314,7 @@ def test_an_infinity_is_one_at_the_door_and_for_a_model_however_numbers_are_writ
 ) -> None:
     path = tmp_path / "rows.csv"
     path.write_text(f"a;b\n1;7\n{word};7\n")
-    stated = csv_dialect.state(delimiter=";", **marks)
+    stated = csv_dialect.checked(Stated(delimiter=";", **marks))
     types = {"a": dtypes.NUMBER}
     door = [
         source_file.load(path, Reading(tmp_path, stated=stated, types=known)).table
