@@ -1,6 +1,6 @@
-"""What an erasure reaches beside versions and log: rows set aside, feature views, leftovers."""
+"""What an erasure reaches beside versions and log: rows set aside, values of feature views."""
 
-from mlkit.flows.data import ingest, leftovers, quarantine
+from mlkit.flows.data import ingest, quarantine
 from mlkit.flows.data.subjects import Subjects
 from mlkit.project import Project
 from mlkit.store import features
@@ -11,10 +11,9 @@ from mlkit.store.features import StoredView
 def erase(project: Project, dataset: Dataset, erased: Subjects) -> None:
     """Delete all rows of ``dataset`` that were set aside, and what views know of the subjects.
 
-    What killed commands left goes as a whole: nobody can tell who is in there.
+    Values that a killed command left go as a whole: no view names them.
     """
     quarantine.discard(project, dataset.name)
-    leftovers.remove_dead(project)
     with project.write() as s:
         features.drop_unused(s)
         for view in features.list_views(s):

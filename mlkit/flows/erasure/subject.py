@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from mlkit.errors import BusyError, InvalidInputError
-from mlkit.flows.data import ingest, subjects, version_files
+from mlkit.flows.data import ingest, leftovers, subjects, version_files
 from mlkit.flows.data.subjects import Subjects
 from mlkit.flows.erasure import elsewhere, joins, log, memory
 from mlkit.progress import Progress, silent
@@ -133,6 +133,7 @@ def _erase(project: Project, name: str, say: Progress) -> _Part:
     predictions = log.erase(project, dataset, erased)
     elsewhere.erase(project, dataset, erased)
     _delete_old(project)
+    leftovers.remove_dead(project)  # nobody can tell who is in there
     purge.purge(project.database, patience_s=project.settings.db.busy_timeout_s)
     with project.write() as s:
         erasures.finish(s, dataset.id, project.now())
