@@ -277,14 +277,14 @@ def register_model(
     import pyarrow as pa
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-    from mlkit.steps.inputs import encode
+    from mlkit.steps.inputs import encode, schema_inference
     from mlkit.steps.predictors import artifacts, predictor
 
     task, target = ("regression", "spend") if name == "spend" else ("classification", "churned")
     table = pa.Table.from_pandas(make_churn(rows, seed).dropna(), preserve_index=False)
     since = table.column("since").cast(pa.timestamp("us", "UTC"))
     table = table.set_column(0, "since", since)
-    schema = encode.infer_schema(table, target=target, task=task)
+    schema = schema_inference.infer_schema(table, target=target, task=task)
     columns = encode.columns_of_table(schema, table)
     matrix = encode.matrix(schema, columns)
     actual = table.column(target).to_pylist()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from mlkit.steps.drift.result import DriftResult
-    from mlkit.steps.rules.failing_rules import Circumstances, RuleFailure
+    from mlkit.steps.rules.rule_failure import Circumstances, RuleFailure
     from mlkit.steps.rules.schema import Schema
     from mlkit.steps.tables.tabular import Tabular
 
@@ -86,9 +86,7 @@ def read_rules(project: Project, name: str) -> Rules:
 
 def _circumstances(project: Project, parent: str | None) -> "Circumstances":
     """Return the time and, where there is a version before, how rows differ from it."""
-    from mlkit.steps.rules.failing_rules import (
-        Circumstances,  # pyarrow, which the list does without
-    )
+    from mlkit.steps.rules.rule_failure import Circumstances  # pyarrow: the list does without
 
     return Circumstances(project.now(), None if parent is None else _compare(project, parent))
 
@@ -199,10 +197,10 @@ class _Checked:
 
 def _checked(table: "Tabular", schema: "Schema", rules: Rules) -> _Checked:
     """Look for rows that break rules, and set them aside where the rules say so."""
-    from mlkit.steps.rules import failing_rules
+    from mlkit.steps.rules import failing_rules, rule_failure
     from mlkit.steps.rules import quarantine as rows
 
-    circumstances = rules.circumstances or failing_rules.Circumstances()
+    circumstances = rules.circumstances or rule_failure.Circumstances()
     found = list(failing_rules.find(table, schema, circumstances))
     mask = rows.failing(found, table.num_rows)
     if mask is None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from mlkit.steps.rules.failing_rules import RuleFailure
+    from mlkit.steps.rules.rule_failure import RuleFailure
     from mlkit.steps.rules.schema import Schema
     from mlkit.steps.tables.tabular import Tabular
 
@@ -66,7 +66,7 @@ def _shortened(value: str) -> str:
 
 def find(table: "Tabular", schema: "Schema", found: "Sequence[RuleFailure]") -> list[NewValues]:
     """Return the new values behind the failing lists of allowed values."""
-    from mlkit.steps.rules import failing_rules
+    from mlkit.steps.rules import rule_failure
     from mlkit.steps.tables import tally  # pyarrow, loaded already by the check
     from mlkit.steps.tables.tabular import Column
 
@@ -74,6 +74,6 @@ def find(table: "Tabular", schema: "Schema", found: "Sequence[RuleFailure]") -> 
     for failure in found:
         if failure.rule.name == "isin" and failure.rows is not None and failure.refuses:
             (name,) = failure.columns
-            column = failing_rules.fitted(Column(table, name), schema)
+            column = rule_failure.fitted(Column(table, name), schema)
             offers.append(NewValues(name, tally.most_frequent(column, failure.rows)))
     return offers

@@ -13,10 +13,10 @@ import msgspec
 from mlkit.errors import BusyError, InvalidInputError
 from mlkit.flows.data import ingest, leftovers, subjects, version_files
 from mlkit.flows.data.subjects import Subjects
-from mlkit.flows.erasure import elsewhere, joins, log, memory
+from mlkit.flows.erasure import elsewhere, joins, log, memory, values
 from mlkit.progress import Progress, silent
 from mlkit.project import Project, Session
-from mlkit.store import audit, datasets, erasures, purge, registry
+from mlkit.store import audit, datasets, erasures, purge
 from mlkit.store.datasets import Dataset, DatasetVersion
 from mlkit.store.disk import failpoints
 from mlkit.store.erasures import Erasure
@@ -137,7 +137,7 @@ def _erase(project: Project, name: str, say: Progress) -> _Part:
     purge.purge(project.database, patience_s=project.settings.db.busy_timeout_s)
     with project.write() as s:
         erasures.finish(s, dataset.id, project.now())
-    models = _models(project, {one.reference for one in versions})
+    models = values.trained_on(project, {one.reference for one in versions})
     return _Part(versions, predictions, models, erased.met)
 
 
@@ -293,14 +293,3 @@ def _delete_old(project: Project) -> None:
 def _unused(project: Project, sha256: str) -> bool:
     with project.read() as s:
         return sha256 not in datasets.blobs(s)
-
-
-def _models(project: Project, references: set[str]) -> list[str]:
-    """Return the model versions that were trained on rows that are gone now."""
-    with project.read() as s:
-        by_id = {v.id: v.reference for v in datasets.outline(s)}
-        return [
-            f"{one.model} v{one.number}"
-            for one in registry.outline(s)
-            if by_id[one.dataset_version_id] in references
-        ]

@@ -180,3 +180,14 @@ def models_of(project: Project, name: str) -> list[str]:
     with project.read() as s:
         taught = {v.id for v in datasets.outline(s) if v.dataset.name == name}
         return sorted({v.model for v in registry.outline(s) if v.dataset_version_id in taught})
+
+
+def trained_on(project: Project, references: set[str]) -> list[str]:
+    """Return the model versions, as ``name vN``, that were trained on these dataset versions."""
+    with project.read() as s:
+        by_id = {v.id: v.reference for v in datasets.outline(s)}
+        return [
+            f"{one.model} v{one.number}"
+            for one in registry.outline(s)
+            if by_id[one.dataset_version_id] in references
+        ]

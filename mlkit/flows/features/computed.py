@@ -16,7 +16,7 @@ from mlkit.flows.features import on_demand
 from mlkit.flows.features.looked_up import Rowlike
 from mlkit.provenance import OnDemandUse
 from mlkit.steps.features.view import OnDemand
-from mlkit.steps.inputs import encode
+from mlkit.steps.inputs import encode, schema_inference
 from mlkit.steps.inputs.columns import ARROW_TYPES, Column, InputSchema
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Computed:
     ) -> None:
         made = {name for use in uses for name in use.columns}
         columns = tuple(column for column in schema.columns if column.name in made)
-        self._schema = encode.relaxed(msgspec.structs.replace(schema, columns=columns))
+        self._schema = schema_inference.relaxed(msgspec.structs.replace(schema, columns=columns))
         self._places = [places[column.name] for column in columns]
         self._functions = functions
         self._inputs = inputs

@@ -18,7 +18,7 @@ from mlkit.provenance import Csv, File, Join, Log, Window
 from mlkit.steps.quality import table_warnings
 from mlkit.steps.reading import frames
 from mlkit.steps.reading.options import Reading
-from mlkit.steps.rules import checks, failing_rules, quarantine
+from mlkit.steps.rules import checks, failing_rules, quarantine, rule_failure
 from mlkit.steps.tables.tabular import Tabular
 from mlkit.store import audit, datasets
 from mlkit.store.datasets import DatasetVersion
@@ -130,7 +130,7 @@ def _conform(version: DatasetVersion, table: Tabular) -> Tabular:
     schema = checks.from_yaml(version.schema_yaml, "its rules")
     table, _ = table_warnings.without_infinities(table)
     if version.provenance.quarantine:
-        found = list(failing_rules.find(table, schema, failing_rules.Circumstances()))
+        found = list(failing_rules.find(table, schema, rule_failure.Circumstances()))
         mask = quarantine.failing(found, table.num_rows)
         table = table if mask is None else quarantine.rest(table, mask)
     table, _ = checks.keyed(table, target=None, time=time if time in table.column_names else None)

@@ -8,15 +8,13 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from datetime import datetime
 
-from mlkit.errors import BusyError, DamagedError, MlkitError, NotFoundError, unknown
+from mlkit.errors import BusyError, MlkitError, NotFoundError, unknown
 from mlkit.flows.alerts import alerting
-from mlkit.flows.features import requests
 from mlkit.flows.features.online import Online
-from mlkit.flows.registry import deploy, model_files
 from mlkit.project import Project
 from mlkit.server.follower import unexpected
-from mlkit.server.models import rule_guard
 from mlkit.server.models.held import Held
+from mlkit.server.models.loading import load_into
 from mlkit.store import audit, deployments, erasures
 from mlkit.store.registry import ModelVersion
 
@@ -212,7 +210,7 @@ class Holder:
         if future is None:
             future = Future()
             arguments = (future, self._project, self._online, version)
-            threading.Thread(target=_load_into, args=arguments, daemon=True).start()
+            threading.Thread(target=load_into, args=arguments, daemon=True).start()
         try:
             return future.result(self._settings.load_s)
         except FutureTimeoutError as error:
@@ -276,28 +274,3 @@ class Holder:
 def _note(what: str, model: str, error: Exception) -> None:
     text = "the alert about model %s was not %s: %s"
     log.error(text, model, what, error, exc_info=unexpected(error))
-
-
-def _load_into(
-    future: "Future[Held]", project: Project, online: Online, version: ModelVersion
-) -> None:
-    started = time.perf_counter()
-    try:
-        size = project.artifacts.path(version.artifact_sha256).stat().st_size
-        loaded = deploy.load_version(project, version)
-        future.set_result(
-            Held(
-                loaded,
-                load_s=time.perf_counter() - started,
-                size_bytes=size,
-                sha256=version.artifact_sha256,
-                guard=rule_guard.make(loaded) if project.settings.server.guard != "off" else None,
-                features=requests.of(project, online, version),
-                max_chars=project.settings.server.max_text_chars,
-                csv=model_files.csv_of_model(project, version.id),
-            )
-        )
-    except Exception as error:  # noqa: BLE001  # raised again in the thread that waits
-        future.set_exception(error)
-    except BaseException as error:  # noqa: BLE001  # a library that exits ends this load and no more
-        future.set_exception(DamagedError(f"its code ended with {type(error).__name__}: {error}"))

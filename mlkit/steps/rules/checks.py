@@ -12,10 +12,11 @@ import msgspec
 import numpy as np
 import pandas as pd
 
-from mlkit.steps.rules import failing_rules
+from mlkit.steps.rules import failing_rules, rule_failure
 from mlkit.steps.rules.failing_rows import FailingRows, first_rows
-from mlkit.steps.rules.failing_rules import Circumstances, RuleFailure, TypeFailures
+from mlkit.steps.rules.failing_rules import TypeFailures
 from mlkit.steps.rules.inference import infer
+from mlkit.steps.rules.rule_failure import Circumstances, RuleFailure
 from mlkit.steps.rules.rule_file import from_yaml, to_yaml
 from mlkit.steps.rules.schema import COLUMN_PRESENT, Schema, types
 from mlkit.steps.tables import casts, dtypes
@@ -82,7 +83,7 @@ def conform(table: Tabular, schema: Schema) -> Tabular:
     known = [name for name in schema.columns if name in inside]
     names = list(dict.fromkeys([*known, *present]))
     changes = {
-        name: failing_rules.into(kind) for name, kind in types(schema).items() if name in inside
+        name: rule_failure.into(kind) for name, kind in types(schema).items() if name in inside
     }
     return RevisedTable(table, names, changes)
 
@@ -163,5 +164,5 @@ def keyed(table: Tabular, *, target: str | None, time: str | None) -> tuple[Tabu
         examples = tuple(Example(row + 1, None) for row in rows)
         failures.append(Failure(time, "not_nullable", int(gaps.mask.sum()), examples))
     else:
-        table = revise(table, {time: failing_rules.into(dtypes.DATETIME)})
+        table = revise(table, {time: rule_failure.into(dtypes.DATETIME)})
     return table, failures

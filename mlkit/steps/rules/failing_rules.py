@@ -3,31 +3,27 @@
 Nothing here is about words; what a person is told is ``checks``' business.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlkit import epoch
-from mlkit.errors import InvalidInputError
 from mlkit.settings.table import duration
-from mlkit.steps.rules import expressions, masks
+from mlkit.steps.rules import masks, table_rules
 from mlkit.steps.rules.failing_rows import FailingRows, first_rows
+from mlkit.steps.rules.rule_failure import Circumstances, RuleFailure, by_rows, fitted
 from mlkit.steps.rules.schema import (
-    CHECK,
     COLUMN_PRESENT,
     FRESH,
-    KEY,
     MAX_DRIFT,
     MAX_MISSING,
     MONOTONE,
-    ROWS,
     UNIQUE,
-    UNIQUE_TOGETHER,
     UNIQUE_VALUES,
     ColumnRules,
     Rule,
@@ -36,48 +32,12 @@ from mlkit.steps.rules.schema import (
 )
 from mlkit.steps.tables import casts, dtypes, repeats
 from mlkit.steps.tables.casts import Cast
-from mlkit.steps.tables.revised_table import Change, revise
 from mlkit.steps.tables.tabular import Column, Mask, Tabular
-
-if TYPE_CHECKING:
-    from mlkit.steps.drift.result import DriftResult
 
 Typed = Literal["file", "query"]
 
 _EXAMPLES = 5
 _OF_WHOLE = (MAX_MISSING, MAX_DRIFT, FRESH, UNIQUE, UNIQUE_VALUES)
-
-
-class Circumstances(NamedTuple):
-    """What some rules ask beside the rows: the time, and how the rows differ from those before.
-
-    Without ``now`` nothing is too old, and without ``drift`` (the first version has nothing
-    before it) nothing has drifted. Where the rows come ``typed`` (Parquet, or a query), a column of
-    another type is not read as the wanted one; in CSV all is text.
-    """
-
-    now: datetime | None = None
-    drift: "Callable[[pa.Table], DriftResult | None] | None" = None
-    typed: Typed | None = None
-
-
-class RuleFailure(NamedTuple):
-    """A rule that fails: in which rows, or (without ``rows``) by the whole, as ``said``.
-
-    ``total`` is how many rows break it, ``first`` are the first, five at most, with their values.
-    """
-
-    columns: tuple[str, ...]
-    rule: Rule
-    rows: Mask | None = None
-    first: tuple[tuple[int, Any], ...] = ()
-    said: str | bool | None = None
-    total: int = 0
-
-    @property
-    def refuses(self) -> bool:
-        """Whether the rows may not become a version because of it."""
-        return self.rule.level == "error"
 
 
 def find(table: Tabular, schema: Schema, circumstances: Circumstances) -> Iterator[RuleFailure]:
@@ -92,21 +52,8 @@ def find(table: Tabular, schema: Schema, circumstances: Circumstances) -> Iterat
                 yield RuleFailure((name,), Rule("column_known"), total=table.num_rows)
     for name in [name for name in schema.columns if name in present]:
         yield from _of_column(Column(table, name), schema, circumstances)
-    yield from _of_rows(table, schema)
-    yield from _of_whole(table, schema, circumstances)
-
-
-def fitted(column: Column, schema: Schema) -> Column:
-    """Return a column in the type that the schema wants, null where a value does not fit."""
-    wanted = types(schema).get(column.name)
-    if wanted is None or wanted == column.type:
-        return column
-    return Column(revise(column.table, {column.name: into(wanted)}), column.name)
-
-
-def into(kind: pa.DataType) -> Change:
-    """Return what gives values the type ``kind``, null where one does not fit."""
-    return lambda values: casts.cast(values, kind).column
+    yield from table_rules.of_rows(table, schema)
+    yield from table_rules.of_whole(table, schema, circumstances)
 
 
 def _of_column(
@@ -214,31 +161,7 @@ def _of_values(column: Column, judged: _Judged) -> Iterator[RuleFailure]:
         return
     rows = repeats.of(column) if rule.name == UNIQUE else judged.failing
     if rows is not None:
-        yield _by_rows((column.name,), rule, rows, [column])
-
-
-def _by_rows(
-    names: tuple[str, ...], rule: Rule, rows: Mask, columns: Sequence[Column]
-) -> RuleFailure:
-    first = tuple(_shown(names, columns, first_rows(rows, _EXAMPLES)))
-    return RuleFailure(names, rule, rows, first, total=int(rows.sum()))
-
-
-def _shown(
-    names: tuple[str, ...], columns: Sequence[Column], rows: Sequence[int]
-) -> Iterator[tuple[int, Any]]:
-    """Yield ``rows``, which are in order, each with its values."""
-    start = 0
-    for part in zip(*columns, strict=True):
-        end = start + len(part[0])
-        for row in rows:
-            if start <= row < end:
-                values = [column[row - start].as_py() for column in part]
-                told = (f"{n}={value}" for n, value in zip(names, values, strict=True))
-                yield row, values[0] if len(values) == 1 else ", ".join(told)
-        start = end
-        if not rows or rows[-1] < end:
-            return
+        yield by_rows((column.name,), rule, rows, [column])
 
 
 def _of_column_whole(
@@ -291,91 +214,3 @@ def _stale(column: Column, rule: Rule, now: datetime) -> str | None:
 def _age(age: timedelta) -> str:
     hours = age.total_seconds() / 3600
     return f"{hours:.1f} h" if hours < 48 else f"{hours / 24:.1f} d"
-
-
-def _of_rows(table: Tabular, schema: Schema) -> Iterator[RuleFailure]:
-    """Yield the rules that fail about several columns of a row."""
-    for rule in schema.rules:
-        if rule.name == CHECK:
-            yield from _of_check(table, schema, rule)
-        if rule.name in (UNIQUE_TOGETHER, KEY):
-            names = [name for name in rule.arguments["columns"] if name in table.column_names]
-            columns = [fitted(Column(table, name), schema) for name in names]
-            rows = repeats.together(columns) if columns else None
-            if rule.name == KEY:
-                rows = _with_gaps(rows, columns)
-            if rows is not None:
-                yield _by_rows(tuple(names), rule, rows, columns)
-
-
-def _with_gaps(rows: Mask | None, columns: Sequence[Column]) -> Mask | None:
-    for column in columns:
-        gaps = FailingRows()
-        for part in column:
-            gaps.add(part.is_null().to_numpy() if part.null_count else None, len(part))
-        if gaps.mask is not None:
-            rows = gaps.mask if rows is None else rows | gaps.mask
-    return rows
-
-
-def _of_check(table: Tabular, schema: Schema, rule: Rule) -> Iterator[RuleFailure]:
-    text = rule.arguments["text"]
-    names = expressions.columns_of(text)
-    if not set(names) <= set(table.column_names):
-        return  # the missing column is a failure of its own
-    columns = [fitted(Column(table, name), schema) for name in names]
-    types = {n: c.type for n, c in zip(names, columns, strict=True)}
-    try:
-        holds = expressions.compile_text(text, types).holds
-    except InvalidInputError as error:
-        yield RuleFailure(names, rule, said=str(error), total=1)
-        return
-    found = FailingRows()
-    for part in zip(*columns, strict=True):
-        with np.errstate(all="ignore"):
-            rows = ~holds({n: masks.values(c) for n, c in zip(names, part, strict=True)})
-        for values in part:
-            there = masks.valid(values)
-            rows = rows if there is None else rows & there
-        found.add(rows if rows.any() else None, len(part[0]))
-    if found.mask is not None:
-        yield _by_rows(names, rule, found.mask, columns)
-
-
-def _of_whole(
-    table: Tabular, schema: Schema, circumstances: Circumstances
-) -> Iterator[RuleFailure]:
-    for rule in schema.named(ROWS):
-        low, high = (rule.arguments.get(key) for key in ("min_value", "max_value"))
-        if (low is not None and table.num_rows < low) or (
-            high is not None and table.num_rows > high
-        ):
-            yield RuleFailure((), rule, said=f"there are {table.num_rows:,} rows")
-    if schema.compares and circumstances.drift is not None:
-        yield from _drifted(table, schema, circumstances.drift)
-
-
-def _drifted(
-    table: Tabular, schema: Schema, compare: "Callable[[pa.Table], DriftResult | None]"
-) -> Iterator[RuleFailure]:
-    """Yield the columns that have moved away from the version before by more than is allowed."""
-    everywhere = list(schema.named(MAX_DRIFT))
-    limits = {
-        name: [rule for rule in column.rules if rule.name == MAX_DRIFT] or everywhere
-        for name, column in schema.columns.items()
-        if name in table.column_names
-    }
-    wanted = [name for name, rules in limits.items() if rules]
-    if not wanted:
-        return
-    columns = [fitted(Column(table, name), schema) for name in wanted]
-    result = compare(pa.table({c.name: c.table.column(c.name) for c in columns}))
-    if result is None or result.verdict == "insufficient_data":
-        return
-    for name in wanted:
-        moved = [f for f in result.features if f.column == name and f.q_value <= result.alpha]
-        worst = max(moved, key=lambda f: f.effect, default=None)
-        for rule in limits[name]:
-            if worst is not None and worst.effect > rule.arguments["effect"]:
-                said = f"{worst.kind} by {worst.effect:.3g} ({worst.test}, q {worst.q_value:.2g})"
-                yield RuleFailure((name,), rule, said=said)

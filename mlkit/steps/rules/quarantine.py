@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pcsv
 
-from mlkit.steps.rules.failing_rules import RuleFailure
+from mlkit.steps.rules.rule_failure import RuleFailure
 from mlkit.steps.tables.kept_rows import KeptRows
 from mlkit.steps.tables.tabular import Column, Mask, Tabular
 

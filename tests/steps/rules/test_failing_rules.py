@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pandera import errors
 
 from mlkit.steps.rules import checks, failing_rules, patterns, rule_file
-from mlkit.steps.rules.failing_rules import Circumstances
+from mlkit.steps.rules.rule_failure import Circumstances
 from mlkit.steps.rules.schema import (
     NOT_NULLABLE,
     UNIQUE,

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from mlkit.steps.inputs.columns import KINDS, Column, InputSchema
 from mlkit.steps.rules import failing_rules, rule_file
-from mlkit.steps.rules.failing_rules import Circumstances
 from mlkit.steps.rules.guard import Guard
+from mlkit.steps.rules.rule_failure import Circumstances
 from mlkit.steps.rules.schema import Rule, Schema
 
 CHECKS = [
