@@ -108,7 +108,7 @@ def pass_on(address: str) -> None:
     """Run the words of this process as a command; end as it does, and pass signals on to it."""
     command = Command(address, sys.argv)
     for number in FORWARDED:
-        signal.signal(number, lambda number, _: command.send_signal(number))
+        signal.signal(number, lambda number, _: os.kill(command.pid, number))
     code = command.wait()
     if code < 0:
         with suppress(OSError):  # SIGKILL has no other action
@@ -118,15 +118,16 @@ def pass_on(address: str) -> None:
 
 
 def serve(address: str) -> None:
-    """Run orders, all at once, until killed."""
+    """Run orders, all at once, until killed or left alone."""
+    parent = os.getppid()
     _import_all()
     door = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     door.bind(address)
     door.listen(64)
     waiting = selectors.DefaultSelector()
     waiting.register(door, selectors.EVENT_READ)
-    while True:
-        for key, _ in waiting.select():
+    while os.getppid() == parent:
+        for key, _ in waiting.select(timeout=5):
             if key.fileobj is door:
                 with suppress(OSError):  # gone already
                     _begin(waiting, door.accept()[0])
