@@ -39,6 +39,10 @@ from mlkit.store.disk import blobs
 from mlkit.store.registry import Model, ModelVersion, find_model, next_number
 from mlkit.store.segments import Segment
 
+# A process that finds no bytecode compiles all of mlkit anew, which takes seconds.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 # How long an example takes says nothing on a busy machine.
 hypothesis_settings.register_profile("suite", deadline=None)
 hypothesis_settings.load_profile("suite")
