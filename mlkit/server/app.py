@@ -10,7 +10,7 @@ from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.routing import BaseConverter
 
 from mlkit.project import Project
-from mlkit.server import problems, protocol_routes, request_log
+from mlkit.server import model_metadata, problems, request_log
 from mlkit.server.problems import RefusedError, Reply
 from mlkit.server.request_log import WHY, Asked, nowhere
 from mlkit.server.service import Service
@@ -48,14 +48,14 @@ ROUTES: Sequence[tuple[str, str, Callable[..., Reply]]] = (
     ("GET", "/ping", Service.ready),
     ("GET", "/health", Service.ready),
     ("GET", "/version", Service.version),
-    ("GET", "/v1/models/<model>", protocol_routes.kserve_model),
-    ("GET", "/v2", protocol_routes.v2_server),
-    ("GET", "/v2/health/live", protocol_routes.v2_live),
-    ("GET", "/v2/health/ready", protocol_routes.v2_ready),
-    ("GET", "/v2/models/<model>", protocol_routes.v2_model),
-    ("GET", "/v2/models/<model>/versions/<version>", protocol_routes.v2_model),
-    ("GET", "/v2/models/<model>/ready", protocol_routes.v2_model_ready),
-    ("GET", "/v2/models/<model>/versions/<version>/ready", protocol_routes.v2_model_ready),
+    ("GET", "/v1/models/<model>", model_metadata.kserve_model),
+    ("GET", "/v2", model_metadata.v2_server),
+    ("GET", "/v2/health/live", model_metadata.v2_live),
+    ("GET", "/v2/health/ready", model_metadata.v2_ready),
+    ("GET", "/v2/models/<model>", model_metadata.v2_model),
+    ("GET", "/v2/models/<model>/versions/<version>", model_metadata.v2_model),
+    ("GET", "/v2/models/<model>/ready", model_metadata.v2_model_ready),
+    ("GET", "/v2/models/<model>/versions/<version>/ready", model_metadata.v2_model_ready),
     ("GET", "/openapi.json", Service.openapi),
     ("GET", "/metrics", Service.metrics),
     ("GET", "/", Service.page),
