@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mlkit.steps.reading import csv_values
 from mlkit.steps.reading.csv_dialect import Dialect
@@ -21,6 +22,7 @@ _Looked = tuple[Any, pa.DataType | None, Values | None]
 _NOTHING: Final = (None, None, None)
 _PROBED: Final = 64
 _NUMERIC: Final = (dtypes.INTEGER, dtypes.NUMBER)
+_EXACT: Final = 2**53  # beyond it a double is several integers
 
 
 class ColumnType:
@@ -39,6 +41,7 @@ class ColumnType:
         self._settled = not self._rungs
         self._seen = False
         self._filled = False
+        self._beyond = False
         self.digits = Digits()
         self.marks: Counter[str] = Counter()
         self.kept: Counter[str] = Counter()
@@ -53,12 +56,21 @@ class ColumnType:
             return dtypes.TEXT
         if not self._seen:
             return dtypes.TEXT if self._filled else pa.null()
-        return dtypes.TEXT if self._is_id or self._is_word else self._rungs[0]
+        text = self._is_id or self._is_word or self._is_long
+        return dtypes.TEXT if text else self._rungs[0]
 
     @property
     def _is_word(self) -> bool:
         """Whether the values are true and false where the rules demand numbers."""
         return self._rungs[0] == dtypes.BOOLEAN and self.wanted in _NUMERIC
+
+    @property
+    def _is_long(self) -> bool:
+        """Whether the rules demand whole numbers, and these would lose digits as numbers.
+
+        One like 5.0 among them makes the column one of numbers; from texts each is cast exactly.
+        """
+        return self._beyond and (self.wanted, self._rungs[0]) == (dtypes.INTEGER, dtypes.NUMBER)
 
     @property
     def _is_id(self) -> bool:
@@ -95,6 +107,9 @@ class ColumnType:
     def _note(self, found: Values, texts: Any, kind: pa.DataType) -> None:
         nothing = found.column.null_count == len(texts)
         self._seen = self._seen or not nothing or "nan" in {mark.lower() for mark in found.marks}
+        if kind == dtypes.NUMBER and not nothing:
+            low, high = pc.min_max(found.column).as_py().values()
+            self._beyond = self._beyond or max(-low, high) > _EXACT
         if kind in _NUMERIC and not nothing:
             self.digits.add(texts, whole=kind == dtypes.INTEGER)
 

@@ -21,10 +21,9 @@ from mlkit.flows.doctor.checkup import Checked
 from mlkit.flows.operations import backup
 from mlkit.project import Project
 from mlkit.steps.predictors import artifacts, own_modules
-from mlkit.store import audit, runs
+from mlkit.store import audit, engine, runs
 from mlkit.store.alerts import Alert, AlertDelivery
 from mlkit.store.base import new_id
-from mlkit.store.dialects import sqlite
 from mlkit.store.disk import blobs, processes
 from mlkit.store.registry import ModelVersion
 
@@ -316,7 +315,7 @@ def test_an_sqlite_with_the_wal_bug_is_named(
 ) -> None:
     sound.close()
     monkeypatch.setattr(machine, "wal_is_safe", lambda _version: False)
-    monkeypatch.setattr(sqlite, "wal_is_safe", lambda _version: False)
+    monkeypatch.setattr(engine, "wal_is_safe", lambda _version: False)
     line = _only(sound, "sqlite")
     assert line.level == "warn"
     assert "rollback journal" in line.found

@@ -189,7 +189,7 @@ def test_an_edited_time_of_an_alert_takes_no_other_alerts_turn(
     with three.database.engine.begin() as connection:
         connection.execute(sa.text(f"UPDATE {table} SET {column} = 'never' WHERE id = 1"))  # noqa: S608  # names of this file
     assert [line.key for line in alerting.ongoing(three)] == ["freshness:a", "freshness:b"]
-    assert len(status.look(three).alerts) == len(alerting.newest(three, 9)) == 2
+    assert len(status.read(three).alerts) == len(alerting.newest(three, 9)) == 2
     assert alerting.deliver(three).failed == 0
     assert freshness.watch(three) == 0
     assert alerting.ongoing(three) == []

@@ -56,6 +56,8 @@ def _for_model(file: Path, said: Stated, kind: pa.DataType) -> list[object] | No
 @example(["120.000", "x"], dtypes.INTEGER, _GERMAN, None)
 @example(["true", "false"], dtypes.INTEGER, _MARKS[0], None)
 @example([" - ", " - "], dtypes.BOOLEAN, _MARKS[0], ("-",))
+@example(["5.0", "12345678901234567"], dtypes.INTEGER, _MARKS[0], None)
+@example(["12345678901234567", "5,0"], dtypes.INTEGER, _GERMAN, None)
 @example(["007", " NA"], dtypes.NUMBER, _MARKS[0], None)
 def test_a_dataset_and_a_model_read_the_same_values_or_none(
     folder: Path,
