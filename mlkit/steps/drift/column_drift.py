@@ -13,10 +13,10 @@ from mlkit.steps.drift import correlation, moments, onset, rare, reference, viol
 from mlkit.steps.drift.design import Design, Events
 from mlkit.steps.drift.distance import (
     chi2,
-    chi2_visible,
+    chi2_minimum_detectable,
     deciles,
     ks,
-    ks_visible,
+    ks_minimum_detectable,
     psi,
     two_proportion,
     wasserstein,
@@ -97,7 +97,7 @@ def _number(profile: Profile, values: np.ndarray, design: Design) -> Iterator[Fe
         moved=_finite(wasserstein(profile.values, ordered, deviation=profile.deviation)),
         psi=stability.value,
         psi_usual=stability.usual,
-        visible=ks_visible(design.alpha, threshold, _joint(*sizes)),
+        minimum_detectable=ks_minimum_detectable(design.alpha, threshold, _joint(*sizes)),
         effective_rows=sizes[1],
     )
     watched = "range" in profile.watched
@@ -161,7 +161,7 @@ def _labels(profile: Profile, texts: Any, design: Design) -> Iterator[FeatureDri
         threshold=threshold,
         psi=stability.value,
         psi_usual=stability.usual,
-        visible=chi2_visible(design.alpha, threshold, known, rows),
+        minimum_detectable=chi2_minimum_detectable(design.alpha, threshold, known, rows),
         effective_rows=len(texts) / tau,
     )
     watched = "unseen" in profile.watched
@@ -189,7 +189,7 @@ def _missing(profile: Profile, column: Any, missing: int, design: Design) -> Fea
         p_value=p_value,
         effect=change,
         threshold=threshold,
-        visible=chi2_visible(design.alpha, threshold, counts, rows),
+        minimum_detectable=chi2_minimum_detectable(design.alpha, threshold, counts, rows),
         effective_rows=len(column) / tau,
     )
 

@@ -119,16 +119,21 @@ def deciles(
     return first, second
 
 
-def ks_visible(alpha: float, threshold: float, rows: float) -> float:
-    """Return the KS distance of two populations that is found with a power of 80 % or more.
+def ks_minimum_detectable(alpha: float, threshold: float, rows: float) -> float:
+    """Return the minimum detectable KS distance: found with a power of at least 80 %.
 
-    ``rows`` is n m / (n + m) of the effective sizes. Found means: a p value of at most ``alpha``
-    and an observed distance of at least ``threshold``. The observed one is the largest gap of many
-    and so mostly larger than the true one: shifts of a normal distribution by the critical
-    distance were found in 84 to 96 % of 300 trials (alpha 0.05 to 0.0005, 300 to 5,000 rows). In
-    large samples nothing makes it larger, and its standard error is at most 1 / (2 sqrt(rows)).
+    ``rows`` is n m / (n + m) for the effective sample sizes n and m. Found means that the p value
+    is at most ``alpha`` and the observed distance D at least ``threshold``. The result is
 
-    >>> round(ks_visible(0.05, 0.0, 500), 3)
+        max(K⁻¹(alpha) / sqrt(rows), threshold + z_0.8 / (2 sqrt(rows)))
+
+    with the inverse K⁻¹ of Kolmogorov's survival function. The first term needs no z_0.8: D is a
+    maximum over many gaps, so it is biased upwards, and a shift of a normal distribution by just
+    the critical distance was found in 84 to 96 % of 300 trials (alpha 0.05 to 0.0005, 300 to 5,000
+    rows). In large samples, where the threshold decides, D is unbiased, and its standard error is
+    at most 1 / (2 sqrt(rows)).
+
+    >>> round(ks_minimum_detectable(0.05, 0.0, 500), 3)
     0.061
     """
     root = np.sqrt(rows)
@@ -136,14 +141,17 @@ def ks_visible(alpha: float, threshold: float, rows: float) -> float:
     return float(min(1.0, max(float(special.kolmogi(alpha)) / root, large)))
 
 
-def chi2_visible(alpha: float, threshold: float, counts: np.ndarray, rows: float) -> float:
-    """Return the move of one category's share that is found with a power of 80 %.
+def chi2_minimum_detectable(
+    alpha: float, threshold: float, counts: np.ndarray, rows: float
+) -> float:
+    """Return the minimum detectable change of one category's share (power 80 %).
 
-    Of the category with the share nearest to a half, which moves against all others: the hardest
-    to see. ``counts`` are the reference's, ``rows`` as in ``ks_visible``. A share that moves by d
-    alone has a noncentrality of rows d² / (p (1 - p)).
+    That category is the one with the share p nearest to 1/2, which is the hardest to detect; all
+    others shrink or grow in proportion. ``counts`` are those of the reference, ``rows`` is as in
+    ``ks_minimum_detectable``. A change by d gives Pearson's statistic a noncentral χ² distribution
+    with the noncentrality λ = rows d² / (p (1 - p)); λ is solved for the power, then d for λ.
 
-    >>> round(chi2_visible(0.05, 0.0, np.array([50, 50]), 500), 3)
+    >>> round(chi2_minimum_detectable(0.05, 0.0, np.array([50, 50]), 500), 3)
     0.063
     """
     shares = counts[counts > 0] / counts.sum()

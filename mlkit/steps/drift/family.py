@@ -87,7 +87,7 @@ def blind(features: Sequence[FeatureDrift]) -> Iterator[str]:
         if feature.drifted is None:
             yield (
                 f"{_BLIND} '{feature.name}' is judged on {feature.effective_rows:.0f} effective "
-                f"rows, which show nothing below {feature.visible:.2f} with certainty, so the "
+                f"rows, which show nothing below {feature.minimum_detectable:.2f} with certainty, so the "
                 "verdict leaves it out; compare more rows or a longer window"
             )
 
@@ -109,4 +109,4 @@ def _has_drifted(feature: FeatureDrift, q_value: float, alpha: float) -> bool | 
 
 def _is_blind(feature: FeatureDrift) -> bool:
     """Tell whether even a change that nobody would miss might have passed unseen."""
-    return feature.visible > max(_PLAIN, feature.threshold)
+    return feature.minimum_detectable > max(_PLAIN, feature.threshold)

@@ -114,7 +114,7 @@ def test(
         p_value=_p_value(scores.auc, usual, scale),
         effect=max(0.0, scores.auc - float(usual.mean())),
         threshold=level.threshold,
-        visible=_minimum_detectable(scale, len(usual) - 1, level),
+        minimum_detectable=_minimum_detectable(scale, len(usual) - 1, level),
         # Both errors fall with the root of the rows: their ratio squared is that of the rows.
         effective_rows=len(sides.window) * float(min(1.0, (noise / scale) ** 2)),
         examples=scores.worth(names, seed),

@@ -82,7 +82,7 @@ def test(
         p_value=float(special.betainc(found.hits / clump, seen, odds)),
         effect=max(0.0, found.hits / found.of - normal),
         threshold=level.threshold,
-        visible=_minimum_detectable(found.of, seen, clump, level),
+        minimum_detectable=_minimum_detectable(found.of, seen, clump, level),
         effective_rows=found.of / level.tau,
         examples=found.examples,
     )

@@ -119,5 +119,5 @@ def test_a_denser_reference_of_the_same_time_is_worth_no_more() -> None:
         now = pa.table({"x": series(0.95, 1_000, 10)})
         rule = DriftRule(ordered=True)
         result = detection.compare(weekly_effect.borrow(known, training), now, rule, span_s=4_000.0)
-        found.append(result.features[0].visible)
+        found.append(result.features[0].minimum_detectable)
     assert found[0] == pytest.approx(found[1], rel=0.02)
