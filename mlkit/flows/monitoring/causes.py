@@ -96,7 +96,7 @@ def _since(verdict: Verdict, moved: list[FeatureDrift], judged: Judgement) -> di
 
 def _moment(rows: pa.Table, values: np.ndarray, *, rising: bool = False) -> str:
     in_time = pc.sort_indices(rows["_served_at"]).to_numpy()
-    split = onset.sudden(values[in_time].astype(float))
+    split = onset.find_change_point(values[in_time].astype(float))
     if split is None or (rising and split.after < split.before):
         return ""
     moment: datetime = rows["_served_at"][int(in_time[split.place])].as_py()

@@ -19,7 +19,7 @@ from mlkit.flows.registry import deploy, input_schema
 from mlkit.project import Project
 from mlkit.steps.drift import reference, times, weekly_effect
 from mlkit.steps.drift.reference_columns import Reference, Role
-from mlkit.steps.drift.weekly_effect import Placed, Seats
+from mlkit.steps.drift.weekly_effect import Placed, Positions
 from mlkit.steps.inputs.columns import ARROW_TYPES, Kind
 from mlkit.steps.tables import casts
 from mlkit.store import registry
@@ -33,13 +33,15 @@ class LogRows(NamedTuple):
     """Rows of the log of some stretches in time order, and where each of them lies."""
 
     table: pa.Table
-    seats: Seats
+    positions: Positions
     span_s: float
     windows: tuple[Window, ...]
 
     def where(self, kept: np.ndarray) -> "LogRows":
         """Return some of the rows."""
-        return self._replace(table=self.table.filter(pa.array(kept)), seats=self.seats.of(kept))
+        return self._replace(
+            table=self.table.filter(pa.array(kept)), positions=self.positions.of(kept)
+        )
 
 
 class LogReference(NamedTuple):
@@ -61,7 +63,7 @@ def read(project: Project, model: str, windows: Sequence[Window]) -> LogRows | N
     full = [(each, table) for each, table in found if table.num_rows > _FULL * most]
     if not full:
         return None
-    seats = Seats(
+    positions = Positions(
         np.repeat(np.arange(len(full)), [table.num_rows for _, table in full]),
         np.concatenate([_shares(table, each) for each, table in full]),
         len(full),
@@ -69,7 +71,7 @@ def read(project: Project, model: str, windows: Sequence[Window]) -> LogRows | N
     whole = pa.concat_tables([table for _, table in full], promote_options="default")
     return LogRows(
         times.stamp(whole, "_served_at"),
-        seats,
+        positions,
         sum(evidence.span_s(table) or 0.0 for _, table in full),
         tuple(each for each, _ in full),
     )
@@ -116,11 +118,11 @@ def with_design_effect(
 ) -> Reference:
     """Return the reference with how much windows vary: week to week, or as ``with_training``."""
     placed = {
-        name: Placed(part.table[name], part.seats)
+        name: Placed(part.table[name], part.positions)
         for part in (rows, *made.parts.values())
         for name in part.table.column_names
     }
-    found = weekly_effect.weekly(made.known, placed, rows.seats.stretches)
+    found = weekly_effect.weekly(made.known, placed, rows.positions.stretches)
     return found if found is not None else with_training(project, version, made.known)
 
 
@@ -171,7 +173,7 @@ def _answered_by(rows: LogRows, versions: Collection[int], *, whole: bool) -> Lo
     """Return the rows that any of ``versions`` answered, of whole stretches if that is asked."""
     kept = np.isin(rows.table["_version"].to_numpy(), list(versions))
     if whole:
-        place, count = rows.seats.stretch, rows.seats.stretches
+        place, count = rows.positions.stretch, rows.positions.stretches
         theirs = np.bincount(place[kept], minlength=count)
         kept &= (theirs >= _WHOLE * np.bincount(place, minlength=count))[place]
     return rows.where(kept)
@@ -179,7 +181,7 @@ def _answered_by(rows: LogRows, versions: Collection[int], *, whole: bool) -> Lo
 
 def _suffices(part: LogRows, whole: LogRows, least: int) -> bool:
     """Tell whether a part has enough rows, and of two stretches where there are several."""
-    several = whole.seats.stretches == 1 or len(np.unique(part.seats.stretch)) > 1
+    several = whole.positions.stretches == 1 or len(np.unique(part.positions.stretch)) > 1
     return several and part.table.num_rows >= least
 
 

@@ -29,11 +29,11 @@ class FeatureDrift(msgspec.Struct, frozen=True, kw_only=True):
     their number of rows, or the features that the classifier used most with their importance (the
     AUC lost without them); ``low`` and ``high`` are the confidence interval of its AUC.
 
-    ``p_value`` is that of the test, ``p_moments`` that of the second test of a number (``moments``);
-    ``q_value`` is computed from both. ``effective_rows`` is the effective sample size, and
-    ``minimum_detectable`` the smallest effect that is detected with a power of 80 %. ``visible`` is
-    its name in 0.1, kept in the JSON until 0.3. ``drifted`` is null if the rows are too few,
-    or if nothing was found and even a large change could have been missed.
+    ``p_value`` is that of the test, ``p_moments`` that of the second test of a number
+    (``moments``); ``q_value`` is computed from both. ``effective_rows`` is the effective sample
+    size, and ``minimum_detectable`` the smallest effect that is detected with a power of 80 %.
+    ``visible`` is its name in 0.1, kept in the JSON until 0.3. ``drifted`` is null if the rows are
+    too few, or if nothing was found and even a large change could have been missed.
     """
 
     name: str
@@ -81,17 +81,17 @@ class FeatureDrift(msgspec.Struct, frozen=True, kw_only=True):
         ... ).minimum_detectable_in_words
         'a shift by 0.20 standard deviations (KS distance 0.080)'
         """
-        if self.minimum_detectable >= 1:
+        least = self.minimum_detectable
+        if least >= 1:
             return "nothing"
         if self.test == "ks":
-            shift = 2 * float(
-                special.ndtri((1 + self.minimum_detectable) / 2)
-            )  # of a normal distribution
-            return f"a shift by {shift:.2f} standard deviations (KS distance {self.minimum_detectable:.3f})"
+            # The KS distance of a normal distribution shifted by d is 2 Phi(d / 2) - 1.
+            shift = 2 * float(special.ndtri((1 + least) / 2))
+            return f"a shift by {shift:.2f} standard deviations (KS distance {least:.3f})"
         if self.kind == "joint":
-            return f"rows told apart with an AUC {self.minimum_detectable:.2f} above the usual one"
+            return f"rows told apart with an AUC {least:.2f} above the usual one"
         what = _SHARES.get(self.kind, "the share of a label")
-        return f"{what} moved by {100 * self.minimum_detectable:.1f} points"
+        return f"{what} moved by {100 * least:.1f} points"
 
     @property
     def in_examples(self) -> str:
