@@ -32,7 +32,9 @@ _OVERLAP: Final = 4  # overlapping windows per window without overlap
 _OVERLAP_GAIN: Final = 1.5
 _NEAR: Final = 4  # sizes down to a quarter are pooled unless they differ by two standard errors
 _FAR: Final = 16  # sizes down to a sixteenth are pooled unless they differ by one standard error
-_LONG: Final = 20  # pooled windows have at least 20 tau rows; in shorter ones tau is 3 % low (AR(1))
+_LONG: Final = (
+    20  # pooled windows have at least 20 tau rows; in shorter ones tau is 3 % low (AR(1))
+)
 _STANDARD_ERRORS: Final = 2.0  # by which a difference is significant
 _ALPHA: Final = 5e-4  # of a test of one of twenty features, for one false alarm in 90 checks
 _LEADING: Final = 3  # most frequent labels, whose indicator series are used

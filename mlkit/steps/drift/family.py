@@ -59,9 +59,7 @@ def judge(
             feature, q_value=q_value, drifted=_has_drifted(feature, q_value, alpha)
         )
         for feature, q in zip(features, adjusted[: len(features)], strict=True)
-        for q_value in [
-            max(float(q), feature.evidence)
-        ]  # a weight above 1 must not make q smaller than p
+        for q_value in [max(float(q), feature.evidence)]  # whatever the weight, q is not below p
     )
 
 
