@@ -25,7 +25,7 @@ RESERVED: Final = ("training", "previous", "seasonal")
 
 
 class BaselineInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """A baseline; ``answers_of`` is the version of its predictions; ``used``: a setting names it."""
+    """A baseline with predictions of version ``answers_of``; ``used`` if a setting names it."""
 
     model: str
     name: str
