@@ -211,7 +211,7 @@ def _explain(found: "FilesCompared | DriftChecked") -> None:
         for f in found.features
     ]  # fmt: skip
     headers = (
-        "feature", "worth rows", "found in 4 of 5 cases", "moved by sd", "PSI", "usual PSI",
+        "feature", "effective rows", "found in 4 of 5 cases", "moved by sd", "PSI", "usual PSI",
     )  # fmt: skip
     output.print_table(headers, rows)
 

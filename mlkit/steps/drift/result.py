@@ -89,7 +89,7 @@ class FeatureDrift(msgspec.Struct, frozen=True, kw_only=True):
             shift = 2 * float(special.ndtri((1 + least) / 2))
             return f"a shift by {shift:.2f} standard deviations (KS distance {least:.3f})"
         if self.kind == "joint":
-            return f"rows told apart with an AUC {least:.2f} above the usual one"
+            return f"rows told apart with an AUC {least:.2f} above the normal one"
         what = _SHARES.get(self.kind, "the share of a label")
         return f"{what} moved by {100 * least:.1f} points"
 
@@ -146,7 +146,7 @@ class DriftResult(msgspec.Struct, frozen=True, kw_only=True):
             most = max((feature.effective_rows for feature in self.features), default=0.0)
             if self.rows.reference < self.rows.current:
                 return f"insufficient data: {self.rows.reference} rows of the reference"
-            less = f", worth {most:.0f} independent ones" if 0 < most < self.rows.current else ""
+            less = f", effective sample size {most:.0f}" if 0 < most < self.rows.current else ""
             return f"insufficient data: {self.rows.current} rows{less}"
         if self.verdict == "ok":
             tests = self.quiet + len(self.features)
