@@ -55,7 +55,7 @@ def _alert() -> Alert:
 
 def test_mails_and_chats_show_a_label_in_printable_form() -> None:
     message = messages.about(_alert(), "firing", number=1, project="shop")
-    letter = mail.letter(message, Alerts(mail_to=("a@example.org",)))
+    letter = mail.compose(message, Alerts(mail_to=("a@example.org",)))
     shown = printable.line(EVIL)
     assert shown in str(letter["Subject"])
     assert shown in letter.get_body(("plain",)).get_content()  # type: ignore[union-attr]

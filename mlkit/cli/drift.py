@@ -206,11 +206,12 @@ def _explain(found: "FilesCompared | DriftChecked") -> None:
     if budget is not None:
         output.say(budget.in_words)
     rows = [
-        (f.name, round(f.effective_rows), f.visible_in_words, f.moved, f.psi, f.psi_usual)
+        (f.name, round(f.effective_rows), f.minimum_detectable_in_words, f.moved, f.psi,
+         f.psi_usual)
         for f in found.features
-    ]
+    ]  # fmt: skip
     headers = (
-        "feature", "worth rows", "found in 4 of 5 cases", "moved by sd", "PSI", "usual PSI",
+        "feature", "effective rows", "found in 4 of 5 cases", "moved by sd", "PSI", "usual PSI",
     )  # fmt: skip
     output.print_table(headers, rows)
 

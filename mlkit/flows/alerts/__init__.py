@@ -1,4 +1,4 @@
-"""Alerts: opened once, told to the sinks that were set, escalated, snoozed and resolved.
+"""Alerts: open, deliver to the configured sinks, escalate, snooze and resolve them.
 
-What deserves an alert is decided by whoever watches (``monitoring``, ``scheduling``).
+What causes an alert is decided by the checks (``monitoring``, ``scheduling``).
 """

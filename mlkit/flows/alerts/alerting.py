@@ -1,7 +1,7 @@
-"""Tell people: one alert per ongoing matter, one message when it opens and one when it ends.
+"""Open, resolve, acknowledge, snooze and list alerts: one per problem for as long as it lasts.
 
-Messages are written with the alert and sent afterwards (``outbox``); what falls due later, an
-escalation or the end of a snooze, is in ``upkeep``.
+There is one message when it opens and one when it ends. Messages are written in the transaction of
+the alert and sent afterwards (``delivery``). Escalation is scheduled in ``operations.upkeep``.
 """
 
 from collections.abc import Collection, Mapping
@@ -18,7 +18,7 @@ from mlkit.settings import table as settings_module
 from mlkit.store import alerts, audit, outbox
 from mlkit.store.alerts import Alert, Severity
 
-__all__ = ("Delivered", "deliver")  # and what is defined below: one name for those who tell
+__all__ = ("Delivered", "deliver")  # for callers, beside what is defined below
 
 
 class Undelivered(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,7 +32,7 @@ class Undelivered(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AlertLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One alert as it is listed."""
+    """One alert in a list."""
 
     id: int
     key: str
@@ -58,7 +58,7 @@ class AlertLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """How a test message fared."""
+    """The result of sending a test message to one sink."""
 
     sink: str
     delivered: bool
@@ -109,14 +109,14 @@ def resolve_model(project: Project, model: str, kinds: Collection[str], reason: 
 
 
 def open_in(s: Session, project: Project, new: Alert) -> bool:
-    """Open or update an alert in a transaction that is under way; tell whether it is a new one.
+    """Open or update an alert in the caller's transaction; tell whether it is a new one.
 
-    One that ended less than ``alerts.cool_down`` ago is taken up again, and nobody is told twice.
-    A warning that has become critical is told; how severe an alert is never falls.
+    An alert that ended less than ``alerts.cool_down`` ago is reopened, without a second message. A
+    warning that becomes critical is announced; the severity never falls.
     """
     ended = None
     if not alerts.update_ongoing(s, new):
-        ended = _take_up(s, project, new)
+        ended = _reopen(s, project, new)
         if ended is None:
             new.unattended_since = new.opened_at
             if alerts.add(s, new):
@@ -127,12 +127,12 @@ def open_in(s: Session, project: Project, new: Alert) -> bool:
     if worse or ended is not None:
         for alert in alerts.ongoing(s, key=new.key):
             s.refresh(alert)
-            _tell_of_more(s, project, alert, ended=ended, worse=worse)
+            _announce_changes(s, project, alert, ended=ended, worse=worse)
     return False
 
 
 def resolve_in(s: Session, project: Project, alert: Alert, reason: str) -> bool:
-    """End an alert in a transaction that is under way."""
+    """End an alert in the caller's transaction; tell whether it was ongoing."""
     ended = alerts.resolve(s, alert, reason, project.now())
     if ended:
         delivery.announce(s, project, alert, "resolved")
@@ -156,7 +156,7 @@ def ack(project: Project, alert_id: int) -> AlertLine:
 
 
 def snooze(project: Project, alert_id: int, length: str) -> AlertLine:
-    """Let nobody be told of the alert for a time; raises NotFoundError, ConflictError."""
+    """Send no message about the alert for a time; raises NotFoundError, ConflictError."""
     now = project.now()
     until = now + settings_module.duration(length)
     with project.write() as s:
@@ -198,9 +198,9 @@ def of_model(project: Project, model: str, *, since: datetime, limit: int) -> li
 
 
 def test(project: Project) -> list[Outcome]:
-    """Send a test message to every sink that is set, and return how each fared.
+    """Send a test message to every configured sink and return the results.
 
-    What a sink that works has failed to take before is sent to it, too.
+    Messages that failed earlier are retried at once on sinks that work.
     """
     settings = project.settings.alerts
     message = messages.trial(project.root.name, project.now())
@@ -215,21 +215,21 @@ def test(project: Project) -> list[Outcome]:
     return [Outcome(name, error is None, error) for name, error in outcomes.items()]
 
 
-def _take_up(s: Session, project: Project, new: Alert) -> datetime | None:
-    """Reopen the last alert of this key if it has only just ended; return when that was."""
+def _reopen(s: Session, project: Project, new: Alert) -> datetime | None:
+    """Reopen the last alert of this key if it ended within the cool-down; return when it ended."""
     cool_down = policy.length(project.settings.alerts.cool_down)
     if cool_down is None:
         return None
     return alerts.reopen(s, new, ended_after=new.last_seen_at - cool_down)
 
 
-def _tell_of_more(
+def _announce_changes(
     s: Session, project: Project, alert: Alert, *, ended: datetime | None, worse: bool
 ) -> None:
-    """Correct whoever was told that the alert had ended, and tell that it has become critical."""
+    """Announce that an alert goes on, to sinks that were told of its end, or became critical."""
     if ended is not None:
-        misled = outbox.recall(s, alert.id, ended, project.now())
-        delivery.announce(s, project, alert, "firing", to=misled)
+        told = outbox.recall(s, alert.id, ended, project.now())
+        delivery.announce(s, project, alert, "firing", to=told)
     if worse:
         outbox.hasten(s, alert.id, project.now())
         delivery.announce(s, project, alert, "escalated")

@@ -1,7 +1,7 @@
-"""Messages on their way: written in the transaction of what they tell, sent afterwards.
+"""Delivery of messages by an outbox: written in the transaction of the alert, sent afterwards.
 
-A message is taken in hand by a compare-and-set, sent, and settled. Whoever dies in between leaves
-it to the next one, so every message arrives at least once.
+A message is claimed by a compare-and-set, sent, and marked as sent. If the process dies in between,
+another one sends it again after the lease: delivery is at least once.
 """
 
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ from mlkit.store.disk import failpoints
 
 
 class Delivered(msgspec.Struct, frozen=True):
-    """How many messages were sent, and how many failed and will be tried again."""
+    """The numbers of messages sent, and of those that failed and will be retried."""
 
     sent: int
     failed: int
@@ -29,7 +29,7 @@ class Delivered(msgspec.Struct, frozen=True):
 def announce(
     s: Session, project: Project, alert: Alert, event: Event, *, to: Iterable[str] | None = None
 ) -> None:
-    """Tell every sink, or those in ``to``, what has happened to the alert, when it is time to."""
+    """Add a message about the alert to the outbox of every sink, or of those in ``to``."""
     chosen, now = project.settings.alerts, project.now()
     at = policy.told_at(now, alert.severity, chosen, ended=event == "resolved")
     for sink in sinks.configured(chosen) if to is None else to:
@@ -40,15 +40,15 @@ def announce(
 
 
 def deliver(project: Project) -> Delivered:
-    """Send what is due, to each sink beside the others; what fails is sent by a later call.
+    """Send the messages that are due, to all sinks in parallel; a later call retries failed ones.
 
-    Every message arrives at least once and keeps its ``id``. Never raises because of a sink, a
-    lock or another process that is delivering.
+    Delivery is at least once, with the same ``id``. Never raises because of a sink, a lock or
+    another process that is delivering.
     """
     try:
         with project.read() as s:
             waiting = outbox.sinks_waiting(s)
-        if len(waiting) < 2:  # the usual case: nothing, or the log
+        if len(waiting) < 2:  # the usual case: none, or only the log
             done = [_deliver_to(project, sink) for sink in waiting]
         else:
             with ThreadPoolExecutor(len(waiting)) as pool:
@@ -59,9 +59,9 @@ def deliver(project: Project) -> Delivered:
 
 
 def _deliver_to(project: Project, sink: str) -> Delivered:
-    """Send what is due to one sink, in order, until it fails."""
+    """Send the messages that are due to one sink, in order, until one fails."""
     sent = 0
-    while (delivery := _take(project, sink)) is not None:
+    while (delivery := _claim(project, sink)) is not None:
         failpoints.reach("alert.claimed")
         now = project.now()
         message = _compose(project, delivery)
@@ -75,7 +75,7 @@ def _deliver_to(project: Project, sink: str) -> Delivered:
                 outbox.settle(s, delivery.id, delivered_at=at, error=error)
             if delivery.event == "digest" and error is None:
                 digest.renew(s, project, sink, composed_at=now)
-            if message and error is None and not sent:  # the sink is there: what it missed is due
+            if message and error is None and not sent:  # the sink works: retry what failed
                 outbox.retry_now(s, sink, now)
         if error:
             return Delivered(sent, _due(project, sink))
@@ -83,8 +83,8 @@ def _deliver_to(project: Project, sink: str) -> Delivered:
     return Delivered(sent, 0)
 
 
-def _take(project: Project, sink: str) -> AlertDelivery | None:
-    """Take the next message of the sink in hand, None if no one is due or free."""
+def _claim(project: Project, sink: str) -> AlertDelivery | None:
+    """Claim the next message of the sink, None if none is due or free."""
     patience = project.settings.alerts.timeout_s
     while True:
         now = project.now()
@@ -107,7 +107,7 @@ def _compose(project: Project, delivery: AlertDelivery) -> Message | None:
 
 
 def _due(project: Project, sink: str) -> int:
-    """Return how many messages the sink should have got by now."""
+    """Return the number of messages of the sink that are due or have failed."""
     now = project.now()
     with project.read() as s:
         return sum(

@@ -1,6 +1,6 @@
-"""One message for many warnings: what goes on, and what has ended since the last one.
+"""The digest: one message about all ongoing warnings and those ended since the last digest.
 
-A digest is a row of the outbox without an alert; what it says is put together when it is sent.
+A digest is a row of the outbox without an alert; its text is composed when it is sent.
 """
 
 from datetime import datetime
@@ -14,12 +14,12 @@ from mlkit.store.alerts import Alert, AlertDelivery, Event
 
 
 def gathers(chosen: Alerts, severity: str, sink: str) -> bool:
-    """Tell whether messages of this severity to this sink wait for a digest; the log never does."""
+    """Tell whether messages of this severity go into the digest of this sink; the log has none."""
     return chosen.digest != "off" and severity != "critical" and sink != "log"
 
 
 def expect(s: Session, project: Project, sink: str, *, since: datetime) -> None:
-    """See to it that a digest of what happens from ``since`` on is on its way."""
+    """Add a digest of the time from ``since`` on to the outbox, unless one is there."""
     chosen = project.settings.alerts
     if chosen.digest != "off":
         at = policy.next_digest(project.now(), chosen)
@@ -27,14 +27,14 @@ def expect(s: Session, project: Project, sink: str, *, since: datetime) -> None:
 
 
 def compose(project: Project, delivery: AlertDelivery, now: datetime) -> Message | None:
-    """Return the message, or None if there is nothing to tell: no news, and nobody is waited for.
+    """Return the message, or None if nothing has changed and all alerts are acknowledged.
 
-    What is snoozed is left out.
+    Snoozed alerts are left out.
     """
     since = delivery.created_at or now
     with project.read() as s:
         ended = alerts.ended_since(s, since)
-        going = [alert for alert in alerts.ongoing(s) if not _sleeps(alert, now)]
+        going = [alert for alert in alerts.ongoing(s) if not _is_snoozed(alert, now)]
     if not ended and all(alert.acked_at and alert.opened_at < since for alert in going):
         return None
     told = [_about(project, alert) for alert in (*going, *ended)]
@@ -42,7 +42,7 @@ def compose(project: Project, delivery: AlertDelivery, now: datetime) -> Message
 
 
 def renew(s: Session, project: Project, sink: str, *, composed_at: datetime) -> None:
-    """After a digest of the state at ``composed_at``: expect the next one if there is a need."""
+    """Schedule the next digest after one composed at ``composed_at``, if there are alerts."""
     if alerts.ongoing(s) or alerts.ended_since(s, composed_at):
         expect(s, project, sink, since=composed_at)
 
@@ -52,5 +52,5 @@ def _about(project: Project, alert: Alert) -> Message:
     return messages.about(alert, event, number=alert.id, project=project.root.name)
 
 
-def _sleeps(alert: Alert, now: datetime) -> bool:
+def _is_snoozed(alert: Alert, now: datetime) -> bool:
     return alert.snoozed_until is not None and alert.snoozed_until > now

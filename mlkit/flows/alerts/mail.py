@@ -1,4 +1,4 @@
-"""A message as a letter: plain text for people, the JSON attached for programs."""
+"""A message as an e-mail: plain text for people, the JSON attached for programs."""
 
 import ipaddress
 import smtplib
@@ -18,7 +18,7 @@ _SUBJECT_CHARS: Final = 200
 
 
 def send(message: Message, settings: Alerts) -> None:
-    """Send the letter; raises OSError, ValueError, SMTPException."""
+    """Send the message by SMTP; raises OSError, ValueError, SMTPException."""
     if not settings.mail_to:
         raise ValueError("alerts.mail_to names nobody")
     with _server(settings) as server:
@@ -26,17 +26,17 @@ def send(message: Message, settings: Alerts) -> None:
             server.starttls(context=ssl.create_default_context())
         if settings.smtp_user:
             server.login(settings.smtp_user, settings.smtp_password)
-        server.send_message(letter(message, settings))
+        server.send_message(compose(message, settings))
 
 
-def letter(message: Message, settings: Alerts) -> EmailMessage:
-    """Return the letter, with a subject on one line."""
+def compose(message: Message, settings: Alerts) -> EmailMessage:
+    """Return the e-mail; its subject is one line."""
     mail = EmailMessage()
     mail["Subject"] = printable.line(f"[mlkit] {message.text}")[:_SUBJECT_CHARS]
     mail["From"] = settings.mail_from or settings.mail_to[0]
     mail["To"] = ", ".join(settings.mail_to)
     mail["Date"] = format_datetime(message.at)
-    mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: no absence note comes back
+    mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: asks for no automatic reply
     mail.set_content(in_words(message))
     content = msgspec.json.format(msgspec.json.encode(message), indent=2)
     mail.add_attachment(content, maintype="application", subtype="json", filename="alert.json")
@@ -44,7 +44,7 @@ def letter(message: Message, settings: Alerts) -> EmailMessage:
 
 
 def in_words(message: Message) -> str:
-    """Return what a person reads: what has happened, since when, and what to do about it."""
+    """Return the text of the e-mail: the event, since when, and the next steps."""
     lines = [message.text, ""]
     for alert in message.alerts or (message,):
         if message.alerts:
@@ -59,7 +59,7 @@ def in_words(message: Message) -> str:
 
 
 def _server(settings: Alerts) -> smtplib.SMTP:
-    """Connect, under TLS at the port for it; no password leaves this machine in plain text."""
+    """Connect, with TLS on port 465; a password is never sent in plain text to another machine."""
     host, port, timeout = settings.smtp_host, settings.smtp_port, settings.timeout_s
     if port == _SMTPS_PORT:
         return smtplib.SMTP_SSL(host, port, timeout=timeout, context=ssl.create_default_context())

@@ -1,4 +1,4 @@
-"""The one shape of what people and programs are told about an alert."""
+"""The message about an alert, the same for all sinks."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -14,10 +14,10 @@ _HAPPENED: Final = {"firing": "detected"}
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """What a sink sends as JSON; ``text`` is the line that a log, a chat or a mail subject shows.
+    """The JSON that a sink sends; ``text`` is one line for a log, a chat or the subject of a mail.
 
-    ``id`` stays the same when a message is sent again, ``dedupe_key`` for as long as its matter
-    lasts and when it comes back. ``next`` are the commands that help. A digest has ``alerts``.
+    ``id`` is the same when a message is sent again, ``dedupe_key`` for all messages about the same
+    problem, also when it comes back. ``next`` are the commands that help. A digest has ``alerts``.
     """
 
     event: str
@@ -40,7 +40,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def about(alert: Alert, event: Event, *, number: int, project: str) -> Message:
-    """Return the message ``number`` of the outbox: what has happened to the alert."""
+    """Return message ``number`` of the outbox, about an event of the alert."""
     ended = event == "resolved"
     times = {"resolved": alert.resolved_at, "escalated": alert.escalated_at}
     summary = f"{alert.key} ended: {alert.resolution}" if ended else alert.summary
@@ -59,13 +59,13 @@ def about(alert: Alert, event: Event, *, number: int, project: str) -> Message:
         escalated=alert.escalated_at is not None,
         summary=summary,
         details=alert.details,
-        text=printable.line(f"{event}: {summary}"),  # people read it; it may quote a user's data
+        text=printable.line(f"{event}: {summary}"),  # may quote a user's data
         next=() if ended else tuple(map(printable.line, next_steps.of(alert))),
     )
 
 
 def gathered(alerts: Sequence[Message], *, number: int, project: str, at: datetime) -> Message:
-    """Return the message ``number`` of the outbox: a digest of what is told about each alert."""
+    """Return message ``number`` of the outbox: a digest with a message about each alert."""
     firing = sum(message.status == "firing" for message in alerts)
     summary = f"{firing} ongoing, {len(alerts) - firing} ended in {project}"
     return Message(

@@ -1,4 +1,4 @@
-"""What to do about an alert: the commands, ready to be typed in the project folder."""
+"""The commands that help with an alert, ready to be typed in the project folder."""
 
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -21,9 +21,9 @@ _STEPS: Final[Mapping[str, Callable[[str], tuple[str, ...]]]] = {
 
 
 def of(alert: Alert) -> tuple[str, ...]:
-    """Return the commands that look into the matter and mend it, then the one that answers for it.
+    """Return the commands that examine and fix the problem, then the one that acknowledges it.
 
-    Who has answered for it need not again.
+    An acknowledged alert has no such last command.
 
     >>> of(Alert(id=12, key="drift:churn"))[0]
     'mlkit drift check churn --explain'

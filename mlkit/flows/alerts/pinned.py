@@ -1,7 +1,7 @@
-"""One HTTP request to an address that was looked at: resolved once, checked, and connected to.
+"""One HTTP request to a checked address: the name is resolved once, checked, and connected to.
 
-Between a check and a second look-up a name could lead elsewhere (DNS rebinding). No redirect is
-followed, no proxy is asked, and the whole exchange has one deadline.
+A second look-up after the check could give another address (DNS rebinding). No redirect is
+followed, no proxy is used, and the whole exchange has one deadline.
 """
 
 import ipaddress
@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 
 _PORTS: Final = {"http": 80, "https": 443}
-_METADATA: Final = frozenset(  # of clouds that keep it at other than link-local addresses
+_METADATA: Final = frozenset(  # metadata services of clouds that are not at link-local addresses
     map(
         ipaddress.ip_address,
         (
@@ -27,7 +27,7 @@ _METADATA: Final = frozenset(  # of clouds that keep it at other than link-local
     )
 )  # fmt: skip
 
-_LAST_FOUR: Final = tuple(  # of their 16 bytes are an IPv4 address
+_LAST_FOUR: Final = tuple(  # networks whose last four bytes are an IPv4 address
     map(IPv6Network, ("::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96"))
 )
 _LOCAL_NAT64: Final = IPv6Network("64:ff9b:1::/48")
@@ -35,11 +35,11 @@ _ISATAP: Final = (bytes.fromhex("00005efe"), bytes.fromhex("02005efe"))
 
 
 class UnreachableError(OSError):
-    """No connection; what is wrong with it."""
+    """There is no connection; the text says why."""
 
 
 class AnsweredError(OSError):
-    """An answer that is no success."""
+    """The answer has a status other than 2xx."""
 
     def __init__(self, status: int) -> None:
         hint = "; redirects are not followed" if 300 <= status < 400 else ""
@@ -47,7 +47,7 @@ class AnsweredError(OSError):
 
 
 class Body(NamedTuple):
-    """What is sent, and what it is."""
+    """The body of a request and the headers that describe it."""
 
     content: bytes
     headers: Mapping[str, str]
@@ -59,15 +59,16 @@ def post(url: str, body: Body, *, timeout_s: float) -> None:
 
 
 def get(url: str, *, timeout_s: float) -> None:
-    """Ask for ``url``; raises as ``post`` does."""
+    """Send a GET request; raises as ``post`` does."""
     _ask("GET", url, Body(b"", {}), timeout_s)
 
 
 def refuse(address: str) -> None:
-    """Raise UnreachableError for an address where no receiver of ours can be.
+    """Raise UnreachableError for an address that cannot be a legitimate receiver.
 
-    Link-local ones (there a cloud hands out its credentials), multicast and unspecified ones.
-    Private addresses and loopback are allowed: the URL is from the operator's own settings.
+    These are link-local addresses (where a cloud hands out its credentials), multicast and
+    unspecified ones. Private and loopback addresses are allowed, because the URL is from the
+    operator's own settings.
 
     >>> refuse("10.0.0.7"), refuse("127.0.0.1"), refuse("2606:4700::1111")
     (None, None, None)
@@ -79,12 +80,12 @@ def refuse(address: str) -> None:
     for seen in (found, *_within(found)):
         if seen.is_link_local or seen.is_multicast or seen.is_unspecified or seen in _METADATA:
             raise UnreachableError(f"{address} is no address to send anything to")
-        if seen.is_reserved and seen.version == 4:  # 240.0.0.0/4 and broadcast: no host has them
+        if seen.is_reserved and seen.version == 4:  # 240.0.0.0/4 and broadcast
             raise UnreachableError(f"{address} is no address to send anything to")
 
 
 def _within(found: IPv4Address | IPv6Address) -> Iterator[IPv4Address]:
-    """Yield the IPv4 addresses that an IPv6 address can lead to: of each way there is to say so.
+    """Yield the IPv4 addresses that are embedded in an IPv6 address, in any of the known ways.
 
     Mapped and compatible (RFC 4291), translated (SIIT, RFC 2765), NAT64 with the well-known and
     the local prefix (RFC 6052, RFC 8215), 6to4 (RFC 3056), Teredo (server and client, RFC 4380),
@@ -122,7 +123,7 @@ def _ask(method: str, url: str, body: Body, timeout_s: float) -> None:
     headers = {"User-Agent": "mlkit", **body.headers, **_login(parts)}
     connection = (HTTPSConnection if secure else HTTPConnection)(host, port)
     with _connected(host, port, timeout_s) as raw, closing(_wrapped(raw, host, secure)) as line:
-        connection.sock = line  # where it goes is settled; the host's name is for the header
+        connection.sock = line  # connected already; the name is for the Host header
         with _deadline(line, timeout_s):
             if isinstance(line, ssl.SSLSocket):
                 line.do_handshake()
@@ -134,7 +135,7 @@ def _ask(method: str, url: str, body: Body, timeout_s: float) -> None:
 
 @contextmanager
 def _connected(host: str, port: int, timeout_s: float) -> Iterator[socket.socket]:
-    """Yield a connection to the first address of the host that answers, if all of them pass."""
+    """Yield a connection to the first address of the host that accepts; all are checked before."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as error:
@@ -159,12 +160,12 @@ def _connected(host: str, port: int, timeout_s: float) -> Iterator[socket.socket
 
 @contextmanager
 def _deadline(line: socket.socket, timeout_s: float) -> Iterator[None]:
-    """Cut the connection after the time: an answer that drips could last for hours."""
+    """Close the connection after the time: a slow answer could take hours byte by byte."""
     over = threading.Event()
 
     def end() -> None:
         over.set()
-        with suppress(OSError):  # it has been closed meanwhile
+        with suppress(OSError):  # closed in the meantime
             line.shutdown(socket.SHUT_RDWR)
 
     timer = threading.Timer(timeout_s, end)
@@ -178,7 +179,7 @@ def _deadline(line: socket.socket, timeout_s: float) -> Iterator[None]:
             raise late from error
         raise UnreachableError(_said(error)) from error
     else:
-        if over.is_set():  # half an answer, taken for a whole one
+        if over.is_set():  # an answer that was cut off may look complete
             raise late
     finally:
         timer.cancel()
@@ -190,7 +191,7 @@ def _said(error: Exception) -> str:
 
 
 def _wrapped(raw: socket.socket, host: str, secure: bool) -> socket.socket:  # noqa: FBT001
-    """Return the connection under TLS; the certificate has to be the name's, not the address's."""
+    """Return the connection with TLS; the certificate must be for the name, not the address."""
     if not secure:
         return raw
     context = ssl.create_default_context()
@@ -198,7 +199,7 @@ def _wrapped(raw: socket.socket, host: str, secure: bool) -> socket.socket:  # n
 
 
 def _login(parts: SplitResult) -> dict[str, str]:
-    """Return the header for a user and password in the URL."""
+    """Return the Authorization header for a user and password in the URL."""
     if parts.username is None:
         return {}
     pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"

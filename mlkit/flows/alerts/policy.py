@@ -1,6 +1,6 @@
-"""What may happen to an alert and its messages, and when: pure functions of values.
+"""The rules of alerts and their messages, as pure functions: when to open, end, send and retry.
 
-``alerting``, ``outbox`` and ``upkeep`` ask here and do; nothing here reads or writes.
+``alerting``, ``delivery`` and ``operations.upkeep`` apply them; nothing here reads or writes.
 """
 
 from collections.abc import Sequence
@@ -13,8 +13,8 @@ from mlkit.store.alerts import Severity
 
 _FIRST_DELAY: Final = timedelta(minutes=1)
 _LONGEST_DELAY: Final = timedelta(hours=1)
-_PATIENT: Final = 5  # attempts, half an hour: then a message no longer holds up those behind it
-_FAR: Final = 1.5  # times its limit that a loss reaches at least when it is critical
+_BLOCKING_ATTEMPTS: Final = 5  # half an hour; then a failing message no longer blocks later ones
+_FAR: Final = 1.5  # times its limit from which on a loss is critical
 _RUNS: Final = 3
 _OK: Final = "ok"
 _UNSURE: Final = "insufficient_data"
@@ -38,7 +38,7 @@ def is_bad(verdict: str) -> bool:
 def opens(verdicts: Sequence[str], rule: str) -> bool:
     """Tell whether these verdicts, the newest first, open an alert by a rule such as "2 of 3".
 
-    Verdicts that say nothing count for neither side.
+    Verdicts of insufficient data do not count.
 
     >>> opens(["drift"], "1 of 1"), opens(["drift", "ok", "ok"], "2 of 3")
     (True, False)
@@ -61,7 +61,7 @@ def ends(verdicts: Sequence[str], in_a_row: int) -> bool:
 
 
 def severity_of_loss(low: float | None, limit: float) -> Severity:
-    """Return critical if even the low end of a loss's interval is far beyond its limit.
+    """Return critical if the lower limit of a loss's interval is far above its limit.
 
     >>> severity_of_loss(0.31, 0.3), severity_of_loss(0.46, 0.3)
     ('warning', 'critical')
@@ -82,8 +82,8 @@ def severity_of_runs(statuses: Sequence[str]) -> Severity:
 def quiet_until(now: datetime, hours: str, zone: tzinfo) -> datetime | None:
     """Return the end of the quiet hours that ``now`` is in, in UTC, or None.
 
-    The hours of each day are one stretch of real time, from a reading of the local clock to the
-    next reading of the other: shorter by one in the night that summer time begins.
+    They last from the first local time to the next occurrence of the second one, so the night in
+    which summer time begins is an hour shorter.
 
     >>> from zoneinfo import ZoneInfo
     >>> night = datetime(2026, 3, 28, 22, 30, tzinfo=UTC)  # 23:30 in Berlin
@@ -98,7 +98,7 @@ def quiet_until(now: datetime, hours: str, zone: tzinfo) -> datetime | None:
     today = now.astimezone(zone).date()
     for day in (today - timedelta(days=1), today):
         until = day + timedelta(days=1) if end <= begin else day
-        # both in UTC: Python compares times of the same zone by the clock on the wall
+        # in UTC, because Python compares times of the same zone by their local time
         starts = datetime.combine(day, begin, zone).astimezone(UTC)
         stops = datetime.combine(until, end, zone).astimezone(UTC)
         if starts <= now < stops:
@@ -107,7 +107,7 @@ def quiet_until(now: datetime, hours: str, zone: tzinfo) -> datetime | None:
 
 
 def told_at(now: datetime, severity: str, chosen: Alerts, *, ended: bool = False) -> datetime:
-    """Return when a message may leave: an end after the cool-down, a warning not in quiet hours.
+    """Return when a message may be sent: an end after the cool-down, a warning after quiet hours.
 
     >>> chosen = Alerts(quiet_hours="22:00-07:00", cool_down="1h")
     >>> late = datetime(2026, 1, 5, 21, 30, tzinfo=UTC)
@@ -124,7 +124,7 @@ def told_at(now: datetime, severity: str, chosen: Alerts, *, ended: bool = False
 
 
 def next_digest(now: datetime, chosen: Alerts) -> datetime:
-    """Return when the next digest is due: later than ``now``, on a Monday if they are weekly.
+    """Return when the next digest after ``now`` is due; weekly ones are due on Mondays.
 
     >>> thursday = datetime(2026, 1, 1, 9, tzinfo=UTC)
     >>> next_digest(thursday, Alerts(digest="daily")).isoformat()
@@ -142,9 +142,9 @@ def next_digest(now: datetime, chosen: Alerts) -> datetime:
 
 
 def retry_after(attempts: int, timeout_s: float) -> timedelta:
-    """Return how long after an attempt the next one follows: 1, 2, 4 ... minutes, then hourly.
+    """Return the back-off after an attempt: 1, 2, 4 ... minutes, at most an hour.
 
-    Never sooner than the attempt itself can last: until then the message is in its hands.
+    It is the lease of the message, too, so it is never shorter than the attempt itself can take.
 
     >>> [retry_after(n, 10.0).total_seconds() / 60 for n in (1, 2, 6, 7, 400)]
     [1.0, 2.0, 32.0, 60.0, 60.0]
@@ -154,12 +154,12 @@ def retry_after(attempts: int, timeout_s: float) -> timedelta:
 
 
 def next_to_send(queue: Sequence[Queued], now: datetime) -> Queued | None:
-    """Return the message of a sink that is to be sent now, by their order, or None.
+    """Return the message of a sink that is to be sent now, the first in order, or None.
 
-    One that failed lately, or that another process has in its hands, holds up those behind it:
-    they keep their order, and a sink that is down is not asked again and again. After some
-    attempts it steps aside, so that one message nobody takes cannot hold up the others for ever.
-    The messages about one alert always keep their order.
+    A message that failed, or that another process has claimed, blocks those behind it: messages
+    keep their order, and a sink that is down is not tried again and again. After five attempts it
+    no longer blocks, so that one message that the sink refuses cannot block the others for ever.
+    Messages about the same alert always keep their order.
 
     >>> early, late = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
     >>> other = Queued(3, 8, 0, None)
@@ -178,14 +178,14 @@ def next_to_send(queue: Sequence[Queued], now: datetime) -> Queued | None:
         due = message.next_attempt_at is None or message.next_attempt_at <= now
         if due and not snoozed:
             return message
-        if not snoozed and 0 < message.attempts < _PATIENT:
+        if not snoozed and 0 < message.attempts < _BLOCKING_ATTEMPTS:
             return None
         held.add(message.alert)
     return None
 
 
 def length(text: str) -> timedelta | None:
-    """Return the length of time that a setting names, None for "off".
+    """Return the duration of a setting, None for "off".
 
     >>> length("off"), length("2h")
     (None, datetime.timedelta(seconds=7200))

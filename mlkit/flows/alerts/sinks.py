@@ -1,6 +1,6 @@
-"""Where a message about an alert can go: the log, a command, a webhook, a mailbox.
+"""The sinks of messages about alerts: the log, a command, a webhook, e-mail.
 
-What is sent, when, and how often it is tried is decided in ``outbox``.
+What is sent, when, and how often it is retried is decided in ``delivery``.
 """
 
 import hmac
@@ -35,7 +35,7 @@ _URL_MARKS: Final = re.compile(r"[/?&=#@:]+")
 
 
 def configured(settings: Alerts) -> tuple[str, ...]:
-    """Return where messages go by these settings: always the log, then what is set."""
+    """Return the sinks that the settings configure: always the log, then the others."""
     chosen = {
         "command": bool(settings.command),
         "webhook": bool(settings.webhook_url),
@@ -45,7 +45,7 @@ def configured(settings: Alerts) -> tuple[str, ...]:
 
 
 def send(sink: str, message: Message, settings: Alerts) -> str | None:
-    """Send ``message`` and return None, or what went wrong in one line without any secret."""
+    """Send ``message`` and return None, or the error as one line without any secret."""
     try:
         _SINKS[sink](message, settings)
     except _FAILURES as error:
@@ -59,7 +59,7 @@ def _to_log(message: Message, _settings: Alerts) -> None:
 
 
 def _to_command(message: Message, settings: Alerts) -> None:
-    """Run the command with the message on its standard input; a group of its own can be killed."""
+    """Run the command with the message on its standard input, in its own group to be killed."""
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as said:
         given.write(msgspec.json.encode(message))
         given.seek(0)
@@ -95,7 +95,7 @@ def _to_webhook(message: Message, settings: Alerts) -> None:
 
 
 def heartbeat(settings: Alerts) -> str | None:
-    """Tell the service outside that this machine lives; return None, or what went wrong."""
+    """Request the heartbeat URL of an external service; return None, or the error."""
     try:
         if not pinned.is_url(settings.heartbeat_url):
             return "alerts.heartbeat_url is not an http or https URL"

@@ -1,4 +1,4 @@
-"""The JSON of a message as its receiver wants it: ours, Slack's, or Alertmanager's.
+"""The JSON of a message for its receiver: mlkit's own, Slack's, or Alertmanager's.
 
 https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks and
 https://github.com/prometheus/alertmanager/blob/main/api/v2/openapi.yaml
@@ -16,11 +16,11 @@ from mlkit.flows.alerts.messages import Message
 _BLOCK_CHARS: Final = 2_900  # Slack takes 3000 in a block
 _BLOCKS: Final = 50
 _ICONS: Final = {"resolved": ":white_check_mark:", "test": ":wave:"}
-_FAR_AWAY: Final = timedelta(days=365)  # without an end, Alertmanager ends an alert in minutes
+_FAR_AWAY: Final = timedelta(days=365)  # without endsAt, Alertmanager ends an alert in minutes
 
 
 def encode(message: Message, shape: str) -> bytes:
-    """Return the body to be sent."""
+    """Return the body of the request."""
     return msgspec.json.encode(_SHAPES[shape](message))
 
 
@@ -34,10 +34,10 @@ def slack(message: Message) -> dict[str, Any]:
 
 
 def alertmanager(message: Message) -> list[dict[str, Any]]:
-    """Return a list of alerts as Alertmanager 2 takes them.
+    """Return a list of alerts for the API of Alertmanager, version 2.
 
-    To it, an alert is its labels: one whose severity has changed is another, so the warning that
-    it was is ended beside it.
+    Alertmanager identifies an alert by its labels, the severity included. So one that has escalated
+    is a new alert there, and the warning is ended beside it.
     """
     return [each for one in message.alerts or (message,) for each in _labelled(one)]
 
@@ -85,7 +85,7 @@ def _section(text: str) -> dict[str, Any]:
 
 
 def _escaped(text: str) -> str:
-    """Return ``text`` without what Slack reads as a link or a mention: it may quote a user's data.
+    """Return ``text`` with links and mentions of Slack escaped: it may quote a user's data.
 
     >>> _escaped("<!channel> a & b")
     '&lt;!channel&gt; a &amp; b'

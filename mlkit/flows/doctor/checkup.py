@@ -1,4 +1,4 @@
-"""Find what breaks at night: every check says how it went, what it saw, and how to mend it."""
+"""Run all checks of ``mlkit doctor``: each gives its level, what it found, and the fix."""
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -14,7 +14,7 @@ from mlkit.store.dialects import database_errors
 
 Check = Callable[[Project], Iterable[Finding]]
 
-# name: what it looks at; those of the second table read rows, so the database must be usable
+# by name; the checks of the second table read rows, so the database must be usable
 CHECKS: dict[str, Check] = {
     "sqlite": machine.sqlite,
     "disk": machine.disk,
@@ -54,7 +54,7 @@ class Checked(msgspec.Struct, frozen=True):
 
 
 class Examined(msgspec.Struct, frozen=True):
-    """Everything found; ``level`` is the worst."""
+    """All findings; ``level`` is the worst of them."""
 
     project: Path
     level: Level
@@ -67,10 +67,10 @@ def examine(
     progress: Progress | None = None,
     closer: Mapping[str, Check] | None = None,
 ) -> Examined:
-    """Run every check on the project in ``path``; one that fails keeps no other from its turn.
+    """Run every check on the project in ``path``; one that fails does not stop the others.
 
-    The database is opened as it is: an old, damaged or missing one is a finding. Checks of
-    ``closer`` take the place of those of the same name.
+    The database is opened as it is: an old, damaged or missing one is a finding. Checks in
+    ``closer`` replace those of the same name.
     """
     say = progress or (lambda _text: None)
     project = locate_project(path)
@@ -96,8 +96,8 @@ def _run(project: Project, name: str, check: Check, say: Progress) -> list[Check
     try:
         findings.extend(check(project))
     except (MlkitError, database_errors.UNTRANSLATED, OSError) as error:
-        # whatever a check meets is a finding
+        # an error of the project is a finding
         findings.append(fail(f"{error}"))
-    except Exception as error:  # noqa: BLE001  # so is what it was not made for
+    except Exception as error:  # noqa: BLE001  # a bug of the check must not stop the others
         findings.append(fail(f"the check itself failed: {type(error).__name__}: {error}"))
     return [Checked(name, finding.level, finding.found, finding.fix) for finding in findings]

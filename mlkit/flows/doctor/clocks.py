@@ -1,4 +1,4 @@
-"""Check what starts the jobs: the daemon, cron or systemd, and whether it runs at all."""
+"""Check the scheduler of the jobs: the daemon, cron or systemd, and whether it runs."""
 
 import os
 import re
@@ -26,36 +26,36 @@ _WAIT_S = 5
 
 
 def clocks(project: Project) -> Iterator[Finding]:
-    """Name what starts the jobs of this project: one clock is right, and it has to run."""
-    gone = list(_gone(project))
-    yield from gone
+    """Name the scheduler of this project's jobs: there should be one, and it must run."""
+    missing = list(_missing_programs(project))
+    yield from missing
     running: list[str] = []
-    standing: list[tuple[str, str]] = []
-    for name, ticks, cure in _clocks(project):
-        if ticks:
+    stopped: list[tuple[str, str]] = []
+    for name, runs, fix in _clocks(project):
+        if runs:
             running.append(name)
         else:
-            standing.append((name, cure))
-    if len(running) == 1 and not gone:
+            stopped.append((name, fix))
+    if len(running) == 1 and not missing:
         yield ok(f"{running[0]} runs the jobs")
     elif len(running) > 1:
         yield warn(
             f"{' and '.join(running)} run the jobs; each due time still runs once",
             "keep one of them",
         )
-    for name, cure in [] if running else standing:
-        yield warn(f"{name} has the jobs of this project but does not run", cure)
-    if not running and not standing:
+    for name, fix in [] if running else stopped:
+        yield warn(f"{name} has the jobs of this project but does not run", fix)
+    if not running and not stopped:
         yield warn(
             "nothing seen that runs the jobs",
             "choose one: mlkit job crontab --install, mlkit job systemd, or mlkit daemon",
         )
 
 
-def _gone(project: Project) -> Iterator[Finding]:
-    """Find clocks whose lines name a program that is not there: a venv that was made elsewhere."""
+def _missing_programs(project: Project) -> Iterator[Finding]:
+    """Find schedulers whose program does not exist, for example after a venv was moved."""
     folders = (*_UNIT_FOLDERS, _USER_UNITS.expanduser())
-    for name, programs, cure in (
+    for name, programs, fix in (
         ("cron", _cron_programs(project.root), "mlkit job crontab --install"),
         ("systemd", _unit_programs(project.root, folders), "mlkit job systemd --out FOLDER"),
     ):
@@ -63,14 +63,14 @@ def _gone(project: Project) -> Iterator[Finding]:
             if program.startswith("/") and not os.access(program, os.X_OK):
                 yield fail(
                     f"{name} is to run the jobs by {program}, which is not there",
-                    f"write anew: {cure}",
+                    f"write anew: {fix}",
                 )
 
 
 def _cron_programs(root: Path) -> list[str]:
     found = set()
     for line in _crontab_lines(root):
-        with suppress(ValueError, IndexError):  # a quote without end: cron's shell says so
+        with suppress(ValueError, IndexError):  # an unterminated quote: cron's shell reports it
             found.add(shlex.split(line.partition(" -m mlkit ")[0].replace(r"\%", "%"))[-1])
     return sorted(found)
 
@@ -83,7 +83,7 @@ def _unit_programs(root: Path, folders: tuple[Path, ...]) -> list[str]:
 
 
 def _clocks(project: Project) -> Iterator[tuple[str, bool, str]]:
-    """Yield each clock that has the jobs, whether it ticks, and how it is started."""
+    """Yield each scheduler that has the jobs, whether it runs, and the command that starts it."""
     lock = project.state_dir / "locks" / "daemon"
     if lock.exists() and locks.is_held(lock):
         yield "the daemon", True, ""
@@ -93,20 +93,21 @@ def _clocks(project: Project) -> Iterator[tuple[str, bool, str]]:
                         (True, _timers(project.root, (_USER_UNITS.expanduser(),)))):  # fmt: skip
         if timers:
             user = "--user " if own else ""
-            cure = f"systemctl {user}enable --now {' '.join(timers)}"
-            yield "systemd timers", _active(timers, own=own), cure
+            fix = f"systemctl {user}enable --now {' '.join(timers)}"
+            yield "systemd timers", _active(timers, own=own), fix
 
 
 def cron_runs() -> bool:
     """Tell whether a cron daemon runs on this machine (in this container)."""
     for comm in Path("/proc").glob("[0-9]*/comm"):
-        with suppress(OSError):  # it ended a moment ago
+        with suppress(OSError):  # the process has just ended
             if comm.read_text().strip() in _CRONS:
                 return True
-    return any(_lives(file) for file in _CRON_PIDS)  # of others, where /proc hides their processes
+    # /proc may hide the processes of other users
+    return any(_is_alive(file) for file in _CRON_PIDS)
 
 
-def _lives(pid_file: Path) -> bool:
+def _is_alive(pid_file: Path) -> bool:
     try:
         os.kill(int(pid_file.read_text()), 0)
     except PermissionError:
@@ -124,13 +125,13 @@ def _crontab_lines(root: Path) -> list[str]:
     word = shlex.quote(str(root)).replace("%", r"\%")
     return [
         line
-        for line in _said(program, "-l").splitlines()
+        for line in _output(program, "-l").splitlines()
         if not line.lstrip().startswith("#") and f"{word} job run " in line
     ]
 
 
 def _timers(root: Path, folders: tuple[Path, ...]) -> list[str]:
-    """Return the names of the timers of the project, by its name in their description."""
+    """Return the names of the project's timers, found by its path in their descriptions."""
     end = f" of {root}\n".replace("%", "%%")
     return sorted(
         timer.name
@@ -141,7 +142,7 @@ def _timers(root: Path, folders: tuple[Path, ...]) -> list[str]:
 
 
 def _text(file: Path) -> str:
-    """Return what a unit of anybody says; nothing if it cannot be read."""
+    """Return the text of a unit file, empty if it cannot be read."""
     with suppress(OSError):
         return file.read_text(errors="surrogateescape")
     return ""
@@ -153,11 +154,11 @@ def _active(timers: list[str], *, own: bool) -> bool:
     if program is None or not _SYSTEMD.is_dir():
         return False
     words = [program, *(["--user"] if own else []), "is-active", *timers]
-    return "active" in _said(*words).split()
+    return "active" in _output(*words).split()
 
 
-def _said(*words: str) -> str:
-    """Return what a program prints; nothing if it does not come to an end."""
+def _output(*words: str) -> str:
+    """Return the output of a program, empty if it does not end in time."""
     try:
         done = subprocess.run(  # noqa: S603  # fixed words, no shell
             words,

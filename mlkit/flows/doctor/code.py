@@ -1,4 +1,4 @@
-"""Check what users write: their code and what champions keep of it, their jobs, their rules."""
+"""Check what users write: their own code against that of the champions, jobs, and rules."""
 
 import ast
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from mlkit.store import deployments
 
 
 def code(project: Project) -> Iterator[Finding]:
-    """Find champions without their code, and those that another training would make otherwise."""
+    """Find champions without their own code, and those whose code on disk has changed."""
     with project.read() as s:
         champions = [deployment.version for deployment in deployments.champions(s)]
     quiet = True
@@ -33,7 +33,7 @@ def code(project: Project) -> Iterator[Finding]:
 
 
 def timetable(project: Project) -> Iterator[Finding]:
-    """Find files of ``jobs/`` that are no Python: no clock could start a job."""
+    """Find files of ``jobs/`` with syntax errors: no job can be started then."""
     files = sorted((project.root / "jobs").glob("*.py"))
     broken = False
     for file in files:
@@ -47,7 +47,7 @@ def timetable(project: Project) -> Iterator[Finding]:
 
 
 def rules(project: Project) -> Iterator[Finding]:
-    """Find rules that cannot be read: no rows would come in, or older rules would be asked."""
+    """Find rules that cannot be read: data is refused then, or checked by older rules."""
     from mlkit.steps.rules import checks  # pandas
 
     folder, wrong = project.schemas_dir, False

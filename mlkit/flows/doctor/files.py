@@ -1,4 +1,4 @@
-"""Checks of the files: who may read them, and whether they are those that the rows name."""
+"""Checks of the files: their permissions, and their content against the digests in the database."""
 
 import os
 import platform
@@ -27,7 +27,7 @@ _RESTORE = "restore a backup (mlkit backup restore)"
 
 
 def permissions(project: Project) -> Iterator[Finding]:
-    """Find what other users of the machine could read or change: all that is run or believed."""
+    """Find files that other users of the machine could read or change, and should not."""
     group = project.settings.project.group
     secret = [project.state_dir, project.state_dir / "key", project.environment_file]
     if project.database.is_sqlite:
@@ -48,12 +48,12 @@ def permissions(project: Project) -> Iterator[Finding]:
 
 
 def key(project: Project) -> Iterator[Finding]:
-    """Find out whether the signing key is there."""
+    """Check that the signing key can be read."""
     yield ok(f"the signing key has {len(project.key)} bytes")
 
 
 def journals(project: Project) -> Iterator[Finding]:
-    """Find journals that were set aside because something in them could not be read."""
+    """Find journals that were set aside because they are damaged."""
     damaged = sorted(project.journal_dir.glob(f"*{journal.DAMAGED_SUFFIX}"))
     if damaged:
         yield warn(
@@ -141,7 +141,7 @@ def data(project: Project) -> Iterator[Finding]:
 
 
 def unneeded(project: Project) -> Iterator[Finding]:
-    """Find files that no row names: killed commands leave some; they only cost space."""
+    """Find files that no row names, left by killed commands; they only cost space."""
     found = leftovers.due(project)
     if found:
         yield warn(
@@ -159,7 +159,7 @@ def dead_copies(project: Project) -> Iterator[Finding]:
 
 
 def backups(project: Project) -> Iterator[Finding]:
-    """Judge the age of the newest backup in ``backups/``."""
+    """Check the age of the newest backup in ``backups/``."""
     if not project.database.is_sqlite:
         yield ok("left to the tools of the database, which is not SQLite")
         return
@@ -207,7 +207,7 @@ def _installed(name: str) -> str:
 
 
 def _minor(version: str) -> list[str]:
-    """Return major and minor: what scikit-learn promises nothing across."""
+    """Return major and minor version; scikit-learn supports its pickles within these only."""
     return str(version).split(".")[:2]
 
 

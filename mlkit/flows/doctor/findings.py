@@ -1,4 +1,4 @@
-"""What a check of ``mlkit doctor`` says."""
+"""The findings of the checks of ``mlkit doctor``."""
 
 from typing import Literal, NamedTuple
 
@@ -6,7 +6,7 @@ Level = Literal["ok", "warn", "fail"]
 
 
 class Finding(NamedTuple):
-    """How bad it is, what was found, and what mends it."""
+    """The severity, what was found, and the fix."""
 
     level: Level
     found: str
@@ -14,15 +14,15 @@ class Finding(NamedTuple):
 
 
 def ok(found: str) -> Finding:
-    """Return a finding that needs nothing."""
+    """Return a finding that needs no action."""
     return Finding("ok", found)
 
 
 def warn(found: str, fix: str = "") -> Finding:
-    """Return a finding that will hurt one day."""
+    """Return a finding that will cause a failure later."""
     return Finding("warn", found, fix)
 
 
 def fail(found: str, fix: str = "") -> Finding:
-    """Return a finding that hurts now."""
+    """Return a finding that is a failure now."""
     return Finding("fail", found, fix)

@@ -1,4 +1,4 @@
-"""Check that all members of the group that works on a project can, and nobody else."""
+"""Check that all members of a project's group have access to it, and nobody else."""
 
 import os
 import stat
@@ -11,7 +11,7 @@ from mlkit.store.disk import modes
 
 
 def faults(project: Project, secret: Iterable[Path]) -> Iterator[Finding]:
-    """Find what users outside of the group could read, and what a member cannot use."""
+    """Find files that users outside the group can read, and those that members cannot use."""
     root = project.root
     gid = root.stat().st_gid
     for path in secret:
@@ -29,18 +29,18 @@ def faults(project: Project, secret: Iterable[Path]) -> Iterator[Finding]:
 
 
 def _tree(root: Path) -> Iterator[Path]:
-    """Yield the folder and all that is in it, links and what the interpreter keeps left out."""
+    """Yield the folder and everything in it, without links, ``__pycache__`` and ``.git``."""
     yield root
     for folder, below, files in os.walk(root):
         below[:] = [name for name in below if name not in ("__pycache__", ".git")]
         for name in [*below, *files]:
             path = Path(folder, name)
-            if not path.is_symlink() and path.exists():  # others go on working meanwhile
+            if not path.is_symlink() and path.exists():  # it may have been deleted meanwhile
                 yield path
 
 
 def _open_to(gid: int, path: Path) -> bool:
-    """Tell whether the group may do with ``path`` what its owner does."""
+    """Tell whether the group has the owner's access to ``path``."""
     try:
         found = path.stat()
         if stat.S_ISDIR(found.st_mode):

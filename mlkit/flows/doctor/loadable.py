@@ -1,6 +1,6 @@
-"""Find out whether versions can be loaded, in a process of its own: loading runs anybody's code.
+"""Check whether versions can be loaded, in a process of its own: loading runs users' code.
 
-That process is this very module; it says how each version went on one line.
+The process runs this module as a program; it prints one line with the result for each version.
 """
 
 import importlib
@@ -27,7 +27,7 @@ _START_S = 60.0  # to import the libraries on a busy machine
 def troubles(project: Project, versions: Sequence[ModelVersion]) -> Iterator[tuple[str, str]]:
     """Yield the label of each version that cannot be loaded, and why.
 
-    One that takes longer than ``server.load_s``, or ends the process, keeps no other from its turn.
+    One that takes longer than ``server.load_s``, or ends the process, does not stop the others.
     """
     waiting = list(versions)
     while waiting:
@@ -39,9 +39,9 @@ def troubles(project: Project, versions: Sequence[ModelVersion]) -> Iterator[tup
 
 
 def _ask(project: Project, versions: Sequence[ModelVersion]) -> Iterator[str]:
-    """Yield what is wrong with each version, empty if nothing, up to the first that is no answer.
+    """Yield the error of each version, empty if there is none.
 
-    That one is told of as well, and the process is gone then.
+    The last one is the first version that hangs or ends the process.
     """
     named = [text for v in versions for text in (v.model.name, str(v.number))]
     limit_s = project.settings.server.load_s
@@ -50,18 +50,20 @@ def _ask(project: Project, versions: Sequence[ModelVersion]) -> Iterator[str]:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        cwd=Path(mlkit.__file__).parents[1],  # nothing else is found before the package
+        cwd=Path(mlkit.__file__).parents[1],  # so that the package is found first
         start_new_session=True,
     ) as process:
         try:
-            if not _line(process, _START_S):  # it says when it has begun
+            if not _line(process, _START_S):  # the empty line that says that it has started
                 raise BusyError(
                     "no model was loaded for a look: the process for it does not begin within "
                     f"{_START_S:g} s, or fails; try again when the machine is less busy"
                 )
             for _ in versions:
                 line = _line(process, limit_s)
-                yield msgspec.json.decode(line, type=str) if line else _gone(process, limit_s)
+                yield (
+                    msgspec.json.decode(line, type=str) if line else _why_it_ended(process, limit_s)
+                )
                 if not line:
                     return
         finally:
@@ -76,7 +78,7 @@ def _line(process: "subprocess.Popen[bytes]", wait_s: float) -> bytes:
     return process.stdout.readline() if ready else b""
 
 
-def _gone(process: "subprocess.Popen[bytes]", limit_s: float) -> str:
+def _why_it_ended(process: "subprocess.Popen[bytes]", limit_s: float) -> str:
     try:
         code = process.wait(1)
     except subprocess.TimeoutExpired:
@@ -88,15 +90,15 @@ def main(words: Sequence[str]) -> None:
     """Load the versions that ``words`` name, after the project folder and the limit in seconds."""
     root, limit_s, *named = words
     with os.fdopen(os.dup(1), "wb", buffering=0) as reply:
-        os.dup2(2, 1)  # what the code of a user prints is no answer
-        # The libraries take seconds, and are no version's fault.
+        os.dup2(2, 1)  # so that the output of users' code is not taken for results
+        # Import the libraries first: they take seconds, which no version should be blamed for.
         importlib.import_module("mlkit.steps.predictors.predictor")
         project = locate_project(Path(root))
         reply.write(b"\n")
         for model, number in zip(named[::2], named[1::2], strict=True):
-            signal.alarm(int(2 * float(limit_s) + _START_S))  # whoever asked may be gone
+            signal.alarm(int(2 * float(limit_s) + _START_S))  # the parent process may be gone
             reply.write(msgspec.json.encode(_trouble(project, model, int(number))) + b"\n")
-        os._exit(0)  # a thread that the code of a user left behind holds up nobody
+        os._exit(0)  # does not wait for threads of users' code
 
 
 def _trouble(project: Project, model: str, number: int) -> str:

@@ -13,7 +13,7 @@ _GB = 1 << 30
 
 
 def sqlite(project: Project) -> Iterator[Finding]:
-    """Judge the SQLite library, and that the connection is as safe as it can make it."""
+    """Check the SQLite library, and that connections use the safe settings."""
     if not project.database.is_sqlite:
         yield ok(f"not used; the database is {project.database.location}")
         return
@@ -43,7 +43,7 @@ def sqlite(project: Project) -> Iterator[Finding]:
 
 
 def disk(project: Project) -> Iterator[Finding]:
-    """Judge the free space: a gigabyte, and twice the database for a backup."""
+    """Check the free space: a gigabyte, and twice the database for a backup."""
     free = shutil.disk_usage(project.root).free
     database = Path(project.database.location)
     size = database.stat().st_size if project.database.is_sqlite and database.is_file() else 0

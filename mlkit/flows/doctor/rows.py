@@ -1,4 +1,4 @@
-"""Checks of the database: sound, current, its trail unbroken, its times not in the future."""
+"""Checks of the database: its integrity, schema, audit trail, times, jobs and messages."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -20,7 +20,7 @@ _OVERDUE = timedelta(hours=1)
 
 
 def database(project: Project) -> Iterator[Finding]:
-    """Judge the schema and let SQLite look at every page."""
+    """Check the schema version, and the integrity of every page of SQLite."""
     refuse_missing_database(project)
     found = schema.revision(project.database)
     schema.refuse_newer(found)
@@ -40,7 +40,7 @@ def database(project: Project) -> Iterator[Finding]:
 
 
 def clock(project: Project) -> Iterator[Finding]:
-    """Find rows from the future: the clock was set back, or is wrong."""
+    """Find rows with times in the future: the clock was set back, or is wrong."""
     now = project.now()
     with project.read() as s:
         found = (audit.newest(s), traffic.newest(s), runs.newest_start(s))
@@ -66,7 +66,7 @@ def audit_trail(project: Project) -> Iterator[Finding]:
 
 
 def erasures(project: Project) -> Iterator[Finding]:
-    """Find erasures that were cut off: rows of the subjects may be there still."""
+    """Find erasures that were interrupted: rows of the subjects may remain."""
     with project.read() as s:
         waiting = store_erasures.unfinished(s)
     for name in waiting:
@@ -100,7 +100,7 @@ def jobs(project: Project) -> Iterator[Finding]:
 
 
 def alerts(project: Project) -> Iterator[Finding]:
-    """Find messages that no sink would take, and those that nobody has sent in time."""
+    """Find messages that a sink has refused, and those that were not sent in time."""
     now = project.now()
     with project.read() as s:
         waiting = outbox.all_waiting(s)
@@ -124,7 +124,7 @@ def alerts(project: Project) -> Iterator[Finding]:
 
 
 def features(project: Project) -> Iterator[Finding]:
-    """Find feature views that champions need and that the online store does not have, or old."""
+    """Find feature views needed by champions that are missing or stale in the online store."""
     found = freshness.troubles(project)
     for trouble in found:
         yield warn(trouble.text, trouble.fix)

@@ -1,4 +1,4 @@
-"""Checks of the servers that run on this machine: what they cannot say themselves any more."""
+"""Checks of the servers that run on this machine, which may be unable to report themselves."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +11,7 @@ _PREFIX = "server-"
 
 
 def servers(project: Project) -> Iterator[Finding]:
-    """Judge whether each server of this project still brings its predictions into the database."""
+    """Check that each server of this project still imports its predictions into the database."""
     files = sorted((project.state_dir / "locks").glob(f"{_PREFIX}*"))
     ports = [file.name.removeprefix(_PREFIX) for file in files if locks.is_held(file)]
     if not ports:

@@ -191,7 +191,7 @@ def _sample(version: ModelVersion, value: float, high: float) -> Sample:
         rows=version.holdout_rows,
         mean=value,
         variance=error**2 * version.holdout_rows,
-        worth=float(version.holdout_rows),
+        effective_rows=float(version.holdout_rows),
     )
 
 

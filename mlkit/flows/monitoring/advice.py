@@ -1,4 +1,4 @@
-"""What to do next about a verdict, as a reason and a command that can be typed as it stands."""
+"""The next step after a verdict, as a reason and a command."""
 
 import math
 from datetime import datetime, timedelta
@@ -6,15 +6,15 @@ from typing import Any
 
 import msgspec
 
-_LONGER = timedelta(days=7)  # at least, where the window had too few rows; else twice as long
+_LONGER = timedelta(days=7)  # the window to suggest after too few rows, at least
 _OVERDUE = 2  # windows without a check
 
 
 class Advice(msgspec.Struct, frozen=True, kw_only=True):
-    """A verdict of one kind in one sentence, why something is to be done, and the command.
+    """A verdict of one kind in one sentence, the next step and its command.
 
-    ``verdict`` is ``none`` as long as nothing was checked; ``why`` and ``command`` are empty if
-    there is nothing to do.
+    ``verdict`` is ``none`` before the first check; ``why`` and ``command`` are empty if there is
+    nothing to do.
     """
 
     kind: str
@@ -26,7 +26,7 @@ class Advice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """The newest report of one kind about the champion, as far as advice needs it."""
+    """The part of the newest report about the champion that advice needs."""
 
     verdict: str
     summary: str
@@ -48,7 +48,7 @@ def on_nothing(model: str) -> Advice:
 
 
 def on_drift(model: str, found: Verdict | None, *, error: Advice, now: datetime) -> Advice:
-    """Return what to do about the inputs, knowing what is to be done about the error."""
+    """Return what to do about the inputs, given the advice on the error."""
     check = f"mlkit drift check {model}"
     if found is None:
         return _unchecked("drift", "what the champion is asked has not been checked yet", check)
@@ -100,7 +100,7 @@ def _said(kind: str, found: Verdict, next_step: tuple[str, str]) -> Advice:
 
 
 def _overdue(check: str, found: Verdict, now: datetime) -> tuple[str, str] | None:
-    """Say that a verdict is old: what it is about is not what happens now."""
+    """Return the advice to check again if the verdict is old, else None."""
     if now - found.at <= _OVERDUE * max(found.window, timedelta(days=1)):
         return None
     return f"that was {(now - found.at).days} days ago: check again", check

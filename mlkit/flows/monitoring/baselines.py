@@ -1,4 +1,4 @@
-"""Named baselines: make one of a stretch of the log, list them, remove them, compare with one."""
+"""Named baselines: references made from a period of the log. Add, list, remove and load them."""
 
 from datetime import datetime
 from typing import Final, NamedTuple
@@ -25,7 +25,7 @@ RESERVED: Final = ("training", "previous", "seasonal")
 
 
 class BaselineInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """A baseline; ``answers_of`` is the version whose answers are in it, ``used`` by a setting."""
+    """A baseline with predictions of version ``answers_of``; ``used`` if a setting names it."""
 
     model: str
     name: str
@@ -50,10 +50,10 @@ class Loaded(NamedTuple):
 
 
 def add(project: Project, model: str, name: str, window: Window) -> BaselineInfo:
-    """Keep what the log's rows of ``window`` look like as the baseline ``name``.
+    """Store a reference of the log's rows in ``window`` as the baseline ``name``.
 
-    Raises ConflictError if there is one of this name, or no champion; InvalidInputError if the
-    name may not be used or the window has too few rows; BusyError while somebody is erased.
+    Raises ConflictError if the name is taken or there is no champion; InvalidInputError if the name
+    is reserved or the window has too few rows; BusyError during an erasure.
     """
     if names.check("baseline", name) in RESERVED:
         raise InvalidInputError(f"'{name}' means something else already; choose another name")
@@ -98,7 +98,7 @@ def _add(project: Project, model: str, name: str, window: Window) -> BaselineInf
 
 
 def window(project: Project, *, length: str | None, start: str | None, end: str | None) -> Window:
-    """Return the stretch of the last ``length``, or from ``start`` to ``end``.
+    """Return the period of the last ``length``, or from ``start`` to ``end``.
 
     Raises InvalidInputError if these are no times, or the end is not after the start.
     """
@@ -124,7 +124,7 @@ def list_baselines(project: Project, model: str | None = None) -> list[BaselineI
 
 
 def remove(project: Project, model: str, name: str) -> BaselineInfo:
-    """Forget a baseline; its file goes with the next pruning.
+    """Remove a baseline; its file is deleted by the next pruning.
 
     Raises NotFoundError, and ConflictError if it is what drift checks compare with.
     """
@@ -142,7 +142,7 @@ def remove(project: Project, model: str, name: str) -> BaselineInfo:
 
 
 def load(project: Project, version: ModelVersion, name: str) -> Loaded:
-    """Return the baseline of the version's model as far as it is one for this version.
+    """Return the baseline ``name`` with the columns that can be compared for this version.
 
     Raises NotFoundError with the baselines that exist.
     """

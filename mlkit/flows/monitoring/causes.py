@@ -1,4 +1,4 @@
-"""Why the error is what it is: what moved in the rows that were judged, and since when."""
+"""The causes of an error: drift of inputs and actual values in the judged rows, and since when."""
 
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -21,11 +21,11 @@ from mlkit.steps.performance.judge import PerformanceRule, Verdict
 from mlkit.steps.performance.slices import Sheet
 from mlkit.store.registry import ModelVersion
 
-_SURE = 0.01  # of what moved, before it is named as a cause
+_SURE = 0.01  # significance level from which drift is named as a cause
 
 
 class Judgement(NamedTuple):
-    """What the error was judged on: rows in the window, those with an actual, their losses."""
+    """What the error was judged on: all rows of the window, those with an actual, their losses."""
 
     answered: pa.Table
     known: pa.Table
@@ -37,9 +37,9 @@ class Judgement(NamedTuple):
 def find(
     project: Project, version: ModelVersion, verdict: Verdict, judged: Judgement, error: str
 ) -> tuple[FeatureDrift | None, str]:
-    """Return how the actual values moved, and what that and the inputs say about the error.
+    """Return the drift test of the actual values, and the diagnosis.
 
-    ``error`` is what became of the error, in words, where it did not surely grow.
+    ``error`` describes, in words, an error that did not rise significantly.
     """
     schema = deploy.input_schema(version)
     moved = _moved(project, version, judged.answered)
@@ -53,7 +53,7 @@ def find(
 
 
 def _moved(project: Project, version: ModelVersion, answered: pa.Table) -> list[FeatureDrift]:
-    """Return the tests of the inputs."""
+    """Return the drift tests of the inputs."""
     found = detection.compare(
         evidence.reference_of(project, version).of_requests(),
         evidence.with_answers(version, answered),
@@ -81,7 +81,7 @@ def _rule(project: Project) -> DriftRule:
 
 
 def _since(verdict: Verdict, moved: list[FeatureDrift], judged: Judgement) -> dict[str, str]:
-    """Return when missing values, and the error, suddenly became what they are."""
+    """Return the change points of missing values and of a degraded error, as texts."""
     found = {
         feature.column: _moment(
             judged.answered, reference.gaps(judged.answered.column(feature.column))
@@ -96,7 +96,7 @@ def _since(verdict: Verdict, moved: list[FeatureDrift], judged: Judgement) -> di
 
 def _moment(rows: pa.Table, values: np.ndarray, *, rising: bool = False) -> str:
     in_time = pc.sort_indices(rows["_served_at"]).to_numpy()
-    split = onset.sudden(values[in_time].astype(float))
+    split = onset.find_change_point(values[in_time].astype(float))
     if split is None or (rising and split.after < split.before):
         return ""
     moment: datetime = rows["_served_at"][int(in_time[split.place])].as_py()

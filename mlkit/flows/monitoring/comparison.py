@@ -1,4 +1,4 @@
-"""Compare two files of anybody's; no project, no record."""
+"""Compare two files, without a project; nothing is recorded."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -42,10 +42,11 @@ def compare_files(
     overrides: Mapping[str, object] = MappingProxyType({}),
     progress: Progress | None = None,
 ) -> FilesCompared:
-    """Return the verdict on the rows of ``current``, by the settings' defaults and environment.
+    """Return the drift verdict on the rows of ``current``.
 
-    ``stated`` is how CSV files are written; ``overrides`` are settings that go before both. With a
-    ``time`` column the rows of both are taken in its order. Raises InvalidInputError.
+    The settings are the defaults, the environment and ``overrides``. ``stated`` is the format of
+    CSV files. With a ``time`` column the rows of both files are sorted by it. Raises
+    InvalidInputError.
     """
     settings = sources.load(None, os.environ, overrides)
     _refuse_two_encodings(reference, current, stated)
@@ -54,13 +55,13 @@ def compare_files(
     spans_s: tuple[float | None, float | None] = (None, None)
     if time is not None:
         first, second = _timed(first, time, reference), _timed(second, time, current)
-        _require_likeness(first, second, time)
+        _require_same_type(first, second, time)
         spans_s = _span_s(first, time), _span_s(second, time)
         first, second = (_in_order(table, time) for table in (first, second))
     rule = DriftRule.from_settings(settings.drift, ordered=time is not None)
     result = detection.compare_tables(first, second, rule, spans_s=spans_s)
     if settings.drift.joint:
-        from mlkit.flows.monitoring import joint_drift  # scikit-learn, which the margins do without
+        from mlkit.flows.monitoring import joint_drift  # imports scikit-learn
 
         how = joint_drift.How(rule, spans_s, settings.train.seed, progress or silent)
         result = joint_drift.of_tables(first, second, result, how)
@@ -68,7 +69,7 @@ def compare_files(
         verdict=result.verdict,
         features=result.features,
         rows=result.rows,
-        warnings=(*([] if time else _untold(first, second)), *result.warnings),
+        warnings=(*([] if time else _hint_at_time(first, second)), *result.warnings),
         drifted=result.drifted,
         alpha=result.alpha,
         summary=result.summary,
@@ -76,7 +77,7 @@ def compare_files(
 
 
 def _refuse_two_encodings(reference: Path, current: Path, stated: Stated | None) -> None:
-    """Raise InvalidInputError if what is said of both files is true of one of them only."""
+    """Raise InvalidInputError if ``--encoding`` holds for one of the files only."""
     if stated is None or stated.encoding is None:
         return
     in_utf8 = [file for file in (reference, current) if csv_dialect.is_utf8(file, stated.encoding)]
@@ -87,10 +88,10 @@ def _refuse_two_encodings(reference: Path, current: Path, stated: Stated | None)
         )
 
 
-def _untold(first: pa.Table, second: pa.Table) -> Iterator[str]:
-    """Yield a hint if a column looks like the time of the rows: without gaps, its range moved on.
+def _hint_at_time(first: pa.Table, second: pa.Table) -> Iterator[str]:
+    """Yield a hint if a column looks like the time of the rows: complete, with later values.
 
-    Compared like a feature it would drift for ever.
+    Compared like a feature it would always drift.
     """
     for name in (name for name in first.column_names if name in second.column_names):
         old, new = first.column(name), second.column(name)
@@ -108,7 +109,7 @@ def _untold(first: pa.Table, second: pa.Table) -> Iterator[str]:
 
 
 def _in_order(table: pa.Table, name: str) -> pa.Table:
-    """Return the rows in order of column ``name``, which is no feature but their time."""
+    """Return the rows sorted by their time, column ``name``, which is then no feature."""
     return times.stamp(table.sort_by(name), name).drop_columns([name])
 
 
@@ -140,7 +141,7 @@ def _timed(table: pa.Table, name: str, file: Path) -> pa.Table:
     return table.set_column(table.schema.get_field_index(name), name, found.column)
 
 
-def _require_likeness(first: pa.Table, second: pa.Table, name: str) -> None:
+def _require_same_type(first: pa.Table, second: pa.Table, name: str) -> None:
     dates = {table.column(name).type == dtypes.DATETIME for table in (first, second)}
     if len(dates) > 1:
         raise InvalidInputError(

@@ -1,4 +1,4 @@
-"""Watch what a champion is asked: the log's newest rows against the reference of the settings."""
+"""The drift check of a champion: the newest rows of the log against the configured reference."""
 
 from datetime import timedelta
 
@@ -21,14 +21,14 @@ from mlkit.store.registry import ModelVersion
 from mlkit.store.reports import DriftReport
 
 _DAY = timedelta(days=1)
-_PACE = timedelta(days=7)  # how far back the pace of the checks is looked at
+_PACE = timedelta(days=7)  # period over which the rate of checks is measured
 
 
 class DriftChecked(msgspec.Struct, frozen=True, kw_only=True):
     """The verdict of one drift check; ``drifted`` names the features, the worst first.
 
-    ``standing``: with the window, the reference and the tests that the settings name. Only such a
-    check opens and ends alerts, and counts for the pace of the checks.
+    A check is ``standing`` if its window, reference and tests are those of the settings. Only such
+    a check opens and ends alerts and counts for the rate of checks.
     """
 
     verdict: Verdict
@@ -58,10 +58,9 @@ def check(
 ) -> DriftChecked:
     """Compare the champion's recent requests with its reference and record the verdict.
 
-    ``window`` and ``against`` are the settings' unless they are given. With ``joint``, or the
-    setting ``drift.joint``, a classifier compares them with the training data as well. Raises
-    ConflictError if ``model`` has no champion, NotFoundError if ``against`` is the name of no
-    baseline.
+    ``window`` and ``against`` default to the settings. With ``joint``, or the setting
+    ``drift.joint``, a classifier compares the requests with the training data as well. Raises
+    ConflictError if ``model`` has no champion, NotFoundError if ``against`` is an unknown baseline.
     """
     version, chosen = deploy.find_version(project, model), project.settings
     usual_window, usual_reference = chosen.drift_window(model), chosen.drift_reference(model)
@@ -96,7 +95,7 @@ def check(
         summary=f"v{version.number} {result.summary}",
     )
     _record(project, version, checked)
-    if usual_length:  # another one says nothing about what is usual
+    if usual_length:  # no request in a shorter window may be normal
         silence.watch_requests(project, model, stretch.start)
     return checked
 
@@ -109,8 +108,8 @@ def _jointly(
     rule: DriftRule,
     report: Progress,
 ) -> DriftResult:
-    """Return ``result`` with what a classifier says of the window and the training data."""
-    from mlkit.flows.monitoring import joint_drift  # scikit-learn, which the margins do without
+    """Return ``result`` with the joint test of the window against the training data."""
+    from mlkit.flows.monitoring import joint_drift  # imports scikit-learn
 
     rows = evidence.rows(project, version, stretch)
     spans_s = evidence.reference_of(project, version).span_s, evidence.span_s(rows)
@@ -119,7 +118,10 @@ def _jointly(
 
 
 def _without_joint(result: DriftResult, used: ReferenceUsed) -> DriftResult:
-    """Say why there is no joint test: against old data it would alarm in a world that changed."""
+    """Add the warning that there is no joint test with this reference.
+
+    The joint test knows training data only. After accepted drift it would always raise an alarm.
+    """
     skipped = f"joint_skipped: a classifier compares with training data, not with '{used.name}'"
     return msgspec.structs.replace(result, warnings=(*result.warnings, skipped))
 
@@ -139,7 +141,7 @@ def _record(project: Project, version: ModelVersion, checked: DriftChecked) -> N
 
 
 def _budget(project: Project, version: ModelVersion, usual: timedelta) -> Budget:
-    """Return what a check may take; how often standing ones are made is what the reports show."""
+    """Return the share of a check in the false alarm budget, by the rate of standing checks."""
     chosen, now = project.settings.drift, project.now()
     with project.read() as s:
         seen, first = reports.drift_pace(s, version.model_id, now - _PACE)

@@ -1,7 +1,7 @@
-"""Say what the loss will be before actuals come, and later how far off that was.
+"""Estimate the loss before actuals come, and later record the error of the estimate.
 
-What is estimated with is learned when a version is trained (``estimate_training``), and lies beside
-its reference.
+The estimator is fitted when a version is trained (``estimate_training``) and stored beside its
+reference.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,19 +25,19 @@ from mlkit.store.estimates import PerformanceEstimate
 from mlkit.store.registry import ModelVersion
 
 _MOST_ROWS = 100_000
-_JUDGED = 0.5  # share of predictions with an actual, from which on no estimate is needed
-_REMEMBERED = 12
-_FEWEST = 4  # windows, before an estimate is no longer trusted for having been wrong
-_PATIENCE = 10  # windows' lengths, after which no actual is waited for
+_JUDGED = 0.5  # share of predictions with an actual from which on no estimate is needed
+_REMEMBERED = 12  # earlier windows whose estimates are compared
+_FEWEST = 4  # earlier windows, at least, that can make an estimate untrusted
+_PATIENCE = 10  # window lengths after which no more actuals are expected
 
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):
-    """The loss that is expected of a window, and what is known of earlier estimates.
+    """The expected loss of a window, and the error of earlier estimates.
 
-    ``way`` says what it comes from; "unchanged" is the holdout's own loss. ``least`` is what it
-    will be at least if only half of the change from the holdout is real. ``past_error`` is by
-    how much the estimates of the last ``past_windows`` windows with actuals were off: the median,
-    which one window with a few huge losses does not decide.
+    ``way`` names the estimator; "unchanged" is the loss on the holdout. ``least`` is the lower
+    limit if only half of the change from the holdout is real. ``past_error`` is the median absolute
+    error of the estimates of the last ``past_windows`` windows with actuals; a median, because one
+    window with a few huge losses must not decide it.
     """
 
     metric: str
@@ -56,8 +56,8 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
 def of(
     project: Project, version: ModelVersion, answered: pa.Table, stretch: Window
 ) -> Estimate | None:
-    """Return the loss expected of the answered rows of a window; None if there is no row."""
-    _look_back(project, version, stretch)
+    """Return the expected loss of the answered rows of a window; None if there are none."""
+    _compare_earlier(project, version, stretch)
     answered = judged_rows.answered(answered)
     if not answered.num_rows:
         return None
@@ -82,7 +82,7 @@ def of(
 
 
 def past_error(past: Sequence[PerformanceEstimate]) -> float | None:
-    """Return by how much estimates were off, None without any: few huge losses do not decide it."""
+    """Return the median absolute error of the estimates, None without any."""
     errors = [abs(each.value - each.realised) for each in past if each.realised is not None]
     return float(np.median(errors)) if errors else None
 
@@ -90,7 +90,7 @@ def past_error(past: Sequence[PerformanceEstimate]) -> float | None:
 def row(
     version: ModelVersion, stretch: Window, found: Estimate | None
 ) -> PerformanceEstimate | None:
-    """Return what is put on record beside the report."""
+    """Return the row that is stored with the report."""
     if found is None:
         return None
     return PerformanceEstimate(
@@ -107,7 +107,7 @@ def row(
 
 
 def matter(found: Estimate | None, *, limit: float, verdict: str, coverage: float) -> Matter:
-    """Return what the alert ``estimate:MODEL`` is about: the loss will lie above ``limit``."""
+    """Return the matter of the alert ``estimate:MODEL``: the expected loss is above ``limit``."""
     told = "no estimate" if found is None else in_words(found)
     summary = f"estimated, no actuals yet: {told}, {limit:.4g} is tolerated"
     details = {} if found is None else msgspec.to_builtins(found)
@@ -117,10 +117,10 @@ def matter(found: Estimate | None, *, limit: float, verdict: str, coverage: floa
 
 
 def said(details: Mapping[str, Any]) -> str:
-    """Return how the expected loss stands, by the details of a performance report.
+    """Return the state of the expected loss, from the details of a performance report.
 
-    It must be above the limit even if only half of the change is real: it may be off by more than
-    chance. Once actuals have judged the window it says nothing that they do not say better.
+    It is "high" only if it is above the limit even if half of the change is not real, because its
+    error can be larger than the sampling error. It is "ok" once actuals have judged the window.
     """
     found, coverage = details.get("estimated") or {}, history.number(details.get("coverage"))
     if _have_judged(details.get("verdict", "insufficient_data"), coverage or 0.0):
@@ -173,7 +173,7 @@ def _unchanged(version: ModelVersion, metric: str, why: str) -> Estimated:
 
 
 def _doubt(past: list[PerformanceEstimate]) -> str:
-    """Return why earlier estimates speak against this one, or nothing."""
+    """Return why earlier estimates make this one untrusted, empty if they do not."""
     missed = sum(1 for each in past if each.realised is not None and not _held(each, each.realised))
     if len(past) < _FEWEST or 2 * missed <= len(past):
         return ""
@@ -184,14 +184,14 @@ def _held(each: PerformanceEstimate, realised: float) -> bool:
     return each.low <= realised <= each.high
 
 
-def _look_back(project: Project, version: ModelVersion, stretch: Window) -> None:
+def _compare_earlier(project: Project, version: ModelVersion, stretch: Window) -> None:
     """Compare one earlier estimate with the actuals that have come since.
 
-    It is of a window that ended a window's length ago and overlaps with none that is compared
-    already, so that each check reads as many rows again at most as it judges.
+    Its window ended before this one began and overlaps with no window compared before, so each
+    check reads at most twice the rows that it judges.
     """
     with project.read() as s:
-        open_one = _open(s, version, stretch, project.settings.performance.min_rows)
+        open_one = _next_uncompared(s, version, stretch, project.settings.performance.min_rows)
     if open_one is None:
         return
     then = Window(start=open_one.window_start, end=open_one.window_end)
@@ -204,7 +204,7 @@ def _look_back(project: Project, version: ModelVersion, stretch: Window) -> None
         estimates.realise(s, open_one.id, float(losses.mean()), rows=len(losses), now=project.now())
 
 
-def _open(
+def _next_uncompared(
     s: Session, version: ModelVersion, stretch: Window, least: int
 ) -> PerformanceEstimate | None:
     length = stretch.end - stretch.start

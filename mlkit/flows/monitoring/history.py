@@ -1,6 +1,7 @@
-"""What the reports of a model have said lately, as numbers to draw. Newest last; by SQL alone.
+"""The latest reports of a model as numbers for charts, the newest last; read by SQL only.
 
-A level is a finding on a scale where 1 is the line: a test reaches it if and only if it drifted.
+A level puts a result on a common scale with the threshold at 1: a test reaches 1 if and only if
+the feature has drifted.
 """
 
 import math
@@ -17,7 +18,7 @@ from mlkit.store import registry, reports
 from mlkit.store.registry import Model
 from mlkit.store.reports import DriftReport, Past, PerformanceReport
 
-RECENT: Final = 12  # reports in a line of a table
+RECENT: Final = 12  # reports in the small chart of a table line
 _SMALLEST: Final = 1e-9
 _BELOW: Final = 0.999
 
@@ -25,7 +26,7 @@ _BELOW: Final = 0.999
 class DriftPoint(msgspec.Struct, frozen=True, kw_only=True):
     """One drift report and the feature with the highest level.
 
-    Features of which nothing could be said do not count; without any other both are null.
+    Features without a verdict do not count; if there are no others, both are null.
     """
 
     at: datetime
@@ -37,16 +38,16 @@ class DriftPoint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DriftHistory(msgspec.Struct, frozen=True, kw_only=True):
-    """Reports, and for each test of the last one its level in each."""
+    """Reports, and the level in each report of each test of the last one."""
 
     points: tuple[DriftPoint, ...]
     features: dict[str, tuple[float | None, ...]]
 
 
 class Estimated(msgspec.Struct, frozen=True, kw_only=True):
-    """The loss that was expected before the actuals came; ``trusted`` says whether to believe it.
+    """The expected loss before the actuals came, and whether it was ``trusted``.
 
-    ``past_error`` is how wrong such estimates were where actuals came since.
+    ``past_error`` is the error of earlier estimates.
     """
 
     value: float | None
@@ -59,7 +60,7 @@ class Estimated(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PerformancePoint(msgspec.Struct, frozen=True, kw_only=True):
-    """One performance report: the loss with its interval beside the holdout's and its limit."""
+    """One performance report: the loss with its interval, that of the holdout, and the limit."""
 
     at: datetime
     version: int
@@ -76,26 +77,26 @@ class PerformancePoint(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def level(self) -> float | None:
-        """The loss over its limit: 1 is as much as is tolerated."""
+        """The loss divided by its limit."""
         if self.value is None or self.limit is None:
             return None
         return number(self.value / max(self.limit, _SMALLEST))
 
 
 def of_drift(project: Project, model: str, *, last: int = RECENT) -> DriftHistory:
-    """Return what the ``last`` drift reports said; raises NotFoundError."""
+    """Return the ``last`` drift reports of ``model``; raises NotFoundError."""
     with project.read() as s:
         return drift(s, registry.get_model(s, model), last)
 
 
 def of_performance(project: Project, model: str) -> tuple[PerformancePoint, ...]:
-    """Return what the last performance reports said; raises NotFoundError."""
+    """Return the latest performance reports of ``model``; raises NotFoundError."""
     with project.read() as s:
         return performance(s, registry.get_model(s, model), RECENT)
 
 
 def drift(s: Session, model: Model, last: int) -> DriftHistory:
-    """Return what the ``last`` drift reports said."""
+    """Return the ``last`` drift reports of ``model``."""
     found = reports.newest(s, DriftReport, model, last)
     levels = [_levels(past.details) for past in found]
     names = levels[-1] if levels else {}
@@ -106,7 +107,7 @@ def drift(s: Session, model: Model, last: int) -> DriftHistory:
 
 
 def performance(s: Session, model: Model, last: int) -> tuple[PerformancePoint, ...]:
-    """Return what the ``last`` performance reports said."""
+    """Return the ``last`` performance reports of ``model``."""
     found = reports.newest(s, PerformanceReport, model, last)
     return tuple(map(_performance_point, found))
 
@@ -119,11 +120,11 @@ def number(value: object) -> float | None:
 
 
 def level(test: Mapping[str, Any], alpha: float | None) -> float | None:
-    """Return the level of a recorded test, None where nothing was judged.
+    """Return the level of a recorded test, None if it was not judged.
 
-    Of what drifted it is the effect over its threshold. Of the rest it tells how near it came, and
-    is less than 1: the effect over its threshold or the evidence, log q / log alpha, whichever is
-    less. So a large effect in a window too small to be sure of it stays below the line.
+    For a feature that has drifted it is effect / threshold, at least 1. For any other it is
+    min(effect / threshold, log q / log alpha), below 1: a large effect that is not significant
+    stays below 1.
 
     >>> round(level({"effect": 0.2, "threshold": 0.05, "q_value": 0.6, "drifted": False}, 0.05), 3)
     0.171

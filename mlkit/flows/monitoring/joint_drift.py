@@ -1,6 +1,6 @@
-"""Joint drift of a champion's requests or of two files: fetch the rows that a classifier compares.
+"""Joint drift of a champion's requests or of two files: read the rows and run the test.
 
-What it says is one more test of a drift result; what keeps it from being made is a warning there.
+It adds one test to a drift result, or a warning if the test cannot be made.
 """
 
 from collections.abc import Sequence
@@ -26,11 +26,11 @@ from mlkit.steps.predictors import threads
 from mlkit.steps.training import target
 from mlkit.store.registry import ModelVersion
 
-_PASSING = ("days", "month")  # parts of a time: they say that time has passed
+_PASSING = ("days", "month")  # parts of a time that drift only because time passes
 
 
 class How(NamedTuple):
-    """The rule, the time that the reference and the current rows span, and who is told."""
+    """The rule, the time spans of the reference and the current rows, the seed and the progress."""
 
     rule: DriftRule
     spans_s: tuple[float | None, float | None]
@@ -66,7 +66,7 @@ def of_tables(first: pa.Table, second: pa.Table, result: DriftResult, how: How) 
 
 
 def _training_rows(project: Project, version: ModelVersion) -> pa.Table:
-    """Return what the version was trained and judged on, in time order."""
+    """Return the training and holdout rows of the version, in time order."""
     dataset = version.dataset_version.dataset
     if dataset.time_column is None:
         raise InvalidInputError(
@@ -114,6 +114,6 @@ def _untested(result: DriftResult, error: MlkitError) -> DriftResult:
 
 
 def _density(first: pa.Table, second: pa.Table, how: How) -> float:
-    """Return how many rows of ``second`` came in the time of one of ``first``."""
+    """Return the rate of the rows of ``second`` divided by that of ``first``, 1 if not known."""
     before, now = map(times.rate, (first.num_rows, second.num_rows), how.spans_s)
     return 1.0 if before is None or now is None else now / before

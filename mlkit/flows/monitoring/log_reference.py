@@ -1,7 +1,7 @@
-"""Make a reference of the log: of one stretch of it, or of the same hours of several weeks.
+"""Make a reference from the log: from one period, or from the same hours of several weeks.
 
-Inputs come from every version, because a deployment does not change what is asked; answers only
-from the version that is judged.
+Inputs are taken from the requests to all versions, because they do not depend on the version;
+predictions only from the version that is judged.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -19,31 +19,33 @@ from mlkit.flows.registry import deploy, input_schema
 from mlkit.project import Project
 from mlkit.steps.drift import reference, times, weekly_effect
 from mlkit.steps.drift.reference_columns import Reference, Role
-from mlkit.steps.drift.weekly_effect import Placed, Seats
+from mlkit.steps.drift.weekly_effect import Placed, Positions
 from mlkit.steps.inputs.columns import ARROW_TYPES, Kind
 from mlkit.steps.tables import casts
 from mlkit.store import registry
 from mlkit.store.registry import ModelVersion
 
-_FULL: Final = 0.5
-_WHOLE: Final = 0.9  # a stretch of which a version answered less says nothing of its hours
+_FULL: Final = 0.5  # share of the rows of the fullest window that a window needs
+_WHOLE: Final = 0.9  # share of a stretch's rows that a version must have answered to use it
 
 
 class LogRows(NamedTuple):
-    """Rows of the log of some stretches in time order, and where each of them lies."""
+    """Logged rows of some stretches in time order, and the position of each row."""
 
     table: pa.Table
-    seats: Seats
+    positions: Positions
     span_s: float
     windows: tuple[Window, ...]
 
     def where(self, kept: np.ndarray) -> "LogRows":
         """Return some of the rows."""
-        return self._replace(table=self.table.filter(pa.array(kept)), seats=self.seats.of(kept))
+        return self._replace(
+            table=self.table.filter(pa.array(kept)), positions=self.positions.of(kept)
+        )
 
 
 class LogReference(NamedTuple):
-    """A reference of the log; ``parts`` are the rows of columns that not all rows have."""
+    """A reference from the log; ``parts`` are the rows for the columns that not all rows have."""
 
     known: Reference
     versions: tuple[int, ...]
@@ -52,16 +54,17 @@ class LogReference(NamedTuple):
 
 
 def read(project: Project, model: str, windows: Sequence[Window]) -> LogRows | None:
-    """Return the champions' rows of ``windows``, each without its last moment; None if none.
+    """Return the champions' rows of ``windows``, which exclude their end; None if there are none.
 
-    A window with far fewer rows than the fullest is left out: there was an outage, or a holiday.
+    A window with less than half of the rows of the fullest is left out: it had an outage, or was a
+    holiday.
     """
     found = [(each, _champions(project, model, each)) for each in windows]
     most = max((table.num_rows for _, table in found), default=0)
     full = [(each, table) for each, table in found if table.num_rows > _FULL * most]
     if not full:
         return None
-    seats = Seats(
+    positions = Positions(
         np.repeat(np.arange(len(full)), [table.num_rows for _, table in full]),
         np.concatenate([_shares(table, each) for each, table in full]),
         len(full),
@@ -69,7 +72,7 @@ def read(project: Project, model: str, windows: Sequence[Window]) -> LogRows | N
     whole = pa.concat_tables([table for _, table in full], promote_options="default")
     return LogRows(
         times.stamp(whole, "_served_at"),
-        seats,
+        positions,
         sum(evidence.span_s(table) or 0.0 for _, table in full),
         tuple(each for each, _ in full),
     )
@@ -80,8 +83,9 @@ def of_rows(
 ) -> LogReference:
     """Return the reference of ``rows`` that windows of ``version`` are compared with.
 
-    What only some of the versions know is taken from those, if there are enough rows; with
-    ``whole`` only from stretches that are theirs, because half a day is no day.
+    Columns that only some versions have are taken from their rows, if these are enough; with
+    ``whole`` only from stretches that such versions answered nearly completely, because half a day
+    has another distribution than a whole day.
     """
     known_to, seen = _features_of(project, version.model.name), _seen(rows)
     schema = deploy.input_schema(version)
@@ -114,18 +118,18 @@ def of_rows(
 def with_design_effect(
     project: Project, version: ModelVersion, rows: LogRows, made: LogReference
 ) -> Reference:
-    """Return the reference with how much windows vary: week to week, or as ``with_training``."""
+    """Return the reference with design effects: from week to week, or as ``with_training``."""
     placed = {
-        name: Placed(part.table[name], part.seats)
+        name: Placed(part.table[name], part.positions)
         for part in (rows, *made.parts.values())
         for name in part.table.column_names
     }
-    found = weekly_effect.weekly(made.known, placed, rows.seats.stretches)
+    found = weekly_effect.weekly(made.known, placed, rows.positions.stretches)
     return found if found is not None else with_training(project, version, made.known)
 
 
 def with_training(project: Project, version: ModelVersion, known: Reference) -> Reference:
-    """Return ``known``, with what windows of the training data have shown if they reach further."""
+    """Return ``known``, with the design effects of the training data if its windows are larger."""
     longer = evidence.reference_of(project, version).of_requests()
     if not weekly_effect.reaches_further(longer, known):
         return known
@@ -141,16 +145,16 @@ def _summarize(
 
 
 def _champions(project: Project, model: str, window: Window) -> pa.Table:
-    """Return what champions were asked and answered, without what no comparison needs."""
+    """Return the logged rows of champions, without the columns that no comparison needs."""
     table = logs.read(project, model, start=window.start, end=window.end)
-    kept = table.filter(pc.equal(table["_role"], deploy.CHAMPION))  # a shadow answers them again
+    kept = table.filter(pc.equal(table["_role"], deploy.CHAMPION))  # shadows log the same requests
     return kept.drop_columns(
         ["_id", "_request_id", "_entity", "_latency_us", "_actual", "_observed_at"]
     )
 
 
 def _shares(table: pa.Table, window: Window) -> np.ndarray:
-    """Return how far into the window each row was served, 0 to 1."""
+    """Return the position of each row in the window, 0 to 1, by when it was served."""
     length = (window.end - window.start) / timedelta(microseconds=1)
     start = window.start.timestamp() * 1e6
     moments = table["_served_at"].cast(pa.int64()).to_numpy().astype(float)
@@ -168,23 +172,23 @@ def _seen(rows: LogRows) -> set[int]:
 
 
 def _answered_by(rows: LogRows, versions: Collection[int], *, whole: bool) -> LogRows:
-    """Return the rows that any of ``versions`` answered, of whole stretches if that is asked."""
+    """Return the rows that ``versions`` answered; with ``whole`` of nearly complete stretches."""
     kept = np.isin(rows.table["_version"].to_numpy(), list(versions))
     if whole:
-        place, count = rows.seats.stretch, rows.seats.stretches
+        place, count = rows.positions.stretch, rows.positions.stretches
         theirs = np.bincount(place[kept], minlength=count)
         kept &= (theirs >= _WHOLE * np.bincount(place, minlength=count))[place]
     return rows.where(kept)
 
 
 def _suffices(part: LogRows, whole: LogRows, least: int) -> bool:
-    """Tell whether a part has enough rows, and of two stretches where there are several."""
-    several = whole.seats.stretches == 1 or len(np.unique(part.seats.stretch)) > 1
+    """Tell whether a part has enough rows, from at least two stretches if ``whole`` has several."""
+    several = whole.positions.stretches == 1 or len(np.unique(part.positions.stretch)) > 1
     return several and part.table.num_rows >= least
 
 
 def _typed(rows: pa.Table, kinds: Mapping[str, Kind]) -> pa.Table:
-    """Return the columns in the types of their kinds, whatever other versions made of them."""
+    """Return the columns cast to the types of their kinds; other versions may have others."""
     columns = {
         name: casts.cast(rows[name], ARROW_TYPES[kind]).column for name, kind in kinds.items()
     }

@@ -1,4 +1,4 @@
-"""A loss and what became of it in words that agree with the numbers beside them."""
+"""The loss of a check in words that agree with the numbers beside them."""
 
 import numpy as np
 import pyarrow as pa
@@ -10,9 +10,9 @@ from mlkit.steps.performance.slices import Sheet
 
 
 def verdict(result: Performance, metric: str, holdout: Holdout, rows: int) -> str:
-    """Return the verdict with the loss that it is about.
+    """Return the verdict with the loss.
 
-    Where only typical rows show that it has grown, theirs stands beside the mean.
+    If only the capped losses have risen significantly, their mean is added.
     """
     if result.value is None:
         said = result.verdict.replace("_", " ")
@@ -31,7 +31,7 @@ def verdict(result: Performance, metric: str, holdout: Holdout, rows: int) -> st
 
 
 def change(result: Performance, holdout: Holdout, rule: PerformanceRule) -> str:
-    """Return what became of an error that did not surely grow beyond what is tolerated."""
+    """Return the change of an error that did not rise significantly above the tolerance."""
     if result.value is None or result.low is None:
         return "error did not"
     grown = "from {} to {}".format(*digits.alike(holdout.value, result.value, least=4))
@@ -45,7 +45,7 @@ def change(result: Performance, holdout: Holdout, rule: PerformanceRule) -> str:
 def carried(
     metric: str, rows: pa.Table, losses: np.ndarray, known: Sheet | None
 ) -> tuple[str, ...]:
-    """Return a warning if a few rows carry the mean of all, and whether their actuals are odd."""
+    """Return a warning if a few rows carry most of the loss, with their actuals if outliers."""
     found = carriers.find(losses) if metric == "mae" else None
     if found is None:
         return ()

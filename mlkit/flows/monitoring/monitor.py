@@ -1,4 +1,4 @@
-"""The two watches over a champion, by the names that jobs know."""
+"""The two checks of a champion, under the names that jobs use."""
 
 from mlkit.flows.monitoring.drift_watch import DriftChecked
 from mlkit.flows.monitoring.drift_watch import check as check_drift

@@ -1,4 +1,4 @@
-"""Watch what a champion answers: its loss on rows with an actual against its holdout's."""
+"""The performance check of a champion: its loss on rows with an actual against its holdout."""
 
 from datetime import datetime
 
@@ -26,19 +26,19 @@ from mlkit.steps.performance.slices import SliceLoss
 from mlkit.store.registry import ModelVersion
 from mlkit.store.reports import PerformanceReport
 
-_INTERVALS_ROWS = 20_000  # of more, the further metrics have no interval: it takes seconds
+_INTERVALS_ROWS = 20_000  # with more rows the further metrics have no interval: it takes seconds
 
 
 class PerformanceChecked(msgspec.Struct, frozen=True, kw_only=True):
     """The verdict of one performance check.
 
-    ``reference`` is the holdout's value, ``limit`` what ``value`` may reach, ``coverage`` the share
-    of the window's predictions that have an actual, ``maturity`` the share of the actuals to be
-    expected that have come: null if the log does not show how long they take. ``judged_until`` is
-    set if later rows were left out because their actuals are still coming. ``typical`` is the loss
-    with a cap on each row, ``unanswered`` how many answers are no finite number. ``slices`` are the
-    parts of the inputs whose loss has risen, ``estimated`` the loss expected of all rows;
-    ``standing`` is as in ``DriftChecked``.
+    ``reference`` is the loss on the holdout, ``limit`` the limit of ``value``, ``coverage`` the
+    share of the window's predictions that have an actual, and ``maturity`` the share of the
+    expected actuals that have come, null if the label delay is not known. ``judged_until`` is set
+    if later rows were left out because their actuals are still coming. ``typical`` is the capped
+    loss, ``unanswered`` the number of predictions that are not finite, ``slices`` the slices whose
+    loss has risen, and ``estimated`` the expected loss of all rows. ``standing`` is as in
+    ``DriftChecked``.
     """
 
     verdict: judge.Verdict
@@ -72,8 +72,8 @@ class PerformanceChecked(msgspec.Struct, frozen=True, kw_only=True):
 def check(project: Project, model: str, *, window: str | None = None) -> PerformanceChecked:
     """Compare the champion's loss on rows with an actual with its holdout's; record the verdict.
 
-    Only rows whose actuals have come, nearly all of them, are judged. Raises ConflictError if
-    ``model`` has no champion.
+    Only rows old enough that nearly all of their actuals have come are judged. Raises ConflictError
+    if ``model`` has no champion.
     """
     version = deploy.find_version(project, model)
     usual = project.settings.performance_window(model)
@@ -92,7 +92,7 @@ def check(project: Project, model: str, *, window: str | None = None) -> Perform
     )
     with project.write() as s:
         verdicts.record(s, project, report, model, _matters(checked) if standing else ())
-    if standing:  # another window says nothing about what is usual
+    if standing:  # no actual in a shorter window may be normal
         known = _known(answered)
         silence.watch_actuals(
             project, model, stretch.start, answered=answered.num_rows, known=known

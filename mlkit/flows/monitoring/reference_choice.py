@@ -1,4 +1,4 @@
-"""What a window is compared with: training data, earlier stretches of the log, a named baseline."""
+"""Choose the reference of a window: training data, earlier windows of the log, or a baseline."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -17,13 +17,13 @@ from mlkit.store.registry import ModelVersion
 ReferenceKind = Literal["training", "previous", "seasonal", "baseline"]
 
 _WEEK: Final = timedelta(weeks=1)
-_MOST: Final = 4  # stretches of a seasonal reference: more add little, and are less like today
+_MOST: Final = 4  # weeks of a seasonal reference; older ones add little and resemble today less
 
 
 class ReferenceUsed(msgspec.Struct, frozen=True, kw_only=True):
-    """Which rows a window was compared with; ``start`` and ``end`` are those of rows of the log.
+    """The reference of a check; ``start`` and ``end`` are set if its rows are from the log.
 
-    ``name`` is what ``drift.reference`` calls it; of a seasonal one there are several ``weeks``.
+    ``name`` is its name in ``drift.reference``; a seasonal one has a number of ``weeks``.
     """
 
     kind: ReferenceKind
@@ -35,7 +35,7 @@ class ReferenceUsed(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def in_words(self) -> str:
-        """The rows, their time and the choice, for example of the previous window."""
+        """The rows, their period and the name of the reference."""
         if self.start is None or self.end is None:
             return f"{self.rows} rows ({self.name})"
         days = f"{self.start:%F %H:%MZ} to {self.end:%F %H:%MZ}"
@@ -45,7 +45,7 @@ class ReferenceUsed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Chosen(NamedTuple):
-    """A reference, what is on record of it, and what it leaves out."""
+    """A reference, its record, and warnings about what it leaves out."""
 
     used: ReferenceUsed
     known: Reference
@@ -55,7 +55,7 @@ class Chosen(NamedTuple):
 def choose(project: Project, version: ModelVersion, window: Window, name: str) -> Chosen:
     """Return the reference called ``name`` for a window of ``version``.
 
-    Raises NotFoundError if it is the name of no baseline.
+    Raises NotFoundError if there is no such baseline.
     """
     if name == "training":
         known = evidence.reference_of(project, version).of_requests()
@@ -78,9 +78,10 @@ def choose(project: Project, version: ModelVersion, window: Window, name: str) -
 
 
 def audit_change(s: Session, project: Project, version: ModelVersion, used: ReferenceUsed) -> None:
-    """Record if standing checks of the model compare with something else than the last one did.
+    """Record in the audit trail if the reference is not that of the last standing check.
 
-    A changed setting leaves no other trace. The reports of old were all about training data.
+    A changed setting leaves no other trace. Reports of older releases always compared with training
+    data.
     """
     last = reports.latest_drift(s, version.model)
     before = "training"
@@ -124,9 +125,9 @@ def _of_log(
 
 
 def _served(project: Project, version: ModelVersion, window: Window) -> Window:
-    """Return the window from where the version took over, if another one served at its start.
+    """Return the window, cut to begin when the version took over if another served at its start.
 
-    What the version was asked in the second half of a day is no match for a whole day.
+    Half a day of requests must not be compared with a whole day.
     """
     with project.read() as s:
         past = deployments.of_model(s, version.model)
@@ -144,7 +145,7 @@ def _previous(window: Window) -> Window:
 
 
 def _weeks(project: Project, version: ModelVersion, window: Window) -> list[Window]:
-    """Return the same stretch of time of the weeks before, the oldest first, that the log has."""
+    """Return the same period of the weeks before, as far as the log goes back, the oldest first."""
     window = _served(project, version, window)
     step = -(-(window.end - window.start) // _WEEK) * _WEEK or _WEEK
     with project.read() as s:

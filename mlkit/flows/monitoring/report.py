@@ -1,4 +1,4 @@
-"""All that one page shows of a model, as values. It reads; it checks nothing and opens no alert."""
+"""The contents of the report page of a model. Reading it runs no check and opens no alert."""
 
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -27,7 +27,7 @@ _ALERTS_SINCE: Final = timedelta(days=90)
 
 
 class Champion(msgspec.Struct, frozen=True, kw_only=True):
-    """The version that serves: what it was made of, how good it was, who put it there and when."""
+    """The version that serves: its data, its metrics, who trained and promoted it, and when."""
 
     version: int
     estimator: str
@@ -60,10 +60,10 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelReport(msgspec.Struct, frozen=True, kw_only=True):
-    """One model at one moment; ``spread`` is null while no version serves.
+    """One model at one moment; ``spread`` is null if no version serves.
 
-    ``drift`` and ``performance`` are the newest reports, the newest last. ``alpha`` is the q below
-    which the last drift check took a difference for real, null without one.
+    ``drift`` and ``performance`` are the latest reports, the newest last. ``alpha`` is the
+    significance level of the last drift check, null without one.
     """
 
     project: str
@@ -82,7 +82,7 @@ class ModelReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Records(msgspec.Struct, frozen=True, kw_only=True):
-    """What the database says of a model, read in one snapshot."""
+    """The rows of the database about a model, read in one snapshot."""
 
     model: Model
     champion: Deployment | None
@@ -94,10 +94,10 @@ class _Records(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read(project: Project, name: str, *, window: str | None = None) -> ModelReport:
-    """Return what there is to see of a model; raises NotFoundError.
+    """Return the report of a model; raises NotFoundError.
 
-    Distributions are those of the window of the last drift report, so that pictures and numbers
-    belong together; without a report, or with ``window``, of that long until now.
+    Distributions are those of the window of the last drift report, so that charts and numbers
+    agree; without a report, or with ``window``, those of a window that ends now.
     """
     now = project.now()
     with project.read() as s:

@@ -1,4 +1,4 @@
-"""Notice that nothing happens: a model that nobody asks any more, answers without an actual."""
+"""Alerts about missing traffic: a model without requests, predictions without actuals."""
 
 from datetime import datetime
 
@@ -8,11 +8,11 @@ from mlkit.store import predictions, registry
 
 
 def watch_requests(project: Project, model: str, since: datetime) -> None:
-    """Open an alert if a model that was asked before ``since`` has not been asked from then on."""
+    """Open an alert if a model had requests before ``since`` and has had none since."""
     with project.read() as s:
         last = predictions.last_served(s, registry.get_model(s, model).id)
     key = f"requests:{model}"
-    if last is None:  # never asked, or all of it sealed long ago: nobody waits for anything
+    if last is None:  # no request ever, or all sealed long ago: none are expected
         return
     if last >= since:
         alerting.resolve(project, key, f"{model} was asked again")
@@ -27,7 +27,7 @@ def watch_requests(project: Project, model: str, since: datetime) -> None:
 def watch_actuals(
     project: Project, model: str, since: datetime, *, answered: int, known: int
 ) -> None:
-    """Open an alert if actuals came before ``since`` and none from then on.
+    """Open an alert if actuals came before ``since`` and none have come since.
 
     ``answered`` predictions were made since then, ``known`` of them have an actual.
     """
@@ -39,7 +39,7 @@ def watch_actuals(
         return
     with project.read() as s:
         last = predictions.last_actual(s, registry.get_model(s, model).id)
-    if last is None or last >= since:  # they come, only for older predictions
+    if last is None or last >= since:  # actuals do come, for older predictions
         return
     _open(
         project, model, key, last,

@@ -1,4 +1,4 @@
-"""A part of the inputs that fails while the whole looks fine: named, and an alert of its own."""
+"""Slices whose loss has risen although the whole loss has not: find them, and their alert."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -26,9 +26,9 @@ def sheets(
     answers: Predictions,
     losses: np.ndarray,
 ) -> tuple[Sheet | None, Sheet | None]:
-    """Return the losses of parts of the holdout, and of the same parts of ``rows``.
+    """Return the losses of slices of the holdout, and of the same slices of ``rows``.
 
-    Both are None if there is nothing to compare: an old version, or one judged by another metric.
+    Both are None if the version has none: it is of an older release, or has another metric.
     """
     known = evidence.slices(version, metric)
     if known is None or not rows.num_rows:
@@ -46,14 +46,14 @@ def sheets(
 def failing(
     project: Project, known: Sheet | None, found: Sheet | None, rule: PerformanceRule
 ) -> tuple[SliceLoss, ...]:
-    """Return the parts whose loss has risen, worst first."""
+    """Return the slices whose loss has risen, worst first."""
     if known is None or found is None:
         return ()
     return slices.failing(known, found, rule, confidence=project.settings.train.confidence)
 
 
 def in_words(metric: str, found: tuple[SliceLoss, ...]) -> str:
-    """Return the worst of the failing parts in one line."""
+    """Return the worst of the failing slices in one line."""
     named = [
         f"{part.name}: {metric} {part.value:.4g} [{part.low:.4g}, {part.high:.4g}], "
         f"holdout {part.reference:.4g}"
@@ -64,16 +64,16 @@ def in_words(metric: str, found: tuple[SliceLoss, ...]) -> str:
 
 
 def matter(found: tuple[SliceLoss, ...], summary: str) -> Matter:
-    """Return what the alert ``slice:MODEL`` is about: a part fails while the whole is fine.
+    """Return the matter of the alert ``slice:MODEL``: a slice fails, the whole does not.
 
-    Of kind ``performance``: it asks for a retraining as that of the whole does.
+    Its kind is ``performance``, so that it causes retraining like the alert about the whole.
     """
     told = {"slices": [part.name for part in found]}
     return Matter("slice", "performance", _said, summary, summary, told)
 
 
 def _said(details: Mapping[str, Any]) -> str:
-    """Return how the parts stand; where the whole is bad as well, that has an alert of its own."""
+    """Return the state of the slices; if the whole fails as well, only its own alert is raised."""
     verdict = details.get("verdict", "insufficient_data")
     if verdict == "ok" and details.get("slices"):
         return "failing"

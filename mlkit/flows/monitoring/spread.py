@@ -1,4 +1,4 @@
-"""How the values of each column are spread in a window of the log, beside what was tested of it."""
+"""The distribution of each column in a window of the log, beside its recorded drift tests."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,7 +20,7 @@ Tested = Sequence[Mapping[str, Any]]
 
 
 class Test(msgspec.Struct, frozen=True, kw_only=True):
-    """One recorded test, its level (see ``history``) and its levels of late."""
+    """One recorded test, its level (see ``history``) and its latest levels."""
 
     name: str
     kind: str
@@ -33,10 +33,10 @@ class Test(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FeatureLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One column: its tests, the worst first, and its distribution if it is still asked for.
+    """One column: its tests, the worst first, and its distribution.
 
-    ``role`` is ``input``, ``answer`` or ``target``; of a column that the version does not know,
-    only tests are left.
+    ``role`` is ``input``, ``answer`` or ``target``. A column that the version does not have has
+    only tests.
     """
 
     column: str
@@ -69,7 +69,7 @@ def look(
 ) -> Spread:
     """Return the columns of the version's rows in ``window``, read once.
 
-    ``tested`` are the tests of the last reports, ``past`` the levels of each test of late.
+    ``tested`` are the tests of the last reports, ``past`` the latest levels of each test.
     """
     rows = evidence.rows(project, version, window)
     answers = evidence.with_answers(version, rows).answers
@@ -78,7 +78,7 @@ def look(
     found: dict[str, tuple[str, Distribution]] = {}
     for profile in evidence.reference_of(project, version).columns:
         column = _column(profile.name, (actuals, answers, rows))
-        if column is not None and profile.measure != "text":  # which has no shares to be shown
+        if column is not None and profile.measure != "text":  # text has no shares to show
             found[profile.name] = profile.role, histogram.compare(profile, column)
     lines = [_line(name, tested, past, found.get(name)) for name in _names(found, tested)]
     return Spread(

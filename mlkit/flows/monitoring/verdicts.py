@@ -1,4 +1,4 @@
-"""Put a verdict on record: its report, and in the same transaction the alerts it asks for."""
+"""Record a verdict: its report and, in the same transaction, the alerts that it opens or ends."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -17,11 +17,11 @@ from mlkit.store.reports import DriftReport, PerformanceReport
 
 
 class Checked(Protocol):
-    """What a check has found, as far as its report and its alert need it."""
+    """The result of a check, as far as its report and its alert need it."""
 
     @property
     def verdict(self) -> str:
-        """One of ok, insufficient_data, and the bad ones."""
+        """One of ok, insufficient_data, drift and degraded."""
 
     @property
     def model(self) -> str:
@@ -33,7 +33,7 @@ class Checked(Protocol):
 
     @property
     def window(self) -> Window:
-        """The stretch of the log that was judged."""
+        """The period of the log that was judged."""
 
     @property
     def summary(self) -> str:
@@ -55,10 +55,10 @@ def common(project: Project, version: ModelVersion, checked: Checked) -> dict[st
 
 
 class Matter(NamedTuple):
-    """What one alert is about, and how it is told.
+    """The subject of one alert.
 
-    ``said`` reads in the details of a report how the matter stands: "ok", "insufficient_data", or
-    in any other word that it is bad.
+    ``said`` returns its state from the details of a report: "ok", "insufficient_data", or any other
+    word, which means that it is bad. ``ended`` is the message when the alert ends.
     """
 
     name: str
@@ -71,7 +71,7 @@ class Matter(NamedTuple):
 
 
 def own(kind: str, checked: Checked, severity: Severity = "warning") -> Matter:
-    """Return the matter that the verdict itself is about."""
+    """Return the matter of the verdict itself."""
     told = {"version": checked.version, "verdict": checked.verdict}
     return Matter(kind, kind, _verdict, checked.summary, checked.summary, told, severity)
 
@@ -83,7 +83,7 @@ def record(
     model: str,
     matters: Sequence[Matter],
 ) -> None:
-    """Write the report, and open, update or end the alerts that it asks for."""
+    """Write the report, and open, update or end the alerts of its matters."""
     s.add(report)
     s.flush()
     for matter in matters:
@@ -102,9 +102,9 @@ def _announce(
     model: str,
     matter: Matter,
 ) -> None:
-    """Open the alert, or end it, if enough of the last reports about the version say so.
+    """Open or end the alert if enough of the last reports about the version agree.
 
-    Too little data says nothing about an ongoing one.
+    A verdict of insufficient data does not change an ongoing alert.
     """
     chosen, rule = project.settings.model(model), project.settings.alerts
     opens = chosen.alert_open_after or rule.open_after

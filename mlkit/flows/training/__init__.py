@@ -1,4 +1,4 @@
 """From a dataset version to a registered candidate: rows, fitting, the gate, retraining.
 
-Putting a version into service is ``registry.deploy``.
+Promotion is ``registry.deploy``.
 """

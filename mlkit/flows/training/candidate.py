@@ -1,4 +1,4 @@
-"""From material to a candidate: choose the estimator, fit it, measure it."""
+"""From training material to a candidate: choose the estimator, fit it, evaluate it."""
 
 import time
 from typing import Any, NamedTuple
@@ -27,7 +27,7 @@ _TIMED_ROWS = 15
 class Choice(NamedTuple):
     """The estimator to fit and why it was chosen.
 
-    ``own`` are the user's modules that it comes from, ``loaded`` those that were there before.
+    ``own`` are the user's modules that it comes from, ``loaded`` those imported before.
     """
 
     name: str
@@ -40,12 +40,12 @@ class Choice(NamedTuple):
 
     @property
     def code(self) -> OwnCode | None:
-        """The user's own code that the estimator is made of, what the fit met of it included."""
+        """The user's own code that the estimator uses, with the modules imported by the fit."""
         return None if self.own is None else self.own.code
 
 
 class Candidate(NamedTuple):
-    """A fitted predictor and how it does on the holdout."""
+    """A fitted predictor and its evaluation on the holdout."""
 
     choice: Choice
     predictor: Predictor
@@ -60,7 +60,7 @@ class Candidate(NamedTuple):
 
 
 def choose(project: Project, material: Material, wish: str, tune: int, report: Progress) -> Choice:
-    """Return the estimator that ``wish`` names, the ladder's if it is ``auto``."""
+    """Return the estimator that ``wish`` names, or the ladder's choice for ``auto``."""
     recipe = Recipe(material.schema, project.settings.train.seed)
     if ":" in wish:
         if tune:
@@ -90,7 +90,7 @@ def choose(project: Project, material: Material, wish: str, tune: int, report: P
 
 
 def fit(project: Project, material: Material, choice: Choice) -> Candidate:
-    """Return ``choice`` fitted on the training rows and measured once on the holdout."""
+    """Return ``choice`` fitted on the training rows and evaluated once on the holdout."""
     estimator = fitting.fit(
         choice.name, choice.make, material.training, material.warnings, material.schema
     )

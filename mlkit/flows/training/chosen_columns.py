@@ -1,4 +1,4 @@
-"""Which columns of a dataset version are learned from, and which are left out."""
+"""Choose the columns of a dataset version that a model is trained on."""
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,9 +15,9 @@ from mlkit.steps.rules import rule_file
 
 
 def check_ignored(project: Project, table: pa.Table, target_name: str, wanted: Order) -> None:
-    """Raise InvalidInputError if a column to be left out is the target, needed or not there.
+    """Raise InvalidInputError if a column to be ignored is the target, needed or missing.
 
-    What the champion left out is not in the log, so rows from there do without it.
+    A column that the champion ignored may be missing, because rows from the log lack it.
     """
     left_out = wanted.champion.recipe.get("ignore", ()) if wanted.champion else ()
     needed = requests.computed_from(project, wanted.dataset) if wanted.ignore else {}
@@ -37,9 +37,9 @@ def check_ignored(project: Project, table: pa.Table, target_name: str, wanted: O
 
 
 def constant(table: pa.Table, target_name: str, wanted: Order) -> list[str]:
-    """Return the columns with nothing to learn from that no client sends yet.
+    """Return the constant columns to leave out; columns that the champion has stay.
 
-    Those of a join stay: something may be computed from them. So does the last one.
+    Columns of a join stay, because features may be computed from them. At least one column stays.
     """
     like = deploy.input_schema(wanted.champion) if wanted.champion else None
     dataset = wanted.dataset.dataset
@@ -57,7 +57,7 @@ def constant(table: pa.Table, target_name: str, wanted: Order) -> list[str]:
 
 
 def why_left_out(table: pa.Table, name: str) -> str:
-    """Return the warning about a column that ``constant`` has named."""
+    """Return the warning about a column from ``constant``."""
     left = "it is left out, and the model does not ask for it"
     if table.column(name).null_count:
         return f"all_missing: '{name}' has no value; {left}"
@@ -65,7 +65,7 @@ def why_left_out(table: pa.Table, name: str) -> str:
 
 
 def may_be_null(whole: pa.Table, wanted: Order) -> set[str]:
-    """Return the columns that lack a value in some row, labelled or not, or may by the rules."""
+    """Return the columns with a missing value in any row, and those that the rules let be null."""
     schema = rule_file.from_yaml(
         wanted.dataset.schema_yaml, f"the rules of {wanted.dataset.reference}"
     )
@@ -80,9 +80,9 @@ def may_be_null(whole: pa.Table, wanted: Order) -> set[str]:
 def schema(
     table: pa.Table, name: str, task: Task, wanted: Order, may_be_null: set[str]
 ) -> InputSchema:
-    """Return what the model is asked with: the champion's types where it has one.
+    """Return the input schema, with the champion's types for columns that it has.
 
-    Raises InvalidInputError if a column has the name of an answer.
+    Raises InvalidInputError if a column has the name of a prediction column.
     """
     dataset = wanted.dataset.dataset
     keys = (dataset.time_column, dataset.entity_column)

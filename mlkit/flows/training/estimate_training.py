@@ -1,4 +1,4 @@
-"""Learn, when a version is trained, what its loss will be estimated with before actuals come."""
+"""Fit the loss estimator of a version when it is trained."""
 
 from mlkit.flows.training.candidate import Candidate
 from mlkit.flows.training.material import Material
@@ -11,9 +11,9 @@ _MOST_LEARNED = 20_000
 
 
 def learn(project: Project, rows: Material, made: Candidate) -> str | None:
-    """Store what the version's loss will be estimated with and return the digest of its file.
+    """Fit and store the loss estimator of a version and return the digest of its file.
 
-    None if the holdout has losses that are no numbers.
+    None if losses of the holdout are not finite.
     """
     if not metrics.usable(made.losses).all():
         return None

@@ -1,4 +1,4 @@
-"""Find rows that a model has not learned from yet, and make them a dataset version."""
+"""Find rows that a model was not trained on yet, and make a dataset version of them."""
 
 from datetime import datetime
 from itertools import chain
@@ -35,7 +35,7 @@ class Fresh(NamedTuple):
 
 
 class _Base(NamedTuple):
-    """The newest version of the source, and from when on its rows are wanted."""
+    """The newest version of the source, and the time from which on its rows are used."""
 
     version: DatasetVersion
     rows: pa.Table
@@ -46,7 +46,7 @@ class _Base(NamedTuple):
 def gather(
     project: Project, champion: ModelVersion, data: Data, progress: Progress | None = None
 ) -> Fresh:
-    """Make a dataset version of what is new in the log, the source or both.
+    """Make a dataset version of new rows from the log, the source or both.
 
     Raises like ``ingest``.
     """
@@ -71,7 +71,7 @@ def _read_source(project: Project, champion: ModelVersion, report: Progress) -> 
 
 
 def _from_source(project: Project, champion: ModelVersion, base: "_Base | None") -> Fresh:
-    assert base is not None  # noqa: S101  # told by ``gather``
+    assert base is not None  # noqa: S101  # ``gather`` calls it with one
     dataset = base.version.dataset
     table, repeats = retraining_rows.combine(dataset, base.rows, None, base.since)
     if table.num_rows == base.rows.num_rows:
@@ -124,7 +124,7 @@ def _origin(
     base: _Base | None,
     like: pa.Schema,
 ) -> Origin:
-    """Return where the rows come from, and all that making them again takes."""
+    """Return the provenance of the rows: all that is needed to make them again."""
     model = champion.model.name
     made = Log(
         model=model,
@@ -163,7 +163,7 @@ def _of_repeats(repeats: int) -> tuple[str, ...]:
 
 
 def _fresh(project: Project, champion: ModelVersion, added: Added, otherwise: str) -> Fresh:
-    """Return the version, unless an earlier one of the model was trained on it."""
+    """Return the dataset version, unless a version of the model was trained on it already."""
     reference = f"{added.dataset}@{added.version}"
     if reference in {version.reference for version in _learned(project, champion)}:
         return Fresh(None, added.rows, otherwise)
@@ -171,9 +171,9 @@ def _fresh(project: Project, champion: ModelVersion, added: Added, otherwise: st
 
 
 def _has_learned(project: Project, champion: ModelVersion, table: pa.Table) -> bool:
-    """Tell whether the newest version that the model learned from has all these rows.
+    """Tell whether the newest dataset version that the model was trained on has all these rows.
 
-    Then only old rows have left the window.
+    Then the window has lost old rows only.
     """
     dataset_id = champion.dataset_version.dataset_id
     learned = [v for v in _learned(project, champion) if v.dataset_id == dataset_id]

@@ -1,4 +1,4 @@
-"""Ask the gate about a candidate: against the champion on the same newest rows, or the dummy."""
+"""Run the gate on a candidate: against the champion on the same holdout, or the dummy."""
 
 import msgspec
 import numpy as np
@@ -28,7 +28,7 @@ def judge(
     artifact: bytes,
     champion: ModelVersion | None,
 ) -> Verdict:
-    """Return the verdict about the candidate whose bytes, read back from disk, are ``artifact``."""
+    """Return the verdict; ``artifact`` are the bytes of the candidate, read back from disk."""
     limits = project.settings.gate
     label = f"v{champion.number}" if champion else ""
     checks = [
@@ -64,7 +64,7 @@ def judge(
 
 
 def _gaps(candidate: Candidate) -> int:
-    """Return how many rows of the holdout the candidate has no finite answer or loss for."""
+    """Return the number of holdout rows without a finite prediction or loss."""
     gaps = ~metrics.usable(candidate.losses)
     gaps[unanswered.places(candidate.answers)] = True
     return int(gaps.sum())
@@ -74,7 +74,7 @@ def _reproduced(project: Project, artifact: bytes, candidate: Candidate) -> bool
     try:
         with own_code.importable(project.root):
             return artifacts.reproduces(artifacts.loads(artifact, project.root), candidate.golden)
-    except Exception:  # noqa: BLE001  # unpickling runs any library's code; whatever it raises is a no
+    except Exception:  # noqa: BLE001  # unpickling runs arbitrary code; any error means no
         return False
 
 
@@ -106,9 +106,9 @@ def _compare(
     answers: Predictions,
     schema: InputSchema,
 ) -> Comparison:
-    """Compare by the primary metric that both have: without probabilities, by wrong labels.
+    """Compare by the candidate's primary metric, or the error rate if the rival has another.
 
-    Raises InvalidInputError if the rival has no finite answer to most of the rows.
+    Raises InvalidInputError if the rival has no finite prediction for most of the rows.
     """
     actuals = material.holdout.actuals
     metric, losses = candidate.metric, candidate.losses

@@ -1,4 +1,4 @@
-"""From a dataset version to what is learned from: schema, encoded rows, split, warnings."""
+"""From a dataset version to training material: schema, encoded rows, split, warnings."""
 
 from typing import NamedTuple
 
@@ -31,9 +31,9 @@ from mlkit.store.datasets import Dataset, DatasetVersion
 
 
 class Material(NamedTuple):
-    """Labelled rows, raw and encoded, and which of them judge.
+    """Labelled rows, raw and encoded, and their split.
 
-    ``constant`` are the columns that were left out because all rows have the same there.
+    ``constant`` are the columns that were left out because they have one value.
     """
 
     schema: InputSchema
@@ -48,12 +48,12 @@ class Material(NamedTuple):
 
     @property
     def holdout(self) -> EncodedRows:
-        """The rows that judge."""
+        """The rows of the holdout."""
         return self.rows.pick(self.split.holdout)
 
     @property
     def training(self) -> EncodedRows:
-        """The rows that teach."""
+        """The training rows."""
         return self.rows.pick(self.split.train)
 
     @property
@@ -62,14 +62,14 @@ class Material(NamedTuple):
         return self.table.take(np.concatenate(self.split))
 
     def resampling(self, project: Project) -> Resampling:
-        """Return how intervals over the holdout are made."""
+        """Return the bootstrap parameters for intervals on the holdout."""
         settings = project.settings.train
         block = block_length(len(self.split.holdout), ordered=self.ordered)
         return Resampling(settings.bootstrap, settings.confidence, settings.seed, block)
 
 
 def gather(project: Project, wanted: Order) -> Material:
-    """Read, label, encode and split the rows; raises InvalidInputError if they teach nothing."""
+    """Read, encode and split the labelled rows; raises InvalidInputError if they are unusable."""
     dataset = wanted.dataset.dataset
     name = str(dataset.target)
     whole = ingest.load_version(project, wanted.dataset)
@@ -143,7 +143,7 @@ def moments_of(table: pa.Table, name: str | None) -> np.ndarray | None:
 
 
 def _weights(table: pa.Table, dataset: Dataset, half_life: str) -> np.ndarray | None:
-    """Return what each row weighs in training, None if all weigh the same."""
+    """Return the sample weights, None if all rows weigh the same."""
     if half_life == "off":
         return None
     name = dataset.time_column

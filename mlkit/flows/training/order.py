@@ -1,4 +1,4 @@
-"""What is to be trained on what: a dataset version, a task, the champion to beat."""
+"""What to train: a model, its dataset version, its task and the champion to beat."""
 
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ from mlkit.store.registry import Model, ModelVersion
 
 
 class Order(NamedTuple):
-    """What is to be trained on what; ``champion`` is the version to beat, if there is one."""
+    """What to train; ``champion`` is the version to beat, if there is one."""
 
     model: str
     dataset: DatasetVersion

@@ -1,4 +1,4 @@
-"""A user's own estimator: ``module:function`` from the code on disk to something to fit."""
+"""Load a user's own estimator, ``module:function``, from the code on disk."""
 
 import importlib
 import inspect
@@ -17,9 +17,9 @@ _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_O
 
 
 def load(root: Path, path: str) -> tuple[OwnModules | None, Callable[..., Any]]:
-    """Return the function that ``path`` names, and the code of the user's that it comes with.
+    """Return the function that ``path`` names, and the user's modules that it comes from.
 
-    The code is read and run anew each time. Raises InvalidInputError if there is no such function.
+    The code is read and run again each time. Raises InvalidInputError if there is no such function.
     """
     module, _, name = path.partition(":")
     own = None
@@ -45,11 +45,11 @@ def load(root: Path, path: str) -> tuple[OwnModules | None, Callable[..., Any]]:
 
 
 def maker(path: str, function: Callable[..., Any], recipe: Recipe) -> Make:
-    """Return what makes the unfitted estimator.
+    """Return the factory of the unfitted estimator.
 
-    ``function()`` returns an estimator for plain numbers: it is put behind the step that fills,
-    standardises and one-hot encodes. ``function(schema)`` is given the input schema and returns
-    one for the encoded matrix as it is, with its NaN and category codes.
+    ``function()`` returns an estimator for plain numbers, which gets a step before it that imputes,
+    standardises and one-hot encodes. ``function(schema)`` is given the input schema and returns an
+    estimator for the encoded matrix itself, with its NaN and category codes.
     """
     if _takes_schema(function):
         return lambda: _estimator(path, function(recipe.schema))
@@ -57,7 +57,7 @@ def maker(path: str, function: Callable[..., Any], recipe: Recipe) -> Make:
 
 
 def _takes_schema(function: Callable[..., Any]) -> bool:
-    """Tell whether a function wants the schema: it cannot be called without, or says ``schema``."""
+    """Tell whether a function takes the schema: it requires an argument, or has ``schema``."""
     if inspect.isclass(function):
         return False
     try:

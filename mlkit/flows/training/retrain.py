@@ -1,4 +1,4 @@
-"""Close the loop: new rows, a candidate by the champion's recipe, promoted only if better."""
+"""Retrain a model: new rows, a candidate by the champion's recipe, promoted only if better."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ CAUSES = ("drift", "performance")
 
 
 class Retrained(msgspec.Struct, frozen=True, kw_only=True):
-    """What a retraining led to; without enough new rows there is no version, only a reason."""
+    """The result of a retraining; without enough new rows there is a reason and no version."""
 
     model: str
     version: int | None
@@ -137,7 +137,7 @@ def _train(
     progress: Progress | None,
 ) -> Retrained:
     from mlkit.flows.training import (
-        train,  # scikit-learn, which a look at "nothing new" does without
+        train,  # imports scikit-learn; without new rows it is not needed
     )
 
     recipe = champion.recipe

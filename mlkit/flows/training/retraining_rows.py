@@ -1,7 +1,7 @@
-"""The rows that a retraining learns from: which of the log, which of the source, and how recorded.
+"""The rows of a retraining: which ones of the log and the source, and the record of the choice.
 
-What is decided here by the clock and the state of the log is written down, so that ``remake``
-makes the same rows again whatever has come since.
+Whatever depends on the clock and the state of the log is recorded, so that the same rows can be
+made again later.
 """
 
 from collections.abc import Mapping
@@ -24,9 +24,9 @@ from mlkit.store.registry import ModelVersion
 
 
 class Picked(NamedTuple):
-    """Rows of the log with ripe actuals; ``left_out`` counts the others that have one, by cause.
+    """Mature rows of the log with actuals; ``left_out`` counts other rows with one, by cause.
 
-    ``until`` is when the last of them was served, None if the whole window is ripe.
+    ``until`` is when the last of them was served, None if the whole window is mature.
     """
 
     rows: pa.Table
@@ -36,11 +36,11 @@ class Picked(NamedTuple):
 
 
 def pick(project: Project, champion: ModelVersion, window: Window, like: pa.Schema) -> Picked:
-    """Return the logged rows of a window that may be learned from, by a dataset ``like`` that.
+    """Return the logged rows of a window to train on, for a dataset with the columns of ``like``.
 
-    Actuals that come first are no fair sample, so rows whose actuals are still coming are left out
-    (``maturity``); so are labels that the champion does not know, what is logged twice, and rows
-    without an entity where the dataset must have one (``as_dataset``).
+    Early actuals are a biased sample, so rows whose actuals are still coming are left out
+    (``maturity``). So are unknown labels, duplicates, and rows without an entity if the dataset
+    needs one (``as_dataset``).
     """
     model = champion.model.name
     logged = logs.read(project, model, start=window.start, end=window.end)
@@ -67,7 +67,7 @@ def pick(project: Project, champion: ModelVersion, window: Window, like: pa.Sche
 
 
 def store(project: Project, rows: pa.Table) -> str:
-    """Keep which predictions were picked, with their actuals as of now; return the digest."""
+    """Store the ids of the picked predictions with their present actuals; return the digest."""
     part = project.data.scratch()
     try:
         frames.write_parquet(rows.select(["_id", "_actual"]), part)
@@ -77,7 +77,7 @@ def store(project: Project, rows: pa.Table) -> str:
 
 
 def stored(project: Project, sha256: str) -> pa.Table:
-    """Return what ``store`` has kept; raises DamagedError."""
+    """Return what ``store`` has stored; raises DamagedError."""
     return frames.read_parquet(project.data.read(sha256))
 
 
@@ -89,7 +89,7 @@ def types(schema: pa.Schema) -> dict[str, str]:
 def from_log(project: Project, dataset: Dataset, made: Log) -> pa.Table:
     """Return the logged rows that were picked, with the actuals that they had then.
 
-    Raises CheckFailedError if it is not recorded which, or the log has some of them no more.
+    Raises CheckFailedError if they were not recorded, or if the log no longer has all of them.
     """
     if not made.picked:
         raise CheckFailedError("it is of a release that did not record which predictions it took")
@@ -112,10 +112,10 @@ def from_log(project: Project, dataset: Dataset, made: Log) -> pa.Table:
 def combine(
     dataset: Dataset, base: pa.Table | None, logged: pa.Table | None, since: datetime | None
 ) -> tuple[pa.Table, int]:
-    """Return the source's rows since a moment, then the logged ones, and how many were repeats.
+    """Return the source's rows since a time, then the logged ones, and the number of duplicates.
 
-    Where a time or an entity tells rows apart, equal rows are one; without either, two customers
-    may well be alike.
+    Equal rows are duplicates only if the dataset has a time or an entity; without either, two
+    customers may well have equal rows.
     """
     tables = [] if base is None else [_since(base, dataset, since)]
     tables += [] if logged is None else [logged]
@@ -129,8 +129,8 @@ def combine(
 def as_dataset(logged: pa.Table, dataset: Dataset, like: pa.Schema) -> pa.Table:
     """Return logged rows with the columns and types of a dataset: features, roles and target.
 
-    The time of a row is when it was asked for; a row without an entity is an entity of its own,
-    where entities are texts. Raises ConflictError if the dataset's time is no point in time.
+    The time of a row is when it was served. A row without an entity becomes an entity of its own if
+    entities are texts. Raises ConflictError if the dataset's time column holds no times.
     """
     if _are_texts(dataset, like):
         entity = pc.coalesce(logged.column("_entity"), logged.column("_id"))
@@ -154,12 +154,12 @@ def _answered(rows: pa.Table) -> pa.Table:
 
 
 def _are_texts(dataset: Dataset, like: pa.Schema) -> bool:
-    """Tell whether any text is an entity of the dataset; it may have none at all."""
+    """Tell whether the entities of the dataset, if it has any, are texts."""
     return dataset.entity_column is None or like.field(dataset.entity_column).type == dtypes.TEXT
 
 
 def _with_entity(rows: pa.Table, dataset: Dataset, like: pa.Schema) -> pa.Table:
-    """Return the rows whose entity is one: as clients gave it, it is a text, if they gave any."""
+    """Return the rows whose entity, a text from the client, can be cast to the dataset's type."""
     if _are_texts(dataset, like):
         return rows
     wanted = like.field(dataset.entity_column).type
@@ -194,7 +194,7 @@ def _of_large(rows: int) -> list[str]:
 
 
 def _of_labels(champion: ModelVersion, unknown: Mapping[str, int]) -> list[str]:
-    """Return what to say of rows whose label the champion does not know."""
+    """Return the warning about rows whose label the champion does not know."""
     if not unknown:
         return []
     name = champion.dataset_version.dataset.name
@@ -233,8 +233,11 @@ def _since(base: pa.Table, dataset: Dataset, since: datetime | None) -> pa.Table
 
 
 def _cast(values: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
-    """Return ``values`` in the dataset's type if nothing is lost; else its rules will object."""
+    """Return ``values`` in the dataset's type if they can be cast, else as they are."""
     try:
         return values.cast(field.type)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # the rules name value and row
+    except (
+        pa.ArrowInvalid,
+        pa.ArrowNotImplementedError,
+    ):  # checking the rules then names value and row
         return values

@@ -1,4 +1,4 @@
-"""Train a version of a model: material, candidate, verdict, and at the very end its row."""
+"""Train a version of a model: material, candidate, verdict, and its row as the last step."""
 
 import json
 from collections.abc import Sequence
@@ -52,7 +52,7 @@ class Trained(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Files(msgspec.Struct, frozen=True):
-    """The files of a version, safe on disk."""
+    """The digests of a version's files, which are on disk."""
 
     artifact: str
     reference: str
@@ -75,9 +75,9 @@ def train(
 ) -> Trained:
     """Train on the dataset ``data`` (``name`` or ``name@number``), judge, register.
 
-    Nothing is learned from the columns ``ignore``, and the model does not ask for them. A candidate
-    that the gate refuses is registered with its verdict but never promoted here.
-    Raises MlkitError and leaves nothing behind if there is nothing to register.
+    The columns ``ignore`` are no inputs of the model. A candidate that the gate refuses is
+    registered with its verdict but never promoted here. Raises MlkitError, and then registers
+    nothing.
     """
     report = progress or silent
     names.check("model", model)
@@ -120,7 +120,7 @@ def train(
 
 
 def _unusual(wanted: Order, rows: Material) -> dict[str, Any]:
-    """Return the parts of the recipe that most do without."""
+    """Return the optional parts of the recipe."""
     weighed = {} if wanted.half_life == "off" else {"half_life": wanted.half_life}
     left_out = {"ignore": list(wanted.ignore), "constant": list(rows.constant)}
     return {**weighed, **{why: names for why, names in left_out.items() if names}}
@@ -166,7 +166,7 @@ def _version(
     verdict: Verdict,
     recipe: dict[str, Any],
 ) -> ModelVersion:
-    """Return the row, complete but for its number and what follows from it."""
+    """Return the row without its number and signature."""
     return ModelVersion(
         artifact_sha256=files.artifact,
         reference_sha256=files.reference,
@@ -219,7 +219,7 @@ def _slices(rows: Material, made: Candidate) -> Sheet:
 def _register(
     project: Project, wanted: Order, row: ModelVersion, *, promote: bool, reason: str
 ) -> tuple[int, Deployed | None, list[str]]:
-    """Write the version and, if it may be, its promotion in one transaction."""
+    """Write the version and, if it is accepted, its promotion in one transaction."""
     key = project.key
     accepted = bool(row.verdict["accepted"])
     with project.write() as s:

@@ -1,4 +1,4 @@
-"""Whether a column, a pair of columns, or a table has moved away from a reference, and when.
+"""Drift tests: whether a column or a whole table differs from a reference, and since when.
 
-All from the sketch of a reference to the verdict. The loss of answers is ``performance``.
+Everything from the stored reference to the verdict. The loss of predictions is ``performance``.
 """

@@ -1,4 +1,4 @@
-"""How sure one check must be, so that all of them together raise few false alarms."""
+"""The significance level of one check, so that all checks together raise few false alarms."""
 
 from datetime import timedelta
 
@@ -8,7 +8,7 @@ import msgspec
 class Budget(msgspec.Struct, frozen=True, kw_only=True):
     """One false alarm in ``every_s`` seconds, shared by the ``checks`` expected in that time.
 
-    ``alpha`` is the chance of a false alarm that each of them may take.
+    ``alpha`` is the significance level of each check: its probability of a false alarm.
     """
 
     every_s: float
@@ -17,7 +17,7 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def in_words(self) -> str:
-        """What is allowed and what that makes for one check."""
+        """The budget in words, for people."""
         return (
             f"allowed is one false alarm in {self.every_s / 86_400:g} days; {self.checks:.0f} "
             f"checks are expected in that time, so at most {self.checks * self.alpha:.2g} false "
@@ -28,10 +28,11 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
 def share(
     every: timedelta, *, window: timedelta, seen: int, span: timedelta, most: float
 ) -> Budget:
-    """Return what one check may take of a budget of one false alarm in the time ``every``.
+    """Return the share of one check in a budget of one false alarm per ``every``.
 
-    ``seen`` checks were made in the last ``span``; there will be as many, or one for each
-    ``window``, whichever is more. No check takes more than ``most``.
+    ``seen`` checks were made in the last ``span``. The same rate is expected to go on, but at least
+    one check per ``window``. With c checks in ``every``, alpha = min(``most``, 1 / c): the expected
+    number of false alarms is then at most one.
 
     >>> day = timedelta(days=1)
     >>> share(90 * day, window=day, seen=7, span=7 * day, most=0.05).checks

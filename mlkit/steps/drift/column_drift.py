@@ -1,4 +1,4 @@
-"""The tests of one column of a comparison: its values, what is derived from them, its gaps.
+"""The drift tests of one column: its values, numbers derived from them, its missing values.
 
 The statistics are in ``distance``, ``moments`` and ``violations``.
 """
@@ -13,10 +13,10 @@ from mlkit.steps.drift import correlation, moments, onset, rare, reference, viol
 from mlkit.steps.drift.design import Design, Events
 from mlkit.steps.drift.distance import (
     chi2,
-    chi2_visible,
+    chi2_minimum_detectable,
     deciles,
     ks,
-    ks_visible,
+    ks_minimum_detectable,
     psi,
     two_proportion,
     wasserstein,
@@ -25,11 +25,11 @@ from mlkit.steps.drift.reference_columns import Profile
 from mlkit.steps.drift.result import FeatureDrift, ViolationKind
 from mlkit.steps.drift.violations import Found, Level, Usual
 
-_LEADING: Final = 3  # labels whose series stand for the correlation of a categorical column
+_LEADING: Final = 3  # most frequent labels, whose indicator series give the autocorrelation
 
 
 def of_column(profile: Profile, column: Any, design: Design) -> Iterator[FeatureDrift]:
-    """Yield the tests of one column: its values, where both sides have some, and its gaps."""
+    """Yield the tests of one column: of its values, if both sides have any, and missing values."""
     fitted, unfit = column, None
     if profile.typed is not None:
         fitted, unfit = violations.fit(profile.typed, column)
@@ -43,7 +43,10 @@ def of_column(profile: Profile, column: Any, design: Design) -> Iterator[Feature
 
 
 def of_derived(profile: Profile, column: Any, design: Design) -> Iterator[FeatureDrift]:
-    """Yield the test of numbers derived from a column; of many texts not all are read."""
+    """Yield the test of numbers derived from a column.
+
+    Only a sample of many texts is read (``texts``), so the density of the rows is that of a sample.
+    """
     if profile.derived == "words" and len(column):
         read = (len(column) - column.null_count) / len(column)
         design = design._replace(density=design.density * read * profile.rows / profile.present)
@@ -51,7 +54,7 @@ def of_derived(profile: Profile, column: Any, design: Design) -> Iterator[Featur
 
 
 def _values(profile: Profile, column: Any, design: Design) -> Generator[FeatureDrift, None, int]:
-    """Yield the tests of the values of one column and return how many there are."""
+    """Yield the tests of the values of one column and return the number of its values."""
     if profile.measure == "number":
         values = reference.numbers(column)
         if len(values):
@@ -97,32 +100,33 @@ def _number(profile: Profile, values: np.ndarray, design: Design) -> Iterator[Fe
         moved=_finite(wasserstein(profile.values, ordered, deviation=profile.deviation)),
         psi=stability.value,
         psi_usual=stability.usual,
-        visible=ks_visible(design.alpha, threshold, _joint(*sizes)),
+        minimum_detectable=ks_minimum_detectable(design.alpha, threshold, _comparison_size(*sizes)),
         effective_rows=sizes[1],
     )
     watched = "range" in profile.watched
     beyond = violations.out_of_range(ordered, profile.ends) if watched else None
     if beyond is not None:
         yield _violation(
-            "range", profile, beyond, design.of_extremes(profile, tau, beyond.of), design
+            "range", profile, beyond, design.tau_of_extremes(profile, tau, beyond.of), design
         )
 
 
 def _moments(
     profile: Profile, values: np.ndarray, ordered: np.ndarray, design: Design
 ) -> float | None:
-    """Return the p value of the moments of ``values``; none where ties leave none of them.
+    """Return the p value of the moments of ``values``.
 
-    A reference of an older program does not know how they vary in its windows: none, too.
+    None if ties make all moments meaningless, or if the reference was stored by an older release
+    and lacks the design effects of the moments.
     """
     known, sides = profile.taus[3:], (profile.present, len(values))
     scale = moments.scale(profile.values)
-    if design.rule.ordered and design.sizes:  # borrowed taus may be of fewer moments
+    if design.rule.ordered and design.sizes:  # taus borrowed from a reference with fewer moments
         scale = scale._replace(scores=scale.scores[:, : len(known)])
     if not scale.scores.shape[1]:
         return None
 
-    @cache  # one series for all moments, if any asks for it
+    @cache  # the series are computed once for all moments, and only if one needs them
     def scores() -> np.ndarray:
         return moments.series(correlation.blocks(values), scale)
 
@@ -133,7 +137,7 @@ def _moments(
         design.tau(known[place] if design.sizes else known, sides, events(place))
         for place in range(scale.scores.shape[1])
     ]
-    rows = _joint(*sides) / np.array(taus)
+    rows = _comparison_size(*sides) / np.array(taus)
     return moments.p_value(moments.means(ordered, scale), rows)
 
 
@@ -146,10 +150,10 @@ def _labels(profile: Profile, texts: Any, design: Design) -> Iterator[FeatureDri
     counts = np.bincount(codes, minlength=unseen + 1)
     known, pooled = rare.pool(profile.counts, counts, len(texts) / tau)
     statistic, p_value, _ = chi2(known, pooled, tau=tau)
-    variation = chi2(profile.counts, counts).variation  # of all labels: a size needs no certainty
+    variation = chi2(profile.counts, counts).variation  # an effect size needs no pooling of labels
     stability = psi(profile.counts, counts, tau=tau)
     threshold = design.rule.min_tv
-    rows = _joint(profile.present / tau, len(texts) / tau)
+    rows = _comparison_size(profile.present / tau, len(texts) / tau)
     yield FeatureDrift(
         name=profile.name,
         column=profile.column,
@@ -161,24 +165,26 @@ def _labels(profile: Profile, texts: Any, design: Design) -> Iterator[FeatureDri
         threshold=threshold,
         psi=stability.value,
         psi_usual=stability.usual,
-        visible=chi2_visible(design.alpha, threshold, known, rows),
+        minimum_detectable=chi2_minimum_detectable(design.alpha, threshold, known, rows),
         effective_rows=len(texts) / tau,
     )
     watched = "unseen" in profile.watched
     new = violations.unseen(texts, codes, unseen, profile.known) if watched else None
     if new is not None:
-        yield _violation("unseen", profile, new, design.of_extremes(profile, tau, new.of), design)
+        yield _violation(
+            "unseen", profile, new, design.tau_of_extremes(profile, tau, new.of), design
+        )
 
 
 def _missing(profile: Profile, column: Any, missing: int, design: Design) -> FeatureDrift:
-    def events() -> Sequence[np.ndarray]:  # a feed that breaks off is no likeness of neighbours
+    def events() -> Sequence[np.ndarray]:  # a feed that breaks off is a step, no autocorrelation
         return [onset.without_step(reference.gaps(column).astype(float))]
 
     tau = design.tau(profile.taus[1], (profile.rows, len(column)), events)
     before = profile.rows - profile.present
     z, p_value, change = two_proportion((before, profile.rows), (missing, len(column)), tau=tau)
     threshold = design.rule.min_missing
-    rows = _joint(profile.rows / tau, len(column) / tau)
+    rows = _comparison_size(profile.rows / tau, len(column) / tau)
     counts = np.array([before, profile.present])
     return FeatureDrift(
         name=f"missing({profile.name})",
@@ -189,7 +195,7 @@ def _missing(profile: Profile, column: Any, missing: int, design: Design) -> Fea
         p_value=p_value,
         effect=change,
         threshold=threshold,
-        visible=chi2_visible(design.alpha, threshold, counts, rows),
+        minimum_detectable=chi2_minimum_detectable(design.alpha, threshold, counts, rows),
         effective_rows=len(column) / tau,
     )
 
@@ -198,6 +204,6 @@ def _finite(value: float) -> float | None:
     return value if np.isfinite(value) else None
 
 
-def _joint(first: float, second: float) -> float:
-    """Return how many rows of one sample two samples of these sizes are worth."""
+def _comparison_size(first: float, second: float) -> float:
+    """Return n m / (n + m): 1 over the variance of a difference of means with unit variances."""
     return first * second / (first + second)

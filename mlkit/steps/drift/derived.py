@@ -1,4 +1,4 @@
-"""What of a time or a free text can drift, as further columns of numbers."""
+"""Numbers derived from times and free texts, which can drift where these themselves cannot."""
 
 from collections.abc import Iterator
 from typing import Any, Final, Literal, NamedTuple
@@ -13,7 +13,7 @@ _NOTHING: Final = np.zeros(0, dtype=np.uint32)
 
 
 class Derived(NamedTuple):
-    """Numbers of the rows of a reference; ``known`` is the vocabulary that ``words`` needs."""
+    """One derived column of a reference; ``known`` is the vocabulary of ``words``."""
 
     way: Way
     column: Any
@@ -21,7 +21,7 @@ class Derived(NamedTuple):
 
 
 def of_times(column: Any, moments: Any | None, *, ordered: bool) -> Iterator[Derived]:
-    """Yield the age of each time, where that is known, and of events in order their gaps."""
+    """Yield the age of each time, if the rows have one, and the gaps between consecutive events."""
     if moments is not None:
         yield Derived("age", times.ages(column, moments))
     if ordered and times.grows(column):
@@ -29,14 +29,14 @@ def of_times(column: Any, moments: Any | None, *, ordered: bool) -> Iterator[Der
 
 
 def of_texts(column: Any) -> Iterator[Derived]:
-    """Yield the length of each text and the share of its words that other texts have as well."""
+    """Yield the length of each text and the share of its words that the vocabulary has."""
     yield Derived("length", texts.lengths(column))
     known = texts.vocabulary(column)
     yield Derived("words", texts.known_share(column, known, own=True), known)
 
 
-def again(way: Way, column: Any, moments: Any | None, known: np.ndarray) -> Any | None:
-    """Return the numbers of other rows, None if they cannot be known."""
+def recompute(way: Way, column: Any, moments: Any | None, known: np.ndarray) -> Any | None:
+    """Return the same numbers of other rows, None if they have no time of their own."""
     source, _ = violations.fit("datetime" if way in ("age", "gap") else "category", column)
     match way:
         case "age":

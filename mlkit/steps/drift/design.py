@@ -1,4 +1,4 @@
-"""The design of a comparison: what each test may err, and how many rows count for one."""
+"""The design of a comparison: the significance level and the design effect of each test."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple, Protocol
@@ -9,18 +9,18 @@ from mlkit.steps.drift import correlation, design_effect, family, times
 from mlkit.steps.drift.reference_columns import Profile, Reference
 from mlkit.steps.drift.rule import DriftRule
 
-_DENSE: Final = 1.25  # times as many rows in the same time make a difference
+_DENSE: Final = 1.25  # rates of rows that differ by less than this factor are taken as equal
 
 Events = Callable[[], Sequence[np.ndarray]]
-"""What makes series of the current rows, from which it is seen how alike neighbours are."""
+"""Computes indicator series of the current rows, from which their autocorrelation is estimated."""
 
 
 class Columns(Protocol):
-    """Rows to be compared: a table, or what reads one column at a time."""
+    """Rows to be compared: a table, or something that reads one column at a time."""
 
     @property
     def num_rows(self) -> int:
-        """How many rows there are."""
+        """The number of rows."""
 
     @property
     def column_names(self) -> Sequence[str]:
@@ -31,11 +31,13 @@ class Columns(Protocol):
 
 
 class Design(NamedTuple):
-    """What holds for every column: the rule, the parts of alpha of one test, the window sizes.
+    """What holds for every column of a comparison.
 
-    ``density`` says how many current rows there are in the time of one row of the windows that the
-    sizes are about, ``crowding`` how many rows of the reference in the time of a current one; both
-    are ``timed`` if that is known.
+    ``alpha`` and ``violation_alpha`` are the significance levels of one test, ``sizes`` the window
+    sizes at which the reference has measured design effects. ``density`` is the rate of the current
+    rows (rows per second) divided by that of the rows of those windows; ``crowding`` is the rate of
+    the reference divided by that of the current rows. Both are 1 if ``timed`` is false: the rates
+    are not known.
     """
 
     rule: DriftRule
@@ -48,28 +50,31 @@ class Design(NamedTuple):
 
     @property
     def same_pace(self) -> bool:
-        """Whether as many rows come in the same time, so that their gaps can be compared."""
+        """Whether the rows come at the same rate, so that the gaps between them can be compared."""
         return self.rule.ordered and self.timed and 1 / _DENSE <= self.density <= _DENSE
 
     def tau(self, known: np.ndarray, sides: tuple[int, int], events: Events) -> float:
-        """Return how many rows of either side are worth one; ``sides`` are those there are.
+        """Return the design effect of a test; ``sides`` are the rows of reference and window.
 
-        Where rows resemble their neighbours, more of them in the same time say no more: of a denser
-        reference as many more count for one.
+        ``known`` are the taus that the reference has measured. Where rows are autocorrelated, more
+        of them in the same time carry no more information: the tau of a denser reference is larger
+        by the factor ``crowding``. The common tau of n rows of the reference and m current ones
+        gives the same variance of a difference: tau (1/n + 1/m) = tau_reference/n + tau_current/m.
         """
         before, rows = sides
-        tau = self._current(known, rows, events)
+        tau = self._window_tau(known, rows, events)
         if tau == 1 or self.crowding <= _DENSE:
             return tau
         return tau * (before + rows * self.crowding) / (before + rows)
 
-    def _current(self, known: np.ndarray, rows: int, events: Events) -> float:
-        """Return how many current rows are worth one: what windows of the reference have shown.
+    def _window_tau(self, known: np.ndarray, rows: int, events: Events) -> float:
+        """Return the design effect of the current rows, from windows of the reference.
 
-        Windows that take as much time are meant, not as many rows. What rows resemble each other
-        that lie between two of the reference, only the current rows can show: ``events`` are
-        series of theirs. A change in the midst of them looks like that, too, and so they are asked
-        for no more than that, or where the reference says nothing.
+        It is that of windows that span as much time, not of windows with as many rows. If current
+        rows come at a higher rate, the reference cannot tell how much those between two of its own
+        rows are correlated: that factor is estimated from ``events``, series of the current rows.
+        These are used as little as possible, because a change in the middle of the window looks
+        like autocorrelation; they are all there is if the reference has measured nothing.
         """
         if not self.rule.ordered:
             return 1.0
@@ -82,8 +87,8 @@ class Design(NamedTuple):
             return max(1.0, self.density * usual)
         return usual
 
-    def of_extremes(self, profile: Profile, tau: float, rows: int) -> float:
-        """Return how many extreme rows are worth one where so many others are."""
+    def tau_of_extremes(self, profile: Profile, tau: float, rows: int) -> float:
+        """Return the design effect of extreme values, given ``tau``, that of all values."""
         if not (self.rule.ordered and self.sizes):
             return tau
         usual, extreme = (
@@ -94,7 +99,7 @@ class Design(NamedTuple):
 
 
 def of(reference: Reference, current: Columns, rule: DriftRule, span_s: float | None) -> Design:
-    """Return how ``current`` rows, which span ``span_s`` seconds, are looked at."""
+    """Return the design of a comparison with ``current`` rows, which span ``span_s`` seconds."""
     watched = sum(len(profile.watched) for profile in reference.columns)
     groups: list[family.Group] = ["margin", "violation"] if watched else ["margin"]
     rates = _rates(reference, current, span_s)
@@ -113,7 +118,7 @@ def of(reference: Reference, current: Columns, rule: DriftRule, span_s: float | 
 def _rates(
     reference: Reference, current: Columns, span_s: float | None
 ) -> tuple[float, float] | None:
-    """Return density and crowding, as ``Design`` has them, if the times are known."""
+    """Return density and crowding as in ``Design``, None if the times are not known."""
     now = times.rate(current.num_rows, span_s)
     before = times.rate(reference.rows, reference.span_s)
     if now is None or before is None:

@@ -1,14 +1,14 @@
-"""The design effect of windows of a table: how many rows in time order are worth one, tau.
+"""The design effect (tau) of windows of a table in time order, for windows of several sizes.
 
-Rows of a log resemble their neighbours, and mornings, weekends and batches have a mix of their own.
-So n rows in a row differ from all others by more than n rows drawn at random, though nothing has
-changed, and a test that takes them for independent finds drift in every window. By how much is
-measured on the reference itself, for windows of several sizes: the variance among overlapping
-windows divided by that of independent rows (``block_variance``).
+Rows of a log are autocorrelated, and mornings, weekends and batches have distributions of their
+own. So n consecutive rows differ from all others by more than n rows drawn at random, although
+nothing has changed, and a test that assumes independent rows finds drift in every window. The
+design effect is measured on the reference itself: the variance among overlapping windows divided by
+that of independent rows (``block_variance``).
 
-The obvious estimate, the sum of the autocorrelations of a series (``correlation``), sees neighbours
-only. It misses the day and the week: a window of half a day has a mix that its neighbour has not.
-It is used where a table is too short for eight windows.
+The obvious estimate, the sum of the autocorrelations of a series (``correlation``), sees short lags
+only. It misses seasons: half a day has another distribution than the other half. It is used where a
+table is too short for eight windows.
 """
 
 from collections.abc import Sequence
@@ -23,22 +23,25 @@ from mlkit.steps.drift.block_variance import Statistic
 CELLS: Final = 256
 
 _SMALLEST: Final = 64
-_STEPS: Final = 4  # sizes from one to its double: a window of a whole day is no window of a half
+_STEPS: Final = 4  # sizes per doubling: with seasons tau of a whole day and of a half differ much
 _FEWEST_WINDOWS: Final = 8
 _MOST_WINDOWS: Final = 240
-_OVERLAP: Final = 4  # windows for each that there is room for
-_WORTH: Final = 1.5  # windows that overlap by 3/4 have 1.5 times the degrees of freedom of windows
-#   that do not: overlapping batch means, Meketon and Schmeiser 1984, Proc. Winter Simulation Conf.
-_NEAR: Final = 4  # windows down to a quarter are pooled unless they differ clearly,
-_FAR: Final = 16  # down to a sixteenth unless they differ at all,
-_LONG: Final = 20  # if they are this many tau long: in shorter ones AR(1) has a tau 3 % too small
-_STANDARD_ERRORS: Final = 2.0  # that make a difference clear
+_OVERLAP: Final = 4  # overlapping windows per window without overlap
+# Windows that overlap by 3/4 have 1.5 times the degrees of freedom of windows that do not overlap
+# (overlapping batch means: Meketon and Schmeiser 1984, Proc. Winter Simulation Conf.).
+_OVERLAP_GAIN: Final = 1.5
+_NEAR: Final = 4  # sizes down to a quarter are pooled unless they differ by two standard errors
+_FAR: Final = 16  # sizes down to a sixteenth are pooled unless they differ by one standard error
+_LONG: Final = (
+    20  # pooled windows have at least 20 tau rows; in shorter ones tau is 3 % low (AR(1))
+)
+_STANDARD_ERRORS: Final = 2.0  # by which a difference is significant
 _ALPHA: Final = 5e-4  # of a test of one of twenty features, for one false alarm in 90 checks
-_LEADING: Final = 3  # labels whose series stand for the others
+_LEADING: Final = 3  # most frequent labels, whose indicator series are used
 
 
 def sizes(rows: int) -> tuple[int, ...]:
-    """Return the window sizes at which a table of ``rows`` rows can be looked at.
+    """Return the window sizes for which a table of ``rows`` rows has at least eight windows.
 
     >>> sizes(2_000)
     (64, 76, 90, 107, 128, 152, 181, 215)
@@ -49,13 +52,12 @@ def sizes(rows: int) -> tuple[int, ...]:
 
 
 def taus(codes: np.ndarray, statistic: Statistic, wanted: Sequence[int]) -> np.ndarray:
-    """Return for each window size how many rows in time order are worth one independent row, >= 1.
+    """Return the design effect (tau, at least 1) of windows of each of the ``wanted`` sizes.
 
-    ``codes`` are the cells of the values of one column, in time order, counted from 0. A window
-    is compared with all other rows by ``statistic``; how much the windows vary, and the largest
-    distance among them, are set against what independent rows give. A size of which there are too
-    few windows has the tau of the one before; a column that is too short for any is taken as one
-    series whose neighbours resemble each other.
+    ``codes`` are the cells of the values of one column, in time order, counted from 0. A window is
+    compared with all other rows by ``statistic``; the variance of the distances, and the largest of
+    them, are divided by their values for independent rows. A size with too few windows has the tau
+    of the size before; a column too short for any size has the tau of its autocorrelation.
     """
     total = np.bincount(codes)
     possible = _possible(len(codes), wanted)
@@ -66,9 +68,10 @@ def taus(codes: np.ndarray, statistic: Statistic, wanted: Sequence[int]) -> np.n
 
 
 def mean_taus(scores: np.ndarray, wanted: Sequence[int]) -> np.ndarray:
-    """Return the same of the mean of each column of ``scores``, whose rows are in time order.
+    """Return the design effects of the mean of each column of ``scores``, which is in time order.
 
-    The result has one row for each column. Scores are bounded, with mean 0 and variance 1.
+    The result has one row per column of ``scores`` and one column per size. Scores are bounded,
+    with mean 0 and variance 1.
     """
     possible = _possible(len(scores), wanted)
     if len(wanted) and not possible:
@@ -82,9 +85,10 @@ def mean_taus(scores: np.ndarray, wanted: Sequence[int]) -> np.ndarray:
 
 
 def at(taus_found: np.ndarray, sizes_found: Sequence[int], rows: float) -> float:
-    """Return the tau of a window of ``rows`` rows, between and beyond the sizes looked at.
+    """Return the tau of a window of ``rows`` rows, interpolated on logarithmic scales.
 
-    Beyond them it is the largest of the last ones: a window that is no whole number of weeks.
+    Beyond the largest size it is the largest tau of the last four sizes: with a weekly season tau
+    falls at whole weeks and rises between them.
 
     >>> round(at(np.array([1.0, 4.0]), [100, 400], 200), 6)
     2.0
@@ -99,14 +103,14 @@ def at(taus_found: np.ndarray, sizes_found: Sequence[int], rows: float) -> float
 
 
 def cells(values: np.ndarray, ordered: np.ndarray) -> np.ndarray:
-    """Return for each of ``values`` which of ``CELLS`` equal parts of ``ordered`` it falls into."""
+    """Return for each value its cell: which of ``CELLS`` equal parts of ``ordered`` it is in."""
     edges = ordered[(np.arange(1, CELLS) * len(ordered)) // CELLS]
     found: np.ndarray = np.searchsorted(edges, values, side="right")
     return found
 
 
 def of_series(codes: np.ndarray, statistic: Statistic) -> float:
-    """Return how many rows are worth one by the likeness of neighbours alone."""
+    """Return the design effect by the autocorrelation of short lags alone."""
     if not len(codes):
         return 1.0
     if statistic == "ks":
@@ -118,7 +122,7 @@ def of_series(codes: np.ndarray, statistic: Statistic) -> float:
 class _Estimate(NamedTuple):
     """The taus of windows of one size, as in ``block_variance.Observed``.
 
-    ``freedom`` is the number of windows that do not overlap and would tell as much.
+    ``freedom`` are the degrees of freedom: the equivalent number of windows without overlap.
     """
 
     usual: float
@@ -137,13 +141,13 @@ def _filled(found: np.ndarray, wanted: Sequence[int]) -> np.ndarray:
 def _pooled(found: Sequence[_Estimate], of_sizes: Sequence[int]) -> np.ndarray:
     """Return a tau for each size from the estimates at this size and at smaller ones.
 
-    There are few large windows, so their own variance is known badly. Tau grows with the window
-    until that is long beside the memory of the series, and is the same from then on. So estimates
-    of smaller windows are pooled with it: those of near sizes unless they differ by more than two
-    standard errors, those of far sizes unless they differ by one.
+    There are few large windows, so the standard error of their variance is large. Tau grows with
+    the window until the window is long compared with the autocorrelation time of the series, and is
+    constant from then on. So the estimates of smaller windows are pooled with it: near sizes unless
+    they differ by more than two standard errors, far sizes unless they differ by more than one.
 
-    A tau within the noise of 1 is 1: independent rows stay independent. Any other is raised
-    (``_margin``), because an estimate that is too small by chance brings false alarms.
+    A tau within two standard errors of 1 is taken for 1: independent rows stay independent. Any
+    other is raised (``_margin``), because a tau that is too small by chance causes false alarms.
     """
     pooled = []
     for place, estimate in enumerate(found):
@@ -161,7 +165,7 @@ def _pooled(found: Sequence[_Estimate], of_sizes: Sequence[int]) -> np.ndarray:
 
 
 def _together(found: Sequence[_Estimate], of_sizes: Sequence[int], least: float) -> _Estimate:
-    """Return the mean of the estimates at windows of ``least`` rows and more, by their freedom."""
+    """Return the mean of the estimates at sizes of at least ``least``, weighted by freedom."""
     near = [each for each, size in zip(found, of_sizes, strict=False) if size >= least]
     weights = [each.freedom for each in near]
     usual = float(np.average([each.usual for each in near], weights=weights))
@@ -169,14 +173,15 @@ def _together(found: Sequence[_Estimate], of_sizes: Sequence[int], least: float)
 
 
 def _noise(freedom: float) -> float:
-    """Return the relative standard error of a variance from ``freedom`` windows: sqrt(2 / f)."""
+    """Return the relative standard error of a variance with f degrees of freedom: sqrt(2 / f)."""
     return float(np.sqrt(2 / freedom))
 
 
 def _margin(freedom: float) -> float:
-    """Return by how much a variance known from ``freedom`` windows is raised.
+    """Return the factor by which a variance with few degrees of freedom f is raised.
 
-    Student's distribution is wider than the normal one by the square root of it, at ``_ALPHA``.
+    (t_{f, 1 - alpha/2} / z_{1 - alpha/2})²: a normal test with the raised variance then has the
+    significance level alpha, as Student's t test has with the estimated one.
 
     >>> [round(_margin(windows), 2) for windows in (8, 30, 1_000)]
     [2.6, 1.26, 1.01]
@@ -186,14 +191,14 @@ def _margin(freedom: float) -> float:
 
 
 def _starts(rows: int, size: int) -> np.ndarray:
-    """Return where windows begin that overlap by three quarters."""
+    """Return the starts of windows that overlap by three quarters."""
     count = min(_MOST_WINDOWS, 1 + int(_OVERLAP * (rows - size) / size))
     return np.linspace(0, rows - size, count).astype(int)
 
 
 def _freedom(rows: int, size: int, count: int) -> float:
-    """Return how many windows apart know as much: half as many again as there is room for."""
-    return min(float(count), _WORTH * rows / size)
+    """Return the equivalent number of windows without overlap: 1.5 times as many as fit."""
+    return min(float(count), _OVERLAP_GAIN * rows / size)
 
 
 def _estimate(codes: np.ndarray, total: np.ndarray, statistic: Statistic, size: int) -> _Estimate:
@@ -206,7 +211,11 @@ def _estimate(codes: np.ndarray, total: np.ndarray, statistic: Statistic, size: 
 
 
 def _estimate_of_means(sums: np.ndarray, size: int) -> _Estimate:
-    """Return the taus of means: (mean of n - mean of the others)^2 n (N - n) / N is chi2 with 1."""
+    """Return the taus of the mean of a window of n of N rows.
+
+    The scores have mean 0 and variance 1. For independent rows (difference of the means of the
+    window and of the other rows)² n (N - n) / N has a χ² distribution with 1 degree of freedom.
+    """
     rows = len(sums) - 1
     starts = _starts(rows, size)
     means = (sums[starts + size] - sums[starts]) / size

@@ -1,7 +1,7 @@
-"""Has a table moved away from a reference? A verdict needs size, significance and enough rows.
+"""The drift verdict on a table: it takes effect size, significance and enough rows.
 
-What holds for every column is in ``design``, the tests of one in ``column_drift``, what they say
-together in ``family``.
+What holds for every column is in ``design``, the tests of one column in ``column_drift``, the
+correction for multiple tests in ``family``.
 """
 
 import msgspec
@@ -24,11 +24,10 @@ def compare_tables(
     *,
     spans_s: tuple[float | None, float | None] = (None, None),
 ) -> DriftResult:
-    """Compare the columns that both tables have; what only one has is a warning.
+    """Compare the columns that both tables have; a column of one table only is a warning.
 
-    With ``rule.ordered`` both are in time order; ``spans_s`` is what they span.
-
-    Raises InvalidInputError if they have none in common.
+    With ``rule.ordered`` the rows of both are in time order; ``spans_s`` are the seconds from the
+    first row to the last of each. Raises InvalidInputError if no column is in both.
     """
     kinds = reference.kinds_of(first)
     present = set(second.column_names)
@@ -50,13 +49,13 @@ def compare_tables(
 def compare(
     reference: Reference, current: Columns, rule: DriftRule, *, span_s: float | None = None
 ) -> DriftResult:
-    """Return the verdict on ``current``, whose columns are found by the reference's names.
+    """Return the verdict on the columns of ``current`` that the reference has.
 
     A feature has drifted if its effect reaches the threshold **and** its q value (Benjamini and
-    Hochberg over the evidence on all) is at most ``alpha``. Below ``min_rows`` rows, of either,
-    nothing is judged, and "no drift" is not said of a feature whose rows could not have shown any.
-    ``span_s`` is the time that the current rows span; with ``times.MOMENT`` they show the age of
-    their times.
+    Hochberg over all features) is at most ``alpha``. With fewer than ``min_rows`` rows on either
+    side nothing is judged. A feature whose test had too little power gets no verdict, never "no
+    drift". ``span_s`` is the time that the current rows span; the age of times is tested if
+    ``current`` has the column ``times.MOMENT``.
     """
     features: list[FeatureDrift] = []
     chosen = design.of(reference, current, rule, span_s)
@@ -66,7 +65,7 @@ def compare(
             features.extend(column_drift.of_column(profile, column, chosen))
         elif way != "gap" or chosen.same_pace:
             when = times.moments(current) if way == "age" else None
-            numbers = derived.again(way, column, when, profile.known)
+            numbers = derived.recompute(way, column, when, profile.known)
             if numbers is not None:
                 features.extend(column_drift.of_derived(profile, numbers, chosen))
     enough = min(current.num_rows, reference.rows) >= rule.min_rows
@@ -77,7 +76,7 @@ def compare(
         verdict=family.verdict(judged),
         features=judged,
         rows=RowCounts(reference.rows, current.num_rows),
-        warnings=tuple(family.blind(judged)) if enough else (),
+        warnings=tuple(family.warn_underpowered(judged)) if enough else (),
         alpha=rule.alpha,
         quiet=quiet,
     )

@@ -1,4 +1,4 @@
-"""How far two samples are apart and how likely chance is: KS, chi-squared, two proportions.
+"""Distances and tests of two samples: Kolmogorov-Smirnov, χ², two proportions; their power.
 
 Equal to scipy.stats, whose import alone takes a second; no rule and no threshold here.
 """
@@ -9,8 +9,8 @@ import numpy as np
 from scipy import special
 
 _QUANTILES: Final = 1_000
-_COARSE: Final = 512  # parts of a sample that are looked at first
-_FINE: Final = 16  # parts of one of them, where a look is not enough
+_COARSE: Final = 512  # parts of a sample in the first step of the search for the largest gap
+_FINE: Final = 16  # parts of one of them in each further step
 _POWER: Final = 0.8
 _Z80: Final = float(special.ndtri(_POWER))
 
@@ -23,7 +23,7 @@ class Ks(NamedTuple):
 
 
 class Psi(NamedTuple):
-    """The population stability index, and what it is on average where nothing has changed."""
+    """The population stability index, and its expected value without drift."""
 
     value: float
     usual: float
@@ -70,10 +70,10 @@ def ks(
 def wasserstein(
     reference_sorted: np.ndarray, current_sorted: np.ndarray, *, deviation: float
 ) -> float:
-    """Return how far the values moved on average, in standard deviations of the reference.
+    """Return the Wasserstein-1 distance in standard deviations of the reference.
 
-    The mean distance of 1,000 quantiles at even steps; that of all is the Wasserstein-1 distance
-    (scipy.stats.wasserstein_distance). Infinite if the reference is a constant and moved.
+    W = ∫ |F⁻¹(u) - G⁻¹(u)| du, here the mean over 1,000 evenly spaced quantiles (with all of them
+    it is scipy.stats.wasserstein_distance). Infinite if the reference is constant and W is not 0.
 
     >>> values = np.arange(10_000) / 10_000
     >>> round(wasserstein(values, values + 0.1, deviation=float(values.std())), 3)
@@ -83,7 +83,7 @@ def wasserstein(
     first, second = (
         values[(places * len(values)).astype(int)] for values in (reference_sorted, current_sorted)
     )
-    with np.errstate(invalid="ignore", over="ignore"):  # infinities, and what adds up to one
+    with np.errstate(invalid="ignore", over="ignore"):  # values may be infinite, sums overflow
         moved = float(np.abs(first - second).mean())
         return moved / deviation if deviation else (np.inf if moved else 0.0)
 
@@ -91,9 +91,10 @@ def wasserstein(
 def psi(reference: np.ndarray, current: np.ndarray, *, tau: float = 1.0) -> Psi:
     """Return the population stability index of two vectors of counts over the same cells.
 
-    Each cell counts half a row more, so that an empty one is not infinitely far. Of rows without
-    any change it is (cells - 1) (1 / n + 1 / m) on average (Yurdakul 2018), told beside it; every
-    ``tau`` rows count for one there.
+    PSI = Σ (q - p) ln(q / p) over the shares p and q of the cells. Half a row is added to each
+    cell, so that an empty one does not make it infinite. Without drift its expected value is (cells
+    - 1) (1 / n + 1 / m) (Yurdakul 2018), with the effective sample sizes n and m (rows over
+    ``tau``).
 
     >>> psi(np.array([500, 500]), np.array([60, 40])).value.__round__(3)
     0.04
@@ -109,7 +110,7 @@ def psi(reference: np.ndarray, current: np.ndarray, *, tau: float = 1.0) -> Psi:
 def deciles(
     reference_sorted: np.ndarray, current_sorted: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return how many values of each fall between the deciles of the reference."""
+    """Return the numbers of values of each sample between the deciles of the reference."""
     size = len(reference_sorted)
     edges = np.unique(reference_sorted[np.arange(1, 10) * size // 10])
     both = (reference_sorted, current_sorted)
@@ -119,16 +120,21 @@ def deciles(
     return first, second
 
 
-def ks_visible(alpha: float, threshold: float, rows: float) -> float:
-    """Return the KS distance of two populations that is found with a power of 80 % or more.
+def ks_minimum_detectable(alpha: float, threshold: float, rows: float) -> float:
+    """Return the minimum detectable KS distance: found with a power of at least 80 %.
 
-    ``rows`` is n m / (n + m) of the effective sizes. Found means: a p value of at most ``alpha``
-    and an observed distance of at least ``threshold``. The observed one is the largest gap of many
-    and so mostly larger than the true one: shifts of a normal distribution by the critical
-    distance were found in 84 to 96 % of 300 trials (alpha 0.05 to 0.0005, 300 to 5,000 rows). In
-    large samples nothing makes it larger, and its standard error is at most 1 / (2 sqrt(rows)).
+    ``rows`` is n m / (n + m) for the effective sample sizes n and m. Found means that the p value
+    is at most ``alpha`` and the observed distance D at least ``threshold``. The result is
 
-    >>> round(ks_visible(0.05, 0.0, 500), 3)
+        max(K⁻¹(alpha) / sqrt(rows), threshold + z_0.8 / (2 sqrt(rows)))
+
+    with the inverse K⁻¹ of Kolmogorov's survival function. The first term needs no z_0.8: D is a
+    maximum over many gaps, so it is biased upwards, and a shift of a normal distribution by just
+    the critical distance was found in 84 to 96 % of 300 trials (alpha 0.05 to 0.0005, 300 to 5,000
+    rows). In large samples, where the threshold decides, D is unbiased, and its standard error is
+    at most 1 / (2 sqrt(rows)).
+
+    >>> round(ks_minimum_detectable(0.05, 0.0, 500), 3)
     0.061
     """
     root = np.sqrt(rows)
@@ -136,14 +142,17 @@ def ks_visible(alpha: float, threshold: float, rows: float) -> float:
     return float(min(1.0, max(float(special.kolmogi(alpha)) / root, large)))
 
 
-def chi2_visible(alpha: float, threshold: float, counts: np.ndarray, rows: float) -> float:
-    """Return the move of one category's share that is found with a power of 80 %.
+def chi2_minimum_detectable(
+    alpha: float, threshold: float, counts: np.ndarray, rows: float
+) -> float:
+    """Return the minimum detectable change of one category's share (power 80 %).
 
-    Of the category with the share nearest to a half, which moves against all others: the hardest
-    to see. ``counts`` are the reference's, ``rows`` as in ``ks_visible``. A share that moves by d
-    alone has a noncentrality of rows d² / (p (1 - p)).
+    That category is the one with the share p nearest to 1/2, which is the hardest to detect; all
+    others shrink or grow in proportion. ``counts`` are those of the reference, ``rows`` is as in
+    ``ks_minimum_detectable``. A change by d gives Pearson's statistic a noncentral χ² distribution
+    with the noncentrality λ = rows d² / (p (1 - p)); λ is solved for the power, then d for λ.
 
-    >>> round(chi2_visible(0.05, 0.0, np.array([50, 50]), 500), 3)
+    >>> round(chi2_minimum_detectable(0.05, 0.0, np.array([50, 50]), 500), 3)
     0.063
     """
     shares = counts[counts > 0] / counts.sum()
@@ -159,8 +168,10 @@ def chi2_visible(alpha: float, threshold: float, counts: np.ndarray, rows: float
 def chi2(reference: np.ndarray, current: np.ndarray, *, tau: float = 1.0) -> Chi2:
     """Compare two vectors of counts over the same categories.
 
-    The statistic is that of ``scipy.stats.chi2_contingency(correction=False)`` over the categories
-    that occur. The p value takes every ``tau`` rows for one.
+    The statistic Σ (observed - expected)² / expected is that of
+    ``scipy.stats.chi2_contingency(correction=False)`` over the categories that occur. The p value
+    is that of χ² / ``tau`` (the first-order correction of Rao and Scott 1981). The total variation
+    is Σ |p - q| / 2.
 
     >>> result = chi2(np.array([50, 50, 0]), np.array([60, 30, 10]))
     >>> round(result.statistic, 4), round(result.variation, 4)
@@ -181,7 +192,9 @@ def chi2(reference: np.ndarray, current: np.ndarray, *, tau: float = 1.0) -> Chi
 def two_proportion(
     reference: tuple[int, int], current: tuple[int, int], *, tau: float = 1.0
 ) -> Proportions:
-    """Compare two shares ``(hits, rows)`` by the pooled z test; ``tau`` rows count for one.
+    """Compare two shares ``(hits, rows)`` by the pooled z test with the design effect ``tau``.
+
+    z = (q - p) / sqrt(r (1 - r) (1/n + 1/m) tau) with the pooled share r.
 
     >>> result = two_proportion((10, 100), (30, 100))
     >>> round(result.z, 3), round(result.p_value, 5), round(result.change, 3)
@@ -210,11 +223,13 @@ def false_discovery(p_values: np.ndarray) -> np.ndarray:
 
 
 def _largest_gap(first: np.ndarray, second: np.ndarray) -> float:
-    """Return the largest distance of the distribution functions of two sorted samples.
+    """Return the largest gap between the distribution functions of two sorted samples.
 
-    It lies at a step of ``first`` or just before it: in between only the other function grows. Few
-    steps are looked at, then more of them where, both functions never falling, a larger gap is
-    possible between two, until nowhere is. That is exact, and mostly some hundred steps.
+    It lies at a value of ``first`` or just before it: between two of them only the other function
+    grows. The search is by branch and bound: the gap is computed at a few of these values; both
+    functions are monotonic, which bounds the gap between two of the values; where the bound exceeds
+    the largest gap so far, more values are taken. This is exact, and some hundred values mostly
+    suffice.
     """
     largest, parts = 0.0, _COARSE
     starts, ends = np.array([0]), np.array([len(first) - 1])
@@ -231,7 +246,7 @@ def _largest_gap(first: np.ndarray, second: np.ndarray) -> float:
 
 
 class _Ranks(NamedTuple):
-    """How many values of a sorted sample lie below some places, without and with the equal ones."""
+    """How many values of a sorted sample are < (``left``) and <= (``right``) each given value."""
 
     left: np.ndarray
     right: np.ndarray
@@ -246,7 +261,7 @@ def _ranks(values: np.ndarray, places: np.ndarray) -> _Ranks:
 
 
 def _own_ranks(values: np.ndarray, steps: np.ndarray) -> _Ranks:
-    """Return the ranks of ``values[steps]``: known unless a neighbour is equal."""
+    """Return the ranks of ``values[steps]``, which are the steps unless a neighbour is equal."""
     found = values[steps]
     before, after = values[steps - 1], values[np.minimum(steps + 1, len(values) - 1)]
     left, right = steps.copy(), steps + 1
@@ -257,7 +272,11 @@ def _own_ranks(values: np.ndarray, steps: np.ndarray) -> _Ranks:
 
 
 def _kolmogorov(distance: float, rows: float) -> float:
-    """Return the probability of a larger distance by chance in ``rows`` effective rows."""
+    """Return the p value of a KS distance D, with n m / (n + m) = ``rows`` effective rows.
+
+    K(x + 1 / (6 sqrt(rows)) + (x - 1) / (4 rows)) for x = D sqrt(rows), with Kolmogorov's survival
+    function K (Vrbik 2018).
+    """
     rows = max(1, round(rows))  # as scipy does
     root = np.sqrt(rows)
     scaled = root * distance

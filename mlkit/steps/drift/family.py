@@ -1,6 +1,7 @@
-"""All tests of one comparison together: what is significant among so many, and the verdict.
+"""The correction for multiple tests of one comparison, and the verdict.
 
-Benjamini and Hochberg's procedure with weights (Genovese, Roeder, Wasserman 2006).
+Benjamini and Hochberg's procedure with weights (Genovese, Roeder and Wasserman 2006, Biometrika
+93): the p values are divided by weights whose mean over all tests is 1.
 """
 
 from collections import Counter
@@ -13,20 +14,20 @@ import numpy as np
 from mlkit.steps.drift.distance import false_discovery
 from mlkit.steps.drift.result import VIOLATIONS, DriftResult, FeatureDrift, Verdict
 
-_PLAIN: Final = 0.25  # a KS distance of a shift by 0.64 standard deviations
+_LARGE: Final = 0.25  # an effect that every test must detect: a shift by 0.64 standard deviations
 
 Group = Literal["margin", "violation", "joint"]
 
 _SHARES: Final[dict[Group, float]] = {"violation": 0.1, "joint": 0.1}
-"""What part of alpha goes to the tests of a group together; the margins have the rest.
+"""The share of alpha for all tests of a group together; the tests of single columns get the rest.
 
-One test of many for each column that mostly has nothing to say would make all others weaker, and
-what is really broken has a p value near nothing.
+There are many tests for violations, and nearly all find nothing. With equal shares they would cost
+the other tests much of their power, and real violations have tiny p values anyway.
 """
 
 
 def share(group: Group, groups: Sequence[Group]) -> float:
-    """Return the part of alpha that the tests of ``group`` have, if there are those ``groups``.
+    """Return the share of alpha for the tests of ``group``, among the ``groups`` that are present.
 
     >>> share("margin", ["margin", "violation"])
     0.9
@@ -41,7 +42,8 @@ def judge(
 ) -> tuple[FeatureDrift, ...]:
     """Return ``features`` with q values and whether they drifted.
 
-    ``quiet`` violations were looked for and none was found: tests with a p value of 1, which count.
+    ``quiet`` is the number of tests for violations that found none. Their p value is 1, and they
+    count in the correction.
     """
     if not features:
         return ()
@@ -57,12 +59,12 @@ def judge(
             feature, q_value=q_value, drifted=_has_drifted(feature, q_value, alpha)
         )
         for feature, q in zip(features, adjusted[: len(features)], strict=True)
-        for q_value in [max(float(q), feature.evidence)]  # weights do not make a test surer
+        for q_value in [max(float(q), feature.evidence)]  # whatever the weight, q is not below p
     )
 
 
 def verdict(features: Sequence[FeatureDrift]) -> Verdict:
-    """Return what the judged tests say together."""
+    """Return the verdict of all judged tests together."""
     found = {feature.drifted for feature in features}
     return "drift" if True in found else "ok" if False in found else "insufficient_data"
 
@@ -72,27 +74,27 @@ def add(result: DriftResult, feature: FeatureDrift, *, enough: bool) -> DriftRes
     features = (*result.features, feature)
     if enough:
         features = judge(features, quiet=result.quiet, alpha=result.alpha)
-    warnings = [text for text in result.warnings if not text.startswith(_BLIND)]
+    warnings = [text for text in result.warnings if not text.startswith(_UNDERPOWERED)]
     return msgspec.structs.replace(
         result,
         features=features,
         verdict=verdict(features),
-        warnings=(*warnings, *(blind(features) if enough else ())),
+        warnings=(*warnings, *(warn_underpowered(features) if enough else ())),
     )
 
 
-def blind(features: Sequence[FeatureDrift]) -> Iterator[str]:
-    """Say where a change that matters could not have been told from chance."""
+def warn_underpowered(features: Sequence[FeatureDrift]) -> Iterator[str]:
+    """Yield a warning for each feature whose test had too little power for a verdict."""
     for feature in features:
         if feature.drifted is None:
             yield (
-                f"{_BLIND} '{feature.name}' is judged on {feature.effective_rows:.0f} effective "
-                f"rows, which show nothing below {feature.visible:.2f} with certainty, so the "
-                "verdict leaves it out; compare more rows or a longer window"
+                f"{_UNDERPOWERED} '{feature.name}' is judged on {feature.effective_rows:.0f} "
+                f"effective rows, which show nothing below {feature.minimum_detectable:.2f} with "
+                "certainty, so the verdict leaves it out; compare more rows or a longer window"
             )
 
 
-_BLIND: Final = "blind:"
+_UNDERPOWERED: Final = "blind:"
 
 
 def _group(feature: FeatureDrift) -> Group:
@@ -104,9 +106,9 @@ def _group(feature: FeatureDrift) -> Group:
 def _has_drifted(feature: FeatureDrift, q_value: float, alpha: float) -> bool | None:
     if q_value <= alpha and feature.effect >= feature.threshold:
         return True
-    return None if _is_blind(feature) else False
+    return None if _is_underpowered(feature) else False
 
 
-def _is_blind(feature: FeatureDrift) -> bool:
-    """Tell whether even a change that nobody would miss might have passed unseen."""
-    return feature.visible > max(_PLAIN, feature.threshold)
+def _is_underpowered(feature: FeatureDrift) -> bool:
+    """Tell whether even a large change could have been missed."""
+    return feature.minimum_detectable > max(_LARGE, feature.threshold)

@@ -1,6 +1,6 @@
-"""How the values of a reference and of current rows are spread, side by side, to be drawn.
+"""Histograms of a column in the reference and in the current rows, to be drawn side by side.
 
-Shares and quantiles only: whether a difference matters is for ``detection`` to say.
+Shares and quantiles only: whether a difference matters is decided in ``detection``.
 """
 
 from collections.abc import Sequence
@@ -14,21 +14,21 @@ from mlkit.steps.drift.reference import Measure, Profile
 
 BINS: Final = 24
 SHOWN_LABELS: Final = 6
-_HEAVY: Final = 30.0  # times the median: a tail that would hide all else
+_HEAVY: Final = 30.0  # times the median: a tail this long needs a logarithmic axis
 _HOURS: Final = tuple(str(hour) for hour in range(24))
-_WITHIN: Final = (0.005, 0.995)  # what lies outside in both is counted, not drawn
+_WITHIN: Final = (0.005, 0.995)  # values beyond these quantiles are counted, not drawn
 QUANTILES: Final = (0.05, 0.5, 0.95)
 
 
 class Pair(msgspec.Struct, frozen=True):
-    """The same thing of the reference and of the current rows."""
+    """One number of the reference and of the current rows."""
 
     reference: float
     current: float
 
 
 class Bar(msgspec.Struct, frozen=True):
-    """The share of one label, of the present values of each side."""
+    """The share of one label among the values of each side."""
 
     label: str
     reference: float
@@ -36,13 +36,14 @@ class Bar(msgspec.Struct, frozen=True):
 
 
 class Distribution(msgspec.Struct, frozen=True, kw_only=True):
-    """One column on both sides; shares are of the values that are there.
+    """The distribution of one column on both sides; shares are of the values that are not missing.
 
     A number has ``edges``, one more than ``reference`` and ``current`` have bins, the shares
-    ``outside`` of them, and the quantiles at 5, 50 and 95 %. An hour and a number of few values
-    have a share for each of ``steps``. A label has ``bars``, the most frequent of either side
-    first, the share of ``others`` that the reference counts; both, that of values that it does
-    not count, ``unseen``. A side without values has none of them.
+    ``outside`` the edges, and the quantiles at 5, 50 and 95 %. An hour, and a number with few
+    distinct values, have one share for each of ``steps``. Labels have ``bars``, those most frequent
+    on either side first, and the share of all ``others`` that the reference counts. Hours and
+    labels have ``unseen``, the share of values that the reference does not count. A side without
+    values has no shares.
     """
 
     measure: Measure
@@ -62,7 +63,7 @@ class Distribution(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def compare(profile: Profile, column: Any) -> Distribution:
-    """Return how the column that ``profile`` describes is spread, beside its current values."""
+    """Return the distributions of the column of ``profile`` in the reference and in ``column``."""
     if profile.measure == "number":
         return _numbers(profile, reference.numbers(column), len(column))
     texts = reference.labels(column, profile.measure, numeric=profile.numeric)
@@ -113,7 +114,7 @@ def _numbers(profile: Profile, values: np.ndarray, rows: int) -> Distribution:
 
 
 def _ends(sides: Sequence[np.ndarray]) -> tuple[float, float]:
-    """Return from where to where the midst of both sides reaches."""
+    """Return the range that holds the values of both sides but for the outer half percents."""
     ends = [np.quantile(side, _WITHIN, method="lower") for side in sides if len(side)]
     if not ends:
         return 0.0, 0.0
@@ -126,9 +127,10 @@ def _is_heavy(sides: Sequence[np.ndarray], low: float, high: float) -> bool:
 
 
 def _edges(sides: Sequence[np.ndarray], low: float, high: float) -> np.ndarray:
-    """Return the edges of equal bins.
+    """Return the edges of bins of equal width.
 
-    Bins of whole numbers hold equally many of them, or the picture would look like a comb.
+    If all values are whole numbers, each bin holds equally many of them; otherwise the histogram
+    would look like a comb.
     """
     steps = np.arange(BINS + 1)
     if high - low < 2**53 and all(bool((side == np.rint(side)).all()) for side in sides):
@@ -154,7 +156,7 @@ def _shares(ordered: np.ndarray, edges: np.ndarray, rows: int) -> tuple[float, .
 def _stepped(profile: Profile, counts: np.ndarray, steps: tuple[str, ...]) -> dict[str, Any]:
     sides = []
     for side in (profile.counts, counts):
-        known = dict(zip(profile.labels, side.tolist(), strict=False))  # the last is of no label
+        known = dict(zip(profile.labels, side.tolist(), strict=False))  # the last has none
         total = int(side.sum())
         sides.append(tuple(known.get(step, 0) / total for step in steps) if total else ())
     return {

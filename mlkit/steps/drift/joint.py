@@ -1,9 +1,9 @@
 """Joint drift: how well a classifier tells the rows of a window from those of the reference.
 
-A classifier two-sample test (Lopez-Paz and Oquab 2017, ICLR) sees what no test of a single column
-shows: columns that go together in another way. Its usual null distribution, that of independent
-rows, does not hold in a log: any two stretches of time can be told apart to some degree. So windows
-of the reference, each against the rest of it, say what is usual.
+A classifier two-sample test (Lopez-Paz and Oquab 2017, ICLR) detects what no test of a single
+column can: changed dependence between columns. Its usual null distribution, that of independent
+rows, does not hold in a log: any two periods can be told apart to some degree. So the null
+distribution is estimated from windows of the reference, each against the rest of it.
 """
 
 from collections.abc import Sequence
@@ -22,18 +22,19 @@ _FEWEST_ROWS: Final = 100
 _WINDOWS: Final = 16
 _FEWEST_WINDOWS: Final = 8
 _FOLDS: Final = 4
-_PARTS: Final = 5  # of a fold, drawn again for the interval
+_PARTS: Final = 5  # of a fold, resampled by the bootstrap
 _ROUNDS: Final = 500
 _SHOWN: Final = 3
 _CONFIDENCE: Final = 0.95
-_MISSING: Final = -1e300  # below all others: scikit-learn fits no column that is missing throughout
+_MISSING: Final = -1e300  # below all values: scikit-learn cannot fit a column without any value
 _Z80: Final = float(special.ndtri(0.8))  # for a power of 80 %
 
 
 class Plan(NamedTuple):
-    """Which rows are compared: one sample of the reference, windows of it, and the window.
+    """The places of the rows to compare: a sample of the reference, windows of it, and the window.
 
-    ``window`` has as many rows as each of ``windows``; all are in row order.
+    ``window`` has as many rows as each of ``windows``; all are in row order. ``length`` is the
+    number of rows of the reference that a window spans.
     """
 
     sample: np.ndarray
@@ -43,7 +44,7 @@ class Plan(NamedTuple):
 
 
 class Sides(NamedTuple):
-    """The rows of a plan as one matrix each, of the same columns."""
+    """The rows of a plan as matrices with the same columns."""
 
     sample: np.ndarray
     windows: tuple[np.ndarray, ...]
@@ -51,17 +52,18 @@ class Sides(NamedTuple):
 
 
 class Level(NamedTuple):
-    """The smallest effect that matters and the chance of a false alarm."""
+    """The smallest effect that matters and the significance level."""
 
     threshold: float
     alpha: float
 
 
 def plan(reference: int, current: int, *, density: float, ordered: bool, seed: int) -> Plan:
-    """Return the places of the rows to compare, of tables with so many rows.
+    """Return the rows to compare, for tables of ``reference`` and ``current`` rows.
 
-    ``density`` says how many current rows come in the time of one of the reference: its windows
-    take as much time. Rows in no order are shuffled. Raises InvalidInputError if there are too few.
+    ``density`` is the rate of the current rows divided by that of the reference, so that the
+    windows of the reference span as much time. Rows that are not ordered are shuffled. Raises
+    InvalidInputError if there are too few.
     """
     length = min(max(1, round(current / density)), reference // _FEWEST_WINDOWS)
     rows = min(_MOST_ROWS, current, length)
@@ -88,14 +90,14 @@ def plan(reference: int, current: int, *, density: float, ordered: bool, seed: i
 def test(
     sides: Sides, chosen: Plan, names: Sequence[str], level: Level, *, seed: int, report: Progress
 ) -> FeatureDrift:
-    """Return how well a classifier tells ``window`` from ``sample``, and how well that is usual.
+    """Test whether a classifier tells the window from the reference better than its own windows.
 
-    The statistic is the AUC of rows which the classifier has not seen: both sides are cut into
-    blocks of time, and each block is scored by a model fitted on all others (blocks, not single
-    rows: neighbours resemble each other, and a row beside one that was learned is no test). The
-    effect is how far the AUC is above the mean of the reference's windows. The interval comes from
-    a bootstrap over parts of the blocks. ``names`` are those of the matrix columns; several of one
-    feature are written ``feature:part``.
+    The statistic is the cross-validated AUC: both sides are cut into blocks of time, and each block
+    is scored by a model fitted on the others. With single rows instead of blocks there would be
+    leakage, because neighbouring rows are autocorrelated. The effect is the AUC minus the mean AUC
+    of the reference's windows. The interval is that of a bootstrap over parts of the blocks.
+    ``names`` are those of the matrix columns; several columns of one feature are called
+    ``feature:part``.
     """
     usual = np.array([
         _placebo(sides, chosen, place, seed, report) for place in range(len(sides.windows))
@@ -114,42 +116,46 @@ def test(
         p_value=_p_value(scores.auc, usual, scale),
         effect=max(0.0, scores.auc - float(usual.mean())),
         threshold=level.threshold,
-        visible=_minimum_detectable(scale, len(usual) - 1, level),
-        # Both errors fall with the root of the rows: their ratio squared is that of the rows.
+        minimum_detectable=_minimum_detectable(scale, len(usual) - 1, level),
+        # Standard errors fall with the square root of the rows, so the squared ratio of those of
+        # independent and of actual rows is the ratio of effective to actual rows.
         effective_rows=len(sides.window) * float(min(1.0, (noise / scale) ** 2)),
-        examples=scores.worth(names, seed),
+        examples=scores.importances(names, seed),
         low=low,
         high=high,
     )
 
 
 def _independent_error(n: int, m: int) -> float:
-    """Return the standard error of an AUC of 1/2 (Mann and Whitney 1947): sqrt((n+m+1) / 12nm)."""
+    """Return the standard error of an AUC of 1/2: sqrt((n+m+1) / 12nm) (Mann and Whitney 1947)."""
     return float(np.sqrt((n + m + 1) / (12 * n * m)))
 
 
 def _prediction_error(usual: np.ndarray, least: float) -> float:
     """Return the standard error of the difference between a further AUC and the mean of ``usual``.
 
-    s sqrt(1 + 1/k) for k windows: the prediction interval of a normal variable. Independent rows
-    have ``least``; a few windows may vary less than that by chance only.
+    s sqrt(1 + 1/k) for k windows with the standard deviation s, as in the prediction interval of a
+    normal variable. s is at least ``least``, that of independent rows: with few windows a smaller
+    one can only be chance.
     """
     return float(max(usual.std(ddof=1), least) * np.sqrt(1 + 1 / len(usual)))
 
 
 def _minimum_detectable(scale: float, freedom: int, level: Level) -> float:
-    """Return the effect that is found in four of five cases: it passes the test and the threshold.
+    """Return the effect that passes both the test and the threshold with a power of 80 %.
 
-    (t_{1 - alpha} + z_{0.8}) scale, or threshold + z_{0.8} scale where that is more.
+    The larger one of (t_{f, 1 - alpha} + z_{0.8}) scale and threshold + z_{0.8} scale.
     """
     critical = -float(special.stdtrit(freedom, level.alpha))
     return float(min(1.0, max(scale * (critical + _Z80), level.threshold + _Z80 * scale)))
 
 
 def _p_value(auc: float, usual: np.ndarray, scale: float) -> float:
-    """Return the p value of a permutation test, (1 + b) / (1 + k) for b of k windows at or above.
+    """Return the p value of ``auc`` among the AUCs of k windows of the reference.
 
-    Beyond all of them that is never below 1 / (1 + k); there Student's t goes on.
+    That of a permutation test, (1 + b) / (1 + k) for b windows with at least this AUC. It is never
+    below 1 / (1 + k), too much for a small alpha; so above all windows it is that of Student's t
+    with k - 1 degrees of freedom.
     """
     if auc <= usual.max():
         return float((1 + (usual >= auc).sum()) / (1 + len(usual)))
@@ -167,7 +173,7 @@ def _placebo(sides: Sides, chosen: Plan, place: int, seed: int, report: Progress
 
 
 class _Scores:
-    """A classifier for each block of time, fitted on the other blocks, and what it says of it."""
+    """A classifier for each block of time, fitted on the other blocks, and its scores there."""
 
     def __init__(self, sample: np.ndarray, window: np.ndarray, seed: int) -> None:
         told = (np.where(np.isnan(side), _MISSING, side) for side in (sample, window))
@@ -177,10 +183,10 @@ class _Scores:
         self.auc = float(np.mean([part.mean() for part in self._better]))
 
     def interval(self, seed: int) -> tuple[float, float]:
-        """Return the 95 % interval of the AUC: percentiles of a block bootstrap.
+        """Return the 95 % confidence interval of the AUC: percentiles of a block bootstrap.
 
-        Of either side of a block, parts are drawn with replacement; rows alone would make the
-        interval too narrow, because neighbours resemble each other.
+        Parts of each block are drawn with replacement, on both sides. Single rows would make the
+        interval too narrow, because neighbouring rows are autocorrelated.
         """
         rng = np.random.default_rng(seed)
         rounds = [
@@ -194,10 +200,11 @@ class _Scores:
         low, high = np.quantile(rounds, (outside, 1 - outside))
         return float(low), float(high)
 
-    def worth(self, names: Sequence[str], seed: int) -> dict[str, float]:
-        """Return the features without which the AUC falls most, and by how much.
+    def importances(self, names: Sequence[str], seed: int) -> dict[str, float]:
+        """Return the most important features and the AUC that is lost without each.
 
-        Permutation importance (Breiman 2001): the models stay, the feature's values are shuffled.
+        Permutation importance (Breiman 2001, Machine Learning 45): the feature's values are
+        shuffled, the models are not fitted again.
         """
         rng = np.random.default_rng(seed)
         features = list(dict.fromkeys(name.partition(":")[0] for name in names))
@@ -209,7 +216,7 @@ class _Scores:
         return {feature: lost[feature] for feature in first if lost[feature] > 0}
 
     def _without(self, places: Sequence[int], rng: np.random.Generator) -> float:
-        """Return the AUC where the columns at ``places`` are of other rows."""
+        """Return the AUC with the columns at ``places`` shuffled."""
         found = []
         for fold in range(_FOLDS):
             sample, window = self._block(fold)
@@ -234,9 +241,9 @@ class _Scores:
         return model.fit(np.concatenate(rest), np.repeat([0, 1], [len(side) for side in rest]))
 
     def _compare(self, fold: int, sample: np.ndarray, window: np.ndarray) -> np.ndarray:
-        """Return how often a row of a part of ``window`` scores above one of ``sample``.
+        """Return how often a row of a part of ``window`` scores above one of a part of ``sample``.
 
-        Of shape (parts, parts); their mean is the AUC.
+        The result has the shape (parts, parts); its mean is the AUC of the fold.
         """
         model = self._models[fold]
         first, second = (
@@ -246,12 +253,12 @@ class _Scores:
 
 
 def _above(values: np.ndarray, ordered: np.ndarray) -> float:
-    """Return the share of pairs in which one of ``values`` is the larger one; equal is half."""
+    """Return the share of pairs in which the one of ``values`` is larger; ties count half."""
     below = np.searchsorted(ordered, values, side="left")
     upto = np.searchsorted(ordered, values, side="right")
     return float((below + upto).mean() / (2 * len(ordered)))
 
 
 def _spread(rows: int, most: int) -> np.ndarray:
-    """Return the places of at most ``most`` of so many rows, evenly spread."""
+    """Return the places of at most ``most`` of ``rows`` rows, evenly spread."""
     return np.unique(np.linspace(0, rows - 1, min(rows, most)).astype(np.int64))

@@ -1,7 +1,7 @@
-"""Where the values of a sample lie among those of a reference: higher, wider, to one side.
+"""A test of the moments of ranks: location, spread, skewness and one more.
 
-The KS distance sees a step anywhere, but hardly a spread that grew; this second look does. The
-moments are those of the ranks, so that outliers and units do not matter.
+The KS test detects a step anywhere in the distribution, but has little power against a larger
+spread; this test has more. It uses moments of ranks, so outliers and units do not matter.
 """
 
 from functools import lru_cache
@@ -13,14 +13,14 @@ from scipy import special
 COUNT: Final = 4
 
 _PARTS: Final = 256
-_LEAST: Final = 0.5  # of what a moment is in a reference without ties
+_LEAST: Final = 0.5  # norm of a moment, relative to that without ties, below which it is left out
 
 
 class Scale(NamedTuple):
-    """A reference cut into parts of equal size by ``edges``.
+    """The scores of the ranks of a reference, which ``edges`` cut into parts of equal size.
 
-    ``scores`` has one row for each part and one column for each moment, of which the reference's
-    mean is 0 and its variance 1, and no two are correlated.
+    ``scores`` has one row for each part and one column for each moment. Over the reference each
+    column has mean 0 and variance 1, and no two columns are correlated.
     """
 
     edges: np.ndarray
@@ -28,10 +28,11 @@ class Scale(NamedTuple):
 
 
 def scale(ordered: np.ndarray) -> Scale:
-    """Return how ranks in ``ordered``, which is not empty, are scored.
+    """Return the scores of ranks in ``ordered``, which is not empty.
 
-    By the first polynomials orthogonal on the ranks: Legendre's, where there are no ties; then the
-    first is Wilcoxon's test, the second Mood's. Moments that ties make meaningless are left out.
+    They are the first polynomials that are orthonormal on the ranks. Without ties these are
+    Legendre's, sqrt(2k + 1) P_k(2u - 1) at the rank u; the mean of the first is Wilcoxon's
+    statistic, that of the second Mood's. Moments that ties make meaningless are left out.
 
     >>> scale(np.arange(10_000)).scores.shape
     (256, 4)
@@ -42,7 +43,10 @@ def scale(ordered: np.ndarray) -> Scale:
 
 @lru_cache(maxsize=64)
 def _scores(encoded: bytes) -> np.ndarray:
-    """Return the scores of parts with so many values: the same for all columns without ties."""
+    """Return the scores of parts with these counts of values, by a QR decomposition.
+
+    The result is cached, because it is the same for all columns without ties.
+    """
     counts = np.frombuffer(encoded, dtype=np.int64)
     shares = counts / counts.sum()
     middles = np.cumsum(shares) - shares / 2
@@ -57,7 +61,7 @@ def _scores(encoded: bytes) -> np.ndarray:
 
 
 def series(values: np.ndarray, known: Scale) -> np.ndarray:
-    """Return the scores of ``values`` in their own order: one row each, one column a moment."""
+    """Return the scores of ``values`` in their order: one row per value, one column per moment."""
     found: np.ndarray = known.scores[np.searchsorted(known.edges, values, side="right")]
     return found
 
@@ -69,14 +73,16 @@ def means(ordered: np.ndarray, known: Scale) -> np.ndarray:
 
 
 def p_value(means_found: np.ndarray, rows: np.ndarray) -> float:
-    """Return the probability of moments, at least one, further away by chance.
+    """Return the p value of the mean scores of a sample.
 
-    The squares of the normalized moments, weighted by 1/2, 1/6, 1/12 and 1/20, are summed: the
-    leading terms of Anderson and Darling's statistic. Its upper tail is that of the first term
-    times a constant (Zolotarev 1961): with 1.5 within 12 % from p = 0.05 to 0.0001, by simulation.
-    ``rows`` are the effective ones for each moment. In few of them a high first moment bends the
-    others: Student's tail with twice as many degrees of freedom allows for it (27 effective rows of
-    AR(1) data: 1 to 1.3 times the normal tail's p at 0.01, and 2.3 times at 0.0005).
+    The statistic is A = Σ z_k² / (k (k + 1)) over the moments k = 1, 2, …, with z_k² = mean² rows
+    and the effective rows n m / (n + m) of each moment: the leading terms of Anderson and Darling's
+    statistic. The tail of such a sum is that of its first term times a constant (Zolotarev 1961):
+    P(A > a) = 1.5 P(z² > 2a), by simulation within 12 % from p = 0.05 to 0.0001.
+
+    With few rows a large first moment makes the others depend on it. Student's distribution with
+    2 rows degrees of freedom in place of the normal one allows for that: with 27 effective rows of
+    AR(1) data, p is 1 to 1.3 times that of the normal tail at 0.01, and 2.3 times at 0.0005.
 
     >>> round(p_value(np.array([0.1, 0.0]), np.array([500.0, 500.0])), 4)
     0.0384

@@ -1,4 +1,4 @@
-"""Since when? The moment at which a series of values suddenly changed its level, if it did."""
+"""Change point detection: when a series of values suddenly changed its mean, if it did."""
 
 from typing import Final, NamedTuple
 
@@ -6,13 +6,13 @@ import numpy as np
 
 from mlkit.steps.drift import correlation
 
-_SURE: Final = 4.5  # standard errors: of the largest of all splits, by chance 1 in 1,000 series
-_NEAR: Final = 20  # rows; beside the split, on each side, at least
-_SUDDEN: Final = 0.6  # of the whole change happens within the rows near the split
+_SURE: Final = 4.5  # standard errors: chance exceeds them, over all splits, in 1 of 1,000 series
+_NEAR: Final = 20  # rows on each side of the change point, at least
+_SUDDEN: Final = 0.6  # share of the whole change that happens within these rows
 
 
-class Split(NamedTuple):
-    """Where two parts of a series differ most, their means, and by how many standard errors."""
+class ChangePoint(NamedTuple):
+    """A place in a series, the means before and after it, their difference in standard errors."""
 
     place: int
     before: float
@@ -20,11 +20,12 @@ class Split(NamedTuple):
     score: float
 
 
-def split(values: np.ndarray, *, edge: int = 1) -> Split | None:
-    """Return the split of ``values`` with the largest difference of means, as CUSUM finds it.
+def split(values: np.ndarray, *, edge: int = 1) -> ChangePoint | None:
+    """Return the place that splits ``values`` with the largest standardised difference of means.
 
-    Independent values are assumed for the score; each part has at least ``edge`` of them. None if
-    the values never change or are too few.
+    That is the maximum over k of |S_k| sqrt(n / (k (n - k))) for the cumulative sums S_k of the
+    centred values (CUSUM; Page 1954, Biometrika 41). The score assumes independent values; each
+    part has at least ``edge`` of them. None if the values are constant or too few.
 
     >>> split(np.array([0, 0, 0, 1, 1, 1.0])).place
     3
@@ -42,12 +43,12 @@ def split(values: np.ndarray, *, edge: int = 1) -> Split | None:
     place = int(counts[best])
     before, after = float(values[:place].mean()), float(values[place:].mean())
     rest = np.r_[values[:place] - before, values[place:] - after]
-    within = max(float(rest.std()), 1 / rows)  # of a clean step nothing is left
-    return Split(place, before, after, float(scores[best]) / max(within, 0.25 * spread))
+    within = max(float(rest.std()), 1 / rows)  # after a clean step the rest is 0
+    return ChangePoint(place, before, after, float(scores[best]) / max(within, 0.25 * spread))
 
 
 def without_step(values: np.ndarray) -> np.ndarray:
-    """Return ``values`` with their largest step taken out: it is no likeness of neighbours.
+    """Return ``values`` without their largest step, which is no autocorrelation.
 
     >>> without_step(np.array([0, 0, 5, 5.0])).tolist()
     [0.0, 0.0, 0.0, 0.0]
@@ -62,16 +63,16 @@ def without_step(values: np.ndarray) -> np.ndarray:
     return rest
 
 
-def sudden(values: np.ndarray) -> Split | None:
-    """Return where the level of ``values``, in time order, suddenly changed and stayed so.
+def find_change_point(values: np.ndarray) -> ChangePoint | None:
+    """Return the change point of ``values``, which are in time order; None if there is none.
 
-    The change has to be beyond chance, rows that resemble their neighbours considered; most of it
-    has to happen within a few rows; and the last rows have to show it still.
+    The change must be significant, with autocorrelation allowed for; most of it must happen within
+    a few rows; and the last rows must still show it.
 
     >>> quiet, loud = np.tile([0.0, 1.0, 0.0, 0.0], 50), np.ones(100)
-    >>> sudden(np.r_[quiet, loud]).place
+    >>> find_change_point(np.r_[quiet, loud]).place
     200
-    >>> sudden(quiet) is None
+    >>> find_change_point(quiet) is None
     True
     """
     near = max(_NEAR, len(values) // 20)

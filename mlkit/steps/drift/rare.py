@@ -1,4 +1,4 @@
-"""Labels too rare to be compared one by one are compared together."""
+"""Pool labels that are too rare to be compared one by one."""
 
 from typing import Final
 
@@ -8,12 +8,12 @@ _FEWEST: Final = 5.0  # expected in each cell of a chi-squared test (Cochran 195
 
 
 def pool(reference: np.ndarray, current: np.ndarray, rows: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return both vectors of counts with all cells that are rare in both together as one, the last.
+    """Return both vectors of counts with all rare cells summed into the last one.
 
-    Rare is what is expected fewer than five times in ``rows`` independent rows of ``current``.
-    Rare in the reference alone would be a choice by chance, which the other one does not share.
-    The last cell, of labels that the reference has not seen, is one of them: rare labels are seen
-    or not by chance.
+    A cell is rare if its expected count in ``rows`` independent rows of ``current`` is below five,
+    by the shares of both samples together. With the shares of the reference alone, cells would be
+    selected by its chance fluctuations, which biases the test. The last cell, of labels that the
+    reference has not seen, is always pooled: whether a rare label was seen is chance.
 
     >>> [part.tolist() for part in pool(np.array([60, 37, 2, 1]), np.array([5, 3, 1, 1]), 10)]
     [[60, 40], [5, 5]]

@@ -1,7 +1,7 @@
-"""What a table looked like, in little space: all that a later drift check needs of it.
+"""Summarise a table as the reference of later drift checks.
 
-Sorted values of a numeric column, counts of any other, missing values of both, and how windows of
-it vary. No rule lives here.
+It has the sorted values of a numeric column, the counts of the labels of any other, the numbers of
+missing values and the design effects of windows. No rule lives here.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -45,10 +45,10 @@ def build(
     ordered: bool,
     span_s: float | None = None,
 ) -> bytes:
-    """Return the reference of the input columns of ``table``, as a file without any pickle.
+    """Return the reference of the input columns of ``table``, as the bytes of a file.
 
-    ``further`` are a model's answers, and the target as it really was, for rows that the model has
-    not learned from. Of ``span_s`` see ``Reference``.
+    ``further`` are the model's predictions for the holdout, and its actual values. ``span_s`` is as
+    in ``Reference``.
     """
     kinds = {column.name: column.kind for column in schema.columns}
     made = summarize(table, kinds, further=further, ordered=ordered)
@@ -64,8 +64,9 @@ def summarize(
 ) -> Reference:
     """Return the reference of the columns named in ``kinds``; by default of all of them.
 
-    ``further`` are columns of other rows. ``ordered`` says that all rows are in time order, so
-    that their windows mean something. A table with ``times.MOMENT`` shows the age of its times.
+    ``further`` are columns of other rows, by role. ``ordered`` says that all rows are in time
+    order, so that design effects of windows can be measured. If the table has the column
+    ``times.MOMENT``, the age of its times is summarised, too.
     """
     sizes = design_effect.sizes(table.num_rows) if ordered else ()
     wanted = kinds if kinds is not None else kinds_of(table)
@@ -87,7 +88,7 @@ def kinds_of(table: pa.Table) -> dict[str, Kind]:
 
 
 def numbers(column: Any) -> np.ndarray:
-    """Return the values of a numeric column that are there, in row order, not to be written to."""
+    """Return the values of a numeric column without missing ones, in row order; read-only."""
     values: np.ndarray = casts.cast(column, dtypes.NUMBER).column.drop_null().to_numpy()
     if len(values) and np.isnan(values.min()):
         values = values[~np.isnan(values)]
@@ -151,7 +152,7 @@ def _profile(name: str, kind: Kind, column: Any, sizes: tuple[int, ...]) -> Prof
 def _taus_of_numbers(
     values: np.ndarray, ordered: np.ndarray, missing: np.ndarray, sizes: tuple[int, ...]
 ) -> np.ndarray:
-    """Return the taus as ``_taus`` does, and those of the moments of the values."""
+    """Return the design effects as ``_taus`` does, and those of the moments of the values."""
     if not sizes:
         return np.zeros((3, 0))
     scores = moments.series(values, moments.scale(_thin(ordered)))
@@ -167,9 +168,10 @@ def _taus(
     sizes: tuple[int, ...],
     extreme: np.ndarray,
 ) -> np.ndarray:
-    """Return the taus of the values that are there, of which rows have none, and of violations.
+    """Return the design effects of the values, of missing values, and of violations.
 
-    Those of the ``extreme`` values, which may cluster though the others do not, or of all.
+    That of violations is the larger one of those of the ``extreme`` values and of all values:
+    extreme values may cluster even if the others do not.
     """
     usual = design_effect.taus(codes, statistic, sizes)
     extremes = np.maximum(usual, design_effect.taus(extreme, "chi2", sizes))
@@ -207,7 +209,7 @@ def _counted(
 
 
 def _ranked(present: Any) -> tuple[np.ndarray, list[str]]:
-    """Return the place of each label among them all, and all, the most frequent first."""
+    """Return the code of each value, and the label of each code, the most frequent one first."""
     found = pc.value_counts(present)
     pairs = zip(found.field("values").to_pylist(), found.field("counts").to_pylist(), strict=True)
     ranked = [label for label, _ in sorted(pairs, key=lambda pair: (-pair[1], pair[0]))]
@@ -215,9 +217,10 @@ def _ranked(present: Any) -> tuple[np.ndarray, list[str]]:
 
 
 def _few(present: Any) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Return the labels that are frequent in every other row, their codes, and counts of the rest.
+    """Return the most frequent labels, the codes of all values, and the counts of the labels.
 
-    Those that are frequent where they are chosen are there by chance as well.
+    Every other row selects the labels, the remaining rows count them. In the rows that select them
+    their counts are biased upwards by chance.
     """
     _, chosen = _ranked(present.take(np.arange(0, len(present), 2)))
     kept = chosen[:MAX_LABELS]
@@ -228,9 +231,9 @@ def _few(present: Any) -> tuple[list[str], np.ndarray, np.ndarray]:
 def _derived(
     profile: Profile, table: pa.Table, sizes: tuple[int, ...], *, ordered: bool
 ) -> Iterator[Profile]:
-    """Yield the profiles of what can drift of a time or a free text."""
+    """Yield the profiles of the numbers derived from a time or a free text."""
     column = table.column(profile.name)
-    if profile.kind in ("datetime", "category"):  # rows of the log may be of a wider type
+    if profile.kind in ("datetime", "category"):  # logged rows may have a wider type
         column, _ = violations.fit(profile.kind, column)
     if profile.kind == "datetime":
         found = derived.of_times(column, times.moments(table), ordered=ordered)
@@ -247,7 +250,7 @@ def _derived(
 
 
 def _distinct(values: np.ndarray) -> int:
-    return 1 + int(np.count_nonzero(values[1:] != values[:-1]))  # infinities have no difference
+    return 1 + int(np.count_nonzero(values[1:] != values[:-1]))  # inf - inf would be NaN
 
 
 def _thin(values: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What is kept of a table and its columns for a later drift check. Nothing is computed here."""
+"""The data classes of a reference: a table and its columns. Nothing is computed here."""
 
 from typing import Final, Literal
 
@@ -11,7 +11,7 @@ from mlkit.steps.drift.violations import Usual
 from mlkit.steps.inputs.columns import Kind
 
 MAX_VALUES: Final = 100_000
-MAX_KNOWN: Final = 100_000  # labels whose hashes are kept: of more, new ones are no news
+MAX_KNOWN: Final = 100_000  # labels whose hashes are kept; with more, new labels are normal
 MAX_LABELS: Final = 254  # as many as ``encode`` tells apart
 FEW: Final = 20
 NO_HASHES: Final = np.zeros(0, dtype=np.uint32)
@@ -20,28 +20,31 @@ NO_ENDS: Final = np.zeros(0)
 Measure = Literal["number", "label", "hour", "text"]
 """How a column is compared: by its sorted values, its labels, or the hour of day of its times.
 
-Numbers with at most ``FEW`` distinct values are labels: ties make a KS test blind. Calendar time
-always passes, so of a time only the hour of day can drift, and what is ``derived`` from it. Free
-text is compared by what is derived from it alone.
+Numbers with at most ``FEW`` distinct values are compared as labels, because ties cost the KS test
+its power. Calendar time always passes, so only the hour of day of a time can drift, and the numbers
+``derived`` from it. Free text is compared by derived numbers only.
 """
 
 Role = Literal["input", "answer", "target"]
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
-    """One column, or what is ``derived`` from it: ``present`` values of ``rows`` rows.
+    """One column, or numbers ``derived`` from it, with ``present`` values in ``rows`` rows.
 
-    ``labels`` are the most frequent ones, ``counts`` theirs and, last, that of all others. Where
-    there are more than ``MAX_LABELS``, every other row chooses them and the rest counts.
-    ``values`` are sorted: all of them, or, beyond ``MAX_VALUES``, that many order statistics at
-    even steps, which move a KS distance by at most ``1 / MAX_VALUES``. ``taus`` has one column for
-    each of the reference's window sizes, none if the rows are in no order: how many rows are worth
-    one, of values, of gaps, of violations, and one row for each of the ``moments`` of numbers.
-    ``deviation`` is the standard deviation of ``values``, 0 without any.
+    ``labels`` are the most frequent labels, ``counts`` their counts and, last, that of all others.
+    If there are more than ``MAX_LABELS``, every other row selects them and the remaining rows count
+    them. ``values`` are sorted: all of them or, beyond ``MAX_VALUES``, that many evenly spaced
+    order statistics, which changes a KS distance by at most ``1 / MAX_VALUES``. ``deviation`` is
+    their standard deviation, 0 without values.
 
-    ``kind`` is the type of the column, ``ends`` the smallest and the largest value, ``known`` the
-    sorted hashes of all labels, where there are more than ``labels`` tells, or of the vocabulary,
-    and ``usual`` how often a value is unseen or out of range: all of them unknown before format 3.
+    ``taus`` are design effects. It has one column for each of the reference's window sizes (none if
+    the rows are not in time order) and rows for the values, the missing values, the violations and,
+    for numbers, each of the ``moments``.
+
+    ``kind`` is the type of the column, ``ends`` are the smallest and the largest value, ``known``
+    the sorted hashes of all labels (if there are more than ``labels``) or of the vocabulary, and
+    ``usual`` is the rate of unseen or out-of-range values without drift. Files before format 3 lack
+    all four.
     """
 
     name: str
@@ -64,14 +67,14 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def typed(self) -> Kind | None:
-        """The type of the column; before format 3 it is known of numbers and times alone."""
+        """The type of the column; files before format 3 tell that of numbers and times only."""
         if self.kind is not None:
             return self.kind
         return "number" if self.numeric else "datetime" if self.measure == "hour" else None
 
     @property
     def watched(self) -> tuple[ViolationKind, ...]:
-        """The violations that can be looked for: a model's own answers are none of them."""
+        """The violations that can be tested; predictions and actual values have none."""
         if self.derived is not None or self.role != "input":
             return ()
         found: list[ViolationKind] = ["type"] if self.typed else []
@@ -81,10 +84,11 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reference(msgspec.Struct, frozen=True, kw_only=True):
-    """All columns of a table of ``rows`` rows; ``sizes`` are the windows that were looked at.
+    """All columns of a table of ``rows`` rows.
 
-    ``span_s`` is the time from the first row to the last, if that is known. ``rate`` is how many
-    rows a second had the windows that were looked at, if they were not of these rows.
+    ``sizes`` are the window sizes at which design effects were measured. ``span_s`` is the time
+    from the first row to the last, if that is known. ``rate`` are the rows per second of the rows
+    that the design effects were measured on, if these were others.
     """
 
     rows: int
@@ -94,11 +98,11 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True):
     rate: float | None = None
 
     def of_target(self) -> "Reference":
-        """Return the reference of the actual values alone; versions of old have none of it."""
+        """Return the reference of the actual values only; versions of older releases have none."""
         kept = tuple(profile for profile in self.columns if profile.role == "target")
         return msgspec.structs.replace(self, columns=kept)
 
     def of_requests(self) -> "Reference":
-        """Return the reference of what is known once a request is answered."""
+        """Return the reference of inputs and predictions: what is known without an actual."""
         kept = tuple(profile for profile in self.columns if profile.role != "target")
         return msgspec.structs.replace(self, columns=kept)

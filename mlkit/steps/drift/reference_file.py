@@ -1,4 +1,4 @@
-"""A reference as a file: arrays and a header of JSON, without any pickle."""
+"""The file format of a reference: arrays and a JSON header, without pickle."""
 
 import io
 import zipfile
@@ -33,7 +33,7 @@ class _Head(msgspec.Struct, frozen=True, kw_only=True):
     numeric: bool
     present: int
     labels: tuple[str, ...]
-    rows: int | None = None  # format 1: those of the reference
+    rows: int | None = None  # not in format 1: the rows of the reference
     role: Role = "input"
     column: str = ""  # before format 3: the name
     derived: Way | None = None
@@ -107,13 +107,13 @@ def load(content: bytes) -> Reference:
 
 
 def _taus(stored: np.ndarray) -> np.ndarray:
-    """Return the taus with those of violations; format 2 took these for the values'."""
+    """Return the taus with a row for violations; before format 3 it is that of the values."""
     return stored if len(stored) > 2 else np.vstack([stored, stored[:1]])
 
 
 def deviation(values: np.ndarray) -> float:
     """Return the standard deviation, 0 without values."""
-    with np.errstate(invalid="ignore", over="ignore"):  # infinities, and what comes near
+    with np.errstate(invalid="ignore", over="ignore"):  # values may be infinite, squares overflow
         return float(values.std()) if len(values) else 0.0
 
 

@@ -1,4 +1,4 @@
-"""The verdict on a table: the evidence for it, column by column, and how to say it."""
+"""The result of a drift check: the verdict, the test of each feature, and both in words."""
 
 from typing import Final, Literal, get_args
 
@@ -13,22 +13,27 @@ DriftKind = Literal[
 VIOLATIONS: Final[tuple[ViolationKind, ...]] = get_args(ViolationKind)
 _SENSITIVE: Final = 5.0  # by default the thresholds of violations are this much lower
 
-_OF_MOMENTS: Final = 0.75  # of the error of a number's tests
+# A number gets two tests, KS and moments. This share of its significance level goes to the moments:
+# they have more power against shifts and larger spreads, which are the usual kinds of drift.
+_OF_MOMENTS: Final = 0.75
 
 
 class FeatureDrift(msgspec.Struct, frozen=True, kw_only=True):
-    """One test of one column; ``name`` is the column, or ``kind(column)`` for a part of it.
+    """The result of one test of one column.
 
-    ``effect`` is the KS distance, the total variation, the change of the missing share, the share
-    of violations beyond the usual one, or how far the AUC is above the usual one; beside it
-    ``moved``, the Wasserstein distance in standard deviations of the reference, and ``psi``, the
-    population stability index, which is ``psi_usual`` where nothing has changed. ``examples`` are
-    violations and how many rows have them, or the features that a classifier used and what AUC
-    they are worth; ``low`` and ``high`` are the interval of its AUC.
-    ``p_value`` is the test's; of numbers ``p_moments`` is that of a second look (see ``moments``),
-    and ``q_value`` comes from both. Correlated rows count as ``effective_rows``; ``visible`` is the
-    effect that would be found with a power of 80 %. ``drifted`` is null if nothing can be said:
-    with too few rows, or where nothing was found and not even a plain change need have been.
+    ``name`` is the column, or ``kind(column)`` for something derived from it. ``effect`` is the
+    effect size: the KS distance, the total variation, the change of the share of missing values,
+    the share of violations above the normal one, or the AUC above the normal one. ``moved`` is the
+    Wasserstein distance in standard deviations of the reference, ``psi`` the population stability
+    index, and ``psi_usual`` its expected value without drift. ``examples`` are violations with
+    their number of rows, or the features that the classifier used most with their importance (the
+    AUC lost without them); ``low`` and ``high`` are the confidence interval of its AUC.
+
+    ``p_value`` is that of the test, ``p_moments`` that of the second test of a number
+    (``moments``); ``q_value`` is computed from both. ``effective_rows`` is the effective sample
+    size, and ``minimum_detectable`` the smallest effect that is detected with a power of 80 %.
+    ``visible`` is its name in 0.1, kept in the JSON until 0.3. ``drifted`` is null if the rows are
+    too few, or if nothing was found and even a large change could have been missed.
     """
 
     name: str
@@ -45,47 +50,54 @@ class FeatureDrift(msgspec.Struct, frozen=True, kw_only=True):
     moved: float | None = None
     psi: float | None = None
     psi_usual: float | None = None
-    visible: float
+    minimum_detectable: float
+    visible: float = 0.0
     effective_rows: float
     examples: dict[str, float] = {}
     low: float | None = None
     high: float | None = None
 
+    def __post_init__(self) -> None:
+        """Give the effect its old name, too."""
+        msgspec.structs.force_setattr(self, "visible", self.minimum_detectable)
+
     @property
     def evidence(self) -> float:
-        """The p value of all looks at the column together: what was found by chance by any.
+        """The p value of both tests of the column together, by a weighted Bonferroni correction.
 
-        The moments have the larger part of the error: they find more of what happens.
+        min(1, p_ks / (1 - w), p_moments / w) with the weight w = 0.75 of the moments.
         """
         if self.p_moments is None:
             return self.p_value
         return min(1.0, self.p_value / (1 - _OF_MOMENTS), self.p_moments / _OF_MOMENTS)
 
     @property
-    def visible_in_words(self) -> str:
-        """The smallest change that would be found in four of five cases.
+    def minimum_detectable_in_words(self) -> str:
+        """The smallest change that is detected in four of five cases (a power of 80 %).
 
         >>> FeatureDrift(
         ...     name="x", column="x", kind="number", test="ks", statistic=0, p_value=1, effect=0,
-        ...     threshold=0.05, visible=0.08, effective_rows=1000,
-        ... ).visible_in_words
+        ...     threshold=0.05, minimum_detectable=0.08, effective_rows=1000,
+        ... ).minimum_detectable_in_words
         'a shift by 0.20 standard deviations (KS distance 0.080)'
         """
-        if self.visible >= 1:
+        least = self.minimum_detectable
+        if least >= 1:
             return "nothing"
         if self.test == "ks":
-            shift = 2 * float(special.ndtri((1 + self.visible) / 2))  # of a normal distribution
-            return f"a shift by {shift:.2f} standard deviations (KS distance {self.visible:.3f})"
+            # The KS distance of a normal distribution shifted by d is 2 Phi(d / 2) - 1.
+            shift = 2 * float(special.ndtri((1 + least) / 2))
+            return f"a shift by {shift:.2f} standard deviations (KS distance {least:.3f})"
         if self.kind == "joint":
-            return f"rows told apart with an AUC {self.visible:.2f} above the usual one"
+            return f"rows told apart with an AUC {least:.2f} above the normal one"
         what = _SHARES.get(self.kind, "the share of a label")
-        return f"{what} moved by {100 * self.visible:.1f} points"
+        return f"{what} moved by {100 * least:.1f} points"
 
     @property
     def in_examples(self) -> str:
         """The examples in words, empty if there are none."""
         if self.kind == "joint":
-            return ", ".join(f"{name} (AUC {worth:.2f})" for name, worth in self.examples.items())
+            return ", ".join(f"{name} (AUC {loss:.2f})" for name, loss in self.examples.items())
         return ", ".join(
             f"{value!r} ({rows:.0f} row{'s' if rows > 1 else ''})"
             for value, rows in self.examples.items()
@@ -101,16 +113,17 @@ _SHARES: Final[dict[DriftKind, str]] = {
 
 
 class RowCounts(msgspec.Struct, frozen=True):
-    """How many rows were compared."""
+    """The number of rows on either side."""
 
     reference: int
     current: int
 
 
 class DriftResult(msgspec.Struct, frozen=True, kw_only=True):
-    """The verdict on a table and the evidence for it; ``alpha`` is the chance of a false alarm.
+    """The verdict on a table and all tests; ``alpha`` is the probability of a false alarm.
 
-    ``quiet`` tests looked for violations and found none at all: they count, and are not listed.
+    ``quiet`` is the number of tests for violations that found none: they are not listed, but count
+    in the correction for multiple tests.
     """
 
     verdict: Verdict
@@ -130,10 +143,10 @@ class DriftResult(msgspec.Struct, frozen=True, kw_only=True):
     def summary(self) -> str:
         """The verdict in one line."""
         if self.verdict == "insufficient_data":
-            worth = max((feature.effective_rows for feature in self.features), default=0.0)
+            most = max((feature.effective_rows for feature in self.features), default=0.0)
             if self.rows.reference < self.rows.current:
                 return f"insufficient data: {self.rows.reference} rows of the reference"
-            less = f", worth {worth:.0f} independent ones" if 0 < worth < self.rows.current else ""
+            less = f", effective sample size {most:.0f}" if 0 < most < self.rows.current else ""
             return f"insufficient data: {self.rows.current} rows{less}"
         if self.verdict == "ok":
             tests = self.quiet + len(self.features)
@@ -149,12 +162,13 @@ class DriftResult(msgspec.Struct, frozen=True, kw_only=True):
 def excess(feature: FeatureDrift) -> float:
     """Return the effect as a multiple of its threshold, to sort by.
 
-    That of violations is low, and they are mostly a sign of what is to be named first.
+    The thresholds of violations are much lower than the others, so their multiples are scaled down:
+    otherwise a few violations would always be named before a large change of the distribution.
     """
     return multiple(feature.kind, feature.effect, feature.threshold)
 
 
 def multiple(kind: str, effect: float, threshold: float) -> float:
-    """Return the same of a test that is on record."""
+    """Return the same for a test of a stored report."""
     scale = _SENSITIVE if kind in VIOLATIONS else 1.0
     return effect / max(scale * threshold, 1e-9)

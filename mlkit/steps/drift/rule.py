@@ -1,4 +1,4 @@
-"""When a feature has drifted, as the settings say it."""
+"""The rule by which a feature has drifted, from the settings."""
 
 from typing import Self
 
@@ -8,11 +8,10 @@ from mlkit.settings import table
 
 
 class DriftRule(msgspec.Struct, frozen=True, kw_only=True):
-    """When a feature has drifted; ``alpha`` is the chance of a false alarm in one check.
+    """The thresholds; ``alpha`` is the probability of a false alarm in one check.
 
-    ``ordered`` says that the current rows are in time order. They resemble their neighbours, so
-    they count for fewer. Of rows in any other order nothing is known, and a sorted file would look
-    like one value.
+    ``ordered`` says that the current rows are in time order. Then autocorrelation is allowed for.
+    The order of other rows says nothing: a sorted file would look like one long correlated series.
     """
 
     alpha: float = table.Drift().alpha

@@ -1,6 +1,6 @@
-"""Free text as numbers that can drift: how long it is, and how much of its vocabulary is known.
+"""Numbers derived from free text: its length and the share of its words that are known.
 
-Of names and comments nearly every one is another: the shares of labels say nothing about them.
+Nearly all names and comments are different, so the shares of labels say nothing about them.
 """
 
 from typing import Any, Final
@@ -12,20 +12,20 @@ import pyarrow.compute as pc
 from mlkit.steps.drift import violations
 from mlkit.steps.tables import dtypes
 
-_DISTINCT: Final = 0.5  # of the values are different ones
-_CELLS: Final = 10_000  # are looked at, evenly spread
-_CHARACTERS: Final = 2_000  # of each, from its start
+_DISTINCT: Final = 0.5  # share of distinct values from which on a column is free text
+_CELLS: Final = 10_000  # texts that are read, evenly spread
+_CHARACTERS: Final = 2_000  # read of each text, from its start
 _WORDS: Final = 5_000
 _BETWEEN: Final = r"[^\pL\pN]+"
 
 
 def is_free(present: int, distinct: int, most_labels: int) -> bool:
-    """Tell whether a column of ``present`` texts is rather written than chosen from a list."""
+    """Tell by its cardinality whether a column of ``present`` texts is free text."""
     return distinct > most_labels and distinct >= _DISTINCT * present
 
 
 def lengths(column: Any) -> Any:
-    """Return how many characters each text has."""
+    """Return the number of characters of each text."""
     return pc.utf8_length(column).cast(dtypes.NUMBER)
 
 
@@ -40,9 +40,10 @@ def vocabulary(column: Any) -> np.ndarray:
 
 
 def known_share(column: Any, vocabulary: np.ndarray, *, own: bool = False) -> Any:
-    """Return the share of each text's words that are in ``vocabulary``, null where none are read.
+    """Return the share of each text's words in ``vocabulary``, null for texts that are not read.
 
-    ``own`` texts are those that it was made of: only those that had no part in it are read.
+    ``own`` says that the vocabulary was made from this column. Then only the texts that it was not
+    made from are read; the share in the others is biased upwards.
     """
     chosen = _chosen(len(column))[1 if own else 0 :: 2 if own else 1]
     words, owners = _words(column.take(pa.array(chosen)))
@@ -57,12 +58,12 @@ def known_share(column: Any, vocabulary: np.ndarray, *, own: bool = False) -> An
 
 
 def _chosen(rows: int) -> np.ndarray:
-    """Return the places of at most ``_CELLS`` of so many rows, evenly spread."""
+    """Return the places of at most ``_CELLS`` of ``rows`` rows, evenly spread."""
     return np.unique(np.linspace(0, rows - 1, min(rows, _CELLS)).astype(np.int64))
 
 
 def _words(column: Any) -> tuple[Any, np.ndarray]:
-    """Return all words in lower case, one after the other, and which text each is of."""
+    """Return all words in lower case, and for each word the number of its text."""
     texts = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     short = pc.utf8_lower(pc.utf8_slice_codeunits(texts, 0, _CHARACTERS))
     lists = pc.split_pattern_regex(short, _BETWEEN)

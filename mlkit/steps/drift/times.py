@@ -1,6 +1,6 @@
-"""Times as numbers that can drift: how long ago they were, and how far apart they are.
+"""Numbers derived from times: their age when the row was made, and the gaps between them.
 
-Calendar time always passes, so the times themselves cannot.
+Calendar time always passes, so drift of the times themselves means nothing.
 """
 
 from typing import Any, Final
@@ -12,10 +12,10 @@ import pyarrow.compute as pc
 from mlkit.steps.tables import dtypes
 
 MOMENT: Final = "moment(row)"
-"""The column of a table that says when each of its rows was; made by ``stamp``."""
+"""The column of a table with the time of each row; made by ``stamp``."""
 
 _MICROS_PER_DAY: Final = 86_400_000_000
-_GROWS: Final = 0.95  # of the steps of a series of events lead forward
+_GROWS: Final = 0.95  # share of steps forward from which on times are those of events in order
 
 
 def stamp(table: pa.Table, name: str | None) -> pa.Table:
@@ -26,23 +26,23 @@ def stamp(table: pa.Table, name: str | None) -> pa.Table:
 
 
 def moments(table: Any) -> Any | None:
-    """Return when each row was, or None if that is not known."""
+    """Return the time of each row, or None if that is not known."""
     return table.column(MOMENT) if MOMENT in table.column_names else None
 
 
 def ages(column: Any, moments: Any) -> Any:
-    """Return the days from each time to the moment of its row, null where there is none."""
+    """Return the days from each time to the time of its row, null for missing times."""
     wide = [part.cast(pa.int64()) for part in (moments, column)]
     return pc.divide(pc.subtract(*wide).cast(dtypes.NUMBER), float(_MICROS_PER_DAY))
 
 
 def rate(rows: int, span_s: float | None) -> float | None:
-    """Return how many rows came in a second, None without rows or if their time is not known."""
+    """Return the rows per second, None without rows or if their time span is not known."""
     return rows / span_s if rows and span_s else None
 
 
 def gaps(column: Any) -> Any:
-    """Return the seconds from each time to the next that there is, in row order."""
+    """Return the seconds from each time to the next one that is not missing, in row order."""
     steps = np.diff(_micros(column)) / 1e6
     return pa.chunked_array([pa.array(steps, dtypes.NUMBER)])
 

@@ -1,6 +1,6 @@
-"""Values that the reference has never seen: new labels, values out of its range, of another type.
+"""Violations: labels never seen in the reference, values out of its range or of another type.
 
-How many there are where nothing has changed is known from the reference. No verdict here.
+Their normal rate, without drift, is estimated from the reference. No verdict here.
 """
 
 from collections.abc import Sequence
@@ -19,22 +19,22 @@ from mlkit.steps.tables import casts, dtypes
 from mlkit.steps.tables.casts import Cast
 
 _SHOWN: Final = 3
-_TAIL: Final = 2  # of the cells of ``design_effect`` at either end
-_RARE: Final = 0.02  # of the rows have the labels that count as rare
+_TAIL: Final = 2  # cells of ``design_effect`` at either end that count as extreme
+_RARE: Final = 0.02  # share of rows whose labels, the least frequent, count as rare
 _Z80: Final = float(special.ndtri(0.8))  # for a power of 80 %
 
 _WANTED: Final = {**ARROW_TYPES, "integer": dtypes.NUMBER}  # 1.5 is drift, not another type
 
 
 class Usual(NamedTuple):
-    """The share of violations where nothing has changed, and how many rows come with each."""
+    """The share of violations without drift, and the mean number of rows that come together."""
 
     share: float
     burst: float = 1.0
 
 
 class Found(NamedTuple):
-    """How many of how many values are violations, and the most frequent of them."""
+    """The number of violations among ``of`` values, and the most frequent with their counts."""
 
     hits: int
     of: int
@@ -42,9 +42,10 @@ class Found(NamedTuple):
 
 
 class Level(NamedTuple):
-    """What is asked of a test: rows of the reference, worth, smallest effect, chance of an error.
+    """The parameters of a test.
 
-    Every ``tau`` rows count for one.
+    ``rows`` are those of the reference, ``tau`` is the design effect, ``threshold`` the smallest
+    effect that matters and ``alpha`` the significance level.
     """
 
     rows: int
@@ -56,23 +57,22 @@ class Level(NamedTuple):
 def test(
     kind: ViolationKind, column: str, found: Found, usual: Usual, level: Level
 ) -> FeatureDrift:
-    """Return how likely chance is to give so many violations.
+    """Test whether the window has more violations than chance explains.
 
-    Of n independent rows in the reference and m in the window, the number of rows beyond the
-    reference's smallest and largest value has a beta-binomial distribution, whatever that of the
-    values is (Wilks 1942, Ann. Math. Stat. 13). Its limit for large n and m is negative binomial:
-    P(k or more) = I(k, r; m / (n + m)) with the regularised incomplete beta function I and r = 2,
-    for the two ends. A new label has r = 1, as if one had been seen in the reference.
+    For n independent rows in the reference and m in the window, the number k of rows beyond the
+    smallest and the largest value of the reference has a beta-binomial distribution, whatever the
+    distribution of the values (Wilks 1942, Ann. Math. Stat. 13). Its limit for large n and m is
+    negative binomial: P(K >= k) = I(k, r; m / (n + m)) with the regularised incomplete beta
+    function I and r = 2 for the two ends. For new labels r = 1, as if the reference had one.
 
-    Where a share u of violations is usual, r is n u. Rows that come together count as one: of each
-    ``tau`` rows (the design effect) and of each ``burst`` one is worth counting, which divides k
-    and r.
+    If a share u of violations is normal, r = n u. Violations may come in clusters: k and r are
+    divided by the design effect ``tau`` and by the mean cluster size ``burst``.
     """
     clump = level.tau * usual.burst
     ends = 2.0 if kind == "range" else 1.0
     seen = max(ends, usual.share * level.rows / clump)
     odds = found.of / (level.rows + found.of)
-    normal = max(usual.share, 1 / level.rows)  # that they come together makes none of them usual
+    normal = max(usual.share, 1 / level.rows)  # a share: clusters do not change it
     return FeatureDrift(
         name=f"{kind}({column})",
         column=column,
@@ -82,17 +82,17 @@ def test(
         p_value=float(special.betainc(found.hits / clump, seen, odds)),
         effect=max(0.0, found.hits / found.of - normal),
         threshold=level.threshold,
-        visible=_minimum_detectable(found.of, seen, clump, level),
+        minimum_detectable=_minimum_detectable(found.of, seen, clump, level),
         effective_rows=found.of / level.tau,
         examples=found.examples,
     )
 
 
 def _minimum_detectable(of: int, seen: float, clump: float, level: Level) -> float:
-    """Return the share above the usual one that is found in four of five cases.
+    """Return the share of violations, above the normal one, that is found with a power of 80 %.
 
-    The count k of the critical value solves I(k, r; m / (n + m)) = alpha; above it comes 0.84
-    times the standard error of a count, whose variance is its mean (Poisson) times ``clump``.
+    The critical count k solves I(k, r; m / (n + m)) = alpha. The result adds z_0.8 = 0.84 standard
+    errors of a count, whose variance is its mean (Poisson) times ``clump``.
     """
     odds = of / (level.rows + of)
     expected = min(1.0, seen * clump / level.rows)
@@ -103,7 +103,7 @@ def _minimum_detectable(of: int, seen: float, clump: float, level: Level) -> flo
 
 
 def fit(kind: Kind, column: Any) -> tuple[Any, Found | None]:
-    """Return ``column`` as values of ``kind``, null where one is none, and which those are."""
+    """Return ``column`` cast to ``kind``, null for unfit values, and the unfit ones, if any."""
     result = _as_text(column) if kind == "category" else casts.cast(column, _WANTED[kind])
     if not result.unfit_count:
         return result.column, None
@@ -128,10 +128,10 @@ def out_of_range(ordered: np.ndarray, ends: np.ndarray) -> Found | None:
 
 
 def unseen(texts: Any, codes: np.ndarray, labels: int, known: np.ndarray) -> Found | None:
-    """Return the texts that are no label of the reference, if there are any.
+    """Return the texts that are not labels of the reference, if there are any.
 
-    ``codes`` are their places in its first ``labels`` labels, ``labels`` for any other; of those
-    with very many, ``known`` are the hashes of all.
+    ``codes`` are their places among the first ``labels`` labels of the reference, or ``labels`` for
+    any other. If the reference has more labels, ``known`` are the hashes of all of them.
     """
     others = texts.filter(pa.array(codes == labels))
     if len(known) and len(others):
@@ -142,17 +142,20 @@ def unseen(texts: Any, codes: np.ndarray, labels: int, known: np.ndarray) -> Fou
 
 
 def hashes(texts: Sequence[str]) -> np.ndarray:
-    """Return 32 bits for each text: one in 43,000 is taken for one of 100,000 others."""
+    """Return a 32-bit hash of each text.
+
+    One new text in 43,000 has the hash of one of 100,000 known ones (2³² / 100,000).
+    """
     found = (crc32(text.encode("utf-8", "surrogatepass")) for text in texts)
     return np.fromiter(found, dtype=np.uint32, count=len(texts))
 
 
 def usual_range(values: np.ndarray, *, ordered: bool) -> Usual:
-    """Return how often rows like the ``values`` of a reference fall beyond them.
+    """Return the normal rate of values beyond the smallest and largest of ``values``.
 
-    2 / (n + 1) if they are independent: each of n + 1 rows is equally likely the smallest. Those in
-    time order may have a trend or excursions: then the newer half falls beyond the older one more
-    often, and that share is taken.
+    For independent values it is 2 / (n + 1): each of n + 1 rows is equally likely the smallest, or
+    the largest. Values in time order may have a trend or excursions; then the share of the newer
+    half beyond the range of the older half is larger, and that is taken.
     """
     older, newer = _halves(values)
     share = 2 / (len(values) + 1)
@@ -163,12 +166,13 @@ def usual_range(values: np.ndarray, *, ordered: bool) -> Usual:
 
 
 def usual_unseen(codes: np.ndarray, *, ordered: bool) -> Usual:
-    """Return how often a row has a label that none of the reference's rows has.
+    """Return the normal rate of rows whose label no row of the reference has.
 
-    ``codes`` tell the labels of the reference apart. The share is that of Good and Turing (Good
-    1953, Biometrika 40): labels of a single row, over n. Labels of two rows say how many rows of a
-    new label come together (``burst``). In time order it is at least the share of the newer half
-    whose labels the older half has not.
+    ``codes`` are the labels of the reference's rows. The rate is Good and Turing's estimate (Good
+    1953, Biometrika 40): f1 / n, with f1 labels that occur once in n rows (one is added to both).
+    The mean number of rows of a new label (``burst``) is 1 + 2 f2 / f1, with f2 labels that occur
+    twice. In time order the rate is at least the share of rows of the newer half whose label the
+    older half lacks.
     """
     counts = np.bincount(codes)
     once, twice = int((counts == 1).sum()), int((counts == 2).sum())
@@ -181,12 +185,12 @@ def usual_unseen(codes: np.ndarray, *, ordered: bool) -> Usual:
 
 
 def tails(cells: np.ndarray) -> np.ndarray:
-    """Return 0, 1 or 2 for a value far below, in between, or far above, by its cell."""
+    """Return 0 for a cell in the lower tail, 2 for one in the upper tail, else 1."""
     return (cells >= _TAIL).astype(np.int64) + (cells >= design_effect.CELLS - _TAIL)
 
 
 def rarities(codes: np.ndarray) -> np.ndarray:
-    """Return 1 for each row with one of the rarest labels, else 0."""
+    """Return 1 for each row with one of the least frequent labels, else 0."""
     counts = np.bincount(codes)
     order = np.argsort(counts, kind="stable")
     rare = np.zeros(len(counts), dtype=np.int64)
@@ -196,7 +200,7 @@ def rarities(codes: np.ndarray) -> np.ndarray:
 
 
 def _as_text(column: Any) -> Cast:
-    """Return a column as text: whole numbers are labels, other types are none."""
+    """Return a column as text; whole numbers are labels, values of other types are unfit."""
     if column.type in (dtypes.TEXT, dtypes.INTEGER):
         return Cast(column.cast(dtypes.TEXT))
     nothing = pa.chunked_array([pa.nulls(len(column), dtypes.TEXT)])

@@ -1,8 +1,8 @@
-"""The design effect where a reference made of a log is too short to show it by itself.
+"""The design effect of a reference from the log that is too short to measure its own.
 
-It is taken from the windows of a longer reference (``borrow``), or from the same hours of several
-weeks (``weekly``). ``design_effect`` says what it is; here, too, blocks are compared by
-``block_variance``, but with the same block of the other weeks only.
+It is taken from a longer reference (``borrow``), or measured on the same hours of several weeks
+(``weekly``). As in ``design_effect`` blocks are compared by ``block_variance``, but each only with
+the same block of the other weeks.
 """
 
 from collections.abc import Mapping
@@ -19,35 +19,35 @@ from mlkit.steps.tables import casts, dtypes
 
 _SMALLEST: Final = 64  # rows of a block, as in ``design_effect``
 _FEWEST_STRETCHES: Final = 3  # two alarmed in 3 % of the checks on AR(1) data, three in 0.5 %
-_FEWEST: Final = 8  # blocks that say anything of how much they vary
+_FEWEST: Final = 8  # degrees of freedom from which on a variance is estimated
 _MOST_BLOCKS: Final = 64
-_STANDARD_ERRORS: Final = 2.0  # that make a tau differ from 1
-_CAUTION: Final = 0.5  # standard errors that a tau is raised by: few blocks may vary too little
+_STANDARD_ERRORS: Final = 2.0  # by which a tau must exceed 1 to be taken for more than 1
+_CAUTION: Final = 0.5  # standard errors by which it is then raised: too small causes false alarms
 
 
-class Seats(NamedTuple):
-    """Where each row of a column lies: in which of ``stretches``, and how far into it, 0 to 1."""
+class Positions(NamedTuple):
+    """The position of each row of a column: its stretch, and how far into that it is, 0 to 1."""
 
     stretch: np.ndarray
     share: np.ndarray
     stretches: int
 
-    def of(self, kept: np.ndarray) -> "Seats":
-        """Return those of some of the rows."""
-        return Seats(self.stretch[kept], self.share[kept], self.stretches)
+    def of(self, kept: np.ndarray) -> "Positions":
+        """Return the positions of some of the rows."""
+        return Positions(self.stretch[kept], self.share[kept], self.stretches)
 
 
 class Placed(NamedTuple):
-    """A column and where its rows lie."""
+    """A column and the positions of its rows."""
 
     column: Any
-    seats: Seats
+    positions: Positions
 
 
 def borrow(known: Reference, longer: Reference) -> Reference:
-    """Return ``known`` with what the windows of ``longer`` have shown of the columns of both.
+    """Return ``known`` with the design effects that ``longer`` has measured.
 
-    Columns that ``longer`` has not are left out, as they are where that is the reference.
+    Columns that ``longer`` lacks are left out.
     """
     shown = {profile.name: profile.taus for profile in longer.columns}
     kept = tuple(
@@ -60,7 +60,7 @@ def borrow(known: Reference, longer: Reference) -> Reference:
 
 
 def reaches_further(longer: Reference, known: Reference) -> bool:
-    """Tell whether ``longer`` has looked at larger windows: by their time, else by their rows."""
+    """Tell whether ``longer`` measured larger windows: by their time if known, else their rows."""
     if not longer.sizes or not known.sizes:
         return bool(longer.sizes)
     sizes = [float(each.sizes[-1]) for each in (longer, known)]
@@ -71,11 +71,12 @@ def reaches_further(longer: Reference, known: Reference) -> bool:
 
 
 def weekly(known: Reference, placed: Mapping[str, Placed], stretches: int) -> Reference | None:
-    """Return ``known`` with what the same parts of its ``stretches`` have shown; None if too few.
+    """Return ``known`` with the design effects of its ``stretches``, None if these are too few.
 
     A stretch is cut into blocks of equal time, and each block is compared with the same block of
-    the other stretches: what the hour or the weekday does to a column is in both, and what is left
-    is what a window may differ by though nothing has changed. Gaps between rows have no block.
+    the other stretches. Both have the same hours and weekdays, so these effects cancel; the
+    variance that is left is that of a window without drift. Gaps between rows belong to no block
+    and are left out.
     """
     blocks = _blocks(known.rows // stretches, stretches)
     if stretches < _FEWEST_STRETCHES or not blocks:
@@ -90,7 +91,7 @@ def weekly(known: Reference, placed: Mapping[str, Placed], stretches: int) -> Re
 
 
 def _blocks(rows: int, stretches: int) -> tuple[int, ...]:
-    """Return into how many blocks a stretch of ``rows`` rows is cut, the smallest blocks first.
+    """Return the numbers of blocks that a stretch of ``rows`` rows is cut into, largest first.
 
     >>> _blocks(1_000, 4)
     (8, 4)
@@ -104,27 +105,27 @@ def _blocks(rows: int, stretches: int) -> tuple[int, ...]:
 
 
 def _numbers(profile: Profile, placed: Mapping[str, Placed]) -> Placed:
-    """Return the values that the profile is about, and where they lie."""
+    """Return the values of the profile's column, derived if need be, and their positions."""
     found = placed[profile.column]
     if profile.derived is None:
         return found
     moments = placed[times.MOMENT].column if profile.derived == "age" else None
     return found._replace(
-        column=derived.again(profile.derived, found.column, moments, profile.known)
+        column=derived.recompute(profile.derived, found.column, moments, profile.known)
     )
 
 
 def _taus(profile: Profile, placed: Placed, blocks: tuple[int, ...]) -> np.ndarray:
-    """Return the taus as a profile has them; those of violations are not told from the values'."""
+    """Return the taus as in ``Profile``; for violations they are those of the values."""
     codes, kept = _codes(profile, placed.column)
     statistic: Statistic = "ks" if profile.measure == "number" else "chi2"
     missing = reference.gaps(placed.column)
-    usual = _of_blocks(codes, placed.seats.of(kept), statistic, blocks)
-    return np.array([usual, _of_blocks(missing, placed.seats, "chi2", blocks), usual])
+    usual = _of_blocks(codes, placed.positions.of(kept), statistic, blocks)
+    return np.array([usual, _of_blocks(missing, placed.positions, "chi2", blocks), usual])
 
 
 def _codes(profile: Profile, column: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return the cells of the values that are there, and which rows have one."""
+    """Return the cells of the values that are not missing, and which rows have one."""
     if profile.measure == "number":
         values = casts.cast(column, dtypes.NUMBER).column.to_numpy().astype(float)
         kept = ~np.isnan(values)
@@ -135,22 +136,22 @@ def _codes(profile: Profile, column: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _of_blocks(
-    codes: np.ndarray, seats: Seats, statistic: Statistic, blocks: tuple[int, ...]
+    codes: np.ndarray, positions: Positions, statistic: Statistic, blocks: tuple[int, ...]
 ) -> np.ndarray:
-    """Return the taus of blocks of each size; a larger size has at least that of the one before.
+    """Return the taus of blocks of each size; they never fall with the size.
 
-    A column that only one stretch has is taken as a series whose neighbours resemble each other.
+    A column that only one stretch has gets the tau of its autocorrelation.
     """
-    stretches = len(np.unique(seats.stretch))
+    stretches = len(np.unique(positions.stretch))
     if stretches < 2:
         return np.full(len(blocks), design_effect.of_series(codes, statistic))
     width, finest = int(codes.max()) + 1, blocks[0]
-    block = np.minimum((seats.share * finest).astype(np.int64), finest - 1)
-    place = (seats.stretch * finest + block) * width + codes
-    counts = np.bincount(place, minlength=seats.stretches * finest * width)
+    block = np.minimum((positions.share * finest).astype(np.int64), finest - 1)
+    place = (positions.stretch * finest + block) * width + codes
+    counts = np.bincount(place, minlength=positions.stretches * finest * width)
     found = []
     for number in blocks:
-        merged = counts.reshape(seats.stretches, number, finest // number, width).sum(axis=2)
+        merged = counts.reshape(positions.stretches, number, finest // number, width).sum(axis=2)
         seen = block_variance.observe(statistic, merged, merged.sum(axis=0) - merged)
         noise = np.sqrt(2 / ((stretches - 1) * number))  # relative standard error of a variance
         clear = seen.usual > 1 + _STANDARD_ERRORS * noise

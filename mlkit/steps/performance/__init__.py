@@ -1,4 +1,4 @@
-"""How good answers were, and what they will turn out to be: metrics, intervals, estimates, causes.
+"""The loss of predictions, measured or estimated: metrics, intervals, tests, causes.
 
-Whether inputs moved is ``drift``.
+Whether inputs have drifted is ``drift``.
 """

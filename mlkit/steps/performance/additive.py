@@ -1,7 +1,7 @@
-"""A model that adds up a bent line for each column and two terms for each pair of columns.
+"""An additive model: a piecewise linear function of each column and two terms per pair of columns.
 
-Of what a loss hangs on, in a few numbers: on losses of some thousand rows it does as well as
-boosted trees, fits in a fraction of the time, and answers by numpy alone.
+It predicts the loss of a row from its inputs. On the losses of some thousand rows it is as good as
+boosted trees, fits in a fraction of the time, is stored as a few numbers and needs numpy only.
 """
 
 from itertools import combinations
@@ -9,19 +9,19 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-_FEW: Final = 20  # distinct values, each with a bend of its own
-_BENDS: Final = 9  # else, at quantiles
-_MOST_PAIRED: Final = 12
+_FEW: Final = 20  # up to so many distinct values, each is a knot
+_KNOTS: Final = 9  # else, at quantiles
+_MOST_PAIRED: Final = 12  # columns, up to which all pairs are used
 _PENALTIES: Final = np.logspace(-1, 6, 29)
 _BLOCK: Final = 10_000
 
 
 class Additive(NamedTuple):
-    """The weights of bends ``max(x[column] - knot, 0)``, of missing values, and of pairs.
+    """The weights of hinges ``max(x[column] - knot, 0)``, of missing values, and of pairs.
 
-    A pair has ``u * v`` and ``|u * v|``, both counted from the ``middle``. What lies outside of
-    ``low`` and ``high`` is drawn in, what is missing taken for ``usual``; ``whole`` says that
-    there was nothing missing.
+    A pair has the terms ``u * v`` and ``|u * v|``, both centred on the ``middle`` (the medians).
+    Values are clipped to ``low`` and ``high``, missing ones replaced by ``usual`` (the mean);
+    ``whole`` are the columns that had no missing value.
     """
 
     start: float
@@ -38,12 +38,12 @@ class Additive(NamedTuple):
 def fit(matrix: np.ndarray, target: np.ndarray) -> Additive:
     """Return the model of ``target`` by ridge regression, its penalty chosen by cross-validation.
 
-    The generalized cross-validation of Golub, Heath and Wahba 1979. Matrix columns may be NaN.
+    That is generalized cross-validation (``_ridge``). Values of ``matrix`` may be NaN.
     """
     filled = np.where(np.isnan(matrix).all(axis=0), 0.0, matrix)
     looks = (np.nanmin, np.nanmax, np.nanmean, np.nanmedian)
     whole = ~np.isnan(matrix).any(axis=0)
-    places = [_bends(column) for column in filled.T]
+    places = [_knots(column) for column in filled.T]
     columns = np.repeat(np.arange(len(places)), [len(found) for found in places])
     knots = np.concatenate([*places, np.zeros(0)])
     low, high, usual, middle = (of(filled, axis=0) for of in looks)
@@ -57,7 +57,7 @@ def fit(matrix: np.ndarray, target: np.ndarray) -> Additive:
 
 
 def pairs(columns: int) -> list[tuple[int, int]]:
-    """Return the pairs of columns that are looked at; of many only those with the last.
+    """Return the pairs of columns that have terms; with many columns only those with the last one.
 
     >>> pairs(3)
     [(0, 1), (0, 2), (1, 2)]
@@ -78,9 +78,9 @@ def answer(model: Additive, matrix: np.ndarray) -> np.ndarray:
 
 
 def outside(model: Additive, matrix: np.ndarray) -> np.ndarray:
-    """Return for each column the share of values beyond all that the model was fitted on.
+    """Return for each column the share of values outside the range that the model was fitted on.
 
-    A missing value is, where there was none.
+    A missing value counts as outside if the column had none.
 
     >>> model = fit(np.array([[0.0], [1.0], [2.0]]), np.zeros(3))
     >>> outside(model, np.array([[1.0], [3.0]])).tolist()
@@ -92,11 +92,11 @@ def outside(model: Additive, matrix: np.ndarray) -> np.ndarray:
     return found
 
 
-def _bends(column: np.ndarray) -> np.ndarray:
-    """Return where the line of a column bends; nowhere if it has one value."""
+def _knots(column: np.ndarray) -> np.ndarray:
+    """Return the knots of a column, none if it has one value."""
     values = np.unique(column[~np.isnan(column)])
     if len(values) > _FEW:
-        inner = np.quantile(column[~np.isnan(column)], np.arange(1, _BENDS + 1) / (_BENDS + 1))
+        inner = np.quantile(column[~np.isnan(column)], np.arange(1, _KNOTS + 1) / (_KNOTS + 1))
         values = np.unique(np.concatenate([values[:1], inner, values[-1:]]))
     return values[:-1]
 
@@ -104,14 +104,20 @@ def _bends(column: np.ndarray) -> np.ndarray:
 def _design(model: Additive, matrix: np.ndarray) -> np.ndarray:
     missing = np.isnan(matrix)
     drawn = np.clip(np.where(missing, model.usual, matrix), model.low, model.high)
-    bends = np.maximum(drawn[:, model.columns] - model.knots, 0.0)
+    hinges = np.maximum(drawn[:, model.columns] - model.knots, 0.0)
     around = drawn - model.middle
     first, second = np.array(pairs(matrix.shape[1]), dtype=int).reshape(-1, 2).T
     products = around[:, first] * around[:, second]
-    return np.column_stack([bends, missing.astype(float), products, np.abs(products)])
+    return np.column_stack([hinges, missing.astype(float), products, np.abs(products)])
 
 
 def _ridge(design: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Return the ridge weights with the penalty that generalized cross-validation chooses.
+
+    It minimises GCV(λ) = RSS(λ) / (1 - df(λ) / n)² with the effective degrees of freedom
+    df(λ) = 1 + Σ s / (s + λ) over the eigenvalues s of X'X (Golub, Heath and Wahba 1979,
+    Technometrics 21). One eigendecomposition serves all penalties.
+    """
     values, vectors = np.linalg.eigh(design.T @ design)
     values = np.maximum(values, 0.0)
     along = vectors.T @ (design.T @ target)

@@ -1,7 +1,7 @@
-"""Prior shift, judged by actual values: their mix has changed, the loss within each has not.
+"""Prior shift, tested with actual values: class shares changed, the loss within a class did not.
 
-Then a threshold is to be recalibrated, and nothing relearned. What can be known of it before any
-actual has come is in ``class_shares``.
+Then the decision threshold needs recalibration, and no retraining. How prior shift is estimated
+without actuals is in ``class_shares``.
 """
 
 from collections.abc import Sequence
@@ -18,15 +18,16 @@ from mlkit.steps.performance.judge import PerformanceRule
 from mlkit.steps.performance.rise import Sample
 from mlkit.steps.performance.slices import Part, Sheet
 
-_SURE: Final = 0.01
-_LEFT_BEHIND: Final = 0.2  # of the move, by which the answers did not follow
+_SURE: Final = 0.01  # significance level
+_LEFT_BEHIND: Final = 0.2  # share of the change that the predictions did not follow, at least
 
 
 class BaseRate(msgspec.Struct, frozen=True):
-    """How the actual values moved, in words, and whether that explains what happened.
+    """The change of the actual values, in words, and whether prior shift explains it.
 
-    ``explains`` is true if the loss for each actual value is as before, so that only their mix has
-    changed, and the answers have not followed it. None if the holdout's is not known.
+    ``explains`` is true if the loss for each actual value is as before, so that only the class
+    shares have changed, and the predictions have not followed. None if the version has no losses
+    of slices of its holdout.
     """
 
     words: str
@@ -36,11 +37,11 @@ class BaseRate(msgspec.Struct, frozen=True):
 def judge(
     schema: InputSchema, known: Sheet | None, found: Sheet | None, rule: PerformanceRule
 ) -> BaseRate:
-    """Return what moved; prior shift is told from a changed relation by the loss within a class.
+    """Return the change of the base rate, and whether it is prior shift or concept drift.
 
-    If only the mix has changed, P(x | y) is as it was: so is the loss for each actual value
-    (Saerens 2002), and the whole loss is that of the holdout in the new mix. If the inputs moved
-    and the base rate with them, the answers follow it.
+    Under prior shift P(y) changes and P(x | y) does not (Saerens et al. 2002). So the loss for each
+    actual value is as before, and the mean loss is Σ P_new(y) loss(y) with the losses of the
+    holdout. Under covariate shift the base rate changes, too, but the predictions follow it.
     """
     if known is None or found is None or not found.whole.rows:
         return BaseRate("", None)
@@ -57,16 +58,19 @@ def _is_alike(mixed: Sample, found: Sample, rule: PerformanceRule) -> bool:
 
 
 def _is_typical(known: Sheet, found: Sheet, rule: PerformanceRule) -> bool:
-    """Tell whether typical rows lose what they did: of the mean a few huge losses hide it."""
+    """Tell whether capped losses are as before: a few huge losses can hide a change of the mean."""
     before = [part.capped.loss for part in known.actuals if part.capped]
     after = [part.capped.loss for part in found.actuals if part.capped]
     if not before or len(before) < len(known.actuals) or len(after) < len(before):
-        return True  # parts without a cap have no huge losses, or are of a version of old
+        return True  # no huge losses, or a version of an older release
     return _is_alike(_mixed(known.whole, before, found), _mixed(found.whole, after, found), rule)
 
 
 def _mixed(whole: Sample, losses: Sequence[Sample], found: Sheet) -> Sample:
-    """Return what the loss would be with the actual values of ``found``, by that of each part."""
+    """Return the loss of the holdout reweighted to the class shares of ``found``.
+
+    With the shares w, mean = Σ w mean_y and variance = Σ w (variance_y + (mean_y - mean)²).
+    """
     rows = np.array([part.loss.rows for part in found.actuals], dtype=float)
     if not rows.sum():
         return whole
@@ -79,7 +83,7 @@ def _mixed(whole: Sample, losses: Sequence[Sample], found: Sheet) -> Sample:
 
 
 def _left_behind(known: Sheet, found: Sheet) -> bool:
-    """Tell whether the answers have not followed the actual values; True for many classes."""
+    """Tell whether the predictions have not followed the base rate; True for many classes."""
     if known.outcome is None or found.outcome is None or known.bias is None or found.bias is None:
         return True
     moved = found.outcome.mean - known.outcome.mean
@@ -94,7 +98,7 @@ def _negative(sample: Sample) -> Sample:
 
 
 def _words(schema: InputSchema, known: Sheet, found: Sheet) -> str:
-    """Return the move: of the mean, or of the class whose share moved most."""
+    """Return the change of the mean, or of the class share that changed most."""
     if schema.task == "regression" and known.outcome and found.outcome:
         before, now = digits.alike(known.outcome.mean, found.outcome.mean, least=4)
         return f"mean {before} to {now}"

@@ -1,6 +1,6 @@
-"""What a model's probabilities have turned out to mean: isotonic curves, kept as plain numbers.
+"""Calibration of probabilities by isotonic regression, kept as plain numbers.
 
-Fitted once, on rows that the model has not learned from; applied by numpy alone.
+Fitted once, on the holdout; applied by numpy alone.
 """
 
 from collections.abc import Sequence
@@ -10,17 +10,17 @@ import numpy as np
 
 
 class Curve(NamedTuple):
-    """A probability that was said, and how often it came true; straight in between."""
+    """Predicted probabilities and the calibrated ones; linear in between."""
 
     said: np.ndarray
     true: np.ndarray
 
 
 def fit(probabilities: np.ndarray, actual: np.ndarray) -> tuple[Curve, ...]:
-    """Return a curve for each class, for two classes that of the second alone.
+    """Return a curve for each class; for two classes that of the second only.
 
-    ``probabilities`` has shape (rows, classes), ``actual`` the index of what really was, -1 for a
-    class that the model does not know.
+    ``probabilities`` has shape (rows, classes), ``actual`` is the index of the actual class, -1 for
+    a class that the model does not know.
     """
     from sklearn.isotonic import (
         IsotonicRegression,
@@ -36,7 +36,7 @@ def fit(probabilities: np.ndarray, actual: np.ndarray) -> tuple[Curve, ...]:
 
 
 def apply(curves: Sequence[Curve], probabilities: np.ndarray) -> np.ndarray:
-    """Return what ``probabilities`` mean; each row adds up to 1.
+    """Return the calibrated ``probabilities``; each row adds up to 1.
 
     >>> curve = Curve(np.array([0.2, 0.8]), np.array([0.4, 0.6]))
     >>> apply([curve], np.array([[0.5, 0.5], [0.9, 0.1]])).tolist()

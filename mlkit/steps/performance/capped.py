@@ -1,7 +1,7 @@
-"""Losses with a cap on each: what typical rows lose, whatever a few huge ones do.
+"""Winsorised losses: the mean loss of typical rows, whatever a few huge losses are.
 
-Winsorised above (Tukey 1962), by a cap that the holdout sets: the mean then has the normal
-distribution that a test of it assumes, however heavy the tail (Yuen and Dixon 1973).
+Losses are capped at a quantile of the holdout (winsorised above; Tukey 1962). Their mean is then
+nearly normal, as its test assumes, however heavy the tail is (Yuen and Dixon 1973).
 """
 
 from typing import Final, Self
@@ -12,33 +12,33 @@ import numpy as np
 from mlkit.steps.performance import rise
 from mlkit.steps.performance.rise import Rise, Sample
 
-_BELOW: Final = 0.9  # of the holdout's losses, so up to a tenth of them may be spoilt
-_FEWEST: Final = 20  # rows, of which the cap is a quantile
-_FAR: Final = 3.0  # standard deviations, where only the mean and the scatter are known
+_BELOW: Final = 0.9  # quantile of the holdout's losses: up to a tenth of them may be outliers
+_FEWEST: Final = 20  # rows that a quantile needs
+_FAR: Final = 3.0  # standard deviations above the mean, if only these two are known
 
 
 class Capped(msgspec.Struct, frozen=True, kw_only=True):
-    """The most that a row counts for, and the losses of some rows so capped."""
+    """A cap, and the sample of losses capped at it."""
 
     cap: float
     loss: Sample
 
     @classmethod
     def of_sample(cls, whole: Sample) -> Self | None:
-        """Return what is known of losses of which only the sample was kept.
+        """Return the stand-in for capped losses if only the sample of uncapped ones was stored.
 
-        Their capped mean is no more than their mean: a test against it misses more, no less.
+        Their mean is at least that of capped ones, so a test against it is conservative.
         """
         cap = whole.mean + _FAR * float(np.sqrt(whole.variance))
         return cls(cap=cap, loss=whole) if 0 < cap < np.inf else None
 
 
 def of_exact(known: Sample, values: np.ndarray) -> Capped | None:
-    """Return what is known of a holdout without any loss: it has none under any cap.
+    """Return the capped losses of a holdout whose losses are all 0: they are 0 with any cap.
 
-    So the cap is that of the later losses ``values``; None of a holdout that lost anything.
+    So the cap is taken from the later losses ``values``. None if the holdout has another loss.
 
-    >>> before = Sample(rows=80, mean=0.0, variance=0.0, worth=80.0)
+    >>> before = Sample(rows=80, mean=0.0, variance=0.0, effective_rows=80.0)
     >>> of_exact(before, np.repeat([500.0, 1e6], [290, 10])).cap
     500.0
     """
@@ -51,7 +51,7 @@ def of_exact(known: Sample, values: np.ndarray) -> Capped | None:
 def measure(values: np.ndarray, *, ordered: bool) -> Capped | None:
     """Return the losses of a holdout with a cap at their ninth decile, None if that caps none.
 
-    So it is where a row is right or wrong and nothing in between: no loss is huge.
+    It caps none, for example, of losses that are 0 or 1: no loss is huge there.
 
     >>> measure(np.repeat([1.0, 2.0, 90.0], [80, 15, 5]), ordered=False).cap
     2.0
@@ -66,7 +66,7 @@ def measure(values: np.ndarray, *, ordered: bool) -> Capped | None:
     return Capped(cap=cap, loss=_sample(values, cap, ordered=ordered))
 
 
-def again(known: Capped | None, values: np.ndarray, *, ordered: bool) -> Capped | None:
+def remeasure(known: Capped | None, values: np.ndarray, *, ordered: bool) -> Capped | None:
     """Return later losses with the same cap."""
     if known is None:
         return None
@@ -74,7 +74,7 @@ def again(known: Capped | None, values: np.ndarray, *, ordered: bool) -> Capped 
 
 
 def compare(known: Capped, found: Capped, *, tolerance: float, alpha: float) -> Rise:
-    """Test whether typical rows lose more than they did, by more than is tolerated (``rise``)."""
+    """Test whether the capped mean has risen by more than the tolerance (``rise``)."""
     tolerated = tolerance * abs(known.loss.mean)
     return rise.compare(known.loss, found.loss, tolerated=tolerated, alpha=alpha)
 

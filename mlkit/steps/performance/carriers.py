@@ -1,24 +1,24 @@
-"""Which few rows carry the mean of all losses, and which actual values lie far from all others."""
+"""Outliers: the few rows that carry most of the loss, and actual values far from all others."""
 
 from typing import Final, NamedTuple
 
 import numpy as np
 
-_CARRIED: Final = 0.8  # of the sum of all losses
-_FEW: Final = 0.05  # of the rows
-_FAR: Final = 30.0  # times what half of the values, or those of the holdout, lie apart
+_CARRIED: Final = 0.8  # share of the sum of all losses
+_FEW: Final = 0.05  # share of the rows, at most
+_FAR: Final = 30.0  # interquartile ranges, or standard deviations of the holdout, from the median
 _SHOWN: Final = 3
 
 
 class Carriers(NamedTuple):
-    """How many rows with the largest losses carry which share of the sum; ``rows`` are these."""
+    """The ``rows`` with the largest losses, and their share of the sum of all losses."""
 
     rows: np.ndarray
     share: float
 
 
 def find(losses: np.ndarray) -> Carriers | None:
-    """Return the few rows that carry most of the loss; None where it takes many, as it should.
+    """Return the few rows that carry most of the loss, None if it takes many rows.
 
     >>> find(np.array([1e6, *[1.0] * 99]))
     Carriers(rows=array([0]), share=0.9999010098000298)
@@ -37,9 +37,9 @@ def find(losses: np.ndarray) -> Carriers | None:
 
 
 def far(values: np.ndarray, spread: float) -> np.ndarray:
-    """Return which ``values`` lie far from all others, by their own quartiles and ``spread``.
+    """Tell which ``values`` are outliers, by their interquartile range and ``spread``.
 
-    ``spread`` is the standard deviation that such values had before, 0 if it is not known.
+    ``spread`` is the standard deviation on the holdout, 0 if it is not known.
 
     >>> far(np.array([1.0, 2.0, 3.0, 4.0, 999999.0]), 1.0).tolist()
     [False, False, False, False, True]

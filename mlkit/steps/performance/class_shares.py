@@ -1,7 +1,7 @@
-"""Prior shift, before any actual has come: each class looks as it did, and has another share.
+"""Prior shift before actuals come: P(x | y) of each class is as before, its share is not.
 
-Estimates the shares, tells this from moved inputs, and corrects probabilities for it. What actual
-values say afterwards is in ``base_rate``.
+Estimates the class shares, tells prior shift from covariate shift, and corrects probabilities. The
+test with actual values is in ``base_rate``.
 """
 
 from typing import Final, NamedTuple
@@ -10,17 +10,17 @@ import numpy as np
 from scipy import special
 
 _PARTS: Final = 8
-_MOVED: Final = 0.05  # that something has moved must be this sure
-_FITS: Final = 0.05  # that the classes look as they did may not be less likely than this
+_MOVED: Final = 0.05  # significance level of the test that inputs have changed
+_FITS: Final = 0.05  # p value above which a mix of the known classes explains the inputs
 _ROUNDS: Final = 500
 _CLOSE: Final = 1e-6
 _MOST_ROWS: Final = 5_000
 
 
 class Looks(NamedTuple):
-    """What the rows of each class look like, column by column.
+    """Histograms of each column for each class.
 
-    ``edges`` has shape (columns, parts - 1), filled up with infinity; ``counts`` has shape
+    ``edges`` has shape (columns, parts - 1), padded with infinity; ``counts`` has shape
     (classes, columns, parts + 1), missing values last.
     """
 
@@ -29,16 +29,17 @@ class Looks(NamedTuple):
 
 
 def look(matrix: np.ndarray, actual: np.ndarray, classes: int) -> Looks:
-    """Return the looks of each class; ``actual`` is the index of the class, -1 for another."""
+    """Return the histograms of each class; ``actual`` are class indexes, -1 for an unknown one."""
     edges = np.stack([_edges(column) for column in matrix.T])
     counts = np.stack([count(edges, matrix[actual == place]) for place in range(classes)])
     return Looks(edges, counts)
 
 
 def shares(probabilities: np.ndarray, base: np.ndarray) -> np.ndarray:
-    """Return the share of each class that makes the rows likeliest (Saerens et al. 2002).
+    """Return the maximum likelihood estimate of the class shares (Saerens et al. 2002).
 
-    ``probabilities`` are right where the shares are ``base``.
+    An EM algorithm: correct the probabilities for the current shares (``correct``), take their mean
+    as the next shares. ``probabilities`` must be calibrated for the shares ``base``.
 
     >>> said = np.array([[0.9, 0.1]] * 50 + [[0.1, 0.9]] * 50)
     >>> shares(said, np.array([0.5, 0.5])).round(3).tolist()
@@ -47,27 +48,29 @@ def shares(probabilities: np.ndarray, base: np.ndarray) -> np.ndarray:
     step = max(1, len(probabilities) // _MOST_ROWS)
     found, looked = base, probabilities[::step]
     for _ in range(_ROUNDS):
-        before, found = found, mend(looked, base, found).mean(axis=0)
+        before, found = found, correct(looked, base, found).mean(axis=0)
         if np.abs(found - before).max() < _CLOSE:
             break
     return found
 
 
-def mend(probabilities: np.ndarray, base: np.ndarray, now: np.ndarray) -> np.ndarray:
-    """Return what ``probabilities`` are if the classes' shares go from ``base`` to ``now``.
+def correct(probabilities: np.ndarray, base: np.ndarray, now: np.ndarray) -> np.ndarray:
+    """Return ``probabilities`` corrected for class shares that go from ``base`` to ``now``.
 
-    >>> mend(np.array([[0.5, 0.5]]), np.array([0.5, 0.5]), np.array([0.8, 0.2])).tolist()
+    p'(y | x) is proportional to p(y | x) now(y) / base(y) (Bayes).
+
+    >>> correct(np.array([[0.5, 0.5]]), np.array([0.5, 0.5]), np.array([0.8, 0.2])).tolist()
     [[0.8, 0.2]]
     """
     factor = np.divide(now, base, out=np.zeros_like(base), where=base > 0)
     raw = probabilities * factor
-    total = (raw @ np.ones(len(base)))[:, None]  # many times quicker than a sum along short rows
-    mended: np.ndarray = np.divide(raw, total, out=probabilities.copy(), where=total > 0)
-    return mended
+    total = (raw @ np.ones(len(base)))[:, None]  # much faster than a sum along short rows
+    corrected: np.ndarray = np.divide(raw, total, out=probabilities.copy(), where=total > 0)
+    return corrected
 
 
 def count(edges: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """Return how many values of each column fall into which part, missing values last."""
+    """Return the histogram of each column with these ``edges``, missing values last."""
     counted = []
     for limits, column in zip(edges, matrix.T, strict=True):
         part = np.where(np.isnan(column), _PARTS, np.searchsorted(limits, column))
@@ -76,23 +79,27 @@ def count(edges: np.ndarray, matrix: np.ndarray) -> np.ndarray:
 
 
 def moved(looks: Looks, seen: np.ndarray) -> bool:
-    """Tell whether rows that ``count`` has seen differ from those before.
+    """Tell whether rows with the histograms ``seen`` differ from those of the holdout.
 
-    They are taken for independent ones, here and in ``explained``: of rows that are not, a mix of
-    the classes explains less, so that nothing is claimed of them.
+    Rows are assumed independent, here and in ``explained``. If they are not, ``explained`` is less
+    often true, and no prior shift is claimed.
     """
     sizes = looks.counts.sum(axis=2)[:, 0]
-    return _likelihood(looks, seen, sizes / sizes.sum()) < _MOVED
+    return _p_value(looks, seen, sizes / sizes.sum()) < _MOVED
 
 
 def explained(looks: Looks, seen: np.ndarray, now: np.ndarray) -> bool:
-    """Tell whether they look like a mix of the classes as they were, in the shares ``now``."""
+    """Tell whether a mix of the known classes with the shares ``now`` explains the rows."""
     sizes = looks.counts.sum(axis=2)[:, 0]
-    return bool((sizes[now > 0] > 0).all()) and _likelihood(looks, seen, now) > _FITS
+    return bool((sizes[now > 0] > 0).all()) and _p_value(looks, seen, now) > _FITS
 
 
-def _likelihood(looks: Looks, seen: np.ndarray, mix: np.ndarray) -> float:
-    """Return the smallest p-value of the columns, corrected for how many there are."""
+def _p_value(looks: Looks, seen: np.ndarray, mix: np.ndarray) -> float:
+    """Return the smallest p value of the columns, by Bonferroni's correction.
+
+    For each column χ² = Σ (seen share - expected share)² / variance, where the variance is that of
+    the window's rows plus that of the rows of each class on the holdout.
+    """
     used = looks.counts.sum(axis=0) + seen > 0
     counts = looks.counts + 0.5 * used  # so that no part of a class is impossible
     sizes = counts.sum(axis=2, keepdims=True)

@@ -1,6 +1,6 @@
-"""Which rows belong together: the parts of each input in which an error can hide.
+"""The slices of rows whose loss is compared: each label, quartile, quarter of a day of an input.
 
-Labels, quartiles of numbers, quarters of the day, missing values; of the actual values as well.
+Missing values are a slice, too, and so are the parts of the actual values.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,14 +16,14 @@ from mlkit.steps.inputs import prediction_columns
 from mlkit.steps.inputs.columns import InputSchema, Kind
 from mlkit.steps.tables import casts, dtypes
 
-FEWEST: Final = 20  # rows of the holdout; a smaller part is rare
+FEWEST: Final = 20  # rows of the holdout in a slice; labels with fewer are pooled as rare
 _MOST_LABELS: Final = 12
-_FEW: Final = 4  # distinct numbers are labels
+_FEW: Final = 4  # numbers with at most so many distinct values are labels
 _QUARTERS: Final = (0.0, 6.0, 12.0, 18.0)
 
 
 class Cut(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Some rows: those with a label, with none of several, in a range (without its end), or a gap.
+    """One slice: rows with a label, with none of ``labels``, in a range [low, high), or missing.
 
     ``column`` is an input, or ``prediction_columns.ACTUAL``.
     """
@@ -37,7 +37,7 @@ class Cut(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def name(self) -> str:
-        """The part as people call it.
+        """The name of the slice, for people.
 
         >>> Cut(column="origin", kind="label", labels=("JFK",)).name
         'origin = JFK'
@@ -58,7 +58,7 @@ class Cut(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def of_inputs(schema: InputSchema, table: pa.Table) -> tuple[Cut, ...]:
-    """Return the parts of each input of ``table`` that have enough rows."""
+    """Return the slices of each input of ``table`` that have enough rows."""
     return tuple(
         cut
         for column in schema.columns
@@ -67,14 +67,14 @@ def of_inputs(schema: InputSchema, table: pa.Table) -> tuple[Cut, ...]:
 
 
 def of_actuals(schema: InputSchema, actuals: Sequence[Any]) -> tuple[Cut, ...]:
-    """Return the parts of the actual values: the classes, or quartiles."""
+    """Return the slices by actual value: the classes, or quartiles."""
     table = prediction_columns.actuals(schema, actuals)
     kind: Kind = "number" if schema.task == "regression" else "category"
     return tuple(_of_column(prediction_columns.ACTUAL, kind, table.column(0)))
 
 
 def places(cuts: Sequence[Cut], column: Any) -> Iterator[np.ndarray]:
-    """Yield for each of ``cuts``, all of one column, which rows of ``column`` belong to it."""
+    """Yield for each of ``cuts``, all of one column, a mask of the rows that belong to it."""
     first = cuts[0]
     texts = reference.labels(column, "label", numeric=first.numeric) if _labelled(cuts) else None
     numbers = _numbers(column, cuts)

@@ -1,7 +1,7 @@
-"""How long actuals take to come, learned from rows of which some have none yet.
+"""The distribution of the label delay, estimated from rows of which some have no actual yet.
 
-A row without an actual may get one tomorrow, or never: both are told apart here by how many of the
-old rows have one (Kaplan and Meier 1958, with rows that never get one as a share that stays).
+Rows without an actual are right-censored: they may get one later, or never. The estimator is Kaplan
+and Meier's (1958), as in a cure model: rows that never get an actual are a share that remains.
 """
 
 from typing import Final
@@ -10,14 +10,17 @@ import msgspec
 import numpy as np
 
 _FEWEST: Final = 20
-_TAIL: Final = 0.05  # of the rows are needed to say how the curve goes on
-_STILL_COMING: Final = 0.05  # of all actuals, in the last quarter of what was seen
+_TAIL: Final = 0.05  # share of rows that must be old enough for the curve to be known
+_STILL_COMING: Final = (
+    0.05  # share of actuals that come in the last quarter of the horizon, at most
+)
 
 
 class Curve(msgspec.Struct, frozen=True, kw_only=True):
-    """``shares[i]`` of all rows have an actual ``delays_s[i]`` seconds after they were served.
+    """The distribution: ``shares[i]`` of all rows have an actual within ``delays_s[i]`` seconds.
 
-    Nothing is known beyond ``horizon_s``; the share that ever gets one is taken to be the last.
+    Nothing is known beyond ``horizon_s``; the last share is taken for that of rows that ever get
+    an actual.
     """
 
     delays_s: np.ndarray
@@ -31,21 +34,24 @@ class Curve(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def settled(self) -> bool:
-        """Whether actuals have all but stopped coming before the last quarter of what was seen."""
+        """Whether nearly all actuals come before the last quarter of the horizon."""
         earlier = float(self._share(np.array([0.75 * self.horizon_s]))[0])
         return self.ever - earlier <= _STILL_COMING * self.ever
 
     def quantile(self, share: float) -> float:
-        """Return the seconds after which ``share`` of the actuals that ever come are there."""
+        """Return the quantile of the delay, in seconds, over the rows that ever get an actual."""
         place = int(np.searchsorted(self.shares, share * self.ever - 1e-12))
         return float(self.delays_s[min(place, len(self.delays_s) - 1)])
 
     def come(self, ages_s: np.ndarray) -> np.ndarray:
-        """Return for rows of these ages which share of their actuals is expected to be there."""
+        """Return the expected share of actuals that have come, F(age) / F(∞), by age."""
         return self._share(ages_s) / self.ever
 
     def outstanding(self, ages_s: np.ndarray) -> np.ndarray:
-        """Return how likely rows of these ages, without an actual, are to get one still."""
+        """Return the probability that a row of each age without an actual will still get one.
+
+        (F(∞) - F(age)) / (1 - F(age)).
+        """
         share = self._share(ages_s)
         left: np.ndarray = (self.ever - share) / np.maximum(1 - share, 1e-12)
         return left
@@ -57,10 +63,10 @@ class Curve(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def learn(delays_s: np.ndarray, ages_s: np.ndarray) -> Curve | None:
-    """Return the curve of rows that are ``ages_s`` old; ``delays_s`` is NaN without an actual.
+    """Return the curve from rows that are ``ages_s`` old; ``delays_s`` is NaN without an actual.
 
-    None if there is no actual, or too few rows. The end, where few rows are old enough to tell, is
-    left out.
+    F(t) = 1 - Π (1 - events / at risk) over the delays up to t. Delays for which too few rows are
+    old enough are left out. None if there is no actual, or too few rows.
 
     >>> ages = np.full(100, 90.0)
     >>> delays = np.r_[np.full(40, 1.0), np.full(40, 30.0), np.full(20, np.nan)]
@@ -87,10 +93,10 @@ def learn(delays_s: np.ndarray, ages_s: np.ndarray) -> Curve | None:
 
 
 def maturity(curve: Curve, ages_s: np.ndarray, known: np.ndarray) -> float:
-    """Return which share of the actuals that these rows will ever have is there.
+    """Return the share of the actuals that these rows will ever have that has come.
 
-    ``known`` says which rows have one. Where all are there, the curve does not matter; rows that
-    will hardly get one any more are not waited for.
+    ``known`` says which rows have one. It is known / (known + Σ P(still to come)) over the rows
+    without one, so old rows, which will hardly get one, do not count.
     """
     there = int(known.sum())
     waited_for = float(curve.outstanding(ages_s[~known]).sum())
@@ -98,11 +104,11 @@ def maturity(curve: Curve, ages_s: np.ndarray, known: np.ndarray) -> float:
 
 
 def ripe(curve: Curve, ages_s: np.ndarray, known: np.ndarray, *, least: float) -> int:
-    """Return how many of the rows, the oldest first, have at least ``least`` of their actuals.
+    """Return how many of the rows, the oldest first, are mature: ``least`` of the actuals came.
 
-    What comes first is no fair sample (a churn is known at once, a stay after a month), so rows
-    whose actuals are still coming say nothing. A block of rows is ripe by its age or by what is
-    there already, and all before it have to be.
+    Early actuals are a biased sample (a churn is known at once, a stay after a month), so rows
+    whose actuals are still coming must not be judged. A block of rows is mature by its age or by
+    the actuals that it has; all blocks before it must be, too.
     """
     block = max(_FEWEST, -(-len(ages_s) // 64))
     for start in range(0, len(ages_s), block):

@@ -1,4 +1,4 @@
-"""What a grown error, moved inputs and a moved base rate mean together, in words to act on."""
+"""Diagnose a performance verdict from drift of the inputs and of the base rate, and advise."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -14,11 +14,11 @@ _SHOWN = 3
 
 
 class Clues(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known beside the verdict.
+    """The evidence beside the verdict.
 
-    ``inputs`` are the tests of the inputs; ``base`` says how the actual values moved, None if they
-    did not; ``since`` when the missing values of a column, or with no name the error, suddenly
-    changed; ``error`` what became of an error that did not surely grow.
+    ``inputs`` are the drift tests of the inputs. ``base`` is the change of the actual values, None
+    if they have not drifted. ``since`` are the change points of the missing values of a column or,
+    under the name ``ERROR``, of the error. ``error`` describes an error without a significant rise.
     """
 
     inputs: Sequence[FeatureDrift] = ()
@@ -31,7 +31,7 @@ ERROR: Final = ""  # the name of the error among the columns of ``Clues.since``
 
 
 def of(verdict: Verdict, clues: Clues) -> str:
-    """Return what most likely happened and what to do, or an empty text if there is nothing to say.
+    """Return the most likely cause and what to do, empty if there is nothing to say.
 
     >>> of("degraded", Clues())
     'error grew, inputs quiet: relation changed, retrain'
@@ -74,7 +74,7 @@ def _degraded(moved: Sequence[str], clues: Clues) -> str:
 
 
 def _recalibrate(verdict: Verdict, base: BaseRate, moved: Sequence[str]) -> str:
-    """Say what to do about a mix of actual values that has changed; inputs move with it."""
+    """Return the diagnosis of prior shift; the inputs drift with the base rate."""
     inputs = f", and inputs with it ({_listed(moved)})" if moved else ""
     grew = "; the error grew by nothing else" if verdict == "degraded" else ""
     return f"base rate moved{_told(base)}{inputs}: recalibrate threshold{grew}"

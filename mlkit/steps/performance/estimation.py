@@ -1,7 +1,7 @@
-"""What the loss of answers will be once their actuals come, before any of these has come.
+"""Estimate the loss of predictions before their actuals come.
 
-No way of estimating sees that the relation of inputs and target has changed: that takes actuals.
-How the parts are learned and checked is in ``estimation_fit``.
+No estimate can detect concept drift, a changed relation of inputs and target: that takes actuals.
+How the estimators are fitted and checked is in ``estimation_fit``.
 """
 
 from collections.abc import Sequence
@@ -20,17 +20,17 @@ from mlkit.steps.performance.calibration import Curve
 from mlkit.steps.performance.class_shares import Looks
 
 Way = Literal["calibration", "inputs", "base_rate", "unchanged"]
-"""From calibrated probabilities; with a correction by the inputs; with shares of the classes that
-have moved; or not at all, which leaves the holdout's own loss.
+"""From calibrated probabilities; with a correction by the inputs; corrected for prior shift; or
+no estimate, which leaves the loss on the holdout.
 """
 
 _MOST_COLUMNS: Final = 200
-_FAR: Final = 0.05  # share of a column's values beyond all that was seen
+_FAR: Final = 0.05  # share of a column's values outside its range on the holdout
 _SMALLEST: Final = float(np.finfo(float).eps)
 
 
 class Parts(NamedTuple):
-    """What an expected loss adds up: ``level``, what curves say of each row, what inputs do."""
+    """The terms of an expected loss: a constant, calibration curves, a function of the inputs."""
 
     level: float
     curves: tuple[Curve, ...] = ()
@@ -38,12 +38,12 @@ class Parts(NamedTuple):
 
 
 class Estimation(msgspec.Struct, frozen=True, kw_only=True):
-    """What the loss of a version's answers is estimated with.
+    """The fitted estimator of a version's loss.
 
-    ``loss`` is the holdout's, ``spread`` the standard deviation of a row's loss around what was
-    expected, ``tau`` how many rows are worth one, ``slack`` how far off an estimate may be as a
-    share of how far it lies from ``loss``. ``names`` are the inputs, ``base`` the shares of the
-    classes. ``calibrated`` are the parts without inputs, None without probabilities.
+    ``loss`` is that on the holdout, ``spread`` the standard deviation of the residuals (a row's
+    loss minus its expected loss), ``tau`` their design effect, and ``slack`` the standard error of
+    an estimate as a share of its distance from ``loss``. ``names`` are the inputs, ``base`` the
+    class shares. ``calibrated`` are the parts without inputs, None without probabilities.
     """
 
     metric: str
@@ -64,7 +64,7 @@ class Estimation(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def parts(self) -> Parts:
-        """What the expected loss is made of in this way."""
+        """The terms of the expected loss for this ``way``."""
         if self.way == "unchanged":
             return Parts(self.loss)
         base = self.calibrated or Parts(0.0)
@@ -72,9 +72,9 @@ class Estimation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Estimated(msgspec.Struct, frozen=True, kw_only=True):
-    """The expected mean loss of some rows, and whether and why to believe it.
+    """The expected mean loss of some rows with its interval, and whether it can be trusted.
 
-    ``least`` is the low end of what chance leaves if only half of the change is real: for alarms.
+    ``least`` is the lower limit if only half of the estimated change is real; alerts use it.
     """
 
     value: float
@@ -87,10 +87,10 @@ class Estimated(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Answered(NamedTuple):
-    """Rows with their answers.
+    """Rows with their predictions.
 
-    ``matrix`` has the answers as further columns, ``places`` is the index of each label among the
-    classes, -1 for another; both arrays are empty where there are none.
+    ``matrix`` has the predictions as further columns. ``places`` are the indexes of the predicted
+    classes, -1 for an unknown one; empty for a regression.
     """
 
     matrix: np.ndarray
@@ -105,7 +105,7 @@ class Answered(NamedTuple):
 
 
 def answered(matrix: np.ndarray, answers: Predictions, classes: Sequence[Label]) -> Answered:
-    """Return rows as they are estimated from; no ``classes`` mean numbers."""
+    """Return rows with their predictions, for a regression if there are no ``classes``."""
     if not classes:
         values = np.array(answers.values, dtype=float)
         return Answered(np.column_stack([matrix, values]), np.zeros(0, dtype=int), None)
@@ -151,7 +151,11 @@ def of_chances(metric: str, rows: Answered, chances: np.ndarray) -> np.ndarray:
 
 
 def estimate(known: Estimation, rows: Answered, *, confidence: float) -> Estimated:
-    """Return the mean loss that the answers to ``rows`` will have; there must be a row."""
+    """Return the expected mean loss of ``rows``, of which there must be one.
+
+    The interval is value ± z sqrt(chance² + (slack (value - loss))²): sampling error, and an error
+    in proportion to the estimated change.
+    """
     way, trusted, reason = known.way, known.trusted, known.reason
     now = _moved_shares(known, rows)
     if now is None:
@@ -178,25 +182,25 @@ def estimate(known: Estimation, rows: Answered, *, confidence: float) -> Estimat
 
 
 def inputs(schema: InputSchema, matrix: np.ndarray) -> np.ndarray:
-    """Return the columns that a window can have in common with the holdout.
+    """Return the columns whose values a window can share with the holdout.
 
-    Drawn in to what can be squared and added up.
+    Clipped to numbers whose squares can be summed.
     """
     drawn: np.ndarray = np.clip(matrix[:, lasting(schema)], -bounds.TARGET, bounds.TARGET)
     return drawn
 
 
 def lasting(schema: InputSchema) -> list[int]:
-    """Return the places of all columns but the days of times.
+    """Return the places of all columns but calendar days, none if there are too many columns.
 
-    Of very many columns none: what a loss hangs on cannot be told among them, nor in time.
+    With very many columns the fit would find chance relations, and take too long.
     """
     kept = encode.lasting(schema, passing=("days",))
     return kept if len(kept) <= _MOST_COLUMNS else []
 
 
 def _moved_shares(known: Estimation, rows: Answered) -> np.ndarray | None:
-    """Return the classes' shares if they have moved and nothing else has."""
+    """Return the estimated class shares under prior shift, None without prior shift."""
     if known.calibrated is None or known.looks is None or rows.probabilities is None:
         return None
     seen = class_shares.count(known.looks.edges, rows.matrix)
@@ -213,14 +217,15 @@ def _at_shares(known: Estimation, rows: Answered, now: np.ndarray) -> float:
     if known.calibrated is None or rows.probabilities is None:
         return known.loss
     chances = calibration.apply(known.calibrated.curves, rows.probabilities)
-    mended = class_shares.mend(chances, known.base, now)
-    return known.calibrated.level + float(of_chances(known.metric, rows, mended).mean())
+    corrected = class_shares.correct(chances, known.base, now)
+    return known.calibrated.level + float(of_chances(known.metric, rows, corrected).mean())
 
 
 def _chance(known: Estimation, value: float, rows: int) -> float:
-    """Return the standard error of the estimate, of what chance does here and on the holdout.
+    """Return the standard error of the estimate by the sampling of the window and the holdout.
 
-    Losses that are larger scatter more, in proportion.
+    spread sqrt(scale² tau / m + tau / n) for m rows here and n of the holdout. The standard
+    deviation of losses grows with their mean, hence ``scale``.
     """
     scale = max(value / known.loss, 1.0) if known.loss > 0 else 1.0
     here, there = (min(known.tau / count, 1.0) for count in (rows, known.rows))
@@ -228,7 +233,7 @@ def _chance(known: Estimation, value: float, rows: int) -> float:
 
 
 def _beyond(known: Estimation, rows: Answered) -> str:
-    """Return which inputs lie where nothing was learned, or nothing."""
+    """Name the column with the most values outside its range on the holdout; empty if few are."""
     width = rows.matrix.shape[1]
     shares = additive.outside(known.inputs, rows.matrix)
     worst = int(np.argmax(shares)) if width else 0

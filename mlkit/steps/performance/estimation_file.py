@@ -1,4 +1,4 @@
-"""An estimation as a file without any pickle; the same estimation gives the same bytes."""
+"""The file format of an estimation, without pickle; the same estimation gives the same bytes."""
 
 import io
 import zipfile
@@ -18,7 +18,7 @@ _FORMAT: Final = 1
 
 
 class _Header(msgspec.Struct, frozen=True, kw_only=True):
-    """All that is no array; ``curves`` is how many there are, ``level`` what is added to them."""
+    """All fields that are not arrays; ``curves`` is their number, ``level`` the constant term."""
 
     format: int
     metric: str

@@ -1,7 +1,7 @@
-"""Learn how to estimate a loss, and find out on the holdout whether the estimate is to be trusted.
+"""Fit the estimators of the loss on the holdout, choose one, and decide whether to trust it.
 
-Of the ways of ``estimation`` the simplest is taken that says rightly how the losses of the
-holdout's parts differ, on rows that it has not learned from. Where none does, nothing is claimed.
+Each is cross-validated: how well does it predict how the mean loss differs between parts of the
+holdout? The best one is taken. If none explains at least half of that variance, it is not trusted.
 """
 
 from collections.abc import Sequence
@@ -15,17 +15,17 @@ from mlkit.steps.performance import additive, calibration, class_shares, lack_of
 from mlkit.steps.performance.estimation import Answered, Estimation, Parts, Way, expected
 from mlkit.steps.performance.lack_of_fit import LackOfFit
 
-_FEWEST: Final = 500  # so that most parts of a fifth have enough rows to count
+_FEWEST: Final = 500  # rows, so that most parts of a fold have enough
 _FOLDS: Final = 5
-_GOOD: Final = 0.5  # an estimate that is trusted leaves so much at most of what differs there
-_DOUBT: Final = 0.3  # and is not taken to leave less: windows move further than such parts
-_ALIKE: Final = 0.05  # parts whose losses differ by less, relative to all, are alike
-_FINE: Final = 0.1  # if chance moves a part's loss by less, relative to all
-_COARSE: Final = 0.25  # by more, and nothing can be said
+_GOOD: Final = 0.5  # unexplained share of the variance among parts, up to which it is trusted
+_DOUBT: Final = 0.3  # unexplained share that is assumed at least: windows differ more than parts
+_ALIKE: Final = 0.05  # relative standard deviation among parts below which these do not differ,
+_FINE: Final = 0.1  # provided that chance causes less than this
+_COARSE: Final = 0.25  # relative standard deviation by chance above which nothing can be decided
 
 
 class Material(NamedTuple):
-    """Rows that the model has not learned from: what they cost, and which class was right."""
+    """Rows of the holdout, their losses, and the indexes of their actual classes."""
 
     metric: str
     rows: Answered
@@ -44,7 +44,7 @@ class _Choice(NamedTuple):
 
 
 def fit(given: Material) -> Estimation:
-    """Return what estimates the mean of ``given.losses`` for other rows."""
+    """Return the estimator of the mean loss of other rows, fitted on the holdout."""
     learned = _learn(given, np.ones(len(given.losses), dtype=bool))
     residuals = _residuals(given)
     tau = _tau(residuals["unchanged"]) if given.ordered else 1.0
@@ -72,7 +72,7 @@ def fit(given: Material) -> Estimation:
 
 
 def _learn(given: Material, chosen: np.ndarray) -> dict[Way, Parts]:
-    """Return every way there is, learned from the chosen rows."""
+    """Return the estimator of each way, fitted on the chosen rows."""
     rows, losses = given.rows.pick(chosen), given.losses[chosen]
     level = float(losses.mean())
     ways: dict[Way, Parts] = {"unchanged": Parts(level)}
@@ -86,10 +86,10 @@ def _learn(given: Material, chosen: np.ndarray) -> dict[Way, Parts]:
 
 
 def _level(metric: str, parts: Parts, rows: Answered, losses: np.ndarray) -> Parts:
-    """Return ``parts`` so that they expect of these rows what these have lost, where it matters.
+    """Return ``parts`` with the constant that makes them unbiased on these rows.
 
-    Isotonic curves keep counts, and so rates of errors; of surprise at what is hardly ever said
-    they know little.
+    Only log loss needs it. Isotonic regression preserves counts, and so error rates; but log loss
+    depends on small probabilities, for which the curves have few rows.
     """
     if metric != "log_loss":
         return parts
@@ -97,12 +97,12 @@ def _level(metric: str, parts: Parts, rows: Answered, losses: np.ndarray) -> Par
 
 
 def _fold(given: Material) -> np.ndarray:
-    """Return which fifth each row belongs to, in their order."""
+    """Return the fold of each row; folds are consecutive rows."""
     return np.arange(len(given.losses)) * _FOLDS // len(given.losses)
 
 
 def _residuals(given: Material) -> dict[Way, np.ndarray]:
-    """Return how far each way is off, row by row, learned from the other four fifths."""
+    """Return the cross-validated residuals of each way, row by row."""
     if len(given.losses) < _FEWEST:
         return {"unchanged": given.losses - given.losses.mean()}
     fold = _fold(given)

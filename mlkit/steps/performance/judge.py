@@ -1,4 +1,4 @@
-"""Are the answers worse than on the holdout? A verdict needs an interval and enough rows."""
+"""The performance verdict: whether the loss is significantly higher than on the holdout."""
 
 from typing import Final, Literal, NamedTuple, Self
 
@@ -13,10 +13,10 @@ from mlkit.steps.performance.rise import Sample
 
 Verdict = Literal["degraded", "ok", "insufficient_data"]
 
-_GROUPS: Final = 20_000
-_LEAST: Final = 0.01  # chance of a false alarm of one check
-_MOST: Final = 0.05
-_BLOCK_TAUS: Final = 4
+_GROUPS: Final = 20_000  # of neighbouring rows, at most, in the bootstrap
+_LEAST: Final = 0.01  # significance level of one check, at least
+_MOST: Final = 0.05  # and at most
+_BLOCK_TAUS: Final = 4  # a block of the bootstrap has so many autocorrelation times
 _FEWEST_BLOCKS: Final = 10
 
 
@@ -31,17 +31,18 @@ class PerformanceRule(msgspec.Struct, frozen=True, kw_only=True):
     def from_settings(cls, chosen: table.Performance, *, share: float = 1.0) -> Self:
         """Return the rule that the settings describe.
 
-        ``share`` is the window as a part of the time in which one false alarm may be: windows that
-        overlap say the same, so its inverse is how many there are to go wrong.
+        ``share`` is the length of the window divided by the time per false alarm. Overlapping
+        windows are not independent, so there are about 1 / ``share`` independent checks in that
+        time, and each gets this significance level.
         """
         alpha = min(_MOST, max(_LEAST, share))
         return cls(min_rows=chosen.min_rows, tolerance=chosen.tolerance, alpha=alpha)
 
 
 class Holdout(NamedTuple):
-    """The loss of the version on its holdout, the upper end of its interval, and its scatter.
+    """The loss of the version on its holdout, the upper limit of its interval, and its sample.
 
-    ``capped`` is the same with a cap on each row, None where no loss is huge.
+    ``capped`` is the sample of capped losses, None if no loss is huge.
     """
 
     value: float
@@ -51,7 +52,7 @@ class Holdout(NamedTuple):
 
 
 class Typical(msgspec.Struct, frozen=True, kw_only=True):
-    """The mean of losses of which none counts for more than ``cap``, and what it may reach."""
+    """The mean of losses capped at ``cap``, that on the holdout, and the limit of the mean."""
 
     cap: float
     value: float
@@ -61,10 +62,10 @@ class Typical(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Performance(msgspec.Struct, frozen=True, kw_only=True):
-    """The mean loss of a window with its interval, and what the mean may reach: ``limit``.
+    """The mean loss of a window with its interval, and its ``limit``.
 
-    ``risen`` says whether it did, beyond chance; ``typical`` is the same of capped losses, None
-    where no loss is huge.
+    ``risen`` says that the mean is significantly above the tolerance; ``typical`` is the same for
+    capped losses, None if no loss is huge.
     """
 
     verdict: Verdict
@@ -77,7 +78,7 @@ class Performance(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def grown(self) -> bool:
-        """Whether the loss has grown, of all rows or of typical ones, beyond chance."""
+        """Whether the mean loss, capped or not, has risen significantly."""
         return self.risen or (self.typical is not None and self.typical.risen)
 
 
@@ -89,14 +90,14 @@ def judge(
     *,
     unanswered: int = 0,
 ) -> Performance:
-    """Return whether the loss has risen above the holdout's by more than is tolerated.
+    """Return whether the loss has risen above the holdout's by more than the tolerance.
 
-    ``losses`` has shape (rows,), in the order of the answers. Degraded means that their mean lies
-    above ``holdout.value * (1 + tolerance)`` by more than chance makes of two samples of these
-    sizes, whose rows resemble their neighbours (see ``rise``); or that the mean of capped losses
-    does so. Each has half of the chance of a false alarm: a few huge losses scatter so much that
-    no mean tells anything, and typical rows miss what only the worst ones show. ``unanswered`` rows
-    have no finite loss; with any of them it is never "ok".
+    ``losses`` has shape (rows,), in the order in which the rows were served. Degraded means that
+    their mean is significantly above ``holdout.value * (1 + tolerance)``, with autocorrelation
+    allowed for (see ``rise``), or that the mean of capped losses is. Each test gets half of the
+    significance level. Both are needed: a few huge losses give the mean so much variance that it
+    shows nothing, and capped losses hide a failure of only the worst rows. ``unanswered`` rows have
+    no finite loss; with any of them the verdict is never "ok".
     """
     tolerated = rule.tolerance * abs(holdout.value)
     if not len(losses):
@@ -112,7 +113,7 @@ def judge(
     grown = risen or (typical is not None and typical.risen)
     verdict = "degraded" if grown or unanswered else "ok"
     few = len(losses) + unanswered < rule.min_rows
-    if few or not (unanswered or rise.tells(holdout.sample, found)):
+    if few or not (unanswered or rise.are_enough(holdout.sample, found)):
         verdict = "insufficient_data"
     mean, low, high = _interval(losses, _lengthened(resampling, found))
     return Performance(
@@ -124,8 +125,8 @@ def judge(
 def _typical(
     losses: np.ndarray, known: Capped | None, rule: PerformanceRule, alpha: float
 ) -> Typical | None:
-    """Return how typical rows do against those of the holdout."""
-    found = capped.again(known, losses, ordered=True)
+    """Return the test of the capped losses against those of the holdout."""
+    found = capped.remeasure(known, losses, ordered=True)
     if known is None or found is None:
         return None
     rising = capped.compare(known, found, tolerance=rule.tolerance, alpha=alpha)
@@ -139,16 +140,16 @@ def _typical(
 
 
 def _lengthened(resampling: Resampling, found: Sample) -> Resampling:
-    """Return the resampling with blocks that hold what rows of these losses have in common."""
-    wanted = round(_BLOCK_TAUS * found.rows / found.worth)
+    """Return the resampling with blocks of at least four autocorrelation times."""
+    wanted = round(_BLOCK_TAUS * found.rows / found.effective_rows)
     most = max(1, found.rows // _FEWEST_BLOCKS)
     return resampling._replace(block=max(resampling.block, min(wanted, most)))
 
 
 def _interval(losses: np.ndarray, resampling: Resampling) -> Interval:
-    """Return the bootstrap interval of the mean; of many rows, neighbours are drawn together.
+    """Return the bootstrap interval of the mean; many rows are averaged in groups of neighbours.
 
-    A million rows drawn one by one take seconds and say the same.
+    To resample a million single rows takes seconds and gives the same interval.
     """
     size = -(-len(losses) // _GROUPS)
     if size == 1:

@@ -1,4 +1,4 @@
-"""Lack of fit of an expected loss in parts of a holdout: what it is worth if inputs move."""
+"""The lack of fit of an expected loss in parts of a holdout: its error if inputs drift."""
 
 from typing import Final, NamedTuple
 
@@ -11,23 +11,23 @@ _FEWEST: Final = 20
 
 
 class LackOfFit(NamedTuple):
-    """Mean square of how far the parts' mean losses are off, and what of that chance would be."""
+    """The mean squared residual of the parts' mean losses, and the part of it due to chance."""
 
     found: float
     chance: float
 
     @property
     def real(self) -> float:
-        """What chance does not explain."""
+        """The part that chance does not explain."""
         return max(self.found - self.chance, 0.0)
 
 
 def cut(matrix: np.ndarray, stretch: np.ndarray) -> list[np.ndarray]:
-    """Return ways to part the rows, each as the number of every row's part.
+    """Return partitions of the rows, each as the number of every row's part.
 
-    By the quarters of a column and its missing values, and by the halves of two columns: each part
-    is what a window would look like after these have moved. Every stretch is parted for itself:
-    what holds in one of them and not in another is no rule.
+    By the quartiles of a column and its missing values, and by the halves of two columns: each part
+    is like a window in which these columns have drifted. Each ``stretch`` (fold) is partitioned
+    separately, because a relation that holds in one of them only does not generalise.
     """
     quarters = [_place(column, np.arange(1, _PARTS) / _PARTS) for column in matrix.T]
     halves = [_place(column, np.array([0.5])) for column in matrix.T]
@@ -37,9 +37,10 @@ def cut(matrix: np.ndarray, stretch: np.ndarray) -> list[np.ndarray]:
 
 
 def measure(ways: list[np.ndarray], residuals: np.ndarray, *, tau: float = 1.0) -> LackOfFit:
-    """Return how far ``residuals`` (loss minus expected loss) are from 0 in the parts' means.
+    """Return the lack of fit of ``residuals`` (loss minus expected loss) over all partitions.
 
-    ``tau`` rows count for one. A part counts by its rows; small ones do not.
+    found = Σ n mean² / Σ n and chance = Σ n (variance tau / n) / Σ n over the parts of n rows, with
+    the design effect ``tau``. Small parts are left out.
 
     >>> halves = [np.repeat([0, 1], 100)]
     >>> measure(halves, np.repeat([1.0, -1.0], 100)).real

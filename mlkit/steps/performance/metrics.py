@@ -1,6 +1,6 @@
-"""How wrong the answers are: a loss for each row, metrics with intervals, paired comparisons.
+"""Row losses, metrics and their bootstrap intervals.
 
-Everything is a weighted mean over rows, so a bootstrap resample is only a vector of counts.
+Every metric is computed from weights of the rows, so a bootstrap resample is a vector of counts.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,7 +25,7 @@ class Interval(NamedTuple):
 
 
 class Resampling(NamedTuple):
-    """How intervals are made: resamples, their level, their seed, and the length of a block."""
+    """The parameters of a bootstrap: resamples, confidence level, seed and block length."""
 
     rounds: int
     confidence: float
@@ -34,7 +34,7 @@ class Resampling(NamedTuple):
 
 
 def primary(answers: Predictions, *, task: str) -> str:
-    """Return the metric that decides: mae, log_loss, or error_rate without probabilities."""
+    """Return the primary metric: mae, log_loss, or error_rate without probabilities."""
     if task == "regression":
         return "mae"
     return "error_rate" if answers.probabilities is None else "log_loss"
@@ -48,8 +48,8 @@ def losses(
 ) -> np.ndarray:
     """Return the loss of each row; their mean is the primary metric.
 
-    ``classes`` names the columns of the probabilities. An actual that the model has never seen
-    costs ``-log(epsilon)``, as much as one it called impossible.
+    ``classes`` names the columns of the probabilities. The log loss of an unknown class is
+    ``-log(epsilon)``, as of a class with probability 0.
     """
     if metric == "mae":
         errors: np.ndarray = np.abs(_floats(answers.values) - _floats(actuals))
@@ -65,7 +65,7 @@ def losses(
 
 
 def usable(losses: np.ndarray) -> np.ndarray:
-    """Tell which losses can be averaged: finite, and no larger than a usable answer allows.
+    """Tell which losses can be averaged: finite, and within the bounds of usable predictions.
 
     >>> usable(np.array([1.0, np.nan, np.inf, 1e300])).tolist()
     [True, False, False, False]
@@ -82,7 +82,7 @@ def evaluate(
     task: str,
     resampling: Resampling,
 ) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
-    """Return each metric on the holdout, and its bootstrap interval; what is undefined is left out.
+    """Return each metric and its bootstrap interval; undefined metrics are left out.
 
     Regression: mae, rmse, r2. Classification: log_loss, accuracy and, for two classes, roc_auc
     and brier.
@@ -110,8 +110,8 @@ def mean_interval(values: np.ndarray, resampling: Resampling) -> Interval:
 def resamples(rows: int, resampling: Resampling) -> Iterator[np.ndarray]:
     """Yield how often each row is drawn, once for each round.
 
-    With ``block`` > 1 whole runs of neighbours are drawn (circular block bootstrap, Politis and
-    Romano 1992): rows in time order resemble their neighbours, and single draws would make the
+    With ``block`` > 1 blocks of consecutive rows are drawn (circular block bootstrap, Politis and
+    Romano 1992): rows in time order are autocorrelated, and drawing single rows would make the
     interval too narrow.
     """
     rng = np.random.default_rng(resampling.seed)
@@ -182,7 +182,7 @@ def _mean(values: np.ndarray) -> Metric:
 
 
 def _area(score: np.ndarray, positive: np.ndarray) -> Metric:
-    """Return the weighted probability that a positive scores higher than a negative, ties half."""
+    """Return the ROC AUC: the probability that a positive scores above a negative, ties half."""
     order = np.argsort(score, kind="stable")
     truth = positive[order]
     starts = np.flatnonzero(np.r_[True, np.diff(score[order]) > 0])

@@ -1,4 +1,4 @@
-"""The loss of parts of the rows, on the holdout and later: one may fail while all look fine."""
+"""The loss of slices of the rows, on the holdout and later, and which slices have become worse."""
 
 from collections.abc import Sequence
 from itertools import groupby
@@ -22,7 +22,7 @@ _FEWEST: Final = 30  # rows of a window
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
-    """Some rows and their loss."""
+    """A slice and the sample of its losses."""
 
     cut: Cut
     loss: Sample
@@ -30,11 +30,11 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sheet(msgspec.Struct, frozen=True, kw_only=True):
-    """The losses of some rows by ``metric``: of all, of parts of the inputs, by what really was.
+    """The losses of some rows by ``metric``: of all, of slices by input and by actual value.
 
-    ``outcome`` is what really was, as a number (of two classes 1 for the second), and ``bias`` how
-    far it lay above the answers; both are None for more than two classes. ``capped`` are the losses
-    with a cap on each, None where no loss is huge, and in sheets of old.
+    ``outcome`` are the actual values as numbers (1 for the second of two classes), and ``bias`` is
+    actual minus predicted value; both are None for more than two classes. ``capped`` are the capped
+    losses, None if no loss is huge, and in versions of older releases.
     """
 
     metric: str
@@ -47,7 +47,7 @@ class Sheet(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SliceLoss(msgspec.Struct, frozen=True, kw_only=True):
-    """A part of the inputs whose loss has risen: in the window, and on the holdout."""
+    """A slice whose loss has risen: its loss in the window, and on the holdout (``reference``)."""
 
     name: str
     column: str
@@ -63,7 +63,7 @@ class SliceLoss(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Judged(msgspec.Struct, frozen=True, kw_only=True):
-    """Rows whose truth is known: their inputs, the answers, what was, the loss of each."""
+    """Rows with actuals: their inputs, predictions, actual values and losses."""
 
     table: pa.Table
     answers: Predictions
@@ -73,7 +73,7 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def of_holdout(schema: InputSchema, metric: str, rows: Judged) -> Sheet:
-    """Return the sheet of the rows that a version was judged on."""
+    """Return the sheet of the holdout of a version."""
     return _sheet(
         schema, metric, rows,
         inputs=[_unmeasured(cut) for cut in cuts.of_inputs(schema, rows.table)],
@@ -82,24 +82,24 @@ def of_holdout(schema: InputSchema, metric: str, rows: Judged) -> Sheet:
 
 
 def of_window(schema: InputSchema, known: Sheet, rows: Judged) -> Sheet:
-    """Return the sheet of later rows, of the same parts as ``known``."""
+    """Return the sheet of later rows, with the same slices as ``known``."""
     return _sheet(schema, known.metric, rows, inputs=known.inputs, actuals=known.actuals)
 
 
 def failing(
     known: Sheet, found: Sheet, rule: PerformanceRule, *, confidence: float
 ) -> tuple[SliceLoss, ...]:
-    """Return the parts of the inputs whose loss has risen by more than is tolerated, worst first.
+    """Return the slices by input whose loss has risen by more than the tolerance, worst first.
 
-    Each part is compared with itself on the holdout (see ``rise``); looking at many is corrected
-    by Benjamini and Hochberg. A part counts if its mean or that of its capped losses has risen, and
-    pays for the two looks. Tolerated is a share of the part's loss or, where that is smaller
-    than the loss of the whole, of that: what hardly ever fails may fail a little more often.
+    Each slice is compared with itself on the holdout (see ``rise``), with Benjamini and Hochberg's
+    correction for multiple tests. The mean and the capped mean are tested; the smaller p value
+    counts, times two (Bonferroni). The tolerance is a share of the slice's loss or of the whole
+    loss, whichever is larger: a slice that hardly ever fails may fail a little more often.
     """
     tested = [
         _test(known.whole, before, after, rule, confidence)
         for before, after in zip(known.inputs, found.inputs, strict=True)
-        if after.loss.rows >= _FEWEST and rise.tells(before.loss, after.loss)
+        if after.loss.rows >= _FEWEST and rise.are_enough(before.loss, after.loss)
     ]
     if not tested:
         return ()
@@ -164,11 +164,11 @@ def _sheet(
 
 
 def _unmeasured(cut: Cut) -> Part:
-    return Part(cut=cut, loss=Sample(rows=0, mean=0.0, variance=0.0, worth=0.0))
+    return Part(cut=cut, loss=Sample(rows=0, mean=0.0, variance=0.0, effective_rows=0.0))
 
 
 def _parts(wanted: Sequence[Part], table: pa.Table, rows: Judged) -> tuple[Part, ...]:
-    """Return ``wanted`` as ``rows`` have them, with the caps that those measured before set."""
+    """Return the slices ``wanted``, measured on ``rows``, with the caps of the holdout."""
     found: list[Part] = []
     for name, group in groupby(wanted, key=lambda part: part.cut.column):
         column = list(group)
@@ -180,7 +180,7 @@ def _parts(wanted: Sequence[Part], table: pa.Table, rows: Judged) -> tuple[Part,
                 Part(
                     cut=part.cut,
                     loss=rise.measure(losses, ordered=ordered),
-                    capped=capped.again(known, losses, ordered=ordered)
+                    capped=capped.remeasure(known, losses, ordered=ordered)
                     if part.loss.rows
                     else capped.measure(losses, ordered=ordered),
                 )
@@ -189,7 +189,7 @@ def _parts(wanted: Sequence[Part], table: pa.Table, rows: Judged) -> tuple[Part,
 
 
 def _numbers(schema: InputSchema, rows: Judged) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return what really was as numbers, and how far it lies above the answers."""
+    """Return actual values as numbers, and actual minus predicted ones; None for many classes."""
     if schema.task == "regression":
         truth = np.array(rows.actuals, dtype=float)
         return truth, truth - np.array(rows.answers.values, dtype=float)

@@ -1,4 +1,4 @@
-"""Labels without gaps for estimators that take no others (XGBoost): rows may lack a class."""
+"""Contiguous class codes for estimators that need them (XGBoost) when rows lack a class."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from mlkit.steps.inputs import answer_shapes
 
 
 def gaps(codes: np.ndarray) -> bool:
-    """Tell whether a class is missing before the last one that is there.
+    """Tell whether the codes are not 0, 1, … without gaps.
 
     >>> gaps(np.array([0, 2, 2])), gaps(np.array([1, 0]))
     (True, False)
@@ -20,20 +20,20 @@ def gaps(codes: np.ndarray) -> bool:
 
 
 class ContiguousLabels(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
-    """Fit ``estimator`` on labels without gaps and answer with those that were given."""
+    """Fit ``estimator`` on contiguous codes and predict the original labels."""
 
     def __init__(self, estimator: Any) -> None:
         self.estimator = estimator
 
     def fit(self, X: np.ndarray, y: np.ndarray, **weights: np.ndarray) -> "ContiguousLabels":  # noqa: N803  # scikit-learn's names
-        """Fit on the places of the labels among those that occur."""
+        """Fit on the index of each label among the labels that occur."""
         self.present_, places = np.unique(y, return_inverse=True)
         self.estimator.fit(X, places, **weights)
         self.classes_ = self.present_[answer_shapes.classes_of(self.estimator, len(self.present_))]
         return self
 
     def predict(self, X: np.ndarray) -> np.ndarray:  # noqa: N803
-        """Return a label that was given to ``fit`` for each row."""
+        """Return one of the labels given to ``fit`` for each row."""
         found = answer_shapes.ask(self.estimator, "predict", X)
         known = len(self.present_)
         labels: np.ndarray = self.present_[

@@ -1,4 +1,4 @@
-"""The estimators that ``--estimator`` names, unfitted; each sees nothing but the encoded matrix."""
+"""The estimators that ``--estimator`` names, unfitted; their input is the encoded matrix."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
@@ -25,7 +25,7 @@ _MAX_ITERATIONS: Final = 1_000
 
 
 class Recipe(NamedTuple):
-    """What an estimator is built for."""
+    """The schema and the seed that an estimator is built for."""
 
     schema: InputSchema
     seed: int
@@ -52,13 +52,13 @@ def build(name: str, recipe: Recipe, params: Mapping[str, Any] | None = None) ->
 
 
 def expanded(recipe: Recipe, model: Any) -> Pipeline:
-    """Return ``model`` behind the step that fills, standardises and one-hot encodes."""
+    """Return a pipeline that imputes, standardises and one-hot encodes before ``model``."""
     expand = Expand(categorical=tuple(encode.categorical(recipe.schema)))
     return Pipeline([("expand", expand), ("model", model)])
 
 
 def _dummy(recipe: Recipe, params: dict[str, Any]) -> Any:
-    """Return the best constant: the classes' shares (log loss), or the median (absolute error)."""
+    """Return the best constant: the class shares (for log loss), or the median (for MAE)."""
     if recipe.schema.task == "classification":
         return DummyClassifier(strategy="prior", **params)
     return DummyRegressor(strategy="median", **params)

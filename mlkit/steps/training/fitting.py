@@ -1,4 +1,4 @@
-"""Fit an estimator and answer with it, its library's complaints turned into named warnings."""
+"""Fit estimators, on one set or on folds; warnings of their libraries become named warnings."""
 
 import warnings
 from collections.abc import Callable, Sequence
@@ -19,9 +19,9 @@ Make = Callable[[], Any]
 
 
 class EncodedRows(NamedTuple):
-    """Encoded rows: the matrix, the numbers that are learned, and the values they stand for.
+    """Encoded rows: the matrix, the numeric target, and the original target values.
 
-    ``weights`` says how much each row teaches; None if all teach the same.
+    ``weights`` are sample weights; None if all are equal.
     """
 
     matrix: np.ndarray
@@ -45,7 +45,7 @@ def fit(
 ) -> Any:
     """Return the estimator of ``make`` fitted on ``rows``; raises InvalidInputError if it fails.
 
-    ``schema`` is that of the target's classes, None where there is none to name.
+    Warnings are appended to ``complaints``. ``schema`` names the classes, if there are any.
     """
     try:
         with warnings.catch_warnings(record=True) as caught:
@@ -68,14 +68,14 @@ def fit(
 
 
 def _fit(name: str, make: Make, rows: EncodedRows, schema: InputSchema | None) -> Any:
-    """Return the fitted estimator, on labels without gaps if it takes no others."""
+    """Return the fitted estimator; on contiguous class codes if it fails with the given ones."""
     estimator = make()
     weights = _fit_weights(name, estimator, rows)
     matrix = _without_empty(rows.matrix)
     gaps = schema is not None and bool(schema.classes) and contiguous.gaps(rows.target)
     try:
         estimator.fit(matrix, rows.target, **weights)
-    except Exception:  # whatever it raises may be about the gap; if not, it is raised again
+    except Exception:  # it may be about the gap; if not, it is raised again
         if not gaps:
             raise
         again = contiguous.ContiguousLabels(make())
@@ -88,7 +88,7 @@ def _fit(name: str, make: Make, rows: EncodedRows, schema: InputSchema | None) -
 
 
 def _missing(schema: InputSchema | None, rows: EncodedRows) -> str:
-    """Name the classes that the rows to learn from have none of."""
+    """Name the classes that the training rows lack."""
     classes = schema.classes if schema else ()
     known = {int(code) for code in np.unique(rows.target)} if classes else set()
     absent = [f"'{label}'" for code, label in enumerate(classes) if code not in known]
@@ -103,7 +103,7 @@ def _missing(schema: InputSchema | None, rows: EncodedRows) -> str:
 def fold_losses(
     name: str, make: Make, schema: InputSchema, rows: EncodedRows, splits: Sequence[Split]
 ) -> np.ndarray:
-    """Return the loss of each row that some fold judges, in the order of the folds."""
+    """Return the validation loss of each row, in the order of the folds."""
     found = []
     for split in splits:
         estimator = fit(name, make, rows.pick(split.train), [], schema)
@@ -115,7 +115,7 @@ def fold_losses(
 
 
 def _fit_weights(name: str, estimator: Any, rows: EncodedRows) -> dict[str, np.ndarray]:
-    """Return the weights as the argument of ``fit`` that takes them; raises InvalidInputError."""
+    """Return the sample weights as an argument of ``fit``; raises InvalidInputError."""
     if rows.weights is None:
         return {}
     steps = getattr(estimator, "steps", None)
@@ -128,9 +128,9 @@ def _fit_weights(name: str, estimator: Any, rows: EncodedRows) -> dict[str, np.n
 
 
 def _without_empty(matrix: np.ndarray) -> np.ndarray:
-    """Return the matrix with zeros for the columns that have no value at all.
+    """Return the matrix with zeros in the columns that have no value at all.
 
-    A constant teaches as little, and boosted trees fail to bin a column without values.
+    Nothing can be learned from such a column, and boosted trees fail to bin it.
     """
     empty = np.isnan(matrix).all(axis=0)
     return np.where(empty, 0.0, matrix) if empty.any() else matrix

@@ -1,4 +1,4 @@
-"""May this candidate serve? Each check says yes or no and why; one no refuses."""
+"""The gate: checks whether a candidate may serve; one failed check refuses it."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -11,13 +11,13 @@ from mlkit.steps.performance import metrics
 from mlkit.steps.performance.metrics import Interval, Resampling
 
 Outcome = Literal["pass", "fail"]
-_OUTER = 0.05
+_OUTER = 0.05  # share of the differences that is winsorised on each side
 _WIDER: frozenset[tuple[Kind, Kind]] = frozenset({("integer", "number")})
 _NEW = " is new"
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True):
-    """One question that the gate asked."""
+    """The result of one check of the gate."""
 
     name: str
     outcome: Outcome
@@ -25,10 +25,11 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """Candidate against another on the same rows: mean losses and their paired difference.
+    """A candidate against a rival on the same rows: mean losses and their paired difference.
 
-    ``unanswered`` rows, to which the other has no finite answer, are left out of both. ``typical``
-    is the interval of the difference with a cap on each row, None where no row needs one.
+    ``unanswered`` is the number of rows without a finite prediction of the rival; they are left out
+    of both. ``typical`` is the interval of the winsorised difference, None if winsorising changes
+    nothing.
     """
 
     rival: str
@@ -44,7 +45,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """The gate's answer; ``reason`` is the line for people."""
+    """The verdict of the gate; ``reason`` is the line for people."""
 
     accepted: bool
     reason: str
@@ -69,10 +70,10 @@ def compare(
 
 
 def typical(differences: np.ndarray, resampling: Resampling) -> tuple[float, float] | None:
-    """Return the interval of the mean difference, with the outer twentieths drawn in on each side.
+    """Return the bootstrap interval of the winsorised mean difference (Tukey 1962).
 
-    So few rows do not decide it, however large (Winsor's mean; Tukey 1962). None if nearly all
-    rows differ by the same.
+    Differences are clipped to their 5 % and 95 % quantiles, so that a few rows cannot decide it,
+    however large their losses. None if the two quantiles are equal.
     """
     low, high = np.quantile(differences, [_OUTER, 1 - _OUTER])
     if low == high:
@@ -93,13 +94,13 @@ def judge(checks: Sequence[Check], comparison: Comparison | None = None) -> Verd
 
 
 def golden(*, reproduced: bool) -> Check:
-    """Return the check that the artifact, read back from disk, gives the same answers."""
+    """Return the check that the artifact, reloaded from disk, gives the same predictions."""
     detail = "answers are the same" if reproduced else "answers differ"
     return _check("golden", f"{detail} after a reload from disk", passed=reproduced)
 
 
 def served(trouble: str) -> Check:
-    """Return the check that a request with the golden rows gets their answers."""
+    """Return the check that a request with the golden rows gets the recorded predictions."""
     detail = "a request with the golden rows gets their answers"
     if trouble:
         detail = f"a request with the golden rows would be refused: {trouble}"
@@ -114,7 +115,7 @@ def latency(milliseconds: float, limit: float) -> Check:
 
 
 def schema(candidate: InputSchema, champion: InputSchema | None, label: str) -> Check:
-    """Return the check that whoever calls the champion can call the candidate unchanged."""
+    """Return the check that clients of the champion can call the candidate unchanged."""
     problems = [] if champion is None else _breaks(candidate, champion)
     detail = "it fits"
     if problems:
@@ -123,7 +124,7 @@ def schema(candidate: InputSchema, champion: InputSchema | None, label: str) -> 
 
 
 def answers(unanswered: int, rows: int) -> Check:
-    """Return the check that the candidate has a finite answer to every row of the holdout."""
+    """Return the check that the candidate has a finite prediction for every holdout row."""
     detail = f"no finite answer to {unanswered} of {rows} holdout rows"
     return _check("answers", detail, passed=not unanswered)
 
@@ -131,9 +132,9 @@ def answers(unanswered: int, rows: int) -> Check:
 def better(found: Comparison, *, min_rows: int, champion: bool) -> Check:
     """Return the check that the whole interval of the loss difference is below zero.
 
-    A rival that has no finite answer to some rows loses unless it is better on the others. A mean
-    that few rows decide is not believed against all others: with a cap on each row the candidate
-    must not be worse.
+    A rival without a finite prediction for some rows loses unless it is better on the others. The
+    winsorised difference must not show that the candidate is worse: then a few rows would decide
+    against all others.
     """
     name = "champion" if champion else "dummy"
     kept = f"kept {found.rival}: " if champion else ""
@@ -159,7 +160,7 @@ def better(found: Comparison, *, min_rows: int, champion: bool) -> Check:
 
 
 def _against_gaps(found: Comparison, name: str, losses: str) -> Check:
-    """Return the same check where the rival did not answer every row."""
+    """Return the same check for a rival without a finite prediction for some rows."""
     gaps = f"no finite answer to {found.unanswered} of {found.rows + found.unanswered} rows"
     if found.low > 0:
         return _check(name, f"{losses} where both answer, it is worse", passed=False)
@@ -169,17 +170,17 @@ def _against_gaps(found: Comparison, name: str, losses: str) -> Check:
 
 
 def ladder(explanation: str) -> Check:
-    """Return the note why this estimator was chosen."""
+    """Return a check that notes why this estimator was chosen."""
     return _check("ladder", explanation, passed=True)
 
 
 def unanswered(label: str, problem: str) -> Check:
-    """Return the note that the champion could not be asked, so the dummy stands in for it."""
+    """Return a check that notes that the champion failed, so the dummy is the rival."""
     return _check("champion", f"{label} could not answer these rows: {problem}", passed=True)
 
 
 def sufficient(explanation: str) -> Check:
-    """Return the check that nothing better than the dummy was to be found, and says so."""
+    """Return a check that notes that no model was better than the dummy."""
     return _check("dummy", explanation, passed=True)
 
 
@@ -204,7 +205,7 @@ def _breaks(candidate: InputSchema, champion: InputSchema) -> list[str]:
 
 
 def _way_out(problems: Sequence[str]) -> str:
-    """Return what to do about columns that clients do not send."""
+    """Return the advice about columns that clients do not send."""
     new = [
         text.removeprefix("column ").removesuffix(_NEW) for text in problems if text.endswith(_NEW)
     ]

@@ -1,4 +1,4 @@
-"""The simplest sufficient model: climb from a constant to boosted trees, stop where it suffices."""
+"""Model selection: the simplest model within one standard error of the best one."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ _TUNING_ROWS = 10_000
 
 
 class Rung(NamedTuple):
-    """One model of the ladder and how it did on the folds; ``excess`` is over the best one."""
+    """One model of the ladder and its loss on the folds; ``excess`` is over the best model's."""
 
     name: str
     params: dict[str, Any]
@@ -41,10 +41,11 @@ def climb(
     tune: int = 0,
     progress: Progress | None = None,
 ) -> list[Rung]:
-    """Return every rung, the chosen one marked: the first within one standard error of the best.
+    """Return every rung; the chosen one is the first within one standard error of the best.
 
-    The standard error is that of the paired difference of the rows' losses, so a model is passed
-    over only if it is worse by more than chance explains (Breiman et al. 1984, section 3.4.3).
+    The one-standard-error rule (Breiman et al. 1984, section 3.4.3), here with the standard error
+    of the paired difference of row losses: a simpler model is rejected only if it is worse by more
+    than chance explains.
     """
     candidates = [
         _candidate(name, recipe, rows, splits, tune, progress) for name in estimators.LADDER
@@ -56,7 +57,7 @@ def climb(
 
 
 def choose(candidates: Sequence[_Candidate]) -> list[Rung]:
-    """Return the candidates as rungs, simplest first, the simplest sufficient one chosen."""
+    """Return the candidates, simplest first, as rungs; the simplest sufficient one is chosen."""
     finite = [each for each in candidates if metrics.usable(each.losses).all()]
     if not finite:
         raise InvalidInputError("no model of the ladder has a finite loss on these rows")
@@ -141,5 +142,5 @@ def _judged(
 
 
 def _shortened(split: Split) -> Split:
-    """Return the split with so few training rows, the newest, that a grid stays quick."""
+    """Return the split with only the newest training rows, so that a grid search stays fast."""
     return Split(split.train[-_TUNING_ROWS:], split.holdout)

@@ -1,4 +1,4 @@
-"""Weights by recency: the world of last week teaches more about tomorrow than that of last year."""
+"""Sample weights by recency: newer rows count more, with an exponential half-life."""
 
 import numpy as np
 
@@ -6,11 +6,11 @@ _US = 1e6
 
 
 def weights(moments_us: np.ndarray, half_life_s: float) -> np.ndarray:
-    """Return a weight per row: half as much for each ``half_life_s`` before the newest one.
+    """Return a weight per row, halved for each ``half_life_s`` before the newest row.
 
-    ``w = 0.5 ** (age / half_life)``, scaled to a mean of 1, so that what an estimator weighs
-    against the number of rows (a penalty, a leaf's size) keeps its meaning. A row without a time
-    (``-inf``) is as old as the oldest that has one.
+    ``w = 0.5 ** (age / half_life)``, scaled to a mean of 1, so that hyperparameters that are
+    relative to the number of rows (a penalty, a minimum leaf size) keep their meaning. A row
+    without a time (``-inf``) is as old as the oldest row with one.
 
     >>> weights(np.array([0.0, 10e6, 20e6]), 10).round(3).tolist()
     [0.429, 0.857, 1.714]

@@ -1,4 +1,4 @@
-"""Which rows are learned from and which are judged on."""
+"""Split rows into training rows and a holdout, and training rows into folds."""
 
 from typing import NamedTuple
 
@@ -25,8 +25,8 @@ def hold_out(
 ) -> Split:
     """Hold out the newest ``share`` of the rows if they have ``moments``, else a random one.
 
-    ``strata`` (class codes) keeps the classes' shares the same on both sides of a random split.
-    Rows of one moment are never torn apart by chance: ties keep the order of the file.
+    ``strata`` (class codes) keep the class shares equal on both sides of a random split. Rows of
+    the same time keep the order of the file, so the split is deterministic.
 
     >>> hold_out(5, 0.4, moments=np.array([3, 1, 2, 5, 4])).holdout.tolist()
     [4, 3]
@@ -42,11 +42,10 @@ def hold_out(
 def folds(
     rows: int, *, ordered: bool, strata: np.ndarray | None = None, seed: int = 0
 ) -> list[Split]:
-    """Return the splits inside the training rows that choose between models.
+    """Return the splits of the training rows for model selection; the holdout is never used.
 
-    Ordered rows: the last quarter, unless all before it are of one class. Otherwise three
-    stratified folds for few rows, else a random quarter, so that the holdout itself chooses
-    nothing.
+    Ordered rows: the newest quarter validates, unless all rows before it are of one class.
+    Otherwise three stratified folds for few rows, else a random quarter.
     """
     cut = rows - max(1, rows // 4)
     if ordered and (strata is None or len(np.unique(strata[:cut])) > 1):

@@ -1,4 +1,4 @@
-"""Named warnings about input columns that will not help, or help too well."""
+"""Warnings about input columns that are useless (constants, identifiers) or too good (leakage)."""
 
 import shlex
 from collections.abc import Iterator, Mapping
@@ -19,19 +19,19 @@ _MIN_ROWS: Final = 20
 _ENOUGH_ROWS: Final = 200
 _NEARLY_ALL: Final = 0.995
 _ID_SHARE: Final = 0.5
-_CELLS: Final = 2_000_000  # are looked at for what each column alone explains: a second or two
+_CELLS: Final = 2_000_000  # used to score each column alone: a second or two
 _FEW: Final = 1_000
 _OUTSTANDING: Final[Mapping[Task, float]] = {"regression": 0.97, "classification": 0.7}
-_BESIDE: Final = 0.5  # what the next best column explains, compared with the best
+_BESIDE: Final = 0.5  # score of the second best column, relative to the best, at most
 
 
 def find(schema: InputSchema, matrix: np.ndarray, target: np.ndarray, *, seed: int) -> list[str]:
     """Return the warnings, each ``"<name>: <text>"``.
 
-    ``all_missing``, ``constant_column`` and ``near_constant``: nothing, or next to nothing, to
-    learn from. ``identifier_like``: a text or whole number that is different in every row.
-    ``leaking_target``: the column alone gives the target almost exactly, or so well that all
-    others are nothing beside it, so it is probably known only afterwards.
+    ``all_missing``, ``constant_column`` and ``near_constant``: (almost) no information.
+    ``identifier_like``: a text or whole number that is different in every row.
+    ``leaking_target``: leakage. The column alone predicts the target almost exactly, or far better
+    than any other column, so it is probably known only afterwards.
     """
     rows = len(target)
     if rows > _SAMPLE:
@@ -44,10 +44,10 @@ def find(schema: InputSchema, matrix: np.ndarray, target: np.ndarray, *, seed: i
 
 
 def identifiers(schema: InputSchema, table: pa.Table) -> list[str]:
-    """Return a warning ``identifier_like`` for each column that only tells rows apart.
+    """Return a warning ``identifier_like`` for each column of high cardinality.
 
-    That is text of which most values are there once, and a whole number that is named like an id
-    and seldom comes twice. Columns where no value does are left to ``find``.
+    That is text, or a whole number named like an id, with distinct values in at least half of its
+    rows. Columns with distinct values in all rows are left to ``find``.
     """
     found = []
     for column in schema.columns:
@@ -109,13 +109,13 @@ def _is_near_constant(values: np.ndarray) -> bool:
 
 
 def _others(values: np.ndarray) -> int:
-    """Return how many rows have another value than the most frequent one, missing ones included."""
+    """Return the number of rows without the most frequent value; missing is a value, too."""
     _, counts = np.unique(values, return_counts=True, equal_nan=True)
     return len(values) - int(counts.max())
 
 
 def _outstanding(schema: InputSchema, matrix: np.ndarray, target: np.ndarray) -> list[str]:
-    """Return a warning if one column alone is nearly all that can be known, and no other is."""
+    """Return a warning if one column alone explains nearly all, and every other one far less."""
     if len(target) < _ENOUGH_ROWS:
         return []
     most = max(_FEW, _CELLS // matrix.shape[1])
@@ -139,9 +139,9 @@ def _outstanding(schema: InputSchema, matrix: np.ndarray, target: np.ndarray) ->
 
 
 def _counts_rows(values: np.ndarray, rows: int) -> bool:
-    """Tell whether these are values of a counter: all of its ``rows``, or a sample of them."""
+    """Tell whether the values, of all ``rows`` or of a sample of them, are those of a counter."""
     distinct = np.unique(values)
-    span = (distinct[-1] - distinct[0]) * len(values) / rows  # a sample is that much thinner
+    span = (distinct[-1] - distinct[0]) * len(values) / rows  # of the sample
     return identifier.is_counter(len(values), len(distinct), span)
 
 
@@ -168,10 +168,10 @@ def _ranks(values: np.ndarray) -> np.ndarray:
 
 
 def _share_explained(codes: np.ndarray, target: np.ndarray) -> float:
-    """Return the share of rows that the most frequent class of their code gets right."""
+    """Return the accuracy of the most frequent class of each code."""
     groups, members = np.unique(codes, return_inverse=True)
     if len(groups) * 2 > len(codes):
-        return 0.0  # nearly every row has a code of its own: memory, not knowledge
+        return 0.0  # nearly every row has its own code: that is overfitting
     table = np.zeros((len(groups), int(target.max()) + 1))
     np.add.at(table, (members, target.astype(int)), 1)
     return float(table.max(axis=1).sum() / len(target))

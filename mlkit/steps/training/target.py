@@ -1,4 +1,4 @@
-"""The column to be predicted: which task it is, which rows have it, and its codes."""
+"""The target: its task, the rows that have it, and its encoding."""
 
 from typing import Final, Literal, NamedTuple
 
@@ -20,7 +20,7 @@ Wish = Literal["auto", "classification", "regression"]
 
 
 class Labelled(NamedTuple):
-    """The rows whose target is known, and what was found on the way."""
+    """The rows with a target, and warnings."""
 
     table: pa.Table
     warnings: list[str]
@@ -47,9 +47,9 @@ def keep_labelled(table: pa.Table, target: str) -> Labelled:
 def infer_task(values: pa.ChunkedArray, wish: Wish) -> Task:
     """Return ``wish``, or what the target looks like.
 
-    Text and true/false are classes, and so are whole numbers with at most ten different values,
-    also if they are written 0.0 and 1.0, as they are once a value is missing. Other numbers are a
-    regression. Raises InvalidInputError if the wish cannot be fulfilled.
+    Text and booleans are classes, and so are whole numbers with at most ten distinct values, even
+    as 0.0 and 1.0, which they become if a value is missing. Other numbers are a regression. Raises
+    InvalidInputError if the wish cannot be fulfilled.
     """
     found = values.type
     numeric = pa.types.is_integer(found) or pa.types.is_floating(found)
@@ -69,7 +69,7 @@ def _are_codes(values: pa.ChunkedArray) -> bool:
 
 
 def encode(values: pa.ChunkedArray, task: Task, classes: tuple[object, ...]) -> np.ndarray:
-    """Return the numbers that estimators learn: the value itself, or the place in ``classes``."""
+    """Return the target as numbers: the value itself, or its index in ``classes``."""
     if task == "regression":
         return np.asarray(values.cast(pa.float64()).to_numpy(), dtype=float)
     place = {value: code for code, value in enumerate(classes)}

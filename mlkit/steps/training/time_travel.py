@@ -1,4 +1,4 @@
-"""Times among the features that are later than the row itself: nobody can have known them."""
+"""Leakage from the future: features with a time later than that of their row."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final

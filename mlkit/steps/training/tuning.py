@@ -1,4 +1,4 @@
-"""Better parameters for an estimator: a small grid for the ladder, or optuna for ``--tune N``."""
+"""Hyperparameter search: a small grid for the ladder, or optuna for ``--tune N``."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ Draw = Callable[[Any, Task], dict[str, Any]]
 
 
 class Tuned(NamedTuple):
-    """The best parameters, their loss, and how many were tried."""
+    """The best parameters, their loss, and the number of trials."""
 
     params: dict[str, Any]
     loss: float
@@ -67,7 +67,7 @@ def search(
 
 
 def _ranked(loss: float) -> float:
-    """Return a loss that can be compared: one that is no number is the worst of all."""
+    """Return the loss for comparisons: infinite if it is not finite."""
     return loss if np.isfinite(loss) else float("inf")
 
 

@@ -83,6 +83,15 @@ def test_the_highest_of_each_report_and_the_past_of_each_test(furnished: Project
     assert [p.version for p in found.points] == [1, 1, 1]
 
 
+def test_reports_of_an_older_release_are_read(furnished: Project) -> None:
+    """They call the minimum detectable effect ``visible``; newer ones have both keys."""
+    old = _feature("x", visible=0.1)
+    new = {**old, "minimum_detectable": 0.1}
+    _add(furnished, DriftReport, *[("drift", {"features": [each]}) for each in (old, new)])
+    first, second = history.of_drift(furnished, "churn").points[-2:]
+    assert (first.feature, first.level) == (second.feature, second.level) == ("x", 4.0)
+
+
 def test_the_past_is_that_of_the_tests_of_the_last_report(furnished: Project) -> None:
     said = [("drift", {"features": [_feature(name)]}) for name in ("gone", "a", "a")]
     _add(furnished, DriftReport, *said)

@@ -167,7 +167,7 @@ def test_the_more_often_is_checked_the_surer_each_check_has_to_be(
     later = monitor.check_drift(trained, "churn")
     assert later.budget.checks == pytest.approx(14 * 90 / 7, rel=0.01)
     assert later.alpha == pytest.approx(1 / 180, rel=0.01)
-    assert later.features[0].visible > first.features[0].visible
+    assert later.features[0].minimum_detectable > first.features[0].minimum_detectable
 
 
 def test_training_shows_how_windows_scatter_in_time_order_whatever_the_order_of_the_file(

@@ -175,9 +175,18 @@ def test_what_a_small_window_could_not_have_seen_is_said() -> None:
     result = detection.compare_tables(make(2_000, 1), make(300, 2), RULE)
     found = feature(result, "x")
     assert result.verdict == "ok"
-    assert 0.09 < found.visible < 0.2
-    assert found.visible_in_words.startswith("a shift by 0.")
-    assert "the share of a label moved by" in feature(result, "plan").visible_in_words
+    assert 0.09 < found.minimum_detectable < 0.2
+    assert found.minimum_detectable_in_words.startswith("a shift by 0.")
+    assert "the share of a label moved by" in feature(result, "plan").minimum_detectable_in_words
+
+
+def test_the_minimum_detectable_effect_has_its_old_name_in_the_json_as_well() -> None:
+    result = detection.compare_tables(make(500, 1), make(500, 2), RULE)
+    changed = msgspec.structs.replace(result.features[0], minimum_detectable=0.25)
+    for each in (*result.features, changed):
+        told = msgspec.json.decode(msgspec.json.encode(each))
+        assert told["visible"] == told["minimum_detectable"] == each.minimum_detectable
+    assert changed.visible == 0.25
 
 
 def test_a_step_amid_a_window_in_time_order_is_drift() -> None:

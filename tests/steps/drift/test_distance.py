@@ -69,10 +69,10 @@ def test_fewer_effective_rows_make_the_same_distance_less_significant() -> None:
 
 
 @pytest.mark.parametrize(("alpha", "rows"), [(0.05, 400), (0.001, 1_000)])
-def test_a_visible_shift_is_found_four_times_in_five(alpha: float, rows: int) -> None:
+def test_a_minimum_detectable_shift_is_found_four_times_in_five(alpha: float, rows: int) -> None:
     rng = np.random.default_rng(1)
-    visible = distance.ks_visible(alpha, 0.0, rows * 20_000 / (rows + 20_000))
-    shift = 2 * stats.norm.ppf((1 + visible) / 2)
+    least = distance.ks_minimum_detectable(alpha, 0.0, rows * 20_000 / (rows + 20_000))
+    shift = 2 * stats.norm.ppf((1 + least) / 2)
     first = np.sort(rng.normal(size=20_000))
     found = [
         distance.ks(first, np.sort(rng.normal(shift, size=rows))).p_value <= alpha
@@ -82,13 +82,15 @@ def test_a_visible_shift_is_found_four_times_in_five(alpha: float, rows: int) ->
 
 
 @pytest.mark.parametrize("shares", [(0.5, 0.5), (0.6, 0.3, 0.1)])
-def test_a_visible_move_of_a_share_is_found_four_times_in_five(shares: tuple[float, ...]) -> None:
+def test_a_minimum_detectable_move_of_a_share_is_found_four_times_in_five(
+    shares: tuple[float, ...],
+) -> None:
     rng = np.random.default_rng(2)
     counts = (np.array(shares) * 20_000).astype(int)
-    visible = distance.chi2_visible(0.01, 0.0, counts, 800 * 20_000 / 20_800)
+    least = distance.chi2_minimum_detectable(0.01, 0.0, counts, 800 * 20_000 / 20_800)
     widest = int(np.argmax([p * (1 - p) for p in shares]))
-    moved = np.array(shares) * (1 - visible / (1 - shares[widest]))
-    moved[widest] = shares[widest] + visible
+    moved = np.array(shares) * (1 - least / (1 - shares[widest]))
+    moved[widest] = shares[widest] + least
     found = [
         distance.chi2(counts, rng.multinomial(800, moved / moved.sum())).p_value <= 0.01
         for _ in range(300)
@@ -136,10 +138,10 @@ def test_deciles_of_few_values_are_fewer() -> None:
     ]  # fmt: skip
 
 
-def test_below_the_threshold_nothing_is_visible_however_many_rows_there_are() -> None:
-    assert 0.1 < distance.ks_visible(0.05, 0.1, 1e6) < 0.101
-    assert 0.1 < distance.chi2_visible(0.05, 0.1, np.array([3, 1]), 1e6) < 0.101
-    assert distance.chi2_visible(0.05, 0.0, np.array([7, 0]), 100) > 0
+def test_below_the_threshold_nothing_is_detectable_however_many_rows_there_are() -> None:
+    assert 0.1 < distance.ks_minimum_detectable(0.05, 0.1, 1e6) < 0.101
+    assert 0.1 < distance.chi2_minimum_detectable(0.05, 0.1, np.array([3, 1]), 1e6) < 0.101
+    assert distance.chi2_minimum_detectable(0.05, 0.0, np.array([7, 0]), 100) > 0
 
 
 @settings(max_examples=50, deadline=None)

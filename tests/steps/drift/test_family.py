@@ -11,7 +11,8 @@ from mlkit.steps.drift.result import DriftKind, DriftResult, FeatureDrift, RowCo
 def feature(p_value: float, kind: DriftKind = "number", **more: float) -> FeatureDrift:
     return FeatureDrift(
         name=f"{kind}{p_value}", column="x", kind=kind, test="ks", statistic=0.3, p_value=p_value,
-        effect=more.get("effect", 0.3), threshold=0.05, visible=more.get("visible", 0.1),
+        effect=more.get("effect", 0.3), threshold=0.05,
+        minimum_detectable=more.get("minimum_detectable", 0.1),
         effective_rows=500,
     )  # fmt: skip
 
@@ -64,6 +65,6 @@ def test_one_more_test_is_judged_with_the_others() -> None:
 
 
 def test_a_test_that_could_see_nothing_is_left_out_and_named() -> None:
-    judged = family.judge([feature(0.5, visible=0.6)], quiet=0, alpha=0.05)
+    judged = family.judge([feature(0.5, minimum_detectable=0.6)], quiet=0, alpha=0.05)
     assert family.verdict(judged) == "insufficient_data"
-    assert [text.split(" ", 1)[0] for text in family.blind(judged)] == ["blind:"]
+    assert [text.split(" ", 1)[0] for text in family.warn_underpowered(judged)] == ["blind:"]

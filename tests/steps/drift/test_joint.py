@@ -41,7 +41,7 @@ def test_features_that_go_together_in_another_way_are_found_and_named() -> None:
     assert found.effect == pytest.approx(found.statistic - 0.5, abs=0.03)
     assert list(found.examples)[:2] in (["a", "b"], ["b", "a"])
     assert found.in_examples.startswith(("a (AUC 0.", "b (AUC 0."))
-    assert found.visible_in_words.startswith("rows told apart with an AUC 0.")
+    assert found.minimum_detectable_in_words.startswith("rows told apart with an AUC 0.")
 
 
 def test_rows_alike_are_told_apart_no_better_than_the_reference_s_own() -> None:

@@ -17,7 +17,7 @@ def gaps(*parts: tuple[int, float], seed: int = 0) -> np.ndarray:
 
 @pytest.mark.parametrize("share", [0.3, 0.6, 1.0])
 def test_a_break_is_found_where_it_is(share: float) -> None:
-    found = onset.sudden(gaps((700, 0.03), (300, share)))
+    found = onset.find_change_point(gaps((700, 0.03), (300, share)))
     assert found is not None
     assert found.place == pytest.approx(700, abs=8)
     assert found.after == pytest.approx(share, abs=0.06)
@@ -35,7 +35,7 @@ def test_a_break_is_found_where_it_is(share: float) -> None:
     ids=["nothing", "all of it", "too short", "a slow rise", "over again"],
 )
 def test_what_is_not_sudden_or_not_there_any_more_has_no_moment(values: np.ndarray) -> None:
-    assert onset.sudden(values) is None
+    assert onset.find_change_point(values) is None
 
 
 @pytest.mark.parametrize("phi", [0.0, 0.8, 0.95])
@@ -43,7 +43,7 @@ def test_a_moment_is_hardly_ever_named_where_nothing_happened(phi: float) -> Non
     rng = np.random.default_rng(2)
     noise = rng.normal(size=(200, 1_300))
     series = np.asarray(lfilter([1], [1, -phi], noise, axis=1))[:, 300:]
-    assert sum(onset.sudden(row) is not None for row in series) <= 4
+    assert sum(onset.find_change_point(row) is not None for row in series) <= 4
 
 
 @given(st.lists(st.integers(0, 3), min_size=2, max_size=60))

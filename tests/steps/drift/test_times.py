@@ -36,7 +36,7 @@ def test_older_times_are_drift_and_the_passing_of_time_is_none() -> None:
     assert found.drifted == ("age(last_order)",)
     (age,) = (f for f in found.features if f.kind == "age")
     assert (age.column, age.test) == ("last_order", "ks")
-    assert "shift by" in age.visible_in_words
+    assert "shift by" in age.minimum_detectable_in_words
 
 
 def test_nothing_is_said_of_an_age_where_the_rows_have_no_time() -> None:

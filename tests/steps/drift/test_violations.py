@@ -53,10 +53,10 @@ def test_clumps_and_what_is_usual_make_violations_less_surprising() -> None:
     assert plain < judged(20, 1_000, 10_000, burst=4).p_value
 
 
-def test_what_is_visible_is_found_in_four_of_five_cases() -> None:
+def test_the_minimum_detectable_effect_is_found_in_four_of_five_cases() -> None:
     rng = np.random.default_rng(1)
-    visible = judged(1, 1_000, 10_000).visible
-    hits = rng.binomial(1_000, visible, size=400)
+    least = judged(1, 1_000, 10_000).minimum_detectable
+    hits = rng.binomial(1_000, least, size=400)
     found = [judged(int(n), 1_000, 10_000) for n in hits]
     assert 0.7 < np.mean([f.p_value <= 0.01 and f.effect >= 0.01 for f in found]) < 0.95
 
@@ -72,7 +72,7 @@ def test_no_count_breaks_the_test(
     found = judged(hits, hits + others, rows, tau=tau, share=share, burst=burst)
     assert 0 <= found.p_value <= 1
     assert 0 <= found.effect <= 1
-    assert 0 <= found.visible <= 1
+    assert 0 <= found.minimum_detectable <= 1
 
 
 def test_a_sentinel_among_the_values_is_named_first() -> None:

@@ -11,7 +11,7 @@ from scipy.signal import lfilter
 from mlkit.steps.drift import detection, reference, weekly_effect
 from mlkit.steps.drift.detection import DriftRule
 from mlkit.steps.drift.reference import Reference
-from mlkit.steps.drift.weekly_effect import Placed, Seats
+from mlkit.steps.drift.weekly_effect import Placed, Positions
 
 ROWS = 2_000
 WEEKS = 4
@@ -22,14 +22,14 @@ def series(phi: float, rows: int, seed: int) -> np.ndarray:
     return np.asarray(lfilter([np.sqrt(1 - phi**2)], [1, -phi], noise))[500:]
 
 
-def seats() -> Seats:
+def positions() -> Positions:
     share = np.tile(np.arange(ROWS) / ROWS, WEEKS)
-    return Seats(np.repeat(np.arange(WEEKS), ROWS), share, WEEKS)
+    return Positions(np.repeat(np.arange(WEEKS), ROWS), share, WEEKS)
 
 
 def weekly(table: pa.Table) -> Reference:
     known = reference.summarize(table, ordered=True)
-    placed = {name: Placed(table[name], seats()) for name in table.column_names}
+    placed = {name: Placed(table[name], positions()) for name in table.column_names}
     found = weekly_effect.weekly(known, placed, WEEKS)
     assert found is not None
     return found
@@ -73,7 +73,7 @@ def test_a_column_of_one_stretch_alone_is_taken_as_a_series() -> None:
 def test_short_stretches_show_nothing() -> None:
     table = pa.table({"x": np.arange(100.0)})
     known = reference.summarize(table)
-    two = Seats(np.repeat([0, 1], 50), np.tile(np.arange(50) / 50, 2), 2)
+    two = Positions(np.repeat([0, 1], 50), np.tile(np.arange(50) / 50, 2), 2)
     assert weekly_effect.weekly(known, {"x": Placed(table["x"], two)}, 2) is None
 
 
@@ -119,5 +119,5 @@ def test_a_denser_reference_of_the_same_time_is_worth_no_more() -> None:
         now = pa.table({"x": series(0.95, 1_000, 10)})
         rule = DriftRule(ordered=True)
         result = detection.compare(weekly_effect.borrow(known, training), now, rule, span_s=4_000.0)
-        found.append(result.features[0].visible)
+        found.append(result.features[0].minimum_detectable)
     assert found[0] == pytest.approx(found[1], rel=0.02)

@@ -35,7 +35,7 @@ def test_the_p_value_is_that_of_scipys_welch_test_of_capped_values(factor: float
     rng = np.random.default_rng(1)
     before, after = rng.lognormal(size=800), factor * rng.lognormal(size=800)
     known = measured(before)
-    found = capped.again(known, after, ordered=False)
+    found = capped.remeasure(known, after, ordered=False)
     assert found is not None
     risen = capped.compare(known, found, tolerance=0.0, alpha=0.05)
     sides = np.minimum(after, known.cap), np.minimum(before, known.cap)

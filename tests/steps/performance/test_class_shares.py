@@ -64,6 +64,6 @@ def test_mending_there_and_back_changes_nothing(first: float, second: float, see
     said = np.random.default_rng(seed).dirichlet([1, 1], 20).clip(1e-6, 1)
     said /= said.sum(axis=1, keepdims=True)
     base, now = np.array([1 - first, first]), np.array([1 - second, second])
-    there = class_shares.mend(said, base, now)
+    there = class_shares.correct(said, base, now)
     np.testing.assert_allclose(there.sum(axis=1), 1)
-    np.testing.assert_allclose(class_shares.mend(there, now, base), said, atol=1e-9)
+    np.testing.assert_allclose(class_shares.correct(there, now, base), said, atol=1e-9)

@@ -18,7 +18,7 @@ def moved(
         FeatureDrift(
             name=column if kind == "number" else f"{kind}({column})", column=column,
             kind=kind, test="ks", statistic=0.3, p_value=0.0,
-            effect=0.3, threshold=0.05, drifted=drifted, visible=0.1, effective_rows=500,
+            effect=0.3, threshold=0.05, drifted=drifted, minimum_detectable=0.1, effective_rows=500,
         )
         for column in columns
     ]  # fmt: skip

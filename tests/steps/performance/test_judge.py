@@ -9,7 +9,7 @@ from mlkit.steps.performance.rise import Sample
 
 
 def holdout(mean: float, rows: int = 1_000) -> Holdout:
-    sample = Sample(rows=rows, mean=mean, variance=mean**2, worth=float(rows))
+    sample = Sample(rows=rows, mean=mean, variance=mean**2, effective_rows=float(rows))
     return Holdout(mean, mean, sample)
 
 
@@ -44,7 +44,7 @@ def test_a_rise_within_the_holdouts_own_uncertainty_is_none() -> None:
 
 
 def test_a_few_huge_losses_hide_no_others_from_a_holdout_without_any_loss() -> None:
-    exact = Holdout(0.0, 0.0, Sample(rows=80, mean=0.0, variance=0.0, worth=80.0))
+    exact = Holdout(0.0, 0.0, Sample(rows=80, mean=0.0, variance=0.0, effective_rows=80.0))
     wrong = np.full(300, 500.0)
     wrong[::30] = 1e6
     found = judge.judge(wrong, exact, RULE, RESAMPLING)

@@ -1,5 +1,6 @@
 """A rise is told from chance: by Welch's test, with the rows that the samples are worth."""
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,7 +13,9 @@ from mlkit.steps.performance.rise import Sample
 
 numbers = st.floats(0.01, 1e3)
 samples = st.builds(
-    lambda rows, mean, variance: Sample(rows=rows, mean=mean, variance=variance, worth=rows / 2),
+    lambda rows, mean, variance: Sample(
+        rows=rows, mean=mean, variance=variance, effective_rows=rows / 2
+    ),
     st.integers(20, 10**6), numbers, numbers,
 )  # fmt: skip
 
@@ -60,24 +63,31 @@ def test_the_interval_is_students() -> None:
 def test_rows_are_worth_what_theory_says(phi: float, tau: float) -> None:
     values = autoregressive(phi, 20_000, np.random.default_rng(2))
     found = rise.measure(values, ordered=True)
-    assert found.rows / found.worth == pytest.approx(tau, rel=0.3)
+    assert found.rows / found.effective_rows == pytest.approx(tau, rel=0.3)
 
 
 def test_a_sudden_change_does_not_make_rows_look_alike() -> None:
     values = np.random.default_rng(3).exponential(size=1_000)
     values[500:] += 5
-    assert rise.measure(values, ordered=True).worth > 500
+    assert rise.measure(values, ordered=True).effective_rows > 500
 
 
 def test_a_small_sample_is_worth_no_more_of_its_rows_than_a_large_one() -> None:
-    small = Sample(rows=80, mean=0.0, variance=0.0, worth=80)
-    large = Sample(rows=800, mean=0.2, variance=0.16, worth=40)
-    assert not rise.tells(small, large)
+    small = Sample(rows=80, mean=0.0, variance=0.0, effective_rows=80)
+    large = Sample(rows=800, mean=0.2, variance=0.16, effective_rows=40)
+    assert not rise.are_enough(small, large)
     assert rise.compare(small, large, tolerated=0.0, alpha=0.05).p_value == 1.0
 
 
 def test_a_step_without_any_scatter_is_seen() -> None:
-    flat = Sample(rows=100, mean=1.0, variance=0.0, worth=100)
-    higher = Sample(rows=100, mean=2.0, variance=0.0, worth=100)
+    flat = Sample(rows=100, mean=1.0, variance=0.0, effective_rows=100)
+    higher = Sample(rows=100, mean=2.0, variance=0.0, effective_rows=100)
     assert rise.compare(flat, higher, tolerated=0.1, alpha=0.05).p_value < 1e-9
     assert rise.compare(flat, flat, tolerated=0.1, alpha=0.05).p_value == 1.0
+
+
+def test_a_sample_is_stored_under_the_names_of_older_releases() -> None:
+    found = Sample(rows=9, mean=1.0, variance=4.0, effective_rows=3.0)
+    stored = msgspec.to_builtins(found)
+    assert stored == {"rows": 9, "mean": 1.0, "variance": 4.0, "worth": 3.0}
+    assert msgspec.convert(stored, Sample) == found

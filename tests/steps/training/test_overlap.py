@@ -40,13 +40,13 @@ def _repeated(table: pa.Table, rows: int, *, later: bool) -> pa.Table:
 def test_copies_are_counted_and_their_share_is_told() -> None:
     (found,) = _find(_repeated(_table(), 30, later=False))
     assert found.startswith(
-        "duplicates_across_split: 30 of 200 rows that judge (15.0%) are copies of rows that teach"
+        "duplicates_across_split: 30 of 200 holdout rows (15.0%) are copies of training rows"
     )
 
 
 def test_the_same_thing_at_another_time_is_named_too() -> None:
     (found,) = _find(_repeated(_table(), 30, later=True))
-    assert "30 of 200 rows that judge (15.0%) have the same features and the same 'y'" in found
+    assert "30 of 200 holdout rows (15.0%) have the same features and the same 'y'" in found
 
 
 def test_without_a_time_or_entity_copies_are_rows_that_are_alike() -> None:

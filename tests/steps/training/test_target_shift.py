@@ -13,7 +13,7 @@ RNG = np.random.default_rng(0)
 
 def test_another_level_of_a_number_is_named_with_medians_and_distance() -> None:
     (found,) = target_shift.find(PRICE, RNG.normal(100, 10, 800), RNG.normal(110, 10, 200))
-    assert found.startswith("target_drift: 'price' of the newest rows")
+    assert found.startswith("target_drift: 'price' of the holdout, the newest rows")
     assert "median 99.531, now 108.5" in found
     assert "KS 0." in found
 
