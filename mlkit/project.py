@@ -21,7 +21,7 @@ from mlkit.store import schema, trail
 from mlkit.store.dialects import database_url
 from mlkit.store.dialects.database_url import sqlite_url
 from mlkit.store.dialects.sqlite import refuse_network_file_system
-from mlkit.store.disk import locks, modes, plain_files, rooms, safe_directories, witness
+from mlkit.store.disk import locks, modes, plain_files, safe_directories, scratch_folders, witness
 from mlkit.store.disk.blobs import write_durably
 from mlkit.store.disk.witness import Witness
 from mlkit.store.engine import Database
@@ -147,7 +147,7 @@ def locate_project(
     given = Path(environment["MLKIT_PROJECT"]) if "MLKIT_PROJECT" in environment else None
     named = path or given or _mounted(environment)
     if named is not None:
-        rooms.settle(named.absolute())
+        scratch_folders.settle(named.absolute())
     if named is not None and not (named / SETTINGS_FILE).is_file():
         raise NotFoundError(f"{named} is not a project: it has no {SETTINGS_FILE}")
     root = named.resolve() if named is not None else find_root()

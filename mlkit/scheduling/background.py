@@ -7,7 +7,7 @@ from pathlib import Path
 NICENESS = 10
 
 
-def stand_back() -> None:
+def lower_priority() -> None:
     """Lower the priority of this process and, if no terminal is behind it, of its session.
 
     Where the kernel shares the processors by session (``sched_autogroup``), the niceness of a

@@ -126,7 +126,7 @@ def _leave(*_: object) -> None:
 
 
 def _limit(memory_mb: int) -> None:
-    background.stand_back()
+    background.lower_priority()
     with suppress(OSError):  # some containers forbid it
         Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE)
     if memory_mb:

@@ -1,7 +1,7 @@
 """Notice that a job did not run when it was due, or that nothing starts the jobs any more.
 
 The job ``alerts`` looks for single jobs; if the clock itself stands still, so does that job, and a
-running server is the one to notice (``server.lookout``).
+running server is the one to notice (``server.watchdog``).
 """
 
 from collections.abc import Sequence

@@ -106,7 +106,7 @@ class Guard:
         self._check_rights(token, scopes, model)
         return rights.of(token)
 
-    def look(self, environ: Environ) -> Rights:
+    def identify(self, environ: Environ) -> Rights:
         """Return the rights of whoever asks how the server is, which anybody may.
 
         Who has no right token is a stranger. Raises RefusedError 403 for a Host header that is not

@@ -79,7 +79,7 @@ def handles() -> list[int]:
     return [int(name) for name in os.listdir(_FDS)]  # noqa: PTH208
 
 
-def end_of_input(connection: Connection) -> bool:
+def shut_down_reading(connection: Connection) -> bool:
     """Let nothing more come in: whoever reads from it sees its end and can still answer.
 
     Tell whether it was still there: its number may belong to another connection by now.

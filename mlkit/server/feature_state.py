@@ -56,7 +56,7 @@ class MissingShares:
         self._since = time.monotonic()
         self._past: deque[tuple[float, Counts]] = deque([(time.monotonic(), {})])
 
-    def look(self) -> None:
+    def check(self) -> None:
         """Open an alert for each model whose share is too large, and end those of the others.
 
         One about a model that is hardly asked any more, since before a restart perhaps, ends once a

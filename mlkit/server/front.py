@@ -11,8 +11,8 @@ from contextlib import closing
 from typing import Any
 
 from mlkit.server import connections
-from mlkit.server.patience import Patience
 from mlkit.server.service import Service
+from mlkit.server.slow_clients import SlowClients
 
 Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
@@ -20,19 +20,21 @@ Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
 class Front:
     """A WSGI application that answers predictions and passes on all else."""
 
-    def __init__(self, service: Service, app: Wsgi, patience: Patience | None = None) -> None:
+    def __init__(
+        self, service: Service, app: Wsgi, slow_clients: SlowClients | None = None
+    ) -> None:
         self._service = service
         self._app = app
-        self._patience = patience or Patience(service.project.settings.server)
+        self._slow_clients = slow_clients or SlowClients(service.project.settings.server)
         self._leaving = False
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Answer one request."""
-        self._patience.begin(environ)
+        self._slow_clients.begin(environ)
         try:
             return self._answer(environ, start_response)
         finally:
-            self._patience.end()
+            self._slow_clients.end()
 
     def leave(self) -> None:
         """Take no more connections and end each that there is with its next answer.

@@ -22,7 +22,7 @@ from mlkit.server import missing_workers
 
 BACKLOG = 1024
 _LEAVE_S = 3.0  # for kept connections to end with an answer, and not in the middle of a question
-_LOOK_S = 0.05
+_POLL_S = 0.05
 _AGAIN_S = 3.0
 _TRIES = 3  # starts that fail in a row, with nobody left to answer
 _FIRST_ACCEPT_S = 0.25
@@ -116,7 +116,7 @@ class SharedServer(MPServer):
             self._failed += 1
             return False
         while not _built[0] and new.is_alive() and not self.interrupt_signal:
-            time.sleep(_LOOK_S)
+            time.sleep(_POLL_S)
         time.sleep(_FIRST_ACCEPT_S)
         new.interrupt_by_parent = False
         if new.is_alive() and _built[0]:
@@ -174,4 +174,4 @@ class SharedServer(MPServer):
     def _pause(self, seconds: float) -> None:
         end = time.monotonic() + seconds
         while time.monotonic() < end and not self.interrupt_signal:
-            time.sleep(_LOOK_S)
+            time.sleep(_POLL_S)

@@ -17,7 +17,7 @@ def note(place: int, *, missing: bool) -> None:
         _noted[place] = missing
 
 
-def told() -> str:
+def describe() -> str:
     """Say how many are missing, "" if none is."""
     if _noted is None or not any(_noted[:]):
         return ""

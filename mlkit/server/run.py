@@ -16,7 +16,7 @@ from mlkit.flows.operations import audit_check, copies
 from mlkit.project import Project
 from mlkit.server import platforms
 from mlkit.server.access import refuse_open_door
-from mlkit.server.housekeeper import Housekeeper
+from mlkit.server.import_process import ImportProcess
 from mlkit.server.metrics import slots
 from mlkit.server.models import preload
 from mlkit.settings.table import Server
@@ -79,14 +79,14 @@ def serve(
         metrics_dir = project.state_dir / "metrics" / str(number)
         slots.clear(metrics_dir)
         os.environ["MLKIT_METRICS"] = str(metrics_dir)
-        housekeeper = Housekeeper(
+        import_process = ImportProcess(
             project, metrics_dir, lambda: _announced(address, number), listening
         )
-        housekeeper.start()
+        import_process.start()
         try:
-            _run(listening, count, settings, housekeeper.watch)
+            _run(listening, count, settings, import_process.watch)
         finally:
-            housekeeper.stop()
+            import_process.stop()
 
 
 def _run(

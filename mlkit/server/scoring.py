@@ -14,32 +14,32 @@ from mlkit.flows.log.repeated_requests import Key
 from mlkit.flows.registry import input_schema
 from mlkit.project import Project
 from mlkit.server import wire
+from mlkit.server.idempotency import Idempotency
 from mlkit.server.metrics.meter import Meter
 from mlkit.server.models.held import Classes, Held, classes_of
 from mlkit.server.query import Answers, Query
 from mlkit.server.recorder import Recorder
-from mlkit.server.replay import Replay
 from mlkit.steps.inputs.rows import Rows
 from mlkit.steps.inputs.values import UnfitValueError, refuse_long
 from mlkit.store.base import new_ids
 from mlkit.store.journal import Entry
 from mlkit.store.registry import ModelVersion
 
-Look = Callable[[Held, Rows | np.ndarray], None]
+Check = Callable[[Held, Rows | np.ndarray], None]
 
 
 class Scorer:
     """Answer queries with what is held."""
 
     def __init__(
-        self, project: Project, recorder: Recorder, meter: Meter, look: Look | None = None
+        self, project: Project, recorder: Recorder, meter: Meter, check: Check | None = None
     ) -> None:
-        """``look`` sees all rows, completed, before the model does, and may refuse them."""
+        """``check`` sees all rows, completed, before the model does, and may refuse them."""
         self._project = project
         self._recorder = recorder
         self._meter = meter
-        self._look = look
-        self._replay = Replay(project)
+        self._check_rows = check
+        self._idempotency = Idempotency(project)
         self._max_rows = project.settings.server.max_rows
         self._max_chars = project.settings.server.max_text_chars
 
@@ -82,15 +82,15 @@ class Scorer:
         """
         loaded, digest = held.loaded, query.digest
         key = Key(loaded.model_id, request_id, query.owner)
-        known = self._replay.recent(key, digest)
+        known = self._idempotency.recent(key, digest)
         if known is not None:
             return known
-        with self._replay.turn(key):
-            entry = self._replay.recorded(key, digest)
+        with self._idempotency.serialized(key):
+            entry = self._idempotency.recorded(key, digest)
             classes = held.classes if entry is None else self._classes_of(held, entry)
             entry = entry or self._entry(held, query, started)
             answers = _answers(loaded.model, classes, entry)
-        self._replay.remember(key, digest, answers)
+        self._idempotency.remember(key, digest, answers)
         return answers
 
     def _entry(self, held: Held, query: Query, started: int) -> Entry:
@@ -101,8 +101,8 @@ class Scorer:
         entity_ids: Ids | None = query.entity_ids
         if held.features is not None:
             rows, entity_ids = self._completed(held, held.features, query, now)
-        if self._look is not None:
-            self._look(held, rows)
+        if self._check_rows is not None:
+            self._check_rows(held, rows)
         matrix = rows if isinstance(rows, np.ndarray) else held.reader.matrix(rows)
         features = rows if isinstance(rows, list) and not held.reader.numeric else _bytes(matrix)
         found = held.ask(matrix)  # a user's estimator may write into its matrix

@@ -27,8 +27,8 @@ from mlkit.server import (
     wire,
 )
 from mlkit.server.access import Guard
+from mlkit.server.concurrency import ACTUALS, ConcurrencyLimits
 from mlkit.server.feature_state import Troubles
-from mlkit.server.follower import Follower, unexpected
 from mlkit.server.metrics.families import Served
 from mlkit.server.metrics.meter import Meter
 from mlkit.server.metrics.page import KIND, Metrics
@@ -37,7 +37,7 @@ from mlkit.server.models.holder import Holder
 from mlkit.server.models.rule_guard import RuleGuard
 from mlkit.server.openapi import specification as openapi
 from mlkit.server.openapi.models import Described
-from mlkit.server.places import ACTUALS, Places
+from mlkit.server.periodic_thread import PeriodicThread, unexpected
 from mlkit.server.problems import RefusedError, Reply
 from mlkit.server.protocols import kserve, native, v2, v2_metadata, v2_outputs
 from mlkit.server.query import Message
@@ -48,7 +48,7 @@ from mlkit.server.rights import Rights
 from mlkit.server.routes import PREDICTIONS, Routes, Target, Wire
 from mlkit.server.scoring import Scorer
 from mlkit.server.wire import Environ
-from mlkit.store.disk import pulse
+from mlkit.store.disk import heartbeat
 from mlkit.store.registry import ModelVersion
 
 _NOTE_USE_S = 60.0
@@ -70,8 +70,8 @@ class Service:
         self.meter = Meter(metrics_dir or project.state_dir / "metrics" / "0")
         self._metrics = Metrics(project, self.meter)
         self.recorder = Recorder(project, self.meter)
-        look = RuleGuard(project, self.meter).look
-        self.scorer = Scorer(project, self.recorder, self.meter, look)
+        check = RuleGuard(project, self.meter).check
+        self.scorer = Scorer(project, self.recorder, self.meter, check)
         self.platform = platforms.detect(os.environ)
         own = self.platform.predict
         self.routes = Routes({own: kserve} if own and own not in PREDICTIONS else {})
@@ -79,21 +79,21 @@ class Service:
         self._max_bytes = project.settings.server.max_body_bytes
         self._since = project.now()
         settings = project.settings.server
-        self._places = Places(settings.threads)
-        self._tokens = Follower("mlkit-tokens", self.guard.refresh, settings.reload_s)
-        self._models = Follower("mlkit-models", self.holder.refresh, settings.reload_s)
-        self._followers = [
+        self._limits = ConcurrencyLimits(settings.threads)
+        self._tokens = PeriodicThread("mlkit-tokens", self.guard.refresh, settings.reload_s)
+        self._models = PeriodicThread("mlkit-models", self.holder.refresh, settings.reload_s)
+        self._threads = [
             self._tokens,
             self._models,
-            Follower("mlkit-uses", self.guard.note_use, _NOTE_USE_S),
-            Follower("mlkit-journal", self.recorder.hand_on, project.settings.log.import_s),
+            PeriodicThread("mlkit-uses", self.guard.note_use, _NOTE_USE_S),
+            PeriodicThread("mlkit-journal", self.recorder.hand_on, project.settings.log.import_s),
         ]
         self._troubles = Troubles(project)
         self.request_log = RequestLog(project.settings.server)
         self._running = False
         self._stop = threading.Event()
 
-    def start(self, *others: Follower) -> None:
+    def start(self, *others: PeriodicThread) -> None:
         """Follow promotions and tokens, and hand on the journal, from now on.
 
         Tokens have a thread of their own: a model that takes long to load must not keep a revoked
@@ -102,9 +102,9 @@ class Service:
         self._tokens.call()  # once more: loading may have taken longer than they are good for
         self.guard.expire()
         self._running = True
-        self._followers = [*self._followers, *others]
-        for follower in self._followers:
-            follower.start(self._stop)
+        self._threads = [*self._threads, *others]
+        for thread in self._threads:
+            thread.start(self._stop)
 
     def stop(self) -> None:
         """End the threads; what is in the journal is ready to be imported."""
@@ -132,11 +132,11 @@ class Service:
             body = wire.read_body(environ, max_bytes=self._max_bytes, kinds=wire_.KINDS)
             kind = wire.media_type(environ)
             message = Message(body, kind, environ, self._max_rows, held.has_probabilities)
-            query = wire.uncollected(len(body), partial(wire_.decode, held.reader, message))
+            query = wire.without_gc(len(body), partial(wire_.decode, held.reader, message))
             if query.request_id is not None:
                 digest = fingerprint.of(target, message)
                 query = query._replace(owner=rights.owner, digest=digest)
-            with self._places.one(model):
+            with self._limits.slot(model):
                 answers = self.scorer.answer(held, query, started)
             reply = wire_.reply(answers, query)
             rows = len(query.rows)
@@ -163,7 +163,7 @@ class Service:
     def _held(self, model: str, version: str | None, rights: Rights) -> Held:
         if model in self.holder.serving:
             return self.holder.get(model, version, rights.sees)
-        with self._places.one(model):  # loading may take long
+        with self._limits.slot(model):  # loading may take long
             return self.holder.get(model, version, rights.sees)
 
     def actuals(self, environ: Environ) -> Reply:
@@ -183,7 +183,7 @@ class Service:
 
     def _readiness(self, rights: Rights) -> Reply:
         closed = {"tokens": self.guard.stale, "log": self.recorder.refusing()}
-        crowded = {name: self._places.full(name) for name in self.holder.champions}
+        crowded = {name: self._limits.full(name) for name in self.holder.champions}
         crowded = {name: text for name, text in crowded.items() if text}
         if len(crowded) == len(self.holder.champions):
             closed |= crowded
@@ -200,12 +200,12 @@ class Service:
         """Return what is wrong with the threads and processes of this server."""
         found = {"database": self._tokens.trouble or self._models.trouble}
         found |= {"limits": self.guard.trouble, "metrics": self.meter.slot.trouble}
-        found["workers"] = missing_workers.told()
-        for each in self._followers:
+        found["workers"] = missing_workers.describe()
+        for each in self._threads:
             if self._running and each.late_s > _LATE_S + self.project.settings.server.load_s:
                 found[each.name] = f"this thread has been at one step for {each.late_s:.0f} s"
-        age_s = pulse.age_s(self.meter.folder / pulse.FILE) if self._running else 0.0
-        if age_s is None or age_s > pulse.PATIENCE_S:
+        age_s = heartbeat.age_s(self.meter.folder / heartbeat.FILE) if self._running else 0.0
+        if age_s is None or age_s > heartbeat.PATIENCE_S:
             ago = "yet" if age_s is None else f"for {age_s:.0f} s"
             found["mlkit-log"] = (
                 f"the process that imports predictions has not been heard of {ago}; they stay in "
@@ -281,7 +281,7 @@ class Service:
         """Answer what a protocol asks about a model besides predictions."""
         try:
             rights = self.guard.check(environ, "predict", "read", model=model)
-            with self._places.one(model or ""):
+            with self._limits.slot(model or ""):
                 return act(rights)
         except Exception as error:  # noqa: BLE001  # the boundary: every error becomes an answer
             return _refusal(environ, error, wire_)
@@ -291,7 +291,7 @@ class Service:
     ) -> Reply:
         """Answer how the server is: anybody who calls it by a name of its own."""
         try:
-            return act(self.guard.look(environ))
+            return act(self.guard.identify(environ))
         except Exception as error:  # noqa: BLE001  # the boundary: every error becomes an answer
             return _refusal(environ, error, wire_)
 
@@ -314,7 +314,7 @@ class Service:
     def _add_actuals(self, environ: Environ, rights: Rights) -> bytes:
         body = self._body(environ)
         read = partial(wire.decode, _actuals_decoder, body)
-        sent = wire.uncollected(len(body), read)
+        sent = wire.without_gc(len(body), read)
         items = sent.items
         limit = self.project.settings.server.max_rows
         if len(items) > limit:
@@ -323,7 +323,7 @@ class Service:
             items = [msgspec.structs.replace(item, correct=True) for item in items]
         token = environ.get(TOKEN)
         actor = f"token {token}" if token else None
-        with self._places.one(ACTUALS):
+        with self._limits.slot(ACTUALS):
             received = actuals.add(self.project, items, models=rights.models, actor=actor)
         return msgspec.json.encode(received)
 
@@ -371,7 +371,7 @@ def _described(project: Project, version: ModelVersion) -> Described | None:
     try:
         plan = requests.wanted(project, version)
         return openapi.describe(version, plan[1] if plan else None)
-    except Exception as error:  # noqa: BLE001  # one model's trouble is not that of the others
+    except Exception as error:  # one model's trouble is not that of the others
         text = "model %s is left out of /openapi.json: %s"
         log.error(text, version.model.name, error, exc_info=unexpected(error))
         return None

@@ -58,11 +58,11 @@ def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
         raise InvalidInputError(_explain(str(error))) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
         raise RefusedError(400, f"the body is not valid JSON: {str(error)[:200]}") from error
-    refuse_twins(body)
+    refuse_duplicate_keys(body)
     return message
 
 
-def uncollected(size_bytes: int, act: Callable[[], T]) -> T:
+def without_gc(size_bytes: int, act: Callable[[], T]) -> T:
     """Return what ``act`` makes of a body, the cycle collector resting if the body is large.
 
     A message has no cycles, yet 5 MB of empty lists make the collector look at them so often that
@@ -83,7 +83,7 @@ def refuse_many(count: int, max_rows: int) -> None:
         raise RefusedError(413, f"{count} rows are more than {max_rows} (server.max_rows)")
 
 
-def refuse_twins(body: bytes, *, colons: int = -1) -> None:
+def refuse_duplicate_keys(body: bytes, *, colons: int = -1) -> None:
     """Raise RefusedError 400 if an object of a JSON text has a key twice: which one counts.
 
     The text is read once more, by a decoder that is shown the keys of each object as they came,
@@ -95,22 +95,22 @@ def refuse_twins(body: bytes, *, colons: int = -1) -> None:
     if body.count(b":") == colons and b"\\" not in body:
         return
     try:
-        _twin_finder.decode(body.decode())
+        _duplicate_key_finder.decode(body.decode())
     except RecursionError as error:
         raise RefusedError(400, "the body is nested too deeply") from error
     except ValueError as error:  # in a part that the message does not have
         raise RefusedError(400, f"the body is not valid JSON: {str(error)[:200]}") from error
 
 
-def _refuse_twin(pairs: list[tuple[str, Any]]) -> None:
+def _refuse_duplicate_key(pairs: list[tuple[str, Any]]) -> None:
     if len(pairs) > 1 and len(dict(pairs)) < len(pairs):
         counts = Counter(name for name, _ in pairs)
         twice = next(name for name, count in counts.items() if count > 1)
         raise RefusedError(400, f"an object of the body has the key '{twice[:100]}' twice")
 
 
-_twin_finder = json.JSONDecoder(  # numbers are not worth reading again
-    object_pairs_hook=_refuse_twin, parse_int=len, parse_float=len
+_duplicate_key_finder = json.JSONDecoder(  # numbers are not worth reading again
+    object_pairs_hook=_refuse_duplicate_key, parse_int=len, parse_float=len
 )
 
 

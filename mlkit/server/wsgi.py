@@ -13,13 +13,13 @@ from mlkit.errors import MlkitError
 from mlkit.project import open_project
 from mlkit.server import connections, listener
 from mlkit.server.app import SERVICE, create_app
-from mlkit.server.follower import Follower
 from mlkit.server.front import Front
-from mlkit.server.patience import LOOK_S, Patience
+from mlkit.server.periodic_thread import PeriodicThread
 from mlkit.server.service import Service
+from mlkit.server.slow_clients import CHECK_EVERY_S, SlowClients
 from mlkit.store.disk import processes
 
-_LOOK_S = 0.2
+_POLL_S = 0.2
 
 
 def build() -> Front:
@@ -38,11 +38,11 @@ def build() -> Front:
     ).start()
     app = _create_app()
     service: Service = app.extensions[SERVICE]
-    patience = Patience(service.project.settings.server)
-    front = Front(service, app, patience)
+    slow_clients = SlowClients(service.project.settings.server)
+    front = Front(service, app, slow_clients)
     signal.signal(signal.SIGUSR1, lambda *_: front.leave())
     port = connections.listening_port()
-    service.start(Follower("mlkit-clients", lambda: patience.look(port), LOOK_S))
+    service.start(PeriodicThread("mlkit-clients", lambda: slow_clients.check(port), CHECK_EVERY_S))
     listener.say_ready()
     return front
 
@@ -61,5 +61,5 @@ def _end_with_parent(parent: int) -> None:
     What was answered is in the journal, so nothing is lost.
     """
     while os.getppid() == parent:
-        time.sleep(_LOOK_S)
+        time.sleep(_POLL_S)
     os._exit(1)

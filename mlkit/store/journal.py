@@ -19,9 +19,9 @@ import msgspec
 
 from mlkit.errors import BusyError
 from mlkit.store.base import new_id
-from mlkit.store.disk import modes, plain_files, tape
+from mlkit.store.disk import modes, plain_files, record_file
 from mlkit.store.disk.blobs import sync
-from mlkit.store.disk.tape import Tape
+from mlkit.store.disk.record_file import RecordFile
 
 SUFFIX = ".journal"
 DAMAGED_SUFFIX = ".damaged"
@@ -74,9 +74,9 @@ class Journal:
         self._folder = folder
         self._within = within
         self._power_safe = power_safe
-        self._turn = threading.Lock()  # to flush, rotate or close; taken before the other one
-        self._lock = threading.Lock()  # to append
-        self._tape: Tape | None = None
+        self._file_lock = threading.Lock()  # to flush, rotate or close; taken before the other one
+        self._append_lock = threading.Lock()  # to append
+        self._file: RecordFile | None = None
 
     def append(self, entry: Entry, now: datetime) -> None:
         """Put ``entry`` on record; when this returns, no death of any process can lose it.
@@ -85,11 +85,11 @@ class Journal:
         """
         payload = _encoder.encode(entry)
         try:
-            with self._lock:
-                if self._tape is None:
-                    self._tape = self._open(now)
-                self._tape.append(payload)
-                current, end = self._tape, self._tape.size
+            with self._append_lock:
+                if self._file is None:
+                    self._file = self._open(now)
+                self._file.append(payload)
+                current, end = self._file, self._file.size
             if self._power_safe:
                 self._sync(current, end)
         except OSError as error:
@@ -106,39 +106,39 @@ class Journal:
         While records keep coming, the next file is made before and the old one closed after the
         swap, so that nobody who answers waits for the disk. Raises OSError if it fails to flush.
         """
-        with self._turn:
-            if self._tape is None:
+        with self._file_lock:
+            if self._file is None:
                 return None
-            return self._swap(self._prepare(now) if self._tape.size else None)
+            return self._swap(self._prepare(now) if self._file.size else None)
 
     def reopen(self, now: datetime) -> None:
         """Make a file, if there is none, to see whether the disk takes it; raises OSError."""
-        with self._turn:
-            made: Tape | None = self._open(now)
-            with self._lock:
-                if self._tape is None:
-                    self._tape, made = made, None
+        with self._file_lock:
+            made: RecordFile | None = self._open(now)
+            with self._append_lock:
+                if self._file is None:
+                    self._file, made = made, None
         if made is not None:
             made.close()
 
     def lacks(self) -> str:
         """Return why the next record would be refused, as far as a look at the disk tells."""
-        if self._tape is not None:
+        if self._file is not None:
             return ""
         with suppress(OSError):  # the folder is not made yet
             found = os.statvfs(self._folder)
-            if found.f_bavail * found.f_frsize < tape.FIRST_BYTES:
+            if found.f_bavail * found.f_frsize < record_file.FIRST_BYTES:
                 return f"the prediction log in {self._folder} cannot be written: no space left"
         return ""
 
     def close(self) -> Path | None:
         """Hand on the present file, if there is one; only a further record makes another."""
-        with self._turn:
+        with self._file_lock:
             return self._swap(None)
 
-    def _swap(self, following: Tape | None) -> Path | None:
-        with self._lock:
-            old, self._tape = self._tape, following
+    def _swap(self, following: RecordFile | None) -> Path | None:
+        with self._append_lock:
+            old, self._file = self._file, following
         if old is None:
             return None
         try:
@@ -148,23 +148,23 @@ class Journal:
             old.close()
         return old.path
 
-    def _sync(self, current: Tape, end: int) -> None:
+    def _sync(self, current: RecordFile, end: int) -> None:
         """Flush up to ``end``: whoever has the turn does it for all who wait."""
-        with self._turn:
+        with self._file_lock:
             if current.synced >= end:
                 return
-            if current is not self._tape:  # handed on by someone whose flush failed
+            if current is not self._file:  # handed on by someone whose flush failed
                 raise OSError(errno.EIO, os.strerror(errno.EIO))
             current.sync()
 
-    def _prepare(self, now: datetime) -> Tape | None:
+    def _prepare(self, now: datetime) -> RecordFile | None:
         """Return the next file, or None: then the next record tries to make it, and complains."""
         try:
             return self._open(now)
         except OSError:
             return None
 
-    def _open(self, now: datetime) -> Tape:
+    def _open(self, now: datetime) -> RecordFile:
         """Make a new file; it gets its name only once it is locked, so nobody takes it for dead."""
         modes.make_folder(self._folder, within=self._within)
         final = self._folder / f"{new_id(now)}{SUFFIX}"
@@ -172,7 +172,7 @@ class Journal:
         handle = modes.open_file(part, os.O_RDWR | os.O_CREAT | os.O_EXCL)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
-            made = Tape(handle, final)
+            made = RecordFile(handle, final)
             part.rename(final)
             if self._power_safe:
                 sync(self._folder)
@@ -185,7 +185,7 @@ class Journal:
 
 def frame(entry: Entry) -> bytes:
     """Return the record of ``entry``: length, checksum, content."""
-    return tape.frame(_encoder.encode(entry))
+    return record_file.frame(_encoder.encode(entry))
 
 
 def files(folder: Path) -> list[Path]:
@@ -238,7 +238,7 @@ def stream(path: Path) -> Generator[Entry, None, bool]:
 
 def scan(file: BinaryIO) -> Generator[Entry, None, bool]:
     """Yield the records in ``file`` up to the first that is not whole, as ``stream`` does."""
-    payloads = tape.payloads(file)
+    payloads = record_file.payloads(file)
     while True:
         try:
             entry = _decoder.decode(next(payloads))

@@ -113,4 +113,4 @@ def _tell(keeper: Keeper, last: AuditEvent, *, known: bool) -> None:
     if known:
         witness.advance(keeper.folder, keeper.key(), last.seq, last.hash)
     place = keeper.folder.parent
-    system_log.tell(f"audit {place} event {last.seq} {last.hash} {last.action} by {last.actor}")
+    system_log.send(f"audit {place} event {last.seq} {last.hash} {last.action} by {last.actor}")

@@ -22,7 +22,7 @@ from mlkit.flows.log.repeated_requests import Key
 from mlkit.flows.operations import access
 from mlkit.project import Project, open_project
 from mlkit.server.app import SERVICE, create_app
-from mlkit.server.replay import Replay
+from mlkit.server.idempotency import Idempotency
 from mlkit.store import datasets
 from mlkit.store.predictions import Prediction
 from mlkit.store.requests import Request
@@ -314,13 +314,13 @@ def test_it_holds_when_everything_is_killed_in_between(
 def test_a_deleted_lock_file_admits_nobody_to_a_turn_that_is_taken(project: Project) -> None:
     key = Key(1, "once", "")
     file = project.state_dir / "locks" / "requests"
-    old, new = Replay(project), Replay(project)
-    with old.turn(key):
+    old, new = Idempotency(project), Idempotency(project)
+    with old.serialized(key):
         pass
     file.unlink()
-    with new.turn(key):
+    with new.serialized(key):
         pass
-    with old.turn(key):
+    with old.serialized(key):
         handle = os.open(file, os.O_RDWR)
         try:
             code = (
@@ -335,11 +335,11 @@ def test_a_deleted_lock_file_admits_nobody_to_a_turn_that_is_taken(project: Proj
 
 
 def test_one_who_waits_for_a_slow_model_holds_up_no_other_id(project: Project) -> None:
-    replay, over, done = Replay(project), threading.Event(), threading.Event()
+    idempotency, over, done = Idempotency(project), threading.Event(), threading.Event()
     order = []
 
     def take(request_id: str, until: threading.Event) -> None:
-        with replay.turn(Key(1, request_id, "")):
+        with idempotency.serialized(Key(1, request_id, "")):
             order.append(request_id)
             assert until.wait(10)
 

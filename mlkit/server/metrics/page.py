@@ -30,7 +30,7 @@ class Metrics:
     def __init__(self, project: Project, meter: Meter) -> None:
         self._project = project
         self._meter = meter
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
         self._gauges: Gauges | None = None
         self._fresh_until = 0.0
 
@@ -69,7 +69,7 @@ class Metrics:
 
     def _project_gauges(self) -> Gauges | None:
         """Return what the database says, or said a moment ago."""
-        with self._turn:
+        with self._lock:
             if time.monotonic() >= self._fresh_until:
                 try:
                     self._gauges = gauges.read(self._project)

@@ -23,14 +23,14 @@ class Batcher:
         """``most_rows`` make a batch, so that many do not hold up few for longer than that."""
         self._ask = ask
         self._most_rows = most_rows
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
         self._waiting: deque[tuple[np.ndarray, Future[Predictions]]] = deque()
 
     def __call__(self, matrix: np.ndarray) -> Predictions:
         """Return the answers for ``matrix``, asked together with whatever else is waiting."""
         own: Future[Predictions] = Future()
         self._waiting.append((matrix, own))
-        with self._turn:
+        with self._lock:
             while not own.done():  # whoever had the turn before may have answered this one as well
                 self._answer_batch()
         return own.result()

@@ -14,9 +14,9 @@ from mlkit.flows.features import requests
 from mlkit.flows.features.online import Online
 from mlkit.flows.registry import deploy, model_files
 from mlkit.project import Project
-from mlkit.server.follower import unexpected
 from mlkit.server.models import rule_guard
 from mlkit.server.models.held import Held
+from mlkit.server.periodic_thread import unexpected
 from mlkit.store import audit, erasures, registry
 from mlkit.store.registry import ModelVersion
 

@@ -44,7 +44,7 @@ class RuleGuard:
         self._refuses = project.settings.server.guard == "refuse"
         self._meter = meter
 
-    def look(self, held: Held, rows: Rows | np.ndarray) -> None:
+    def check(self, held: Held, rows: Rows | np.ndarray) -> None:
         """Count rows that break rules; raises InvalidInputError if they are to be refused."""
         if held.guard is None:
             return

@@ -29,7 +29,7 @@ def decode(reader: Reader, message: Message) -> Query:
     except (msgspec.DecodeError, UnicodeDecodeError, InvalidInputError, RecursionError, ValueError):
         return _decode_by_value(reader, message)
     query = Query(rows, request.entity_ids, request.request_id)
-    wire.refuse_twins(body, colons=reader.colons(came) + _colons(query))
+    wire.refuse_duplicate_keys(body, colons=reader.colons(came) + _colons(query))
     return query
 
 

@@ -105,7 +105,7 @@ def read(text: bytes) -> Request:
         request = _decoder.decode(text)
     except _BAD_TEXT:
         return wire.decode(_decoder, text)  # says what is wrong
-    wire.refuse_twins(text, colons=_colons(request))
+    wire.refuse_duplicate_keys(text, colons=_colons(request))
     return request
 
 
@@ -117,7 +117,7 @@ def read_numbers(text: bytes) -> Request | None:
         return None
     if not all(tensor.datatype in FLOATS for tensor in request.inputs):
         return None  # a whole number of 64 bits is more than a float can hold
-    wire.refuse_twins(text, colons=_colons(request))
+    wire.refuse_duplicate_keys(text, colons=_colons(request))
     return request
 
 

@@ -10,7 +10,7 @@ _PRIORITY: Final = 10 * 8 + 5  # authpriv.notice
 _WAIT_S: Final = 0.2
 
 
-def tell(text: str, place: Path = SOCKET) -> None:
+def send(text: str, place: Path = SOCKET) -> None:
     """Send ``text``; a machine without such a log, or one that is stuck, gets nothing."""
     with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
         line.settimeout(_WAIT_S)

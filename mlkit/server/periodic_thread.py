@@ -10,7 +10,7 @@ from mlkit.errors import MlkitError
 log = logging.getLogger("mlkit.server")
 
 
-class Follower:
+class PeriodicThread:
     """Call ``act`` every ``every_s`` seconds; what it raises is told, and the next call comes."""
 
     def __init__(self, name: str, act: Callable[[], object], every_s: float) -> None:

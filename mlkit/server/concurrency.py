@@ -16,7 +16,7 @@ _SPARE: Final = 8  # one thread in so many is for probes
 _OWN: Final = 2  # of as many, those for one thing have one at most
 
 
-class Places:
+class ConcurrencyLimits:
     """A place for each request that may take long; who finds none is refused at once."""
 
     def __init__(self, threads: int) -> None:
@@ -32,7 +32,7 @@ class Places:
             return self._full(thing)
 
     @contextmanager
-    def one(self, thing: str) -> Iterator[None]:
+    def slot(self, thing: str) -> Iterator[None]:
         """Have a place to wait for a model or ``ACTUALS``; raises RefusedError 503 without any."""
         with self._lock:
             full = self._full(thing)

@@ -19,7 +19,7 @@ _MOST_AHEAD_BYTES: Final = 1 << 22
 _PART_BYTES: Final = 1 << 20
 
 
-class Tape:
+class RecordFile:
     """Framed records in a file that this process has opened and nobody else writes to.
 
     Only the end of the file is in memory: what is written there is the kernel's business.
@@ -73,7 +73,7 @@ class Tape:
 
 
 def frame(payload: bytes) -> bytes:
-    """Return one record as it is on a tape."""
+    """Return one record as it is on a record_file."""
     return _HEAD.pack(len(payload), zlib.crc32(payload)) + payload
 
 
@@ -83,7 +83,7 @@ def payloads(file: BinaryIO) -> Generator[bytes, None, bool]:
     The last record may have been cut short by a kill or a power cut: then its content ends in
     zeros, and nothing but zeros follows. Anything else is damage, and so is whatever is wrong with
     a tape that its owner has closed. The file is read and not mapped: its owner may cut it at any
-    moment, and memory shows one record and not the whole tape.
+    moment, and memory shows one record and not the whole record_file.
     """
     size = file.seek(0, os.SEEK_END)
     file.seek(0)

@@ -16,7 +16,7 @@ from mlkit.server.problems import RefusedError
 from mlkit.server.wire import Environ
 from mlkit.settings.table import Server
 
-LOOK_S: Final = 0.25
+CHECK_EVERY_S: Final = 0.25
 _LEAST_S: Final = 1.0
 _AMPLE: Final = 0.5  # of the threads or connections are free: no need to hurry anybody
 _SAY_S: Final = 60.0
@@ -32,7 +32,7 @@ class _Waiting(NamedTuple):
     received: int
 
 
-class Patience:
+class SlowClients:
     """Know which requests are being read, and cut off those that do not come."""
 
     def __init__(self, settings: Server) -> None:
@@ -57,7 +57,7 @@ class Patience:
         """Tell whether any connection was cut off since then, at this process's own clock."""
         return any(at >= since for at in list(self._cut.values()))
 
-    def look(self, port: int) -> None:
+    def check(self, port: int) -> None:
         """Cut off those connections to ``port`` that have been waited for too long."""
         now = time.monotonic()
         requests = list(self._requests.values())
@@ -118,7 +118,7 @@ class Patience:
         late = [
             each
             for each, waited_s in found.items()
-            if waited_s >= min(patience_s, self._settings.body_s) - LOOK_S
+            if waited_s >= min(patience_s, self._settings.body_s) - CHECK_EVERY_S
             and each.key not in self._cut
             and each.address not in busy
         ]
@@ -153,7 +153,7 @@ class Patience:
     def _end(self, late: list[Connection], now: float) -> None:
         for each in late:
             self._cut[each.key] = now  # first: who reads its body asks as soon as that has ended
-            if connections.end_of_input(each):
+            if connections.shut_down_reading(each):
                 self._unsaid += 1
             else:
                 del self._cut[each.key]
@@ -172,12 +172,12 @@ class _Body:
     It is what is known of the request as well: whose it is, whether it is ``reading``, since when.
     """
 
-    __slots__ = ("_input", "_length", "_patience", "address", "reading", "since")
+    __slots__ = ("_input", "_length", "_slow_clients", "address", "reading", "since")
 
-    def __init__(self, environ: Environ, patience: Patience) -> None:
+    def __init__(self, environ: Environ, slow_clients: SlowClients) -> None:
         self._input = environ["wsgi.input"]
         self._length = environ.get("CONTENT_LENGTH")
-        self._patience = patience
+        self._slow_clients = slow_clients
         self.address = environ.get("REMOTE_ADDR") or ""
         self.reading = False
         self.since = time.monotonic()
@@ -193,7 +193,7 @@ class _Body:
             raise RefusedError(
                 408,
                 f"the body did not come whole: {len(found)} bytes in {now - began:.1f} s "
-                f"(server.body_s is {self._patience.body_s:g})",
+                f"(server.body_s is {self._slow_clients.body_s:g})",
                 [("Connection", "close")],
             )
         return found
@@ -203,4 +203,4 @@ class _Body:
         if length.isascii() and length.isdigit():
             return found < min(size, int(length))
         # sent in chunks: the front takes a cut for the end
-        return now - began >= LOOK_S and self._patience.was_cut(began)
+        return now - began >= CHECK_EVERY_S and self._slow_clients.was_cut(began)

@@ -23,7 +23,7 @@ _SLOTS = 1 << 20
 _AGAIN_S = 0.005
 
 
-class Replay:
+class Idempotency:
     """Find what was answered to a request id that a client has chosen."""
 
     def __init__(self, project: Project) -> None:
@@ -35,7 +35,7 @@ class Replay:
         self._handle = -1
 
     @contextmanager
-    def turn(self, key: Key) -> Iterator[None]:
+    def serialized(self, key: Key) -> Iterator[None]:
         """Let one thread at a time, of all processes, deal with this request id.
 
         Other ids go on meanwhile: a model that takes long holds up nobody else's.

@@ -19,7 +19,7 @@ _EVERY_S: Final = 60.0
 log = logging.getLogger("mlkit.server")
 
 
-class Lookout:
+class Watchdog:
     """Look once a minute, after the clock has had its time to catch up with what it missed."""
 
     def __init__(self, project: Project, metrics_dir: Path, *, every_s: float = _EVERY_S) -> None:
@@ -28,7 +28,7 @@ class Lookout:
         self._patience_s = duration(project.settings.jobs.late_after).total_seconds()
         self._shares = MissingShares(project, metrics_dir)
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="lookout", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
 
     def start(self) -> None:
         """Begin."""
@@ -53,7 +53,7 @@ class Lookout:
 
     def _look_at_features(self, *, slept: bool) -> None:
         try:
-            self._shares.look()
+            self._shares.check()
             if not slept:
                 freshness.watch(self._project)
         except Exception as error:  # noqa: BLE001  # whatever it was, the next look may succeed

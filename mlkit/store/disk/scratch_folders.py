@@ -27,7 +27,7 @@ _UNLOCKED_S: Final = 60  # in which a new room is surely locked
 
 
 @contextmanager
-def room(parent: Path, prefix: str) -> Iterator[Path]:
+def create(parent: Path, prefix: str) -> Iterator[Path]:
     """Yield a new folder in ``parent`` for its owner alone; dead ones of its kind are removed."""
     sweep(parent, prefix)
     with _made(parent, parent / f"{prefix}{secrets.token_hex(8)}") as folder:

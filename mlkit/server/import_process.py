@@ -21,11 +21,11 @@ from typing import Final
 from mlkit.flows.alerts import alerting
 from mlkit.flows.log import imports
 from mlkit.project import Project
-from mlkit.server.lookout import Lookout
-from mlkit.store.disk import modes, processes, pulse
+from mlkit.server.watchdog import Watchdog
+from mlkit.store.disk import heartbeat, modes, processes
 
-_LOOK_S = 0.1
-_START_S = 0.02
+_POLL_S = 0.1
+_POLL_AT_START_S = 0.02
 _OBJECTS = (
     200_000  # more than a batch makes: looking for cycles among them took a fifth of the time
 )
@@ -40,7 +40,7 @@ _REPLACED: Final = "server:database"
 log = logging.getLogger("mlkit.server")
 
 
-class Housekeeper:
+class ImportProcess:
     """Import journals as the workers hand them on, in a process of its own that is replaced."""
 
     def __init__(
@@ -73,7 +73,7 @@ class Housekeeper:
             os.close(self._wish)
         end = time.monotonic() + _PATIENCE_S
         while self._watch.is_alive() and time.monotonic() < end:
-            self._watch.join(_LOOK_S)
+            self._watch.join(_POLL_S)
 
     def _fork(self, died: str) -> None:
         """Start the process; by hand, because a thread may not use ``multiprocessing`` for it."""
@@ -152,10 +152,10 @@ class _Child:
             OSError
         ):  # a full disk, a project moved away; who waits for a sign of life says so
             modes.make_folder(self._metrics_dir, within=self._project.root)
-        lookout = Lookout(self._project, self._metrics_dir)
-        lookout.start()
+        watchdog = Watchdog(self._project, self._metrics_dir)
+        watchdog.start()
         self._work(wish, died)
-        lookout.stop()
+        watchdog.stop()
         self._project.close()
 
     def _work(self, wish: int, died: str) -> None:
@@ -163,7 +163,7 @@ class _Child:
         began = time.monotonic()
         if died:
             self._untold[_DIED] = f"the process that imports predictions {died} and was replaced"
-        while not _closed(wish, _LOOK_S if said else _START_S):
+        while not _closed(wish, _POLL_S if said else _POLL_AT_START_S):
             self._beat()
             said = said or self._announced()
             trouble = _collect(self._project, trouble)
@@ -201,7 +201,7 @@ class _Child:
         now = time.monotonic()
         if now - self._beaten_at >= _BEAT_S:
             with suppress(OSError):  # who listens for it says that nothing is heard
-                pulse.beat(self._metrics_dir / pulse.FILE)
+                heartbeat.beat(self._metrics_dir / heartbeat.FILE)
                 self._beaten_at = now
 
 
