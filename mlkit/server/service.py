@@ -1,4 +1,4 @@
-"""One worker's parts put together, and the answer to each route as one function of the request."""
+"""All components of one worker, and the response to each route as a function of the request."""
 
 import logging
 import os
@@ -43,7 +43,7 @@ from mlkit.server.protocols import kserve, native, v2, v2_metadata, v2_outputs
 from mlkit.server.query import Message
 from mlkit.server.readiness import Life
 from mlkit.server.recorder import Recorder
-from mlkit.server.request_log import TOKEN, WHY, Asked, RequestLog
+from mlkit.server.request_log import TOKEN, WHY, Requested, RequestLog
 from mlkit.server.rights import Rights
 from mlkit.server.routes import PREDICTIONS, Routes, Target, Wire
 from mlkit.server.scoring import Scorer
@@ -94,12 +94,12 @@ class Service:
         self._stop = threading.Event()
 
     def start(self, *others: PeriodicThread) -> None:
-        """Follow promotions and tokens, and hand on the journal, from now on.
+        """Start the threads that follow promotions and tokens and hand on the journal.
 
-        Tokens have a thread of their own: a model that takes long to load must not keep a revoked
-        one alive. Nor may a note of who asked, which waits for the write lock.
+        Tokens have a thread of their own: neither a model that takes long to load nor recording
+        the use of tokens, which waits for the write lock, may delay a revocation.
         """
-        self._tokens.call()  # once more: loading may have taken longer than they are good for
+        self._tokens.call()  # once more: loading may have taken longer than tokens_max_age_s
         self.guard.expire()
         self._running = True
         self._threads = [*self._threads, *others]
@@ -107,14 +107,14 @@ class Service:
             thread.start(self._stop)
 
     def stop(self) -> None:
-        """End the threads; what is in the journal is ready to be imported."""
+        """End the threads; the journal is then ready for import."""
         self._stop.set()
         self.recorder.stop()
         self.request_log.flush()
         self.online.close()
 
     def refresh(self) -> None:
-        """Look once for promotions, rollbacks and tokens."""
+        """Read promotions, rollbacks and tokens once."""
         self._tokens.call()
         self._models.call()
 
@@ -140,7 +140,7 @@ class Service:
                 answers = self.scorer.answer(held, query, started)
             reply = wire_.reply(answers, query)
             rows = len(query.rows)
-        except BaseException as error:  # noqa: BLE001  # the boundary: own code may exit as well
+        except BaseException as error:  # noqa: BLE001  # the boundary: a user's code may exit too
             fault = problems.fault(error)
             if held is not None and isinstance(error, InvalidInputError):
                 self.meter.invalid(held.loaded.model)
@@ -150,13 +150,13 @@ class Service:
         seconds = (time.perf_counter_ns() - started) * 1e-9
         name, status = held.loaded.model if held else "", int(reply.status[:3])
         self.meter.answered(target.rule, name, status, seconds, rows)
-        self.request_log.answered(environ, Asked(target.rule, name), status, seconds, why)
+        self.request_log.answered(environ, Requested(target.rule, name), status, seconds, why)
         return reply
 
     def predict(self, environ: Environ, **_parts: str) -> Reply:
-        """Answer a request for predictions that came by way of Flask."""
+        """Answer a request for predictions that Flask routed."""
         target = self.routes.find(environ["PATH_INFO"])
-        if target is None:  # Flask is more lenient about a path than we are
+        if target is None:  # Flask accepts some paths that we do not
             return problems.problem(RefusedError(404, "nothing here"))
         return self.score(environ, target)
 
@@ -171,13 +171,13 @@ class Service:
         return self._answer(environ, "predict", lambda rights: self._add_actuals(environ, rights))
 
     def live(self, environ: Environ) -> Reply:
-        """Answer ``GET /livez``: this process works; nothing else is asked."""
+        """Answer ``GET /livez``: this process responds; nothing else is checked."""
         return self._health(environ, lambda _rights: _json(Life("ok")))
 
     def ready(self, environ: Environ) -> Reply:
-        """Answer ``GET /readyz``: 503 while predictions of a champion are not answered.
+        """Answer ``GET /readyz``: 503 while a champion does not answer.
 
-        Which models there are, and what is wrong, is for those who may read it.
+        Models and problems are shown only to tokens that may read them.
         """
         return self._health(environ, self._readiness)
 
@@ -197,7 +197,7 @@ class Service:
         return problems.reply(_encode(shown), status=found.http_status)
 
     def _own_troubles(self) -> dict[str, str]:
-        """Return what is wrong with the threads and processes of this server."""
+        """Return the problems of this server's threads and processes."""
         found = {"database": self._tokens.trouble or self._models.trouble}
         found |= {"limits": self.guard.trouble, "metrics": self.meter.slot.trouble}
         found["workers"] = missing_workers.describe()
@@ -219,7 +219,7 @@ class Service:
         return self._answer(environ, "read", lambda _rights: __version__.encode(), kind=kind)
 
     def openapi(self, environ: Environ) -> Reply:
-        """Answer ``GET /openapi.json``: what is served here, for programs."""
+        """Answer ``GET /openapi.json``."""
         return self._answer(environ, "read", self._openapi)
 
     def kserve_model(self, environ: Environ, model: str) -> Reply:
@@ -228,7 +228,7 @@ class Service:
         def describe(rights: Rights) -> Reply:
             return kserve.status(model, ready=self.holder.knows(model, rights.sees))
 
-        return self._tell(environ, kserve, model, describe)
+        return self._describe(environ, kserve, model, describe)
 
     def v2_live(self, environ: Environ) -> Reply:
         """Answer ``GET /v2/health/live``."""
@@ -246,7 +246,8 @@ class Service:
 
     def v2_server(self, environ: Environ) -> Reply:
         """Answer ``GET /v2``."""
-        return self._tell(environ, v2, None, lambda _rights: _json(v2_metadata.server(__version__)))
+        metadata = v2_metadata.server(__version__)
+        return self._describe(environ, v2, None, lambda _rights: _json(metadata))
 
     def v2_model(self, environ: Environ, model: str, version: str | None = None) -> Reply:
         """Answer ``GET /v2/models/<model>``, with or without its version."""
@@ -256,7 +257,7 @@ class Service:
             outputs = v2_outputs.names(held.schema, probabilities=held.has_probabilities)
             return _json(v2_metadata.model(model, [held.loaded.version], held.schema, outputs))
 
-        return self._tell(environ, v2, model, describe)
+        return self._describe(environ, v2, model, describe)
 
     def v2_model_ready(self, environ: Environ, model: str, version: str | None = None) -> Reply:
         """Answer ``GET /v2/models/<model>/ready``, with or without its version."""
@@ -265,20 +266,20 @@ class Service:
             self.holder.get(model, version, rights.sees)
             return _json(v2_metadata.ModelReady(model, ready=True))
 
-        return self._tell(environ, v2, model, describe)
+        return self._describe(environ, v2, model, describe)
 
     def metrics(self, environ: Environ) -> Reply:
         """Answer ``GET /metrics``."""
         return self._answer(environ, "read", self._render_metrics, kind=KIND)
 
     def page(self, environ: Environ) -> Reply:
-        """Answer ``GET /``: what is served here, for a person with a browser."""
+        """Answer ``GET /``: the page for a browser."""
         return self._answer(environ, "read", self._page, kind="text/html; charset=utf-8")
 
-    def _tell(
+    def _describe(
         self, environ: Environ, wire_: Wire, model: str | None, act: Callable[[Rights], Reply]
     ) -> Reply:
-        """Answer what a protocol asks about a model besides predictions."""
+        """Answer a protocol's request for metadata."""
         try:
             rights = self.guard.check(environ, "predict", "read", model=model)
             with self._limits.slot(model or ""):
@@ -289,7 +290,7 @@ class Service:
     def _health(
         self, environ: Environ, act: Callable[[Rights], Reply], wire_: Wire = native
     ) -> Reply:
-        """Answer how the server is: anybody who calls it by a name of its own."""
+        """Answer a health check, which needs no token."""
         try:
             return act(self.guard.identify(environ))
         except Exception as error:  # noqa: BLE001  # the boundary: every error becomes an answer
@@ -360,18 +361,18 @@ class Service:
 
 
 def _refusal(environ: Environ, error: Exception, wire_: Wire) -> Reply:
-    """Return the answer to an error, and leave the reason for the log."""
+    """Return the response to an error, and pass its reason to the request log."""
     fault = problems.fault(error)
     environ[WHY] = request_log.why(fault)
     return wire_.refuse(fault)
 
 
 def _described(project: Project, version: ModelVersion) -> Described | None:
-    """Return what ``/openapi.json`` says of a model, None where it cannot be said."""
+    """Return the description of a model for ``/openapi.json``, None if that fails."""
     try:
         plan = requests.wanted(project, version)
         return openapi.describe(version, plan[1] if plan else None)
-    except Exception as error:  # one model's trouble is not that of the others
+    except Exception as error:  # one broken model must not hide the others
         text = "model %s is left out of /openapi.json: %s"
         log.error(text, version.model.name, error, exc_info=unexpected(error))
         return None

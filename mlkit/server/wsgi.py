@@ -1,4 +1,4 @@
-"""What granian loads in each worker process."""
+"""The WSGI application factory, which granian calls in each worker process."""
 
 import os
 import signal
@@ -24,11 +24,11 @@ _POLL_S = 0.2
 
 def build() -> Front:
     """Open the project that ``MLKIT_PROJECT`` names and return its running application."""
-    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # until there is somebody who could leave
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a whole terminal may get what is for the parent
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # until there is a Front that can drain
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # meant for the parent; a terminal sends it to all
     os.umask(0o077)
     processes.rename("mlkit-worker")
-    with suppress(OSError):  # a request that is being answered is not cut short by one that comes
+    with suppress(OSError):  # a new request does not preempt one that is being answered
         os.sched_setscheduler(
             0, os.SCHED_BATCH, os.sched_param(0)
         )  # p99 down by a fifth (measured)
@@ -48,7 +48,7 @@ def build() -> Front:
 
 
 def _create_app() -> Flask:
-    """Return the application; the process ends with a line on stderr if the project is not fit."""
+    """Return the application; if the project cannot be opened, exit with a line on stderr."""
     try:
         return create_app(open_project(), Path(os.environ["MLKIT_METRICS"]))
     except (MlkitError, OSError) as error:
@@ -56,9 +56,9 @@ def _create_app() -> Flask:
 
 
 def _end_with_parent(parent: int) -> None:
-    """Never outlive the main process, however it dies: its port must be free for the next.
+    """Exit when the main process has died, however it died, so that its port is free again.
 
-    What was answered is in the journal, so nothing is lost.
+    All answers are in the journal, so nothing is lost.
     """
     while os.getppid() == parent:
         time.sleep(_POLL_S)

@@ -66,4 +66,4 @@ def test_a_database_server_that_is_down_is_no_trouble_of_the_features(
     away = Database("postgresql+psycopg://mlkit@127.0.0.1:1/shop")
     lost = Project(project.root, project.settings, away)
     assert Troubles(lost).now() == {}
-    Watchdog(lost, tmp_path)._look_at_features(slept=False)  # the next look may succeed
+    Watchdog(lost, tmp_path)._check_features(slept=False)  # the next look may succeed

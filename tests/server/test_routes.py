@@ -119,7 +119,7 @@ def test_every_method_on_every_route_is_decided(door: Any, way: str, who: str) -
     rules = {rule for _, rule in TABLE}
     for rule in sorted(rules):
         for method in METHODS:
-            service.guard._failures._empty.clear()
+            service.guard._failures._arrivals.clear()
             path = rule.replace("<model>", "churn").replace("<version>", "1")
             sent = {"json": {}} if method not in ("GET", "HEAD") else {}
             status = client.open(path, method=method, headers=headers, **sent).status_code
@@ -198,7 +198,7 @@ def test_each_scope_opens_what_the_table_says(door: Any, who: str) -> None:
     client: FlaskClient = app.test_client()
     guard = app.extensions[SERVICE].guard
     for method, rule in sorted(_routes(app)):
-        guard._failures._empty.clear()
+        guard._failures._arrivals.clear()
         path = rule.replace("<model>", "churn").replace("<version>", "1")
         headers = {} if who == "nobody" else {"Authorization": f"Bearer {tokens[who]}"}
         sent = {"json": {}} if method == "POST" else {}

@@ -350,9 +350,9 @@ def test_what_cannot_be_told_ends_neither_the_importing_process_nor_readyz(
     monkeypatch.setattr(feature_state.freshness, "troubles", fail)
     with closing(socket.socket()) as link:
         child = import_process._Child(trained, trained.state_dir, lambda: True, link)
-    child._untold["server:log"] = "it died"
-    child._tell()
-    assert child._untold == {"server:log": "it died"}
+    child._pending_alerts["server:log"] = "it died"
+    child._raise_alerts()
+    assert child._pending_alerts == {"server:log": "it died"}
     assert not import_process._end_alert(trained)
     assert create_app(trained).test_client().get("/readyz").status_code == 200
 

@@ -228,8 +228,8 @@ def test_whoever_waits_for_a_flush_that_a_rotation_failed_to_make_is_told(
 ) -> None:
     log = Journal(tmp_path, power_safe=True)
     log.append(entry("first"), NOW)
-    assert log._tape is not None
-    waiting, end = log._tape, log._tape.size
+    assert log._file is not None
+    waiting, end = log._file, log._file.size
     waiting.synced = 0
     monkeypatch.setattr(os, "fdatasync", _refuse)
     with pytest.raises(OSError, match="Input/output"):
