@@ -28,7 +28,7 @@ _BUCKETS = 4_096  # more tokens than a small team ever makes
 _MOST_CACHED_HOSTS = 1_000
 
 
-class Guard:
+class AccessControl:
     """Check requests against the tokens of a project as of the last ``refresh``."""
 
     def __init__(self, project: Project) -> None:

@@ -26,7 +26,7 @@ from mlkit.server import (
     request_log,
     wire,
 )
-from mlkit.server.access import Guard
+from mlkit.server.access import AccessControl
 from mlkit.server.concurrency import ACTUALS, ConcurrencyLimits
 from mlkit.server.feature_state import Troubles
 from mlkit.server.metrics.families import Served
@@ -66,7 +66,7 @@ class Service:
         self.project = project
         self.online = Online(project)
         self.holder = Holder(project, self.online)
-        self.guard = Guard(project)
+        self.guard = AccessControl(project)
         self.meter = Meter(metrics_dir or project.state_dir / "metrics" / "0")
         self._metrics = Metrics(project, self.meter)
         self.recorder = Recorder(project, self.meter)

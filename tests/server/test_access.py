@@ -11,7 +11,7 @@ import pytest
 
 from mlkit.flows.operations import access
 from mlkit.project import open_project
-from mlkit.server.access import Guard
+from mlkit.server.access import AccessControl
 from mlkit.server.problems import RefusedError
 from mlkit.store.tokens import Token
 
@@ -154,7 +154,7 @@ def test_wrong_tokens_are_throttled_and_the_right_one_is_not(
 
 def test_the_last_use_of_a_token_is_noted(trained: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     token = access.create(trained, "used", scope="read")
-    guard = Guard(trained)
+    guard = AccessControl(trained)
     guard.refresh()
     guard.check({"REQUEST_METHOD": "GET", "HTTP_HOST": "localhost",
                  "HTTP_AUTHORIZATION": f"Bearer {token.token}"}, "read")  # fmt: skip
@@ -172,7 +172,7 @@ def test_the_clock_of_the_project_ends_a_token_and_dates_its_use(
     clock.write_text("2030-05-01T12:00:00+00:00")
     project = dataclasses.replace(trained, clock_file=clock)
     token = access.create(project, "short", scope="read", expires="1h")
-    guard = Guard(project)
+    guard = AccessControl(project)
     guard.refresh()
     environ = {"REQUEST_METHOD": "GET", "HTTP_HOST": "localhost",
                "HTTP_AUTHORIZATION": f"Bearer {token.token}"}  # fmt: skip

@@ -19,7 +19,7 @@ import pytest
 from mlkit.errors import InvalidInputError, MlkitError
 from mlkit.project import Project
 from mlkit.server import wire
-from mlkit.server.access import Guard
+from mlkit.server.access import AccessControl
 from mlkit.server.protocols import kserve, mlflow, native, v2
 from mlkit.server.query import Message
 from mlkit.server.routes import Routes
@@ -210,7 +210,7 @@ def test_a_binary_body_is_read_in_time_that_grows_with_its_length(element: bytes
 
 
 def _headers(project: Project) -> Iterator[tuple[str, Callable[[str], Any]]]:
-    guard, routes = Guard(project), Routes()
+    guard, routes = AccessControl(project), Routes()
     sent = {"REQUEST_METHOD": "POST", "HTTP_HOST": "localhost"}
     yield "host", lambda text: guard.check({**sent, "HTTP_HOST": text}, "predict")
     yield "origin", lambda text: guard.check({**sent, "HTTP_ORIGIN": text}, "predict")

@@ -21,7 +21,7 @@ from mlkit.flows.operations import access
 from mlkit.flows.registry import deploy
 from mlkit.project import Project, open_project
 from mlkit.server import feature_state, import_process, listener
-from mlkit.server.access import Guard
+from mlkit.server.access import AccessControl
 from mlkit.server.app import SERVICE, create_app
 from mlkit.server.periodic_thread import PeriodicThread
 from mlkit.server.service import Service
@@ -250,7 +250,7 @@ def test_a_full_disk_is_a_line_in_the_log_and_no_traceback(
 
 def test_a_held_write_lock_keeps_no_token_alive(trained: Project) -> None:
     token = access.create(trained, "used", scope="read")
-    guard = Guard(trained)
+    guard = AccessControl(trained)
     guard.refresh()
     environ = {
         "REQUEST_METHOD": "GET",
@@ -375,7 +375,7 @@ def test_a_database_that_is_gone_is_a_line_in_the_log_wherever_it_is_met(
     app = create_app(trained)
     (trained.root / "ml.sqlite").unlink()
     app.extensions[SERVICE].holder._report("churn", "a trouble")
-    app.extensions[SERVICE].holder._settle("churn", 1)
+    app.extensions[SERVICE].holder._resolve_alert("churn", 1)
     assert app.test_client().get("/openapi.json").status_code == 200
     lines = [record for record in caplog.records if "ml.sqlite is missing" in record.getMessage()]
     assert len(lines) >= 2

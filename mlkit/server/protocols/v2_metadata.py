@@ -1,4 +1,4 @@
-"""What the Open Inference Protocol tells of a server and of a model before it is asked."""
+"""The metadata of the Open Inference Protocol: the server, and the tensors of a model."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -72,7 +72,7 @@ def server(version: str) -> ServerMetadata:
 def model(
     name: str, versions: Sequence[int], schema: InputSchema, outputs: Sequence[str]
 ) -> Metadata:
-    """Describe a model that ``versions`` of answer with ``outputs``."""
+    """Describe a model with its served ``versions`` and its ``outputs``."""
     inputs = [
         TensorMetadata(column.name, DATATYPES[column.kind], [-1]) for column in schema.columns
     ]
