@@ -205,7 +205,7 @@ class Service:
             if self._running and each.late_s > _LATE_S + self.project.settings.server.load_s:
                 found[each.name] = f"this thread has been at one step for {each.late_s:.0f} s"
         age_s = heartbeat.age_s(self.meter.folder / heartbeat.FILE) if self._running else 0.0
-        if age_s is None or age_s > heartbeat.PATIENCE_S:
+        if age_s is None or age_s > heartbeat.TIMEOUT_S:
             ago = "yet" if age_s is None else f"for {age_s:.0f} s"
             found["mlkit-log"] = (
                 f"the process that imports predictions has not been heard of {ago}; they stay in "

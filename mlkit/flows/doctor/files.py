@@ -39,7 +39,7 @@ def permissions(project: Project) -> Iterator[Finding]:
         found = [line for path in secret for line in _exposure(path)]
     shared = project.root.stat().st_gid if group else None
     judge = ownership.Judge(group=group, environment=os.environ, of_group=shared)
-    paths = [*ownership.executed(project.root), *ownership.believed(project.root)]
+    paths = [*ownership.executed(project.root), *ownership.trusted(project.root)]
     faults = list(judge.faults(paths))
     found += [(warn if f.by_group else fail)(f.said, f.fix) for f in faults[:_SHOWN]]
     if len(faults) > _SHOWN:

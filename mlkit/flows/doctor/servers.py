@@ -22,7 +22,7 @@ def servers(project: Project) -> Iterator[Finding]:
 
 def _judge(port: str, file: Path) -> Finding:
     age_s = heartbeat.age_s(file)
-    if age_s is not None and age_s <= heartbeat.PATIENCE_S:
+    if age_s is not None and age_s <= heartbeat.TIMEOUT_S:
         return ok(f"the server at port {port} is well")
     since = "yet" if age_s is None else f"for {age_s:.0f} s"
     return fail(

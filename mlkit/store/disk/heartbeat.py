@@ -1,4 +1,4 @@
-"""The last sign of life of a process, in a file that others read without asking it."""
+"""The heartbeat of a process, in a file that other processes read."""
 
 import os
 import struct
@@ -8,23 +8,23 @@ from typing import Final
 
 from mlkit.store.disk import modes, plain_files
 
-FILE: Final = "mlkit-log.pulse"  # in the folder of a server's numbers
-PATIENCE_S: Final = 15.0  # twice what the slowest step of a healthy process takes
+FILE: Final = "mlkit-log.pulse"  # in the folder of a server's metrics
+TIMEOUT_S: Final = 15.0  # twice the slowest step of a healthy process
 
-_MOMENT: Final = struct.Struct("=d")  # of the monotonic clock, which all processes share
+_MOMENT: Final = struct.Struct("=d")  # of the monotonic clock, which is the same in all processes
 
 
 def beat(file: Path) -> None:
-    """Give a sign of life; raises OSError."""
+    """Write a heartbeat; raises OSError."""
     handle = modes.open_file(file, os.O_WRONLY | os.O_CREAT)
     try:
-        os.pwrite(handle, _MOMENT.pack(time.monotonic()), 0)  # in place: a full disk has room
+        os.pwrite(handle, _MOMENT.pack(time.monotonic()), 0)  # in place: needs no disk space
     finally:
         os.close(handle)
 
 
 def age_s(file: Path) -> float | None:
-    """Return how long ago the last sign was given, None if there was none since the boot."""
+    """Return the age of the last heartbeat, None if there was none since the boot."""
     try:
         raw = plain_files.read(file)
     except FileNotFoundError:

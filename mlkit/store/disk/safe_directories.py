@@ -1,7 +1,7 @@
-"""Refuse to run a project that was come upon, not named, if somebody else can write what it runs.
+"""Refuse a project that was found, not named, if another user can write code that it executes.
 
-Whoever names a folder (``--project``, ``MLKIT_PROJECT``) says that it is to be run. One that is
-found above the working folder can be anybody's: in /tmp, on a shared disk, in an archive.
+A project that is named (``--project``, ``MLKIT_PROJECT``) is trusted. One found above the working
+folder may be anybody's: in /tmp, on a shared disk, in an unpacked archive.
 """
 
 import os
@@ -18,15 +18,15 @@ _ANY = "*"
 
 
 class _Config(msgspec.Struct, forbid_unknown_fields=True):
-    """What ``~/.config/mlkit/config.toml`` may say."""
+    """The content of ``~/.config/mlkit/config.toml``."""
 
     safe_directories: tuple[str, ...] = ()
 
 
 def refuse(root: Path, environment: Mapping[str, str], *, group: bool = False) -> None:
-    """Raise MlkitError if others can write what ``root`` runs and the user has not allowed it.
+    """Raise MlkitError if other users can write code of ``root`` and this user did not allow it.
 
-    With ``group`` the group of the files may.
+    With ``group`` the group of the files may write.
     """
     judge = Judge(group=group, environment=environment)
     fault = next(judge.faults(executed(root)), None)
@@ -47,7 +47,7 @@ def _allowed(root: Path, environment: Mapping[str, str], judge: Judge) -> bool:
 
 
 def _configured(file: Path, judge: Judge) -> tuple[str, ...]:
-    """Return the folders that the user's own file lists; one that others may write has no say."""
+    """Return the folders in the user's own file; a file that others may write is refused."""
     if not file.is_file():
         return ()
     if (fault := next(judge.faults([file]), None)) is not None:
