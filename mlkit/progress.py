@@ -1,10 +1,10 @@
-"""What long work tells of itself while it goes on: a line for each step."""
+"""Progress messages of long work: a line for each step."""
 
 from collections.abc import Callable
 
 Progress = Callable[[str], None]
-"""Takes one line, such as "fitting linear"."""
+"""Receives one line, such as "fitting linear"."""
 
 
 def silent(_message: str) -> None:
-    """Tell nothing."""
+    """Report nothing."""
