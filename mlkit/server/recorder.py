@@ -44,7 +44,7 @@ class Recorder:
         """Return why predictions cannot be logged and are thus refused, "" if they can."""
         if self._off or self._may_drop:
             return ""
-        return self._refused or self._journal.lacks()
+        return self._refused or self._journal.shortage()
 
     def hand_on(self) -> None:
         """Hand the journal on to the importer; raises OSError if it cannot be flushed.

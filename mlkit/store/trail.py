@@ -1,4 +1,4 @@
-"""Write to the database so that it can be told afterwards what was taken back, edited or lost."""
+"""Sessions whose writes the audit trail covers, so that edits and losses can be detected later."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -19,7 +19,7 @@ from mlkit.store.engine import Database
 
 @dataclass(frozen=True)
 class Keeper:
-    """Who writes, under which key, and the folder where the witness is."""
+    """The actor, key and clock for the audit trail, and the folder of the witness."""
 
     folder: Path
     key: Callable[[], bytes]
@@ -27,24 +27,24 @@ class Keeper:
     now: Callable[[], datetime]
 
     def witnessed(self) -> Witness | None:
-        """Return what is known outside of the database about the audit trail, None if nothing."""
+        """Return the witness of the audit trail, None if there is none."""
         return witness.read(self.folder, self.key())
 
     def commits(self) -> int | None:
-        """Return the last commit that is known outside, None if nobody can tell."""
-        with suppress(DamagedError):  # without the key, predictions are logged all the same
+        """Return the number of the last commit by the witness, None if it is unknown."""
+        with suppress(DamagedError):  # predictions are logged even without the key
             return witness.commits(self.folder, self.key())
         return None
 
     def note_commit(self, number: int) -> None:
-        """Let the last commit be known outside."""
+        """Record the number of the last commit in the witness."""
         with suppress(DamagedError):
             witness.note_commit(self.folder, self.key(), number)
 
 
 @contextmanager
 def reading(database: Database, keeper: Keeper) -> Iterator[Session]:
-    """Yield a session on one snapshot that can check the audit trail."""
+    """Yield a session on one snapshot, with access to the audit trail."""
     with database.read() as s:
         audit.attach(s, audit.Trail(keeper.key, keeper.witnessed))
         yield s
@@ -52,7 +52,7 @@ def reading(database: Database, keeper: Keeper) -> Iterator[Session]:
 
 @contextmanager
 def writing(database: Database, keeper: Keeper) -> Iterator[Session]:
-    """Yield a session that commits at the end; afterwards the witness knows of it."""
+    """Yield a session that commits at the end; the witness is updated after the commit."""
     trail = audit.Trail(keeper.key, keeper.witnessed)
     number = None
     with database.write() as s:
@@ -65,13 +65,13 @@ def writing(database: Database, keeper: Keeper) -> Iterator[Session]:
     if number is not None:
         keeper.note_commit(number)
     if trail.last is not None:
-        _tell(keeper, trail.last, known=trail.is_known)
+        _publish(keeper, trail.last, known=trail.is_known)
 
 
 def seal(database: Database, keeper: Keeper, reason: str, faults: list[str]) -> None:
-    """Cover the database as it stands, and let the witness begin anew with that.
+    """Cover the present content of the database, and reset the witness to it.
 
-    Only its triggers and indexes are made as they were, so that rows go on record as they will be.
+    Only triggers and indexes are repaired first, so that the covered rows are the stored ones.
     """
     with writing(database, keeper) as s:
         append_only.mend(s)
@@ -83,7 +83,7 @@ def seal(database: Database, keeper: Keeper, reason: str, faults: list[str]) -> 
 
 
 def begin(database: Database, keeper: Keeper, known: Witness) -> None:
-    """Make the witness, whatever it said: of ``known`` and of the last commit."""
+    """Replace the witness by ``known`` and the last commit."""
     if database.is_sqlite:
         with database.read() as s:
             witness.begin_commits(keeper.folder, keeper.key(), commits.number(s))
@@ -91,14 +91,14 @@ def begin(database: Database, keeper: Keeper, known: Witness) -> None:
 
 
 def cover(database: Database, keeper: Keeper) -> None:
-    """Cover what an earlier release had written: all of it, or what that one did not cover.
+    """Cover the rows that an earlier release wrote without covering them.
 
-    Of what is sealed already only tables are covered that no event has named a row of: a database
-    that somebody has edited and calls an old one is not accepted as it is.
+    All rows if there is no witness yet. Otherwise only tables of which no event covers a row, so
+    that an edited database cannot be passed off as an old one.
     """
     try:
         sealed = keeper.witnessed() is not None
-    except DamagedError:  # the check tells of it
+    except DamagedError:  # reported by the audit check
         return
     if not sealed:
         seal(database, keeper, "what an earlier release had written", [])
@@ -108,8 +108,8 @@ def cover(database: Database, keeper: Keeper) -> None:
         audit.cover_new_tables(s)
 
 
-def _tell(keeper: Keeper, last: AuditEvent, *, known: bool) -> None:
-    """Let the witness and the system's log know the last event, the former if all before is."""
+def _publish(keeper: Keeper, last: AuditEvent, *, known: bool) -> None:
+    """Send the last event to the system log, and advance the witness if the chain is ``known``."""
     if known:
         witness.advance(keeper.folder, keeper.key(), last.seq, last.hash)
     place = keeper.folder.parent
