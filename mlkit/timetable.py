@@ -101,7 +101,7 @@ def check(project: Project) -> Iterator[Finding]:
         yield ok("there is none")
         return
     try:
-        yield ok(f"{len(load(project))} jobs have their times")
+        yield ok(f"{len(load(project))} jobs in the timetable")
     except MlkitError as error:
         yield fail(f"{error}; no job runs", f"mend {project.root / PACKAGE}")
 

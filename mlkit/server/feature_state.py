@@ -110,7 +110,7 @@ class MissingShares:
             kind="features",
             severity="warning",
             model=model,
-            summary=f"{model} was asked without fresh features in the last {window}: {listed} of "
+            summary=f"{model} answered without fresh features in the last {window}: {listed} of "
             f"its rows (features.max_missing is {limit:.0%})",
             details={"missing": missing},
         )

@@ -221,7 +221,7 @@ def _cause_of_death(status: int) -> str:
 
 def _end_alert(project: Project) -> bool:
     try:
-        alerting.resolve(project, _DIED, f"it has been well for {_RECOVERED_S / 60:g} minutes")
+        alerting.resolve(project, _DIED, f"no crash for {_RECOVERED_S / 60:g} minutes")
     except Exception:  # noqa: BLE001  # a locked database, a full disk: the next round tries again
         return False
     return True

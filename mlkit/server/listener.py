@@ -100,7 +100,7 @@ class SharedServer(MPServer):
                 self._retry_later(idx)
             else:
                 log.error(
-                    "a new worker does not start, what it said is above; the old ones go on "
+                    "a new worker does not start, its error is above; the old ones keep running "
                     "(see: mlkit doctor)"
                 )
                 return
@@ -146,8 +146,8 @@ class SharedServer(MPServer):
             self.main_loop_interrupt.set()
             return
         log.error(
-            "a new worker does not start, what it said is above; the others go on, and it is tried "
-            "again every %g s (see: mlkit doctor)",
+            "a new worker does not start, its error is above; the others keep running, and it is "
+            "tried again every %g s (see: mlkit doctor)",
             _RETRY_S,
         )
 

@@ -26,7 +26,7 @@ _WHY: Final = {
     403: "not allowed",
     404: "no such path, model or version",
     405: "no such method here",
-    408: "the body did not come whole",
+    408: "incomplete body",
     409: "request_id or actual used for something else",
     413: "body or rows too many",
     415: "media type or encoding",

@@ -121,7 +121,7 @@ def _run(
     server.serve()
     if not server.interrupt_signal:
         raise MlkitError(
-            "the workers die as soon as they are started; what they said is above (see: mlkit "
+            "the workers die as soon as they are started; their errors are above (see: mlkit "
             "doctor)"
         )
 

@@ -208,7 +208,7 @@ class Service:
         if age_s is None or age_s > heartbeat.TIMEOUT_S:
             ago = "yet" if age_s is None else f"for {age_s:.0f} s"
             found["mlkit-log"] = (
-                f"the process that imports predictions has not been heard of {ago}; they stay in "
+                f"the process that imports predictions has sent no heartbeat {ago}; they stay in "
                 "the journal"
             )
         return {name: text for name, text in found.items() if text}

@@ -162,8 +162,8 @@ class SlowClients:
                 del self._cut[each.key]
         if self._unlogged and now - self._logged_at >= _LOG_EVERY_S:
             log.warning(
-                "cut off %d connections that did not send what they had begun, or were silent "
-                "while places were short (see: server.body_s, server.connections)",
+                "cut off %d connections with an incomplete request, or idle while connections "
+                "were short (see: server.body_s, server.connections)",
                 self._unlogged,
             )
             self._logged_at, self._unlogged = now, 0
@@ -196,7 +196,7 @@ class _Body:
         if str(len(found)) != self._length and self._is_short(len(found), size, began, now):
             raise RefusedError(
                 408,
-                f"the body did not come whole: {len(found)} bytes in {now - began:.1f} s "
+                f"the body is incomplete: {len(found)} bytes in {now - began:.1f} s "
                 f"(server.body_s is {self._slow_clients.body_s:g})",
                 [("Connection", "close")],
             )

@@ -220,7 +220,7 @@ def test_doctor_and_readyz_miss_a_process_that_is_not_heard_of(
         assert [f.level for f in servers.servers(trained)] == ["fail"]
         ready = server.ask("GET", "/readyz")
         assert (ready.status, ready.body["status"]) == (200, "degraded")
-        assert "has not been heard of" in ready.body["problems"]["mlkit-log"]
+        assert "has sent no heartbeat" in ready.body["problems"]["mlkit-log"]
         assert "servers" in {line.check for line in checkup.examine(trained.root).checks}
     finally:
         os.kill(importer, signal.SIGCONT)

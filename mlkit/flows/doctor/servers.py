@@ -27,6 +27,6 @@ def _judge(port: str, file: Path) -> Finding:
     since = "yet" if age_s is None else f"for {age_s:.0f} s"
     return fail(
         f"mlkit-log, the process that imports the predictions of the server at port {port}, has "
-        f"not been heard of {since}",
+        f"sent no heartbeat {since}",
         "see what the server printed, then restart it; nothing is lost, it is in the journal",
     )

@@ -99,7 +99,7 @@ class Holder:
             return self._unknown("", sees)
         known = ", ".join(filter(sees, sorted(self._champions))) or "none yet"
         return NotFoundError(
-            f"which model is asked? known: {known}; "
+            f"the request names no model; known: {known}; "
             "use /models/MODEL/invocations, or set server.default_model"
         )
 

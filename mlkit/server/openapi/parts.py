@@ -23,7 +23,7 @@ _REASONS = {
     401: "A token is needed, or this one is unknown, expired or revoked.",
     403: "The token does not allow this, or the Host or Origin header is not one of this server.",
     404: "No such model or version is served.",
-    408: "The body did not come whole in time.",
+    408: "The body did not arrive in time.",
     409: "The request_id was used for another request, or an actual contradicts an earlier one.",
     413: "The body has too many bytes or too many rows.",
     415: "The body has another media type or encoding than those listed.",

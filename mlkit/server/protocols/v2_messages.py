@@ -31,7 +31,7 @@ class InferTensor(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
 
 
 class Output(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One tensor that is asked for."""
+    """One requested output tensor."""
 
     name: str
     parameters: Parameters | None = None

@@ -32,8 +32,8 @@ def faults(s: Session) -> Iterator[str]:
     there, wanted = _triggers(s)
     for name in sorted(there.keys() | wanted.keys()):
         if there.get(name) != wanted.get(name):
-            how = "gone" if name not in there else "added" if name not in wanted else "another one"
-            yield f"the trigger {name} is {how}: somebody changed what the database does on its own"
+            how = "gone" if name not in there else "added" if name not in wanted else "changed"
+            yield f"the trigger {name} is {how}: the database was changed outside of mlkit"
 
 
 def mend(s: Session) -> None:

@@ -36,8 +36,8 @@ def _remedy(text: str, place: str) -> str:
         if "full" in text or found.f_bavail * found.f_frsize < _ROOM_BYTES:
             return "the disk is full: make room there and try again"
     if "disk I/O" in text:
-        return "see what the kernel says of the disk (dmesg), and whether it has room"
-    return "see whose the file and its folder are, and how the disk is mounted (see: mlkit doctor)"
+        return "check the kernel's messages about the disk (dmesg), and its free space"
+    return "check the owner of the file and its folder, and the disk's mount (see: mlkit doctor)"
 
 
 def _operational(error: OperationalError, text: str, place: str) -> MlkitError | None:

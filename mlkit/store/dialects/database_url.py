@@ -39,7 +39,7 @@ def check(text: str) -> URL:
     except (ArgumentError, ValueError) as error:  # ValueError: a port that is not a number
         raise InvalidInputError(f"db.url is not the URL of a database; {_FORMS}") from error
     if "\0" in text or (url.port is not None and not 0 < url.port < 1 << 16):
-        raise InvalidInputError(f"db.url has a character or a port that cannot be; {_FORMS}")
+        raise InvalidInputError(f"db.url has an invalid character or port; {_FORMS}")
     if url.get_backend_name() not in _BACKENDS:
         raise InvalidInputError(
             f"db.url is of {url.drivername[:40]!r}, which is not known; {_FORMS}"

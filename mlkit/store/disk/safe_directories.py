@@ -51,7 +51,7 @@ def _configured(file: Path, judge: Judge) -> tuple[str, ...]:
     if not file.is_file():
         return ()
     if (fault := next(judge.faults([file]), None)) is not None:
-        raise MlkitError(f"{file} is not believed: {fault.said} (mend: {fault.fix})")
+        raise MlkitError(f"{file} is not trusted: {fault.said} (fix: {fault.fix})")
     try:
         return msgspec.toml.decode(file.read_bytes(), type=_Config).safe_directories
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

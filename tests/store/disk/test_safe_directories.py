@@ -161,7 +161,7 @@ def test_a_file_of_the_user_allows_it(shop: Path, home: dict[str, str]) -> None:
     file = _configure(home, f'safe_directories = ["{shop}"]')
     assert _find(shop, home) == shop.resolve()
     file.chmod(0o666)
-    with pytest.raises(MlkitError, match="is not believed"):
+    with pytest.raises(MlkitError, match="is not trusted"):
         _find(shop, home)
 
 
