@@ -66,27 +66,27 @@ class Project(Layout):
 
     def read(self) -> AbstractContextManager[Session]:
         """Open a session that reads one snapshot of the database."""
-        return trail.reading(self.database, self._keeper)
+        return trail.reading(self.database, self._trail_context)
 
     def write(self) -> AbstractContextManager[Session]:
         """Open a session that holds the write lock and commits at the end."""
-        return trail.writing(self.database, self._keeper)
+        return trail.writing(self.database, self._trail_context)
 
     @property
-    def _keeper(self) -> trail.Keeper:
-        return trail.Keeper(self.state_dir, lambda: self.key, lambda: self.actor, self.now)
+    def _trail_context(self) -> trail.TrailContext:
+        return trail.TrailContext(self.state_dir, lambda: self.key, lambda: self.actor, self.now)
 
     def seal(self, reason: str, faults: list[str]) -> None:
         """Accept the present database: the audit trail covers all rows, the witness is reset."""
-        trail.seal(self.database, self._keeper, reason, faults)
+        trail.seal(self.database, self._trail_context, reason, faults)
 
     def begin_trail(self, known: Witness) -> None:
         """Replace the witness by one of the last event (``known``) and the last commit."""
-        trail.begin(self.database, self._keeper, known)
+        trail.begin(self.database, self._trail_context, known)
 
     def cover_older(self) -> None:
         """Let the audit trail cover the rows that an earlier release wrote without covering."""
-        trail.cover(self.database, self._keeper)
+        trail.cover(self.database, self._trail_context)
 
     @contextmanager
     def lock(self, name: str, *, busy: str) -> Iterator[None]:

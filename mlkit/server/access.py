@@ -14,7 +14,7 @@ from mlkit.server import rights
 from mlkit.server.limits import Failures, Limits
 from mlkit.server.problems import RefusedError
 from mlkit.server.request_log import TOKEN, printable
-from mlkit.server.rights import EVERYONE, STRANGER, Rights
+from mlkit.server.rights import ANONYMOUS, UNRESTRICTED, Rights
 from mlkit.server.wire import Environ
 from mlkit.store import tokens
 
@@ -101,7 +101,7 @@ class AccessControl:
             raise RefusedError(503, self.stale, [("Retry-After", "1")])
         sent = str(environ.get("HTTP_AUTHORIZATION") or "")
         if not self._tokens and not sent:
-            return EVERYONE
+            return UNRESTRICTED
         token = self._find(sent, environ)
         self._check_rights(token, scopes, model)
         return rights.of(token)
@@ -109,22 +109,22 @@ class AccessControl:
     def identify(self, environ: Environ) -> Rights:
         """Return the rights of a health check, which needs no token.
 
-        A client without a valid token gets ``STRANGER``. Raises RefusedError 403 for a foreign Host
-        header. A missing one is accepted, because some load balancers send none; browsers always
-        send one.
+        A client without a valid token gets ``ANONYMOUS``. Raises RefusedError 403 for a foreign
+        Host header. A missing one is accepted, because some load balancers send none; browsers
+        always send one.
         """
         host = environ.get("HTTP_HOST")
         if host:
             self._check_host(str(host))
         sent = str(environ.get("HTTP_AUTHORIZATION") or "")
         if not self._tokens and not sent:
-            return EVERYONE
+            return UNRESTRICTED
         if not sent:
-            return STRANGER
+            return ANONYMOUS
         try:
             return rights.of(self._find(sent, environ))
         except RefusedError:  # a wrong token must not make a healthy server look dead
-            return STRANGER
+            return ANONYMOUS
 
     def check_host(self, environ: Environ) -> None:
         """Raise RefusedError 403 for a foreign Host header: the check for paths without a route.

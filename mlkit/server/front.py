@@ -26,7 +26,7 @@ class Front:
         self._service = service
         self._app = app
         self._slow_clients = slow_clients or SlowClients(service.project.settings.server)
-        self._leaving = False
+        self._is_draining = False
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Answer one request."""
@@ -36,13 +36,13 @@ class Front:
         finally:
             self._slow_clients.end()
 
-    def leave(self) -> None:
+    def drain(self) -> None:
         """Drain: accept no more connections, and close each open one with its next answer.
 
         Other workers listen on the same socket and accept what this one does not. granian offers no
         way to stop only the listening, so the descriptor is replaced by a socket on a random port.
         """
-        self._leaving = True
+        self._is_draining = True
         for handle in connections.handles():
             if connections.listening(handle):
                 with closing(socket.create_server(("127.0.0.1", 0))) as unused:
@@ -61,7 +61,7 @@ class Front:
 
     def _draining(self, start_response: Any) -> Any:
         """Return ``start_response``, with ``Connection: close`` once this process is draining."""
-        if not self._leaving:
+        if not self._is_draining:
             return start_response
 
         def closing_response(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:

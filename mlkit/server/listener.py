@@ -57,7 +57,7 @@ def bind(address: str, port: int, *, patience_s: float) -> socket.socket:
     return link
 
 
-def say_ready() -> None:
+def report_ready() -> None:
     """Tell the main process that this worker has loaded its models."""
     if _ready is not None:
         _ready[0] = True

@@ -25,8 +25,8 @@ class Rights(NamedTuple):
         return self.models is None
 
 
-EVERYONE = Rights("", "admin", None)
-STRANGER = Rights("", "health", frozenset())
+UNRESTRICTED = Rights("", "admin", None)
+ANONYMOUS = Rights("", "health", frozenset())
 
 
 def of(token: tokens.Secret) -> Rights:

@@ -127,7 +127,7 @@ class Service:
             model = target.model or self.holder.default()
             rights = self.guard.check(environ, "predict", model=model)
             if model is None:
-                raise self.holder.nameless(rights.sees)
+                raise self.holder.unnamed(rights.sees)
             held = self._held(model, target.version, rights)
             body = wire.read_body(environ, max_bytes=self._max_bytes, kinds=wire_.KINDS)
             kind = wire.media_type(environ)

@@ -40,10 +40,10 @@ def build() -> Front:
     service: Service = app.extensions[SERVICE]
     slow_clients = SlowClients(service.project.settings.server)
     front = Front(service, app, slow_clients)
-    signal.signal(signal.SIGUSR1, lambda *_: front.leave())
+    signal.signal(signal.SIGUSR1, lambda *_: front.drain())
     port = connections.listening_port()
     service.start(PeriodicThread("mlkit-clients", lambda: slow_clients.check(port), CHECK_EVERY_S))
-    listener.say_ready()
+    listener.report_ready()
     return front
 
 

@@ -18,7 +18,7 @@ from mlkit.store.engine import Database
 
 
 @dataclass(frozen=True)
-class Keeper:
+class TrailContext:
     """The actor, key and clock for the audit trail, and the folder of the witness."""
 
     folder: Path
@@ -43,74 +43,74 @@ class Keeper:
 
 
 @contextmanager
-def reading(database: Database, keeper: Keeper) -> Iterator[Session]:
+def reading(database: Database, context: TrailContext) -> Iterator[Session]:
     """Yield a session on one snapshot, with access to the audit trail."""
     with database.read() as s:
-        audit.attach(s, audit.Trail(keeper.key, keeper.witnessed))
+        audit.attach(s, audit.Trail(context.key, context.witnessed))
         yield s
 
 
 @contextmanager
-def writing(database: Database, keeper: Keeper) -> Iterator[Session]:
+def writing(database: Database, context: TrailContext) -> Iterator[Session]:
     """Yield a session that commits at the end; the witness is updated after the commit."""
-    trail = audit.Trail(keeper.key, keeper.witnessed)
+    trail = audit.Trail(context.key, context.witnessed)
     number = None
     with database.write() as s:
         audit.attach(s, trail)
         before = commits.changes(s) if database.is_sqlite else 0
         yield s
-        audit.close(s, keeper.now, keeper.actor)
+        audit.close(s, context.now, context.actor)
         if database.is_sqlite and commits.changes(s) != before:
-            number = commits.count(s, keeper.commits())
+            number = commits.count(s, context.commits())
     if number is not None:
-        keeper.note_commit(number)
+        context.note_commit(number)
     if trail.last is not None:
-        _publish(keeper, trail.last, known=trail.is_known)
+        _publish(context, trail.last, known=trail.is_known)
 
 
-def seal(database: Database, keeper: Keeper, reason: str, faults: list[str]) -> None:
+def seal(database: Database, context: TrailContext, reason: str, faults: list[str]) -> None:
     """Cover the present content of the database, and reset the witness to it.
 
     Only triggers and indexes are repaired first, so that the covered rows are the stored ones.
     """
-    with writing(database, keeper) as s:
+    with writing(database, context) as s:
         append_only.mend(s)
         definitions.mend(s)
-        sealed = audit.seal(s, keeper.now(), actor=keeper.actor(), reason=reason, faults=faults)
+        sealed = audit.seal(s, context.now(), actor=context.actor(), reason=reason, faults=faults)
         if database.is_sqlite:
-            commits.forgive(s, keeper.commits())
-    begin(database, keeper, Witness(sealed.seq, sealed.hash, sealed.seq))
+            commits.forgive(s, context.commits())
+    begin(database, context, Witness(sealed.seq, sealed.hash, sealed.seq))
 
 
-def begin(database: Database, keeper: Keeper, known: Witness) -> None:
+def begin(database: Database, context: TrailContext, known: Witness) -> None:
     """Replace the witness by ``known`` and the last commit."""
     if database.is_sqlite:
         with database.read() as s:
-            witness.begin_commits(keeper.folder, keeper.key(), commits.number(s))
-    witness.write(keeper.folder, keeper.key(), known)
+            witness.begin_commits(context.folder, context.key(), commits.number(s))
+    witness.write(context.folder, context.key(), known)
 
 
-def cover(database: Database, keeper: Keeper) -> None:
+def cover(database: Database, context: TrailContext) -> None:
     """Cover the rows that an earlier release wrote without covering them.
 
     All rows if there is no witness yet. Otherwise only tables of which no event covers a row, so
     that an edited database cannot be passed off as an old one.
     """
     try:
-        sealed = keeper.witnessed() is not None
+        sealed = context.witnessed() is not None
     except DamagedError:  # reported by the audit check
         return
     if not sealed:
-        seal(database, keeper, "what an earlier release had written", [])
+        seal(database, context, "what an earlier release had written", [])
         return
-    witness.sign_commits(keeper.folder, keeper.key())
-    with writing(database, keeper) as s:
+    witness.sign_commits(context.folder, context.key())
+    with writing(database, context) as s:
         audit.cover_new_tables(s)
 
 
-def _publish(keeper: Keeper, last: AuditEvent, *, known: bool) -> None:
+def _publish(context: TrailContext, last: AuditEvent, *, known: bool) -> None:
     """Send the last event to the system log, and advance the witness if the chain is ``known``."""
     if known:
-        witness.advance(keeper.folder, keeper.key(), last.seq, last.hash)
-    place = keeper.folder.parent
+        witness.advance(context.folder, context.key(), last.seq, last.hash)
+    place = context.folder.parent
     system_log.send(f"audit {place} event {last.seq} {last.hash} {last.action} by {last.actor}")

@@ -16,7 +16,7 @@ from mlkit.server.metrics import families, meter, slots
 from mlkit.server.metrics.families import Served, gauge
 from mlkit.server.metrics.meter import Meter
 from mlkit.server.metrics.slots import Snapshot
-from mlkit.server.rights import EVERYONE, Rights
+from mlkit.server.rights import UNRESTRICTED, Rights
 from mlkit.store import backlog
 from mlkit.store.dialects import database_errors
 
@@ -34,7 +34,9 @@ class Metrics:
         self._gauges: Gauges | None = None
         self._fresh_until = 0.0
 
-    def render(self, served: Iterable[Served], generation: int, rights: Rights = EVERYONE) -> bytes:
+    def render(
+        self, served: Iterable[Served], generation: int, rights: Rights = UNRESTRICTED
+    ) -> bytes:
         """Return the metrics in text format 0.0.4; the media type is ``KIND``.
 
         Those of the processes, and of the models and jobs that ``rights`` covers. ``served`` and

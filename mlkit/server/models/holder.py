@@ -93,7 +93,7 @@ class Holder:
             raise self._unknown(model, sees)
         return model in self._serving or model not in self._problems
 
-    def nameless(self, sees: Sees = _any) -> MlkitError:
+    def unnamed(self, sees: Sees = _any) -> MlkitError:
         """Return the error for a request that names no model where none is the default."""
         if self.generation < 0:
             return self._unknown("", sees)

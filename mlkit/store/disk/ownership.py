@@ -31,7 +31,7 @@ class Fault(NamedTuple):
     by_group: bool = False
 
 
-class Judge:
+class OwnershipPolicy:
     """The policy of who may own and change files: this user, root, and the caller of sudo.
 
     With ``group`` the group of a file may change it too, as in a project that a team shares.

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from mlkit.errors import InvalidInputError, MlkitError
-from mlkit.store.disk.ownership import Judge, executed
+from mlkit.store.disk.ownership import OwnershipPolicy, executed
 
 VARIABLE = "MLKIT_SAFE_DIRECTORY"
 _ANY = "*"
@@ -28,9 +28,9 @@ def refuse(root: Path, environment: Mapping[str, str], *, group: bool = False) -
 
     With ``group`` the group of the files may write.
     """
-    judge = Judge(group=group, environment=environment)
-    fault = next(judge.faults(executed(root)), None)
-    if fault is None or _allowed(root, environment, judge):
+    policy = OwnershipPolicy(group=group, environment=environment)
+    fault = next(policy.faults(executed(root)), None)
+    if fault is None or _allowed(root, environment, policy):
         return
     raise MlkitError(
         f"the project {root} is not run: {fault.said}; if you trust whoever can write "
@@ -39,18 +39,18 @@ def refuse(root: Path, environment: Mapping[str, str], *, group: bool = False) -
     )
 
 
-def _allowed(root: Path, environment: Mapping[str, str], judge: Judge) -> bool:
+def _allowed(root: Path, environment: Mapping[str, str], policy: OwnershipPolicy) -> bool:
     named = environment.get(VARIABLE, "").split(os.pathsep)
-    named += _configured(_file(environment), judge)
+    named += _configured(_file(environment), policy)
     folders = {os.path.realpath(Path(name).expanduser()) for name in named if name}
     return _ANY in named or str(root) in folders
 
 
-def _configured(file: Path, judge: Judge) -> tuple[str, ...]:
+def _configured(file: Path, policy: OwnershipPolicy) -> tuple[str, ...]:
     """Return the folders in the user's own file; a file that others may write is refused."""
     if not file.is_file():
         return ()
-    if (fault := next(judge.faults([file]), None)) is not None:
+    if (fault := next(policy.faults([file]), None)) is not None:
         raise MlkitError(f"{file} is not trusted: {fault.said} (fix: {fault.fix})")
     try:
         return msgspec.toml.decode(file.read_bytes(), type=_Config).safe_directories
