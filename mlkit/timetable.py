@@ -67,7 +67,7 @@ class Job:
 
 
 class Planned(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of the timetable with its next slot and its last run."""
+    """A job of the timetable with its next slot and its last run."""
 
     job: str
     at: str

@@ -16,7 +16,7 @@ from mlkit.steps.inputs.rows import Reader, Rows
 
 
 class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a client may ask for besides the values, and the id that makes repeating it safe."""
+    """Options of a request: class probabilities, and the id that makes it idempotent."""
 
     probabilities: bool = False
     request_id: RequestId | None = None

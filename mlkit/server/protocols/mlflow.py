@@ -35,7 +35,7 @@ ERROR_CODES = {  # MLflow's; a status that MLflow never sends has the closest on
 
 
 class Split(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A frame as ``DataFrame.to_dict(orient="split")`` writes it; the index says nothing here."""
+    """A frame as ``DataFrame.to_dict(orient="split")`` writes it; the index is ignored."""
 
     columns: list[str]
     data: list[list[Any]]

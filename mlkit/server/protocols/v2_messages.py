@@ -71,7 +71,7 @@ class InferAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class NumericTensor(InferTensor, frozen=True):
-    """The same with numbers and nothing else."""
+    """A tensor of a request whose data are numbers only."""
 
     data: list[float | list[float]] | None = None  # type: ignore[assignment]  # only narrower
 

@@ -32,7 +32,7 @@ class Ready(msgspec.Struct, frozen=True):
 
 
 class ModelReady(msgspec.Struct, frozen=True):
-    """Whether a model answers: KServe's V1 protocol says it in the same words."""
+    """Whether a model answers; also the body of KServe's V1 protocol."""
 
     name: str
     ready: bool
@@ -47,7 +47,7 @@ class ServerMetadata(msgspec.Struct, frozen=True):
 
 
 class TensorMetadata(msgspec.Struct, frozen=True):
-    """A tensor that a model takes or gives; -1 stands for any number of rows."""
+    """An input or output tensor of a model; -1 stands for any number of rows."""
 
     name: str
     datatype: str
