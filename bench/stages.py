@@ -161,7 +161,7 @@ def _judge(watch: Watch, project: Project, february: Path) -> None:
 def _keep(watch: Watch, project: Project, room: Path) -> None:
     copy = room / "copy.mlkit.tar"
     acts: dict[str, Callable[[], object]] = {
-        "status": lambda: status.look(project),
+        "status": lambda: status.read(project),
         "backup create": lambda: backup.create(project, copy),
         "backup verify": lambda: restore.verify(copy),
         "backup restore": lambda: restore.restore(copy, room / "again"),

@@ -157,7 +157,11 @@ def _table(table: Table, doc: str) -> Iterator[str]:
 
 def _column(column: Column[object]) -> str:
     kind = type(column.type).__name__
-    names = {"UtcDateTime": "UTC time", "Text": "text", "String": "text", "BigInteger": "integer"}
+    names = {
+        **dict.fromkeys(("UtcDateTime", "NotedTime"), "UTC time"),
+        **dict.fromkeys(("Text", "String"), "text"),
+        "BigInteger": "integer",
+    }
     names |= dict.fromkeys(("JsonObject", "Remarks"), "json")
     target = ", ".join(f"`{key.target_fullname}`" for key in column.foreign_keys)
     null = "yes" if column.nullable else ""

@@ -227,11 +227,11 @@ def _upgrade_if_older(project: Project) -> None:
             f"{project.database.location} is empty; restore it (see: mlkit backup restore), "
             "or begin with a new one: mlkit db upgrade"
         )
-    if found == schema.HEAD and (project.database.is_read_only or not _can_be_sealed(project)):
+    if found == schema.head() and (project.database.is_read_only or not _can_be_sealed(project)):
         return
-    if found != schema.HEAD and not project.database.is_sqlite:
+    if found != schema.head() and not project.database.is_sqlite:
         raise ConflictError(
-            f"the database is at schema {found}, this program needs {schema.HEAD}; "
+            f"the database is at schema {found}, this program needs {schema.head()}; "
             "back it up, then run: mlkit db upgrade"
         )
     upgrade_with_backup(project)
@@ -242,11 +242,11 @@ def upgrade_with_backup(project: Project) -> None:
     found = schema.revision(project.database)
     if project.database.is_read_only:
         raise ConflictError(
-            f"the database is at schema {found}, this program needs {schema.HEAD}, and "
+            f"the database is at schema {found}, this program needs {schema.head()}, and "
             f"{project.database.location} cannot be written to; copy the project to a disk where "
             "it can, and open it there once"
         )
-    if project.database.is_sqlite and found not in (None, schema.HEAD):
+    if project.database.is_sqlite and found not in (None, schema.head()):
         modes.make_folder(project.backups_dir)
         stamp = project.now().strftime("%Y%m%dT%H%M%SZ")
         schema.snapshot(

@@ -31,19 +31,17 @@ from sqlalchemy.util import LRUCache
 
 from mlkit.cli.root import cli as root_command
 from mlkit.project import Project, create_project, open_project
-from mlkit.store import audit, log_view, schema
+from mlkit.store import audit, deployments, log_view, schema
 from mlkit.store.datasets import Dataset, DatasetVersion
 from mlkit.store.datasets import get_version as get_dataset_version
+from mlkit.store.deployments import Deployment
 from mlkit.store.disk import blobs
-from mlkit.store.registry import (
-    Deployment,
-    Model,
-    ModelVersion,
-    deploy,
-    find_model,
-    next_number,
-)
+from mlkit.store.registry import Model, ModelVersion, find_model, next_number
 from mlkit.store.segments import Segment
+
+# A process that finds no bytecode compiles all of mlkit anew, which takes seconds.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # How long an example takes says nothing on a busy machine.
 hypothesis_settings.register_profile("suite", deadline=None)
@@ -239,7 +237,7 @@ def furnished(project: Project) -> Project:
             model_id=model.id, model_version_id=version.id, role="champion", started_at=now,
             action="promote", actor="test", reason="first", evidence={},
         )  # fmt: skip
-        deploy(s, champion)
+        deployments.start(s, champion)
         s.add(
             Segment(
                 model_id=model.id,
@@ -283,14 +281,14 @@ def register_model(
     import pyarrow as pa
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-    from mlkit.steps.inputs import encode
+    from mlkit.steps.inputs import encode, schema_inference
     from mlkit.steps.predictors import artifacts, predictor
 
     task, target = ("regression", "spend") if name == "spend" else ("classification", "churned")
     table = pa.Table.from_pandas(make_churn(rows, seed).dropna(), preserve_index=False)
     since = table.column("since").cast(pa.timestamp("us", "UTC"))
     table = table.set_column(0, "since", since)
-    schema = encode.infer_schema(table, target=target, task=task)
+    schema = schema_inference.infer_schema(table, target=target, task=task)
     columns = encode.columns_of_table(schema, table)
     matrix = encode.matrix(schema, columns)
     actual = table.column(target).to_pylist()
@@ -339,7 +337,7 @@ def register_model(
         s.add(version)
         s.flush()
         if promote:
-            deploy(s, Deployment(
+            deployments.start(s, Deployment(
                 model_id=model.id, model_version_id=version.id, role="champion", started_at=now,
                 action="promote", actor="test", reason="test", evidence={},
             ))  # fmt: skip
@@ -455,7 +453,7 @@ def answer_rows(
     from mlkit.steps.inputs import encode
     from mlkit.store import predictions
     from mlkit.store.base import new_ids
-    from mlkit.store.journal import Entry
+    from mlkit.store.log_columns import Entry
 
     loaded = deploy.load_version(project, deploy.find_version(project, model))
     rows = frame.astype(object).where(frame.notna(), None).to_dict("records")

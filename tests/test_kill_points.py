@@ -25,9 +25,12 @@ from mlkit.flows.operations import backup
 from mlkit.flows.registry import deploy
 from mlkit.flows.training import retraining_rows, train
 from mlkit.project import Project, open_project
-from mlkit.store import audit, datasets, features, journal, predictions, registry
+from mlkit.provenance import Log
+from mlkit.store import audit, datasets, deployments, features, predictions, registry
 from mlkit.store.disk import failpoints
 from mlkit.store.journal import Journal
+from mlkit.store.log_columns import Entry
+from mlkit.store.registry import ModelVersion
 
 SOURCE = Path(__file__).parents[1] / "mlkit"
 KILLED = -signal.SIGKILL
@@ -147,10 +150,10 @@ def _keep_old_versions(project: Project, churn: Callable[..., Any]) -> None:
     with project.read() as s:
         older = registry.get_model(s, "older")
         version = registry.get_version(s, older, 1)
-        rows = [row for row, _, _ in predictions.newest(s, registry.get_model(s, "churn").id, 6)]
+        rows = predictions.newest(s, registry.get_model(s, "churn").id, 6)
     entries = [
         msgspec.structs.replace(
-            _entry(row, f"{row.id[:-4]}{n:04x}", older.id), version_id=version.id,
+            _entry(row, f"{row.id[:-4]}{n:04x}", version),
             entities=["pro" if n % 2 else "free"],
             features=[tuple(json.loads(row.features)[place] for place in (0, 2, 3))],
             served_us=int((project.now() - timedelta(days=80 if n < 3 else 1)).timestamp() * 1e6),
@@ -166,7 +169,9 @@ def _keep_old_versions(project: Project, churn: Callable[..., Any]) -> None:
     )
     with project.write() as s:
         newest = datasets.get_version(s, "old")
-        newest.transformation = {"kind": "log", "picked": retraining_rows.store(project, picked)}
+        newest.provenance = Log(
+            model="older", start="2026", end="2027", picked=retraining_rows.store(project, picked)
+        )
 
 
 def _is_erased(root: Path) -> bool:
@@ -174,7 +179,7 @@ def _is_erased(root: Path) -> bool:
     project = open_project(root, environment={})
     with project.read() as s:
         versions = [v for v in datasets.get(s, "old").versions if v.collected_at is None]
-        picked = {v.transformation["picked"] for v in versions if "picked" in v.transformation}
+        picked = {v.provenance.picked for v in versions if isinstance(v.provenance, Log)}
     plans = {p for v in versions for p in ingest.load_version(project, v)["plan"].to_pylist()}
     entities = logs.read(project, "older")["_entity"].to_pylist()
     ids = [len(retraining_rows.stored(project, each)) for each in picked]
@@ -194,18 +199,19 @@ def _leave_a_journal(project: Project) -> None:
     """Put ten answers like the last ones into a journal that nobody owns any more."""
     with project.read() as s:
         model = registry.get_model(s, "churn")
-        rows = [row for row, _, _ in predictions.newest(s, model.id, 10)]
+        rows = predictions.newest(s, model.id, 10)
+        versions = {version.number: version for version in model.versions}
     log = Journal(project.journal_dir)
     now = project.now()
     for row in rows:
         identifier = f"{row.id[:-4]}{int(row.id[-4:], 16) ^ 0xFFFF:04x}"
-        log.append(_entry(row, identifier, model.id), now)
+        log.append(_entry(row, identifier, versions[row.version]), now)
     log.close()
 
 
-def _entry(row: Any, identifier: str, model_id: int) -> journal.Entry:
-    return journal.Entry(
-        request_id=identifier, model_id=model_id, version_id=row.model_version_id, version=1,
+def _entry(row: Any, identifier: str, version: ModelVersion) -> Entry:
+    return Entry(
+        request_id=identifier, model_id=version.model_id, version_id=version.id, version=1,
         role="champion", served_us=int(row.served_at.timestamp() * 1e6), latency_us=1,
         ids=[identifier], entities=None,
         features=[tuple(json.loads(row.features))], values=[json.loads(row.value)],
@@ -314,7 +320,7 @@ def _champions_after(root: Path) -> int:
     try:
         with project.read() as s:
             versions = registry.versions(s, registry.get_model(s, "churn"))
-            champions = len(registry.champions(s))
+            champions = len(deployments.champions(s))
             datasets_named = {version.dataset_version.sha256 for version in versions}
             assert audit.first_break(s) is None
         for version in versions:

@@ -21,7 +21,7 @@ import pytest
 from sqlalchemy import create_engine, select, text
 from sqlalchemy.orm import Session
 
-from mlkit.errors import BusyError, ConflictError, InvalidInputError
+from mlkit.errors import BusyError, ConflictError, InvalidInputError, MlkitError
 from mlkit.flows.alerts import alerting
 from mlkit.flows.data import catalog, collect, ingest
 from mlkit.flows.data.query_source import QuerySource
@@ -42,6 +42,7 @@ from mlkit.store import (
     alerts,
     audit,
     datasets,
+    deployments,
     file_digests,
     outbox,
     predictions,
@@ -50,7 +51,7 @@ from mlkit.store import (
     schema,
 )
 from mlkit.store.engine import Database
-from mlkit.store.journal import Entry
+from mlkit.store.log_columns import Entry
 
 PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 ACCOUNT = "postgres" if os.getuid() == 0 else None  # the server refuses to run as root
@@ -130,7 +131,7 @@ def test_the_loop_goes_round(
     assert logs.read(shop, "churn").sort_by("_seq").to_pylist() == before
     assert "not SQLite" in backup.rotate(shop)
     assert [line for line in checkup.examine(shop.root).checks if line.level == "fail"] == []
-    assert status.look(shop).models[0].champion == 1
+    assert status.read(shop).models[0].champion == 1
     with shop.read() as s:
         assert audit.first_break(s) is None
     assert audit_check.faults(shop) == []
@@ -232,7 +233,7 @@ def test_promotions_at_once_never_leave_none_or_two_champions(
         outcomes = [pool.submit(promote, number) for number in range(12)]
     assert any(outcome.exception() is None for outcome in outcomes)
     with shop.read() as s:
-        assert len(registry.champions(s)) == 1
+        assert len(deployments.champions(s)) == 1
         assert audit.first_break(s) is None
     assert audit_check.faults(shop) == []
 
@@ -482,3 +483,32 @@ def test_a_killed_pull_leaves_the_old_state_or_the_new(
     subprocess.run(words, check=True, capture_output=True)
     with shop.read() as s:
         assert file_digests.find(s, str(file), file_digests.Stamp.of(file.stat()))
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+def test_a_database_in_another_encoding_is_used_as_far_as_it_goes(
+    server: str, tmp_path: Path, encoding: str
+) -> None:
+    name = f"other{time.monotonic_ns()}"
+    root = create_engine(
+        f"{server}/template1",
+        isolation_level="AUTOCOMMIT",
+        connect_args={"client_encoding": "utf8"},
+    )
+    with root.connect() as connection:
+        connection.execute(
+            text(f"CREATE DATABASE {name} ENCODING '{encoding}' TEMPLATE template0 LOCALE 'C'")
+        )
+    root.dispose()
+    (tmp_path / "mlkit.toml").write_text(f'[db]\nurl = "{server}/{name}"\n')
+    made = create_project(tmp_path, environment={})
+    told = {"kind": "k", "severity": "warning", "model": None, "details": {}}
+    try:
+        alerting.raise_alert(made, key="cafe", summary="caf\u00e9", **told)
+        with made.read() as reading:
+            assert [each.summary for each in alerts.ongoing(reading)] == ["caf\u00e9"]
+        if encoding == "LATIN1":
+            with pytest.raises(MlkitError, match="should be a database in UTF8"):
+                alerting.raise_alert(made, key="arrow", summary="\u2192", **told)
+    finally:
+        made.close()

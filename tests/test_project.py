@@ -14,7 +14,7 @@ from mlkit.store.dialects.sqlite import sqlite_driver
 
 
 def test_a_new_project_has_an_empty_migrated_database_and_a_secret_key(project: Project) -> None:
-    assert schema.revision(project.database) == schema.HEAD
+    assert schema.revision(project.database) == schema.head()
     mode = stat.S_IMODE((project.state_dir / "key").stat().st_mode)
     assert len(project.key) == 32
     assert mode == 0o600
@@ -102,7 +102,7 @@ def test_an_older_database_is_backed_up_and_upgraded_on_open(tmp_path: Path) -> 
     connection.commit()
     connection.close()
     opened = open_project(tmp_path, environment={})
-    assert schema.revision(opened.database) == schema.HEAD
+    assert schema.revision(opened.database) == schema.head()
     opened.close()
 
 

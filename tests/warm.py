@@ -7,6 +7,7 @@ with -m or -c it runs modules of the package and programs. Usage: python warm.py
 import importlib
 import json
 import os
+import selectors
 import signal
 import socket
 import subprocess
@@ -107,7 +108,7 @@ def pass_on(address: str) -> None:
     """Run the words of this process as a command; end as it does, and pass signals on to it."""
     command = Command(address, sys.argv)
     for number in FORWARDED:
-        signal.signal(number, lambda number, _: command.send_signal(number))
+        signal.signal(number, lambda number, _: os.kill(command.pid, number))
     code = command.wait()
     if code < 0:
         with suppress(OSError):  # SIGKILL has no other action
@@ -117,30 +118,36 @@ def pass_on(address: str) -> None:
 
 
 def serve(address: str) -> None:
-    """Run orders, all at once, until killed."""
-    import selectors
-
+    """Run orders, all at once, until killed or left alone."""
+    parent = os.getppid()
     _import_all()
     door = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     door.bind(address)
     door.listen(64)
     waiting = selectors.DefaultSelector()
     waiting.register(door, selectors.EVENT_READ)
-    while True:
-        for key, _ in waiting.select():
+    while os.getppid() == parent:
+        for key, _ in waiting.select(timeout=5):
             if key.fileobj is door:
-                link, _ = door.accept()
-                child = _start(link)
-                link.send(str(child).encode())
-                waiting.register(link, selectors.EVENT_READ, child)
-                waiting.register(os.pidfd_open(child), selectors.EVENT_READ, (child, link))
+                with suppress(OSError):  # gone already
+                    _begin(waiting, door.accept()[0])
             elif isinstance(key.fileobj, socket.socket):  # whoever asked has gone
+                if key.fileobj.fileno() < 0:  # and so has the command
+                    continue
                 waiting.unregister(key.fileobj)
                 for kill in (os.killpg, os.kill):  # it may not lead its group yet
                     with suppress(ProcessLookupError):
                         kill(key.data, signal.SIGKILL)
             else:
                 _tell(waiting, key)
+
+
+def _begin(waiting: Any, link: socket.socket) -> None:
+    """Start what is ordered, and watch both the command and whoever asked for it."""
+    child = _start(link)
+    waiting.register(link, selectors.EVENT_READ, child)
+    waiting.register(os.pidfd_open(child), selectors.EVENT_READ, (child, link))
+    link.send(str(child).encode())
 
 
 def _tell(waiting: Any, key: Any) -> None:

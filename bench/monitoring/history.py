@@ -23,7 +23,7 @@ from mlkit.flows.training import train
 from mlkit.project import Project, open_project
 from mlkit.store import predictions
 from mlkit.store.base import new_ids
-from mlkit.store.journal import Entry
+from mlkit.store.log_columns import Entry
 from mlkit.store.predictions import Selection
 
 MODEL = "orders"

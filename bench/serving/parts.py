@@ -20,6 +20,7 @@ from mlkit.server.front import Front
 from mlkit.server.protocols import native
 from mlkit.server.query import Message
 from mlkit.store import journal
+from mlkit.store.log_columns import Entry
 
 CALLS, REPEATS = 3_000, 5
 
@@ -42,7 +43,7 @@ def main() -> None:
     now = project.now()
     parts: dict[str, Callable[[], Any]] = {
         "decode (and check every value)": lambda: native.decode(held.reader, message),
-        "who may ask": lambda: service.guard.check(environ, "predict", model=model),
+        "who may ask": lambda: service.access.check(environ, "predict", model=model),
         "rows to matrix": lambda: held.reader.matrix(query.rows),
         "predictor": lambda: held.ask(matrix),
         "log": lambda: service.recorder.record(entry, now),
@@ -76,7 +77,7 @@ def _environ(model: str, body: bytes) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _entry(project: Any) -> journal.Entry:
+def _entry(project: Any) -> Entry:
     (path,) = journal.files(project.journal_dir)
     return journal.read(path).entries[0]
 

@@ -7,6 +7,7 @@ import click
 
 from mlkit.cli import data_source, output
 from mlkit.cli.output import json_option, with_project
+from mlkit.provenance import Stated
 
 if TYPE_CHECKING:
     from mlkit.project import Project
@@ -27,19 +28,16 @@ def actual() -> None:
 @data_source.dialect_options
 @json_option
 @with_project
-def add(
-    project: "Project", *, file: Path, correct: bool, dialect: dict[str, Any], as_json: bool
-) -> None:
+def add(project: "Project", *, file: Path, correct: bool, stated: Stated, as_json: bool) -> None:
     """Add the actuals in FILE (CSV or Parquet).
 
     Columns: prediction_id, actual, and observed_at if it is known. The same value again is counted
     as a duplicate. Another one is refused, and nothing is stored, unless you say --correct. A CSV
     file is read as those that the model was trained on, unless you say how it is written.
     """
-    from mlkit.flows.data.file_source import Dialect
     from mlkit.flows.log import actual_file
 
-    received = actual_file.add(project, file, Dialect(**dialect), correct=correct, warn=_warn)
+    received = actual_file.add(project, file, stated, correct=correct, warn=_warn)
     output.emit(received, as_json=as_json, render=_print_received)
 
 

@@ -1,11 +1,12 @@
 """``mlkit data``."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from mlkit.cli import data_diff, data_rules, data_source, data_upkeep, output
+from mlkit.provenance import Csv, Stated
 
 if TYPE_CHECKING:
     from mlkit.flows.data.catalog import Listed, Shown, VersionLine
@@ -48,7 +49,7 @@ def add(
     *,
     source: str | None,
     query: str | None,
-    dialect: dict[str, Any],
+    stated: Stated,
     target: str | None,
     time: str | None,
     entity: str | None,
@@ -66,7 +67,7 @@ def add(
     """
     from mlkit.flows.data import ingest  # imports SQLAlchemy
 
-    chosen = data_source.choose(file, source, query, dialect)
+    chosen = data_source.choose(file, source, query, stated)
     with data_source.progress() as report:
         added = ingest.add(
             project, name, chosen, target=target, time=time, entity=entity, progress=report
@@ -123,13 +124,13 @@ def show(project: "Project", reference: str, *, as_json: bool) -> None:
 @output.json_option
 @output.with_project
 def validate(
-    project: "Project", name: str, file: Path, *, dialect: dict[str, Any],
+    project: "Project", name: str, file: Path, *, stated: Stated,
     aside: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Check FILE against the rules of NAME without adding it; exit code 3 if it breaks one."""
     from mlkit.flows.data import ingest  # imports SQLAlchemy
 
-    chosen = data_source.choose(file, None, None, dialect)
+    chosen = data_source.choose(file, None, None, stated)
     found = ingest.validate(project, name, chosen, aside=aside)
     output.emit(found, as_json=as_json, render=_render_validated)
 
@@ -145,7 +146,7 @@ def _render_added(added: "Added") -> None:
         output.say(f"these rows are {reference} already; no new version")
         return
     output.say(f"added {reference}: {added.rows:,} rows, sha256 {added.sha256[:12]}")
-    if added.read_as.get("format") == "csv":
+    if isinstance(added.read_as, Csv):
         output.say(f"read as CSV: {data_source.spell(added.read_as)}")
     _render_warnings(added.warnings)
     output.say(f"rules for later versions: schemas/{added.dataset}.yaml (edit them freely)")

@@ -1,7 +1,7 @@
 """What commands that read rows share: how a source is named, and the bar that moves meanwhile."""
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from mlkit.cli import output
+from mlkit.provenance import Csv, Stated
 
 if TYPE_CHECKING:
-    from mlkit.flows.data.fetched import BytesRead
     from mlkit.flows.data.sources import Source
+    from mlkit.progress import BytesRead
 
 R = TypeVar("R")
 
@@ -26,12 +27,13 @@ _OPTIONS = {
 
 
 def dialect_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Add the options that say how a CSV file is written; ``command`` gets them as ``dialect``."""
+    """Add the options that say how a CSV file is written; ``command`` gets them as ``stated``."""
 
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> R:
         said = {name: kwargs.pop(name) for name in (*_OPTIONS, "missing", "header", "names")}
-        return command(*args, dialect={**said, "missing": said["missing"] or None}, **kwargs)
+        said["missing"] = said["missing"] or None
+        return command(*args, stated=Stated(**said), **kwargs)
 
     wrapped: Callable[..., R] = run
     for option in reversed([*_texts(), *_OTHERS]):
@@ -58,19 +60,18 @@ _OTHERS = (
 
 
 def choose(
-    file: Path | None, url: str | None, query: str | None, dialect: Mapping[str, Any]
+    file: Path | None, url: str | None, query: str | None, stated: Stated
 ) -> "Source | None":
     """Return the source that the options name, None for the one of the settings."""
-    from mlkit.flows.data.file_source import Dialect, FileSource  # imports SQLAlchemy
+    from mlkit.flows.data.file_source import FileSource  # imports SQLAlchemy
     from mlkit.flows.data.query_source import QuerySource
 
     if (url is None) != (query is None):
         raise click.UsageError("--source and --query go together")
-    stated = any(value is not None for value in dialect.values())
     if url is not None and query is not None:
         if file is not None:
             raise click.UsageError("give either a FILE or --source and --query")
-        if stated:
+        if stated != Stated():
             raise click.UsageError(
                 "--delimiter, --encoding, --decimal, --thousands, --missing, --header and --names "
                 "are about CSV files; cast the values in the query, e.g. "
@@ -78,23 +79,24 @@ def choose(
             )
         return QuerySource(url, query, Path.cwd())
     if file is None:
-        if stated:
+        if stated != Stated():
             raise click.UsageError("these options need a FILE; or write them into mlkit.toml")
         return None
-    return FileSource(file, Dialect(**dialect))
+    return FileSource(file, stated)
 
 
-def spell(read_as: Mapping[str, Any]) -> str:
+def spell(read_as: Csv) -> str:
     """Return how a CSV file was read, in words."""
-    names = ("delimiter", "encoding", "decimal", "thousands", "compression")
-    marks = ("delimiter", "decimal", "thousands")
-    spelled = [
-        f"{name} {read_as[name]!r}" if name in marks else f"{name} {read_as[name]}"
-        for name in names
-        if read_as.get(name)
-    ]
-    spelled += [f"missing {mark!r}" for mark in read_as.get("missing", ())]
-    return ", ".join(spelled if read_as.get("header", True) else [*spelled, "no header"])
+    words = {
+        "delimiter": repr(read_as.delimiter),
+        "encoding": read_as.encoding,
+        "decimal": repr(read_as.decimal),
+        "thousands": read_as.thousands and repr(read_as.thousands),
+        "compression": read_as.compression,
+    }
+    spelled = [f"{name} {word}" for name, word in words.items() if word]
+    spelled += [f"missing {mark!r}" for mark in read_as.missing or ()]
+    return ", ".join([*spelled, "no header"] if read_as.header is False else spelled)
 
 
 @contextmanager

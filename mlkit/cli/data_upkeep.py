@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from mlkit.flows.lineage.rebuild import Rebuilt
     from mlkit.project import Project
 
+_SHOWN = 20
+
 reference_argument = click.argument("reference", metavar="NAME[@V]")
 
 
@@ -154,9 +156,11 @@ def _render_erased(done: "Erased") -> None:
         f"{sum(one.rows for one in done.versions):,} rows of {len(done.versions)} versions, "
         f"{done.predictions:,} predictions; later versions leave them out"
     )
-    if done.subjects and not done.versions and not done.predictions:
+    if done.unknown:
+        shown = ", ".join(f"'{entity}'" for entity in done.unknown[:_SHOWN])
+        more = f" and {len(done.unknown) - _SHOWN} more" if len(done.unknown) > _SHOWN else ""
         output.say(
-            "note: no row was about any of them; is the id written as in the data?", err=True
+            f"note: no row is about {shown}{more}; are they written as in the data?", err=True
         )
     if done.models:
         output.say(f"trained on rows that are gone: {', '.join(done.models)}; train again")

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from mlkit.cli import data_source, output, spark
 from mlkit.cli.baseline import baseline
+from mlkit.provenance import Stated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -62,7 +63,7 @@ drift.add_command(baseline)
 @click.pass_context
 def compare(
     ctx: click.Context, ref: Path, cur: Path, *, time: str | None, min_rows: int | None,
-    joint: bool, explain: bool, dialect: dict[str, Any], as_json: bool,
+    joint: bool, explain: bool, stated: Stated, as_json: bool,
 ) -> None:  # fmt: skip
     """Compare two files, CSV or Parquet; needs no project.
 
@@ -73,8 +74,7 @@ def compare(
     from mlkit.flows.monitoring import comparison
     from mlkit.steps.reading import csv_dialect
 
-    said = {name: value for name, value in dialect.items() if value is not None}
-    stated = csv_dialect.state(**said)
+    stated = csv_dialect.checked(stated)
     overrides = {"drift.min_rows": min_rows, "drift.joint": joint or None}
     with _telling() as progress:
         found = comparison.compare_files(

@@ -8,8 +8,9 @@ from mlkit.cli import output
 
 if TYPE_CHECKING:
     from mlkit.flows.data.versioning import Added
-    from mlkit.flows.features.catalog import Got, Lineage, Listed, Shown
+    from mlkit.flows.features.catalog import Got, Listed, Shown
     from mlkit.flows.features.checks import Tested
+    from mlkit.flows.features.feature_uses import Lineage
     from mlkit.flows.features.materialize import Materialized
     from mlkit.project import Project
 
@@ -147,9 +148,9 @@ def test(project: "Project", name: tuple[str, ...], *, lag: str, rows: int, as_j
 @output.with_project
 def lineage(project: "Project", name: str, *, as_json: bool) -> None:
     """Show where a view or transformation comes from, and which models use it."""
-    from mlkit.flows.features import catalog  # imports SQLAlchemy
+    from mlkit.flows.features import feature_uses  # imports SQLAlchemy
 
-    output.emit(catalog.lineage(project, name), as_json=as_json, render=_render_lineage)
+    output.emit(feature_uses.lineage(project, name), as_json=as_json, render=_render_lineage)
 
 
 def _render_list(listed: "list[Listed]") -> None:

@@ -11,6 +11,8 @@ from mlkit.cli.output import json_option, with_project
 if TYPE_CHECKING:
     from mlkit.project import Project
 
+_SHOWN = ("served_at", "version", "value", "actual", "latency_us", "id")
+
 
 @click.group()
 def log() -> None:
@@ -73,13 +75,9 @@ def _print_rows(rows: Any) -> None:
     if not rows:
         output.say("no prediction yet (see: mlkit serve)")
         return
-    headers = ["served at", "version", "value", "actual", "latency us", "id", "features"]
+    headers = [name.replace("_", " ") for name in (*_SHOWN, "features")]
     output.print_table(
-        headers,
-        [
-            (r.served_at, r.version, r.value, r.actual, r.latency_us, r.id, _features(r.features))
-            for r in rows
-        ],
+        headers, [(*map(row.get, _SHOWN), _features(row["features"])) for row in rows]
     )
 
 

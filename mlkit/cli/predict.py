@@ -1,11 +1,12 @@
 """``mlkit predict``."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from mlkit.cli import data_source, output
+from mlkit.provenance import Stated
 
 if TYPE_CHECKING:
     from mlkit.flows.predict import Predicted
@@ -33,7 +34,7 @@ def predict(
     file: Path,
     target: Path | None,
     version: int | None,
-    dialect: dict[str, Any],
+    stated: Stated,
     as_json: bool,
 ) -> None:
     """Predict every row of FILE with the champion of MODEL.
@@ -47,7 +48,6 @@ def predict(
     column of the view's entity, as the server does now.
     """
     from mlkit.flows import predict as flow  # imports scikit-learn
-    from mlkit.flows.data.file_source import Dialect
 
     if as_json and target is None:
         raise click.UsageError("--json needs --output FILE, as the predictions go to stdout")
@@ -59,7 +59,7 @@ def predict(
             file,
             output=target,
             version=version,
-            dialect=Dialect(**dialect),
+            stated=stated,
             progress=lambda rows: display.update(task, description=f"predicted {rows:,} rows"),
         )
     output.emit(done, as_json=as_json, render=_render)

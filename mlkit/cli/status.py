@@ -25,7 +25,7 @@ def status(project: "Project", *, as_json: bool) -> None:
     from mlkit.flows.features import freshness, other_code  # imports SQLAlchemy
     from mlkit.flows.operations import status as flow
 
-    screen = {**msgspec.structs.asdict(flow.look(project)), **_jobs(project)}
+    screen = {**msgspec.structs.asdict(flow.read(project)), **_jobs(project)}
     models = screen["models"]
     screen["problems"] += [f"{one.model}: {one.problem}" for one in models if one.problem]
     screen["problems"] += [trouble.text for trouble in freshness.troubles(project)]

@@ -18,7 +18,7 @@ from mlkit.errors import MlkitError
 from mlkit.flows.training import retrain
 from mlkit.project import Project
 from mlkit.scheduling import runner, supervisor
-from mlkit.store import alerts, registry, reports
+from mlkit.store import alerts, deployments, registry, reports
 
 _CHECKS = ("drift", "performance")
 _PRELOAD = (
@@ -138,7 +138,7 @@ def _await(client: Client, row: Mapping[str, Any], version: int) -> float:
 
 def _champion(project: Project) -> int:
     with project.read() as s:
-        deployment = registry.champion(s, registry.get_model(s, MODEL))
+        deployment = deployments.champion(s, registry.get_model(s, MODEL))
     if deployment is None:
         raise MlkitError(f"{MODEL} has no champion any more")
     return deployment.version.number

@@ -14,13 +14,13 @@ import pyarrow.csv as pcsv
 import pyarrow.parquet as pq
 
 from mlkit.errors import ConflictError, InvalidInputError
-from mlkit.flows.data.file_source import Dialect
 from mlkit.flows.features import requests
 from mlkit.flows.features.online import Online
 from mlkit.flows.features.requests import RequestFeatures
 from mlkit.flows.registry import deploy, model_files
 from mlkit.flows.registry.deploy import Loaded
 from mlkit.project import Project
+from mlkit.provenance import Stated
 from mlkit.steps.inputs import encode, unanswered
 from mlkit.steps.inputs.columns import InputSchema
 from mlkit.steps.predictors import threads
@@ -30,8 +30,6 @@ from mlkit.store.disk.blobs import sync
 
 CHUNK_ROWS = 20_000
 VALUE = "prediction"
-
-Report = Callable[[int], None]
 
 
 class Predicted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -61,12 +59,12 @@ def predict(
     *,
     output: Path | None = None,
     version: int | None = None,
-    dialect: Dialect | None = None,
-    progress: Report | None = None,
+    stated: Stated | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> Predicted:
     """Write the columns of ``file`` and the predictions to ``output``, as CSV to stdout if None.
 
-    The champion answers, or ``version``. A CSV file is written as ``dialect`` says, and where that
+    The champion answers, or ``version``. A CSV file is written as ``stated`` says, and where that
     is silent as the files that the model was trained on. Columns of feature views may be missing:
     they are looked up as the server does. The output appears complete or not at all. Raises
     InvalidInputError that names the row and column that does not fit the model.
@@ -81,7 +79,7 @@ def predict(
     ):
         features = requests.of(project, online, found)
         known = loaded.schema if features is None else features.takes
-        expected = _expected(project, found.id, known, file, dialect or Dialect())
+        expected = _expected(project, found.id, known, file, stated or Stated())
         ids = frozenset[str]() if features is None else features.keys
         expected = replace(expected, ids=ids, warn=warnings.append)
         rows_of = file_batches.read(file, expected, CHUNK_ROWS)
@@ -138,7 +136,7 @@ def _answered(
 
 
 def _expected(
-    project: Project, version_id: int, schema: InputSchema, file: Path, given: Dialect
+    project: Project, version_id: int, schema: InputSchema, file: Path, given: Stated
 ) -> Expected:
     """Return how the columns of ``file`` are to be read.
 

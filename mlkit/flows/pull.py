@@ -1,10 +1,9 @@
 """Fetch a dataset anew from wherever it comes: a file, a query, or a join of other datasets."""
 
 from mlkit.flows.data import ingest
-from mlkit.flows.data.fetched import BytesRead
 from mlkit.flows.data.versioning import Added
 from mlkit.flows.features import joining
-from mlkit.progress import Progress
+from mlkit.progress import BytesRead, Progress
 from mlkit.project import Project
 
 

@@ -4,7 +4,7 @@ from typing import Final, NamedTuple
 
 from markupsafe import Markup
 
-from mlkit.flows.monitoring.report import Report
+from mlkit.flows.monitoring.report import ModelReport
 from mlkit.flows.monitoring.spread import FeatureLine
 from mlkit.pages import bars, html, trend
 
@@ -20,7 +20,7 @@ class _Shape(NamedTuple):
     said: str
 
 
-def render(report: Report) -> str:
+def render(report: ModelReport) -> str:
     """Return the whole page."""
     lines = report.spread.features if report.spread else ()
     unfolded = _unfolded(lines)
@@ -54,7 +54,7 @@ def _unfolded(lines: tuple[FeatureLine, ...]) -> int:
     return max(_UNFOLDED, min(drifted, _MOST_UNFOLDED))
 
 
-def _headline(report: Report) -> str:
+def _headline(report: ModelReport) -> str:
     """Return the verdicts in as many words as the title of a browser tab has room for."""
     return ", ".join(
         f"{advice.kind} {'not checked' if advice.verdict == 'none' else advice.verdict}".replace(

@@ -33,7 +33,7 @@ _OOM_SCORE = "500"  # of 1000: when memory is short the kernel kills the job, no
 _SUMMARY_CHARS = 2000
 
 
-class Report(msgspec.Struct, frozen=True):
+class JobResult(msgspec.Struct, frozen=True):
     """How the job ended, as reported by the child process."""
 
     status: str
@@ -56,7 +56,7 @@ def main(spec: RunSpec, reply: Connection) -> None:
     try:
         reader = capture.into(spec.output, spec.project.settings.jobs.output_kb * 1000)
     except OSError as error:
-        _send(reply, Report(FAILED, f"did not begin, {spec.output} cannot be written: {error}"))
+        _send(reply, JobResult(FAILED, f"did not begin, {spec.output} cannot be written: {error}"))
         return
     _die_with_runner()
     signal.signal(signal.SIGTERM, _stop)
@@ -70,25 +70,25 @@ def main(spec: RunSpec, reply: Connection) -> None:
     _send(reply, report)
 
 
-def _send(reply: Connection, report: Report) -> None:
+def _send(reply: Connection, report: JobResult) -> None:
     reply.send_bytes(msgspec.json.encode(report))
     reply.close()
 
 
-def _run(spec: RunSpec) -> Report:
+def _run(spec: RunSpec) -> JobResult:
     project = spec.project
     try:
         job = timetable.find(timetable.load(project), spec.job)
-        return Report(OK, _one_line(job.run(project)))
+        return JobResult(OK, _one_line(job.run(project)))
     except MlkitError as error:
         print(f"error: {printable.text(error)}", file=sys.stderr)  # noqa: T201  # the run's own output file
-        return Report(OOM if _out_of_memory(error) else FAILED, _one_line(str(error)))
+        return JobResult(OOM if _out_of_memory(error) else FAILED, _one_line(str(error)))
     except BaseException as error:  # noqa: BLE001  # the boundary of the user's code
         traceback.print_exc()
         if _out_of_memory(error):
             limit = project.settings.jobs.memory_mb
-            return Report(OOM, f"out of memory; the limit is {limit} MiB (jobs.memory_mb)")
-        return Report(FAILED, _one_line(f"{type(error).__name__}: {error}"))
+            return JobResult(OOM, f"out of memory; the limit is {limit} MiB (jobs.memory_mb)")
+        return JobResult(FAILED, _one_line(f"{type(error).__name__}: {error}"))
 
 
 def _one_line(text: object) -> str:

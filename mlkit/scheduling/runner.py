@@ -21,7 +21,7 @@ from mlkit.errors import BusyError
 from mlkit.flows.alerts import alerting, policy
 from mlkit.project import Project
 from mlkit.scheduling import supervisor
-from mlkit.scheduling.child import FAILED, LOST, OK, STOPPED, Report, RunSpec
+from mlkit.scheduling.child import FAILED, LOST, OK, STOPPED, JobResult, RunSpec
 from mlkit.scheduling.supervisor import Heartbeat
 from mlkit.settings.table import duration
 from mlkit.store import runs
@@ -67,12 +67,12 @@ def run_one(
     if not ran:
         return _result(project, run, ran=False)
     failpoints.reach("job.claimed")
-    report = Report(FAILED, "the runner was interrupted")
+    report = JobResult(FAILED, "the runner was interrupted")
     began = time.monotonic()
     try:
         report = _execute(project, run, stop)
     except (KeyboardInterrupt, SystemExit):
-        report = Report(STOPPED, "stopped, because its runner was told to stop")
+        report = JobResult(STOPPED, "stopped, because its runner was told to stop")
         raise
     finally:
         ended = _finish(project, run, report, duration_s=time.monotonic() - began)
@@ -114,7 +114,7 @@ def reap(project: Project) -> list[JobRun]:
     for run in vanished:
         if run.child is not None:
             processes.kill_group(run.child)
-        report = Report(LOST, f"its runner vanished after {run.heartbeat_at:%Y-%m-%d %H:%M:%SZ}")
+        report = JobResult(LOST, f"its runner vanished after {run.heartbeat_at:%Y-%m-%d %H:%M:%SZ}")
         with project.write() as s:
             if runs.finish(s, run.id, report.status, report.summary, project.now()):
                 lost.append(run)
@@ -167,7 +167,7 @@ def _claim(project: Project, job: str, due: datetime) -> tuple[JobRun, bool]:
     return winner, False
 
 
-def _execute(project: Project, run: JobRun, stop: Connection | None) -> Report:
+def _execute(project: Project, run: JobRun, stop: Connection | None) -> JobResult:
     limits = project.settings.jobs
     output = output_file(project, run.job, run.due)
     return supervisor.execute(
@@ -187,7 +187,7 @@ def _beat(project: Project, run_id: int, pid: int) -> None:
         _log.warning("a running job could not be marked alive: %s", error)
 
 
-def _finish(project: Project, run: JobRun, report: Report, *, duration_s: float) -> JobRun:
+def _finish(project: Project, run: JobRun, report: JobResult, *, duration_s: float) -> JobRun:
     with project.write() as s:
         runs.finish(s, run.id, report.status, report.summary, project.now(), duration_s=duration_s)
     with project.read() as s:

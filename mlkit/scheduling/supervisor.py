@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from mlkit.scheduling import child
-from mlkit.scheduling.child import FAILED, STOPPED, TIMEOUT, Report, RunSpec
+from mlkit.scheduling.child import FAILED, STOPPED, TIMEOUT, JobResult, RunSpec
 
 _FORKSERVER = multiprocessing.get_context("forkserver")
 _LOCK = threading.Lock()  # multiprocessing polls all children when one starts: not thread-safe
@@ -45,7 +45,7 @@ def execute(
     grace_s: float,
     heartbeat: Heartbeat,
     stop: Connection | None = None,
-) -> Report:
+) -> JobResult:
     """Run ``spec`` in a child process and return how it ended.
 
     At the deadline, when ``stop`` becomes readable or when this call is interrupted, the child's
@@ -66,7 +66,7 @@ def execute(
 
 def _watch(
     process: ForkServerProcess, deadline_s: float, heartbeat: Heartbeat, stop: Connection | None
-) -> Report | None:
+) -> JobResult | None:
     """Wait until the child ends (None), or return why it must be stopped."""
     deadline = time.monotonic() + deadline_s
     events: list[Any] = [process.sentinel, *([] if stop is None else [stop])]
@@ -77,24 +77,24 @@ def _watch(
         if process.sentinel in ready:
             return None
         if ready:
-            return Report(STOPPED, "stopped, because its runner was told to stop")
+            return JobResult(STOPPED, "stopped, because its runner was told to stop")
         if time.monotonic() >= deadline:
-            return Report(TIMEOUT, f"stopped after {deadline_s:g} s (jobs.deadline_s)")
+            return JobResult(TIMEOUT, f"stopped after {deadline_s:g} s (jobs.deadline_s)")
 
 
-def _report(process: ForkServerProcess, receiver: Connection) -> Report:
+def _report(process: ForkServerProcess, receiver: Connection) -> JobResult:
     """Return the child's own report, or one by its exit code if it sent none."""
     if receiver.poll():
         with suppress(EOFError):  # it died before it could send one
-            return msgspec.json.decode(receiver.recv_bytes(), type=Report)
+            return msgspec.json.decode(receiver.recv_bytes(), type=JobResult)
     with _LOCK:
         process.join()
     code = process.exitcode or 0
     if code == -signal.SIGKILL:
-        return Report(FAILED, "killed by SIGKILL, as the kernel does when memory runs out")
+        return JobResult(FAILED, "killed by SIGKILL, as the kernel does when memory runs out")
     if code < 0:
-        return Report(FAILED, f"died of {signal.Signals(-code).name}")
-    return Report(FAILED, f"ended without a report (exit code {code})")
+        return JobResult(FAILED, f"died of {signal.Signals(-code).name}")
+    return JobResult(FAILED, f"ended without a report (exit code {code})")
 
 
 def _end(process: ForkServerProcess, grace_s: float) -> None:

@@ -10,7 +10,7 @@ from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.routing import BaseConverter
 
 from mlkit.project import Project
-from mlkit.server import problems, request_log
+from mlkit.server import model_metadata, problems, request_log
 from mlkit.server.problems import RefusedError, Reply
 from mlkit.server.request_log import WHY, Requested, unrouted
 from mlkit.server.service import Service
@@ -48,14 +48,14 @@ ROUTES: Sequence[tuple[str, str, Callable[..., Reply]]] = (
     ("GET", "/ping", Service.ready),
     ("GET", "/health", Service.ready),
     ("GET", "/version", Service.version),
-    ("GET", "/v1/models/<model>", Service.kserve_model),
-    ("GET", "/v2", Service.v2_server),
-    ("GET", "/v2/health/live", Service.v2_live),
-    ("GET", "/v2/health/ready", Service.v2_ready),
-    ("GET", "/v2/models/<model>", Service.v2_model),
-    ("GET", "/v2/models/<model>/versions/<version>", Service.v2_model),
-    ("GET", "/v2/models/<model>/ready", Service.v2_model_ready),
-    ("GET", "/v2/models/<model>/versions/<version>/ready", Service.v2_model_ready),
+    ("GET", "/v1/models/<model>", model_metadata.kserve_model),
+    ("GET", "/v2", model_metadata.v2_server),
+    ("GET", "/v2/health/live", model_metadata.v2_live),
+    ("GET", "/v2/health/ready", model_metadata.v2_ready),
+    ("GET", "/v2/models/<model>", model_metadata.v2_model),
+    ("GET", "/v2/models/<model>/versions/<version>", model_metadata.v2_model),
+    ("GET", "/v2/models/<model>/ready", model_metadata.v2_model_ready),
+    ("GET", "/v2/models/<model>/versions/<version>/ready", model_metadata.v2_model_ready),
     ("GET", "/openapi.json", Service.openapi),
     ("GET", "/metrics", Service.metrics),
     ("GET", "/", Service.page),
@@ -112,7 +112,7 @@ def _http_problem(error: Any) -> Response:
     text = {404: f"nothing here: {request.path[:200]}"}.get(error.code, error.description)
     found = RefusedError(error.code, text, headers)
     try:
-        service.guard.check_host(request.environ)
+        service.access.check_host(request.environ)
     except RefusedError as refused:
         found = refused
     service.meter.answered("(none)", "", found.status, 0.0, 0)

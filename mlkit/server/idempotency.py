@@ -16,14 +16,14 @@ from mlkit.flows.log.repeated_requests import Key
 from mlkit.project import Project
 from mlkit.server.query import Answers
 from mlkit.store.disk import modes
-from mlkit.store.journal import Entry
+from mlkit.store.log_columns import Entry
 
 _MOST_ROWS = 20_000  # about 10 MB
 _SLOTS = 1 << 20
 _POLL_S = 0.005
 
 
-class Idempotency:
+class IdempotentReplies:
     """Find the answers that a request id chosen by a client has got before."""
 
     def __init__(self, project: Project) -> None:

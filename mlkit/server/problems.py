@@ -88,6 +88,11 @@ def reply(body: bytes, *, status: int = 200, kind: str = JSON, headers: Headers 
     )
 
 
+def json_reply(value: object, *, status: int = 200) -> Reply:
+    """Return an answer whose body is ``value`` as JSON."""
+    return reply(msgspec.json.encode(value), status=status)
+
+
 def fault(error: BaseException) -> Fault:
     """Return the error as a client may see it; an unexpected one is a 500 without details."""
     if isinstance(error, RefusedError):

@@ -5,7 +5,8 @@ from datetime import datetime
 from mlkit.errors import BusyError
 from mlkit.project import Project
 from mlkit.server.metrics.meter import Meter
-from mlkit.store.journal import Entry, Journal
+from mlkit.store.journal import Journal
+from mlkit.store.log_columns import Entry
 
 
 class Recorder:

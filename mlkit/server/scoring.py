@@ -14,7 +14,7 @@ from mlkit.flows.log.repeated_requests import Key
 from mlkit.flows.registry import input_schema
 from mlkit.project import Project
 from mlkit.server import wire
-from mlkit.server.idempotency import Idempotency
+from mlkit.server.idempotency import IdempotentReplies
 from mlkit.server.metrics.meter import Meter
 from mlkit.server.models.held import Classes, Held, classes_of
 from mlkit.server.query import Answers, Query
@@ -22,24 +22,24 @@ from mlkit.server.recorder import Recorder
 from mlkit.steps.inputs.rows import Rows
 from mlkit.steps.inputs.values import UnfitValueError, refuse_long
 from mlkit.store.base import new_ids
-from mlkit.store.journal import Entry
+from mlkit.store.log_columns import Entry
 from mlkit.store.registry import ModelVersion
 
-Check = Callable[[Held, Rows | np.ndarray], None]
+RowCheck = Callable[[Held, Rows | np.ndarray], None]
 
 
 class Scorer:
     """Answer queries with loaded versions."""
 
     def __init__(
-        self, project: Project, recorder: Recorder, meter: Meter, check: Check | None = None
+        self, project: Project, recorder: Recorder, meter: Meter, check: RowCheck | None = None
     ) -> None:
         """``check`` gets all rows, features included, before the model and may refuse them."""
         self._project = project
         self._recorder = recorder
         self._meter = meter
         self._check_rows = check
-        self._idempotency = Idempotency(project)
+        self._replies = IdempotentReplies(project)
         self._max_rows = project.settings.server.max_rows
         self._max_chars = project.settings.server.max_text_chars
 
@@ -82,15 +82,15 @@ class Scorer:
         """
         loaded, digest = held.loaded, query.digest
         key = Key(loaded.model_id, request_id, query.owner)
-        known = self._idempotency.recent(key, digest)
+        known = self._replies.recent(key, digest)
         if known is not None:
             return known
-        with self._idempotency.serialized(key):
-            entry = self._idempotency.recorded(key, digest)
+        with self._replies.serialized(key):
+            entry = self._replies.recorded(key, digest)
             classes = held.classes if entry is None else self._classes_of(held, entry)
             entry = entry or self._entry(held, query, started)
             answers = _answers(loaded.model, classes, entry)
-        self._idempotency.remember(key, digest, answers)
+        self._replies.remember(key, digest, answers)
         return answers
 
     def _entry(self, held: Held, query: Query, started: int) -> Entry:

@@ -12,7 +12,6 @@ import msgspec
 
 from mlkit import __version__
 from mlkit.errors import InvalidInputError
-from mlkit.flows.features import requests
 from mlkit.flows.features.online import Online
 from mlkit.flows.log import actuals
 from mlkit.project import Project
@@ -29,17 +28,15 @@ from mlkit.server import (
 from mlkit.server.access import AccessControl
 from mlkit.server.concurrency import ACTUALS, ConcurrencyLimits
 from mlkit.server.feature_state import Troubles
-from mlkit.server.metrics.families import Served
 from mlkit.server.metrics.meter import Meter
 from mlkit.server.metrics.page import KIND, Metrics
 from mlkit.server.models.held import Held
 from mlkit.server.models.holder import Holder
 from mlkit.server.models.rule_guard import RuleGuard
-from mlkit.server.openapi import specification as openapi
-from mlkit.server.openapi.models import Described
-from mlkit.server.periodic_thread import PeriodicThread, unexpected
+from mlkit.server.openapi import served
+from mlkit.server.periodic_thread import PeriodicThread
 from mlkit.server.problems import RefusedError, Reply
-from mlkit.server.protocols import kserve, native, v2, v2_metadata, v2_outputs
+from mlkit.server.protocols import kserve, native
 from mlkit.server.query import Message
 from mlkit.server.readiness import Life
 from mlkit.server.recorder import Recorder
@@ -49,12 +46,10 @@ from mlkit.server.routes import PREDICTIONS, Routes, Target, Wire
 from mlkit.server.scoring import Scorer
 from mlkit.server.wire import Environ
 from mlkit.store.disk import heartbeat
-from mlkit.store.registry import ModelVersion
 
 _NOTE_USE_S = 60.0
 _LATE_S = 30.0
 
-_encode = msgspec.json.encode
 log = logging.getLogger("mlkit.server")
 _actuals_decoder = msgspec.json.Decoder(actuals.Actuals)
 
@@ -66,7 +61,7 @@ class Service:
         self.project = project
         self.online = Online(project)
         self.holder = Holder(project, self.online)
-        self.guard = AccessControl(project)
+        self.access = AccessControl(project)
         self.meter = Meter(metrics_dir or project.state_dir / "metrics" / "0")
         self._metrics = Metrics(project, self.meter)
         self.recorder = Recorder(project, self.meter)
@@ -80,12 +75,12 @@ class Service:
         self._since = project.now()
         settings = project.settings.server
         self._limits = ConcurrencyLimits(settings.threads)
-        self._tokens = PeriodicThread("mlkit-tokens", self.guard.refresh, settings.reload_s)
+        self._tokens = PeriodicThread("mlkit-tokens", self.access.refresh, settings.reload_s)
         self._models = PeriodicThread("mlkit-models", self.holder.refresh, settings.reload_s)
         self._threads = [
             self._tokens,
             self._models,
-            PeriodicThread("mlkit-uses", self.guard.note_use, _NOTE_USE_S),
+            PeriodicThread("mlkit-uses", self.access.note_use, _NOTE_USE_S),
             PeriodicThread("mlkit-journal", self.recorder.hand_on, project.settings.log.import_s),
         ]
         self._troubles = Troubles(project)
@@ -100,7 +95,7 @@ class Service:
         the use of tokens, which waits for the write lock, may delay a revocation.
         """
         self._tokens.call()  # once more: loading may have taken longer than tokens_max_age_s
-        self.guard.expire()
+        self.access.expire()
         self._running = True
         self._threads = [*self._threads, *others]
         for thread in self._threads:
@@ -125,7 +120,7 @@ class Service:
         self.meter.begin()
         try:
             model = target.model or self.holder.default()
-            rights = self.guard.check(environ, "predict", model=model)
+            rights = self.access.check(environ, "predict", model=model)
             if model is None:
                 raise self.holder.unnamed(rights.sees)
             held = self._held(model, target.version, rights)
@@ -172,17 +167,18 @@ class Service:
 
     def live(self, environ: Environ) -> Reply:
         """Answer ``GET /livez``: this process responds; nothing else is checked."""
-        return self._health(environ, lambda _rights: _json(Life("ok")))
+        return self.health(environ, lambda _rights: problems.json_reply(Life("ok")))
 
     def ready(self, environ: Environ) -> Reply:
         """Answer ``GET /readyz``: 503 while a champion does not answer.
 
         Models and problems are shown only to tokens that may read them.
         """
-        return self._health(environ, self._readiness)
+        return self.health(environ, self.readiness)
 
-    def _readiness(self, rights: Rights) -> Reply:
-        closed = {"tokens": self.guard.stale, "log": self.recorder.refusing()}
+    def readiness(self, rights: Rights) -> Reply:
+        """Return whether every champion answers, and the problems that ``rights`` may see."""
+        closed = {"tokens": self.access.stale, "log": self.recorder.refusing()}
         crowded = {name: self._limits.full(name) for name in self.holder.champions}
         crowded = {name: text for name, text in crowded.items() if text}
         if len(crowded) == len(self.holder.champions):
@@ -194,12 +190,12 @@ class Service:
             troubles={**self._troubles.now(), **self._own_troubles(), **crowded},
         )
         shown = found.to(rights, {**crowded, **self.holder.problems})
-        return problems.reply(_encode(shown), status=found.http_status)
+        return problems.json_reply(shown, status=found.http_status)
 
     def _own_troubles(self) -> dict[str, str]:
         """Return the problems of this server's threads and processes."""
         found = {"database": self._tokens.trouble or self._models.trouble}
-        found |= {"limits": self.guard.trouble, "metrics": self.meter.slot.trouble}
+        found |= {"limits": self.access.trouble, "metrics": self.meter.slot.trouble}
         found["workers"] = missing_workers.describe()
         for each in self._threads:
             if self._running and each.late_s > _LATE_S + self.project.settings.server.load_s:
@@ -222,52 +218,6 @@ class Service:
         """Answer ``GET /openapi.json``."""
         return self._answer(environ, "read", self._openapi)
 
-    def kserve_model(self, environ: Environ, model: str) -> Reply:
-        """Answer ``GET /v1/models/<model>``."""
-
-        def describe(rights: Rights) -> Reply:
-            return kserve.status(model, ready=self.holder.knows(model, rights.sees))
-
-        return self._describe(environ, kserve, model, describe)
-
-    def v2_live(self, environ: Environ) -> Reply:
-        """Answer ``GET /v2/health/live``."""
-        return self._health(environ, lambda _rights: _json(v2_metadata.Live(live=True)), v2)
-
-    def v2_ready(self, environ: Environ) -> Reply:
-        """Answer ``GET /v2/health/ready``."""
-
-        def describe(rights: Rights) -> Reply:
-            found = self._readiness(rights).status
-            ready = found.startswith("200")
-            return problems.reply(_encode(v2_metadata.Ready(ready)), status=int(found[:3]))
-
-        return self._health(environ, describe, v2)
-
-    def v2_server(self, environ: Environ) -> Reply:
-        """Answer ``GET /v2``."""
-        metadata = v2_metadata.server(__version__)
-        return self._describe(environ, v2, None, lambda _rights: _json(metadata))
-
-    def v2_model(self, environ: Environ, model: str, version: str | None = None) -> Reply:
-        """Answer ``GET /v2/models/<model>``, with or without its version."""
-
-        def describe(rights: Rights) -> Reply:
-            held = self.holder.get(model, version, rights.sees)
-            outputs = v2_outputs.names(held.schema, probabilities=held.has_probabilities)
-            return _json(v2_metadata.model(model, [held.loaded.version], held.schema, outputs))
-
-        return self._describe(environ, v2, model, describe)
-
-    def v2_model_ready(self, environ: Environ, model: str, version: str | None = None) -> Reply:
-        """Answer ``GET /v2/models/<model>/ready``, with or without its version."""
-
-        def describe(rights: Rights) -> Reply:
-            self.holder.get(model, version, rights.sees)
-            return _json(v2_metadata.ModelReady(model, ready=True))
-
-        return self._describe(environ, v2, model, describe)
-
     def metrics(self, environ: Environ) -> Reply:
         """Answer ``GET /metrics``."""
         return self._answer(environ, "read", self._render_metrics, kind=KIND)
@@ -276,23 +226,23 @@ class Service:
         """Answer ``GET /``: the page for a browser."""
         return self._answer(environ, "read", self._page, kind="text/html; charset=utf-8")
 
-    def _describe(
+    def describe(
         self, environ: Environ, wire_: Wire, model: str | None, act: Callable[[Rights], Reply]
     ) -> Reply:
         """Answer a protocol's request for metadata."""
         try:
-            rights = self.guard.check(environ, "predict", "read", model=model)
+            rights = self.access.check(environ, "predict", "read", model=model)
             with self._limits.slot(model or ""):
                 return act(rights)
         except Exception as error:  # noqa: BLE001  # the boundary: every error becomes an answer
             return _refusal(environ, error, wire_)
 
-    def _health(
+    def health(
         self, environ: Environ, act: Callable[[Rights], Reply], wire_: Wire = native
     ) -> Reply:
         """Answer a health check, which needs no token."""
         try:
-            return act(self.guard.identify(environ))
+            return act(self.access.identify(environ))
         except Exception as error:  # noqa: BLE001  # the boundary: every error becomes an answer
             return _refusal(environ, error, wire_)
 
@@ -305,7 +255,7 @@ class Service:
         kind: str = problems.JSON,
     ) -> Reply:
         try:
-            return problems.reply(act(self.guard.check(environ, scope)), kind=kind)
+            return problems.reply(act(self.access.check(environ, scope)), kind=kind)
         except Exception as error:  # noqa: BLE001  # the boundary: every error becomes an answer
             return _refusal(environ, error, native)
 
@@ -330,29 +280,11 @@ class Service:
 
     def _openapi(self, rights: Rights) -> bytes:
         champions = {n: v for n, v in self.holder.champions.items() if rights.sees(n)}
-        found = [_described(self.project, champions[name]) for name in sorted(champions)]
-        described = [each for each in found if each is not None]
-        document = openapi.document(
-            described,
-            max_rows=self._max_rows,
-            max_body_bytes=self._max_bytes,
-            version=__version__,
-            default=self.holder.default(),
-        )
-        return msgspec.json.encode(document)
+        return served.document(self.project, champions, self.holder.default())
 
     def _render_metrics(self, rights: Rights) -> bytes:
-        served = [
-            Served(
-                held.loaded.model,
-                held.loaded.version,
-                held.sha256,
-                "compiled" if held.loaded.predictor.compiled else "estimator",
-                held.load_s,
-            )
-            for name, held in self.holder.serving.items()
-            if rights.sees(name)
-        ]
+        serving = self.holder.serving
+        served = [serving[name].served for name in serving if rights.sees(name)]
         return self._metrics.render(served, self.holder.generation, rights)
 
     def _page(self, rights: Rights) -> bytes:
@@ -365,18 +297,3 @@ def _refusal(environ: Environ, error: Exception, wire_: Wire) -> Reply:
     fault = problems.fault(error)
     environ[WHY] = request_log.why(fault)
     return wire_.refuse(fault)
-
-
-def _described(project: Project, version: ModelVersion) -> Described | None:
-    """Return the description of a model for ``/openapi.json``, None if that fails."""
-    try:
-        plan = requests.wanted(project, version)
-        return openapi.describe(version, plan[1] if plan else None)
-    except Exception as error:  # one broken model must not hide the others
-        text = "model %s is left out of /openapi.json: %s"
-        log.error(text, version.model.name, error, exc_info=unexpected(error))
-        return None
-
-
-def _json(document: object) -> Reply:
-    return problems.reply(_encode(document))

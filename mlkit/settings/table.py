@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 import msgspec
 from msgspec import Meta
 
+from mlkit.settings.monitoring import Alerts, Drift, Features, Performance
 from mlkit.settings.named import DatasetSettings, ModelSettings
 from mlkit.settings.server import Log, Server
 from mlkit.settings.values import (
@@ -22,7 +23,6 @@ from mlkit.settings.values import (
     out_of,
     zone,
 )
-from mlkit.settings.watching import Alerts, Drift, Features, Performance
 
 __all__ = [
     "Alerts", "Backup", "DatasetSettings", "Db", "Drift", "Features", "Gate", "Jobs", "Log",

@@ -19,7 +19,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from mlkit.errors import NotFoundError
-from mlkit.store.base import Base, UtcDateTime, changed
+from mlkit.store.base import Base, NotedTime, changed
 from mlkit.store.dialects.json_columns import Remarks
 
 Event = Literal["firing", "escalated", "reminder", "resolved", "digest"]
@@ -55,17 +55,17 @@ class Alert(Base):
     model: Mapped[str | None] = mapped_column(String(64))
     summary: Mapped[str]
     details: Mapped[dict[str, Any]] = mapped_column(Remarks)
-    opened_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    last_seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    opened_at: Mapped[datetime] = mapped_column(NotedTime)
+    last_seen_at: Mapped[datetime] = mapped_column(NotedTime)
     times_seen: Mapped[int] = mapped_column(default=1)
-    acked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    acked_at: Mapped[datetime | None] = mapped_column(NotedTime)
     acked_by: Mapped[str | None]
-    snoozed_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    snoozed_until: Mapped[datetime | None] = mapped_column(NotedTime)
     snoozed_by: Mapped[str | None]
-    escalated_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    unattended_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    escalated_at: Mapped[datetime | None] = mapped_column(NotedTime)
+    unattended_since: Mapped[datetime | None] = mapped_column(NotedTime)
     flaps: Mapped[int] = mapped_column(default=0)
-    resolved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    resolved_at: Mapped[datetime | None] = mapped_column(NotedTime)
     resolution: Mapped[str | None]
 
     deliveries: Mapped[list["AlertDelivery"]] = relationship(
@@ -102,11 +102,11 @@ class AlertDelivery(Base):
     alert_id: Mapped[int | None] = mapped_column(ForeignKey("alert.id"), index=True)
     event: Mapped[str] = mapped_column(String(16))
     sink: Mapped[str] = mapped_column(String(16))
-    created_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    created_at: Mapped[datetime | None] = mapped_column(NotedTime)
     attempts: Mapped[int] = mapped_column(default=0)
-    next_attempt_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    delivered_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    dropped_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    next_attempt_at: Mapped[datetime | None] = mapped_column(NotedTime)
+    delivered_at: Mapped[datetime | None] = mapped_column(NotedTime)
+    dropped_at: Mapped[datetime | None] = mapped_column(NotedTime)
     error: Mapped[str | None]
 
     alert: Mapped[Alert | None] = relationship(back_populates="deliveries", lazy="joined")

@@ -33,6 +33,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 
     impl = DateTime(timezone=True)
     cache_ok = True
+    python_type = datetime
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         """Refuse a time without a zone and convert any other to UTC."""
@@ -67,6 +68,24 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class NotedTime(UtcDateTime):
+    """A time that nothing depends on: what was never written as one is told as 1970."""
+
+    cache_ok = True
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:
+        """Return what reads a value of a row; it never fails."""
+        read = super().result_processor(dialect, coltype)
+
+        def noted(value: Any) -> Any:
+            try:
+                return read(value)
+            except DamagedError:
+                return datetime.fromtimestamp(0, UTC)
+
+        return noted
 
 
 def new_id(now: datetime) -> str:

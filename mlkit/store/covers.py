@@ -17,10 +17,12 @@ from sqlalchemy.types import TypeDecorator
 from mlkit.store.base import Base
 from mlkit.store.baselines import Baseline
 from mlkit.store.datasets import Dataset, DatasetVersion
+from mlkit.store.deployments import Deployment
 from mlkit.store.dialects.json_columns import JsonObject
 from mlkit.store.erasures import Erasure
-from mlkit.store.registry import Deployment, Model, ModelVersion
+from mlkit.store.registry import Model, ModelVersion
 from mlkit.store.reports import DriftReport, PerformanceReport
+from mlkit.store.segments import Segment
 from mlkit.store.tokens import Token
 
 # What changes in the ordinary course is not among them: when a deployment ended follows from the
@@ -58,6 +60,10 @@ _COLUMNS: Final[dict[type[Base], tuple[str, ...]]] = {
     Erasure: ("dataset_id", "subject", "reason", "asked_by", "asked_at", "done_at"),
     DriftReport: (*_REPORT, "reference_rows", "current_rows"),
     PerformanceReport: (*_REPORT, "rows", "coverage"),
+    Segment: (
+        "model_id", "day", "path", "sha256", "rows", "min_seq", "max_seq", "min_time", "max_time",
+        "created_at",
+    ),
 }  # fmt: skip
 _TABLES: Final = {kind.__tablename__: kind for kind in _COLUMNS}
 

@@ -1,29 +1,34 @@
 """Datasets and their versions: what the rows say; the bytes are in ``blobs``."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
-from typing import Any, Final, Literal, NamedTuple, NotRequired, TypedDict
+from typing import Any, Final, NamedTuple, TypedDict, TypeVar
 
+import msgspec
 from sqlalchemy import (
     JSON,
+    ColumnElement,
     ForeignKey,
+    Integer,
     Select,
     String,
     Text,
     UniqueConstraint,
+    cast,
     event,
     func,
-    or_,
     select,
 )
 from sqlalchemy.orm import Mapped, Session, defer, mapped_column, relationship
 
+from mlkit import provenance
 from mlkit.errors import DamagedError, NotFoundError, unknown
+from mlkit.provenance import Join, Kind, Log, Provenance, Window
 from mlkit.store.base import Base, UtcDateTime
 from mlkit.store.dialects import json_columns
 
-DERIVED = ("log", "window")  # kinds of versions that retraining makes
+K = TypeVar("K", bound=Kind)
 
 
 class Dataset(Base):
@@ -76,12 +81,38 @@ class DatasetVersion(Base):
         return f"{self.dataset.name}@{self.number}"
 
     @property
+    def provenance(self) -> Provenance:
+        """How its rows were made; raises DamagedError if ``transformation`` was edited."""
+        try:
+            return provenance.read(self.transformation)
+        except (msgspec.ValidationError, OverflowError) as error:
+            raise DamagedError(
+                f"the row of {self.reference} is not as it was recorded: transformation is "
+                f"{str(self.transformation)[:40]!r}: {error}; restore a backup "
+                "(see: mlkit backup restore)"
+            ) from error
+
+    @provenance.setter
+    def provenance(self, made: Provenance) -> None:
+        self.transformation = provenance.written(made)
+
+    @property
+    def join(self) -> Join | None:
+        """How its rows were joined, None if they were not."""
+        made = self.provenance
+        return made if isinstance(made, Join) else None
+
+    @property
+    def base(self) -> str | None:
+        """The version whose rows others or columns were added to, as ``name@number``."""
+        made = self.provenance
+        return made.base or None if isinstance(made, Join | Window | Log) else None
+
+    @property
     def made_of(self) -> tuple[str, ...]:
         """The other versions that its rows come from, each as ``name@number``."""
-        made = self.transformation
-        views = [str(view["dataset"]) for view in made.get("views", ()) if view.get("dataset")]
-        base = [str(made["base"])] if "base" in made else []
-        return tuple(dict.fromkeys([*base, *views, *self.parents]))
+        views = [view.dataset for view in self.join.views] if self.join else []
+        return tuple(dict.fromkeys(each for each in (self.base, *views, *self.parents) if each))
 
 
 class _Column(TypedDict):
@@ -93,39 +124,10 @@ class _Profile(TypedDict):
     columns: list[_Column]
 
 
-class _View(TypedDict):
-    name: str
-    version: int
-    dataset: str | None
-    columns: list[str]
-    types: list[str]
-    entity: str
-    key: Literal["integer", "text"]
-    ttl: NotRequired[str | None]
-    on_missing: NotRequired[Literal["null", "refuse"] | dict[str, Any]]
-    digest: NotRequired[str]
-
-
-class _OnDemand(TypedDict):
-    name: str
-    version: int
-    inputs: list[str]
-    columns: list[str]
-    digest: str
-
-
-class _Transformation(TypedDict, total=False):
-    kind: str
-    base: str
-    read_as: dict[str, Any]
-    views: list[_View]
-    on_demand: list[_OnDemand]
-
-
 _RECORDED: Final[dict[str, Any]] = {
+    **dict.fromkeys(("number", "rows", "erased_rows"), int),
     "profile": _Profile,
     "parents": list[str],
-    "transformation": _Transformation,
     "warnings": list[str],
 }
 
@@ -134,13 +136,18 @@ _RECORDED: Final[dict[str, Any]] = {
 def refuse_edited(version: DatasetVersion, _context: object) -> None:
     """Raise DamagedError for a row with values of another kind than were ever written."""
     json_columns.refuse_edited(version, _RECORDED)
+    if "transformation" in vars(version):
+        version.provenance  # noqa: B018  # raises
+
+
+_SLIM: Final = (defer(DatasetVersion.schema_yaml), defer(DatasetVersion.profile))
 
 
 class Made(NamedTuple):
-    """What a version was made of: its parents as ``name@number``, and how (``transformation``)."""
+    """What a version was made of: its parents as ``name@number``, and whether it is a join."""
 
     parents: tuple[str, ...]
-    kind: str | None
+    joined: bool
 
 
 def find(s: Session, name: str) -> Dataset | None:
@@ -188,17 +195,21 @@ def newest(s: Session, name: str) -> DatasetVersion | None:
     return s.scalars(_newest_first(name).limit(1)).first()
 
 
-def last_made(s: Session, name: str, kind: str) -> Mapping[str, Any] | None:
-    """Return the transformation of the newest version that was made so, such as by a query."""
-    made = DatasetVersion.transformation
-    query = _newest_first(name).where(made["kind"].as_string() == kind).limit(1)
-    return s.scalar(query.with_only_columns(made))
+def last_made(s: Session, name: str, kind: type[K]) -> K | None:
+    """Return how the newest version of a kind was made, such as by a query."""
+    version = newest_made(s, name, kind)
+    made = None if version is None else version.provenance
+    return made if isinstance(made, kind) else None
 
 
-def newest_made(s: Session, name: str, kind: str) -> DatasetVersion | None:
-    """Return the newest version that was made so."""
+def newest_made(s: Session, name: str, kind: type[Kind]) -> DatasetVersion | None:
+    """Return the newest version of a kind, without what is large."""
+    return s.scalars(_newest_first(name).where(_is(kind)).options(*_SLIM).limit(1)).first()
+
+
+def _is(*kinds: type[Kind]) -> ColumnElement[bool]:
     made = DatasetVersion.transformation["kind"].as_string()
-    return s.scalar(_newest_first(name).where(made == kind).limit(1))
+    return func.coalesce(made, "").in_(map(provenance.tag, kinds))
 
 
 def _newest_first(name: str) -> Select[DatasetVersion]:
@@ -206,16 +217,13 @@ def _newest_first(name: str) -> Select[DatasetVersion]:
     return query.order_by(DatasetVersion.number.desc())
 
 
-def newest_like(
-    s: Session, dataset: Dataset, transformation: Mapping[str, Any]
-) -> DatasetVersion | None:
+def newest_like(s: Session, dataset: Dataset, made: Provenance) -> DatasetVersion | None:
     """Return the newest version that was made in the same way: fetched, or picked from the log.
 
     A dataset may have both; what is fetched is compared with what was fetched last.
     """
-    kind = DatasetVersion.transformation["kind"].as_string()
-    derived = kind.in_(DERIVED)
-    wanted = derived if transformation.get("kind") in DERIVED else or_(kind.is_(None), ~derived)
+    retrained = _is(Log, Window)
+    wanted = retrained if isinstance(made, Log | Window) else ~retrained
     return s.scalars(_newest_first(dataset.name).where(wanted).limit(1)).first()
 
 
@@ -235,20 +243,15 @@ def sound(s: Session) -> Iterator[DatasetVersion]:
 
 def outline(s: Session) -> list[DatasetVersion]:
     """Return every version without its rules and profile, which are large."""
-    heavy = (defer(DatasetVersion.schema_yaml), defer(DatasetVersion.profile))
-    query = select(DatasetVersion).join(Dataset).options(*heavy)
+    query = select(DatasetVersion).join(Dataset).options(*_SLIM)
     return list(s.scalars(query.order_by(Dataset.name, DatasetVersion.number)))
 
 
 def made(s: Session, dataset_id: int) -> dict[int, Made]:
     """Return what each version of a dataset was made of, by number, and nothing that is large."""
-    query = select(
-        DatasetVersion.number,
-        DatasetVersion.parents,
-        DatasetVersion.transformation["kind"].as_string(),
-    )
+    query = select(DatasetVersion.number, DatasetVersion.parents, _is(Join))
     found = s.execute(query.where(DatasetVersion.dataset_id == dataset_id))
-    return {number: Made(tuple(parents), kind) for number, parents, kind in found}
+    return {number: Made(tuple(parents), joined) for number, parents, joined in found}
 
 
 def blobs(s: Session) -> set[str]:
@@ -257,11 +260,13 @@ def blobs(s: Session) -> set[str]:
     A collected version needs its rows no more, but what it can be made again from.
     """
     held = select(DatasetVersion.sha256).where(DatasetVersion.collected_at.is_(None))
-    made = s.scalars(select(DatasetVersion.transformation))
-    return {*s.scalars(held), *(str(each["picked"]) for each in made if "picked" in each)}
+    picked = DatasetVersion.transformation["picked"].as_string()
+    return {*s.scalars(held), *s.scalars(select(picked).where(picked.is_not(None)))}
 
 
 def next_number(s: Session, dataset: Dataset) -> int:
     """Return the number that the next version gets."""
-    query = select(func.max(DatasetVersion.number)).where(DatasetVersion.dataset_id == dataset.id)
+    query = select(func.max(cast(DatasetVersion.number, Integer))).where(
+        DatasetVersion.dataset_id == dataset.id
+    )
     return (s.scalar(query) or 0) + 1

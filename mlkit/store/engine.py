@@ -171,9 +171,12 @@ class Database:
             turns.release()
 
     def _other(self) -> Engine:
+        libpq = "psycopg" in self.url.get_driver_name()
         engine = create_engine(
             self.url,
             max_overflow=-1,  # who waits to write keeps nobody from reading
+            # of a database in SQL_ASCII psycopg gives bytes for texts
+            connect_args={"client_encoding": "utf8"} if libpq else {},
             **json_columns.OPTIONS,
         )
 

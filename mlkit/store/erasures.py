@@ -11,8 +11,9 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from mlkit.store.alerts import Alert, AlertDelivery
 from mlkit.store.base import Base, UtcDateTime
 from mlkit.store.datasets import Dataset, DatasetVersion
+from mlkit.store.deployments import Deployment
 from mlkit.store.dialects import append_only
-from mlkit.store.registry import Deployment, ModelVersion
+from mlkit.store.registry import ModelVersion
 from mlkit.store.reports import DriftReport, PerformanceReport
 from mlkit.store.runs import JobRun
 

@@ -1,11 +1,13 @@
 """What was estimated before actuals came, and what it really was once they had come."""
 
 from datetime import datetime
+from typing import Any, Final
 
-from sqlalchemy import ForeignKey, Index, String, select, update
+from sqlalchemy import ForeignKey, Index, String, event, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from mlkit.store.base import Base, UtcDateTime, changed
+from mlkit.store.dialects import json_columns
 
 
 class PerformanceEstimate(Base):
@@ -28,6 +30,21 @@ class PerformanceEstimate(Base):
     realised: Mapped[float | None]
     realised_rows: Mapped[int | None]
     realised_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+_RECORDED: Final[dict[str, Any]] = {
+    **dict.fromkeys(("value", "low", "high"), float),
+    "metric": str,
+    "rows": int,
+    "realised": float | None,
+    "realised_rows": int | None,
+}
+
+
+@event.listens_for(PerformanceEstimate, "load")
+def _refuse_edited(estimate: PerformanceEstimate, _context: object) -> None:
+    """Raise DamagedError for a row with values of another kind than were ever written."""
+    json_columns.refuse_edited(estimate, _RECORDED)
 
 
 def latest_realised(s: Session, version_id: int, limit: int) -> list[PerformanceEstimate]:

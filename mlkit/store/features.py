@@ -90,17 +90,17 @@ class FeatureValue(Base):
     data: Mapped[str] = mapped_column(Text)
 
 
-class Rows(NamedTuple):
+class FeatureValues(NamedTuple):
     """Values as they are stored, by column: ``event_us`` counts microseconds since 1970."""
 
     entities: Sequence[str]
     event_us: Sequence[int]
     data: Sequence[str]
 
-    def part(self, start: int, stop: int) -> "Rows":
+    def part(self, start: int, stop: int) -> "FeatureValues":
         """Return the rows from ``start`` until before ``stop``."""
         piece = slice(start, stop)
-        return Rows(self.entities[piece], self.event_us[piece], self.data[piece])
+        return FeatureValues(self.entities[piece], self.event_us[piece], self.data[piece])
 
 
 def find(s: Session, name: str, version: int) -> StoredView | None:
@@ -122,7 +122,7 @@ def begin_set(s: Session, view: StoredView, now: datetime) -> int:
     return made.id
 
 
-def put(s: Session, set_id: int, rows: Rows) -> None:
+def put(s: Session, set_id: int, rows: FeatureValues) -> None:
     """Write rows into a set; one that holds a newer event of that entity already stays.
 
     One prepared statement with tuples, past the ORM and its parameter handling.
@@ -192,6 +192,13 @@ def leftovers(s: Session) -> list[int]:
     """Return the sets that are no view's values: replaced ones, and what a kill left."""
     live = select(StoredView.set_id).where(StoredView.set_id.is_not(None))
     return list(s.scalars(select(FeatureSet.id).where(FeatureSet.id.not_in(live))))
+
+
+def drop_unused(s: Session) -> None:
+    """Delete at once every value that is in no view's live set, whoever named that set."""
+    live = select(StoredView.set_id).where(StoredView.set_id.is_not(None))
+    s.execute(delete(FeatureValue).where(FeatureValue.set_id.not_in(live)))
+    s.execute(delete(FeatureSet).where(FeatureSet.id.not_in(live)))
 
 
 def drop_some(s: Session, set_id: int, rows: int) -> bool:

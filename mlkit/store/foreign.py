@@ -1,8 +1,9 @@
-"""Rows from somebody else's database: one query, read only, a chunk at a time."""
+"""Rows by one query, read only: from somebody else's database, or over rows in memory."""
 
+import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlencode
@@ -16,6 +17,9 @@ from sqlalchemy.pool import NullPool
 from mlkit.errors import InvalidInputError
 from mlkit.store.dialects.sqlite import sqlite_driver
 
+Rows = tuple[list[str], list[Sequence[Any]]]
+
+_BATCH = 10_000  # rows fetched at a time
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _SECRET = re.compile(r"pass|pwd|secret|token|key", re.IGNORECASE)
 _COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
@@ -161,6 +165,32 @@ def select(
         raise InvalidInputError(f"{label}: {_said(error, url)}") from error
 
 
+def of_database(url: str, query: str, folder: Path) -> Rows:
+    """Return all that ``query`` finds in the database ``url``, read only."""
+    parsed = parse(url, folder)
+    filled = fill(parsed, os.environ)
+    with select(filled, query, chunk=_BATCH, label=public(parsed)) as (names, chunks):
+        return names, [tuple(row) for chunk in chunks for row in chunk]
+
+
+def over_rows(table: str, names: Sequence[str], rows: Iterable[Sequence[Any]], query: str) -> Rows:
+    """Return what ``query`` finds in rows that lie in a SQLite table of that name, in memory."""
+    driver = sqlite_driver()
+    with closing(driver.connect(":memory:")) as connection:
+        columns = ", ".join(map(_quoted, names))
+        marks = ", ".join("?" * len(names))
+        connection.execute(f"CREATE TABLE {_quoted(table)} ({columns})")
+        connection.executemany(f"INSERT INTO {_quoted(table)} VALUES ({marks})", rows)  # noqa: S608  # quoted names
+        connection.set_authorizer(allow)  # VACUUM INTO makes a file
+        try:
+            cursor = connection.execute(query)
+        except driver.Error as error:
+            raise InvalidInputError(f"the query failed: {error}") from error
+        if cursor.description is None:
+            raise InvalidInputError("the query returns no rows; write a SELECT")
+        return [column[0] for column in cursor.description], cursor.fetchall()
+
+
 def _engine(url: URL) -> Engine:
     if url.get_backend_name() != "sqlite":
         return create_engine(_with_driver(url), poolclass=NullPool, hide_parameters=True)
@@ -239,3 +269,7 @@ def _said(error: Exception, url: URL) -> str:
     for secret in filter(None, map(str, filter(None, secrets))):
         text = text.replace(secret, "***")
     return " ".join(text.split())[:300]
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

@@ -13,7 +13,7 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import msgspec
 
@@ -22,36 +22,10 @@ from mlkit.store.base import new_id
 from mlkit.store.disk import modes, plain_files, record_file
 from mlkit.store.disk.blobs import sync
 from mlkit.store.disk.record_file import RecordFile
+from mlkit.store.log_columns import Entry
 
 SUFFIX = ".journal"
 DAMAGED_SUFFIX = ".damaged"
-
-
-class Entry(msgspec.Struct, array_like=True, frozen=True):
-    """One answered request; the lists have one item per row.
-
-    It holds values, not the JSON texts of the database: writing those takes twenty times as long
-    (measured), and they can be made during the import. ``features`` are bytes, the rows as
-    little-endian doubles, if all values are numbers and none is missing. ``owner`` and ``digest``
-    are the client that chose the request id and the fingerprint of its request; both are empty if
-    no client chose the id.
-    """
-
-    request_id: str
-    model_id: int
-    version_id: int
-    version: int
-    role: str
-    served_us: int
-    latency_us: int
-    ids: list[str]
-    entities: list[str | None] | None
-    features: list[tuple[Any, ...]] | bytes
-    values: list[str | int | float | bool]
-    probabilities: list[list[float]] | None
-    owner: str = ""
-    digest: str = ""
-    whole: bool = True  # the last byte of each record, which must not be zero (see record_file)
 
 
 class Scan(NamedTuple):

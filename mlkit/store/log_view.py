@@ -6,6 +6,7 @@ from itertools import chain, count
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from mlkit.store.log_columns import COLUMNS, Column
 from mlkit.store.registry import Model
 
 MAX_COLUMNS = 1500  # SQLite allows 2000 columns in a view, PostgreSQL 1664
@@ -18,8 +19,8 @@ _TYPES = {
 }
 _LONGEST_BYTES = 63  # of a name in PostgreSQL
 _ENDING_BYTES = 10
-_OWN = ("seq", "id", "request_id", "version", "role", "entity", "served_at", "latency_us", "value",
-        "actual", "observed_at")  # fmt: skip
+_SHOWN = tuple(column for column in COLUMNS if column.json != "list")
+_TABLES = {"prediction": "p", "model_version": "v", "actual": "a"}
 
 
 def name(model: str) -> str:
@@ -40,14 +41,8 @@ def refresh(s: Session, model: Model) -> None:
     s.refresh(model, ["versions"])
     sqlite = s.get_bind().dialect.name == "sqlite"
     view = _quoted(name(model.name))
-    columns = [
-        "p.seq", "p.id", "p.request_id", "v.number AS version", "p.role", "p.entity",
-        "p.served_at", "p.latency_us",
-        f"{_scalar('p.value', sqlite=sqlite)} AS value",
-        f"{_scalar('a.value', sqlite=sqlite)} AS actual",
-        "a.observed_at",
-    ]  # fmt: skip
-    taken = set(_OWN)
+    columns = [_own(column, sqlite=sqlite) for column in _SHOWN]
+    taken = {column.name for column in _SHOWN}
     for column, (kind, places) in list(_places(model).items())[:MAX_COLUMNS]:
         alias = _alias(column if sqlite else _cut(column), taken)
         columns.append(f"{_feature(kind, places, sqlite=sqlite)} AS {_quoted(alias)}")
@@ -104,6 +99,14 @@ def _feature(kind: str, places: Mapping[int, int], *, sqlite: bool) -> str:
         return f"json_extract(p.features, CASE{cases} END)"
     value = f"(CAST(p.features AS json) ->> (CASE{cases} END))"
     return f"CAST({value} AS {_TYPES[kind]})" if kind in _TYPES else value
+
+
+def _own(column: Column, *, sqlite: bool) -> str:
+    """Return a column of the log as the view has it."""
+    place = f"{_TABLES[column.stored.class_.__tablename__]}.{column.stored.key}"
+    if column.json:
+        return f"{_scalar(place, sqlite=sqlite)} AS {column.name}"
+    return place if column.stored.key == column.name else f"{place} AS {column.name}"
 
 
 def _scalar(column: str, *, sqlite: bool) -> str:

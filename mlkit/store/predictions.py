@@ -4,77 +4,21 @@ Keyed JSON objects cost ten times as much to read back (measured on 1 M rows x 2
 keys are never stored per row; the views ``log_<model>`` name the columns for people.
 """
 
-import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import chain, repeat
 from typing import Any, NamedTuple
 
-import msgspec
-from sqlalchemy import (
-    BigInteger,
-    ForeignKey,
-    Index,
-    Integer,
-    String,
-    Text,
-    delete,
-    func,
-    select,
-    update,
-)
+from sqlalchemy import Row, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.orm import Session
 
-from mlkit import epoch
-from mlkit.store import corrections, requests
-from mlkit.store.base import Base, UtcDateTime
-from mlkit.store.journal import Entry
+from mlkit.store import corrections, log_columns, requests
+from mlkit.store.log_columns import Actual, Entry, Prediction
 from mlkit.store.registry import ModelVersion
 from mlkit.store.requests import Request
 
-_encode_lines = msgspec.json.Encoder().encode_lines
-_decode = msgspec.json.decode
-_FIELDS = (
-    "id", "request_id", "model_id", "model_version_id", "role", "entity", "features", "value",
-    "probabilities", "latency_us", "served_at",
-)  # fmt: skip
-_DOUBLE_BYTES = 8
 _CHUNK_ROWS = 50_000
 _IN_LIMIT = 1000  # parameters of one statement; far below every database's limit
-
-
-class Prediction(Base):
-    """One answered row."""
-
-    __tablename__ = "prediction"
-    __table_args__ = (Index(None, "model_id", "served_at"),)
-
-    seq: Mapped[int] = mapped_column(
-        BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True
-    )
-    id: Mapped[str] = mapped_column(String(36), unique=True)
-    request_id: Mapped[str] = mapped_column(String(128), index=True)
-    model_id: Mapped[int] = mapped_column(ForeignKey("model.id"))
-    model_version_id: Mapped[int] = mapped_column(ForeignKey("model_version.id"))
-    role: Mapped[str] = mapped_column(String(16))
-    entity: Mapped[str | None]
-    features: Mapped[str] = mapped_column(Text)
-    value: Mapped[str] = mapped_column(Text)
-    probabilities: Mapped[str | None] = mapped_column(Text)
-    latency_us: Mapped[int]
-    served_at: Mapped[datetime] = mapped_column(UtcDateTime)
-
-
-class Actual(Base):
-    """What really happened for one prediction."""
-
-    __tablename__ = "actual"
-
-    prediction_id: Mapped[str] = mapped_column(String(36), primary_key=True)
-    value: Mapped[str] = mapped_column(Text)
-    observed_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    received_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class Told(NamedTuple):
@@ -83,24 +27,6 @@ class Told(NamedTuple):
     prediction_id: str
     value: str
     observed_at: datetime
-
-
-class Logged(NamedTuple):
-    """One row of the log as it is stored: JSON texts, not yet values."""
-
-    version_id: int
-    seq: int
-    id: str
-    request_id: str
-    role: str
-    entity: str | None
-    served_at: datetime
-    latency_us: int
-    value: str
-    probabilities: str | None
-    features: str
-    actual: str | None
-    observed_at: datetime | None
 
 
 class Selection(NamedTuple):
@@ -122,8 +48,8 @@ def add(s: Session, entries: Sequence[Entry]) -> None:
         return
     connection = s.connection()
     statement = _insert(s, Prediction).on_conflict_do_nothing(index_elements=["id"])
-    compiled = statement.compile(dialect=connection.dialect, column_keys=_FIELDS)
-    columns = _columns(entries, UtcDateTime().bind_processor(connection.dialect))
+    columns = log_columns.to_store(entries, connection.dialect)
+    compiled = statement.compile(dialect=connection.dialect, column_keys=list(columns))
     if compiled.positional:
         rows = zip(*map(columns.__getitem__, compiled.positiontup), strict=True)
         connection.exec_driver_sql(str(compiled), list(rows))
@@ -139,39 +65,14 @@ def unknown_versions(s: Session, entries: Iterable[Entry]) -> set[int]:
     return wanted - set(s.scalars(select(ModelVersion.id).where(ModelVersion.id.in_(wanted))))
 
 
-def of_request(s: Session, request: Request) -> Entry | None:
-    """Return what was answered to ``request``, or None if the database does not have it."""
-    query = (
-        select(Prediction, ModelVersion.number)
-        .join(ModelVersion, ModelVersion.id == Prediction.model_version_id)
-        .where(
-            Prediction.id.between(request.first_id, request.last_id),
-            Prediction.request_id == request.request_id,
-            Prediction.model_id == request.model_id,
-        )
-        .order_by(Prediction.id)
+def of_request(s: Session, request: Request) -> Sequence[Row[Any]]:
+    """Return the rows that were answered to ``request``; none if the database has no more."""
+    query = _rows().where(
+        Prediction.id.between(request.first_id, request.last_id),
+        Prediction.request_id == request.request_id,
+        Prediction.model_id == request.model_id,
     )
-    rows = [(row, number) for row, number in s.execute(query)]
-    if not rows:
-        return None
-    first, number = rows[0]
-    probabilities = [_decode(row.probabilities) for row, _ in rows if row.probabilities]
-    return Entry(
-        request_id=request.request_id,
-        model_id=request.model_id,
-        version_id=first.model_version_id,
-        version=number,
-        role=first.role,
-        served_us=epoch.to_us(first.served_at),
-        latency_us=first.latency_us,
-        ids=[row.id for row, _ in rows],
-        entities=[row.entity for row, _ in rows],
-        features=[tuple(_decode(row.features)) for row, _ in rows],
-        values=[_decode(row.value) for row, _ in rows],
-        probabilities=probabilities or None,
-        owner=request.owner,
-        digest=request.digest,
-    )
+    return s.execute(query.order_by(Prediction.id)).all()
 
 
 def count_by_version(s: Session) -> dict[int, int]:
@@ -265,42 +166,19 @@ def version_numbers(s: Session, model_id: int) -> dict[int, int]:
     return {row.number: row.id for row in s.execute(query)}
 
 
-def logged(s: Session, selection: Selection) -> Iterator[Sequence[Logged]]:
+def logged(s: Session, selection: Selection) -> Iterator[Sequence[Row[Any]]]:
     """Yield the rows in ``selection``, by sequence number, in chunks."""
-    query = select(
-        Prediction.model_version_id,
-        Prediction.seq,
-        Prediction.id,
-        Prediction.request_id,
-        Prediction.role,
-        Prediction.entity,
-        Prediction.served_at,
-        Prediction.latency_us,
-        Prediction.value,
-        Prediction.probabilities,
-        Prediction.features,
-        Actual.value,
-        Actual.observed_at,
-    ).outerjoin(Actual, Actual.prediction_id == Prediction.id)
-    query = _where(query, selection)
+    query = _where(_rows(), selection)
     if selection.with_actual:
         query = query.where(Actual.prediction_id.is_not(None))
     result = s.execute(query.order_by(Prediction.seq).execution_options(yield_per=_CHUNK_ROWS))
-    for part in result.partitions():
-        yield [Logged(*row) for row in part]
+    yield from result.partitions()
 
 
-def newest(s: Session, model_id: int, limit: int) -> list[tuple[Prediction, Actual | None, int]]:
-    """Return the last ``limit`` rows of a model, newest first, with actual and version number."""
-    query = (
-        select(Prediction, Actual, ModelVersion.number)
-        .join(ModelVersion, ModelVersion.id == Prediction.model_version_id)
-        .outerjoin(Actual, Actual.prediction_id == Prediction.id)
-        .where(Prediction.model_id == model_id)
-        .order_by(Prediction.seq.desc())
-        .limit(limit)
-    )
-    return [(p, a, number) for p, a, number in s.execute(query)]
+def newest(s: Session, model_id: int, limit: int) -> Sequence[Row[Any]]:
+    """Return the last ``limit`` rows of a model, newest first."""
+    query = _rows().where(Prediction.model_id == model_id)
+    return s.execute(query.order_by(Prediction.seq.desc()).limit(limit)).all()
 
 
 def newest_times(s: Session, selection: Selection, limit: int) -> list[datetime]:
@@ -348,6 +226,16 @@ def forget_actuals(s: Session, ids: Sequence[str]) -> None:
         s.execute(delete(Actual).where(Actual.prediction_id.in_(part)))
 
 
+def _rows() -> Any:
+    """Return a query of ``COLUMNS``; outer joins, so that it begins with the predictions."""
+    return (
+        select(*(column.stored.label(column.name) for column in log_columns.COLUMNS))
+        .select_from(Prediction)
+        .outerjoin(ModelVersion, ModelVersion.id == Prediction.model_version_id)
+        .outerjoin(Actual, Actual.prediction_id == Prediction.id)
+    )
+
+
 def _where(query: Any, selection: Selection) -> Any:
     query = query.where(Prediction.model_id == selection.model_id)
     if selection.start is not None:
@@ -357,50 +245,6 @@ def _where(query: Any, selection: Selection) -> Any:
     if selection.version_id is not None:
         query = query.where(Prediction.model_version_id == selection.version_id)
     return query
-
-
-def _columns(entries: Sequence[Entry], moment: Any) -> dict[str, Iterable[object]]:
-    """Return the rows of ``entries``, column by column: JSON is written in one go for all of them.
-
-    An encoder asked for each entry took as long as the whole insert (measured).
-    """
-    counts = [len(entry.ids) for entry in entries]
-
-    def spread(values: Iterable[object]) -> Iterable[object]:
-        return chain.from_iterable(map(repeat, values, counts))
-
-    def listed(lists: Iterable[list[Any] | None]) -> Iterable[Any]:
-        pairs = zip(lists, counts, strict=True)
-        return chain.from_iterable(repeat(None, n) if each is None else each for each, n in pairs)
-
-    moments: Iterable[object] = (epoch.from_us(e.served_us) for e in entries)
-    probabilities = _texts(listed(entry.probabilities for entry in entries))
-    return {
-        "id": chain.from_iterable(entry.ids for entry in entries),
-        "request_id": spread(entry.request_id for entry in entries),
-        "model_id": spread(entry.model_id for entry in entries),
-        "model_version_id": spread(entry.version_id for entry in entries),
-        "role": spread(entry.role for entry in entries),
-        "entity": listed(entry.entities for entry in entries),
-        "features": _texts(chain.from_iterable(map(_features, entries))),
-        "value": _texts(chain.from_iterable(entry.values for entry in entries)),
-        "probabilities": (None if text == "null" else text for text in probabilities),
-        "latency_us": spread(entry.latency_us for entry in entries),
-        "served_at": spread(moments if moment is None else map(moment, moments)),
-    }
-
-
-def _features(entry: Entry) -> Iterable[tuple[Any, ...]]:
-    """Return the features of each row."""
-    if isinstance(entry.features, list):
-        return entry.features
-    width = len(entry.features) // _DOUBLE_BYTES // len(entry.ids)
-    return struct.iter_unpack(f"<{width}d", entry.features)
-
-
-def _texts(values: Iterable[object]) -> list[str]:
-    """Return each value as JSON."""
-    return _encode_lines(values).decode().split("\n")[:-1]
 
 
 def _count(result: Any) -> int:

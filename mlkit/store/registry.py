@@ -1,19 +1,18 @@
-"""Models, their versions, and which version serves in which role since when."""
+"""Models and their versions; which of them serves is in ``deployments``."""
 
 from datetime import datetime
-from typing import Any, Final, NamedTuple, TypedDict, TypeVar
+from typing import Any, Final, NamedTuple, TypedDict
 
 from sqlalchemy import (
     JSON,
     ForeignKey,
-    Index,
+    Integer,
     String,
     UniqueConstraint,
+    cast,
     event,
     func,
     select,
-    text,
-    update,
 )
 from sqlalchemy.orm import Mapped, Session, attributes, mapped_column, relationship
 
@@ -125,38 +124,6 @@ def _refuse_edited(version: ModelVersion, _context: object) -> None:
         attributes.set_committed_value(version, name, found)
 
 
-class Deployment(Base):
-    """A version in a role from ``started_at`` until ``ended_at``; rows are added, never removed."""
-
-    __tablename__ = "deployment"
-    __table_args__ = (
-        Index(
-            "uq_deployment_current_champion",
-            "model_id",
-            unique=True,
-            sqlite_where=text("role = 'champion' AND ended_at IS NULL"),
-            postgresql_where=text("role = 'champion' AND ended_at IS NULL"),
-        ),
-    )
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    model_id: Mapped[int] = mapped_column(ForeignKey("model.id"))
-    model_version_id: Mapped[int] = mapped_column(ForeignKey("model_version.id"))
-    role: Mapped[str] = mapped_column(String(16))
-    share: Mapped[float] = mapped_column(default=1.0)
-    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    action: Mapped[str] = mapped_column(String(16))
-    actor: Mapped[str]
-    reason: Mapped[str]
-    evidence: Mapped[dict[str, Any]] = mapped_column(JSON)
-
-    version: Mapped[ModelVersion] = relationship(lazy="joined")
-
-
-Row = TypeVar("Row", Deployment, ModelVersion)
-
-
 def find_model(s: Session, name: str) -> Model | None:
     """Return the model, or None."""
     return s.scalar(select(Model).where(Model.name == name))
@@ -239,30 +206,6 @@ def outline(s: Session) -> list[Outline]:
     return [Outline(*row) for row in rows]
 
 
-class Served(NamedTuple):
-    """When a version had a role, without the evidence for it."""
-
-    id: int
-    model_id: int
-    model_version_id: int
-    role: str
-    started_at: datetime
-    ended_at: datetime | None
-
-
-def outline_of_deployments(s: Session) -> list[Served]:
-    """Return every deployment of every model, oldest first."""
-    query = select(
-        Deployment.id,
-        Deployment.model_id,
-        Deployment.model_version_id,
-        Deployment.role,
-        Deployment.started_at,
-        Deployment.ended_at,
-    )
-    return [Served(*row) for row in s.execute(query.order_by(Deployment.id))]
-
-
 def lock(s: Session, model: Model) -> None:
     """Let no other transaction deploy or number a version of ``model`` until this one ends.
 
@@ -273,75 +216,21 @@ def lock(s: Session, model: Model) -> None:
 
 def next_number(s: Session, model: Model) -> int:
     """Return the number that the next version gets."""
-    query = select(func.max(ModelVersion.number)).where(ModelVersion.model_id == model.id)
+    query = select(func.max(cast(ModelVersion.number, Integer))).where(
+        ModelVersion.model_id == model.id
+    )
     return (s.scalar(query) or 0) + 1
 
 
-def champion(s: Session, model: Model) -> Deployment | None:
-    """Return the deployment of the serving champion, or None before the first promotion."""
-    query = select(Deployment).where(
-        Deployment.model_id == model.id,
-        Deployment.role == "champion",
-        Deployment.ended_at.is_(None),
-    )
-    return s.scalar(query)
-
-
-def champions(s: Session) -> list[Deployment]:
-    """Return the deployment of every champion that can be read, by model name; see ``damaged``."""
-    found = (readable(s, Deployment, key) for key in champion_ids(s).values())
-    return [each for each in found if isinstance(each, Deployment)]
-
-
-def damaged(s: Session) -> dict[str, str]:
-    """Return why the champions that cannot be read are not as they were recorded, by model name."""
-    found = {name: readable(s, Deployment, key) for name, key in champion_ids(s).items()}
-    return {name: str(each) for name, each in found.items() if isinstance(each, DamagedError)}
-
-
-def champion_ids(s: Session) -> dict[str, int]:
-    """Return the id of the deployment of every champion, by model name, and read no version."""
-    query = select(Model.name, Deployment.id).join(Deployment, Model.id == Deployment.model_id)
-    current = query.where(Deployment.role == "champion", Deployment.ended_at.is_(None))
-    return {row[0]: row[1] for row in s.execute(current.order_by(Model.name))}
-
-
-def readable(s: Session, kind: type[Row], key: int) -> Row | DamagedError:
-    """Return a deployment or a version, or the error if it is not as it was recorded.
+def readable(s: Session, key: int) -> ModelVersion | DamagedError:
+    """Return a version, or the error if it is not as it was recorded.
 
     What is read one by one keeps no other from its turn.
     """
     try:
-        found = s.get_one(kind, key)
-        version = found.version if isinstance(found, Deployment) else found
-        _refuse_edited(version, None)  # it may be in the session by an earlier attempt
-        datasets.refuse_edited(version.dataset_version, None)
+        found = s.get_one(ModelVersion, key)
+        _refuse_edited(found, None)  # it may be in the session by an earlier attempt
+        datasets.refuse_edited(found.dataset_version, None)
     except DamagedError as error:
         return error
     return found
-
-
-def deployments(s: Session, model: Model) -> list[Deployment]:
-    """Return every deployment of the model, oldest first."""
-    query = select(Deployment).where(Deployment.model_id == model.id).order_by(Deployment.id)
-    return list(s.scalars(query))
-
-
-def deploy(s: Session, deployment: Deployment) -> None:
-    """End whatever holds the role and start ``deployment``: one act, so never zero or two."""
-    s.execute(
-        update(Deployment)
-        .where(
-            Deployment.model_id == deployment.model_id,
-            Deployment.role == deployment.role,
-            Deployment.ended_at.is_(None),
-        )
-        .values(ended_at=deployment.started_at)
-    )
-    s.add(deployment)
-    s.flush()
-
-
-def generation(s: Session) -> int:
-    """Return a number that changes with every deployment: what a server polls."""
-    return s.scalar(select(func.max(Deployment.id))) or 0

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from mlkit import epoch
 from mlkit.store.base import Base, UtcDateTime
-from mlkit.store.journal import Entry
+from mlkit.store.log_columns import Entry
 
 
 class Request(Base):

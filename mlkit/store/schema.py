@@ -5,6 +5,7 @@ The numbered migrations are the truth; ``metadata`` is what they add up to (a te
 
 import re
 from contextlib import closing, suppress
+from functools import cache
 from pathlib import Path
 
 from sqlalchemy import inspect, text
@@ -19,6 +20,7 @@ from mlkit.store import (  # noqa: F401  # importing a module maps its tables
     commits,
     corrections,
     datasets,
+    deployments,
     erasures,
     estimates,
     features,
@@ -37,11 +39,11 @@ from mlkit.store.engine import APPLICATION_ID, Database
 
 metadata = Base.metadata
 
+_MIGRATIONS = Path(__file__).with_name("migrations")
 _NUMBERED = re.compile(r"\d{4}")
 _OTHER = re.compile("already exists|no such|duplicate column")
 
-HEAD = "0017_covers"
-COVERED_SINCE = "0017_covers"  # the audit trail covers all that it does now from this one on
+COVERED_SINCE = "0018_segments"  # the audit trail covers all that it does now from this one on
 
 
 def revision(database: Database) -> str | None:
@@ -66,6 +68,12 @@ def engine_name(database: Database) -> str:
     return f"{dialect.name} {'.'.join(map(str, dialect.server_version_info or ()))}"
 
 
+@cache
+def head() -> str:
+    """Return the newest migration, which this program needs."""
+    return max(file.stem for file in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
+
+
 def is_empty(database: Database) -> bool:
     """Tell whether there is no table at all, as in the new file that SQLite makes of no bytes."""
     with database.read() as s:
@@ -86,15 +94,15 @@ def _recorded(s: Session, *, others: bool) -> str | None:
 
 def refuse_newer(found: str | None) -> None:
     """Raise ConflictError if ``found`` was written by a later release than this program."""
-    if found is not None and found > HEAD:
+    if found is not None and found > head():
         raise ConflictError(
-            f"the database is at schema {found}, newer than this program knows ({HEAD}); "
+            f"the database is at schema {found}, newer than this program knows ({head()}); "
             "upgrade mlkit (pip install --upgrade mlkit) or restore the backup made before"
         )
 
 
 def upgrade(database: Database) -> None:
-    """Bring the database to ``HEAD`` in one transaction: it is at the old schema or at the new."""
+    """Bring the database to ``head`` in one transaction: it is at the old schema or at the new."""
     from alembic import command  # 0.3 s, and needed only when something changed
     from alembic.config import Config
     from alembic.util import CommandError
@@ -102,8 +110,8 @@ def upgrade(database: Database) -> None:
     found = revision(database)
     refuse_newer(found)
     config = Config()
-    scripts = str(Path(__file__).with_name("migrations"))
-    config.set_main_option("script_location", scripts.replace("%", "%%"))  # it is interpolated
+    scripts = str(_MIGRATIONS).replace("%", "%%")  # it is interpolated
+    config.set_main_option("script_location", scripts)
     migrated = database.for_migration()
     try:
         with migrated.write() as s:

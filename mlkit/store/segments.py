@@ -6,7 +6,7 @@ from sqlalchemy import ForeignKey, Index, String, delete, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from mlkit.store.base import Base, UtcDateTime
-from mlkit.store.predictions import Prediction
+from mlkit.store.log_columns import Prediction
 
 
 class Segment(Base):

@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from mlkit.store.predictions import Actual, Prediction
+from mlkit.store.log_columns import Actual, Prediction
 from mlkit.store.segments import Segment
 
 

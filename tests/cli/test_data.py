@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from mlkit.project import Project
-from mlkit.store import datasets
+from mlkit.store import audit, datasets
 
 Churn = Callable[..., pd.DataFrame]
 TEXT = "since,age,plan,churned\n" + "".join(
@@ -292,7 +292,7 @@ def test_a_diff_says_which_customers_came_went_and_changed(cli: Any, tmp_path: P
 
 
 def test_a_refused_file_is_mended_by_the_commands_that_the_refusal_names(
-    cli: Any, tmp_path: Path, churn: Churn, churn_csv: Path
+    cli: Any, project: Project, tmp_path: Path, churn: Churn, churn_csv: Path
 ) -> None:
     cli("data", "add", "churn", churn_csv, "--target", "churned")
     file = tmp_path / "next.csv"
@@ -304,6 +304,10 @@ def test_a_refused_file_is_mended_by_the_commands_that_the_refusal_names(
     assert aside["file"] in cli("data", "quarantine").stdout
     words = ("data", "rules", "churn", "--accept", "plan=gold")
     assert cli(*words).stdout == "schemas/churn.yaml allows plan=gold now\n"
+    with project.read() as s:
+        last = audit.last_event(s)
+        assert last is not None
+        assert last.details == {"accepted": {"plan": 1}}
     assert cli.json("data", "add", "churn", file)["version"] == 2
     assert "removed quarantine/" in cli("data", "quarantine", "--remove", "churn").stdout
     assert "no rows are set aside" in cli("data", "quarantine").stdout

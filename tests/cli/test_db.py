@@ -23,9 +23,9 @@ def _set_revision(project: Project, revision: str | None) -> None:
 
 
 def test_a_new_project_is_current(cli: Any) -> None:
-    assert f"{schema.HEAD} (current" in cli("db", "status").stdout
+    assert f"{schema.head()} (current" in cli("db", "status").stdout
     document = cli.json("db", "status")
-    assert (document["state"], document["revision"]) == ("current", schema.HEAD)
+    assert (document["state"], document["revision"]) == ("current", schema.head())
     assert cli.json("db", "upgrade")["state"] == "current"
 
 
@@ -53,7 +53,7 @@ def test_an_emptied_database_is_begun_anew_by_nothing_but_db_upgrade(
     assert "ml.sqlite is empty; restore it" in cli("data", "list", code=1).output
     cli("db", "upgrade")
     assert cli.json("data", "list") == []
-    assert f"{schema.HEAD} (current" in cli("db", "status").stdout
+    assert f"{schema.head()} (current" in cli("db", "status").stdout
 
 
 @pytest.mark.parametrize("content", [b"this is no database at all" * 99, b"SQLite format 3\0" * 64])

@@ -344,3 +344,15 @@ def test_why_there_is_no_joint_test_is_said(files: tuple[Path, Path, Path]) -> N
     few.write_text("".join(reference.read_text().splitlines(keepends=True)[:50]))
     found = compare(reference, few, "--joint")
     assert "warning: joint_skipped: 1500 rows of the reference and 49 others" in found.stderr
+
+
+def test_an_encoding_that_is_true_of_one_file_alone_is_refused(tmp_path: Path) -> None:
+    files = {"utf-8": tmp_path / "ref.csv", "cp1252": tmp_path / "cur.csv"}
+    text = "city,age\n" + "".join(
+        f"{city},{age}\n" for age in range(150) for city in ("Köln", "Ulm")
+    )
+    for encoding, file in files.items():
+        file.write_text(text, encoding)
+    refused = compare(*files.values(), "--encoding", "cp1252", code=1)
+    assert "ref.csv is UTF-8, and --encoding cp1252 is said of both files" in refused.output
+    compare(files["cp1252"], files["cp1252"], "--encoding", "cp1252")

@@ -60,7 +60,7 @@ def act(left_behind: Path) -> Run:
         ("alert list --all", "resolved"),
         ("job history", "retrain"),
         ("job list", "35 1 * * *"),
-        ("db status", schema.HEAD),
+        ("db status", schema.head()),
     ],
 )
 def test_commands_that_look_have_something_to_show(look: Run, line: str, shows: str) -> None:

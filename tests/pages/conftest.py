@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from mlkit.flows.monitoring import report
-from mlkit.flows.monitoring.report import Report
+from mlkit.flows.monitoring.report import ModelReport
 from mlkit.project import Project, create_project, open_project
 
 EVIL = "<script>alert('x')</script>"
@@ -95,6 +95,6 @@ def alive(
 
 
 @pytest.fixture(scope="session")
-def found(alive: Project) -> Report:
+def found(alive: Project) -> ModelReport:
     """What is known of its model."""
     return report.read(alive, "hostile")

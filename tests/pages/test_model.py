@@ -11,7 +11,7 @@ import pytest
 
 from mlkit.flows.monitoring import history, report
 from mlkit.flows.monitoring.history import Estimated
-from mlkit.flows.monitoring.report import Report
+from mlkit.flows.monitoring.report import ModelReport
 from mlkit.pages import model
 from mlkit.project import Project
 from mlkit.store.registry import Model
@@ -27,7 +27,7 @@ needs_browser = pytest.mark.skipif(which("chromium") is None, reason="chromium i
 
 
 @pytest.fixture(scope="module")
-def page(found: Report) -> str:
+def page(found: ModelReport) -> str:
     """The page of the hostile model."""
     return model.render(found)
 
@@ -45,7 +45,7 @@ def test_every_tag_is_closed_and_nothing_is_fetched_or_run(page: str, read_page:
     assert policy.startswith("default-src 'none'")
 
 
-def test_the_verdicts_come_first_with_the_next_command(page: str, found: Report) -> None:
+def test_the_verdicts_come_first_with_the_next_command(page: str, found: ModelReport) -> None:
     for advice in found.verdicts:
         assert advice.verdict in ("drift", "degraded")
         assert page.index(advice.command) < page.index("<h2>Open alerts")
@@ -53,7 +53,7 @@ def test_the_verdicts_come_first_with_the_next_command(page: str, found: Report)
     assert "<title>hostile: drift drift, performance degraded</title>" in page
 
 
-def test_the_tables_say_what_the_charts_show(page: str, read_page: Any, found: Report) -> None:
+def test_the_tables_say_what_the_charts_show(page: str, read_page: Any, found: ModelReport) -> None:
     rows = read_page(page).rows
     firsts = [row[0] for row in rows]
     for point in found.drift:
@@ -74,7 +74,7 @@ def test_every_picture_has_words(page: str, read_page: Any) -> None:
     assert all(given.get("aria-hidden") == "true" or not given.get("class") for given in rest)
 
 
-def test_the_worst_are_open_and_the_rest_folded(found: Report, read_page: Any) -> None:
+def test_the_worst_are_open_and_the_rest_folded(found: ModelReport, read_page: Any) -> None:
     assert found.spread is not None
     line = found.spread.features[-1]
     lines = tuple(msgspec.structs.replace(line, column=f"column {n}") for n in range(100))
@@ -85,7 +85,7 @@ def test_the_worst_are_open_and_the_rest_folded(found: Report, read_page: Any) -
     assert read_page(text).open == []
 
 
-def test_a_page_of_100_features_and_200_reports_is_small(found: Report) -> None:
+def test_a_page_of_100_features_and_200_reports_is_small(found: ModelReport) -> None:
     assert found.spread is not None
     line = next(line for line in found.spread.features if line.column == EVIL)
     test = msgspec.structs.replace(line.tests[0], history=(0.5,) * 30)
@@ -105,7 +105,7 @@ def test_a_page_of_100_features_and_200_reports_is_small(found: Report) -> None:
     assert len(model.render(large)) < 2_000_000
 
 
-def test_estimates_are_told_where_there_are_some(found: Report, read_page: Any) -> None:
+def test_estimates_are_told_where_there_are_some(found: ModelReport, read_page: Any) -> None:
     estimated = Estimated(
         value=0.5, low=0.4, high=0.6, rows=77, trusted=False, reason=EVIL, past_error=0.03
     )
@@ -182,7 +182,7 @@ def test_a_browser_draws_it(page: str, tmp_path: Path) -> None:
     assert shot.stat().st_size > 100_000  # 4 kB is a white one
 
 
-def test_what_is_seen_goes_back_to_the_reports(alive: Project, found: Report) -> None:
+def test_what_is_seen_goes_back_to_the_reports(alive: Project, found: ModelReport) -> None:
     assert [point.level for point in found.drift] == [
         point.level for point in history.of_drift(alive, "hostile", last=200).points
     ]

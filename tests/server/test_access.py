@@ -154,12 +154,12 @@ def test_wrong_tokens_are_throttled_and_the_right_one_is_not(
 
 def test_the_last_use_of_a_token_is_noted(trained: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     token = access.create(trained, "used", scope="read")
-    guard = AccessControl(trained)
-    guard.refresh()
-    guard.check({"REQUEST_METHOD": "GET", "HTTP_HOST": "localhost",
+    control = AccessControl(trained)
+    control.refresh()
+    control.check({"REQUEST_METHOD": "GET", "HTTP_HOST": "localhost",
                  "HTTP_AUTHORIZATION": f"Bearer {token.token}"}, "read")  # fmt: skip
     assert access.list_tokens(trained)[0].last_used_at is None
-    guard.note_use()
+    control.note_use()
     noted = access.list_tokens(trained)[0].last_used_at
     assert noted is not None
     assert abs((trained.now() - noted).total_seconds()) < 60

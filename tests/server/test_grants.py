@@ -13,7 +13,7 @@ from mlkit.flows.log import logs
 from mlkit.flows.operations import access
 from mlkit.project import Project, open_project
 from mlkit.server.app import SERVICE, create_app
-from mlkit.store import registry
+from mlkit.store import deployments, registry
 from mlkit.store.reports import DriftReport
 
 ROW = {"since": "2026-01-05T10:00:00Z", "age": 30, "plan": "free", "spend": 12.5, "active": False}
@@ -45,7 +45,7 @@ class Shared:
         self.client = self.app.test_client()
 
     def ask(self, who: str, method: str, path: str, body: Any = None) -> Any:
-        self.service.guard._failures._arrivals.clear()
+        self.service.access._failures._arrivals.clear()
         token = self.tokens[who]
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         return self.client.open(path, method=method, json=body, headers=headers)
@@ -73,7 +73,7 @@ def _trouble(shared: Shared) -> None:
         shared.ask("all", "POST", path, {"rows": [{}]})
     now = project.now()
     with project.write() as s:
-        champion = registry.champion(s, registry.get_model(s, HIDDEN))
+        champion = deployments.champion(s, registry.get_model(s, HIDDEN))
         assert champion is not None
         s.add(
             DriftReport(

@@ -210,11 +210,11 @@ def test_a_binary_body_is_read_in_time_that_grows_with_its_length(element: bytes
 
 
 def _headers(project: Project) -> Iterator[tuple[str, Callable[[str], Any]]]:
-    guard, routes = AccessControl(project), Routes()
+    control, routes = AccessControl(project), Routes()
     sent = {"REQUEST_METHOD": "POST", "HTTP_HOST": "localhost"}
-    yield "host", lambda text: guard.check({**sent, "HTTP_HOST": text}, "predict")
-    yield "origin", lambda text: guard.check({**sent, "HTTP_ORIGIN": text}, "predict")
-    yield "token", lambda text: guard.check({**sent, "HTTP_AUTHORIZATION": text}, "predict")
+    yield "host", lambda text: control.check({**sent, "HTTP_HOST": text}, "predict")
+    yield "origin", lambda text: control.check({**sent, "HTTP_ORIGIN": text}, "predict")
+    yield "token", lambda text: control.check({**sent, "HTTP_AUTHORIZATION": text}, "predict")
     yield "path", lambda text: routes.find(f"/predict/{text}")
     yield "type", lambda text: wire.read_body({"CONTENT_TYPE": text}, max_bytes=1)
     yield (

@@ -22,9 +22,9 @@ from mlkit.flows.log.repeated_requests import Key
 from mlkit.flows.operations import access
 from mlkit.project import Project, open_project
 from mlkit.server.app import SERVICE, create_app
-from mlkit.server.idempotency import Idempotency
+from mlkit.server.idempotency import IdempotentReplies
 from mlkit.store import datasets
-from mlkit.store.predictions import Prediction
+from mlkit.store.log_columns import Prediction
 from mlkit.store.requests import Request
 
 ROW = {"since": "2026-01-05T10:00:00Z", "age": 30, "plan": "free", "spend": 12.5, "active": False}
@@ -314,7 +314,7 @@ def test_it_holds_when_everything_is_killed_in_between(
 def test_a_deleted_lock_file_admits_nobody_to_a_turn_that_is_taken(project: Project) -> None:
     key = Key(1, "once", "")
     file = project.state_dir / "locks" / "requests"
-    old, new = Idempotency(project), Idempotency(project)
+    old, new = IdempotentReplies(project), IdempotentReplies(project)
     with old.serialized(key):
         pass
     file.unlink()
@@ -335,11 +335,11 @@ def test_a_deleted_lock_file_admits_nobody_to_a_turn_that_is_taken(project: Proj
 
 
 def test_one_who_waits_for_a_slow_model_holds_up_no_other_id(project: Project) -> None:
-    idempotency, over, done = Idempotency(project), threading.Event(), threading.Event()
+    replies, over, done = IdempotentReplies(project), threading.Event(), threading.Event()
     order = []
 
     def take(request_id: str, until: threading.Event) -> None:
-        with idempotency.serialized(Key(1, request_id, "")):
+        with replies.serialized(Key(1, request_id, "")):
             order.append(request_id)
             assert until.wait(10)
 

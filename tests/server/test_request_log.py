@@ -40,8 +40,8 @@ class Door:
 
     def ask(self, method: str, path: str, token: str = "", **sent: Any) -> int:
         """Ask, without the limits of rates and failures."""
-        self.service.guard._failures._arrivals.clear()
-        self.service.guard._limits._cells[:] = bytes(len(self.service.guard._limits._cells))
+        self.service.access._failures._arrivals.clear()
+        self.service.access._limits._cells[:] = bytes(len(self.service.access._limits._cells))
         return self.again(method, path, token, **sent)
 
     def again(self, method: str, path: str, token: str = "", **sent: Any) -> int:

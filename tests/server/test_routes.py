@@ -60,11 +60,11 @@ def door(trained_root: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     made["revoked"] = revoked.token
     made["elsewhere"] = ""
     app = create_app(project)
-    guard = app.extensions[SERVICE].guard
+    control = app.extensions[SERVICE].access
     elsewhere = access.create(project, "elsewhere", models=["churn"])
-    guard.refresh()
-    secret = guard._tokens[elsewhere.id]
-    guard._tokens[elsewhere.id] = secret._replace(models=frozenset({"spam"}))
+    control.refresh()
+    secret = control._tokens[elsewhere.id]
+    control._tokens[elsewhere.id] = secret._replace(models=frozenset({"spam"}))
     made["elsewhere"] = elsewhere.token
     yield app, made
     app.extensions[SERVICE].stop()
@@ -119,7 +119,7 @@ def test_every_method_on_every_route_is_decided(door: Any, way: str, who: str) -
     rules = {rule for _, rule in TABLE}
     for rule in sorted(rules):
         for method in METHODS:
-            service.guard._failures._arrivals.clear()
+            service.access._failures._arrivals.clear()
             path = rule.replace("<model>", "churn").replace("<version>", "1")
             sent = {"json": {}} if method not in ("GET", "HEAD") else {}
             status = client.open(path, method=method, headers=headers, **sent).status_code
@@ -196,9 +196,9 @@ def test_an_odd_path_is_neither_an_error_nor_a_way_in(door: Any, way: str, path:
 def test_each_scope_opens_what_the_table_says(door: Any, who: str) -> None:
     app, tokens = door
     client: FlaskClient = app.test_client()
-    guard = app.extensions[SERVICE].guard
+    control = app.extensions[SERVICE].access
     for method, rule in sorted(_routes(app)):
-        guard._failures._arrivals.clear()
+        control._failures._arrivals.clear()
         path = rule.replace("<model>", "churn").replace("<version>", "1")
         headers = {} if who == "nobody" else {"Authorization": f"Bearer {tokens[who]}"}
         sent = {"json": {}} if method == "POST" else {}

@@ -250,22 +250,22 @@ def test_a_full_disk_is_a_line_in_the_log_and_no_traceback(
 
 def test_a_held_write_lock_keeps_no_token_alive(trained: Project) -> None:
     token = access.create(trained, "used", scope="read")
-    guard = AccessControl(trained)
-    guard.refresh()
+    control = AccessControl(trained)
+    control.refresh()
     environ = {
         "REQUEST_METHOD": "GET",
         "HTTP_HOST": "localhost",
         "HTTP_AUTHORIZATION": f"Bearer {token.token}",
     }
-    guard.check(environ, "read")
+    control.check(environ, "read")
     access.revoke(trained, token.id)
     with closing(sqlite3.connect(trained.root / "ml.sqlite", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         began = time.monotonic()
-        guard.refresh()  # a note of its use waits for the lock, elsewhere
+        control.refresh()  # a note of its use waits for the lock, elsewhere
         assert time.monotonic() - began < trained.settings.db.busy_timeout_s / 2
     with pytest.raises(Exception, match="unknown or revoked"):
-        guard.check(environ, "read")
+        control.check(environ, "read")
 
 
 def test_who_was_long_about_loading_knows_the_tokens_when_it_begins_to_answer(
@@ -273,9 +273,9 @@ def test_who_was_long_about_loading_knows_the_tokens_when_it_begins_to_answer(
 ) -> None:
     service = Service(trained)
     service.refresh()
-    service.guard._read_at -= 60  # as long as the models took
+    service.access._read_at -= 60  # as long as the models took
     service.start()
-    stale = service.guard.stale
+    stale = service.access.stale
     service.stop()
     assert stale == ""
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import strategies as st
 
 from mlkit.steps.rules.schema import NOT_NULLABLE, UNIQUE, ColumnRules, Rule, Schema
-from mlkit.steps.tables import casts
+from mlkit.steps.tables import dtypes
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 TEXTS = ["", "a", "b", "ab", "Ab", "aB1", "é", "中文", "a\n", "-", " a"]
@@ -25,15 +25,15 @@ FLOATS = st.one_of(
 )
 TIMES = st.integers(-3, 3).map(lambda days: MOMENT + timedelta(days=days, microseconds=days))
 VALUES = {
-    casts.INTEGER: INTEGERS,
-    casts.NUMBER: FLOATS,
-    casts.TEXT: st.one_of(st.sampled_from(TEXTS), st.text(max_size=4)),
-    casts.BOOLEAN: st.booleans(),
-    casts.TIME: TIMES,
+    dtypes.INTEGER: INTEGERS,
+    dtypes.NUMBER: FLOATS,
+    dtypes.TEXT: st.one_of(st.sampled_from(TEXTS), st.text(max_size=4)),
+    dtypes.BOOLEAN: st.booleans(),
+    dtypes.DATETIME: TIMES,
 }
 BOUNDS = {
-    casts.INTEGER: st.one_of(INTEGERS, st.floats(-9, 9)),
-    casts.NUMBER: st.one_of(FLOATS, INTEGERS),
+    dtypes.INTEGER: st.one_of(INTEGERS, st.floats(-9, 9)),
+    dtypes.NUMBER: st.one_of(FLOATS, INTEGERS),
 }
 PATTERNS = st.sampled_from(
     ["^a", "a", "[A-Z]", "^[a-z]*$", "a|b", "(?:a)a", r"\d", r"\s|\w", "b$", "^a|b", r"\.",

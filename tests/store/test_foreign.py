@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy.engine import URL, make_url
 
 from mlkit.errors import InvalidInputError
-from mlkit.store import foreign, queries
+from mlkit.store import foreign
 
 
 def test_variables_are_filled_in_wherever_they_stand_and_shown_as_they_are() -> None:
@@ -122,10 +122,10 @@ def test_what_writes_files_elsewhere_is_refused_before_it_is_sent(query: str) ->
 def test_a_query_over_rows_in_memory_reads_and_makes_no_file(tmp_path: Path, query: str) -> None:
     file = tmp_path / "made.sqlite"
     with pytest.raises(InvalidInputError, match="the query failed"):
-        queries.over_rows("visits", ["a"], [(1,)], query.format(file))
+        foreign.over_rows("visits", ["a"], [(1,)], query.format(file))
     assert not file.exists()
     text = """
     WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3)
     SELECT count(*) AS c, max(lower(a)) AS m FROM visits, n GROUP BY 2 - 1
     """
-    assert queries.over_rows("visits", ["a"], [("B",)], text) == (["c", "m"], [(3, "b")])
+    assert foreign.over_rows("visits", ["a"], [("B",)], text) == (["c", "m"], [(3, "b")])

@@ -13,8 +13,9 @@ from mlkit.errors import DamagedError
 from mlkit.project import Project
 from mlkit.store import audit, schema
 from mlkit.store.datasets import Dataset, DatasetVersion
+from mlkit.store.deployments import Deployment, champion, start
 from mlkit.store.engine import Database
-from mlkit.store.registry import Deployment, Model, ModelVersion, champion, deploy
+from mlkit.store.registry import Model, ModelVersion
 from mlkit.store.reports import DriftReport
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -53,8 +54,8 @@ def _deployment(model: Model, version: ModelVersion) -> Deployment:
 def test_a_promotion_replaces_the_champion_in_one_act(project: Project) -> None:
     with project.write() as s:
         model, (first, second) = _model(s)
-        deploy(s, _deployment(model, first))
-        deploy(s, _deployment(model, second))
+        start(s, _deployment(model, first))
+        start(s, _deployment(model, second))
         current = champion(s, model)
         assert current is not None
         assert current.version.number == 2
@@ -80,7 +81,7 @@ def test_the_schema_forbids_a_second_champion(project: Project) -> None:
 def test_history_cannot_be_rewritten(project: Project, statement: str) -> None:
     with project.write() as s:
         model, (first, _) = _model(s)
-        deploy(s, _deployment(model, first))
+        start(s, _deployment(model, first))
         audit.record(s, NOW, actor="me", action="promote", subject="churn@1", details={})
     with pytest.raises(DatabaseError, match="append-only"), project.write() as s:
         s.execute(text(statement))
@@ -119,7 +120,7 @@ def test_the_newest_migration_is_the_head_the_program_expects() -> None:
     config = Config()
     folder = Path(schema.__file__).with_name("migrations")
     config.set_main_option("script_location", str(folder))
-    assert ScriptDirectory.from_config(config).get_current_head() == schema.HEAD
+    assert ScriptDirectory.from_config(config).get_current_head() == schema.head()
 
 
 def test_drift_reports_of_an_earlier_release_count_as_those_of_the_job(

@@ -18,7 +18,9 @@ from hypothesis import strategies as st
 
 from mlkit.errors import BusyError
 from mlkit.store import journal
-from mlkit.store.journal import Entry, Journal
+from mlkit.store.disk import tape
+from mlkit.store.journal import Journal
+from mlkit.store.log_columns import Entry
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 
@@ -310,6 +312,28 @@ def test_a_request_on_its_way_is_found_by_its_id(tmp_path: Path) -> None:
     assert journal.find(tmp_path, "mine", 7, "ann") is None
     assert journal.find(tmp_path, "mine", 1) is None
     assert journal.find(tmp_path, "absent", 1) is None
+
+
+@pytest.mark.parametrize("known", [12, 14, 15])
+def test_a_record_of_an_earlier_release_is_read(known: int) -> None:
+    written = [
+        "r1", 1, 2, 1, "champion", 1_000_000, 42, ["i"], ["ann"], [[1.5, "x"]], ["yes"],
+        [[0.2, 0.8]], "ann", "d", True,
+    ][:known]  # fmt: skip
+    read = _scan(tape.frame(msgspec.msgpack.encode(written)))
+    owner, digest = ("ann", "d") if known > 12 else ("", "")
+    assert read.entries == [
+        Entry(
+            request_id="r1", model_id=1, version_id=2, version=1, role="champion",
+            served_us=1_000_000, latency_us=42, ids=["i"], entities=["ann"],
+            features=[(1.5, "x")], values=["yes"], probabilities=[[0.2, 0.8]],
+            owner=owner, digest=digest,
+        )
+    ]  # fmt: skip
+
+
+def test_a_record_never_ends_in_a_zero() -> None:
+    assert msgspec.structs.fields(Entry)[-1].default is True
 
 
 def _scan(content: bytes) -> journal.Scan:

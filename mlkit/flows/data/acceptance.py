@@ -1,15 +1,17 @@
 """Whether rows may become a version of a dataset: its rules, as the user left them, decide."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from mlkit.errors import CheckFailedError, InvalidInputError
 from mlkit.flows.data import new_values, quarantine
 from mlkit.project import Project
+from mlkit.provenance import Quarantine
 from mlkit.store import datasets
 from mlkit.store.disk import blobs, modes
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from mlkit.steps.drift.result import DriftResult
-    from mlkit.steps.rules.breaches import Breach, Circumstances
+    from mlkit.steps.rules.rule_failure import Circumstances, RuleFailure
     from mlkit.steps.rules.schema import Schema
     from mlkit.steps.tables.tabular import Tabular
 
@@ -39,7 +41,7 @@ class Accepted:
     schema_yaml: str
     profile: list[dict[str, Any]]
     warnings: tuple[str, ...]
-    aside: dict[str, Any] = field(default_factory=dict)
+    aside: Quarantine | UnsetType = UNSET
 
 
 @dataclass(frozen=True)
@@ -75,12 +77,16 @@ def read_rules(project: Project, name: str) -> Rules:
         text = file.read_text("utf-8") if file.is_file() else recorded
     except UnicodeDecodeError as error:
         raise InvalidInputError(f"{label} is not UTF-8: {error}") from error
+    if text is not None and text != recorded:
+        from mlkit.steps.rules import yaml_text  # most commands do without
+
+        yaml_text.refuse_twins(text, label)
     return Rules(text, label, _circumstances(project, sha256), quarantine.shelf(project, name))
 
 
 def _circumstances(project: Project, parent: str | None) -> "Circumstances":
     """Return the time and, where there is a version before, how rows differ from it."""
-    from mlkit.steps.rules.breaches import Circumstances  # pyarrow, which the list does without
+    from mlkit.steps.rules.rule_failure import Circumstances  # pyarrow: the list does without
 
     return Circumstances(project.now(), None if parent is None else _compare(project, parent))
 
@@ -115,11 +121,11 @@ def types(rules: Rules, roles: Roles) -> "dict[str, pa.DataType]":
     time, though its values be quoted.
     """
     from mlkit.steps.rules import checks  # pandas, which most other flows do without
-    from mlkit.steps.tables import casts
+    from mlkit.steps.tables import dtypes
 
     if rules.text is not None:
         return checks.types(checks.from_yaml(rules.text, rules.label))
-    said = {roles.time: casts.TIME, roles.entity: casts.TEXT}
+    said = {roles.time: dtypes.DATETIME, roles.entity: dtypes.TEXT}
     return {name: kind for name, kind in said.items() if name is not None}
 
 
@@ -183,41 +189,40 @@ class _Checked:
     """
 
     table: "Tabular"
-    found: "Sequence[Breach]" = ()
-    aside: dict[str, Any] = field(default_factory=dict)
+    found: "Sequence[RuleFailure]" = ()
+    aside: Quarantine | UnsetType = UNSET
     offers: Sequence[new_values.NewValues] = ()
     asks: tuple[str, ...] = ()
 
 
 def _checked(table: "Tabular", schema: "Schema", rules: Rules) -> _Checked:
     """Look for rows that break rules, and set them aside where the rules say so."""
-    from mlkit.steps.rules import breaches
+    from mlkit.steps.rules import failing_rules, rule_failure
     from mlkit.steps.rules import quarantine as rows
 
-    circumstances = rules.circumstances or breaches.Circumstances()
-    found = list(breaches.find(table, schema, circumstances))
+    circumstances = rules.circumstances or rule_failure.Circumstances()
+    found = list(failing_rules.find(table, schema, circumstances))
     mask = rows.failing(found, table.num_rows)
     if mask is None:
         return _Checked(table, found)
     count = int(mask.sum())
-    aside: dict[str, Any] = {"rows": count, "of": table.num_rows}
-    if rules.shelf is not None:
-        aside["file"] = str(rules.shelf(rows.apart(table, found, mask)))
+    file = str(rules.shelf(rows.apart(table, found, mask))) if rules.shelf else UNSET
+    aside = Quarantine(count, table.num_rows, file)
     offers = new_values.find(table, schema, found)
     if count < table.num_rows and count <= schema.quarantine * table.num_rows:
         table = rows.rest(table, mask)
-        found = list(breaches.find(table, schema, circumstances))
+        found = list(failing_rules.find(table, schema, circumstances))
     return _Checked(table, found, aside, offers)
 
 
 def _set_aside(name: str, rules: Rules, checked: _Checked) -> list[str]:
     """Return what to say of rows that were left out."""
-    if not checked.aside:
-        return []
     aside = checked.aside
-    where = f" and are in {aside['file']}" if "file" in aside else ""
+    if not aside:
+        return []
+    where = f" and are in {aside.file}" if aside.file else ""
     offers = [f"; {offer.in_short}; {offer.remedy(name, rules.label)}" for offer in checked.offers]
-    left = f"quarantine: {aside['rows']:,} of {aside['of']:,} rows break rules{where}; left out"
+    left = f"quarantine: {aside.rows:,} of {aside.of:,} rows break rules{where}; left out"
     return [left + "".join(offers)]
 
 
@@ -242,11 +247,9 @@ def _refusal(
     details: dict[str, Any] = {"dataset": name, "failures": failures, "warnings": warnings}
     if offers:
         details["new_values"] = {offer.column: list(offer.counts) for offer in offers}
-    if "file" in aside:
-        details["quarantine"] = aside["file"]
-        lines.append(
-            f"the {aside['rows']:,} failing rows, with the reasons, are in {aside['file']}"
-        )
+    if aside and aside.file:
+        details["quarantine"] = aside.file
+        lines.append(f"the {aside.rows:,} failing rows, with the reasons, are in {aside.file}")
     if rules.text is not None:
         lines.append(f"mend the rows, or the rules in {rules.label}")
     return CheckFailedError("\n".join(lines), details)

@@ -1,30 +1,15 @@
 """What every kind of source is asked for, and what it answers."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from mlkit.flows.data.versioning import Origin
+from mlkit.provenance import Stated
+from mlkit.steps.reading.options import Reading
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from mlkit.steps.tables.tabular import Tabular
-
-BytesRead = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True)
-class Fetching:
-    """How to fetch: where bulky files go, the types that rules demand, who hears of the progress.
-
-    ``progress`` gets what is done, and how many bytes of how many are behind (0 of 0: unknown).
-    """
-
-    scratch: Path
-    types: "Mapping[str, pa.DataType]" = field(default_factory=dict)
-    progress: BytesRead | None = None
 
 
 @dataclass(frozen=True)
@@ -53,7 +38,7 @@ class Ready:
     """
 
     label: str
-    fetch: Callable[[Fetching], Fetched]
+    fetch: Callable[[Reading], Fetched]
     sha256: str | None = None
-    stated: dict[str, Any] = field(default_factory=dict)
+    stated: Stated = field(default_factory=Stated)
     settled: Callable[[], None] = _nothing

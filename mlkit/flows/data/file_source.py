@@ -4,59 +4,26 @@ import hashlib
 import shutil
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from mlkit import names
-from mlkit.errors import ConflictError, InvalidInputError
-from mlkit.flows.data.fetched import Fetched, Fetching, Ready
+from mlkit.errors import CheckFailedError, ConflictError, InvalidInputError
+from mlkit.flows.data.fetched import Fetched, Ready
 from mlkit.flows.data.versioning import Origin
 from mlkit.project import Project
+from mlkit.provenance import File, Parquet, Stated
 from mlkit.settings.table import DatasetSettings
+from mlkit.steps.reading.options import Reading
 from mlkit.store import datasets, file_digests
+from mlkit.store.datasets import DatasetVersion
 from mlkit.store.disk import blobs
 from mlkit.store.file_digests import Stamp
 
 STDIN = Path("-")
 _WRITTEN = "stdin"
-_MARKS = ("delimiter", "encoding", "decimal", "thousands", "missing", "header", "names")
 _STILL_NS = 2_000_000_000  # a younger file may change again without another time
-
-
-@dataclass(frozen=True)
-class Dialect:
-    """What somebody says of how a CSV file is written; the rest is found out.
-
-    ``missing`` are marks that stand for no value even among texts. Without a ``header`` the
-    columns are called ``names``.
-    """
-
-    delimiter: str | None = None
-    encoding: str | None = None
-    decimal: str | None = None
-    thousands: str | None = None
-    missing: Sequence[str] | None = None
-    header: bool | None = None
-    names: Sequence[str] | str | None = None
-
-    @property
-    def stated(self) -> dict[str, Any]:
-        """What is said, without what is not, as JSON has it."""
-        said = {name: value for name, value in asdict(self).items() if value is not None}
-        return {n: list(v) if isinstance(v, tuple) else v for n, v in said.items()}
-
-    def over(self, habits: Mapping[str, Any]) -> "Dialect":
-        """Return this, and where it says nothing what ``habits`` say.
-
-        A header that somebody speaks of goes with the names, one without the other is no habit.
-        """
-        own = self.stated
-        if "header" in own or "names" in own:
-            habits = {n: v for n, v in habits.items() if n not in ("header", "names")}
-        return Dialect(**{**habits, **own})
 
 
 @dataclass(frozen=True)
@@ -64,30 +31,30 @@ class FileSource:
     """A file or a folder; ``-`` is stdin."""
 
     path: Path
-    dialect: Dialect = Dialect()
+    stated: Stated = field(default_factory=Stated)
 
 
 def of_settings(project: Project, settings: DatasetSettings) -> FileSource:
     """Return the file that ``[datasets.NAME]`` names."""
-    return FileSource(project.root / Path(settings.source).expanduser(), _dialect(settings))
+    return FileSource(project.root / Path(settings.source).expanduser(), _stated(settings))
 
 
-def _dialect(settings: DatasetSettings) -> Dialect:
-    said = {mark: getattr(settings, mark) for mark in _MARKS}
-    return Dialect(**{mark: value for mark, value in said.items() if value not in (None, ())})
+def _stated(settings: DatasetSettings) -> Stated:
+    said = {mark: getattr(settings, mark) for mark in Stated.__struct_fields__}
+    return Stated(**{mark: value for mark, value in said.items() if value != ()})
 
 
 def ready(project: Project, name: str, source: FileSource, scratch: Path) -> Ready:
     """Return the file as it can be fetched for dataset ``name``; raises InvalidInputError."""
     usual = _with_habits(project, name, source)
     found = exactly(project, usual, scratch)
-    if source.dialect.encoding is not None or usual.dialect.encoding is None:
+    if source.stated.encoding is not None or usual.stated.encoding is None:
         return found
     path = scratch / _WRITTEN if source.path == STDIN else source.path
-    return replace(found, fetch=partial(_fetch_alike, found, path, usual.dialect.encoding))
+    return replace(found, fetch=partial(_fetch_alike, found, path, usual.stated.encoding))
 
 
-def _fetch_alike(found: Ready, path: Path, encoding: str, how: Fetching) -> Fetched:
+def _fetch_alike(found: Ready, path: Path, encoding: str, how: Reading) -> Fetched:
     """Return the rows of a file in the encoding of those before; raises InvalidInputError."""
     from mlkit.steps.reading import csv_dialect  # pyarrow, which `data list` does without
 
@@ -108,26 +75,40 @@ def exactly(project: Project, source: FileSource, scratch: Path) -> Ready:
         label,
         fetch=lambda how: _fetch(source, how, label=label, found=found),
         sha256=found.sha256,
-        stated=source.dialect.stated,
+        stated=source.stated,
         settled=lambda: _remember(project, found),
     )
+
+
+def again(project: Project, version: DatasetVersion, made: File, scratch: Path) -> Ready:
+    """Return the file that a version was made from; raises CheckFailedError if it is another."""
+    file = Path(version.source)
+    if not file.exists():
+        raise CheckFailedError(f"its source {file} is gone")
+    found = exactly(project, FileSource(file, made.stated), scratch)
+    if found.sha256 != version.source_sha256:
+        raise CheckFailedError(
+            f"its source {file} has changed (sha256 {str(found.sha256)[:12]}, it was "
+            f"{str(version.source_sha256)[:12]})"
+        )
+    return found
 
 
 def _with_habits(project: Project, name: str, source: FileSource) -> FileSource:
     """Return the source with what ``mlkit.toml``, or else the last file, said of its dialect."""
     with project.read() as s:
-        made = datasets.last_made(s, name, "file")
-    return replace(source, dialect=source.dialect.over(habits(project, name, made)))
+        made = datasets.last_made(s, name, File)
+    return replace(source, stated=source.stated.over(habits(project, name, made)))
 
 
-def habits(project: Project, name: str, made: Mapping[str, Any] | None) -> dict[str, Any]:
+def habits(project: Project, name: str, made: File | None) -> Stated:
     """Return how files of dataset ``name`` are written.
 
     That is what ``mlkit.toml`` says, else what was said of the file that was ``made`` a version of.
     """
     settings = project.settings.datasets.get(name)
-    own = Dialect() if settings is None else _dialect(settings)
-    return own.over({} if made is None else dict(made.get("stated", {}))).stated
+    own = Stated() if settings is None else _stated(settings)
+    return own if made is None else own.over(made.stated)
 
 
 def _written_down(scratch: Path) -> Path:
@@ -188,26 +169,20 @@ def _remember(project: Project, found: Digest) -> None:
                 file_digests.remember(s, path, found.stamps[path], sha256)
 
 
-def _fetch(source: FileSource, how: Fetching, *, label: str, found: Digest) -> Fetched:
+def _fetch(source: FileSource, how: Reading, *, label: str, found: Digest) -> Fetched:
     """Return the rows; raises InvalidInputError that says where the file is wrong."""
     from mlkit.steps.reading import (  # pyarrow, which `data list` does without
         csv_dialect,
         source_file,
     )
 
-    stated = csv_dialect.state(**source.dialect.stated)
-    reading = source_file.Reading(
-        scratch=how.scratch, stated=stated, types=how.types, progress=how.progress
-    )
-    loaded = source_file.load(source.path, reading)
+    stated = csv_dialect.checked(source.stated)
+    loaded = source_file.load(source.path, replace(how, stated=stated))
     _refuse_changed(found)
-    transformation: dict[str, Any] = {
-        "kind": "file",
-        "stated": source.dialect.stated,
-        "read_as": loaded.read_as,
-    }
-    origin = Origin(label, found.sha256, transformation=transformation)
-    return Fetched(loaded.table, origin, loaded.warnings, "file" if loaded.typed else None)
+    made = File(stated=source.stated, read_as=loaded.read_as)
+    origin = Origin(label, found.sha256, made=made)
+    typed = isinstance(loaded.read_as, Parquet)
+    return Fetched(loaded.table, origin, loaded.warnings, "file" if typed else None)
 
 
 def _refuse_changed(found: Digest) -> None:

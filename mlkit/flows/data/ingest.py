@@ -11,11 +11,14 @@ from mlkit import names
 from mlkit.errors import CheckFailedError, ConflictError, InvalidInputError, NotFoundError
 from mlkit.flows.data import acceptance, quarantine, scratch, sources, versioning
 from mlkit.flows.data.acceptance import Accepted, Roles, Rules
-from mlkit.flows.data.fetched import BytesRead, Fetched, Fetching, Ready
+from mlkit.flows.data.fetched import Fetched, Ready
 from mlkit.flows.data.file_source import FileSource
 from mlkit.flows.data.sources import Source
 from mlkit.flows.data.versioning import Added, Origin
+from mlkit.progress import BytesRead
 from mlkit.project import Project
+from mlkit.provenance import File, Stated, Unknown
+from mlkit.steps.reading.options import Reading
 from mlkit.store import datasets
 from mlkit.store.datasets import DatasetVersion
 from mlkit.store.disk import failpoints
@@ -62,7 +65,7 @@ def add(
             ready.settled()
             return same
         rules = acceptance.read_rules(project, name)
-        fetched = ready.fetch(Fetching(folder, acceptance.types(rules, roles), say))
+        fetched = ready.fetch(Reading(folder, types=acceptance.types(rules, roles), progress=say))
         failpoints.reach("data.fetched")
         say("checking", 0, 0)
         accepted = _accept(name, fetched, roles, rules)
@@ -129,14 +132,15 @@ def validate(
     roles = _roles(project, name, Roles())
     with scratch.shared(project, name) as folder:
         ready = sources.ready(project, name, _source(project, name, source), folder)
-        fetched = ready.fetch(Fetching(folder, acceptance.types(rules, roles)))
+        fetched = ready.fetch(Reading(folder, types=acceptance.types(rules, roles)))
         rows = fetched.table.num_rows
         try:
             accepted = _accept(name, fetched, roles, rules)
         except CheckFailedError as refused:
             refused.details.update(valid=False, rows=rows)
             raise
-        return Validated(name, rows, accepted.warnings, set_aside=accepted.aside.get("rows", 0))
+        set_aside = accepted.aside.rows if accepted.aside else 0
+        return Validated(name, rows, accepted.warnings, set_aside=set_aside)
 
 
 def _accept(name: str, fetched: Fetched, roles: Roles, rules: Rules) -> Accepted:
@@ -222,14 +226,15 @@ def _same_source(project: Project, name: str, roles: Roles, ready: Ready) -> Add
         dataset = datasets.find(s, name)
         if dataset is None or ready.sha256 is None:
             return None
-        version = datasets.newest_like(s, dataset, {})
+        version = datasets.newest_like(s, dataset, Unknown())
         if version is None or version.source_sha256 != ready.sha256 or version.collected_at:
             return None
-        if version.transformation.get("stated", {}) != ready.stated:
+        made = version.provenance
+        if (made.stated if isinstance(made, File) else Stated()) != ready.stated:
             return None
         own = versioning.own_roles(dataset)
         found, sha256 = versioning.already(version), version.sha256
-        origin = Origin(version.source, ready.sha256, transformation=version.transformation)
+        origin = Origin(version.source, ready.sha256, made=made)
         read_with = Rules(version.schema_yaml, f"the rules of {version.reference}")
     rules = acceptance.read_rules(project, name)
     if acceptance.types(rules, roles) != acceptance.types(read_with, roles):

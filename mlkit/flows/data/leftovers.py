@@ -34,6 +34,19 @@ def remove(file: Path) -> bool:
     return True
 
 
+def remove_dead(project: Project) -> None:
+    """Delete the files that hold rows and that no row names, however young they are.
+
+    The caller has the lock of ``version_files.deleted``, so nobody is at work on them.
+    """
+    stores = (project.data.root, project.artifacts.root, project.references.root)
+    rooms = (*stores, project.quarantine_dir, project.backups_dir)
+    for file in find(project):
+        if any(file.is_relative_to(room) for room in rooms):
+            file.unlink(missing_ok=True)
+    scratch.clear(project)
+
+
 def _remove_due(project: Project) -> int:
     """Delete what is due and return how many; what somebody is at work on waits for the next."""
     with suppress(BusyError), version_files.deleted(project):

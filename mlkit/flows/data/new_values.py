@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from mlkit.steps.rules.breaches import Breach
+    from mlkit.steps.rules.rule_failure import RuleFailure
     from mlkit.steps.rules.schema import Schema
     from mlkit.steps.tables.tabular import Tabular
 
@@ -37,7 +37,7 @@ class NewValues(NamedTuple):
 
     def remedy(self, dataset: str, label: str) -> str:
         """Return what to do: the command that adds the values to the rules in file ``label``."""
-        typed = [value for value in [*self.counts][:_SHOWN] if len(value) <= _MOST_CHARS]
+        typed = [value for value in [*self.counts][:_SHOWN] if _can_be_copied(value)]
         words = [f"--accept {shlex.quote(f'{self.column}={value}')}" for value in typed]
         command = f": mlkit data rules {dataset} {' '.join(words)}" if typed else ""
         words = [f"--missing {shlex.quote(mark)}" for mark in self._marks]
@@ -55,20 +55,25 @@ class NewValues(NamedTuple):
         return [value for value in self.counts if value in MARKS]
 
 
+def _can_be_copied(value: str) -> bool:
+    """Tell whether a terminal shows all of a value, and as it is."""
+    return len(value) <= _MOST_CHARS and value.isprintable()
+
+
 def _shortened(value: str) -> str:
     return value if len(value) <= _MOST_CHARS else f"{value[:_MOST_CHARS]}..."
 
 
-def find(table: "Tabular", schema: "Schema", found: "Sequence[Breach]") -> list[NewValues]:
-    """Return the new values behind the broken lists of allowed values."""
-    from mlkit.steps.rules import breaches
+def find(table: "Tabular", schema: "Schema", found: "Sequence[RuleFailure]") -> list[NewValues]:
+    """Return the new values behind the failing lists of allowed values."""
+    from mlkit.steps.rules import rule_failure
     from mlkit.steps.tables import tally  # pyarrow, loaded already by the check
     from mlkit.steps.tables.tabular import Column
 
     offers = []
-    for breach in found:
-        if breach.rule.name == "isin" and breach.rows is not None and breach.refuses:
-            (name,) = breach.columns
-            column = breaches.fitted(Column(table, name), schema)
-            offers.append(NewValues(name, tally.most_frequent(column, breach.rows)))
+    for failure in found:
+        if failure.rule.name == "isin" and failure.rows is not None and failure.refuses:
+            (name,) = failure.columns
+            column = rule_failure.fitted(Column(table, name), schema)
+            offers.append(NewValues(name, tally.most_frequent(column, failure.rows)))
     return offers

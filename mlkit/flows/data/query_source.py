@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlkit.errors import DamagedError, InvalidInputError
-from mlkit.flows.data.fetched import Fetched, Fetching, Ready
+from mlkit.flows.data.fetched import Fetched, Ready
 from mlkit.flows.data.versioning import Origin
 from mlkit.project import Project
+from mlkit.provenance import Query
 from mlkit.settings.table import DatasetSettings
+from mlkit.steps.reading.options import Reading
 from mlkit.store import audit, datasets, foreign
 from mlkit.store.datasets import DatasetVersion
 
@@ -41,11 +43,12 @@ def remembered(project: Project, name: str) -> QuerySource | None:
     Versions of logged rows, which retrainings make, may have come since.
     """
     with project.read() as s:
-        version = datasets.newest_made(s, name, "query")
-    return None if version is None else of_record(project, version)
+        version = datasets.newest_made(s, name, Query)
+    made = version and version.provenance
+    return of_record(project, version, made) if version and isinstance(made, Query) else None
 
 
-def of_record(project: Project, version: DatasetVersion) -> QuerySource:
+def of_record(project: Project, version: DatasetVersion, made: Query) -> QuerySource:
     """Return the query that a version was made by; where mlkit.toml has its URL, with that one.
 
     Raises DamagedError if the row is not the one that was recorded.
@@ -56,13 +59,12 @@ def of_record(project: Project, version: DatasetVersion) -> QuerySource:
                 f"the row of {version.reference} is not as the audit trail recorded it, so its "
                 "source is not asked (see: mlkit audit verify)"
             )
-    made = version.transformation
     settings = project.settings.datasets.get(version.dataset.name)
     if settings is not None and settings.source and settings.query:
         url = foreign.parse(settings.source, project.root)
-        if foreign.public(url) == made["url"]:
-            return QuerySource(settings.source, made["query"], project.root)
-    return QuerySource(made["url"], made["query"], project.root, stated=False)
+        if foreign.public(url) == made.url:
+            return QuerySource(settings.source, made.query, project.root)
+    return QuerySource(made.url, made.query, project.root, stated=False)
 
 
 def ready(source: QuerySource) -> Ready:
@@ -82,12 +84,11 @@ def ready(source: QuerySource) -> Ready:
     return Ready(label, fetch=lambda how: _fetch(filled, label, source.query, how))
 
 
-def _fetch(filled: foreign.URL, label: str, query: str, how: Fetching) -> Fetched:
+def _fetch(filled: foreign.URL, label: str, query: str, how: Reading) -> Fetched:
     from mlkit.steps.reading import query_rows  # pyarrow, which `data list` does without
 
     if how.progress is not None:
         how.progress("asking the database", 0, 0)
     with foreign.select(filled, query, chunk=_CHUNK_ROWS, label=label) as (names, chunks):
         table = query_rows.load(names, chunks, how.scratch, label)
-    transformation = {"kind": "query", "url": label, "query": query}
-    return Fetched(table, Origin(label, transformation=transformation), typed="query")
+    return Fetched(table, Origin(label, made=Query(url=label, query=query)), typed="query")

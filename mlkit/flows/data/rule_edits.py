@@ -1,5 +1,6 @@
 """Look at the rules of a dataset, and widen them by what a person says is right."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 import msgspec
@@ -47,19 +48,20 @@ def accept(project: Project, name: str, pairs: Sequence[str]) -> RulesShown:
         with project.read() as s:
             datasets.get(s, name)
         rules = acceptance.read_rules(project, name)
-        text = str(rules.text)
+        text, accepted = str(rules.text), Counter[str]()
         for pair in pairs:
             column, equals, value = _split(text, pair, rules.label)
             if not equals:
                 raise InvalidInputError(f"'{pair}' is no COLUMN=VALUE, such as plan=gold")
             text = rule_edits.allow(text, column, value, rules.label)
+            accepted[column] += 1
         file = acceptance.schema_file(project, name)
         modes.make_folder(file.parent)
         blobs.write_durably(file, text.encode())
         with project.write() as s:
             audit.record(
                 s, project.now(), actor=project.actor, action="data rules", subject=name,
-                details={"accepted": list(pairs)},
+                details={"accepted": dict(accepted)},  # no value: they could not be erased
             )  # fmt: skip
         return _shown(name, acceptance.read_rules(project, name), tuple(pairs))
 

@@ -42,6 +42,15 @@ def alone(project: Project, name: str) -> Iterator[Path]:
                 root(project).rmdir()
 
 
+def clear(project: Project) -> None:
+    """Remove the folders of those who hold the lock of a dataset; the caller knows that none does.
+
+    Those of ``shared`` work stay: nobody knows whether it is still going on.
+    """
+    for folder in root(project).glob("[!~]*"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def remove_empty(project: Project, *, older_than: timedelta) -> None:
     """Remove the folders from which everything is gone, and that nobody can be about to use."""
     limit = (datetime.now(UTC) - older_than).timestamp()  # of the machine's clock, as file times

@@ -1,4 +1,4 @@
-"""Where the rows of a dataset come from: the one place that tells the kinds of sources apart."""
+"""Where the rows of a dataset come from: the one place that tells sources to fetch apart."""
 
 from pathlib import Path
 
@@ -8,6 +8,8 @@ from mlkit.flows.data.fetched import Ready
 from mlkit.flows.data.file_source import FileSource
 from mlkit.flows.data.query_source import QuerySource
 from mlkit.project import Project
+from mlkit.provenance import File, Query, Unknown
+from mlkit.store.datasets import DatasetVersion
 
 Source = FileSource | QuerySource
 
@@ -19,6 +21,22 @@ def ready(project: Project, name: str, source: Source, scratch: Path) -> Ready:
             return file_source.ready(project, name, source, scratch)
         case QuerySource():
             return query_source.ready(source)
+
+
+def again(project: Project, version: DatasetVersion, scratch: Path) -> Ready | None:
+    """Return the source that the rows of a version were fetched from, None if they were not.
+
+    Raises CheckFailedError if it is gone or has changed.
+    """
+    match version.provenance:
+        case File() as made:
+            return file_source.again(project, version, made, scratch)
+        case Query() as made:
+            return query_source.ready(query_source.of_record(project, version, made))
+        case Unknown() if version.source_sha256:  # of old, when files alone had one
+            return file_source.again(project, version, File(), scratch)
+        case _:
+            return None
 
 
 def configured(project: Project, name: str) -> Source:

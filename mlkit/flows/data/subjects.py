@@ -17,12 +17,16 @@ _REMEMBERED = 100_000  # entities, about 20 MB
 
 
 class Subjects:
-    """The erased subjects of one dataset; asks for each entity once."""
+    """The erased subjects of one dataset; asks for each entity once.
+
+    ``met`` are the hashes of those that it was asked about.
+    """
 
     def __init__(self, project: Project, dataset: str, hashes: Iterable[str]) -> None:
         self._project, self._dataset = project, dataset
         self._hashes = frozenset(hashes)
         self._known: dict[Any, bool] = {}
+        self.met: set[str] = set()
 
     def __bool__(self) -> bool:
         """Whether there is any."""
@@ -37,6 +41,8 @@ class Subjects:
                 self._known.clear()
             name = hashed(self._project.key, self._dataset, entity)
             self._known[entity] = name in self._hashes
+            if name in self._hashes:
+                self.met.add(name)
         return self._known[entity]
 
     def without(self, table: "Tabular", column: str | None) -> "Tabular":

@@ -1,7 +1,6 @@
 """Turn accepted rows into a dataset version: first the file, then the row that names it."""
 
 import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ import msgspec
 from mlkit.flows.data import acceptance, scratch, subjects
 from mlkit.flows.data.acceptance import Accepted, Roles
 from mlkit.project import Project, Session
+from mlkit.provenance import Csv, File, Join, Parquet, Provenance, Unknown
 from mlkit.store import audit, datasets
 from mlkit.store.datasets import Dataset, DatasetVersion
 from mlkit.store.disk import failpoints
@@ -30,21 +30,17 @@ class Added(msgspec.Struct, frozen=True):
     sha256: str
     warnings: tuple[str, ...]
     new: bool
-    read_as: dict[str, Any] = {}
+    read_as: Csv | Parquet | dict[str, Any] = {}
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where the rows of a version come from, and how to make them again.
-
-    ``transformation["kind"]`` says what was done: ``file``, ``query``, ``log`` or ``join``; beside
-    it is what doing it again takes.
-    """
+    """Where the rows of a version come from, and how to make them again."""
 
     source: str
     sha256: str | None = None
     parents: tuple[str, ...] = ()
-    transformation: dict[str, Any] = field(default_factory=dict)
+    made: Provenance = field(default_factory=Unknown)
 
 
 def own_roles(dataset: Dataset) -> Roles:
@@ -54,6 +50,7 @@ def own_roles(dataset: Dataset) -> Roles:
 
 def already(version: DatasetVersion) -> Added:
     """Return the answer to rows that are ``version`` already."""
+    made = version.provenance
     return Added(
         version.dataset.name,
         version.number,
@@ -61,7 +58,7 @@ def already(version: DatasetVersion) -> Added:
         version.sha256,
         tuple(version.warnings),
         new=False,
-        read_as=version.transformation.get("read_as", {}),
+        read_as=(made.read_as or {}) if isinstance(made, File) else {},
     )
 
 
@@ -76,7 +73,7 @@ def keep(project: Project, name: str, roles: Roles, *, accepted: Accepted, origi
     failpoints.reach("data.stored")
     with project.write() as s:
         dataset = with_roles(project, s, name, roles)
-        version = datasets.newest_like(s, dataset, origin.transformation)
+        version = datasets.newest_like(s, dataset, origin.made)
         if version is not None and not _is_same(version, sha256, origin):
             version = None
         new = version is None
@@ -114,21 +111,16 @@ def _is_same(version: DatasetVersion, sha256: str, origin: Origin) -> bool:
 
     Rows joined of views that are served otherwise now are another version.
     """
-    served = _served(version.transformation) == _served(origin.transformation)
+    served = _served(version.provenance) == _served(origin.made)
     return version.sha256 == sha256 and served
 
 
-def _served(transformation: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _served(made: Provenance) -> list[tuple[object, ...]]:
     """Return what a server has to know of the views and functions behind a join."""
-    views = [
-        {key: view.get(key) for key in ("name", "version", "entity", "ttl", "on_missing")}
-        for view in transformation.get("views", ())
-    ]
-    functions = [
-        {key: function.get(key) for key in ("name", "version", "digest")}
-        for function in transformation.get("on_demand", ())
-    ]
-    return [*views, *functions]
+    if not isinstance(made, Join):
+        return []
+    views = [(use.name, use.version, use.entity, use.ttl, use.on_missing) for use in made.views]
+    return [*views, *((use.name, use.version, use.digest) for use in made.on_demand)]
 
 
 def _store(project: Project, name: str, table: "Tabular") -> str:
@@ -159,6 +151,7 @@ def with_roles(project: Project, s: Session, name: str, roles: Roles) -> Dataset
 def _add_version(
     project: Project, s: Session, dataset: Dataset, *, accepted: Accepted, origin: Origin
 ) -> DatasetVersion:
+    made = origin.made
     version = DatasetVersion(
         dataset=dataset,
         number=datasets.next_number(s, dataset),
@@ -168,18 +161,12 @@ def _add_version(
         source=origin.source,
         source_sha256=origin.sha256,
         parents=list(origin.parents),
-        transformation=_made(origin, accepted),
+        provenance=msgspec.structs.replace(made, quarantine=accepted.aside or made.quarantine),
         warnings=list(accepted.warnings),
         created_at=project.now(),
     )
     s.add(version)
     return version
-
-
-def _made(origin: Origin, accepted: Accepted) -> dict[str, Any]:
-    """Return how the rows were made, the rows that were left out included."""
-    aside = {"quarantine": accepted.aside} if accepted.aside else {}
-    return {**origin.transformation, **aside}
 
 
 def _record(project: Project, s: Session, version: DatasetVersion) -> None:

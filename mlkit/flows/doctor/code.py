@@ -7,13 +7,13 @@ from mlkit.errors import MlkitError
 from mlkit.flows.doctor.findings import Finding, fail, ok, warn
 from mlkit.flows.registry import origin
 from mlkit.project import Project
-from mlkit.store import registry
+from mlkit.store import deployments
 
 
 def code(project: Project) -> Iterator[Finding]:
     """Find champions without their code, and those that another training would make otherwise."""
     with project.read() as s:
-        champions = [deployment.version for deployment in registry.champions(s)]
+        champions = [deployment.version for deployment in deployments.champions(s)]
     quiet = True
     for version in champions:
         retrain = f"mlkit retrain {version.model.name}"

@@ -15,7 +15,7 @@ from mlkit.flows.doctor.findings import Finding, fail, ok, warn
 from mlkit.flows.operations import backup, copies
 from mlkit.flows.registry import own_code, provenance
 from mlkit.project import Project
-from mlkit.store import baselines, datasets, journal, registry, segments
+from mlkit.store import baselines, datasets, deployments, journal, registry, segments
 from mlkit.store.disk import blobs, ownership
 from mlkit.store.registry import ModelVersion
 
@@ -68,8 +68,8 @@ def models(project: Project) -> Iterator[Finding]:
     """Hash every artifact and reference, check its signature, and load every champion."""
     with project.read() as s:
         keys = registry.version_ids(s)
-        read = [registry.readable(s, ModelVersion, key) for key in keys]
-        serving = {d.model_version_id for d in registry.champions(s)}
+        read = [registry.readable(s, key) for key in keys]
+        serving = {d.model_version_id for d in deployments.champions(s)}
     edited = [str(each) for each in read if isinstance(each, DamagedError)]
     yield from (fail(found) for found in edited)
     versions, wrong = [each for each in read if isinstance(each, ModelVersion)], set()
@@ -92,7 +92,7 @@ def models(project: Project) -> Iterator[Finding]:
 def libraries(project: Project) -> Iterator[Finding]:
     """Compare the libraries of each champion with those that are installed."""
     with project.read() as s:
-        champions = [deployment.version for deployment in registry.champions(s)]
+        champions = [deployment.version for deployment in deployments.champions(s)]
     skewed = 0
     for version in champions:
         names = [*provenance.ANSWERING, *own_code.recorded(version.code).libraries]

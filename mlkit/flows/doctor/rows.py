@@ -27,8 +27,8 @@ def database(project: Project) -> Iterator[Finding]:
     if found is None and schema.is_empty(project.database):
         yield fail("it is empty", "restore a backup (mlkit backup restore)")
         return
-    if found != schema.HEAD:
-        yield fail(f"schema {found}, this program needs {schema.HEAD}", "mlkit db upgrade")
+    if found != schema.head():
+        yield fail(f"schema {found}, this program needs {schema.head()}", "mlkit db upgrade")
         return
     if project.database.is_sqlite:
         with project.read() as s:

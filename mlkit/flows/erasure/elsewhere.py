@@ -9,9 +9,13 @@ from mlkit.store.features import StoredView
 
 
 def erase(project: Project, dataset: Dataset, erased: Subjects) -> None:
-    """Delete all rows of ``dataset`` that were set aside, and what views know of the subjects."""
+    """Delete all rows of ``dataset`` that were set aside, and what views know of the subjects.
+
+    Values that a killed command left go as a whole: no view names them.
+    """
     quarantine.discard(project, dataset.name)
     with project.write() as s:
+        features.drop_unused(s)
         for view in features.list_views(s):
             if view.set_id is None or not _is_about(view, dataset):
                 continue

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from mlkit.flows.data import ingest
 from mlkit.flows.data.subjects import Subjects
 from mlkit.project import Session
+from mlkit.provenance import OnDemandUse, ViewUse
 from mlkit.store import datasets
 from mlkit.store.datasets import Dataset, DatasetVersion
 
@@ -30,9 +31,9 @@ def heirs(s: Session, name: str) -> list[str]:
     """
     found = [name]
     versions = sorted(datasets.outline(s), key=lambda version: version.id)
-    joins = [v for v in versions if v.transformation.get("kind") == "join"]
+    bases = [(v.dataset.name, _name(v.join.base)) for v in versions if v.join]
     for parent in found:  # which grows
-        of_it = (v.dataset.name for v in joins if _name(v.transformation["base"]) == parent)
+        of_it = (name for name, base in bases if base == parent)
         found += dict.fromkeys(each for each in of_it if each not in found)
     return found[1:]
 
@@ -45,15 +46,11 @@ def traces(s: Session, dataset: Dataset) -> list[tuple[DatasetVersion, list[Trac
     found: dict[str, list[Trace]] = {}
     versions = sorted(datasets.outline(s), key=lambda version: version.id)
     for version in versions:
-        made = version.transformation
-        above = [made["base"]] if "base" in made else version.parents
+        views, functions = (made.views, made.on_demand) if (made := version.join) else ((), ())
+        above = [version.base] if version.base else version.parents
         inherited = [trace for reference in above for trace in found.get(reference, ())]
-        own = [
-            Trace(view["entity"], _missing(view))
-            for view in made.get("views", ())
-            if _is_about(view, dataset)
-        ]
-        here = [_with_derived(trace, made.get("on_demand", ())) for trace in [*inherited, *own]]
+        own = [Trace(view.entity, _missing(view)) for view in views if _is_about(view, dataset)]
+        here = [_with_derived(trace, functions) for trace in [*inherited, *own]]
         if here:
             found[version.reference] = here
     return [(each, found[each.reference]) for each in versions if each.reference in found]
@@ -94,23 +91,23 @@ def _cleared(table: "pa.Table", name: str, missing: Any, theirs: Any) -> "tuple[
     return table.set_column(place, table.schema.field(name), new), ~np.asarray(same)
 
 
-def _missing(view: dict[str, Any]) -> dict[str, Any]:
-    said = view["on_missing"] if isinstance(view.get("on_missing"), dict) else {}
-    return {name: said.get(name) for name in view["columns"]}
+def _missing(view: ViewUse) -> dict[str, Any]:
+    said = view.on_missing if isinstance(view.on_missing, dict) else {}
+    return {name: said.get(name) for name in view.columns}
 
 
-def _with_derived(trace: Trace, functions: Sequence[dict[str, Any]]) -> Trace:
+def _with_derived(trace: Trace, functions: Sequence[OnDemandUse]) -> Trace:
     """Return the trace with the columns that on-demand functions made of its columns."""
     missing = dict(trace.missing)
     for function in functions:
-        if missing.keys() & set(function["inputs"]):
-            missing |= dict.fromkeys(function["columns"])
+        if missing.keys() & set(function.inputs):
+            missing |= dict.fromkeys(function.columns)
     return Trace(trace.entity, missing)
 
 
-def _is_about(view: dict[str, Any], dataset: Dataset) -> bool:
-    of_it = bool(view.get("dataset")) and _name(view["dataset"]) == dataset.name
-    return of_it and view["entity"] == dataset.entity_column
+def _is_about(view: ViewUse, dataset: Dataset) -> bool:
+    of_it = view.dataset is not None and _name(view.dataset) == dataset.name
+    return of_it and view.entity == dataset.entity_column
 
 
 def _name(reference: str) -> str:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable
 
+import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -11,6 +12,7 @@ from mlkit.flows.data.subjects import Subjects
 from mlkit.flows.log import imports, log_segments
 from mlkit.flows.training import retraining_rows
 from mlkit.project import Project, Session
+from mlkit.provenance import Log
 from mlkit.store import audit, datasets, journal, predictions, registry, requests, segments
 from mlkit.store.datasets import Dataset, DatasetVersion
 from mlkit.store.disk import failpoints
@@ -63,6 +65,7 @@ def _erase_once(project: Project, models: list[int], erased: Subjects) -> set[st
     _forget_picked(project, ids)
     for model_id in models:
         _rewrite_segments(project, model_id, erased)
+        _delete_unnamed(project, model_id)
         _delete_recent(project, found[model_id])
     return ids
 
@@ -73,6 +76,19 @@ def delete_segment(project: Project, path: str) -> None:
         named = segments.paths(s)
     if path not in named:
         (project.root / path).unlink(missing_ok=True)
+
+
+def _delete_unnamed(project: Project, model_id: int) -> None:
+    """Delete the sealed files of a model that no row names: nobody else would look into them.
+
+    Under the lock of who writes, so that whoever is about to name one finds it gone.
+    """
+    with project.write() as s:
+        named = segments.paths(s)
+        folder = project.log_dir / s.get_one(Model, model_id).name
+        for file in folder.glob("*/*.parquet"):
+            if file.relative_to(project.root).as_posix() not in named:
+                file.unlink()
 
 
 def _theirs(project: Project, model_id: int, erased: Subjects) -> list[str]:
@@ -96,18 +112,21 @@ def _forget_picked(project: Project, ids: set[str]) -> None:
     if not ids:
         return
     with project.read() as s:
-        versions = [v for v in datasets.outline(s) if "picked" in v.transformation]
+        versions = datasets.outline(s)
     for version in versions:
-        old = version.transformation["picked"]
-        picked = retraining_rows.stored(project, old)
+        made = version.provenance
+        if not isinstance(made, Log) or not made.picked:
+            continue
+        picked = retraining_rows.stored(project, made.picked)
         theirs = pc.is_in(picked["_id"], value_set=pa.array(sorted(ids), pa.string()))
         if not pc.any(theirs).as_py():
             continue
         new = retraining_rows.store(project, picked.filter(pc.invert(theirs)))
         with project.write() as s:
             row = s.get_one(DatasetVersion, version.id)
-            row.transformation = {**row.transformation, "picked": new}
-            _audit(s, project, row.reference, {"predictions": pc.sum(theirs).as_py(), "file": old})
+            row.provenance = msgspec.structs.replace(made, picked=new)
+            details = {"predictions": pc.sum(theirs).as_py(), "file": made.picked}
+            _audit(s, project, row.reference, details)
         failpoints.reach("erase.picked")
 
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from mlkit.errors import BusyError, InvalidInputError
-from mlkit.flows.data import ingest, subjects, version_files
+from mlkit.flows.data import ingest, leftovers, subjects, version_files
 from mlkit.flows.data.subjects import Subjects
-from mlkit.flows.erasure import elsewhere, joins, log, memory
+from mlkit.flows.erasure import elsewhere, joins, log, memory, values
 from mlkit.progress import Progress, silent
 from mlkit.project import Project, Session
-from mlkit.store import audit, datasets, erasures, purge, registry
+from mlkit.store import audit, datasets, erasures, purge
 from mlkit.store.datasets import Dataset, DatasetVersion
 from mlkit.store.disk import failpoints
 from mlkit.store.erasures import Erasure
@@ -38,13 +38,17 @@ class Rewritten(msgspec.Struct, frozen=True):
 
 
 class Erased(msgspec.Struct, frozen=True, kw_only=True):
-    """What was erased; ``models`` were trained on rows that are gone, and still know them."""
+    """What was erased; ``models`` were trained on rows that are gone, and still know them.
+
+    ``unknown`` are entities that nothing was known of.
+    """
 
     dataset: str
     subjects: int
     versions: tuple[Rewritten, ...]
     predictions: int
     models: tuple[str, ...]
+    unknown: tuple[str, ...] = ()
 
 
 def erase(
@@ -73,7 +77,20 @@ def erase(
         versions=tuple(one for part in parts for one in part.versions),
         predictions=sum(part.predictions for part in parts),
         models=tuple(dict.fromkeys(one for part in parts for one in part.models)),
+        unknown=_unknown(project, names, parts, entities),
     )
+
+
+def _unknown(
+    project: Project, names: Sequence[str], parts: "Sequence[_Part]", entities: Sequence[str]
+) -> tuple[str, ...]:
+    """Return the entities that were met in no part."""
+
+    def is_met(entity: str) -> bool:
+        met = zip(names, (part.met for part in parts), strict=True)
+        return any(subjects.hashed(project.key, name, entity) in found for name, found in met)
+
+    return tuple(entity for entity in dict.fromkeys(entities) if not is_met(entity))
 
 
 def resume(project: Project) -> str:
@@ -100,6 +117,7 @@ class _Part(NamedTuple):
     versions: list[Rewritten]
     predictions: int
     models: list[str]
+    met: set[str]
 
 
 def _erase(project: Project, name: str, say: Progress) -> _Part:
@@ -115,10 +133,12 @@ def _erase(project: Project, name: str, say: Progress) -> _Part:
     predictions = log.erase(project, dataset, erased)
     elsewhere.erase(project, dataset, erased)
     _delete_old(project)
+    leftovers.remove_dead(project)  # nobody can tell who is in there
     purge.purge(project.database, patience_s=project.settings.db.busy_timeout_s)
     with project.write() as s:
         erasures.finish(s, dataset.id, project.now())
-    return _Part(versions, predictions, _models(project, {one.reference for one in versions}))
+    models = values.trained_on(project, {one.reference for one in versions})
+    return _Part(versions, predictions, models, erased.met)
 
 
 def _cut_off(project: Project, name: str) -> list[str]:
@@ -191,9 +211,9 @@ def _remember(project: Project, name: str, entities: Sequence[str], reason: str)
 
 def _cure(s: Session, name: str) -> str:
     """Return what tells a dataset the entity column that it does not have."""
-    made = datasets.get_version(s, name).transformation
-    if made.get("kind") == "join":
-        base = ingest.parse_reference(made["base"])[0]
+    made = datasets.get_version(s, name).join
+    if made is not None:
+        base = ingest.parse_reference(made.base)[0]
         return f"it is joined to '{base}': tell that one, then erase from '{base}'"
     return "add its file once more with --entity COLUMN"
 
@@ -273,14 +293,3 @@ def _delete_old(project: Project) -> None:
 def _unused(project: Project, sha256: str) -> bool:
     with project.read() as s:
         return sha256 not in datasets.blobs(s)
-
-
-def _models(project: Project, references: set[str]) -> list[str]:
-    """Return the model versions that were trained on rows that are gone now."""
-    with project.read() as s:
-        by_id = {v.id: v.reference for v in datasets.outline(s)}
-        return [
-            f"{one.model} v{one.number}"
-            for one in registry.outline(s)
-            if by_id[one.dataset_version_id] in references
-        ]

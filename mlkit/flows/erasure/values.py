@@ -11,7 +11,7 @@ from mlkit.flows.data.subjects import Subjects
 from mlkit.flows.erasure import joins
 from mlkit.flows.log import logs
 from mlkit.project import Project
-from mlkit.steps.tables import casts
+from mlkit.steps.tables import dtypes
 from mlkit.steps.tables.tabular import Column, Tabular
 from mlkit.store import datasets, registry
 from mlkit.store.datasets import Dataset, DatasetVersion
@@ -148,7 +148,7 @@ def _logged(project: Project, model: str, erased: Subjects) -> Iterator[tuple[st
     mask = pc.is_in(entities, value_set=pa.array(subjects, entities.type))
     for name in ["_entity", *(n for n in window.column_names if not n.startswith("_"))]:
         column = window.column(name)
-        if column.type == casts.TEXT:
+        if column.type == dtypes.TEXT:
             yield name, column, mask
 
 
@@ -163,7 +163,7 @@ def _rows(table: Tabular, entity: str | None, erased: Subjects) -> pa.Table:
 
 
 def _texts(table: Tabular) -> list[str]:
-    return [name for name in table.column_names if Column(table, name).type == casts.TEXT]
+    return [name for name in table.column_names if Column(table, name).type == dtypes.TEXT]
 
 
 def _unique(table: Tabular, name: str) -> Any:
@@ -180,3 +180,14 @@ def models_of(project: Project, name: str) -> list[str]:
     with project.read() as s:
         taught = {v.id for v in datasets.outline(s) if v.dataset.name == name}
         return sorted({v.model for v in registry.outline(s) if v.dataset_version_id in taught})
+
+
+def trained_on(project: Project, references: set[str]) -> list[str]:
+    """Return the model versions, as ``name vN``, that were trained on these dataset versions."""
+    with project.read() as s:
+        by_id = {v.id: v.reference for v in datasets.outline(s)}
+        return [
+            f"{one.model} v{one.number}"
+            for one in registry.outline(s)
+            if by_id[one.dataset_version_id] in references
+        ]

@@ -6,19 +6,20 @@ from typing import Any, Literal
 
 import msgspec
 
-from mlkit.errors import ConflictError, InvalidInputError, unknown
+from mlkit.errors import ConflictError, InvalidInputError
 from mlkit.flows.features import declarations as features
-from mlkit.flows.features import view_rows
+from mlkit.flows.features import feature_uses, view_rows
 from mlkit.flows.features.declarations import Declared
+from mlkit.flows.features.feature_uses import Use
 from mlkit.flows.features.online import Key, Online
 from mlkit.flows.features.view_rows import Source
-from mlkit.project import Project, Session
-from mlkit.steps.features.view import FeatureView, OnDemand, ViewUse
+from mlkit.project import Project
+from mlkit.provenance import ViewUse
+from mlkit.steps.features.view import FeatureView, OnDemand
 from mlkit.steps.tables import entity_keys
-from mlkit.store import datasets, registry
+from mlkit.store import datasets
 from mlkit.store import features as store
 from mlkit.store.features import StoredView
-from mlkit.store.registry import Outline
 
 Standing = Literal["never", "behind", "current"]
 _MOST_USES = 1000
@@ -48,31 +49,6 @@ class Column(msgspec.Struct, frozen=True):
 
     name: str
     type: str | None
-
-
-class Use(msgspec.Struct, frozen=True):
-    """A dataset version that was joined with a view, and the models that were trained on it."""
-
-    dataset: str
-    view_version: int
-    made_of: str | None
-    columns: tuple[str, ...]
-    models: tuple[str, ...]
-    deployed: tuple[str, ...]
-
-
-class Lineage(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the values of a view come from and where they go."""
-
-    name: str
-    kind: Literal["view", "on_demand"]
-    version: int
-    source: str | None
-    source_version: str | None
-    materialized_from: str | None
-    inputs: tuple[str, ...]
-    columns: tuple[str, ...]
-    uses: tuple[Use, ...]
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,11 +99,11 @@ def show(project: Project, name: str) -> Shown:
     declared = features.load(project)
     if name in declared.on_demand:
         return _shown_transformation(project, declared.on_demand[name])
-    view = _view(declared, name)
+    view = features.view_named(declared, name)
     rows = view_rows.compute(project, declared, view)
     with project.read() as s:
         stored = store.find(s, view.name, view.version)
-        uses = _uses(s, "views", name)
+        uses = feature_uses.uses_of(s, "views", name)
     drift, compared = _drift(project, declared, view)
     entities = rows.table.column(view.entity).unique()
     return Shown(
@@ -171,34 +147,6 @@ def get(project: Project, name: str, keys: Sequence[str]) -> list[Got]:
     ]
 
 
-def lineage(project: Project, name: str) -> Lineage:
-    """Return where a view or transformation comes from and goes to; raises NotFoundError."""
-    declared = features.load(project)
-    if name in declared.on_demand:
-        made = declared.on_demand[name]
-        with project.read() as s:
-            uses = _uses(s, "on_demand", name)
-        return Lineage(
-            name=name, kind="on_demand", version=made.version, source=None, source_version=None,
-            materialized_from=None, inputs=made.inputs, columns=_columns(uses), uses=uses,
-        )  # fmt: skip
-    view = _view(declared, name)
-    with project.read() as s:
-        stored = store.find(s, view.name, view.version)
-        uses = _uses(s, "views", name)
-    return Lineage(
-        name=name,
-        kind="view",
-        version=view.version,
-        source=view.place,
-        source_version=view_rows.source(project, view).reference,
-        materialized_from=None if stored is None else stored.dataset,
-        inputs=(),
-        columns=_columns(uses) if stored is None else tuple(stored.columns),
-        uses=uses,
-    )
-
-
 def _named(use: ViewUse, values: tuple[Any, ...] | None) -> dict[str, Any] | None:
     return None if values is None else dict(zip(use.columns, values, strict=True))
 
@@ -223,18 +171,10 @@ def _listed(
     )
 
 
-def _view(declared: Declared, name: str) -> FeatureView:
-    """Return the view; raises NotFoundError with all that might have been meant."""
-    if name not in declared.views:
-        known = sorted([*declared.views, *declared.on_demand])
-        raise unknown("feature view or transformation", name, known, "mlkit features list")
-    return declared.views[name]
-
-
 def _shown_transformation(project: Project, made: OnDemand) -> Shown:
     with project.read() as s:
-        uses = _uses(s, "on_demand", made.name)
-    columns = tuple(Column(name, None) for name in _columns(uses))
+        uses = feature_uses.uses_of(s, "on_demand", made.name)
+    columns = tuple(Column(name, None) for name in feature_uses.columns_of(uses))
     return Shown(
         view=_of_transformation(made), on_missing=None, columns=columns, rows=0, entities=0,
         uses=uses, drift=None, compared=(),
@@ -289,42 +229,6 @@ def _key(use: ViewUse, text: str) -> Key:
             f"the entity '{use.entity}' of feature view '{use.name}' is an integer, not '{text}'"
         )
     return key
-
-
-def _uses(s: Session, part: Literal["views", "on_demand"], name: str) -> tuple[Use, ...]:
-    """Return the joined dataset versions, newest first, and the models that learned from them.
-
-    A model that was retrained on logged rows learned from a later version of the same dataset.
-    """
-    champions = {deployment.version.id for deployment in registry.champions(s)}
-    learned: dict[int, list[Outline]] = {}
-    for model in sorted(registry.outline(s)):
-        learned.setdefault(model.dataset_version_id, []).append(model)
-    found = []
-    heirs: dict[int, list[Outline]] = {}
-    for version in datasets.sound(s):
-        heirs.setdefault(version.dataset_id, [])[:0] = learned.get(version.id, [])
-        entry = next((e for e in version.transformation.get(part, ()) if e["name"] == name), None)
-        if version.transformation.get("kind") != "join":
-            continue
-        models = heirs.pop(version.dataset_id)
-        if entry is None:
-            continue
-        found.append(
-            Use(
-                dataset=version.reference,
-                view_version=entry["version"],
-                made_of=entry.get("dataset"),
-                columns=tuple(entry["columns"]),
-                models=tuple(f"{m.model}@{m.number}" for m in models),
-                deployed=tuple(f"{m.model}@{m.number}" for m in models if m.id in champions),
-            )
-        )
-    return tuple(found[:_MOST_USES])
-
-
-def _columns(uses: Sequence[Use]) -> tuple[str, ...]:
-    return uses[0].columns if uses else ()
 
 
 def _drift(project: Project, declared: Declared, view: FeatureView) -> tuple[Any, tuple[str, ...]]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mlkit import epoch
 from mlkit.steps.features.view import FeatureView
-from mlkit.store.features import Rows
+from mlkit.store.features import FeatureValues
 
 if TYPE_CHECKING:
     from mlkit.steps.features.latest import Latest
@@ -69,10 +69,12 @@ def find(had: Values, found: "Latest", view: FeatureView, now: datetime) -> Chan
     return Changes(had, changed, gone)
 
 
-def by_column(values: Values) -> Rows:
+def by_column(values: Values) -> FeatureValues:
     """Return values by column, in the order of the index that they go into."""
     names = sorted(values)
-    return Rows(names, [values[who][0] for who in names], [values[who][1] for who in names])
+    return FeatureValues(
+        names, [values[who][0] for who in names], [values[who][1] for who in names]
+    )
 
 
 def _is_other(value: tuple[int, str], had: tuple[int, str] | None) -> bool:

@@ -159,7 +159,7 @@ def _sample(project: Project, made: OnDemand) -> pa.Table | None:
         used = (
             version.sha256
             for version in datasets.sound(s)
-            if made.name in [entry["name"] for entry in version.transformation.get("on_demand", ())]
+            if version.join and made.name in [use.name for use in version.join.on_demand]
         )
         sha256 = next(used, None)
     if sha256 is None:

@@ -13,11 +13,11 @@ from msgspec import UNSET
 
 from mlkit.errors import ConflictError, InvalidInputError, MlkitError
 from mlkit.flows.features import on_demand
-from mlkit.flows.features.feature_plan import OnDemandUse
 from mlkit.flows.features.looked_up import Rowlike
+from mlkit.provenance import OnDemandUse
 from mlkit.steps.features.view import OnDemand
-from mlkit.steps.inputs import encode
-from mlkit.steps.inputs.columns import Column, InputSchema
+from mlkit.steps.inputs import encode, schema_inference
+from mlkit.steps.inputs.columns import ARROW_TYPES, Column, InputSchema
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -43,7 +43,7 @@ class Computed:
     ) -> None:
         made = {name for use in uses for name in use.columns}
         columns = tuple(column for column in schema.columns if column.name in made)
-        self._schema = encode.relaxed(msgspec.structs.replace(schema, columns=columns))
+        self._schema = schema_inference.relaxed(msgspec.structs.replace(schema, columns=columns))
         self._places = [places[column.name] for column in columns]
         self._functions = functions
         self._inputs = inputs
@@ -73,7 +73,7 @@ class Computed:
         columns = {}
         for column, place in self._inputs:
             values = [now if place is None else _value(row[place], column) for row in rows]
-            columns[column.name] = pa.array(values, encode.ARROW_TYPES[column.kind])
+            columns[column.name] = pa.array(values, ARROW_TYPES[column.kind])
         return pa.table(columns)
 
 

@@ -157,3 +157,11 @@ def _line(error: BaseException, path: Path) -> int:
             line = trace.tb_lineno
         trace = trace.tb_next
     return line
+
+
+def view_named(declared: Declared, name: str) -> FeatureView:
+    """Return the view; raises NotFoundError with all that might have been meant."""
+    if name not in declared.views:
+        known = sorted([*declared.views, *declared.on_demand])
+        raise unknown("feature view or transformation", name, known, "mlkit features list")
+    return declared.views[name]

@@ -2,24 +2,13 @@
 
 from dataclasses import dataclass
 
-import msgspec
-
 from mlkit.errors import ConflictError
 from mlkit.flows.features import declarations
 from mlkit.project import Project, Session
-from mlkit.steps.features.view import OnDemand, ViewUse
+from mlkit.provenance import OnDemandUse, ViewUse
+from mlkit.steps.features.view import OnDemand
 from mlkit.store import datasets
 from mlkit.store.datasets import DatasetVersion
-
-
-class OnDemandUse(msgspec.Struct, frozen=True):
-    """One on-demand transformation as a joined dataset uses it."""
-
-    name: str
-    version: int
-    inputs: tuple[str, ...]
-    columns: tuple[str, ...]
-    digest: str
 
 
 @dataclass(frozen=True)
@@ -43,21 +32,16 @@ def of(s: Session, version: DatasetVersion) -> FeaturePlan | None:
     A version of logged rows has the plan of the join that it descends from, whatever was joined
     since: its rows were served by that. ``model_version.dataset_version`` is what to ask with.
     """
-    join = _join_of(s, version)
-    if join is None:
+    joined = _joined(s, version)
+    made = None if joined is None else joined.join
+    if joined is None or made is None:
         return None
-    made = join.transformation
-    return FeaturePlan(
-        dataset=join.reference,
-        views=tuple(msgspec.convert(view, ViewUse) for view in made["views"]),
-        on_demand=tuple(msgspec.convert(entry, OnDemandUse) for entry in made["on_demand"]),
-        entity=version.dataset.entity_column,
-    )
+    return FeaturePlan(joined.reference, made.views, made.on_demand, version.dataset.entity_column)
 
 
-def _join_of(s: Session, version: DatasetVersion) -> DatasetVersion | None:
+def _joined(s: Session, version: DatasetVersion) -> DatasetVersion | None:
     """Return the version itself if it is a join, or the nearest ancestor of its dataset that is."""
-    if version.transformation.get("kind") == "join":
+    if version.join is not None:
         return version
     if not version.parents:
         return None
@@ -68,7 +52,7 @@ def _join_of(s: Session, version: DatasetVersion) -> DatasetVersion | None:
         found = made.pop(int(number), None) if dataset == name else None
         if found is None:  # of another dataset, or seen before
             continue
-        if found.kind == "join":
+        if found.joined:
             return datasets.get_version(s, name, int(number))
         waiting = [*found.parents, *waiting]
     return None

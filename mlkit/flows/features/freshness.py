@@ -8,9 +8,9 @@ from mlkit.flows.alerts import alerting
 from mlkit.flows.features import feature_plan
 from mlkit.flows.features.declarations import FILE
 from mlkit.project import Project, Session
+from mlkit.provenance import ViewUse
 from mlkit.settings.table import duration
-from mlkit.steps.features.view import ViewUse
-from mlkit.store import alerts, features, registry
+from mlkit.store import alerts, deployments, features
 from mlkit.store.features import StoredView
 
 _KIND = "freshness"
@@ -91,7 +91,7 @@ def watch(project: Project) -> int:
 
 def _needs(s: Session) -> list[_Need]:
     found: dict[tuple[str, int], _Need] = {}
-    for deployment in registry.champions(s):
+    for deployment in deployments.champions(s):
         plan = feature_plan.of(s, deployment.version.dataset_version)
         for use in plan.views if plan else ():
             need = found.setdefault((use.name, use.version), _Need(use, []))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 import yaml
 
 from mlkit.flows.features import requests
-from mlkit.steps.features.view import ViewUse
+from mlkit.provenance import ViewUse
 from mlkit.steps.rules import yaml_text
 
 

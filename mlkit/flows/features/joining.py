@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import msgspec
+from msgspec import UNSET
 
 from mlkit.errors import ConflictError, InvalidInputError
 from mlkit.flows.data import ingest, version_files, versioning
@@ -15,6 +15,7 @@ from mlkit.flows.features.declarations import Declared
 from mlkit.flows.features.view_rows import ViewRows
 from mlkit.progress import Progress, silent
 from mlkit.project import Project
+from mlkit.provenance import Join, OnDemandUse, ViewUse
 from mlkit.steps.features.view import FeatureView, OnDemand
 from mlkit.store import datasets
 from mlkit.store.datasets import DatasetVersion
@@ -94,28 +95,27 @@ def join(
         )
 
 
-def again(project: Project, version: DatasetVersion) -> "pa.Table":
+def again(project: Project, version: DatasetVersion, made: Join) -> "pa.Table":
     """Return the rows of a joined version as its record says that they were made.
 
     Raises ConflictError if ``features.py`` is not what it was, or like ``join``.
     """
-    made = version.transformation
     declared = declarations.load(project)
-    base = _base(project, version.dataset.name, made["base"])
-    rows = [_view_again(project, declared, record) for record in made["views"]]
-    transformations = [declared.transformation(entry["name"]) for entry in made["on_demand"]]
-    if not all(declared.is_code_of(each["name"], each["digest"]) for each in made["on_demand"]):
+    base = _base(project, version.dataset.name, made.base)
+    rows = [_view_again(project, declared, use) for use in made.views]
+    transformations = [declared.transformation(use.name) for use in made.on_demand]
+    if not all(declared.is_code_of(use.name, use.digest) for use in made.on_demand):
         raise ConflictError(f"{declarations.FILE} has changed since")
     return _joined(project, base, rows, transformations)[0]
 
 
-def _view_again(project: Project, declared: Declared, record: dict[str, Any]) -> ViewRows:
-    view = declared.view(record["name"])
-    if view_rows.digest(declared, view) != record["digest"]:
+def _view_again(project: Project, declared: Declared, use: ViewUse) -> ViewRows:
+    view = declared.view(use.name)
+    if view_rows.digest(declared, view) != use.digest:
         raise ConflictError(f"{declarations.FILE} has changed since, where {view} is declared")
-    if record["dataset"] is None:
+    if use.dataset is None:
         return view_rows.compute(project, declared, view)
-    number = ingest.parse_reference(record["dataset"])[1]
+    number = ingest.parse_reference(use.dataset)[1]
     made_of = view_rows.source(project, view, number)
     return view_rows.compute(project, declared, view, made_of)
 
@@ -150,12 +150,12 @@ def _newest_join(project: Project, name: str) -> DatasetVersion | None:
     with project.read() as s:
         if datasets.find(s, name) is None:
             return None
-        if datasets.last_made(s, name, "join") is None:
+        if datasets.newest_made(s, name, Join) is None:
             raise ConflictError(
                 f"dataset '{name}' is there already and is no join; join under another name"
             )
         newest = datasets.get_version(s, name)
-        return newest if newest.transformation["kind"] == "join" else None
+        return newest if newest.join else None
 
 
 def _is_made_of(
@@ -167,16 +167,18 @@ def _is_made_of(
     transformations: Sequence[OnDemand],
 ) -> bool:
     """Tell whether a version is the join of the same versions by the same code."""
-    made = version.transformation
-    had = [(view["name"], view["dataset"], view["digest"]) for view in made["views"]]
+    made = version.join
+    if made is None:
+        return False
+    had = [(use.name, use.dataset, use.digest) for use in made.views]
     has = [
         (view.name, view_rows.source(project, view).reference, view_rows.digest(declared, view))
         for view in views
     ]
     known = all(reference is not None for _, reference, _ in has)  # a database may have changed
-    code = all(declared.is_code_of(each["name"], each["digest"]) for each in made["on_demand"])
-    names = [entry["name"] for entry in made["on_demand"]] == [t.name for t in transformations]
-    return made["base"] == base.reference and known and had == has and code and names
+    code = all(declared.is_code_of(use.name, use.digest) for use in made.on_demand)
+    names = [use.name for use in made.on_demand] == [each.name for each in transformations]
+    return made.base == base.reference and known and had == has and code and names
 
 
 def _joined(
@@ -208,26 +210,24 @@ def _origin(
 ) -> Origin:
     made_of = [view.use.dataset for view in rows if view.use.dataset is not None]
     names = [view.use.name for view in rows] + [made.name for made in transformations]
-    record: dict[str, Any] = {
-        "kind": "join",
-        "base": base.reference,
-        "views": [msgspec.to_builtins(view.use) for view in rows],
-        "on_demand": [
-            {
-                "name": made.name,
-                "version": made.version,
-                "inputs": list(made.inputs),
-                "columns": added[made.name],
-                "digest": declared.code_of(made),
-            }
-            for made in transformations
-        ],
-    }
+    functions = [
+        OnDemandUse(
+            name=made.name,
+            version=made.version,
+            inputs=made.inputs,
+            columns=tuple(added[made.name]),
+            digest=declared.code_of(made),
+        )
+        for made in transformations
+    ]
     asked = [declared.view(view.use.name) for view in rows if view.use.dataset is None]
-    if asked:  # a version made of datasets alone says no more than it did before
-        record["databases"] = {view.name: view.place for view in asked}
     return Origin(
         source=f"join of {base.reference} with {', '.join(names)}",
         parents=tuple(dict.fromkeys([base.reference, *made_of])),
-        transformation=record,
+        made=Join(
+            base=base.reference,
+            views=tuple(view.use for view in rows),
+            on_demand=tuple(functions),
+            databases={view.name: view.place for view in asked} or UNSET,
+        ),
     )

@@ -9,7 +9,8 @@ from msgspec import UNSET
 
 from mlkit import epoch
 from mlkit.flows.features.online import Found, Online
-from mlkit.steps.features.view import KEY_TYPES, ViewUse
+from mlkit.provenance import ViewUse
+from mlkit.steps.features.view import KEY_TYPES
 from mlkit.steps.inputs import values
 from mlkit.steps.inputs.columns import InputSchema, Kind
 

@@ -16,10 +16,11 @@ from mlkit.flows.features.declarations import Declared
 from mlkit.flows.features.view_rows import Source, ViewRows
 from mlkit.progress import Progress, silent
 from mlkit.project import Project, Session
-from mlkit.steps.features.view import FeatureView, ViewUse
+from mlkit.provenance import ViewUse
+from mlkit.steps.features.view import FeatureView
 from mlkit.store import features
 from mlkit.store.disk import failpoints
-from mlkit.store.features import Rows, StoredView
+from mlkit.store.features import FeatureValues, StoredView
 
 if TYPE_CHECKING:
     from mlkit.steps.features.latest import Latest
@@ -180,11 +181,11 @@ def _refuse_other_columns(stored: StoredView, use: ViewUse) -> None:
             )
 
 
-def _all(found: "Latest") -> Rows:
-    return Rows(found.entities, found.event_us, found.data)
+def _all(found: "Latest") -> FeatureValues:
+    return FeatureValues(found.entities, found.event_us, found.data)
 
 
-def _replace(project: Project, stored: StoredView, rows: Rows, made: _Made) -> StoredView:
+def _replace(project: Project, stored: StoredView, rows: FeatureValues, made: _Made) -> StoredView:
     """Write a whole new set in batches, then let it take the place of the old one in one step."""
     with project.write() as s:
         set_id = features.begin_set(s, stored, made.now)

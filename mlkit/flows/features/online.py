@@ -15,7 +15,8 @@ import msgspec
 from mlkit import epoch
 from mlkit.errors import BusyError, ConflictError, InvalidInputError
 from mlkit.project import Project
-from mlkit.steps.features.view import KEY_TYPES, ViewUse, microseconds
+from mlkit.provenance import ViewUse
+from mlkit.steps.features.view import KEY_TYPES, microseconds
 from mlkit.store.feature_reader import FeatureReader, Version
 
 Key = int | str

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mlkit.flows.features import declarations, feature_plan
 from mlkit.project import Project
-from mlkit.store import registry
+from mlkit.store import deployments
 
 
 def troubles(project: Project) -> dict[str, str]:
@@ -34,7 +34,7 @@ def _needs(project: Project) -> list[tuple[str, str, str]]:
     """Return name, model and recorded digest of the transformations of champions."""
     found = []
     with project.read() as s:
-        for deployment in registry.champions(s):
+        for deployment in deployments.champions(s):
             plan = feature_plan.of(s, deployment.version.dataset_version)
             model = deployment.version.model.name
             found += [(use.name, model, use.digest) for use in (plan.on_demand if plan else ())]

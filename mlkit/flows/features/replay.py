@@ -14,12 +14,12 @@ from mlkit.flows.features.feature_plan import FeaturePlan
 from mlkit.flows.log import logs
 from mlkit.flows.registry import champions
 from mlkit.project import Project
+from mlkit.provenance import ViewUse
 from mlkit.settings.table import duration
 from mlkit.steps.features import point_in_time, skew
 from mlkit.steps.features.skew import Served, Skew
-from mlkit.steps.features.view import ViewUse
 from mlkit.steps.tables import entity_keys
-from mlkit.store import registry
+from mlkit.store import deployments, registry
 from mlkit.store.registry import ModelVersion
 
 
@@ -65,7 +65,7 @@ def replay(project: Project, declared: Declared, *, lag: str, rows: int) -> list
     found = []
     for model in champions.names(project):
         with project.read() as s:
-            current = registry.champion(s, registry.get_model(s, model))
+            current = deployments.champion(s, registry.get_model(s, model))
             plan = None if current is None else feature_plan.of(s, current.version.dataset_version)
             if current is None or plan is None:
                 continue

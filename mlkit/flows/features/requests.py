@@ -6,8 +6,7 @@ One instance per loaded version; the server and ``mlkit predict`` fill rows by t
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 from msgspec import UNSET
@@ -19,10 +18,11 @@ from mlkit.flows.features.looked_up import LookedUp, Problem, Rowlike, Tally
 from mlkit.flows.features.online import Online
 from mlkit.flows.registry import input_schema
 from mlkit.project import Project
-from mlkit.steps.features.view import ViewUse
+from mlkit.provenance import ViewUse
 from mlkit.steps.inputs import encode, values
-from mlkit.steps.inputs.columns import Column, InputSchema, Kind
+from mlkit.steps.inputs.columns import KINDS, Column, InputSchema
 from mlkit.steps.inputs.rows import Reader, Rows
+from mlkit.steps.tables import dtypes
 from mlkit.store.datasets import DatasetVersion
 from mlkit.store.registry import ModelVersion
 
@@ -30,11 +30,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Ids = Sequence[str | int | None]
-
-_KINDS: Final[Mapping[str, Kind]] = MappingProxyType({
-    "integer": "integer", "number": "number", "text": "category", "boolean": "boolean",
-    "datetime": "datetime",
-})  # fmt: skip
 
 
 class Completed(NamedTuple):
@@ -246,12 +241,12 @@ def _keys(
     schema: InputSchema, plan: FeaturePlan, types: Mapping[str, str], time: str | None
 ) -> tuple[Column, ...]:
     """Return the columns that features are found by and that are no inputs of the model."""
-    kinds: dict[str, str] = {use.entity: use.key for use in plan.views}
+    keys: dict[str, str] = {use.entity: use.key for use in plan.views}
     if plan.entity is not None and any(plan.entity in use.inputs for use in plan.on_demand):
-        kinds.setdefault(plan.entity, types.get(plan.entity, "text"))
+        keys.setdefault(plan.entity, types.get(plan.entity, "text"))
     return tuple(
-        Column(name=name, kind=_KINDS[kind], nullable=True)
-        for name, kind in kinds.items()
+        Column(name=name, kind=KINDS[dtypes.BY_NAME[dtype]], nullable=True)
+        for name, dtype in keys.items()
         if name not in schema.names and name != time
     )
 

@@ -17,8 +17,8 @@ def forget(project: Project, declared: Declared) -> None:
     if known <= declares:
         return
     with project.write() as s:
-        made = [version.transformation for version in datasets.outline(s)]
-        used = {(v["name"], v["version"]) for t in made for v in t.get("views", ())}
+        joins = [version.join for version in datasets.outline(s)]
+        used = {(view.name, view.version) for join in joins if join for view in join.views}
         for stored in features.list_views(s):
             if (stored.name, stored.version) not in declares | used:
                 stored.set_id = None

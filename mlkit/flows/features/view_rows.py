@@ -8,8 +8,9 @@ from mlkit.errors import InvalidInputError, MlkitError
 from mlkit.flows.data import ingest
 from mlkit.flows.features.declarations import FILE, Declared
 from mlkit.project import Project
-from mlkit.steps.features.view import FeatureView, ViewUse
-from mlkit.store import datasets, queries
+from mlkit.provenance import ViewUse
+from mlkit.steps.features.view import FeatureView
+from mlkit.store import datasets, foreign
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -88,10 +89,10 @@ def _queried(view: FeatureView, table: "pa.Table | None", root: Path) -> "pa.Tab
     query = str(view.query)
     try:
         if table is None:
-            names, rows = queries.of_database(view.source, query, root)
+            names, rows = foreign.of_database(view.source, query, root)
         else:
             lines = output.lines(table)
-            names, rows = queries.over_rows(view.source, table.column_names, lines, query)
+            names, rows = foreign.over_rows(view.source, table.column_names, lines, query)
     except InvalidInputError as error:
         raise InvalidInputError(f"{FILE}, {view}: {error}") from error
     return output.gathered(names, rows, view)

@@ -15,7 +15,7 @@ from mlkit.flows.data import ingest
 from mlkit.flows.lineage import prediction, records
 from mlkit.flows.lineage.graph import Edge, Graph, Node, answers_id, model_id
 from mlkit.project import Project, Session
-from mlkit.store import datasets, predictions, registry, segments
+from mlkit.store import datasets, deployments, predictions, registry, segments
 from mlkit.store.registry import ModelVersion
 
 _PREDICTION_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -80,7 +80,7 @@ def _resolve(s: Session, reference: str) -> _Asked:
 def _of_model(s: Session, model: registry.Model, number: int | None) -> int:
     if number is not None:
         return registry.get_version(s, model, number).number
-    champion = registry.champion(s, model)
+    champion = deployments.champion(s, model)
     if champion is not None:
         return champion.version.number
     return registry.versions(s, model)[-1].number

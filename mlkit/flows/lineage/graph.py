@@ -6,14 +6,16 @@ from typing import Any, Literal
 
 import msgspec
 
-Kind = Literal["source", "log", "dataset", "view", "function", "model", "deployment", "prediction"]
+NodeKind = Literal[
+    "source", "log", "dataset", "view", "function", "model", "deployment", "prediction"
+]
 
 
 class Node(msgspec.Struct, frozen=True):
     """One thing; ``id`` is also a reference that can be asked for, if it is no source."""
 
     id: str
-    kind: Kind
+    kind: NodeKind
     label: str
     details: dict[str, Any] = {}
 
@@ -34,7 +36,7 @@ class Graph:
         self.nodes: dict[str, Node] = {}
         self.edges: dict[tuple[str, str], Edge] = {}
 
-    def node(self, identifier: str, kind: Kind, label: str, **details: Any) -> str:
+    def node(self, identifier: str, kind: NodeKind, label: str, **details: Any) -> str:
         """Add a node, if it is not there yet, and return its id."""
         self.nodes.setdefault(identifier, Node(identifier, kind, label, details))
         return identifier

@@ -9,7 +9,8 @@ from mlkit.errors import NotFoundError
 from mlkit.flows.lineage.graph import Graph, model_id
 from mlkit.flows.log import imports
 from mlkit.project import Project, Session
-from mlkit.store import datasets, predictions, registry
+from mlkit.provenance import Log
+from mlkit.store import datasets, deployments, predictions
 from mlkit.store.registry import ModelVersion
 
 
@@ -59,14 +60,14 @@ def add(s: Session, graph: Graph, served: Served) -> None:
         f"prediction:{served.id}", "prediction", f"prediction {served.id}", value=served.value,
         entity=served.entity, role=served.role, served_at=served.served_at,
     )  # fmt: skip
-    serving = [each for each in registry.outline_of_deployments(s) if _was_serving(each, served)]
+    serving = [each for each in deployments.outline(s) if _was_serving(each, served)]
     if serving:
         graph.edge(f"deployment:{serving[-1].id}", identifier, "answered")
         return
     graph.edge(model_id(version.model.name, version.number), identifier, "answered")
 
 
-def _was_serving(each: registry.Served, served: Served) -> bool:
+def _was_serving(each: deployments.Served, served: Served) -> bool:
     """Tell whether a deployment of its version had begun when a prediction was answered.
 
     Servers follow a change within a second, so one that had just ended may still have answered.
@@ -77,12 +78,14 @@ def _was_serving(each: registry.Served, served: Served) -> bool:
 def add_learners(project: Project, graph: Graph, served: Served) -> None:
     """Add an edge to each dataset version that has this prediction among its rows."""
     with project.read() as s:
-        versions = [v for v in datasets.outline(s) if "picked" in v.transformation]
+        versions = datasets.outline(s)
     for version in versions:
-        made = version.transformation
-        if made["start"] <= served.served_at.isoformat() < made["end"]:
+        made = version.provenance
+        if not isinstance(made, Log) or not made.picked:
+            continue
+        if made.start <= served.served_at.isoformat() < made.end:
             from mlkit.flows.training import retraining_rows  # pyarrow
 
-            if served.id in retraining_rows.stored(project, made["picked"])["_id"].to_pylist():
+            if served.id in retraining_rows.stored(project, made.picked)["_id"].to_pylist():
                 target, log = f"dataset:{version.reference}", f"log:{version.reference}"
                 graph.edge(f"prediction:{served.id}", log if log in graph.nodes else target, "row")

@@ -1,26 +1,24 @@
 """Make the rows of a dataset version again as its record says, and prove that they are the same."""
 
-from collections.abc import Callable, Mapping
 from datetime import datetime
-from pathlib import Path
-from typing import Any
 
 import msgspec
 import pyarrow as pa
+from msgspec import UNSET
 
 from mlkit.errors import CheckFailedError, MlkitError
-from mlkit.flows.data import acceptance, file_source, ingest, query_source, scratch, versioning
+from mlkit.flows.data import acceptance, ingest, scratch, sources, versioning
 from mlkit.flows.data.acceptance import Rules
-from mlkit.flows.data.fetched import Fetching, Ready
-from mlkit.flows.data.file_source import Dialect, FileSource
 from mlkit.flows.erasure import subject
 from mlkit.flows.features import joining
 from mlkit.flows.training import retraining_rows
 from mlkit.progress import Progress, silent
 from mlkit.project import Project
+from mlkit.provenance import Csv, File, Join, Log, Window
 from mlkit.steps.quality import table_warnings
 from mlkit.steps.reading import frames
-from mlkit.steps.rules import breaches, checks, quarantine
+from mlkit.steps.reading.options import Reading
+from mlkit.steps.rules import checks, failing_rules, quarantine, rule_failure
 from mlkit.steps.tables.tabular import Tabular
 from mlkit.store import audit, datasets
 from mlkit.store.datasets import DatasetVersion
@@ -67,79 +65,51 @@ def rebuild(project: Project, reference: str, progress: Progress | None = None) 
 
 def kind(version: DatasetVersion) -> str:
     """Return how the rows of a version were made; those of old came from a file."""
-    told = version.transformation.get("kind")
-    return str(told) if told else "file" if version.source_sha256 else "unknown"
+    told = version.provenance.kind
+    return told or ("file" if version.source_sha256 else "unknown")
 
 
 def remake(project: Project, version: DatasetVersion) -> Tabular:
-    """Return the rows of a version as its transformation says; raises CheckFailedError."""
-    maker = _MAKERS.get(kind(version))
-    if maker is None:
-        raise _refusal(version, f"mlkit does not make rows of the kind '{kind(version)}' again")
+    """Return the rows of a version as its provenance says; raises CheckFailedError."""
     try:
-        table = maker(project, version, version.transformation)
+        table = _made(project, version)
     except MlkitError as error:
         raise _refusal(version, str(error)) from error
     return _conform(version, table)
 
 
-def _from_file(project: Project, version: DatasetVersion, made: Mapping[str, Any]) -> Tabular:
-    file = Path(version.source)
-    if not file.exists():
-        raise CheckFailedError(f"its source {file} is gone")
-    source = FileSource(file, Dialect(**made.get("stated", {})))
-    folder = _folder(project, version)
-    ready = file_source.exactly(project, source, folder)
-    if ready.sha256 != version.source_sha256:
-        raise CheckFailedError(
-            f"its source {file} has changed (sha256 {str(ready.sha256)[:12]}, it was "
-            f"{str(version.source_sha256)[:12]})"
-        )
-    return _fetched(version, ready, folder)
+def _made(project: Project, version: DatasetVersion) -> Tabular:
+    match version.provenance:
+        case Log() as made:
+            logged = retraining_rows.from_log(project, version.dataset, made)
+            return _combined(project, version, made, logged)
+        case Window() as made:
+            return _combined(project, version, made, None)
+        case Join() as made:
+            joined: Tabular = joining.again(project, version, made)
+            return joined
+        case _:
+            return _fetched(project, version)
 
 
-def _from_query(project: Project, version: DatasetVersion, _made: Mapping[str, Any]) -> Tabular:
-    folder = _folder(project, version)
-    ready = query_source.ready(query_source.of_record(project, version))
-    return _fetched(version, ready, folder)
-
-
-def _folder(project: Project, version: DatasetVersion) -> Path:
-    """Return where bulky files go; of a version that another is made of it is not there yet."""
+def _fetched(project: Project, version: DatasetVersion) -> Tabular:
     folder = scratch.of_dataset(project, version.dataset.name)
-    modes.make_folder(folder)
-    return folder
-
-
-def _fetched(version: DatasetVersion, ready: Ready, folder: Path) -> Tabular:
+    modes.make_folder(folder)  # of a version that another is made of it is not there yet
+    ready = sources.again(project, version, folder)
+    if ready is None:
+        raise CheckFailedError(f"mlkit does not make rows of the kind '{kind(version)}' again")
     rules = Rules(version.schema_yaml, "its rules")
     roles = versioning.own_roles(version.dataset)
-    return ready.fetch(Fetching(folder, acceptance.types(rules, roles))).table
-
-
-def _from_log(project: Project, version: DatasetVersion, made: Mapping[str, Any]) -> pa.Table:
-    if "picked" not in made:
-        raise CheckFailedError("it is of a release that did not record which predictions it took")
-    logged = retraining_rows.from_log(project, version.dataset, made)
-    return _combined(project, version, made, logged)
-
-
-def _from_join(project: Project, version: DatasetVersion, _made: Mapping[str, Any]) -> Tabular:
-    table: Tabular = joining.again(project, version)
-    return table
-
-
-def _of_window(project: Project, version: DatasetVersion, made: Mapping[str, Any]) -> pa.Table:
-    return _combined(project, version, made, None)
+    return ready.fetch(Reading(folder, types=acceptance.types(rules, roles))).table
 
 
 def _combined(
-    project: Project, version: DatasetVersion, made: Mapping[str, Any], logged: pa.Table | None
-) -> pa.Table:
-    base = None if "base" not in made else _rows_of(project, made["base"])
-    since = made.get("since")
-    moment = None if since is None else datetime.fromisoformat(since)
-    return retraining_rows.combine(version.dataset, base, logged, moment)[0]
+    project: Project, version: DatasetVersion, made: Log | Window, logged: pa.Table | None
+) -> Tabular:
+    base = _rows_of(project, made.base) if made.base else None
+    since = datetime.fromisoformat(made.since) if made.since else None
+    table: Tabular = retraining_rows.combine(version.dataset, base, logged, since)[0]
+    return table
 
 
 def _rows_of(project: Project, reference: str) -> pa.Table:
@@ -154,22 +124,13 @@ def _rows_of(project: Project, reference: str) -> pa.Table:
     return left.select(left.column_names)
 
 
-_MAKERS: Mapping[str, Callable[[Project, DatasetVersion, Mapping[str, Any]], Tabular]] = {
-    "file": _from_file,
-    "query": _from_query,
-    "log": _from_log,
-    "join": _from_join,
-    "window": _of_window,
-}
-
-
 def _conform(version: DatasetVersion, table: Tabular) -> Tabular:
     """Return the rows as the rules that the version passed make them, the same left out."""
     time = version.dataset.time_column
     schema = checks.from_yaml(version.schema_yaml, "its rules")
     table, _ = table_warnings.without_infinities(table)
-    if "quarantine" in version.transformation:
-        found = list(breaches.find(table, schema, breaches.Circumstances()))
+    if version.provenance.quarantine:
+        found = list(failing_rules.find(table, schema, rule_failure.Circumstances()))
         mask = quarantine.failing(found, table.num_rows)
         table = table if mask is None else quarantine.rest(table, mask)
     table, _ = checks.keyed(table, target=None, time=time if time in table.column_names else None)
@@ -217,8 +178,9 @@ def _restore(project: Project, version: DatasetVersion) -> None:
 
 def _of_older_reader(version: DatasetVersion) -> str:
     """Return what a release that read CSV files otherwise may have made of this one."""
-    read_as = version.transformation.get("read_as", {})
-    if read_as.get("format") != "csv" or "missing" in read_as:
+    made = version.provenance
+    read_as = made.read_as if isinstance(made, File) else UNSET
+    if not isinstance(read_as, Csv) or read_as.missing is not UNSET:
         return ""
     return (
         "; it was read by an older release, which took NA for missing, 007 for 7 and quoted digits "

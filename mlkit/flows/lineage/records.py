@@ -1,12 +1,12 @@
 """All on record as one graph: datasets, views, models, deployments and what they answered."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from mlkit.flows.lineage import rebuild
 from mlkit.flows.lineage.graph import Graph, answers_id, model_id
 from mlkit.project import Session
-from mlkit.store import datasets, registry
+from mlkit.provenance import Join, Log, OnDemandUse, ViewUse, Window
+from mlkit.store import datasets, deployments, registry
 from mlkit.store.datasets import DatasetVersion
 from mlkit.store.registry import Outline
 
@@ -35,7 +35,7 @@ def draw(s: Session) -> Graph:
 
 def _add_deployments(s: Session, graph: Graph, models: Mapping[int, Outline]) -> None:
     """Add when each version served, and all that it answered as one node."""
-    for each in registry.outline_of_deployments(s):
+    for each in deployments.outline(s):
         one = models[each.model_version_id]
         until = "" if each.ended_at is None else f" until {each.ended_at:%Y-%m-%d %H:%M:%SZ}"
         identifier = graph.node(
@@ -52,61 +52,71 @@ def _add_deployments(s: Session, graph: Graph, models: Mapping[int, Outline]) ->
 
 
 def _add_origin(graph: Graph, version: DatasetVersion) -> None:
-    made, target = version.transformation, f"dataset:{version.reference}"
-    kind = rebuild.kind(version)
-    if kind == "log":
-        log = graph.node(
-            f"log:{version.reference}", "log",
-            f"log of {made['model']}, {made['start'][:10]} to {made['end'][:10]}",
-            model=made["model"], start=made["start"], end=made["end"],
-        )  # fmt: skip
-        for number in made.get("versions", ()):
-            graph.edge(answers_id(made["model"], number), log, "logged")
-        graph.edge(log, target, "rows with ripe actuals", made.get("types", ()))
-    elif kind not in ("window", "join"):
-        source = graph.node(f"source:{version.source}", "source", version.source, made_by=kind)
-        graph.edge(source, target, kind)
-    for view in made.get("views", ()):
-        graph.edge(_add_view(graph, view), target, "joined", view.get("columns", ()))
-    for function in made.get("on_demand", ()):
-        identifier = _add_function(graph, made, function)
-        graph.edge(identifier, target, "computed", function.get("columns", ()))
-    of_views = {view.get("dataset") for view in made.get("views", ())}
+    target = f"dataset:{version.reference}"
+    match version.provenance:
+        case Log() as made:
+            graph.edge(_add_log(graph, version, made), target, "rows with ripe actuals", made.types)
+        case Join() as made:
+            _add_joined(graph, made, target)
+        case Window():
+            pass
+        case _:
+            kind = rebuild.kind(version)
+            source = graph.node(f"source:{version.source}", "source", version.source, made_by=kind)
+            graph.edge(source, target, kind)
+    of_views = {view.dataset for view in version.join.views} if version.join else ()
     for other in version.made_of:
         if other not in of_views:
-            how = "rows" if other == made.get("base") or kind == "join" else "parent"
+            how = "rows" if other == version.base or version.join else "parent"
             graph.edge(f"dataset:{other}", target, how)
 
 
-def _add_view(graph: Graph, view: Mapping[str, Any]) -> str:
+def _add_log(graph: Graph, version: DatasetVersion, made: Log) -> str:
+    """Add the part of a log that was picked from, after the versions that answered it."""
+    log = graph.node(
+        f"log:{version.reference}", "log",
+        f"log of {made.model}, {made.start[:10]} to {made.end[:10]}",
+        model=made.model, start=made.start, end=made.end,
+    )  # fmt: skip
+    for number in made.versions:
+        graph.edge(answers_id(made.model, number), log, "logged")
+    return log
+
+
+def _add_joined(graph: Graph, made: Join, target: str) -> None:
+    for view in made.views:
+        graph.edge(_add_view(graph, view), target, "joined", view.columns)
+    for function in made.on_demand:
+        graph.edge(_add_function(graph, made, function), target, "computed", function.columns)
+
+
+def _add_view(graph: Graph, view: ViewUse) -> str:
     """Add a view, after the dataset or the database that its rows come from."""
-    identifier = graph.node(
-        _view_id(view), "view", f"feature view {view['name']}@{view['version']}"
-    )
-    if view.get("dataset"):
-        graph.edge(f"dataset:{view['dataset']}", identifier, "rows of the view")
+    identifier = graph.node(_view_id(view), "view", f"feature view {view.name}@{view.version}")
+    if view.dataset:
+        graph.edge(f"dataset:{view.dataset}", identifier, "rows of the view")
     else:  # its URL is in features.py alone
-        label = f"database of view {view['name']}"
+        label = f"database of view {view.name}"
         graph.edge(graph.node(f"source:{label}", "source", label), identifier, "rows of the view")
     return identifier
 
 
-def _view_id(view: Mapping[str, Any]) -> str:
+def _view_id(view: ViewUse) -> str:
     """Return the id of a view over one version of its dataset: over another it has other rows."""
-    over = f":{view['dataset']}" if view.get("dataset") else ""
-    return f"view:{view['name']}@{view['version']}{over}"
+    over = f":{view.dataset}" if view.dataset else ""
+    return f"view:{view.name}@{view.version}{over}"
 
 
-def _add_function(graph: Graph, made: Mapping[str, Any], function: Mapping[str, Any]) -> str:
+def _add_function(graph: Graph, made: Join, function: OnDemandUse) -> str:
     """Add an on-demand transformation, after the base and the views that have its inputs."""
-    name = f"{function['name']}@{function['version']}"
+    name = f"{function.name}@{function.version}"
     identifier = graph.node(f"function:{name}", "function", f"on-demand {name}")
-    left = list(function.get("inputs", ()))
-    for view in made.get("views", ()):
-        taken = [column for column in left if column in view.get("columns", ())]
+    left = list(function.inputs)
+    for view in made.views:
+        taken = [column for column in left if column in view.columns]
         if taken:
             graph.edge(_view_id(view), identifier, "inputs", taken)
         left = [column for column in left if column not in taken]
     if left:
-        graph.edge(f"dataset:{made['base']}", identifier, "inputs", left)
+        graph.edge(f"dataset:{made.base}", identifier, "inputs", left)
     return identifier

@@ -6,21 +6,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import msgspec
+from msgspec import structs
 
 from mlkit.errors import InvalidInputError
-from mlkit.flows.data.file_source import Dialect
 from mlkit.flows.log import actuals
 from mlkit.flows.log.actuals import ActualItem, Received
 from mlkit.flows.registry import model_files
 from mlkit.flows.registry.model_files import Habits
 from mlkit.project import Project
+from mlkit.provenance import Stated
 from mlkit.steps.reading import csv_dialect, csv_ids, csv_values, file_batches, parquet_rows
-from mlkit.steps.reading.csv_dialect import Stated
 from mlkit.steps.reading.file_batches import Expected
-from mlkit.steps.tables import casts
+from mlkit.steps.tables import dtypes
 
-_TYPES = {"prediction_id": casts.TEXT, "observed_at": casts.TIME}
+_TYPES = {"prediction_id": dtypes.TEXT, "observed_at": dtypes.DATETIME}
 _REQUIRED = ("prediction_id", "actual")
 _BATCH_ROWS = 50_000
 _PEEKED_ROWS = 1_000
@@ -30,27 +29,26 @@ _ANY_BYTES = "latin-1"
 def add(
     project: Project,
     file: Path,
-    dialect: Dialect | None = None,
+    stated: Stated | None = None,
     *,
     correct: bool = False,
     warn: Callable[[str], None] | None = None,
 ) -> Received:
     """Add the actuals in ``file``: columns prediction_id, actual and, if known, observed_at.
 
-    A CSV file is written as ``dialect`` says, and where that is silent as the files that the model
+    A CSV file is written as ``stated`` says, and where that is silent as the files that the model
     was trained on. With ``correct`` they may take the place of others, which stay on record.
     ``warn`` hears of numbers that are written as ids are. Raises InvalidInputError that names the
     column or row that is wrong, and ConflictError for rows that contradict an actual that is
     there; then nothing is stored.
     """
-    given = dialect or Dialect()
-    expected = _expected(project, file, given)
-    said = expected.stated or csv_dialect.state()
+    expected = _expected(project, file, stated or Stated())
+    said = expected.stated or Stated()
     items: list[ActualItem] = []
     for table in file_batches.read(file, expected, _BATCH_ROWS):
         items += _items(file, table, first_row=len(items))
     if correct:
-        items = [msgspec.structs.replace(item, correct=True) for item in items]
+        items = [structs.replace(item, correct=True) for item in items]
     led: list[str] = []
     number = partial(_number, said, led)
     in_csv = not parquet_rows.is_parquet(file)  # Parquet has types, as JSON has
@@ -71,27 +69,24 @@ def _number(said: Stated, led: list[str], text: str) -> float:
     return found
 
 
-def _expected(project: Project, file: Path, given: Dialect) -> Expected:
+def _expected(project: Project, file: Path, given: Stated) -> Expected:
     """Return how the file is read, by the model that made the first prediction in it."""
-    own = csv_dialect.state(**given.stated)
+    own = csv_dialect.checked(given)
     if not file.is_file() or parquet_rows.is_parquet(file):
         return Expected(_TYPES, own)
     habits = _habits(project, file, given)
     if habits is None:
         return Expected(_TYPES, own)
-    said = replace(habits, said={n: v for n, v in habits.said.items() if n in _OF_VALUES})
-    stated = model_files.stated(file, given, said, dict.fromkeys(_REQUIRED))
+    habits = replace(habits, said=structs.replace(habits.said, header=None, names=None))
+    stated = model_files.stated(file, given, habits, dict.fromkeys(_REQUIRED))
     if stated.decimal is None:
-        stated = replace(stated, decimal=csv_dialect.sniff(file, stated).decimal_point)
+        stated = structs.replace(stated, decimal=csv_dialect.sniff(file, stated).decimal_point)
         return Expected(_TYPES, stated, usual=habits.usual, numbers=frozenset({"actual"}))
     return Expected(_TYPES, stated)
 
 
-_OF_VALUES = ("delimiter", "encoding", "decimal", "thousands", "missing")
-
-
-def _habits(project: Project, file: Path, given: Dialect) -> Habits | None:
-    peeked = csv_dialect.state(**replace(given, encoding=given.encoding or _ANY_BYTES).stated)
+def _habits(project: Project, file: Path, given: Stated) -> Habits | None:
+    peeked = csv_dialect.checked(given.over(Stated(encoding=_ANY_BYTES)))
     try:
         table = next(file_batches.read(file, Expected({}, peeked), _PEEKED_ROWS))
     except InvalidInputError:

@@ -7,7 +7,7 @@ from pathlib import Path
 from mlkit.project import Project
 from mlkit.store import journal, predictions, requests
 from mlkit.store.disk import failpoints
-from mlkit.store.journal import Entry
+from mlkit.store.log_columns import Entry
 
 _BATCH_ROWS = 2_000  # one write transaction; 2,000 rows hold the lock for about 20 ms
 

@@ -14,27 +14,10 @@ from mlkit.flows.registry import input_schema
 from mlkit.project import Project
 from mlkit.settings.table import duration
 from mlkit.steps.inputs.columns import InputSchema
-from mlkit.store import predictions, registry
+from mlkit.store import log_columns, predictions, registry
 from mlkit.store.disk.blobs import write_durably
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run
-
-
-class LogRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One prediction, as a person reads it."""
-
-    id: str
-    request_id: str
-    version: int
-    role: str
-    entity: str | None
-    served_at: datetime
-    latency_us: int
-    features: dict[str, Any]
-    value: str | int | float | bool
-    probabilities: dict[str, float] | None
-    actual: str | int | float | bool | None
-    observed_at: datetime | None
 
 
 class Exported(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,14 +28,17 @@ class Exported(msgspec.Struct, frozen=True, kw_only=True):
     file: Path
 
 
-def show(project: Project, model_name: str, *, limit: int = 20) -> list[LogRow]:
-    """Return the last ``limit`` predictions that are not sealed yet, newest first."""
+def show(project: Project, model_name: str, *, limit: int = 20) -> list[dict[str, Any]]:
+    """Return the last ``limit`` predictions that are not sealed yet, newest first.
+
+    Each has the columns of the log by name.
+    """
     imports.sync(project)
     with project.read() as s:
         model = registry.get_model(s, model_name)
-        schemas = {v.id: input_schema.of(v) for v in model.versions}
-        found = predictions.newest(s, model.id, limit)
-        return [_row(p, actual, number, schemas[p.model_version_id]) for p, actual, number in found]
+        schemas = input_schema.by_number(model)
+        rows = map(log_columns.decoded, predictions.newest(s, model.id, limit))
+        return [_shown(row, schemas[row["version"]]) for row in rows]
 
 
 def export(
@@ -108,28 +94,13 @@ def moment(project: Project, text: str | None) -> datetime | None:
     return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
 
 
-def _row(
-    row: predictions.Prediction,
-    actual: predictions.Actual | None,
-    number: int,
-    schema: InputSchema,
-) -> LogRow:
-    decode = msgspec.json.decode
-    shares = None if row.probabilities is None else decode(row.probabilities)
-    return LogRow(
-        id=row.id,
-        request_id=row.request_id,
-        version=number,
-        role=row.role,
-        entity=row.entity,
-        served_at=row.served_at,
-        latency_us=row.latency_us,
-        features=dict(zip(schema.names, decode(row.features), strict=True)),
-        value=decode(row.value),
-        probabilities=None if shares is None else dict(zip(schema.labels, shares, strict=True)),
-        actual=None if actual is None else decode(actual.value),
-        observed_at=None if actual is None else actual.observed_at,
-    )
+def _shown(row: dict[str, Any], schema: InputSchema) -> dict[str, Any]:
+    """Return ``row`` as a person reads it: its features and probabilities have names."""
+    shares = row["probabilities"]
+    named = None if shares is None else dict(zip(schema.labels, shares, strict=True))
+    features = dict(zip(schema.names, row["features"], strict=True))
+    del row["seq"]
+    return row | {"features": features, "probabilities": named}
 
 
 def _public_names(names: Sequence[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -11,25 +12,17 @@ import pyarrow.compute as pc
 from mlkit.errors import DamagedError
 from mlkit.flows.registry import input_schema
 from mlkit.project import Session
-from mlkit.steps.inputs.columns import InputSchema, Kind
-from mlkit.steps.inputs.encode import ARROW_TYPES
+from mlkit.steps.inputs.columns import ARROW_TYPES, InputSchema, Kind
 from mlkit.steps.inputs.values import INT64_MAX, INT64_MIN
 from mlkit.store import predictions
-from mlkit.store.predictions import Logged, Selection, Told
+from mlkit.store.log_columns import NAMES, OWN, Column
+from mlkit.store.predictions import Selection, Told
 from mlkit.store.registry import Model
 
 TIME = ARROW_TYPES["datetime"]
-_OWN = (
-    ("_seq", pa.int64()),
-    ("_id", pa.string()),
-    ("_request_id", pa.string()),
-    ("_version", pa.int64()),
-    ("_role", pa.string()),
-    ("_entity", pa.string()),
-    ("_served_at", TIME),
-    ("_latency_us", pa.int64()),
-)
-OWN_NAMES = (*(name for name, _ in _OWN), "_value", "_probabilities", "_actual", "_observed_at")
+OWN_NAMES = tuple(f"_{column.name}" for column in OWN)
+_TYPES = {int: pa.int64(), str: pa.string(), datetime: TIME}
+_ID, _VERSION = NAMES.index("id"), NAMES.index("version")
 _rows_decoder = msgspec.json.Decoder(list[list[Any]])
 _values_decoder = msgspec.json.Decoder(list[Any])
 _UNFIT = (msgspec.MsgspecError, pa.ArrowException, ValueError, TypeError, OverflowError)
@@ -58,65 +51,53 @@ def arrow_schema(schemas: Sequence[InputSchema]) -> Any:
     label = labels.pop() if len(labels) == 1 else pa.string()
     return pa.schema(
         [
-            *_OWN,
-            ("_value", label),
-            ("_probabilities", pa.list_(pa.float64())),
-            ("_actual", label),
-            ("_observed_at", TIME),
+            *((f"_{column.name}", _type(column, label)) for column in OWN),
             *((name, ARROW_TYPES[kind]) for name, kind in kinds.items()),
         ]
     )
 
 
+def _type(column: Column, label: Any) -> Any:
+    """Return the Arrow type of a column: JSON values are labels, JSON lists are probabilities."""
+    if column.json:
+        return label if column.json == "value" else pa.list_(pa.float64())
+    return _TYPES[column.stored.type.python_type]
+
+
 def recent(s: Session, model: Model, selection: Selection) -> Iterator[pa.Table]:
     """Yield the rows of the log that are still in the database, in chunks, one type for all."""
-    schemas = input_schemas(model)
-    numbers = {version.id: version.number for version in model.versions}
+    schemas = input_schema.by_number(model)
     target = arrow_schema(list(schemas.values()))
     for rows in predictions.logged(s, selection):
         tables = []
-        for found in {row.version_id for row in rows}:
-            part = [row for row in rows if row.version_id == found]
-            tables.append(build(part, schemas[found], numbers[found], target))
+        for number in {row[_VERSION] for row in rows}:
+            part = [row for row in rows if row[_VERSION] == number]
+            tables.append(build(part, schemas[number], target))
         yield tables[0] if len(tables) == 1 else pa.concat_tables(tables).sort_by("_seq")
 
 
-def input_schemas(model: Model) -> dict[int, InputSchema]:
-    """Return the input schema of each version of a model, by version id."""
-    return {v.id: input_schema.of(v) for v in model.versions}
-
-
-def build(rows: Sequence[Logged], schema: InputSchema, version: int, target: Any) -> Any:
-    """Return ``rows`` of one version as a table with the Arrow schema ``target``.
+def build(rows: Sequence[Sequence[Any]], schema: InputSchema, target: Any) -> Any:
+    """Return ``rows`` of ``COLUMNS``, all of one version, as a table with the schema ``target``.
 
     Raises DamagedError that names the first row with values of another kind than were ever written.
     """
     try:
-        return _build(rows, schema, version, target)
+        return _build(rows, schema, target)
     except _UNFIT as error:
         if len(rows) == 1:
-            raise _damaged(rows[0].id, error) from error
+            raise _damaged(rows[0][_ID], error) from error
         for row in rows:
-            build([row], schema, version, target)
+            build([row], schema, target)
         raise
 
 
-def _build(rows: Sequence[Logged], schema: InputSchema, version: int, target: Any) -> Any:
-    own: dict[str, Sequence[Any]] = {
-        "_seq": [row.seq for row in rows],
-        "_id": [row.id for row in rows],
-        "_request_id": [row.request_id for row in rows],
-        "_version": [version] * len(rows),
-        "_role": [row.role for row in rows],
-        "_entity": [row.entity for row in rows],
-        "_served_at": [row.served_at for row in rows],
-        "_latency_us": [row.latency_us for row in rows],
-        "_value": _decode([row.value for row in rows]),
-        "_probabilities": _decode([row.probabilities for row in rows]),
-        "_actual": _decode([row.actual for row in rows]),
-        "_observed_at": [row.observed_at for row in rows],
+def _build(rows: Sequence[Sequence[Any]], schema: InputSchema, target: Any) -> Any:
+    stored = dict(zip(NAMES, zip(*rows, strict=True), strict=True))
+    own = {
+        f"_{column.name}": _decode(stored[column.name]) if column.json else stored[column.name]
+        for column in OWN
     }
-    features = zip(*_rows_decoder.decode(_array([row.features for row in rows])), strict=True)
+    features = zip(*_rows_decoder.decode(_array(stored["features"])), strict=True)
     values = own | dict(zip(schema.names, features, strict=True))
     return pa.table([_column(values.get(f.name), f, len(rows)) for f in target], schema=target)
 
@@ -171,15 +152,15 @@ def join(tables: Sequence[pa.Table], model: Model) -> pa.Table:
     Features that no version in it has are left out.
     """
     whole = union(tables, model)
-    names = {v.number: input_schema.of(v).names for v in model.versions}
-    seen = set(pc.unique(whole["_version"]).to_pylist()) or set(names)
-    used = {name for number in seen for name in names[number]}
+    schemas = input_schema.by_number(model)
+    seen = set(pc.unique(whole["_version"]).to_pylist()) or set(schemas)
+    used = {name for number in seen for name in schemas[number].names}
     return whole.select([name for name in whole.column_names if name in used or name in OWN_NAMES])
 
 
 def union(tables: Sequence[pa.Table], model: Model) -> pa.Table:
     """Return all ``tables`` as one, one after the other, with the features of all versions."""
-    target = arrow_schema(list(input_schemas(model).values()))
+    target = arrow_schema(list(input_schema.by_number(model).values()))
     return pa.concat_tables([target.empty_table(), *tables])
 
 

@@ -11,6 +11,7 @@ from mlkit.flows.log.imports import sync as sync
 from mlkit.flows.log.log_window import LogWindow
 from mlkit.flows.log.retention import prune as prune
 from mlkit.flows.log.retention import seal as seal
+from mlkit.flows.registry import input_schema
 from mlkit.project import Project, Session
 from mlkit.store import predictions, registry, segments
 from mlkit.store.predictions import Selection
@@ -30,11 +31,10 @@ def read(
 ) -> pa.Table:
     """Return the log of a model from ``start`` until before ``end`` as an Arrow table.
 
-    Columns: ``_seq``, ``_id``, ``_request_id``, ``_version``, ``_role``, ``_entity``,
-    ``_served_at``, ``_latency_us``, ``_value``, ``_probabilities``, ``_actual``,
-    ``_observed_at``, then one typed column per feature of the versions found. Recent rows come
-    from the database, sealed ones from their segments. Sealed days come first; within a day, and
-    among the recent ones, rows are in the order in which they were recorded. Raises NotFoundError.
+    Columns: those of ``store.log_columns`` with an underscore before the name (``_served_at``),
+    then one typed column per feature of the versions found. Recent rows come from the database,
+    sealed ones from their segments. Sealed days come first; within a day, and among the recent
+    ones, rows are in the order in which they were recorded. Raises NotFoundError.
     """
     sync(project)
     with project.read() as s:
@@ -42,7 +42,7 @@ def read(
         version_id = None if version is None else registry.get_version(s, model, version).id
         selection = Selection(model.id, start, end, version_id, with_actual=actuals == "required")
         recent = list(log_table.recent(s, model, selection))
-        target = log_table.arrow_schema(list(log_table.input_schemas(model).values()))
+        target = log_table.arrow_schema(list(input_schema.by_number(model).values()))
         sealed = [
             log_table.conform(_sealed(project, s, segment, selection, version), target)
             for segment in segments.overlapping(s, model.id, start, end)

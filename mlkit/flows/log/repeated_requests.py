@@ -1,16 +1,18 @@
 """What was answered to a request id that a client has chosen, wherever the record is by now."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
 from mlkit import epoch
 from mlkit.errors import ConflictError
+from mlkit.flows.registry import input_schema
 from mlkit.project import Project
 from mlkit.steps.inputs.columns import InputSchema
-from mlkit.store import journal, predictions, requests
-from mlkit.store.journal import Entry
-from mlkit.store.registry import ModelVersion
+from mlkit.store import journal, log_columns, predictions, registry, requests
+from mlkit.store.log_columns import Entry
+from mlkit.store.registry import Model
 from mlkit.store.requests import Request
 
 
@@ -37,8 +39,10 @@ def find(project: Project, key: Key, digest: str) -> Entry | None:
         if request is None:
             return None
         check(key, request.digest, digest)  # before a segment is read for nothing
-        entry = predictions.of_request(s, request)
-    return entry or _sealed(project, request)
+        rows = [log_columns.decoded(row) for row in predictions.of_request(s, request)]
+        versions = predictions.version_numbers(s, request.model_id)
+    rows = rows or _sealed(project, request)
+    return _entry(request, versions[rows[0]["version"]], rows) if rows else None
 
 
 def check(key: Key, known: str, digest: str) -> None:
@@ -50,31 +54,36 @@ def check(key: Key, known: str, digest: str) -> None:
         )
 
 
-def _sealed(project: Project, request: Request) -> Entry | None:
-    """Return a record from its segment, or None if it is deleted."""
+def _sealed(project: Project, request: Request) -> list[dict[str, Any]]:
+    """Return the rows of a request from their segment; none if they are deleted."""
     from mlkit.flows.log import log_segments  # pyarrow, only for very late repetitions
 
     rows = log_segments.rows_between(project, request.first_id, request.last_id)
     if not rows:
-        return None
-    first = rows[0]
+        return []
     with project.read() as s:
-        version_id = predictions.version_numbers(s, request.model_id)[first["_version"]]
-        version = s.get_one(ModelVersion, version_id)
-        schema = msgspec.convert(version.input_schema, InputSchema)
-    probabilities = [row["_probabilities"] for row in rows if row["_probabilities"] is not None]
+        model = s.get_one(Model, request.model_id)
+        schema = input_schema.of(registry.get_version(s, model, rows[0]["_version"]))
+    named = [{name.removeprefix("_"): value for name, value in row.items()} for row in rows]
+    return [row | {"features": (), "value": _value(schema, row["value"])} for row in named]
+
+
+def _entry(request: Request, version_id: int, rows: Sequence[dict[str, Any]]) -> Entry:
+    """Return the record of a request, made again from its rows."""
+    first = rows[0]
+    probabilities = [row["probabilities"] for row in rows if row["probabilities"] is not None]
     return Entry(
         request_id=request.request_id,
         model_id=request.model_id,
         version_id=version_id,
-        version=first["_version"],
-        role=first["_role"],
-        served_us=epoch.to_us(first["_served_at"]),
-        latency_us=first["_latency_us"],
-        ids=[row["_id"] for row in rows],
-        entities=[row["_entity"] for row in rows],
-        features=[],
-        values=[_value(schema, row["_value"]) for row in rows],
+        version=first["version"],
+        role=first["role"],
+        served_us=epoch.to_us(first["served_at"]),
+        latency_us=first["latency_us"],
+        ids=[row["id"] for row in rows],
+        entities=[row["entity"] for row in rows],
+        features=[tuple(row["features"]) for row in rows],
+        values=[row["value"] for row in rows],
         probabilities=probabilities or None,
         owner=request.owner,
         digest=request.digest,

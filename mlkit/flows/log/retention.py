@@ -12,7 +12,7 @@ from mlkit.flows.data.turns import Turns
 from mlkit.flows.log import imports, log_segments, log_table
 from mlkit.project import Project
 from mlkit.settings.table import duration
-from mlkit.store import corrections, predictions, requests, runs, segments
+from mlkit.store import audit, corrections, predictions, requests, runs, segments
 from mlkit.store.disk import failpoints
 from mlkit.store.predictions import Selection
 from mlkit.store.registry import Model
@@ -116,12 +116,14 @@ def _seal_chunk(project: Project, name: str, selection: Selection) -> int:
         try:
             with project.write() as s:
                 s.add(segment)
+                if not (project.root / segment.path).is_file():  # an erasure knew no row of it
+                    raise _Changed
                 if corrections.last(s) != last_correction:
                     raise _Changed
                 if predictions.remove(s, selection, segment.max_seq) != expected:
                     raise _Changed
         except _Changed:
-            (project.root / segment.path).unlink()
+            (project.root / segment.path).unlink(missing_ok=True)
             continue
         return rows
     raise BusyError(f"actuals for {name} keep arriving for the rows to be sealed; try again")
@@ -144,6 +146,7 @@ def _drop_segments(project: Project, cutoff: datetime) -> int:
         ids = log_segments.ids(project, segment)
         with project.write() as s:
             predictions.forget_actuals(s, ids)
+            audit.touch(s, segment)
             segments.remove(s, segment.id)
         failpoints.reach("prune.row")
         (project.root / segment.path).unlink(missing_ok=True)

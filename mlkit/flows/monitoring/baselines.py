@@ -7,6 +7,7 @@ import msgspec
 
 from mlkit import names
 from mlkit.errors import ConflictError, InvalidInputError
+from mlkit.flows.data import version_files
 from mlkit.flows.log import log_export
 from mlkit.flows.log.evidence import Window
 from mlkit.flows.monitoring import log_reference
@@ -52,10 +53,15 @@ def add(project: Project, model: str, name: str, window: Window) -> BaselineInfo
     """Keep what the log's rows of ``window`` look like as the baseline ``name``.
 
     Raises ConflictError if there is one of this name, or no champion; InvalidInputError if the
-    name may not be used or the window has too few rows.
+    name may not be used or the window has too few rows; BusyError while somebody is erased.
     """
     if names.check("baseline", name) in RESERVED:
         raise InvalidInputError(f"'{name}' means something else already; choose another name")
+    with version_files.used(project):
+        return _add(project, model, name, window)
+
+
+def _add(project: Project, model: str, name: str, window: Window) -> BaselineInfo:
     version = deploy.find_version(project, model)
     with project.read() as s:
         _refuse_existing(baselines.find(s, version.model, name))

@@ -12,13 +12,13 @@ import pyarrow.compute as pc
 
 from mlkit.errors import InvalidInputError
 from mlkit.progress import Progress, silent
+from mlkit.provenance import Stated
 from mlkit.settings import sources
 from mlkit.steps.drift import detection, times
 from mlkit.steps.drift.detection import DriftRule
-from mlkit.steps.drift.result import FeatureDrift, Rows, Verdict
-from mlkit.steps.reading import frames
-from mlkit.steps.reading.csv_dialect import Stated
-from mlkit.steps.tables import casts
+from mlkit.steps.drift.result import FeatureDrift, RowCounts, Verdict
+from mlkit.steps.reading import csv_dialect, frames
+from mlkit.steps.tables import casts, dtypes
 
 
 class FilesCompared(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,7 +26,7 @@ class FilesCompared(msgspec.Struct, frozen=True, kw_only=True):
 
     verdict: Verdict
     features: tuple[FeatureDrift, ...]
-    rows: Rows
+    rows: RowCounts
     warnings: tuple[str, ...]
     drifted: tuple[str, ...]
     alpha: float
@@ -48,6 +48,7 @@ def compare_files(
     ``time`` column the rows of both are taken in its order. Raises InvalidInputError.
     """
     settings = sources.load(None, os.environ, overrides)
+    _refuse_two_encodings(reference, current, stated)
     first = frames.read_table(reference, stated=stated)
     second = frames.read_table(current, frames.column_types(first), stated)
     spans_s: tuple[float | None, float | None] = (None, None)
@@ -74,6 +75,18 @@ def compare_files(
     )
 
 
+def _refuse_two_encodings(reference: Path, current: Path, stated: Stated | None) -> None:
+    """Raise InvalidInputError if what is said of both files is true of one of them only."""
+    if stated is None or stated.encoding is None:
+        return
+    in_utf8 = [file for file in (reference, current) if csv_dialect.is_utf8(file, stated.encoding)]
+    if len(in_utf8) == 1:
+        raise InvalidInputError(
+            f"{in_utf8[0]} is UTF-8, and --encoding {stated.encoding} is said of both files; write "
+            "them in the same encoding"
+        )
+
+
 def _untold(first: pa.Table, second: pa.Table) -> Iterator[str]:
     """Yield a hint if a column looks like the time of the rows: without gaps, its range moved on.
 
@@ -84,7 +97,7 @@ def _untold(first: pa.Table, second: pa.Table) -> Iterator[str]:
         whole = old.null_count + new.null_count == 0
         if (
             whole
-            and old.type == new.type == casts.TIME
+            and old.type == new.type == dtypes.DATETIME
             and pc.max(new).as_py() > pc.max(old).as_py()
         ):
             yield (
@@ -115,10 +128,10 @@ def _timed(table: pa.Table, name: str, file: Path) -> pa.Table:
         known = ", ".join(table.column_names[:20])
         raise InvalidInputError(f"{file} has no column '{name}'; it has: {known}")
     column = table.column(name)
-    wanted = column.type if column.type in (casts.NUMBER, casts.INTEGER) else casts.TIME
+    wanted = column.type if column.type in (dtypes.NUMBER, dtypes.INTEGER) else dtypes.DATETIME
     found = casts.cast(column, wanted)
-    if found.misfit_count or found.column.null_count:
-        example = [misfit.value for misfit in found.misfits[:1]]
+    if found.unfit_count or found.column.null_count:
+        example = [one.value for one in found.unfit[:1]]
         told = f"values like {example[0]!r}" if example else "rows without a value"
         raise InvalidInputError(
             f"the column '{name}' of {file} has {told}, so it does not order the rows in time; "
@@ -128,7 +141,7 @@ def _timed(table: pa.Table, name: str, file: Path) -> pa.Table:
 
 
 def _require_likeness(first: pa.Table, second: pa.Table, name: str) -> None:
-    dates = {table.column(name).type == casts.TIME for table in (first, second)}
+    dates = {table.column(name).type == dtypes.DATETIME for table in (first, second)}
     if len(dates) > 1:
         raise InvalidInputError(
             f"the column '{name}' has dates in one file and numbers in the other; write it alike"

@@ -6,8 +6,8 @@ import msgspec
 
 from mlkit.flows.log import evidence
 from mlkit.flows.log.evidence import Window
-from mlkit.flows.monitoring import references, silence, verdicts
-from mlkit.flows.monitoring.references import ReferenceUsed
+from mlkit.flows.monitoring import reference_choice, silence, verdicts
+from mlkit.flows.monitoring.reference_choice import ReferenceUsed
 from mlkit.flows.registry import deploy
 from mlkit.progress import Progress, silent
 from mlkit.project import Project
@@ -15,7 +15,7 @@ from mlkit.settings import table
 from mlkit.steps.drift import budget, detection
 from mlkit.steps.drift.budget import Budget
 from mlkit.steps.drift.detection import DriftRule
-from mlkit.steps.drift.result import DriftResult, FeatureDrift, Rows, Verdict
+from mlkit.steps.drift.result import DriftResult, FeatureDrift, RowCounts, Verdict
 from mlkit.store import reports
 from mlkit.store.registry import ModelVersion
 from mlkit.store.reports import DriftReport
@@ -38,7 +38,7 @@ class DriftChecked(msgspec.Struct, frozen=True, kw_only=True):
     reference: ReferenceUsed
     standing: bool
     features: tuple[FeatureDrift, ...]
-    rows: Rows
+    rows: RowCounts
     warnings: tuple[str, ...]
     drifted: tuple[str, ...]
     alpha: float
@@ -68,7 +68,7 @@ def check(
     stretch = evidence.window(project, window or usual_window)
     usual_tests = chosen.drift.joint or not joint
     usual_length = stretch.end - stretch.start == table.duration(usual_window)
-    known = references.choose(project, version, stretch, against or usual_reference)
+    known = reference_choice.choose(project, version, stretch, against or usual_reference)
     allowed = _budget(project, version, table.duration(usual_window))
     rule = DriftRule.from_settings(chosen.drift, ordered=True)
     rule = msgspec.structs.replace(rule, alpha=allowed.alpha)
@@ -133,7 +133,7 @@ def _record(project: Project, version: ModelVersion, checked: DriftChecked) -> N
     )
     with project.write() as s:
         if checked.standing:
-            references.audit_change(s, project, version, checked.reference)
+            reference_choice.audit_change(s, project, version, checked.reference)
         matters = (verdicts.own("drift", checked),) if checked.standing else ()
         verdicts.record(s, project, report, checked.model, matters)
 

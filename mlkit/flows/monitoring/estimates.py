@@ -17,7 +17,7 @@ from mlkit.flows.monitoring import history
 from mlkit.flows.monitoring.verdicts import Matter
 from mlkit.flows.registry import deploy
 from mlkit.project import Project, Session
-from mlkit.steps.inputs import encode
+from mlkit.steps.inputs import encode, schema_inference
 from mlkit.steps.performance import estimation, estimation_file
 from mlkit.steps.performance.estimation import Estimated, Way
 from mlkit.store import estimates
@@ -151,7 +151,7 @@ def _estimate(project: Project, version: ModelVersion, rows: pa.Table) -> tuple[
     answers = evidence.answers(version, rows)
     if known.calibrated is not None and answers.probabilities is None:
         return known.metric, _unchanged(version, known.metric, "answers lack their probabilities")
-    matrix = encode.matrix_of_table(encode.relaxed(schema), rows)
+    matrix = encode.matrix_of_table(schema_inference.relaxed(schema), rows)
     asked = estimation.answered(estimation.inputs(schema, matrix), answers, schema.classes)
     confidence = project.settings.train.confidence
     return known.metric, estimation.estimate(known, asked, confidence=confidence)

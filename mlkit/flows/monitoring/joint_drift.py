@@ -20,7 +20,7 @@ from mlkit.steps.drift import family, joint, times, violations
 from mlkit.steps.drift.detection import DriftRule
 from mlkit.steps.drift.joint import Level, Sides
 from mlkit.steps.drift.result import DriftResult
-from mlkit.steps.inputs import encode
+from mlkit.steps.inputs import encode, schema_inference
 from mlkit.steps.inputs.columns import Column, InputSchema
 from mlkit.steps.predictors import threads
 from mlkit.steps.training import target
@@ -56,7 +56,7 @@ def of_tables(first: pa.Table, second: pa.Table, result: DriftResult, how: How) 
     common = [name for name in first.column_names if name in present]
     columns = [
         msgspec.structs.replace(column, kind="number") if column.kind == "integer" else column
-        for column in encode.infer_columns(first.select(common))
+        for column in schema_inference.infer_columns(first.select(common))
     ]
     fitted = {c.name: violations.fit(c.kind, second.column(c.name))[0] for c in columns}
     try:
@@ -86,7 +86,8 @@ def _tested(
         first.num_rows, second.num_rows, density=_density(first, second, how),
         ordered=how.rule.ordered, seed=how.seed,
     )  # fmt: skip
-    schema = encode.relaxed(InputSchema(columns=tuple(columns), target="", task="regression"))
+    taken = InputSchema(columns=tuple(columns), target="", task="regression")
+    schema = schema_inference.relaxed(taken)
     kept = encode.lasting(schema, passing=_PASSING)
     names = [encode.names(schema)[place] for place in kept]
 

@@ -13,15 +13,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlkit.flows.log import evidence, log_table, logs
+from mlkit.flows.log import evidence, logs
 from mlkit.flows.log.evidence import Window
-from mlkit.flows.registry import deploy
+from mlkit.flows.registry import deploy, input_schema
 from mlkit.project import Project
 from mlkit.steps.drift import reference, times, weekly_effect
-from mlkit.steps.drift.profiles import Reference, Role
+from mlkit.steps.drift.reference_columns import Reference, Role
 from mlkit.steps.drift.weekly_effect import Placed, Seats
-from mlkit.steps.inputs.columns import Kind
-from mlkit.steps.inputs.encode import ARROW_TYPES
+from mlkit.steps.inputs.columns import ARROW_TYPES, Kind
 from mlkit.steps.tables import casts
 from mlkit.store import registry
 from mlkit.store.registry import ModelVersion
@@ -161,8 +160,7 @@ def _shares(table: pa.Table, window: Window) -> np.ndarray:
 def _features_of(project: Project, model: str) -> dict[int, set[str]]:
     with project.read() as s:
         row = registry.get_model(s, model)
-        schemas = log_table.input_schemas(row)
-        return {version.number: set(schemas[version.id].names) for version in row.versions}
+        return {number: set(each.names) for number, each in input_schema.by_number(row).items()}
 
 
 def _seen(rows: LogRows) -> set[int]:

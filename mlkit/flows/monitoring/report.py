@@ -14,8 +14,9 @@ from mlkit.flows.monitoring.advice import Advice, Verdict
 from mlkit.flows.monitoring.history import DriftHistory, DriftPoint, PerformancePoint
 from mlkit.flows.monitoring.spread import Spread
 from mlkit.project import Project, Session
-from mlkit.store import registry, reports
-from mlkit.store.registry import Deployment, Model
+from mlkit.store import deployments, registry, reports
+from mlkit.store.deployments import Deployment
+from mlkit.store.registry import Model
 from mlkit.store.reports import DriftReport, PerformanceReport
 
 REPORTS: Final = 200  # of each kind, at most
@@ -58,7 +59,7 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
-class Report(msgspec.Struct, frozen=True, kw_only=True):
+class ModelReport(msgspec.Struct, frozen=True, kw_only=True):
     """One model at one moment; ``spread`` is null while no version serves.
 
     ``drift`` and ``performance`` are the newest reports, the newest last. ``alpha`` is the q below
@@ -92,7 +93,7 @@ class _Records(msgspec.Struct, frozen=True, kw_only=True):
     last_performance: PerformanceReport | None
 
 
-def read(project: Project, name: str, *, window: str | None = None) -> Report:
+def read(project: Project, name: str, *, window: str | None = None) -> ModelReport:
     """Return what there is to see of a model; raises NotFoundError.
 
     Distributions are those of the window of the last drift report, so that pictures and numbers
@@ -101,7 +102,7 @@ def read(project: Project, name: str, *, window: str | None = None) -> Report:
     now = project.now()
     with project.read() as s:
         known = _records(s, registry.get_model(s, name))
-    return Report(
+    return ModelReport(
         project=project.root.name,
         model=name,
         task=known.model.task,
@@ -119,10 +120,10 @@ def read(project: Project, name: str, *, window: str | None = None) -> Report:
 
 
 def _records(s: Session, model: Model) -> _Records:
-    champion = registry.champion(s, model)
+    champion = deployments.champion(s, model)
     last_drift = reports.latest_drift(s, model)
     last_performance = reports.latest_performance(s, model)
-    served = registry.deployments(s, model)[-_DEPLOYMENTS:]
+    served = deployments.of_model(s, model)[-_DEPLOYMENTS:]
     return _Records(
         model=model,
         champion=champion,

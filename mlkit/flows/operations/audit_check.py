@@ -14,7 +14,7 @@ import msgspec
 from mlkit.errors import CheckFailedError, DamagedError, InvalidInputError, MlkitError
 from mlkit.flows.operations import backup
 from mlkit.project import Project, Session
-from mlkit.store import audit, commits, covers, definitions, registry
+from mlkit.store import audit, commits, covers, definitions, deployments
 from mlkit.store.audit import AuditEvent
 from mlkit.store.dialects import append_only
 from mlkit.store.disk import archive, witness
@@ -173,7 +173,7 @@ def _rows(s: Session) -> Iterator[str]:
 def _ends(s: Session) -> Iterator[str]:
     """Compare the end of each deployment with the start of the next one in its role."""
     following: dict[tuple[int, str], datetime] = {}
-    for row in reversed(registry.outline_of_deployments(s)):
+    for row in reversed(deployments.outline(s)):
         place = (row.model_id, row.role)
         if row.ended_at != following.get(place):
             yield f"deployment {row.id} did not end when the next one began: somebody edited it"

@@ -182,7 +182,7 @@ def _describe(
         format=archive.FORMAT,
         mlkit=__version__,
         created_at=project.now(),
-        schema=schema.HEAD,
+        schema=schema.head(),
         last_prediction_seq=last_seq,
         audit_seq=audit_seq,
         audit_hash=audit_hash,

@@ -36,7 +36,7 @@ def upgrade_schema(path: Path | None) -> SchemaState:
     try:
         found = schema.revision(project.database)
         schema.refuse_newer(found)
-        if found != schema.HEAD:
+        if found != schema.head():
             upgrade_with_backup(project)
         return _state_of(project.database)
     finally:
@@ -49,12 +49,12 @@ def _state_of(database: Database) -> SchemaState:
         location=database.location,
         engine=schema.engine_name(database),
         revision=revision,
-        head=schema.HEAD,
+        head=schema.head(),
         state=_compare(revision),
     )
 
 
 def _compare(revision: str | None) -> str:
-    if revision == schema.HEAD:
+    if revision == schema.head():
         return "current"
-    return "newer" if revision is not None and revision > schema.HEAD else "older"
+    return "newer" if revision is not None and revision > schema.head() else "older"

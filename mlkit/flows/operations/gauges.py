@@ -11,9 +11,9 @@ from mlkit.errors import DamagedError
 from mlkit.flows.monitoring import history
 from mlkit.flows.operations import backup
 from mlkit.project import Project, Session, refuse_missing_database
-from mlkit.store import alerts, registry, reports, runs
+from mlkit.store import alerts, deployments, reports, runs
+from mlkit.store.deployments import Deployment
 from mlkit.store.engine import Database
-from mlkit.store.registry import Deployment
 
 T = TypeVar("T")
 
@@ -72,7 +72,7 @@ def read(project: Project) -> Gauges:
     hasty.database.must_exist = True
     try:
         with hasty.read() as s:
-            champions = {d.version.model.name: d for d in registry.champions(s)}
+            champions = {d.version.model.name: d for d in deployments.champions(s)}
             drift = {name: _readable(_drift, s, each) for name, each in champions.items()}
             performance = {
                 name: _readable(_performance, s, each) for name, each in champions.items()

@@ -12,8 +12,9 @@ from mlkit.flows.alerts.alerting import AlertLine
 from mlkit.flows.monitoring import history
 from mlkit.flows.monitoring.history import DriftPoint, PerformancePoint
 from mlkit.project import Project, Session
-from mlkit.store import registry, reports, traffic
-from mlkit.store.registry import Deployment, Model
+from mlkit.store import deployments, registry, reports, traffic
+from mlkit.store.deployments import Deployment
+from mlkit.store.registry import Model
 from mlkit.store.reports import DriftReport, PerformanceReport
 
 _TRAFFIC = timedelta(days=1)
@@ -51,7 +52,7 @@ class ModelLine(msgspec.Struct, frozen=True, kw_only=True):
     problem: str | None = None
 
 
-class Look(msgspec.Struct, frozen=True, kw_only=True):
+class Status(msgspec.Struct, frozen=True, kw_only=True):
     """The state of a project at one moment."""
 
     project: Path
@@ -60,12 +61,12 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     alerts: tuple[AlertLine, ...]
 
 
-def look(project: Project) -> Look:
+def read(project: Project) -> Status:
     """Return the state of the project now."""
     now = project.now()
     with project.read() as s:
         models = tuple(_line(s, model, now) for model in registry.list_models(s))
-    return Look(
+    return Status(
         project=project.root, at=now, models=models, alerts=tuple(alerting.ongoing(project))
     )
 
@@ -95,7 +96,7 @@ def _unreadable(s: Session, model: Model, now: datetime, problem: str) -> ModelL
 
 
 def _model_line(s: Session, model: Model, now: datetime) -> ModelLine:
-    champion = registry.champion(s, model)
+    champion = deployments.champion(s, model)
     rows, actuals = traffic.since(s, model.id, now - _TRAFFIC)
     return ModelLine(
         model=model.name,

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from mlkit.errors import MlkitError
 from mlkit.flows.data.turns import Turns
 from mlkit.project import Project
-from mlkit.store import registry
+from mlkit.store import deployments
 
 
 def names(project: Project) -> list[str]:
     """Return the models that have a champion, by name."""
     with project.read() as s:
-        return list(registry.champion_ids(s))
+        return list(deployments.champion_ids(s))
 
 
 def each(project: Project, act: Callable[[str], str]) -> str:

@@ -14,9 +14,10 @@ from mlkit.flows.registry import origin, own_code
 from mlkit.flows.registry.input_schema import of as schema_of
 from mlkit.project import Project, Session
 from mlkit.steps.inputs.columns import InputSchema
-from mlkit.store import audit, registry
+from mlkit.store import audit, deployments, registry
+from mlkit.store.deployments import Deployment
 from mlkit.store.disk import blobs, failpoints
-from mlkit.store.registry import Deployment, ModelVersion
+from mlkit.store.registry import ModelVersion
 
 if TYPE_CHECKING:
     from mlkit.steps.predictors.predictor import Predictor
@@ -99,7 +100,7 @@ def rollback(project: Project, model: str, *, to: int | None = None, reason: str
     """
     with project.read() as s:
         row = registry.get_model(s, model)
-        past = registry.deployments(s, row)
+        past = deployments.of_model(s, row)
         number = to if to is not None else _number_before(model, past)
         if number not in {deployment.version.number for deployment in past}:
             registry.get_version(s, row, number)
@@ -110,7 +111,7 @@ def rollback(project: Project, model: str, *, to: int | None = None, reason: str
         version = registry.get_version(s, row, number)
     load_version(project, version)
     with project.write() as s:
-        past = registry.deployments(s, version.model)
+        past = deployments.of_model(s, version.model)
         if to is None and _number_before(model, past) != number:
             raise ConflictError(f"the champion of {model} changed meanwhile; look and try again")
         done = start(
@@ -131,7 +132,7 @@ def start(
 ) -> Deployed:
     """Write the deployment and its audit event in the caller's transaction."""
     registry.lock(s, version.model)
-    current = registry.champion(s, version.model)
+    current = deployments.champion(s, version.model)
     if current is not None and current.model_version_id == version.id:
         raise ConflictError(f"{version.label()} is the champion already")
     now = project.now()
@@ -142,7 +143,7 @@ def start(
         action=action,
         reason=reason,
     )
-    registry.deploy(
+    deployments.start(
         s,
         Deployment(
             model_id=version.model_id,
@@ -183,14 +184,14 @@ def settle(project: Project, done: Deployed) -> None:
 def history(project: Project, model: str) -> list[Event]:
     """Return who put which version into which role, when and why, newest first."""
     with project.read() as s:
-        past = registry.deployments(s, registry.get_model(s, model))
+        past = deployments.of_model(s, registry.get_model(s, model))
         return [_event(deployment) for deployment in reversed(past)]
 
 
 def champions(project: Project) -> list[ModelVersion]:
     """Return the version that serves for each model that has a champion."""
     with project.read() as s:
-        return [deployment.version for deployment in registry.champions(s)]
+        return [deployment.version for deployment in deployments.champions(s)]
 
 
 def find_version(project: Project, model: str, number: int | None = None) -> ModelVersion:
@@ -199,7 +200,7 @@ def find_version(project: Project, model: str, number: int | None = None) -> Mod
         row = registry.get_model(s, model)
         if number is not None:
             return registry.get_version(s, row, number)
-        current = registry.champion(s, row)
+        current = deployments.champion(s, row)
         if current is None:
             raise ConflictError(f"{model} has no champion yet (see: mlkit model promote {model} V)")
         return current.version

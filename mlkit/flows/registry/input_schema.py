@@ -4,7 +4,7 @@ import msgspec
 
 from mlkit.errors import DamagedError
 from mlkit.steps.inputs.columns import InputSchema
-from mlkit.store.registry import ModelVersion
+from mlkit.store.registry import Model, ModelVersion
 
 
 def of(version: ModelVersion) -> InputSchema:
@@ -16,3 +16,8 @@ def of(version: ModelVersion) -> InputSchema:
             f"the input schema of {version.label()} is not the recorded one: {error}; "
             "restore a backup (see: mlkit backup restore)"
         ) from error
+
+
+def by_number(model: Model) -> dict[int, InputSchema]:
+    """Return the input schema of each version of a model, by its number."""
+    return {version.number: of(version) for version in model.versions}

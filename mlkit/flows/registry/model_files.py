@@ -1,17 +1,18 @@
 """How a file for a model is written: as those of the dataset that the model was trained on."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
 from mlkit.errors import InvalidInputError
 from mlkit.flows.data import file_source, ingest
-from mlkit.flows.data.file_source import Dialect
 from mlkit.project import Project, Session
+from mlkit.provenance import Csv, File, Stated
 from mlkit.steps.inputs.rows import CsvHabits
 from mlkit.steps.reading import csv_dialect, csv_header, parquet_rows
-from mlkit.steps.reading.csv_dialect import Stated
 from mlkit.steps.reading.errors import check_file
 from mlkit.store import datasets
 from mlkit.store.datasets import DatasetVersion
@@ -27,7 +28,7 @@ class Habits:
     ``usual`` is the decimal mark of the last one, stated or found out.
     """
 
-    said: Mapping[str, Any]
+    said: Stated
     usual: str | None
     columns: tuple[str, ...]
     target: str | None
@@ -41,7 +42,8 @@ def of_model(project: Project, version_id: int) -> Habits:
         columns = tuple(column["name"] for column in version.profile["columns"])
         target = version.dataset.target
     said = file_source.habits(project, name, made)
-    usual = said.get("decimal") or ((made or {}).get("read_as") or {}).get("decimal")
+    found = made.read_as.decimal if made and isinstance(made.read_as, Csv) else None
+    usual = said.decimal or found
     return Habits(said, usual, columns, target)
 
 
@@ -50,15 +52,15 @@ def csv_of_model(project: Project, version_id: int) -> CsvHabits:
     with project.read() as s:
         name, made = _file_behind(s, s.get_one(ModelVersion, version_id).dataset_version)
     said = file_source.habits(project, name, made)
-    return CsvHabits(frozenset(said.get("missing", ())), said.get("thousands"))
+    return CsvHabits(frozenset(said.missing or ()), said.thousands)
 
 
-def stated(file: Path, given: Dialect, habits: Habits, known: Mapping[str, Any]) -> Stated:
+def stated(file: Path, given: Stated, habits: Habits, known: Mapping[str, Any]) -> Stated:
     """Return how ``file`` is to be read: what is given counts, then what the dataset's were.
 
     Columns in ``known`` are asked for. Raises InvalidInputError.
     """
-    own = csv_dialect.state(**given.stated)
+    own = csv_dialect.checked(given)
     check_file(file)
     if parquet_rows.is_parquet(file):
         return own
@@ -66,25 +68,25 @@ def stated(file: Path, given: Dialect, habits: Habits, known: Mapping[str, Any])
     if given.encoding is None and said.encoding is not None:
         csv_dialect.refuse_utf8(file, said.encoding)
     if given.delimiter is None and _found_out(file, said, known):
-        said = replace(said, delimiter=None)  # other programs write the files for a model
-    whole = csv_dialect.state(**said.stated)
+        said = structs.replace(said, delimiter=None)  # other programs write the files for a model
+    whole = csv_dialect.checked(said)
     if whole.header is False and own.header is None:
-        return replace(whole, names=_names(file, whole, habits, known))
+        return structs.replace(whole, names=_names(file, whole, habits, known))
     return whole
 
 
-def _found_out(file: Path, said: Dialect, known: Mapping[str, Any]) -> bool:
+def _found_out(file: Path, said: Stated, known: Mapping[str, Any]) -> bool:
     """Tell whether the delimiter that is found out gives the columns that are asked for."""
-    free = csv_dialect.state(**replace(said, delimiter=None, header=True, names=None).stated)
+    free = csv_dialect.checked(structs.replace(said, delimiter=None, header=True, names=None))
     return csv_header.has(csv_dialect.sniff(file, free).header, known)
 
 
 def _names(file: Path, whole: Stated, habits: Habits, known: Mapping[str, Any]) -> tuple[str, ...]:
     """Return what the columns of a file without a header are called; it may lack the target."""
-    found = csv_dialect.sniff(file, replace(whole, names=()), known=known)
+    found = csv_dialect.sniff(file, structs.replace(whole, names=None), known=known)
     if found.has_header:
         return ()
-    names = whole.names or habits.columns
+    names = csv_header.listed(whole.names) or habits.columns
     without = tuple(name for name in names if name != habits.target)
     for each in (names, without):
         if len(each) == len(found.header):
@@ -95,14 +97,14 @@ def _names(file: Path, whole: Stated, habits: Habits, known: Mapping[str, Any]) 
     )
 
 
-def _file_behind(s: Session, version: DatasetVersion) -> tuple[str, Mapping[str, Any] | None]:
+def _file_behind(s: Session, version: DatasetVersion) -> tuple[str, File | None]:
     """Return the dataset whose file the rows come from, and how that was read."""
     for _ in range(_MOST_PARENTS):
-        name = version.dataset.name
-        if version.transformation.get("kind") == "file":
-            return name, version.transformation
-        made = datasets.last_made(s, name, "file")
-        if made is not None or not version.parents:
+        name, made = version.dataset.name, version.provenance
+        if isinstance(made, File):
             return name, made
+        last = datasets.last_made(s, name, File)
+        if last is not None or not version.parents:
+            return name, last
         version = datasets.get_version(s, *ingest.parse_reference(version.parents[0]))
     return version.dataset.name, None

@@ -8,8 +8,9 @@ import msgspec
 
 from mlkit.flows.registry import input_schema, own_code
 from mlkit.project import Project
-from mlkit.store import registry
-from mlkit.store.registry import Deployment, Model, ModelVersion
+from mlkit.store import deployments, registry
+from mlkit.store.deployments import Deployment
+from mlkit.store.registry import Model, ModelVersion
 
 _PRIMARY = ("mae", "log_loss", "error_rate")
 
@@ -88,8 +89,8 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
 def summaries(project: Project) -> list[Summary]:
     """Return one line for each model."""
     with project.read() as s:
-        damaged, models = registry.damaged(s), registry.list_models(s)
-        champions = {deployment.model_id: deployment for deployment in registry.champions(s)}
+        damaged, models = deployments.damaged(s), registry.list_models(s)
+        champions = {deployment.model_id: deployment for deployment in deployments.champions(s)}
         counts = registry.version_counts(s)
         return [
             _summary(model, champions.get(model.id), counts.get(model.id, 0), damaged)
@@ -101,7 +102,7 @@ def show(project: Project, name: str) -> Shown:
     """Return a model and its versions; raises NotFoundError."""
     with project.read() as s:
         model = registry.get_model(s, name)
-        champion = registry.champion(s, model)
+        champion = deployments.champion(s, model)
         versions = registry.versions(s, model)
         numbers = {version.id: version.number for version in versions}
         return Shown(

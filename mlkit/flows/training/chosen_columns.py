@@ -9,7 +9,7 @@ from mlkit.flows.registry import deploy
 from mlkit.flows.training.order import Order
 from mlkit.project import Project
 from mlkit.steps import suggestion
-from mlkit.steps.inputs import encode, prediction_columns
+from mlkit.steps.inputs import prediction_columns, schema_inference
 from mlkit.steps.inputs.columns import InputSchema, Task
 from mlkit.steps.rules import rule_file
 
@@ -45,7 +45,7 @@ def constant(table: pa.Table, target_name: str, wanted: Order) -> list[str]:
     dataset = wanted.dataset.dataset
     keys = {target_name, dataset.time_column, dataset.entity_column, *wanted.ignore}
     inputs = [name for name in table.column_names if name not in keys]
-    if wanted.dataset.transformation.get("views") or wanted.dataset.transformation.get("on_demand"):
+    if wanted.dataset.join:
         return []
     found = [
         name
@@ -88,8 +88,8 @@ def schema(
     keys = (dataset.time_column, dataset.entity_column)
     ignore = {*wanted.ignore, *(column for column in keys if column)}
     like = deploy.input_schema(wanted.champion) if wanted.champion else None
-    schema = encode.infer_schema(table, target=name, task=task, ignore=ignore, like=like)
-    schema = encode.relaxed(schema, may_be_null)
+    schema = schema_inference.infer_schema(table, target=name, task=task, ignore=ignore, like=like)
+    schema = schema_inference.relaxed(schema, may_be_null)
     taken = prediction_columns.names(schema) & set(schema.names)
     if taken:
         raise InvalidInputError(

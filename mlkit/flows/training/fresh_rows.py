@@ -2,19 +2,20 @@
 
 from datetime import datetime
 from itertools import chain
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import pyarrow as pa
+from msgspec import UNSET
 
 from mlkit.flows import pull
 from mlkit.flows.data import ingest, versioning
 from mlkit.flows.data.versioning import Added, Origin
 from mlkit.flows.log import evidence
-from mlkit.flows.log.evidence import Window
 from mlkit.flows.training import retraining_rows
 from mlkit.flows.training.retraining_rows import Picked
 from mlkit.progress import Progress, silent
 from mlkit.project import Project
+from mlkit.provenance import Log, Window
 from mlkit.settings.table import duration
 from mlkit.steps.tables import duplicates
 from mlkit.store import datasets, registry
@@ -79,10 +80,9 @@ def _from_source(project: Project, champion: ModelVersion, base: "_Base | None")
     few = _too_few(project, table, f"{base.version.reference} has {{}} rows in the window")
     if few or _has_learned(project, champion, table):
         return Fresh(None, table.num_rows, few or base.unchanged)
-    made = {"kind": "window", **_of_base(base), "left_out": {"duplicates": repeats}}
-    origin = Origin(
-        source=base.version.source, parents=(base.version.reference,), transformation=made
-    )
+    reference = base.version.reference
+    made = Window(base=reference, since=_text(base.since), left_out={"duplicates": repeats})
+    origin = Origin(source=base.version.source, parents=(reference,), made=made)
     added = ingest.add_table(project, dataset.name, table, origin=origin)
     fresh = _fresh(project, champion, added, base.unchanged)
     return fresh._replace(warnings=_of_repeats(repeats))
@@ -119,35 +119,34 @@ def _like(project: Project, champion: ModelVersion) -> pa.Schema:
 def _origin(
     project: Project,
     champion: ModelVersion,
-    window: Window,
+    window: evidence.Window,
     picked: Picked,
     base: _Base | None,
     like: pa.Schema,
 ) -> Origin:
     """Return where the rows come from, and all that making them again takes."""
     model = champion.model.name
-    made: dict[str, Any] = {
-        "kind": "log",
-        "model": model,
-        "versions": sorted(set(picked.rows["_version"].to_pylist())),
-        "start": window.start.isoformat(),
-        "end": window.end.isoformat(),
-        "until": None if picked.until is None else picked.until.isoformat(),
-        "picked": retraining_rows.store(project, picked.rows),
-        "types": retraining_rows.types(like),
-        "left_out": picked.left_out,
-        **({} if base is None else _of_base(base)),
-    }
+    made = Log(
+        model=model,
+        versions=tuple(sorted(set(picked.rows["_version"].to_pylist()))),
+        start=window.start.isoformat(),
+        end=window.end.isoformat(),
+        until=_text(picked.until),
+        picked=retraining_rows.store(project, picked.rows),
+        types=retraining_rows.types(like),
+        left_out=picked.left_out,
+        base=UNSET if base is None else base.version.reference,
+        since=UNSET if base is None else _text(base.since),
+    )
     source = f"log of {model}, {window.start:%Y-%m-%d} to {window.end:%Y-%m-%d}"
     parent = champion.dataset_version if base is None else base.version
     if base is not None:
         source += f", and {base.version.source}"
-    return Origin(source=source, parents=(parent.reference,), transformation=made)
+    return Origin(source=source, parents=(parent.reference,), made=made)
 
 
-def _of_base(base: _Base) -> dict[str, Any]:
-    since = None if base.since is None else base.since.isoformat()
-    return {"base": base.version.reference, "since": since}
+def _text(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()
 
 
 def _too_few(project: Project, table: pa.Table, have: str) -> str:

@@ -8,7 +8,7 @@ from mlkit.flows.registry import deploy, own_code
 from mlkit.flows.training.candidate import Candidate
 from mlkit.flows.training.material import Material
 from mlkit.project import Project
-from mlkit.steps.inputs import encode, unanswered
+from mlkit.steps.inputs import encode, schema_inference, unanswered
 from mlkit.steps.inputs.answers import Predictions
 from mlkit.steps.inputs.columns import InputSchema
 from mlkit.steps.performance import metrics
@@ -84,7 +84,7 @@ def _against_champion(
     """Raise MlkitError if the champion cannot be loaded or cannot answer these rows."""
     loaded = deploy.load_version(project, champion)
     holdout = material.table.take(material.split.holdout)
-    matrix = encode.matrix_of_table(encode.relaxed(loaded.schema), holdout)
+    matrix = encode.matrix_of_table(schema_inference.relaxed(loaded.schema), holdout)
     answers = unanswered.with_gaps(loaded.predictor.predict, loaded.schema, matrix)
     return _compare(project, material, candidate, f"v{champion.number}", answers, loaded.schema)
 

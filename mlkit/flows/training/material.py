@@ -25,7 +25,7 @@ from mlkit.steps.training import (
     target_shift,
     time_travel,
 )
-from mlkit.steps.training.fitting import Rows
+from mlkit.steps.training.fitting import EncodedRows
 from mlkit.steps.training.split import Split
 from mlkit.store.datasets import Dataset, DatasetVersion
 
@@ -39,7 +39,7 @@ class Material(NamedTuple):
     schema: InputSchema
     table: pa.Table
     columns: list[list[object]]
-    rows: Rows
+    rows: EncodedRows
     split: Split
     ordered: bool
     span_s: float | None
@@ -47,12 +47,12 @@ class Material(NamedTuple):
     constant: tuple[str, ...] = ()
 
     @property
-    def holdout(self) -> Rows:
+    def holdout(self) -> EncodedRows:
         """The rows that judge."""
         return self.rows.pick(self.split.holdout)
 
     @property
-    def training(self) -> Rows:
+    def training(self) -> EncodedRows:
         """The rows that teach."""
         return self.rows.pick(self.split.train)
 
@@ -85,7 +85,7 @@ def gather(project: Project, wanted: Order) -> Material:
     bounds.refuse(whole, schema.names, bounds.INPUT)
     schema = requests.with_gaps(project, wanted.dataset, schema)
     columns = encode.columns_of_table(schema, table)
-    rows = Rows(
+    rows = EncodedRows(
         encode.matrix(schema, columns),
         target.encode(table.column(name), task, schema.classes),
         table.column(name).to_pylist(),
@@ -123,9 +123,9 @@ def gather(project: Project, wanted: Order) -> Material:
 def _views(version: DatasetVersion) -> dict[str, str]:
     """Return the feature view, as ``name@version``, that each joined column comes from."""
     return {
-        str(column): f"{view['name']}@{view['version']}"
-        for view in version.transformation.get("views", ())
-        for column in view.get("columns", ())
+        column: f"{view.name}@{view.version}"
+        for view in (version.join.views if version.join else ())
+        for column in view.columns
     }
 
 

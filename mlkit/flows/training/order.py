@@ -7,7 +7,7 @@ from mlkit.flows.data import ingest
 from mlkit.project import Project
 from mlkit.steps.inputs.columns import Task
 from mlkit.steps.training.target import Wish
-from mlkit.store import datasets, registry
+from mlkit.store import datasets, deployments, registry
 from mlkit.store.datasets import DatasetVersion
 from mlkit.store.registry import Model, ModelVersion
 
@@ -33,7 +33,7 @@ def look_up(project: Project, model: str, data: str, task: Wish, half_life: str 
     with project.read() as s:
         dataset = datasets.get_version(s, name, number)
         row = registry.find_model(s, model)
-        current = registry.champion(s, row) if row else None
+        current = deployments.champion(s, row) if row else None
     if dataset.dataset.target is None:
         raise InvalidInputError(
             f"dataset '{name}' has no target column; name it by adding its file again: "

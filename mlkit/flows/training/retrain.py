@@ -10,7 +10,7 @@ from mlkit.flows.training import fresh_rows
 from mlkit.flows.training.fresh_rows import Data, Fresh
 from mlkit.progress import Progress
 from mlkit.project import Project
-from mlkit.store import alerts, registry
+from mlkit.store import alerts, deployments, registry
 from mlkit.store.disk import failpoints
 from mlkit.store.registry import ModelVersion
 
@@ -89,7 +89,7 @@ def require_accepted(done: Retrained) -> None:
 
 def _champion(project: Project, model: str) -> ModelVersion:
     with project.read() as s:
-        deployment = registry.champion(s, registry.get_model(s, model))
+        deployment = deployments.champion(s, registry.get_model(s, model))
     if deployment is None:
         raise ConflictError(
             f"model '{model}' has no champion whose recipe could be repeated; "

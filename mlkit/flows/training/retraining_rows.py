@@ -6,7 +6,7 @@ makes the same rows again whatever has come since.
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,12 +16,11 @@ from mlkit.flows.log import judged_rows, logs, maturity, unknown_labels
 from mlkit.flows.log.evidence import Window
 from mlkit.flows.registry import deploy
 from mlkit.project import Project
+from mlkit.provenance import Log
 from mlkit.steps.reading import frames
-from mlkit.steps.tables import casts, duplicates, entity_keys
+from mlkit.steps.tables import dtypes, duplicates, entity_keys
 from mlkit.store.datasets import Dataset
 from mlkit.store.registry import ModelVersion
-
-_TYPES = {name: kind for kind, name in casts.NAMES.items()}
 
 
 class Picked(NamedTuple):
@@ -83,28 +82,30 @@ def stored(project: Project, sha256: str) -> pa.Table:
 
 
 def types(schema: pa.Schema) -> dict[str, str]:
-    """Return the names and types of a dataset's columns, as a transformation records them."""
-    return {field.name: casts.NAMES[field.type] for field in schema}
+    """Return the names and types of a dataset's columns, as a version records them."""
+    return {field.name: dtypes.NAMES[field.type] for field in schema}
 
 
-def from_log(project: Project, dataset: Dataset, made: Mapping[str, Any]) -> pa.Table:
-    """Return the logged rows that a transformation names, with the actuals that it names.
+def from_log(project: Project, dataset: Dataset, made: Log) -> pa.Table:
+    """Return the logged rows that were picked, with the actuals that they had then.
 
-    Raises CheckFailedError if the log has some of them no more.
+    Raises CheckFailedError if it is not recorded which, or the log has some of them no more.
     """
-    picked = stored(project, made["picked"])
-    start, end = (datetime.fromisoformat(made[name]) for name in ("start", "end"))
-    logged = logs.read(project, made["model"], start=start, end=end)
+    if not made.picked:
+        raise CheckFailedError("it is of a release that did not record which predictions it took")
+    picked = stored(project, made.picked)
+    start, end = (datetime.fromisoformat(moment) for moment in (made.start, made.end))
+    logged = logs.read(project, made.model, start=start, end=end)
     places = pc.index_in(picked["_id"], logged["_id"])
     if places.null_count:
         raise CheckFailedError(
             f"{places.null_count:,} of {picked.num_rows:,} predictions are in the log of "
-            f"{made['model']} no more (setting log.keep)"
+            f"{made.model} no more (setting log.keep)"
         )
     rows = logged.take(places)
     index = rows.schema.get_field_index("_actual")
     rows = rows.set_column(index, "_actual", picked["_actual"])
-    like = pa.schema([(name, _TYPES[kind]) for name, kind in made["types"].items()])
+    like = pa.schema([(name, dtypes.BY_NAME[kind]) for name, kind in made.types.items()])
     return as_dataset(rows, dataset, like)
 
 
@@ -154,7 +155,7 @@ def _answered(rows: pa.Table) -> pa.Table:
 
 def _are_texts(dataset: Dataset, like: pa.Schema) -> bool:
     """Tell whether any text is an entity of the dataset; it may have none at all."""
-    return dataset.entity_column is None or like.field(dataset.entity_column).type == casts.TEXT
+    return dataset.entity_column is None or like.field(dataset.entity_column).type == dtypes.TEXT
 
 
 def _with_entity(rows: pa.Table, dataset: Dataset, like: pa.Schema) -> pa.Table:
@@ -168,7 +169,7 @@ def _with_entity(rows: pa.Table, dataset: Dataset, like: pa.Schema) -> pa.Table:
 
 
 def _reads_as(text: pa.Scalar, wanted: pa.DataType) -> bool:
-    if wanted == casts.INTEGER:
+    if wanted == dtypes.INTEGER:
         return text.is_valid and entity_keys.integer(text.as_py()) is not None
     try:
         return bool(text.cast(wanted).is_valid)
@@ -227,7 +228,7 @@ def _since(base: pa.Table, dataset: Dataset, since: datetime | None) -> pa.Table
             f"dataset '{dataset.name}' has no column of times, so no window of it can be chosen "
             "(setting retrain.source_window); add it once more with --time COLUMN"
         )
-    newer = pc.greater_equal(base.column(name), pa.scalar(since, casts.TIME))
+    newer = pc.greater_equal(base.column(name), pa.scalar(since, dtypes.DATETIME))
     return base.filter(pc.fill_null(newer, fill_value=False))
 
 

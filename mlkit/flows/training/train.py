@@ -28,7 +28,7 @@ from mlkit.steps.predictors import artifacts, threads
 from mlkit.steps.training import estimators
 from mlkit.steps.training.gate import Verdict
 from mlkit.steps.training.target import Wish
-from mlkit.store import audit, log_view, registry
+from mlkit.store import audit, deployments, log_view, registry
 from mlkit.store.datasets import DatasetVersion
 from mlkit.store.disk import blobs, failpoints
 from mlkit.store.registry import Model, ModelVersion
@@ -192,7 +192,7 @@ def _version(
             made.choice.name,
             made.choice.code,
             not_kept=made.not_kept,
-            featured=wanted.dataset.transformation.get("kind") == "join",
+            featured=wanted.dataset.join is not None,
         ),
         seed=project.settings.train.seed,
         created_by=project.actor,
@@ -228,7 +228,7 @@ def _register(
         registry.lock(s, model)
         row.number = registry.next_number(s, model)
         row.signature = blobs.sign(key, wanted.model, row.number, row.artifact_sha256)
-        current = registry.champion(s, model)
+        current = deployments.champion(s, model)
         judged = (current.id if current else None) == wanted.champion_deployment
         if promote and accepted and not judged:
             row.warnings = [

@@ -67,10 +67,10 @@ def traffic(snapshots: Collection[Snapshot]) -> Iterator[Metric]:
         "mlkit_validation_failures_total", "Requests whose rows the model's schema refused.",
         ("model",), ((key, cells[0]) for key, cells in invalid.items() if cells[0]),
     )  # fmt: skip
-    broken = _sum(snapshots, meter.RULES)
+    failing = _sum(snapshots, meter.RULES)
     yield _counters(
         "mlkit_rule_violations_total", "Rows that break a rule of the training data.",
-        ("model", "columns"), ((key, cells[0]) for key, cells in broken.items() if cells[0]),
+        ("model", "columns"), ((key, cells[0]) for key, cells in failing.items() if cells[0]),
     )  # fmt: skip
     lost = requests.get((meter.OTHER, meter.OTHER, "0"), 0.0)
     yield CounterMetricFamily(

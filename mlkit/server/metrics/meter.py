@@ -77,7 +77,7 @@ class Meter:
             place = self.slot.place((INVALID, model))
             self._cells[self._other_invalid if place is None else place] += 1.0
 
-    def rules_broken(self, model: str, columns: str, rows: int) -> None:
+    def rules_failed(self, model: str, columns: str, rows: int) -> None:
         """Count rows that break a rule of the training data on ``columns``."""
         with self._lock:
             place = self.slot.place((RULES, model, columns))

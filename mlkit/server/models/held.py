@@ -8,6 +8,7 @@ import numpy as np
 from mlkit.errors import InvalidInputError, ModelFailsError
 from mlkit.flows.features.requests import RequestFeatures
 from mlkit.flows.registry.deploy import Loaded
+from mlkit.server.metrics.families import Served
 from mlkit.server.models.batching import Ask, Batcher
 from mlkit.steps.inputs import unanswered
 from mlkit.steps.inputs.answers import Label, Predictions
@@ -64,6 +65,13 @@ class Held:
             self._ask_small = self._ask_large = Batcher(predictor.predict, most_rows=1_000)
         elif predictor.large:
             self._ask_large = Batcher(predictor.predict, most_rows=8_000)
+
+    @property
+    def served(self) -> Served:
+        """What the metrics say about this version."""
+        loaded = self.loaded
+        backend = "compiled" if loaded.predictor.compiled else "estimator"
+        return Served(loaded.model, loaded.version, self.sha256, backend, self.load_s)
 
     @property
     def has_probabilities(self) -> bool:

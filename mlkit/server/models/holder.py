@@ -8,16 +8,14 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from datetime import datetime
 
-from mlkit.errors import BusyError, DamagedError, MlkitError, NotFoundError, unknown
+from mlkit.errors import BusyError, MlkitError, NotFoundError, unknown
 from mlkit.flows.alerts import alerting
-from mlkit.flows.features import requests
 from mlkit.flows.features.online import Online
-from mlkit.flows.registry import deploy, model_files
 from mlkit.project import Project
-from mlkit.server.models import rule_guard
 from mlkit.server.models.held import Held
+from mlkit.server.models.loading import load_into
 from mlkit.server.periodic_thread import unexpected
-from mlkit.store import audit, erasures, registry
+from mlkit.store import audit, deployments, erasures
 from mlkit.store.registry import ModelVersion
 
 _RETRY_S = 30.0  # a version that failed to load is tried again after this time
@@ -111,13 +109,13 @@ class Holder:
     def refresh(self) -> None:
         """Load new champions since the last call; the old one answers if a load fails."""
         with self._project.read() as s:
-            generation = registry.generation(s)
+            generation = deployments.generation(s)
             self._forget_other_file()
             erased_at = erasures.last_done(s)
             same = (generation, erased_at) == (self.generation, self._erased_at)
             if same and time.monotonic() < self._retry_at:
                 return
-            current, damaged = registry.champions(s), registry.damaged(s)
+            current, damaged = deployments.champions(s), deployments.damaged(s)
             unrecorded = frozenset(d.version.model.name for d in current if not audit.vouches(s, d))
             champions = {d.version.model.name: d.version for d in current}
         with self._loading:
@@ -213,7 +211,7 @@ class Holder:
         if future is None:
             future = Future()
             arguments = (future, self._project, self._online, version)
-            threading.Thread(target=_load_into, args=arguments, daemon=True).start()
+            threading.Thread(target=load_into, args=arguments, daemon=True).start()
         try:
             return future.result(self._settings.load_s)
         except FutureTimeoutError as error:
@@ -277,28 +275,3 @@ class Holder:
 def _log_alert_error(what: str, model: str, error: Exception) -> None:
     text = "the alert about model %s was not %s: %s"
     log.error(text, model, what, error, exc_info=unexpected(error))
-
-
-def _load_into(
-    future: "Future[Held]", project: Project, online: Online, version: ModelVersion
-) -> None:
-    started = time.perf_counter()
-    try:
-        size = project.artifacts.path(version.artifact_sha256).stat().st_size
-        loaded = deploy.load_version(project, version)
-        future.set_result(
-            Held(
-                loaded,
-                load_s=time.perf_counter() - started,
-                size_bytes=size,
-                sha256=version.artifact_sha256,
-                guard=rule_guard.make(loaded) if project.settings.server.guard != "off" else None,
-                features=requests.of(project, online, version),
-                max_chars=project.settings.server.max_text_chars,
-                csv=model_files.csv_of_model(project, version.id),
-            )
-        )
-    except Exception as error:  # noqa: BLE001  # raised again in the thread that waits
-        future.set_exception(error)
-    except BaseException as error:  # noqa: BLE001  # a library that exits fails only this load
-        future.set_exception(DamagedError(f"its code ended with {type(error).__name__}: {error}"))

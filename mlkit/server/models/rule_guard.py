@@ -16,7 +16,7 @@ from mlkit.server.metrics.meter import Meter
 from mlkit.server.models.held import Held
 from mlkit.steps.inputs.rows import Rows
 from mlkit.steps.rules import rule_file
-from mlkit.steps.rules.guard import Broken, Guard
+from mlkit.steps.rules.guard import Guard, RowFailure
 
 _SHOWN: Final = 100
 
@@ -52,18 +52,18 @@ class RuleGuard:
         if not found:
             return
         model = held.loaded.model
-        for columns, count in Counter(broken.test.columns for broken in found).items():
-            self._meter.rules_broken(model, ", ".join(columns), count)
-        hard = [broken for broken in found if broken.test.level == "error"]
+        for columns, count in Counter(failure.test.columns for failure in found).items():
+            self._meter.rules_failed(model, ", ".join(columns), count)
+        hard = [failure for failure in found if failure.test.level == "error"]
         if hard and self._refuses:
             raise _refusal(hard)
 
 
-def _refusal(found: list[Broken]) -> InvalidInputError:
+def _refusal(found: list[RowFailure]) -> InvalidInputError:
     problems = [
-        {"row": broken.row, "column": column, "problem": f"breaks {broken.test.rule[:200]}"}
-        for broken in found[:_SHOWN]
-        for column in broken.test.columns
+        {"row": failure.row, "column": column, "problem": f"breaks {failure.test.rule[:200]}"}
+        for failure in found[:_SHOWN]
+        for column in failure.test.columns
     ]
     first = found[0]
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""

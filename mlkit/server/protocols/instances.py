@@ -46,7 +46,7 @@ def reply(answers: Answers, query: Query) -> Reply:
     if query.options.probabilities and answers.probabilities is not None:
         labels = answers.labels
         found = [dict(zip(labels, row, strict=True)) for row in answers.probabilities]
-    return problems.reply(msgspec.json.encode(Predictions(found)))
+    return problems.json_reply(Predictions(found))
 
 
 def read(reader: Reader, name: str, value: object, max_rows: int) -> Rows:

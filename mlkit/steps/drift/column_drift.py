@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from mlkit.steps.drift import correlation, moments, onset, rare, reference, violations
+from mlkit.steps.drift.design import Design, Events
 from mlkit.steps.drift.distance import (
     chi2,
     chi2_visible,
@@ -20,70 +21,69 @@ from mlkit.steps.drift.distance import (
     two_proportion,
     wasserstein,
 )
-from mlkit.steps.drift.look import Events, Look
-from mlkit.steps.drift.profiles import Profile
+from mlkit.steps.drift.reference_columns import Profile
 from mlkit.steps.drift.result import FeatureDrift, ViolationKind
 from mlkit.steps.drift.violations import Found, Level, Usual
 
 _LEADING: Final = 3  # labels whose series stand for the correlation of a categorical column
 
 
-def of_column(profile: Profile, column: Any, look: Look) -> Iterator[FeatureDrift]:
+def of_column(profile: Profile, column: Any, design: Design) -> Iterator[FeatureDrift]:
     """Yield the tests of one column: its values, where both sides have some, and its gaps."""
-    fitted, misfits = column, None
+    fitted, unfit = column, None
     if profile.typed is not None:
-        fitted, misfits = violations.fit(profile.typed, column)
-    present = yield from _values(profile, fitted, look)
-    if misfits is not None:
-        tau = look.tau(profile.taus[0], (profile.present, misfits.of), list)
-        yield _violation("type", profile, misfits, tau, look)
-    missing = len(column) - present - (misfits.hits if misfits else 0)
+        fitted, unfit = violations.fit(profile.typed, column)
+    present = yield from _values(profile, fitted, design)
+    if unfit is not None:
+        tau = design.tau(profile.taus[0], (profile.present, unfit.of), list)
+        yield _violation("type", profile, unfit, tau, design)
+    missing = len(column) - present - (unfit.hits if unfit else 0)
     if profile.rows and len(column) and (missing or profile.present < profile.rows):
-        yield _missing(profile, column, missing, look)
+        yield _missing(profile, column, missing, design)
 
 
-def of_derived(profile: Profile, column: Any, look: Look) -> Iterator[FeatureDrift]:
+def of_derived(profile: Profile, column: Any, design: Design) -> Iterator[FeatureDrift]:
     """Yield the test of numbers derived from a column; of many texts not all are read."""
     if profile.derived == "words" and len(column):
         read = (len(column) - column.null_count) / len(column)
-        look = look._replace(density=look.density * read * profile.rows / profile.present)
-    yield from _values(profile, column, look)
+        design = design._replace(density=design.density * read * profile.rows / profile.present)
+    yield from _values(profile, column, design)
 
 
-def _values(profile: Profile, column: Any, look: Look) -> Generator[FeatureDrift, None, int]:
+def _values(profile: Profile, column: Any, design: Design) -> Generator[FeatureDrift, None, int]:
     """Yield the tests of the values of one column and return how many there are."""
     if profile.measure == "number":
         values = reference.numbers(column)
         if len(values):
-            yield from _number(profile, values, look)
+            yield from _number(profile, values, design)
         return len(values)
     if profile.measure == "text":
         return int(len(column) - column.null_count)
     texts = reference.labels(column, profile.measure, numeric=profile.numeric).drop_null()
     if len(texts) and profile.present:
-        yield from _labels(profile, texts, look)
+        yield from _labels(profile, texts, design)
     return len(texts)
 
 
 def _violation(
-    kind: ViolationKind, profile: Profile, found: Found, tau: float, look: Look
+    kind: ViolationKind, profile: Profile, found: Found, tau: float, design: Design
 ) -> FeatureDrift:
     usual = profile.usual if profile.usual is not None and kind != "type" else Usual(0.0)
-    level = Level(profile.present, tau, look.rule.min_violations, look.violation_alpha)
+    level = Level(profile.present, tau, design.rule.min_violations, design.violation_alpha)
     return violations.test(kind, profile.column, found, usual, level)
 
 
-def _number(profile: Profile, values: np.ndarray, look: Look) -> Iterator[FeatureDrift]:
+def _number(profile: Profile, values: np.ndarray, design: Design) -> Iterator[FeatureDrift]:
     quartiles = profile.values[[len(profile.values) * part // 4 for part in (1, 2, 3)]]
     sides = profile.present, len(values)
     looked_at = correlation.blocks(values)
-    tau = look.tau(profile.taus[0], sides, lambda: [looked_at <= each for each in quartiles])
+    tau = design.tau(profile.taus[0], sides, lambda: [looked_at <= each for each in quartiles])
     sizes = sides[0] / tau, sides[1] / tau
     ordered = np.sort(values)
     distance, p_value = ks(profile.values, ordered, rows=sizes)
-    p_moments = _moments(profile, values, ordered, look)
+    p_moments = _moments(profile, values, ordered, design)
     stability = psi(*deciles(profile.values, ordered), tau=tau)
-    threshold = look.rule.min_ks
+    threshold = design.rule.min_ks
     yield FeatureDrift(
         name=profile.name,
         column=profile.column,
@@ -97,23 +97,27 @@ def _number(profile: Profile, values: np.ndarray, look: Look) -> Iterator[Featur
         moved=_finite(wasserstein(profile.values, ordered, deviation=profile.deviation)),
         psi=stability.value,
         psi_usual=stability.usual,
-        visible=ks_visible(look.alpha, threshold, _joint(*sizes)),
+        visible=ks_visible(design.alpha, threshold, _joint(*sizes)),
         effective_rows=sizes[1],
     )
     watched = "range" in profile.watched
     beyond = violations.out_of_range(ordered, profile.ends) if watched else None
     if beyond is not None:
-        yield _violation("range", profile, beyond, look.of_extremes(profile, tau, beyond.of), look)
+        yield _violation(
+            "range", profile, beyond, design.of_extremes(profile, tau, beyond.of), design
+        )
 
 
-def _moments(profile: Profile, values: np.ndarray, ordered: np.ndarray, look: Look) -> float | None:
+def _moments(
+    profile: Profile, values: np.ndarray, ordered: np.ndarray, design: Design
+) -> float | None:
     """Return the p value of the moments of ``values``; none where ties leave none of them.
 
     A reference of an older program does not know how they vary in its windows: none, too.
     """
     known, sides = profile.taus[3:], (profile.present, len(values))
     scale = moments.scale(profile.values)
-    if look.rule.ordered and look.sizes:  # borrowed taus may be of fewer moments
+    if design.rule.ordered and design.sizes:  # borrowed taus may be of fewer moments
         scale = scale._replace(scores=scale.scores[:, : len(known)])
     if not scale.scores.shape[1]:
         return None
@@ -126,25 +130,25 @@ def _moments(profile: Profile, values: np.ndarray, ordered: np.ndarray, look: Lo
         return lambda: [scores()[:, place]]
 
     taus = [
-        look.tau(known[place] if look.sizes else known, sides, events(place))
+        design.tau(known[place] if design.sizes else known, sides, events(place))
         for place in range(scale.scores.shape[1])
     ]
     rows = _joint(*sides) / np.array(taus)
     return moments.p_value(moments.means(ordered, scale), rows)
 
 
-def _labels(profile: Profile, texts: Any, look: Look) -> Iterator[FeatureDrift]:
+def _labels(profile: Profile, texts: Any, design: Design) -> Iterator[FeatureDrift]:
     codes = reference.codes_of(texts, profile.labels)
     unseen = len(profile.labels)
     leading = range(min(_LEADING, unseen))
     sides = profile.present, len(codes)
-    tau = look.tau(profile.taus[0], sides, lambda: [codes == code for code in leading])
+    tau = design.tau(profile.taus[0], sides, lambda: [codes == code for code in leading])
     counts = np.bincount(codes, minlength=unseen + 1)
     known, pooled = rare.pool(profile.counts, counts, len(texts) / tau)
     statistic, p_value, _ = chi2(known, pooled, tau=tau)
     variation = chi2(profile.counts, counts).variation  # of all labels: a size needs no certainty
     stability = psi(profile.counts, counts, tau=tau)
-    threshold = look.rule.min_tv
+    threshold = design.rule.min_tv
     rows = _joint(profile.present / tau, len(texts) / tau)
     yield FeatureDrift(
         name=profile.name,
@@ -157,23 +161,23 @@ def _labels(profile: Profile, texts: Any, look: Look) -> Iterator[FeatureDrift]:
         threshold=threshold,
         psi=stability.value,
         psi_usual=stability.usual,
-        visible=chi2_visible(look.alpha, threshold, known, rows),
+        visible=chi2_visible(design.alpha, threshold, known, rows),
         effective_rows=len(texts) / tau,
     )
     watched = "unseen" in profile.watched
     new = violations.unseen(texts, codes, unseen, profile.known) if watched else None
     if new is not None:
-        yield _violation("unseen", profile, new, look.of_extremes(profile, tau, new.of), look)
+        yield _violation("unseen", profile, new, design.of_extremes(profile, tau, new.of), design)
 
 
-def _missing(profile: Profile, column: Any, missing: int, look: Look) -> FeatureDrift:
+def _missing(profile: Profile, column: Any, missing: int, design: Design) -> FeatureDrift:
     def events() -> Sequence[np.ndarray]:  # a feed that breaks off is no likeness of neighbours
         return [onset.without_step(reference.gaps(column).astype(float))]
 
-    tau = look.tau(profile.taus[1], (profile.rows, len(column)), events)
+    tau = design.tau(profile.taus[1], (profile.rows, len(column)), events)
     before = profile.rows - profile.present
     z, p_value, change = two_proportion((before, profile.rows), (missing, len(column)), tau=tau)
-    threshold = look.rule.min_missing
+    threshold = design.rule.min_missing
     rows = _joint(profile.rows / tau, len(column) / tau)
     counts = np.array([before, profile.present])
     return FeatureDrift(
@@ -185,7 +189,7 @@ def _missing(profile: Profile, column: Any, missing: int, look: Look) -> Feature
         p_value=p_value,
         effect=change,
         threshold=threshold,
-        visible=chi2_visible(look.alpha, threshold, counts, rows),
+        visible=chi2_visible(design.alpha, threshold, counts, rows),
         effective_rows=len(column) / tau,
     )
 

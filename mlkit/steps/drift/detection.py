@@ -1,6 +1,6 @@
 """Has a table moved away from a reference? A verdict needs size, significance and enough rows.
 
-How the rows are looked at is in ``look``, the tests of a column in ``column_drift``, what they say
+What holds for every column is in ``design``, the tests of one in ``column_drift``, what they say
 together in ``family``.
 """
 
@@ -8,10 +8,10 @@ import msgspec
 import pyarrow as pa
 
 from mlkit.errors import InvalidInputError
-from mlkit.steps.drift import column_drift, derived, family, look, reference, times
-from mlkit.steps.drift.look import Columns
-from mlkit.steps.drift.profiles import Reference
-from mlkit.steps.drift.result import VIOLATIONS, DriftResult, FeatureDrift, Rows
+from mlkit.steps.drift import column_drift, derived, design, family, reference, times
+from mlkit.steps.drift.design import Columns
+from mlkit.steps.drift.reference_columns import Reference
+from mlkit.steps.drift.result import VIOLATIONS, DriftResult, FeatureDrift, RowCounts
 from mlkit.steps.drift.rule import DriftRule
 
 __all__ = ("DriftRule", "compare", "compare_tables")
@@ -59,7 +59,7 @@ def compare(
     their times.
     """
     features: list[FeatureDrift] = []
-    chosen = look.at(reference, current, rule, span_s)
+    chosen = design.of(reference, current, rule, span_s)
     for profile in reference.columns:
         column, way = current.column(profile.column), profile.derived
         if way is None:
@@ -76,7 +76,7 @@ def compare(
     return DriftResult(
         verdict=family.verdict(judged),
         features=judged,
-        rows=Rows(reference.rows, current.num_rows),
+        rows=RowCounts(reference.rows, current.num_rows),
         warnings=tuple(family.blind(judged)) if enough else (),
         alpha=rule.alpha,
         quiet=quiet,

@@ -6,7 +6,7 @@ it vary. No rule lives here.
 
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from mlkit.steps.drift import derived, design_effect, moments, texts, times, violations
 from mlkit.steps.drift.block_variance import Statistic
-from mlkit.steps.drift.profiles import (
+from mlkit.steps.drift.reference_columns import (
     FEW,
     MAX_KNOWN,
     MAX_LABELS,
@@ -28,21 +28,13 @@ from mlkit.steps.drift.profiles import (
     Role,
 )
 from mlkit.steps.drift.reference_file import deviation, dump, load
-from mlkit.steps.inputs.columns import InputSchema, Kind
-from mlkit.steps.tables import casts
+from mlkit.steps.inputs.columns import KINDS, InputSchema, Kind
+from mlkit.steps.tables import casts, dtypes
 
 __all__ = (
     "MAX_LABELS", "MAX_VALUES", "Measure", "Profile", "Reference", "build", "codes_of", "dump",
     "gaps", "kinds_of", "labels", "load", "numbers", "summarize",
 )  # fmt: skip
-
-_KIND_OF_TYPE: Final[Mapping[pa.DataType, Kind]] = {
-    casts.INTEGER: "integer",
-    casts.NUMBER: "number",
-    casts.BOOLEAN: "boolean",
-    casts.TEXT: "category",
-    casts.TIME: "datetime",
-}
 
 
 def build(
@@ -89,14 +81,14 @@ def summarize(
 
 
 def kinds_of(table: pa.Table) -> dict[str, Kind]:
-    """Return the kind of each column by its type, one of the five of ``casts``."""
+    """Return the kind of each column by its type, one of the five of ``dtypes``."""
     types = zip(table.column_names, table.schema.types, strict=True)
-    return {name: _KIND_OF_TYPE[kind] for name, kind in types if name != times.MOMENT}
+    return {name: KINDS[kind] for name, kind in types if name != times.MOMENT}
 
 
 def numbers(column: Any) -> np.ndarray:
     """Return the values of a numeric column that are there, in row order, not to be written to."""
-    values: np.ndarray = casts.cast(column, casts.NUMBER).column.drop_null().to_numpy()
+    values: np.ndarray = casts.cast(column, dtypes.NUMBER).column.drop_null().to_numpy()
     if len(values) and np.isnan(values.min()):
         values = values[~np.isnan(values)]
     return values
@@ -121,12 +113,12 @@ def labels(column: Any, measure: Measure, *, numeric: bool = False) -> Any:
     ``numeric`` columns are compared as numbers: 1, 1.0 and "1" are one label.
     """
     if measure == "hour":
-        hours = pc.hour(casts.cast(column, casts.TIME).column)
-        return hours.cast(casts.TEXT)
+        hours = pc.hour(casts.cast(column, dtypes.DATETIME).column)
+        return hours.cast(dtypes.TEXT)
     if numeric:
-        positive = pc.add(casts.cast(column, casts.NUMBER).column, 0.0)  # -0.0 is 0.0
-        return positive.cast(casts.TEXT)
-    return column if column.type == casts.TEXT else column.cast(casts.TEXT)
+        positive = pc.add(casts.cast(column, dtypes.NUMBER).column, 0.0)  # -0.0 is 0.0
+        return positive.cast(dtypes.TEXT)
+    return column if column.type == dtypes.TEXT else column.cast(dtypes.TEXT)
 
 
 def _profile(name: str, kind: Kind, column: Any, sizes: tuple[int, ...]) -> Profile:

@@ -9,7 +9,14 @@ import numpy as np
 
 from mlkit.errors import DamagedError
 from mlkit.steps.drift.derived import Way
-from mlkit.steps.drift.profiles import NO_ENDS, NO_HASHES, Measure, Profile, Reference, Role
+from mlkit.steps.drift.reference_columns import (
+    NO_ENDS,
+    NO_HASHES,
+    Measure,
+    Profile,
+    Reference,
+    Role,
+)
 from mlkit.steps.drift.violations import Usual
 from mlkit.steps.inputs.columns import Kind
 

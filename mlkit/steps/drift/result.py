@@ -7,7 +7,7 @@ from scipy import special
 
 Verdict = Literal["drift", "ok", "insufficient_data"]
 ViolationKind = Literal["unseen", "range", "type"]
-Kind = Literal[
+DriftKind = Literal[
     "number", "category", "hour", "age", "gap", "length", "words", "missing", ViolationKind, "joint"
 ]
 VIOLATIONS: Final[tuple[ViolationKind, ...]] = get_args(ViolationKind)
@@ -33,7 +33,7 @@ class FeatureDrift(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     column: str
-    kind: Kind
+    kind: DriftKind
     test: Literal["ks", "chi2", "two_proportion", "negative_binomial", "auc"]
     statistic: float
     p_value: float
@@ -92,7 +92,7 @@ class FeatureDrift(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-_SHARES: Final[dict[Kind, str]] = {
+_SHARES: Final[dict[DriftKind, str]] = {
     "missing": "the share of missing values",
     "unseen": "the share of labels never seen before",
     "range": "the share of values out of range",
@@ -100,7 +100,7 @@ _SHARES: Final[dict[Kind, str]] = {
 }
 
 
-class Rows(msgspec.Struct, frozen=True):
+class RowCounts(msgspec.Struct, frozen=True):
     """How many rows were compared."""
 
     reference: int
@@ -115,7 +115,7 @@ class DriftResult(msgspec.Struct, frozen=True, kw_only=True):
 
     verdict: Verdict
     features: tuple[FeatureDrift, ...]
-    rows: Rows
+    rows: RowCounts
     warnings: tuple[str, ...] = ()
     alpha: float
     quiet: int = 0

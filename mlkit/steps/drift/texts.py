@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlkit.steps.drift import violations
-from mlkit.steps.tables import casts
+from mlkit.steps.tables import dtypes
 
 _DISTINCT: Final = 0.5  # of the values are different ones
 _CELLS: Final = 10_000  # are looked at, evenly spread
@@ -26,7 +26,7 @@ def is_free(present: int, distinct: int, most_labels: int) -> bool:
 
 def lengths(column: Any) -> Any:
     """Return how many characters each text has."""
-    return pc.utf8_length(column).cast(casts.NUMBER)
+    return pc.utf8_length(column).cast(dtypes.NUMBER)
 
 
 def vocabulary(column: Any) -> np.ndarray:
@@ -53,7 +53,7 @@ def known_share(column: Any, vocabulary: np.ndarray, *, own: bool = False) -> An
     shares = np.full(len(column), np.nan)
     with np.errstate(invalid="ignore"):
         shares[chosen] = np.bincount(owners, weights=found, minlength=len(chosen)) / count
-    return pa.chunked_array([pa.array(shares, casts.NUMBER, from_pandas=True)])
+    return pa.chunked_array([pa.array(shares, dtypes.NUMBER, from_pandas=True)])
 
 
 def _chosen(rows: int) -> np.ndarray:

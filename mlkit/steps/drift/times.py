@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlkit.steps.tables import casts
+from mlkit.steps.tables import dtypes
 
 MOMENT: Final = "moment(row)"
 """The column of a table that says when each of its rows was; made by ``stamp``."""
@@ -20,7 +20,7 @@ _GROWS: Final = 0.95  # of the steps of a series of events lead forward
 
 def stamp(table: pa.Table, name: str | None) -> pa.Table:
     """Return ``table`` with column ``name`` as the time of each row, if it holds times."""
-    if name is None or table.schema.field(name).type != casts.TIME:
+    if name is None or table.schema.field(name).type != dtypes.DATETIME:
         return table
     return table.append_column(MOMENT, table.column(name))
 
@@ -33,7 +33,7 @@ def moments(table: Any) -> Any | None:
 def ages(column: Any, moments: Any) -> Any:
     """Return the days from each time to the moment of its row, null where there is none."""
     wide = [part.cast(pa.int64()) for part in (moments, column)]
-    return pc.divide(pc.subtract(*wide).cast(casts.NUMBER), float(_MICROS_PER_DAY))
+    return pc.divide(pc.subtract(*wide).cast(dtypes.NUMBER), float(_MICROS_PER_DAY))
 
 
 def rate(rows: int, span_s: float | None) -> float | None:
@@ -44,7 +44,7 @@ def rate(rows: int, span_s: float | None) -> float | None:
 def gaps(column: Any) -> Any:
     """Return the seconds from each time to the next that there is, in row order."""
     steps = np.diff(_micros(column)) / 1e6
-    return pa.chunked_array([pa.array(steps, casts.NUMBER)])
+    return pa.chunked_array([pa.array(steps, dtypes.NUMBER)])
 
 
 def grows(column: Any) -> bool:

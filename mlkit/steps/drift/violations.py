@@ -14,8 +14,8 @@ from scipy import special
 
 from mlkit.steps.drift import design_effect
 from mlkit.steps.drift.result import FeatureDrift, ViolationKind
-from mlkit.steps.inputs.columns import Kind
-from mlkit.steps.tables import casts
+from mlkit.steps.inputs.columns import ARROW_TYPES, Kind
+from mlkit.steps.tables import casts, dtypes
 from mlkit.steps.tables.casts import Cast
 
 _SHOWN: Final = 3
@@ -23,13 +23,7 @@ _TAIL: Final = 2  # of the cells of ``design_effect`` at either end
 _RARE: Final = 0.02  # of the rows have the labels that count as rare
 _Z80: Final = float(special.ndtri(0.8))  # for a power of 80 %
 
-_WANTED: Final[dict[Kind, pa.DataType]] = {
-    "integer": casts.NUMBER,
-    "number": casts.NUMBER,
-    "boolean": casts.BOOLEAN,
-    "category": casts.TEXT,
-    "datetime": casts.TIME,
-}
+_WANTED: Final = {**ARROW_TYPES, "integer": dtypes.NUMBER}  # 1.5 is drift, not another type
 
 
 class Usual(NamedTuple):
@@ -111,11 +105,11 @@ def _minimum_detectable(of: int, seen: float, clump: float, level: Level) -> flo
 def fit(kind: Kind, column: Any) -> tuple[Any, Found | None]:
     """Return ``column`` as values of ``kind``, null where one is none, and which those are."""
     result = _as_text(column) if kind == "category" else casts.cast(column, _WANTED[kind])
-    if not result.misfit_count:
+    if not result.unfit_count:
         return result.column, None
     wrong = column.filter(pc.and_(pc.is_valid(column), pc.is_null(result.column)))
     present = len(column) - column.null_count
-    return result.column, Found(result.misfit_count, present, _most_frequent(wrong))
+    return result.column, Found(result.unfit_count, present, _most_frequent(wrong))
 
 
 def out_of_range(ordered: np.ndarray, ends: np.ndarray) -> Found | None:
@@ -203,10 +197,10 @@ def rarities(codes: np.ndarray) -> np.ndarray:
 
 def _as_text(column: Any) -> Cast:
     """Return a column as text: whole numbers are labels, other types are none."""
-    if column.type in (casts.TEXT, casts.INTEGER):
-        return Cast(column.cast(casts.TEXT))
-    nothing = pa.chunked_array([pa.nulls(len(column), casts.TEXT)])
-    return Cast(nothing, misfit_count=len(column) - column.null_count)
+    if column.type in (dtypes.TEXT, dtypes.INTEGER):
+        return Cast(column.cast(dtypes.TEXT))
+    nothing = pa.chunked_array([pa.nulls(len(column), dtypes.TEXT)])
+    return Cast(nothing, unfit_count=len(column) - column.null_count)
 
 
 def _most_frequent(values: Any) -> dict[str, float]:

@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 
 from mlkit.steps.drift import block_variance, derived, design_effect, reference, times
 from mlkit.steps.drift.block_variance import Statistic
-from mlkit.steps.drift.profiles import Profile, Reference
-from mlkit.steps.tables import casts
+from mlkit.steps.drift.reference_columns import Profile, Reference
+from mlkit.steps.tables import casts, dtypes
 
 _SMALLEST: Final = 64  # rows of a block, as in ``design_effect``
 _FEWEST_STRETCHES: Final = 3  # two alarmed in 3 % of the checks on AR(1) data, three in 0.5 %
@@ -126,7 +126,7 @@ def _taus(profile: Profile, placed: Placed, blocks: tuple[int, ...]) -> np.ndarr
 def _codes(profile: Profile, column: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return the cells of the values that are there, and which rows have one."""
     if profile.measure == "number":
-        values = casts.cast(column, casts.NUMBER).column.to_numpy().astype(float)
+        values = casts.cast(column, dtypes.NUMBER).column.to_numpy().astype(float)
         kept = ~np.isnan(values)
         return design_effect.cells(values[kept], profile.values), kept
     texts = reference.labels(column, profile.measure, numeric=profile.numeric)

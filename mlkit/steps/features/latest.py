@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlkit.steps.tables import casts
+from mlkit.steps.tables import dtypes
 
 _encode_lines = msgspec.json.Encoder().encode_lines
 
@@ -30,7 +30,7 @@ def latest(table: pa.Table, now_us: int, ttl_us: int | None) -> Latest:
     ``table`` has entity, time and features. Of several rows with the same time the last one
     counts; an event in the future does not count yet, as in a point-in-time join.
 
-    >>> rows = {"id": [7, 7, 8], "at": pa.array([1, 2, 9], casts.TIME), "x": [1.5, None, 3.0]}
+    >>> rows = {"id": [7, 7, 8], "at": pa.array([1, 2, 9], dtypes.DATETIME), "x": [1.5, None, 3.0]}
     >>> latest(pa.table(rows), now_us=5, ttl_us=None)
     Latest(entities=['7'], event_us=[2], data=['[null]'], next_us=9)
     """
@@ -45,7 +45,7 @@ def latest(table: pa.Table, now_us: int, ttl_us: int | None) -> Latest:
     order = np.lexsort((event_us[rows], codes))  # stable: equal times stay in the order of rows
     ends = np.flatnonzero(np.diff(codes[order], append=-1))
     places = rows[order[ends]]
-    names = _whole(table.column(entity)).take(pa.array(places)).cast(casts.TEXT)
+    names = _whole(table.column(entity)).take(pa.array(places)).cast(dtypes.TEXT)
     by_name = pc.sort_indices(names)  # an index grows twice as fast in its order
     places = places[np.asarray(by_name)]
     found = table.select(columns).take(pa.array(places))
@@ -70,7 +70,7 @@ def lines(features: pa.Table) -> list[str]:
 
 
 def _values(column: Any) -> list[Any]:
-    if column.type == casts.TIME:
+    if column.type == dtypes.DATETIME:
         return [text and f"{text}Z" for text in _iso(column).to_pylist()]
     values: list[Any] = column.to_pylist()
     return values

@@ -8,24 +8,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlkit.errors import InvalidInputError, asks_to_end, told
-from mlkit.steps.features.view import FeatureView, OnDemand, ViewUse
+from mlkit.provenance import ViewUse
+from mlkit.steps.features.view import KEY_TYPES, FeatureView, OnDemand
 from mlkit.steps.quality import table_warnings
-from mlkit.steps.tables import casts
+from mlkit.steps.tables import casts, dtypes
 
-_KEYS = {casts.INTEGER: "integer", casts.TEXT: "text"}
 _SHOWN = 5
 
 
 def frame(table: pa.Table) -> Any:
     """Return rows as the pandas frame that a user's function gets.
 
-    Integers and booleans are the nullable ones (``Int64``, ``boolean``) whether or not one is
-    missing, so that the type of a column does not depend on the rows.
+    Integers and booleans are the nullable ones (``Int64``, ``boolean``).
     """
-    import pandas as pd  # 0.4 s, which a SQL view does without
-
-    nullable = {casts.INTEGER: pd.Int64Dtype(), casts.BOOLEAN: pd.BooleanDtype()}
-    return table.to_pandas(types_mapper=nullable.get)
+    return dtypes.to_pandas(table, dtypes.INTEGER, dtypes.BOOLEAN)
 
 
 def table_of(made: object, owner: FeatureView | OnDemand) -> pa.Table:
@@ -47,7 +43,7 @@ def lines(table: pa.Table) -> Iterable[tuple[Any, ...]]:
     """Yield rows as a SQL view sees them: a time is text that SQLite's date functions take."""
     columns = []
     for column in table.columns:
-        if column.type == casts.TIME:
+        if column.type == dtypes.DATETIME:
             naive = column.cast(pa.timestamp("us"))
             column = pc.strftime(naive, format="%Y-%m-%d %H:%M:%S")
         columns.append(column.to_pylist())
@@ -120,13 +116,13 @@ def checked(table: pa.Table, view: FeatureView) -> pa.Table:
 
 def key_type(kind: pa.DataType, view: FeatureView, *, rows: int = 1) -> str:
     """Return ``integer`` or ``text``; raises InvalidInputError for an entity of any other type."""
-    if kind in _KEYS:
-        return _KEYS[kind]
+    name = dtypes.NAMES.get(kind, str(kind))
+    if name in KEY_TYPES:
+        return name
     if rows == 0:
         return "text"
     raise InvalidInputError(
-        f"{view}: the entity '{view.entity}' is of type {casts.NAMES.get(kind, kind)}; an entity "
-        "is an integer or text"
+        f"{view}: the entity '{view.entity}' is of type {name}; an entity is an integer or text"
     )
 
 
@@ -145,9 +141,9 @@ def use(view: FeatureView, table: pa.Table, *, dataset: str | None, digest: str)
         version=view.version,
         dataset=dataset,
         columns=tuple(columns),
-        types=tuple(casts.NAMES[kind] for kind in kinds),
+        types=tuple(dtypes.NAMES[kind] for kind in kinds),
         entity=entity,
-        key="integer" if table.schema.field(entity).type == casts.INTEGER else "text",
+        key="integer" if table.schema.field(entity).type == dtypes.INTEGER else "text",
         ttl=view.ttl,
         on_missing=on_missing,
         digest=digest,
@@ -159,15 +155,15 @@ def default(value: object, kind: pa.DataType, name: str, view: str) -> pa.Scalar
     try:
         if value is None:
             return pa.scalar(None, kind)
-        if kind == casts.TIME and isinstance(value, str):
+        if kind == dtypes.DATETIME and isinstance(value, str):
             return casts.cast(pa.chunked_array([[value]]), kind).column[0]
-        if isinstance(value, bool) != (kind == casts.BOOLEAN):
+        if isinstance(value, bool) != (kind == dtypes.BOOLEAN):
             raise pa.ArrowInvalid("a boolean is no number")
         return pa.scalar(value, kind)
     except (pa.ArrowException, TypeError) as error:
         raise InvalidInputError(
             f"feature view '{view}': on_missing of '{name}' is {value!r}, which is no "
-            f"{casts.NAMES[kind]}"
+            f"{dtypes.NAMES[kind]}"
         ) from error
 
 
@@ -247,14 +243,14 @@ def _refuse_missing(column: Any, name: str, view: FeatureView) -> None:
 
 def _times(column: Any, view: FeatureView) -> Any:
     if column.null_count == len(column):
-        return pa.chunked_array([pa.nulls(len(column), casts.TIME)])
-    if column.type not in (casts.TEXT, casts.TIME):
+        return pa.chunked_array([pa.nulls(len(column), dtypes.DATETIME)])
+    if column.type not in (dtypes.TEXT, dtypes.DATETIME):
         raise InvalidInputError(
-            f"{view}, column '{view.time}': {casts.NAMES[column.type]} is no point in time"
+            f"{view}, column '{view.time}': {dtypes.NAMES[column.type]} is no point in time"
         )
-    done = casts.cast(column, casts.TIME)
-    if done.misfits:
-        row, value = done.misfits[0]
+    done = casts.cast(column, dtypes.DATETIME)
+    if done.unfit:
+        row, value = done.unfit[0]
         raise InvalidInputError(
             f"{view}, column '{view.time}': row {row + 1} has {value!r}, which is no point in time"
         )

@@ -13,9 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlkit.errors import InvalidInputError
+from mlkit.provenance import ViewUse
 from mlkit.steps.features import output
-from mlkit.steps.features.view import ViewUse, microseconds
-from mlkit.steps.tables import casts, entity_keys
+from mlkit.steps.features.view import microseconds
+from mlkit.steps.tables import dtypes, entity_keys
 
 CHUNK_ROWS = 131_072
 
@@ -171,7 +172,7 @@ def _keys(chunk: pa.Table, use: ViewUse) -> pa.Array:
     column = chunk.column(use.entity).combine_chunks()
     keys = entity_keys.as_keys(column, use.key)
     if keys is None:
-        kind = casts.NAMES.get(column.type, str(column.type))
+        kind = dtypes.NAMES.get(column.type, str(column.type))
         raise InvalidInputError(
             f"column '{use.entity}' is of type {kind} in the rows and {use.key} in feature view "
             f"'{use.name}'; make them the same"
@@ -181,10 +182,10 @@ def _keys(chunk: pa.Table, use: ViewUse) -> pa.Array:
 
 def _moments(chunk: pa.Table, time: str) -> np.ma.MaskedArray:
     column = chunk.column(time)
-    if column.type != casts.TIME:
+    if column.type != dtypes.DATETIME:
         raise InvalidInputError(
             f"the time column '{time}' holds no points in time but "
-            f"{casts.NAMES.get(column.type, str(column.type))}; a point-in-time join needs them"
+            f"{dtypes.NAMES.get(column.type, str(column.type))}; a point-in-time join needs them"
         )
     missing = np.asarray(column.is_null())
     return np.ma.MaskedArray(_numbers(column), mask=missing)

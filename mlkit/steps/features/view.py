@@ -7,9 +7,7 @@ Values only, and light: declaring imports neither pandas nor pyarrow. They are l
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Literal
-
-import msgspec
+from typing import Any, Final, Literal
 
 from mlkit import names
 from mlkit.errors import InvalidInputError
@@ -18,27 +16,8 @@ from mlkit.settings.table import duration
 OnMissing = Literal["null", "refuse"] | Mapping[str, Any]
 Check = Mapping[str, Mapping[str, Any]] | Callable[[Any], Any]
 
-KEY_TYPES: dict[str, type] = {"integer": int, "text": str}  # what an entity may be
-
-
-class ViewUse(msgspec.Struct, frozen=True, kw_only=True):
-    """One view as a joined dataset uses it, recorded with the version: what serving has to know.
-
-    ``dataset`` is the version (``name@number``) that the values came from, None for a query on a
-    database; ``digest`` changes with the code. ``on_missing`` is what stands for the values of a
-    row that has none within ``ttl``: ``null``, ``refuse`` or values by column.
-    """
-
-    name: str
-    version: int
-    dataset: str | None
-    columns: tuple[str, ...]
-    types: tuple[str, ...]
-    entity: str
-    key: Literal["integer", "text"]
-    ttl: str | None = None
-    on_missing: Literal["null", "refuse"] | dict[str, Any] = "null"
-    digest: str = ""
+KEY_TYPES: Final[Mapping[str, type]] = {"integer": int, "text": str}
+"""What an entity may be, in the words of ``dtypes.NAMES``, and what its ids are in Python."""
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,25 @@
 Holds no frame and no estimator; ``encode`` turns values into the matrix that estimators see.
 """
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Final, Literal
 
 import msgspec
+import pyarrow as pa
+
+from mlkit.steps.tables import dtypes
 
 Kind = Literal["number", "integer", "boolean", "category", "datetime"]
 Task = Literal["classification", "regression"]
+
+KINDS: Final[Mapping[pa.DataType, Kind]] = {
+    dtypes.NUMBER: "number",
+    dtypes.INTEGER: "integer",
+    dtypes.BOOLEAN: "boolean",
+    dtypes.TEXT: "category",
+    dtypes.DATETIME: "datetime",
+}
+ARROW_TYPES: Final[Mapping[Kind, pa.DataType]] = {kind: dtype for dtype, kind in KINDS.items()}
 
 
 class Column(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

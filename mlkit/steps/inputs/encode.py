@@ -5,73 +5,22 @@ No frame library here: a column is a plain list, so that one row costs microseco
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
-from types import MappingProxyType
 from typing import Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from msgspec import UNSET
-from msgspec.structs import replace
 
 from mlkit.errors import InvalidInputError
-from mlkit.steps.inputs.columns import Column, InputSchema, Kind, Task
+from mlkit.steps.inputs.columns import ARROW_TYPES, Column, InputSchema, Kind
 from mlkit.steps.inputs.values import READERS, UnfitValueError, refuse_long, too_long
-from mlkit.steps.tables import casts
+from mlkit.steps.tables import casts, dtypes
 
-MAX_CATEGORIES: Final = 254  # HistGradientBoosting bins a category into at most 255, one is missing
 MAX_PROBLEMS: Final = 100
 _MOMENT_PARTS: Final = ("days", "hour", "weekday", "month")
 _MICROS_PER_DAY: Final = 86_400_000_000
 _TEXT_FORMAT: Final = "%Y-%m-%dT%H:%M:%SZ"
-
-ARROW_TYPES: Final[Mapping[Kind, pa.DataType]] = {
-    "number": pa.float64(),
-    "integer": pa.int64(),
-    "boolean": pa.bool_(),
-    "category": pa.string(),
-    "datetime": pa.timestamp("us", "UTC"),
-}
-
-
-def infer_schema(
-    table: pa.Table,
-    *,
-    target: str,
-    task: Task,
-    ignore: Collection[str] = (),
-    like: InputSchema | None = None,
-) -> InputSchema:
-    """Return the input schema that ``table`` shows: every column but the target and ``ignore``.
-
-    A column that ``like`` (the champion's schema) lets be null or fractional stays so: clients
-    rely on it.
-    """
-    earlier = {column.name: column for column in like.columns} if like else {}
-    columns = infer_columns(table, ignore={target, *ignore}, earlier=earlier)
-    if not columns:
-        raise InvalidInputError(f"there is no column besides the target '{target}' to learn from")
-    classes = table.column(target).drop_null().unique().to_pylist()
-    return InputSchema(
-        columns=columns,
-        target=target,
-        task=task,
-        classes=tuple(sorted(classes)) if task == "classification" else (),
-    )
-
-
-def infer_columns(
-    table: pa.Table,
-    *,
-    ignore: Collection[str] = (),
-    earlier: Mapping[str, Column] = MappingProxyType({}),
-) -> tuple[Column, ...]:
-    """Return the input columns that ``table`` shows: all but ``ignore``."""
-    return tuple(
-        _infer_column(name, table.column(name), earlier.get(name))
-        for name in table.column_names
-        if name not in ignore
-    )
 
 
 def columns_of_rows(
@@ -114,9 +63,9 @@ def columns_of_table(
             problems.append({"row": first_row, "column": column.name, "problem": "missing"})
             continue
         try:
-            values = _convert(table.column(column.name), column.kind)
+            values = convert(table.column(column.name), column.kind)
         except pa.ArrowInvalid as error:
-            problems += _misfits(column, table.column(column.name), str(error), first_row)
+            problems += _unfit(column, table.column(column.name), str(error), first_row)
             continue
         if values.null_count and not column.nullable:
             empty = pc.indices_nonzero(pc.is_null(values)).to_pylist()[:MAX_PROBLEMS]
@@ -147,13 +96,13 @@ def _overlong(
     ]
 
 
-def _misfits(
+def _unfit(
     column: Column, values: pa.ChunkedArray, reason: str, first_row: int
 ) -> list[dict[str, object]]:
     """Return the values that are no whole numbers, else that the column is of another type."""
     if column.kind == "integer" and pa.types.is_floating(values.type):
-        broken = pc.fill_null(pc.not_equal(values, pc.floor(values)), fill_value=False)
-        rows = pc.indices_nonzero(broken).to_pylist()[:MAX_PROBLEMS]
+        fractional = pc.fill_null(pc.not_equal(values, pc.floor(values)), fill_value=False)
+        rows = pc.indices_nonzero(fractional).to_pylist()[:MAX_PROBLEMS]
         if rows:
             return [
                 {
@@ -217,18 +166,6 @@ def categorical(schema: InputSchema) -> list[int]:
     return [index for index, name in enumerate(names(schema)) if name in coded]
 
 
-def relaxed(schema: InputSchema, names: Collection[str] | None = None) -> InputSchema:
-    """Return ``schema`` with the columns ``names`` allowed to be null.
-
-    Without names it is every column: for evaluation, not for clients.
-    """
-    columns = tuple(
-        replace(column, nullable=True) if names is None or column.name in names else column
-        for column in schema.columns
-    )
-    return replace(schema, columns=columns)
-
-
 def arrow_types(schema: InputSchema) -> dict[str, pa.DataType]:
     """Return the Arrow type of each input column: how a file is to be read for this schema."""
     return {column.name: ARROW_TYPES[column.kind] for column in schema.columns}
@@ -238,47 +175,7 @@ def _width(column: Column) -> int:
     return len(_MOMENT_PARTS) if column.kind == "datetime" else 1
 
 
-def _infer_column(name: str, values: pa.ChunkedArray, earlier: Column | None) -> Column:
-    kind = _kind(name, values.type)
-    if earlier is not None and (earlier.kind, kind) == ("number", "integer"):
-        kind = "number"
-    clean = _convert(values, kind)
-    limits = {}
-    if kind in ("number", "integer") and clean.null_count < len(clean):
-        extremes = pc.min_max(clean).as_py()
-        limits = {"minimum": float(extremes["min"]), "maximum": float(extremes["max"])}
-    return Column(
-        name=name,
-        kind=kind,
-        nullable=clean.null_count > 0 or (earlier is not None and earlier.nullable),
-        categories=_frequent(clean) if kind == "category" else (),
-        **limits,
-    )
-
-
-def _kind(name: str, found: pa.DataType) -> Kind:
-    if pa.types.is_boolean(found):
-        return "boolean"
-    if pa.types.is_integer(found):
-        return "integer"
-    if pa.types.is_floating(found) or pa.types.is_null(found):
-        return "number"
-    if pa.types.is_timestamp(found):
-        return "datetime"
-    if pa.types.is_string(found) or pa.types.is_large_string(found):
-        return "category"
-    raise InvalidInputError(f"column '{name}' has the type {found}, which no model takes")
-
-
-def _frequent(values: pa.ChunkedArray) -> tuple[str, ...]:
-    """Return the most frequent values first; one seen a single time teaches nothing."""
-    counts = pc.value_counts(values.drop_null())
-    pairs = zip(counts.field("counts").to_pylist(), counts.field("values").to_pylist(), strict=True)
-    repeated = sorted((-count, value) for count, value in pairs if count > 1)
-    return tuple(value for _, value in repeated[:MAX_CATEGORIES])
-
-
-def _convert(values: pa.ChunkedArray, kind: Kind) -> pa.ChunkedArray:
+def convert(values: pa.ChunkedArray, kind: Kind) -> pa.ChunkedArray:
     """Return ``values`` in the canonical form of ``kind``; raises ArrowInvalid if it has none."""
     if kind == "number" and not _is_numeric(values.type):
         raise pa.ArrowInvalid("not a number")
@@ -301,9 +198,9 @@ def _convert(values: pa.ChunkedArray, kind: Kind) -> pa.ChunkedArray:
 
 def _moments(values: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return ISO texts as times, as JSON has them; raises ArrowInvalid."""
-    result = casts.cast(values, casts.TIME, examples=1)
-    if result.misfits:
-        raise pa.ArrowInvalid(f"{result.misfits[0].value!r} is not a time")
+    result = casts.cast(values, dtypes.DATETIME, examples=1)
+    if result.unfit:
+        raise pa.ArrowInvalid(f"{result.unfit[0].value!r} is not a time")
     return result.column
 
 

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from mlkit.steps.drift import reference
 from mlkit.steps.inputs import prediction_columns
 from mlkit.steps.inputs.columns import InputSchema, Kind
-from mlkit.steps.tables import casts
+from mlkit.steps.tables import casts, dtypes
 
 FEWEST: Final = 20  # rows of the holdout; a smaller part is rare
 _MOST_LABELS: Final = 12
@@ -99,9 +99,9 @@ def _numbers(column: Any, cuts: Sequence[Cut]) -> np.ndarray:
     """Return the numbers or hours of a column, NaN where there is none."""
     kinds = {cut.kind for cut in cuts}
     if "hours" in kinds:
-        found = pc.hour(casts.cast(column, casts.TIME).column)
+        found = pc.hour(casts.cast(column, dtypes.DATETIME).column)
     elif "range" in kinds:
-        found = casts.cast(column, casts.NUMBER).column
+        found = casts.cast(column, dtypes.NUMBER).column
     else:
         return np.zeros(0)
     numbers: np.ndarray = found.cast(pa.float64()).to_numpy(zero_copy_only=False).astype(float)

@@ -11,9 +11,9 @@ import numpy as np
 
 from mlkit.steps.drift import correlation
 from mlkit.steps.inputs.answers import Label
-from mlkit.steps.performance import additive, calibration, class_shares, misfits
+from mlkit.steps.performance import additive, calibration, class_shares, lack_of_fit
 from mlkit.steps.performance.estimation import Answered, Estimation, Parts, Way, expected
-from mlkit.steps.performance.misfits import Misfit
+from mlkit.steps.performance.lack_of_fit import LackOfFit
 
 _FEWEST: Final = 500  # so that most parts of a fifth have enough rows to count
 _FOLDS: Final = 5
@@ -120,8 +120,8 @@ def _choose(given: Material, residuals: dict[Way, np.ndarray], tau: float) -> _C
     if count < _FEWEST:
         why = f"its holdout of {count} rows is too small to learn from ({_FEWEST} are needed)"
         return _Choice("unchanged", False, why, 1.0)
-    ways = misfits.cut(given.rows.matrix, _fold(given))
-    found = {way: misfits.misfit(ways, off, tau=tau) for way, off in residuals.items()}
+    ways = lack_of_fit.cut(given.rows.matrix, _fold(given))
+    found = {way: lack_of_fit.measure(ways, off, tau=tau) for way, off in residuals.items()}
     still = found["unchanged"]
     differ, chance = (float(np.sqrt(part)) for part in (still.real, still.chance))
     if chance > _COARSE * total or (differ <= _ALIKE * total and chance > _FINE * total):
@@ -130,9 +130,9 @@ def _choose(given: Material, residuals: dict[Way, np.ndarray], tau: float) -> _C
     return _best(found, alike=differ <= _ALIKE * total)
 
 
-def _best(found: dict[Way, Misfit], *, alike: bool) -> _Choice:
+def _best(found: dict[Way, LackOfFit], *, alike: bool) -> _Choice:
     differ = found["unchanged"].real or 1.0
-    left = {way: misfit.real / differ for way, misfit in found.items()}
+    left = {way: lack.real / differ for way, lack in found.items()}
     way: Way = "inputs"
     if left.get("calibration", np.inf) <= left["inputs"]:
         way = "calibration"

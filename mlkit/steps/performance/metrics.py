@@ -58,7 +58,7 @@ def losses(
         return np.array([a != b for a, b in zip(answers.values, actuals, strict=True)], dtype=float)
     place = {value: index for index, value in enumerate(classes)}
     chosen = np.array([place.get(actual, -1) for actual in actuals])
-    found = answers.probabilities[np.arange(len(chosen)), chosen]
+    found = answers.probabilities[np.arange(len(chosen)), chosen].astype(float)
     likely = np.clip(np.where(chosen >= 0, found, 0.0), _SMALLEST, 1.0)
     surprise: np.ndarray = -np.log(likely)
     return surprise

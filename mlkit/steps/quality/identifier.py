@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pyarrow.compute as pc
 
-from mlkit.steps.tables import casts
+from mlkit.steps.tables import dtypes
 from mlkit.steps.tables.tabular import Column
 
 ENOUGH_ROWS = 50  # below, all values being different says little
@@ -31,7 +31,7 @@ def is_counter(rows: int, distinct: int, span: float) -> bool:
 
 def grows(name: str, column: Column) -> bool:
     """Tell whether whole numbers are ids, so that the next rows have values never seen before."""
-    if column.type != casts.INTEGER:
+    if column.type != dtypes.INTEGER:
         return False
     if is_named_so(name):
         return True

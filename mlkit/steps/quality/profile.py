@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlkit.steps.tables import casts
+from mlkit.steps.tables import dtypes
 from mlkit.steps.tables.counted import count
 from mlkit.steps.tables.tabular import Column, Tabular
 
@@ -41,13 +41,13 @@ def describe(table: Tabular) -> list[ColumnProfile]:
 
 def _profile(column: Column) -> ColumnProfile:
     kind = column.type
-    if kind not in (casts.TEXT, casts.BOOLEAN):
+    if kind not in (dtypes.TEXT, dtypes.BOOLEAN):
         return _ordered(column, kind)
     counted = count(column)
     top = tuple((value[:100], times) for value, times in counted.top(_TOP))
     return ColumnProfile(
         name=column.name,
-        type=casts.NAMES[kind],
+        type=dtypes.NAMES[kind],
         missing=len(column) - counted.rows,
         distinct=counted.distinct,
         top=top,
@@ -57,15 +57,15 @@ def _profile(column: Column) -> ColumnProfile:
 def _ordered(column: Column, kind: pa.DataType) -> ColumnProfile:
     """Return the profile of numbers or times: their values are in memory twice in turn."""
     whole = column.table.column(column.name)
-    common = {"name": column.name, "type": casts.NAMES[kind], "missing": whole.null_count}
+    common = {"name": column.name, "type": dtypes.NAMES[kind], "missing": whole.null_count}
     if whole.null_count == len(whole):
         return ColumnProfile(**common, distinct=0)
-    common |= _time(whole) if kind == casts.TIME else _number(whole)
+    common |= _time(whole) if kind == dtypes.DATETIME else _number(whole)
     present = len(whole) - whole.null_count
     del whole
     values = _sorted(column, kind, present)
     common["distinct"] = int(np.count_nonzero(values[1:] != values[:-1])) + 1
-    if kind != casts.TIME:
+    if kind != dtypes.DATETIME:
         common["quantiles"] = tuple(_quantile(values, share) for share in QUANTILES)
     return ColumnProfile(**common)
 
@@ -90,10 +90,10 @@ def _time(column: pa.ChunkedArray) -> dict[str, Any]:
 
 def _sorted(column: Column, kind: pa.DataType, present: int) -> np.ndarray:
     """Return the ``present`` values in order; to count them so is faster than by a hash table."""
-    values = np.empty(present, dtype=np.float64 if kind == casts.NUMBER else np.int64)
+    values = np.empty(present, dtype=np.float64 if kind == dtypes.NUMBER else np.int64)
     end = 0
     for part in column:
-        found = (part.cast(casts.INTEGER) if kind == casts.TIME else part).drop_null()
+        found = (part.cast(dtypes.INTEGER) if kind == dtypes.DATETIME else part).drop_null()
         values[end : end + len(found)] = found.to_numpy()
         end += len(found)
     values.sort()

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlkit.steps.tables import casts
+from mlkit.steps.tables import dtypes
 from mlkit.steps.tables.counted import Counted, count
 from mlkit.steps.tables.many_values import ManyValues
 from mlkit.steps.tables.tabular import Column
@@ -85,7 +85,7 @@ def _of_zones(column: Column, values: Counted | ManyValues) -> Warned:
 
 def of_number(column: Column) -> Warned:
     """Yield whether long whole numbers have lost their last digits."""
-    found = _Rows()
+    found = _OddRows()
     for part in column:
         rows = _shortened(part)
         if rows is None:
@@ -116,7 +116,7 @@ def _shortened(part: pa.ChunkedArray) -> np.ndarray | None:
 
 def of_time(column: Column) -> Warned:
     """Yield whether a column of times has placeholders such as 9999-12-31."""
-    found = _Rows()
+    found = _OddRows()
     for part in column:
         found.add(part, _of_odd_years(part))
     if found.count:
@@ -137,7 +137,7 @@ def _of_odd_years(part: pa.ChunkedArray) -> np.ndarray:
     return np.asarray(pc.indices_nonzero(pc.fill_null(odd, fill_value=False)))
 
 
-class _Rows:
+class _OddRows:
     """How many rows of a column are odd, and the first of them, from 1, with its value."""
 
     def __init__(self) -> None:
@@ -161,7 +161,7 @@ def of_fold(column: Column) -> Warned:
     first = None
     start, last = 0, np.empty(0, dtype=np.int64)
     for part in column:
-        moments = np.concatenate([last, part.cast(casts.INTEGER).to_numpy()])
+        moments = np.concatenate([last, part.cast(dtypes.INTEGER).to_numpy()])
         back = np.flatnonzero(np.diff(moments) < 0)
         if len(back) and not _where_clocks_are_set_back(moments[back], moments[back + 1]):
             return
@@ -178,7 +178,7 @@ def of_fold(column: Column) -> Warned:
 
 def _where_clocks_are_set_back(before: np.ndarray, after: np.ndarray) -> bool:
     """Tell whether all steps back are of an hour at most, in the night of a Sunday in season."""
-    at = pa.array(before).cast(casts.TIME)
+    at = pa.array(before).cast(dtypes.DATETIME)
     sunday = np.array(pc.day_of_week(at)) == 6
     night = np.array(pc.hour(at)) <= 3
     season = np.isin(np.array(pc.month(at)), _FOLD_MONTHS)

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from mlkit.steps.quality import identifier, spelling
 from mlkit.steps.quality.profile import ColumnProfile
-from mlkit.steps.tables import casts, row_hashes
+from mlkit.steps.tables import dtypes, row_hashes
 from mlkit.steps.tables.counted import count
 from mlkit.steps.tables.revised_table import revise
 from mlkit.steps.tables.tabular import Column, Tabular, pieces
@@ -46,18 +46,18 @@ def without_infinities(table: Tabular) -> tuple[Tabular, list[str]]:
 
 
 def _infinite(column: Column) -> int:
-    if column.type != casts.NUMBER:
+    if column.type != dtypes.NUMBER:
         return 0
     return sum(pc.sum(pc.is_inf(part)).as_py() or 0 for part in column)
 
 
 def _finite(column: Any) -> Any:
-    return pc.if_else(pc.is_inf(column), pa.scalar(None, casts.NUMBER), column)
+    return pc.if_else(pc.is_inf(column), pa.scalar(None, dtypes.NUMBER), column)
 
 
 def of_raw_time(table: Tabular, time: str | None) -> list[str]:
     """Return the warnings about a time column whose times are still text."""
-    if time is None or Column(table, time).type != casts.TEXT:
+    if time is None or Column(table, time).type != dtypes.TEXT:
         return []
     return [f"{name}: {text}" for name, text in spelling.of_zones(Column(table, time))]
 
@@ -78,7 +78,7 @@ def warnings(
     found += _of_rows(table)
     if target is not None:
         found += _of_target(table, target, next(p for p in profile if p.name == target))
-    if time is not None and Column(table, time).type == casts.TIME:
+    if time is not None and Column(table, time).type == dtypes.DATETIME:
         found += spelling.of_fold(Column(table, time))
     return _shortened(found)
 
@@ -94,11 +94,11 @@ def _of_column(
         return
     if summary.distinct == 1:
         yield "constant_column", f"{name!r} has one value"
-    if kind == casts.NUMBER:
+    if kind == dtypes.NUMBER:
         yield from _big_integers(name, summary)
         if any(abs(edge) >= spelling.LONG_NUMBER for edge in _edges(summary)):
             yield from spelling.of_number(column)
-    if kind == casts.TIME:
+    if kind == dtypes.DATETIME:
         yield from spelling.of_time(column)
     if is_input and _identifies(kind, rows, summary):
         yield (
@@ -106,7 +106,7 @@ def _of_column(
             f"{name!r} differs in every row; a model learns it by heart: leave it out with "
             f"mlkit train --ignore {shlex.quote(name)}",
         )
-    if kind == casts.TEXT:
+    if kind == dtypes.TEXT:
         yield from _of_text(column)
 
 
@@ -124,9 +124,9 @@ def _big_integers(name: str, summary: ColumnProfile) -> Iterator[tuple[str, str]
 def _identifies(kind: pa.DataType, rows: int, summary: ColumnProfile) -> bool:
     if summary.missing or summary.distinct < rows or rows < identifier.ENOUGH_ROWS:
         return False
-    if kind == casts.TEXT:
+    if kind == dtypes.TEXT:
         return True
-    if kind != casts.INTEGER:
+    if kind != dtypes.INTEGER:
         return False
     span = int(summary.maximum or 0) - int(summary.minimum or 0)
     counts = identifier.is_counter(rows, summary.distinct, span)

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from mlkit.errors import InvalidInputError
 from mlkit.steps.reading import csv_dialect
-from mlkit.steps.tables import casts
+from mlkit.steps.tables import casts, dtypes
 
 
 def canonical(table: pa.Table, path: Path, *, first_row: int = 0, empty: bool = False) -> pa.Table:
@@ -30,9 +30,9 @@ def canonical(table: pa.Table, path: Path, *, first_row: int = 0, empty: bool = 
 def _check_column(path: Path, name: str, column: Any, first_row: int) -> None:
     if not name.isprintable():
         raise InvalidInputError(f"{path}: column name {name!r} has control characters; rename it")
-    if column.type == casts.TEXT:
+    if column.type == dtypes.TEXT:
         _refuse_nul(path, name, column, first_row)
-    if column.type == casts.TIME:
+    if column.type == dtypes.DATETIME:
         _refuse_far_times(path, name, column, first_row)
 
 

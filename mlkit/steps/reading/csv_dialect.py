@@ -8,12 +8,15 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import structs
+
 from mlkit.errors import InvalidInputError
+from mlkit.provenance import Stated
 from mlkit.steps.reading import csv_bytes, csv_header, csv_quotes
 
 MOST_COLUMNS = 20_000
@@ -38,19 +41,6 @@ _NOT_CSV = (
 _SPELLED = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "space": " "}
 _DECIMAL_COMMA = re.compile(r"^[+-]?\d+,\d+$")
 _DECIMAL_POINT = re.compile(r"^[+-]?\d+\.\d+$")
-
-
-@dataclass(frozen=True)
-class Stated:
-    """What somebody says of how a CSV file is written; what is None is found out."""
-
-    delimiter: str | None = None
-    encoding: str | None = None
-    decimal: str | None = None
-    thousands: str | None = None
-    missing: tuple[str, ...] = ()
-    header: bool | None = None
-    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -83,23 +73,15 @@ class Dialect:
         return [name.strip() for name in self.header]
 
 
-def state(
-    *,
-    delimiter: str | None = None,
-    encoding: str | None = None,
-    decimal: str | None = None,
-    thousands: str | None = None,
-    missing: Sequence[str] | None = None,
-    header: bool | None = None,
-    names: Sequence[str] | str | None = None,
-) -> Stated:
-    r"""Return what is said of a CSV file, checked; raises InvalidInputError.
+def checked(said: Stated) -> Stated:
+    r"""Return what is said of a CSV file in the terms of readers; raises InvalidInputError.
 
-    >>> said = state(delimiter="tab", encoding="latin1")
+    >>> said = checked(Stated(delimiter="tab", encoding="latin1"))
     >>> said.delimiter, said.encoding
     ('\t', 'iso8859-1')
     """
-    delimiter, thousands = (_SPELLED.get(mark or "", mark) for mark in (delimiter, thousands))
+    spelled = (_SPELLED.get(mark or "", mark) for mark in (said.delimiter, said.thousands))
+    (delimiter, thousands), decimal = spelled, said.decimal
     for name, mark in (("delimiter", delimiter), ("decimal", decimal), ("thousands", thousands)):
         if mark is not None and (len(mark) != 1 or mark.isalnum() or mark in '"\r\n+-'):
             raise InvalidInputError(f"'{mark}' cannot be the {name} mark; give one character")
@@ -109,13 +91,18 @@ def state(
         if decimal is not None:
             raise InvalidInputError(f"'{decimal}' cannot be both the decimal and thousands mark")
         decimal = ","
-    given = csv_header.listed(names) if isinstance(names, str) else tuple(names or ())
-    if given and header:
+    names = csv_header.listed(said.names) or None
+    if names and said.header:
         raise InvalidInputError("--names are for a file without a header; leave --header out")
-    if given:
-        header = False
-    codec = None if encoding is None else _codec(encoding)
-    return Stated(delimiter, codec, decimal, thousands, tuple(missing or ()), header, given)
+    return structs.replace(
+        said,
+        delimiter=delimiter,
+        encoding=None if said.encoding is None else _codec(said.encoding),
+        decimal=decimal,
+        thousands=thousands,
+        header=False if names else said.header,
+        names=names,
+    )
 
 
 def _codec(encoding: str) -> str:
@@ -170,27 +157,34 @@ def sniff(path: Path, stated: Stated | None = None, *, known: Collection[str] = 
         encoding=encoding,
         compression=compression,
         has_header=has_header,
-        missing=said.missing,
+        missing=said.missing or (),
         quoted=frozenset(header[place].strip() for place in texts),
         repeated_name=csv_header.among_values(header, data) if has_header else None,
     )
 
 
 def refuse_utf8(path: Path, usual: str) -> None:
-    """Raise InvalidInputError if a file is UTF-8 and those before it were not.
+    """Raise InvalidInputError if a file is UTF-8 and those before it were not."""
+    if is_utf8(path, usual):
+        raise InvalidInputError(
+            f"{path} is UTF-8, and the files of this dataset are {usual}; say --encoding utf-8, or "
+            f"--encoding {usual} if it is that in spite of it"
+        )
+
+
+def is_utf8(path: Path, said: str) -> bool:
+    """Tell whether a file is UTF-8 by its bytes, though not by a mark, and ``said`` garbles it.
 
     An encoding with one byte for each character takes any file, and Köln for KÃ¶ln.
     """
     raw, _ = csv_bytes.sample(path)
     marked = any(raw.startswith(bom) for bom, _ in _BOMS)
-    if raw.isascii() or marked or len(bytes(range(256)).decode(usual, errors="replace")) < 256:
-        return
+    if raw.isascii() or marked or len(bytes(range(256)).decode(said, errors="replace")) < 256:
+        return False
     with suppress(UnicodeDecodeError):
         codecs.getincrementaldecoder("utf-8")().decode(raw)
-        raise InvalidInputError(
-            f"{path} is UTF-8, and the files of this dataset are {usual}; say --encoding utf-8, or "
-            f"--encoding {usual} if it is that in spite of it"
-        )
+        return True
+    return False
 
 
 def check_names(names: list[str], path: Path) -> None:

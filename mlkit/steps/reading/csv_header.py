@@ -107,20 +107,23 @@ def named(count: int) -> list[str]:
     return [f"c{number}" for number in range(1, count + 1)]
 
 
-def given(names: tuple[str, ...], width: int, path: Path) -> tuple[str, ...]:
+def given(stated: tuple[str, ...] | str | None, width: int, path: Path) -> tuple[str, ...]:
     """Return the names of the columns of a file without a header; raises InvalidInputError."""
+    names = listed(stated)
     if names and len(names) != width:
         raise InvalidInputError(f"{path} has {width} columns, and --names has {len(names)} names")
     return names or tuple(named(width))
 
 
-def listed(text: str) -> tuple[str, ...]:
-    """Return the names in a line of CSV.
+def listed(names: tuple[str, ...] | str | None) -> tuple[str, ...]:
+    """Return names, those in a line of CSV too.
 
     >>> listed('a, b,"c,d"')
     ('a', 'b', 'c,d')
     """
-    return tuple(name.strip() for name in next(csv.reader([text], skipinitialspace=True), []))
+    if not isinstance(names, str):
+        return names or ()
+    return tuple(name.strip() for name in next(csv.reader([names], skipinitialspace=True), []))
 
 
 def has(first: Sequence[str], known: Collection[str]) -> bool:

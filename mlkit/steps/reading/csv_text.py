@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlkit.steps.tables import casts
+from mlkit.steps.tables import dtypes
 
 
 def header(names: Sequence[str]) -> bytes:
@@ -33,12 +33,12 @@ def lines(batch: pa.RecordBatch) -> bytes:
 
 
 def _cells(column: Any) -> Any:
-    if column.type == casts.TEXT:
+    if column.type == dtypes.TEXT:
         inside = pc.replace_substring(column, '"', '""')
         mark = pa.scalar('"')
         return pc.binary_join_element_wise(mark, inside, mark, pa.scalar(""))
-    texts = column.cast(casts.TEXT)
-    if column.type == casts.NUMBER:
+    texts = column.cast(dtypes.TEXT)
+    if column.type == dtypes.NUMBER:
         return pc.replace_substring_regex(texts, r"^(-?\d+)$", r"\1.0")
     return texts
 

@@ -14,13 +14,13 @@ from mlkit.steps.reading.csv_dialect import Dialect
 from mlkit.steps.reading.csv_ids import Digits
 from mlkit.steps.reading.csv_values import Values
 from mlkit.steps.reading.errors import OtherTypeError
-from mlkit.steps.tables import casts
+from mlkit.steps.tables import dtypes
 
-LADDER: Final = (casts.INTEGER, casts.BOOLEAN, casts.TIME, casts.NUMBER)
+LADDER: Final = (dtypes.INTEGER, dtypes.BOOLEAN, dtypes.DATETIME, dtypes.NUMBER)
 _Looked = tuple[Any, pa.DataType | None, Values | None]
 _NOTHING: Final = (None, None, None)
 _PROBED: Final = 64
-_NUMERIC: Final = (casts.INTEGER, casts.NUMBER)
+_NUMERIC: Final = (dtypes.INTEGER, dtypes.NUMBER)
 
 
 class ColumnType:
@@ -35,7 +35,7 @@ class ColumnType:
     ) -> None:
         self._dialect = dialect
         self.wanted = wanted
-        self._rungs = [] if text or wanted == casts.TEXT else list(LADDER)
+        self._rungs = [] if text or wanted == dtypes.TEXT else list(LADDER)
         self._settled = not self._rungs
         self._seen = False
         self._filled = False
@@ -50,15 +50,15 @@ class ColumnType:
     def kind(self) -> pa.DataType:
         """The type of all values so far; null without any."""
         if self._settled:
-            return casts.TEXT
+            return dtypes.TEXT
         if not self._seen:
-            return casts.TEXT if self._filled else pa.null()
-        return casts.TEXT if self._is_id or self._is_word else self._rungs[0]
+            return dtypes.TEXT if self._filled else pa.null()
+        return dtypes.TEXT if self._is_id or self._is_word else self._rungs[0]
 
     @property
     def _is_word(self) -> bool:
         """Whether the values are true and false where the rules demand numbers."""
-        return self._rungs[0] == casts.BOOLEAN and self.wanted in _NUMERIC
+        return self._rungs[0] == dtypes.BOOLEAN and self.wanted in _NUMERIC
 
     @property
     def _is_id(self) -> bool:
@@ -96,20 +96,20 @@ class ColumnType:
         nothing = found.column.null_count == len(texts)
         self._seen = self._seen or not nothing or "nan" in {mark.lower() for mark in found.marks}
         if kind in _NUMERIC and not nothing:
-            self.digits.add(texts, whole=kind == casts.INTEGER)
+            self.digits.add(texts, whole=kind == dtypes.INTEGER)
 
     def values(self, texts: Any) -> Any:
         """Return the values of a block, of the type that is known; raises OtherTypeError."""
         kind = self.kind
         if pa.types.is_null(kind):
-            return pa.chunked_array([pa.nulls(len(texts), casts.NUMBER)])
+            return pa.chunked_array([pa.nulls(len(texts), dtypes.NUMBER)])
         found = self._converted(texts, kind)
         if found is None:
             raise OtherTypeError("a value is not of the type of those before it")
-        if kind == casts.TEXT:
+        if kind == dtypes.TEXT:
             return self._text(found.column)
         self.marks.update(found.marks)
-        if kind == casts.NUMBER and self._dialect.delimiter == ";" and self._dialect.plain:
+        if kind == dtypes.NUMBER and self._dialect.delimiter == ";" and self._dialect.plain:
             self.dots = self.dots is not False and csv_values.looks_grouped(texts)
         return found.column
 
@@ -125,7 +125,7 @@ class ColumnType:
             self.kept.update(csv_values.count(column))
             if self.unquoted is not None:
                 self.unquoted.narrow(column, every=True)
-        elif self.wanted != casts.TEXT:  # the rest is refused; these are not why
+        elif self.wanted != dtypes.TEXT:  # the rest is refused; these are not why
             left = csv_values.unmarked(column, self._dialect)
             return csv_values.with_points(left, self._dialect) if self.wanted in _NUMERIC else left
         return column

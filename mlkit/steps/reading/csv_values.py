@@ -12,13 +12,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlkit.steps.reading.csv_dialect import Dialect
-from mlkit.steps.tables import casts
+from mlkit.steps.tables import casts, dtypes
 
 MARKS: Final = (
     "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "N/A",
     "NA", "NULL", "NaN", "n/a", "nan", "null",
 )  # fmt: skip  # what other programs write among numbers, truth values and times for "missing"
-_NUMERIC: Final = (casts.INTEGER, casts.NUMBER)
+_NUMERIC: Final = (dtypes.INTEGER, dtypes.NUMBER)
 _CLOCKS: Final = (("us", None), ("us", "UTC"), ("ns", None), ("ns", "UTC"))
 _GROUPED: Final = r"^\s*[+-]?[1-9]\d{0,2}(\.\d{3})+\s*$"
 
@@ -36,7 +36,7 @@ def convert(texts: Any, kind: pa.DataType, dialect: Dialect) -> Values | None:
     Blanks around a number, truth value or time do not count, and ``MARKS`` are missing there. In
     text nothing is missing but what the dialect calls so.
     """
-    if kind == casts.TEXT:
+    if kind == dtypes.TEXT:
         return Values(without(texts, dialect.missing), Counter())
     if kind not in _NUMERIC or dialect.plain:
         column = _direct(texts, kind)
@@ -54,7 +54,7 @@ def without(texts: Any, marks: tuple[str, ...]) -> Any:
     if not marks:
         return texts
     found = pc.is_in(texts, value_set=pa.array(marks))
-    return pc.if_else(found, pa.scalar(None, casts.TEXT), texts)
+    return pc.if_else(found, pa.scalar(None, dtypes.TEXT), texts)
 
 
 def unmarked(texts: Any, dialect: Dialect) -> Any:
@@ -100,7 +100,7 @@ def as_written_here(texts: Any, kind: pa.DataType, dialect: Dialect) -> Any | No
     if dialect.plain:
         return pc.replace_substring_regex(texts, r"^\+([\d.iI])", r"\1")
     pattern = _pattern(
-        whole=kind == casts.INTEGER,
+        whole=kind == dtypes.INTEGER,
         decimal_point=dialect.decimal_point,
         thousands=dialect.thousands,
     )
@@ -151,7 +151,7 @@ def _pattern(*, whole: bool, decimal_point: str, thousands: str | None) -> str:
 
 def _direct(texts: Any, kind: pa.DataType) -> Any | None:
     """Return what Arrow makes of ``texts``, None if it cannot."""
-    if kind == casts.TIME:
+    if kind == dtypes.DATETIME:
         return _moments(texts)
     try:
         return texts.cast(kind)
@@ -178,4 +178,4 @@ def _cleaned(texts: Any, dialect: Dialect) -> tuple[Any, Counter[str]]:
 
 
 def _has_nan(column: Any) -> bool:
-    return column.type == casts.NUMBER and bool(pc.any(pc.is_nan(column)).as_py())
+    return column.type == dtypes.NUMBER and bool(pc.any(pc.is_nan(column)).as_py())

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 from mlkit.steps.reading.csv_dialect import Dialect
 from mlkit.steps.reading.csv_types import ColumnType, TableTypes
-from mlkit.steps.tables import casts
+from mlkit.steps.tables import dtypes
 
 _SHOWN = 3
 _OTHER = {
-    casts.INTEGER: "whole numbers (Int64)",
-    casts.NUMBER: "numbers (float64)",
-    casts.TIME: "times (datetime)",
-    casts.BOOLEAN: "truth values (boolean)",
+    dtypes.INTEGER: "whole numbers (Int64)",
+    dtypes.NUMBER: "numbers (float64)",
+    dtypes.DATETIME: "times (datetime)",
+    dtypes.BOOLEAN: "truth values (boolean)",
 }
 _NOT_A_NUMBER = re.compile(r"(?i)nan$|#(ind|qnan)$")  # which only numbers can be
 
@@ -57,9 +57,9 @@ def _of_column(name: str, column: ColumnType) -> Iterator[str]:
 
 def _of_digits(name: str, column: ColumnType) -> Iterator[str]:
     led = column.digits.of_id
-    if led is None or column.wanted == casts.TEXT:
+    if led is None or column.wanted == dtypes.TEXT:
         return
-    if column.wanted in (casts.INTEGER, casts.NUMBER):
+    if column.wanted in (dtypes.INTEGER, dtypes.NUMBER):
         if column.digits.led is not None:
             yield (
                 f"leading_zero: {name!r} has {led.value!r} in row {led.row}, which the rules make "

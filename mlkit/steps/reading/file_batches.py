@@ -11,15 +11,16 @@ from typing import Any
 import pyarrow as pa
 
 from mlkit.errors import InvalidInputError
+from mlkit.provenance import Stated
 from mlkit.steps.reading import csv_bytes, csv_dialect, csv_rows, csv_values, parquet_rows
 from mlkit.steps.reading.canonical import canonical
-from mlkit.steps.reading.csv_dialect import Dialect, Stated
+from mlkit.steps.reading.csv_dialect import Dialect
 from mlkit.steps.reading.csv_ids import Digits, Led
 from mlkit.steps.reading.errors import check_file
 from mlkit.steps.reading.parquet_rows import is_parquet
-from mlkit.steps.tables import casts
+from mlkit.steps.tables import casts, dtypes
 
-_NUMERIC = (casts.INTEGER, casts.NUMBER)
+_NUMERIC = (dtypes.INTEGER, dtypes.NUMBER)
 
 
 def _say_nothing(_warning: str) -> None:
@@ -93,10 +94,10 @@ class _Block:
 
     def values(self, name: str, texts: Any) -> Any:
         """Return the values of a column, or its texts where not all are of the type (yet)."""
-        kind = self.expected.types.get(name, casts.TEXT)
+        kind = self.expected.types.get(name, dtypes.TEXT)
         if kind in _NUMERIC or name in self.expected.numbers:
             self._refuse_grouped(name, texts)
-        if kind == casts.TEXT:
+        if kind == dtypes.TEXT:
             known = self.expected.labels.get(name, ())
             marks = tuple(mark for mark in self.dialect.missing if mark not in known)
             return csv_values.without(texts, marks)
@@ -132,7 +133,7 @@ class _Block:
         """Return numbers as everybody writes them; raises InvalidInputError for what is none."""
         if self.dialect.plain:
             return texts
-        found = csv_values.as_written_here(texts, casts.NUMBER, self.dialect)
+        found = csv_values.as_written_here(texts, dtypes.NUMBER, self.dialect)
         if found is not None:
             return found
         row = csv_values.first_foreign(texts, self.dialect)
@@ -164,13 +165,13 @@ def _typed(
     columns = dict(zip(table.column_names, table.columns, strict=True))
     for name in [name for name in columns if name in types]:
         result = casts.cast(columns[name], types[name])
-        if result.misfits:
-            row, value = result.misfits[0]
-            others = result.misfit_count - 1
+        if result.unfit:
+            row, value = result.unfit[0]
+            others = result.unfit_count - 1
             more = f" (and {others:,} more nearby)" if others else ""
             raise InvalidInputError(
                 f"{path}, row {first_row + row + 1}, column {name!r}: {value!r} is not "
-                f"{casts.ONE[types[name]]}{more}"
+                f"{dtypes.ONE[types[name]]}{more}"
             )
         columns[name] = result.column
     return pa.table(columns)

@@ -9,9 +9,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mlkit.provenance import Stated
 from mlkit.steps.reading import csv_bytes, csv_dialect, csv_rows, parquet_rows
 from mlkit.steps.reading.canonical import canonical
-from mlkit.steps.reading.csv_dialect import Dialect, Stated
+from mlkit.steps.reading.csv_dialect import Dialect
 from mlkit.steps.reading.csv_types import TableTypes
 from mlkit.steps.reading.errors import attempt, check_file
 from mlkit.steps.reading.parquet_rows import is_parquet

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 import pyarrow as pa
 
 from mlkit.errors import InvalidInputError
-from mlkit.steps.tables import casts
+from mlkit.steps.tables import dtypes
 
 _MISSING = "__HIVE_DEFAULT_PARTITION__"
 _WHOLE = re.compile(r"^(0|-?[1-9]\d{0,17})$")
@@ -26,7 +26,7 @@ class Partitions:
         """Return the rows of a file with what its folders say behind them."""
         for name, kind in self.types.items():
             value = self.values[path][name]
-            known = int(value) if value is not None and kind == casts.INTEGER else value
+            known = int(value) if value is not None and kind == dtypes.INTEGER else value
             table = table.append_column(name, pa.repeat(pa.scalar(known, kind), table.num_rows))
         return table
 
@@ -70,19 +70,30 @@ def _of(folders: Sequence[str]) -> dict[str, str | None]:
     for folder in folders:
         name, equals, value = folder.partition("=")
         if equals and name:
-            if unquote(name) in found:
+            name = _plain(name, folder)
+            if name in found:
                 raise InvalidInputError(
-                    f"the folders {'/'.join(folders)} name the column '{unquote(name)}' twice; "
+                    f"the folders {'/'.join(folders)} name the column '{name}' twice; "
                     "leave one of them out"
                 )
-            found[unquote(name)] = None if value == _MISSING else unquote(value)
+            found[name] = None if value == _MISSING else _plain(value, folder)
     return found
+
+
+def _plain(text: str, folder: str) -> str:
+    """Return the text that a part of a folder's name stands for; raises InvalidInputError."""
+    try:
+        return unquote(text, errors="strict")
+    except UnicodeDecodeError as error:
+        raise InvalidInputError(
+            f"what the folder '{folder}' has in percent signs is not UTF-8; rename it"
+        ) from error
 
 
 def _kind(values: Sequence[str | None], wanted: pa.DataType | None) -> pa.DataType:
     known = [value for value in values if value is not None]
-    whole = known and wanted != casts.TEXT and all(_WHOLE.match(value) for value in known)
-    return casts.INTEGER if whole else casts.TEXT
+    whole = known and wanted != dtypes.TEXT and all(_WHOLE.match(value) for value in known)
+    return dtypes.INTEGER if whole else dtypes.TEXT
 
 
 def _shown(found: Mapping[str, str | None]) -> str:

@@ -14,7 +14,7 @@ from mlkit.steps.reading.canonical import canonical
 from mlkit.steps.reading.csv_rows import Count
 from mlkit.steps.reading.errors import attempt, check_file, iterate
 from mlkit.steps.reading.hive import Partitions
-from mlkit.steps.tables import casts
+from mlkit.steps.tables import casts, dtypes
 from mlkit.steps.tables.agreement import Agreement, agreed
 
 BATCH_ROWS = 1 << 14
@@ -128,7 +128,7 @@ def _types(paths: Sequence[Path], wanted: Mapping[str, pa.DataType]) -> dict[str
         _same_names(agreement.names or list(kinds), list(kinds), paths[0], path)
         agreement.add(kinds, str(path))
     digits = {
-        name: casts.NUMBER if wanted.get(name) == casts.NUMBER else casts.TEXT for name in large
+        name: dtypes.NUMBER if wanted.get(name) == dtypes.NUMBER else dtypes.TEXT for name in large
     }
     return {**agreement.types, **digits}
 
@@ -151,7 +151,7 @@ def _wide(file: Any) -> list[str]:
 def _is_large(path: Path, file: Any, name: str) -> bool:
     """Tell whether a column has a value that a signed integer of 64 bits cannot hold."""
     found = iterate(path, file.iter_batches(columns=[name], use_threads=False))
-    return any(casts.canonical(batch.column(0), name).type == casts.TEXT for batch in found)
+    return any(casts.canonical(batch.column(0), name).type == dtypes.TEXT for batch in found)
 
 
 def _same_names(known: list[str], names: list[str], first: Path, path: Path) -> None:

@@ -15,7 +15,7 @@ import pyarrow as pa
 from mlkit.errors import InvalidInputError
 from mlkit.steps.reading import csv_dialect
 from mlkit.steps.reading.canonical import canonical
-from mlkit.steps.tables import casts, stored_table
+from mlkit.steps.tables import dtypes, stored_table
 from mlkit.steps.tables.agreement import Agreement, agreed
 from mlkit.steps.tables.long_integers import LongIntegers
 from mlkit.steps.tables.tabular import Tabular
@@ -107,7 +107,7 @@ def _array(name: str, values: list[Any], first_row: int, label: str) -> Any:
         return pa.array(values)
     except (OverflowError, pa.ArrowInvalid, pa.ArrowTypeError) as error:
         if all(value is None or isinstance(value, int | float) for value in values):
-            return pa.array([None if v is None else float(v) for v in values], casts.NUMBER)
+            return pa.array([None if v is None else float(v) for v in values], dtypes.NUMBER)
         kinds = sorted({type(value).__name__ for value in values} - {"NoneType"})
         raise InvalidInputError(
             f"{label}: column {name!r} has {' and '.join(kinds)} in the rows from "

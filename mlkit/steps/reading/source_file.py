@@ -4,60 +4,31 @@ A CSV column's type is that of the first block's values; only where a later bloc
 survey of the whole file finds it, and the file is read once more.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
+from mlkit.provenance import Csv, Parquet
 from mlkit.steps.reading import csv_bytes, csv_dialect, csv_rows, csv_warnings, hive, parquet_rows
 from mlkit.steps.reading.canonical import canonical
-from mlkit.steps.reading.csv_dialect import Dialect, Stated
+from mlkit.steps.reading.csv_dialect import Dialect
 from mlkit.steps.reading.csv_types import TableTypes
 from mlkit.steps.reading.errors import LongRowError, OtherTypeError, check_file
+from mlkit.steps.reading.options import Reading
 from mlkit.steps.reading.parquet_rows import is_parquet
 from mlkit.steps.tables import stored_table
 from mlkit.steps.tables.tabular import Tabular
 
-Progress = Callable[[str, int, int], None]
-
 
 @dataclass(frozen=True)
 class Loaded:
-    """The rows of a file, and how it was read: what ``transformation`` records of it.
-
-    ``typed`` says that the file itself has the types; in CSV all is text.
-    """
+    """The rows of a file, and how it was read. A Parquet file has types; in CSV all is text."""
 
     table: Tabular
-    read_as: dict[str, Any]
+    read_as: Csv | Parquet
     warnings: tuple[str, ...] = ()
-    typed: bool = False
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How to read: what is said of a CSV file, the types that the rules demand, who hears of it.
-
-    ``progress`` gets what is done, and how many bytes of how many are behind. Bulky files are kept
-    in the folder ``scratch``.
-    """
-
-    scratch: Path
-    stated: Stated | None = None
-    types: Mapping[str, pa.DataType] = field(default_factory=dict)
-    progress: Progress | None = None
-
-    def counter(self, what: str, total: int) -> Callable[[int], None]:
-        """Return what hears how many of ``total`` bytes are behind."""
-
-        def count(done: int) -> None:
-            if self.progress is not None:
-                self.progress(what, min(done, total), total)
-
-        count(0)
-        return count
 
 
 def load(path: Path, how: Reading) -> Loaded:
@@ -85,20 +56,19 @@ def _from_parquet(paths: list[Path], path: Path, how: Reading) -> Loaded:
     folders = hive.partitions(path, paths, how.types) if path.is_dir() else None
     batches = parquet_rows.batches(paths, folders=folders, types=how.types, count=count)
     table = stored_table.keep(batches, how.scratch / "rows.parquet", path)
-    return Loaded(table, {"format": "parquet"}, typed=True)
+    return Loaded(table, Parquet())
 
 
-def _described(dialect: Dialect) -> dict[str, Any]:
-    return {
-        "format": "csv",
-        "delimiter": dialect.delimiter,
-        "encoding": dialect.encoding,
-        "decimal": dialect.decimal_point,
-        "thousands": dialect.thousands,
-        "compression": dialect.compression,
-        "missing": list(dialect.missing),
-        "header": dialect.has_header,
-    }
+def _described(dialect: Dialect) -> Csv:
+    return Csv(
+        delimiter=dialect.delimiter,
+        encoding=dialect.encoding,
+        decimal=dialect.decimal_point,
+        thousands=dialect.thousands,
+        compression=dialect.compression,
+        missing=dialect.missing,
+        header=dialect.has_header,
+    )
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from mlkit.settings.table import duration
 from mlkit.steps import suggestion
 from mlkit.steps.rules import patterns
 from mlkit.steps.rules.schema import FRESH, MAX_DRIFT, MAX_MISSING, MONOTONE, ROWS, Level, Rule
-from mlkit.steps.tables import casts
+from mlkit.steps.tables import dtypes
 
 ORDERS: Final = (
     "increasing", "strictly_increasing", "decreasing", "strictly_decreasing",
@@ -83,10 +83,10 @@ def read_own(name: str, value: object, kind: pa.DataType | None, level: Level, w
     if name == MONOTONE:
         if value not in ORDERS:
             raise InvalidInputError(f"{place} is one of {', '.join(ORDERS)}, not {value!r}")
-        if kind not in (None, casts.INTEGER, casts.NUMBER, casts.TIME):
+        if kind not in (None, dtypes.INTEGER, dtypes.NUMBER, dtypes.DATETIME):
             raise InvalidInputError(f"{place} needs numbers or times")
         return Rule(name, {"order": value}, level)
-    if kind not in (None, casts.TIME):
+    if kind not in (None, dtypes.DATETIME):
         raise InvalidInputError(f"{place} needs a column of times (dtype: datetime)")
     try:
         duration(str(value))
@@ -156,9 +156,9 @@ def _typed(value: object, kind: pa.DataType | None, place: str) -> Any:
         raise InvalidInputError(f"{place}: nothing compares with NaN; leave it out")
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
         value = _long(value, place)
-    if kind in (casts.INTEGER, casts.NUMBER) and isinstance(value, str):
+    if kind in (dtypes.INTEGER, dtypes.NUMBER) and isinstance(value, str):
         return _number(value)
-    if kind != casts.TIME:
+    if kind != dtypes.DATETIME:
         return value
     when = moment(value)
     if when is None:

@@ -1,7 +1,7 @@
 """What the rows of a dataset must be like: rules inferred once, edited by hand, checked for ever.
 
-Which rows break which rule is found in ``breaches``; here it becomes what a person is told. The
-YAML form of the rules is ``rule_file``'s business.
+Which rows break which rule is found in ``failing_rules``; here it becomes what a person is told.
+The YAML form of the rules is ``rule_file``'s business.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,13 +12,14 @@ import msgspec
 import numpy as np
 import pandas as pd
 
-from mlkit.steps.rules import breaches
-from mlkit.steps.rules.breaches import Breach, Circumstances
-from mlkit.steps.rules.broken_rows import BrokenRows, first_rows
+from mlkit.steps.rules import failing_rules, rule_failure
+from mlkit.steps.rules.failing_rows import FailingRows, first_rows
+from mlkit.steps.rules.failing_rules import TypeFailures
 from mlkit.steps.rules.inference import infer
+from mlkit.steps.rules.rule_failure import Circumstances, RuleFailure
 from mlkit.steps.rules.rule_file import from_yaml, to_yaml
 from mlkit.steps.rules.schema import COLUMN_PRESENT, Schema, types
-from mlkit.steps.tables import casts
+from mlkit.steps.tables import casts, dtypes
 from mlkit.steps.tables.revised_table import RevisedTable, revise
 from mlkit.steps.tables.tabular import Column, Tabular
 
@@ -56,16 +57,16 @@ class Findings(msgspec.Struct, frozen=True):
 
 def check(table: Tabular, schema: Schema, circumstances: Circumstances | None = None) -> Findings:
     """Return every rule of ``schema`` that the rows of a canonical table break."""
-    found = breaches.find(table, schema, circumstances or Circumstances())
+    found = failing_rules.find(table, schema, circumstances or Circumstances())
     return findings(found, table, schema)
 
 
-def findings(found: Iterable[Breach], table: Tabular, schema: Schema) -> Findings:
-    """Return what to say of breaches: those of level ``warn`` are warnings."""
+def findings(found: Iterable[RuleFailure], table: Tabular, schema: Schema) -> Findings:
+    """Return what to say of failures: those of level ``warn`` are warnings."""
     failures, warnings = [], []
-    for breach in found:
-        failure = _failure(breach)
-        if breach.refuses:
+    for one in found:
+        failure = _failure(one)
+        if one.refuses:
             failures.append(failure)
         else:
             warnings.append(f"rule_broken: {_line(failure)}")
@@ -81,16 +82,18 @@ def conform(table: Tabular, schema: Schema) -> Tabular:
     inside = set(present)
     known = [name for name in schema.columns if name in inside]
     names = list(dict.fromkeys([*known, *present]))
-    changes = {name: breaches.into(kind) for name, kind in types(schema).items() if name in inside}
+    changes = {
+        name: rule_failure.into(kind) for name, kind in types(schema).items() if name in inside
+    }
     return RevisedTable(table, names, changes)
 
 
-def _failure(breach: Breach) -> Failure:
-    examples = tuple(Example(row + 1, plain(value)) for row, value in breach.first)
-    if breach.said is not None:
-        examples = (Example(None, plain(breach.said)),)
-    return Failure(", ".join(breach.columns) or "(all columns)", shorten(breach.rule.label),
-                   breach.total, examples)  # fmt: skip
+def _failure(found: RuleFailure) -> Failure:
+    examples = tuple(Example(row + 1, plain(value)) for row, value in found.first)
+    if found.said is not None:
+        examples = (Example(None, plain(found.said)),)
+    return Failure(", ".join(found.columns) or "(all columns)", shorten(found.rule.label),
+                   found.total, examples)  # fmt: skip
 
 
 def shorten(rule: str) -> str:
@@ -125,7 +128,7 @@ def renamed(failures: Sequence[Failure], table: Tabular, schema: Schema) -> list
 
 
 def _line(failure: Failure) -> str:
-    """Return which rule is broken, where and how often.
+    """Return which rule fails, where and how often.
 
     >>> _line(Failure("age", "in_range(0, 80)", 2, (Example(3, 99), Example(8, -1))))
     "'age': in_range(0, 80) broken in 2 rows, first 99 in row 3, -1 in row 8"
@@ -150,16 +153,16 @@ def keyed(table: Tabular, *, target: str | None, time: str | None) -> tuple[Tabu
         failures.append(Failure(target, "target_present", table.num_rows))
     if time is None:
         return table, failures
-    misfits, gaps = breaches.Misfits(), BrokenRows()
+    mistyped, gaps = TypeFailures(), FailingRows()
     for part in Column(table, time):
-        misfits.add(part, casts.cast(part, casts.TIME, examples=_EXAMPLES))
+        mistyped.add(part, casts.cast(part, dtypes.DATETIME, examples=_EXAMPLES))
         gaps.add(part.is_null().to_numpy() if part.null_count else None, len(part))
-    if misfits.count:
-        failures.append(_failure(misfits.breach(time, casts.TIME)))
+    if mistyped.count:
+        failures.append(_failure(mistyped.failure(time, dtypes.DATETIME)))
     elif gaps.mask is not None:
         rows = first_rows(gaps.mask, _EXAMPLES)
         examples = tuple(Example(row + 1, None) for row in rows)
         failures.append(Failure(time, "not_nullable", int(gaps.mask.sum()), examples))
     else:
-        table = revise(table, {time: breaches.into(casts.TIME)})
+        table = revise(table, {time: rule_failure.into(dtypes.DATETIME)})
     return table, failures

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import reduce
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -19,15 +19,10 @@ import pyarrow as pa
 from mlkit import epoch
 from mlkit.errors import InvalidInputError
 from mlkit.steps import suggestion
-from mlkit.steps.tables import casts
+from mlkit.steps.tables.dtypes import BOOLEAN, DATETIME, INTEGER, NUMBER, ONE, TEXT
 
-Kind = Literal["number", "text", "time", "truth"]
 Values = Mapping[str, Any]
 
-KINDS: Final[Mapping[pa.DataType, Kind]] = {
-    casts.INTEGER: "number", casts.NUMBER: "number", casts.BOOLEAN: "truth", casts.TEXT: "text",
-    casts.TIME: "time",
-}  # fmt: skip
 MAX_CHARS: Final = 1_000
 _DEEPEST: Final = 60
 _BACKQUOTED = re.compile(r"`([^`]+)`")
@@ -42,7 +37,7 @@ _ONLY_EQUAL: Final = (ast.Eq, ast.NotEq)
 class Expression(NamedTuple):
     """A rule across columns: ``holds`` takes the values of its columns, whole or of one row.
 
-    Numbers and truths are themselves, times microseconds since 1970; a missing value is the
+    Numbers and booleans are themselves, times microseconds since 1970; a missing value is the
     caller's business.
     """
 
@@ -52,7 +47,9 @@ class Expression(NamedTuple):
 
 
 class _Part(NamedTuple):
-    kind: Kind
+    """What a part of a text gives: of which type (an integer counts as a number), and how."""
+
+    dtype: pa.DataType
     of: Callable[[Values], Any]
     literal: object = None
 
@@ -70,17 +67,19 @@ def columns_of(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def compile_text(text: str, kinds: Mapping[str, Kind]) -> Expression:
-    """Return the rule for columns of those kinds; raises InvalidInputError with the place.
+def compile_text(text: str, types: Mapping[str, pa.DataType]) -> Expression:
+    """Return the rule for columns of those types; raises InvalidInputError with the place.
 
-    >>> compile_text("end >= start", {"start": "number", "end": "number"}).holds(
+    >>> compile_text("end >= start", {"start": NUMBER, "end": NUMBER}).holds(
     ...     {"start": 1, "end": 3})
     True
     """
     tree, names = _parse(text)
-    part = _Compiler(text, kinds, names).part(tree)
-    if part.kind != "truth":
-        raise InvalidInputError(f"'{text}' is a {part.kind}, not a comparison that holds or not")
+    part = _Compiler(text, types, names).part(tree)
+    if part.dtype != BOOLEAN:
+        raise InvalidInputError(
+            f"'{text}' is {ONE[part.dtype]}, not a comparison that holds or not"
+        )
     return Expression(text, columns_of(text), part.of)
 
 
@@ -133,9 +132,11 @@ def _names(tree: ast.expr) -> list[ast.Name]:
 class _Compiler:
     """Turn parts of a tree into functions; what is not in the language is refused by name."""
 
-    def __init__(self, text: str, kinds: Mapping[str, Kind], names: Mapping[str, str]) -> None:
+    def __init__(
+        self, text: str, types: Mapping[str, pa.DataType], names: Mapping[str, str]
+    ) -> None:
         self._text = text
-        self._kinds = kinds
+        self._types = types
         self._names = names
 
     def part(self, node: ast.expr) -> _Part:
@@ -148,68 +149,71 @@ class _Compiler:
             case ast.BinOp():
                 return self._arithmetic(node)
             case ast.UnaryOp(op=ast.Not()):
-                truth = self._wanted(node.operand, "truth")
-                return _Part("truth", lambda v: truth(v) ^ True)
+                holds = self._wanted(node.operand, BOOLEAN)
+                return _Part(BOOLEAN, lambda v: holds(v) ^ True)
             case ast.UnaryOp(
                 op=ast.USub(), operand=ast.Constant(value=int() | float() as value)
             ) if not isinstance(value, bool):
                 return self._literal(-value)
             case ast.UnaryOp(op=ast.USub()):
-                number = self._wanted(node.operand, "number")
-                return _Part("number", lambda v: -(number(v) + 0.0))
+                number = self._wanted(node.operand, NUMBER)
+                return _Part(NUMBER, lambda v: -(number(v) + 0.0))
             case ast.BoolOp():
                 return self._joined(node)
             case ast.Compare():
                 return self._compared(node)
             case ast.Call(func=ast.Name(id="abs"), args=[inner], keywords=[]):
-                number = self._wanted(inner, "number")
-                return _Part("number", lambda v: abs(number(v) + 0.0))
+                number = self._wanted(inner, NUMBER)
+                return _Part(NUMBER, lambda v: abs(number(v) + 0.0))
         raise self._wrong(f"'{ast.unparse(node)}' is not in the language of checks")
 
     def _literal(self, value: bool | float | str) -> _Part:  # noqa: FBT001  # any literal
         if isinstance(value, int) and not -(2**63) <= value < 2**63:
             raise self._wrong(f"{value} is too large")
         if isinstance(value, bool):
-            return _Part("truth", lambda _v: value, value)
-        return _Part("text" if isinstance(value, str) else "number", lambda _v: value, value)
+            return _Part(BOOLEAN, lambda _v: value, value)
+        return _Part(TEXT if isinstance(value, str) else NUMBER, lambda _v: value, value)
 
     def _wrong(self, what: str) -> InvalidInputError:
         return InvalidInputError(f"'{self._text}': {what}")
 
     def _column(self, name: str) -> _Part:
-        if name not in self._kinds:
-            hint = suggestion.hint(name, list(self._kinds))
+        if name not in self._types:
+            hint = suggestion.hint(name, list(self._types))
             raise self._wrong(f"there is no column '{name}'; {hint}")
-        return _Part(self._kinds[name], operator.itemgetter(name))
+        dtype = self._types[name]
+        return _Part(NUMBER if dtype == INTEGER else dtype, operator.itemgetter(name))
 
-    def _wanted(self, node: ast.expr, kind: Kind) -> Callable[[Values], Any]:
+    def _wanted(self, node: ast.expr, dtype: pa.DataType) -> Callable[[Values], Any]:
         part = self.part(node)
-        if part.kind != kind:
-            raise self._wrong(f"'{ast.unparse(node)}' is a {part.kind} where a {kind} is needed")
+        if part.dtype != dtype:
+            raise self._wrong(
+                f"'{ast.unparse(node)}' is {ONE[part.dtype]} where {ONE[dtype]} is needed"
+            )
         return part.of
 
     def _joined(self, node: ast.BoolOp) -> _Part:
         join = operator.and_ if isinstance(node.op, ast.And) else operator.or_
-        parts = [self._wanted(value, "truth") for value in node.values]
-        return _Part("truth", lambda v: reduce(join, (part(v) for part in parts)))
+        parts = [self._wanted(value, BOOLEAN) for value in node.values]
+        return _Part(BOOLEAN, lambda v: reduce(join, (part(v) for part in parts)))
 
     def _arithmetic(self, node: ast.BinOp) -> _Part:
         left, right = self.part(node.left), self.part(node.right)
         a, b = left.of, right.of
-        kinds = (left.kind, type(node.op), right.kind)
-        if kinds == ("time", ast.Sub, "time"):
-            return _Part("number", lambda v: (a(v) - b(v)) / _SECOND)
-        if kinds == ("time", ast.Add, "number"):
-            return _Part("time", lambda v: a(v) + b(v) * _SECOND)
-        if kinds == ("time", ast.Sub, "number"):
-            return _Part("time", lambda v: a(v) - b(v) * _SECOND)
+        form = (left.dtype, type(node.op), right.dtype)
+        if form == (DATETIME, ast.Sub, DATETIME):
+            return _Part(NUMBER, lambda v: (a(v) - b(v)) / _SECOND)
+        if form == (DATETIME, ast.Add, NUMBER):
+            return _Part(DATETIME, lambda v: a(v) + b(v) * _SECOND)
+        if form == (DATETIME, ast.Sub, NUMBER):
+            return _Part(DATETIME, lambda v: a(v) - b(v) * _SECOND)
         operation = _OPERATIONS.get(type(node.op))
-        if operation is None or (left.kind, right.kind) != ("number", "number"):
+        if operation is None or (left.dtype, right.dtype) != (NUMBER, NUMBER):
             raise self._wrong(
                 f"'{ast.unparse(node)}' is no arithmetic of this language "
-                f"({left.kind} and {right.kind})"
+                f"({ONE[left.dtype]} and {ONE[right.dtype]})"
             )
-        return _Part("number", lambda v: operation(a(v) + 0.0, b(v) + 0.0))
+        return _Part(NUMBER, lambda v: operation(a(v) + 0.0, b(v) + 0.0))
 
     def _compared(self, node: ast.Compare) -> _Part:
         places = [node.left, *node.comparators]
@@ -217,7 +221,7 @@ class _Compiler:
             self._pair(left, how, right)
             for left, how, right in zip(places, node.ops, places[1:], strict=False)
         ]
-        return _Part("truth", lambda v: reduce(operator.and_, (pair(v) for pair in pairs)))
+        return _Part(BOOLEAN, lambda v: reduce(operator.and_, (pair(v) for pair in pairs)))
 
     def _pair(self, left: ast.expr, how: ast.cmpop, right: ast.expr) -> Callable[[Values], Any]:
         if isinstance(how, ast.In | ast.NotIn) and isinstance(right, ast.Tuple | ast.List):
@@ -229,23 +233,23 @@ class _Compiler:
         if compare is None:
             raise self._wrong(f"only ==, !=, <, <=, >, >= and 'in (...)' compare: {self._text}")
         a, b = self._alike(left, right)
-        if a.kind == "truth" and not isinstance(how, _ONLY_EQUAL):
+        if a.dtype == BOOLEAN and not isinstance(how, _ONLY_EQUAL):
             raise self._wrong(f"'{ast.unparse(left)}' is true or false; only == and != compare it")
-        if a.kind == "number":
+        if a.dtype == NUMBER:
             compare = _in_doubles(compare)
         first, second = a.of, b.of
         return lambda v: compare(first(v), second(v))
 
     def _alike(self, left: ast.expr, right: ast.expr) -> tuple[_Part, _Part]:
-        """Return both sides in one kind; a text beside a time is a time."""
+        """Return both sides in one type; a text beside a time is a time."""
         a, b = self.part(left), self.part(right)
-        if a.kind == "time" and isinstance(b.literal, str):
+        if a.dtype == DATETIME and isinstance(b.literal, str):
             b = self._time(b.literal)
-        elif b.kind == "time" and isinstance(a.literal, str):
+        elif b.dtype == DATETIME and isinstance(a.literal, str):
             a = self._time(a.literal)
-        if a.kind != b.kind:
+        if a.dtype != b.dtype:
             raise self._wrong(
-                f"a {a.kind} ('{ast.unparse(left)}') cannot be compared with a {b.kind} "
+                f"{ONE[a.dtype]} ('{ast.unparse(left)}') cannot be compared with {ONE[b.dtype]} "
                 f"('{ast.unparse(right)}')"
             )
         return a, b
@@ -255,7 +259,7 @@ class _Compiler:
             when = moment(text)
         except ValueError as error:
             raise self._wrong(f"'{text}' is not a time; write for example 2026-01-31") from error
-        return _Part("time", lambda _v: when)
+        return _Part(DATETIME, lambda _v: when)
 
 
 def _in_doubles(compare: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:

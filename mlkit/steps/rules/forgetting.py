@@ -11,11 +11,12 @@ import msgspec
 import numpy as np
 
 from mlkit.steps.drift import violations
-from mlkit.steps.drift.profiles import Profile, Reference
+from mlkit.steps.drift.reference_columns import Profile, Reference
 from mlkit.steps.inputs.columns import InputSchema
 
 ERASED: Final = "(erased)"
 _SHORT: Final = 4  # characters: a shorter value is taken for itself only between quotes
+_SHOWN: Final = 37  # characters: no message shows fewer of a text that it cuts
 
 # the program's own words stand here, not values of columns
 _OWN = frozenset(
@@ -35,15 +36,26 @@ def words(lost: Lost) -> frozenset[str]:
 def pattern(texts: frozenset[str]) -> re.Pattern[str] | None:
     """Return what finds ``texts`` within others, None if there is nothing to find.
 
+    Also those that are written out, and the beginnings of long ones, which messages cut.
+
     >>> pattern(frozenset({"gold"})).sub(ERASED, "unseen: 'gold' 3, golden 1")
     "unseen: '(erased)' 3, golden 1"
     """
-    longest_first = sorted(filter(None, texts), key=lambda text: (-len(text), text))
+    shown = {form for text in texts for form in _forms(text)}
+    longest_first = sorted(filter(None, shown), key=lambda text: (-len(text), text))
     long = [re.escape(text) for text in longest_first if len(text) >= _SHORT]
     short = [re.escape(text) for text in longest_first if len(text) < _SHORT]
+    cut = [re.escape(text[:_SHOWN]) for text in longest_first if len(text) > _SHOWN]
     parts = [rf"(?<!\w)(?:{'|'.join(long)})(?!\w)"] if long else []
     parts += [rf"(?<=')(?:{'|'.join(short)})(?=')"] if short else []
+    parts += [rf"(?<!\w)(?:{'|'.join(cut)})[^'\"\n]*?(?=…|\.\.\.|['\"\n]|\Z)"] if cut else []
     return re.compile("|".join(parts)) if parts else None
+
+
+def _forms(text: str) -> tuple[str, str, str]:
+    """Return a text as it is, as messages quote it, and as terminals and logs show it."""
+    seen = "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
+    return text, repr(text)[1:-1], seen
 
 
 def from_tree(value: Any, found: re.Pattern[str]) -> Any:

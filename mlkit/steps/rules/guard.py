@@ -13,12 +13,11 @@ import numpy as np
 import pyarrow as pa
 
 from mlkit.errors import InvalidInputError
-from mlkit.steps.inputs import encode
-from mlkit.steps.inputs.columns import InputSchema
+from mlkit.steps.inputs.columns import ARROW_TYPES, InputSchema
 from mlkit.steps.inputs.rows import Rows
 from mlkit.steps.rules import expressions, masks, text_rules
 from mlkit.steps.rules.schema import CHECK, NOT_NULLABLE, Level, Rule, Schema
-from mlkit.steps.tables import casts
+from mlkit.steps.tables import dtypes
 
 Holds = Callable[[Any], bool]
 Row = tuple[object, ...]
@@ -27,17 +26,17 @@ Row = tuple[object, ...]
 class Test(NamedTuple):
     """One rule of some columns of a row, which ``holds`` asks one row after the other.
 
-    Where that is None, ``broken`` takes all rows at once and gives the places that fail.
+    Where that is None, ``failing`` takes all rows at once and gives the places that fail.
     """
 
     columns: tuple[str, ...]
     rule: str
     level: Level
     holds: Callable[[Row], bool] | None
-    broken: Callable[[Sequence[Row]], Sequence[int]] | None = None
+    failing: Callable[[Sequence[Row]], Sequence[int]] | None = None
 
 
-class Broken(NamedTuple):
+class RowFailure(NamedTuple):
     """A rule that a row breaks; rows count from 0."""
 
     row: int
@@ -51,11 +50,11 @@ class Guard:
         found = [*_of_columns(schema, inputs), *_across(schema, inputs)]
         self.tests = tuple(test for test, _ in found)
         self._of_rows = [(test, test.holds) for test in self.tests if test.holds is not None]
-        self._of_many = [(test, test.broken) for test in self.tests if test.broken is not None]
+        self._of_many = [(test, test.failing) for test in self.tests if test.failing is not None]
         self._box = _box([edges for _, edges in found if edges is not None], len(inputs.columns))
         self._only_ranges = all(edges is not None for _, edges in found)
 
-    def find(self, rows: Rows | np.ndarray) -> list[Broken]:
+    def find(self, rows: Rows | np.ndarray) -> list[RowFailure]:
         """Return what the rows break; rows that are a matrix are numbers and nothing else."""
         if isinstance(rows, np.ndarray):
             low, high = self._box
@@ -63,15 +62,15 @@ class Guard:
                 return []
             rows = [tuple(None if v != v else v for v in row) for row in rows.tolist()]  # NaN
         found = [
-            Broken(number, test)
+            RowFailure(number, test)
             for number, row in enumerate(rows)
             for test, holds in self._of_rows
             if not holds(row)
         ]
         if not self._of_many:  # the usual case: already in order
             return found
-        found += [Broken(n, test) for test, broken in self._of_many for n in broken(rows)]
-        return sorted(found, key=lambda broken: broken.row)
+        found += [RowFailure(n, test) for test, failing in self._of_many for n in failing(rows)]
+        return sorted(found, key=lambda failure: failure.row)
 
 
 class _Edges(NamedTuple):
@@ -94,12 +93,12 @@ def _box(edges: Sequence[_Edges], width: int) -> tuple[np.ndarray, np.ndarray]:
 def _of_columns(schema: Schema, inputs: InputSchema) -> Iterator[tuple[Test, _Edges | None]]:
     for place, column in enumerate(inputs.columns):
         rules = schema.columns.get(column.name)
-        kind = encode.ARROW_TYPES[column.kind]
+        kind = ARROW_TYPES[column.kind]
         for rule in rules.rules if rules is not None else ():
             if rule.name == NOT_NULLABLE and not column.nullable:
                 continue  # a missing value is refused as such
             if rule.name in text_rules.PATTERNS:
-                if kind == casts.TEXT and not rule.options:
+                if kind == dtypes.TEXT and not rule.options:
                     unlike = _unlike(place, rule)
                     yield Test((column.name,), rule.label, rule.level, None, unlike), None
                 continue
@@ -112,19 +111,19 @@ def _of_columns(schema: Schema, inputs: InputSchema) -> Iterator[tuple[Test, _Ed
 def _unlike(place: int, rule: Rule) -> Callable[[Sequence[Row]], Sequence[int]]:
     """Return the rows without a pattern: all of them at once, by the engine of the data's rules."""
 
-    def broken(rows: Sequence[Row]) -> Sequence[int]:
-        values: pa.ChunkedArray = pa.chunked_array([[row[place] for row in rows]], casts.TEXT)
-        found = text_rules.broken(values, rule)
+    def failing(rows: Sequence[Row]) -> Sequence[int]:
+        values: pa.ChunkedArray = pa.chunked_array([[row[place] for row in rows]], dtypes.TEXT)
+        found = text_rules.failing(values, rule)
         return [] if found is None else np.flatnonzero(found).tolist()
 
-    return broken
+    return failing
 
 
 def _at(place: int, holds: Holds, kind: pa.DataType) -> Callable[[Row], bool]:
     """Return the test of a row by its value at ``place``; what is missing breaks no such rule."""
     if holds is _present:
         return lambda row: row[place] is not None
-    if kind == casts.TIME:
+    if kind == dtypes.DATETIME:
         return lambda row: row[place] is None or holds(_micros(row[place]))
     return lambda row: row[place] is None or holds(row[place])
 
@@ -148,7 +147,7 @@ def _value_test(rule: Rule, kind: pa.DataType) -> Holds | None:
         return _in_list(rule, kind)
     if masks.bounds(rule) is not None:
         return _in_range(rule, kind)
-    return _of_text(rule) if kind == casts.TEXT else None
+    return _of_text(rule) if kind == dtypes.TEXT else None
 
 
 _LISTS: Final[Mapping[str, tuple[str, bool]]] = {
@@ -165,7 +164,7 @@ def _in_list(rule: Rule, kind: pa.DataType) -> Holds | None:
     listed = [v for v in (given if isinstance(given, list) else [given]) if v is not None]
     if not all(masks.fits(kind, value) for value in listed):
         return None
-    if kind == casts.INTEGER and not all(isinstance(value, int) for value in listed):
+    if kind == dtypes.INTEGER and not all(isinstance(value, int) for value in listed):
         return None
     known = frozenset(masks.plain(value) for value in listed)
     return known.__contains__ if wanted else lambda value: value not in known
@@ -176,7 +175,7 @@ def _in_range(rule: Rule, kind: pa.DataType) -> Holds | None:
     assert edges is not None  # noqa: S101  # asked before
     low, high, with_low, with_high = edges
     given = [edge for edge in (low, high) if edge is not None]
-    if kind == casts.BOOLEAN or not all(masks.fits(kind, edge) for edge in given):
+    if kind == dtypes.BOOLEAN or not all(masks.fits(kind, edge) for edge in given):
         return None
     low, high = masks.plain(low), masks.plain(high)
     parts: list[Holds] = []
@@ -194,7 +193,7 @@ def _in_range(rule: Rule, kind: pa.DataType) -> Holds | None:
 
 def _edges(place: int, rule: Rule, kind: pa.DataType) -> _Edges | None:
     """Return the range of a rule about numbers; an open end is the next number inside."""
-    edges = masks.bounds(rule) if kind in (casts.NUMBER, casts.INTEGER) else None
+    edges = masks.bounds(rule) if kind in (dtypes.NUMBER, dtypes.INTEGER) else None
     if edges is None:
         return None
     low, high, with_low, with_high = edges
@@ -226,28 +225,29 @@ def _of_text(rule: Rule) -> Holds | None:
 def _across(schema: Schema, inputs: InputSchema) -> Iterator[tuple[Test, None]]:
     """Yield the checks whose columns the model sees all."""
     places = {column.name: place for place, column in enumerate(inputs.columns)}
-    kinds = {c.name: expressions.KINDS[encode.ARROW_TYPES[c.kind]] for c in inputs.columns}
+    types = {c.name: ARROW_TYPES[c.kind] for c in inputs.columns}
     for rule in schema.named(CHECK):
         names = expressions.columns_of(rule.arguments["text"])
         if set(names) <= set(places):
             try:
-                expression = expressions.compile_text(rule.arguments["text"], kinds)
+                expression = expressions.compile_text(rule.arguments["text"], types)
             except InvalidInputError:
                 continue  # of other types than in the data: the rule says nothing here
-            holds = _of_row([(name, places[name], kinds[name]) for name in names], expression)
+            found = [(name, places[name], types[name] == dtypes.DATETIME) for name in names]
+            holds = _of_row(found, expression)
             yield Test(names, rule.label, rule.level, holds), None
 
 
 def _of_row(
-    columns: Sequence[tuple[str, int, expressions.Kind]], expression: expressions.Expression
+    columns: Sequence[tuple[str, int, bool]], expression: expressions.Expression
 ) -> Callable[[Row], bool]:
     def holds(row: Row) -> bool:
         values: dict[str, Any] = {}
-        for name, place, kind in columns:
+        for name, place, is_time in columns:
             value = row[place]
             if value is None:
                 return True
-            values[name] = _micros(value) if kind == "time" else value
+            values[name] = _micros(value) if is_time else value
         return bool(expression.holds(values))
 
     return holds

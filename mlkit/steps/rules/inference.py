@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlkit.steps.quality import identifier
-from mlkit.steps.rules.schema import DTYPES, NOT_NULLABLE, ColumnRules, Rule, Schema
-from mlkit.steps.tables import casts
+from mlkit.steps.rules.schema import NOT_NULLABLE, ColumnRules, Rule, Schema
+from mlkit.steps.tables import dtypes
 from mlkit.steps.tables.tabular import Column, Tabular
 
 MAX_CATEGORIES = 20
@@ -49,15 +49,15 @@ def _suggested(column: Column, *, key: bool, is_target: bool, nullable: bool) ->
     missing = sum(part.null_count for part in column)
     if missing == 0 or not nullable:
         rules.insert(0, Rule(NOT_NULLABLE))
-    return ColumnRules(None if missing == len(column) else DTYPES[kind], rules=tuple(rules))
+    return ColumnRules(None if missing == len(column) else dtypes.PANDAS[kind], rules=tuple(rules))
 
 
 def _rules(column: Column, kind: pa.DataType, *, is_target: bool) -> Iterator[Rule]:
-    if kind in (casts.INTEGER, casts.NUMBER):
+    if kind in (dtypes.INTEGER, dtypes.NUMBER):
         bounds = _bounds(column)
         if bounds is not None:
             yield Rule("in_range", {"min_value": bounds[0], "max_value": bounds[1]})
-    if kind == casts.TEXT:
+    if kind == dtypes.TEXT:
         values = _few(column)
         if values and (2 * len(values) <= len(column) or is_target):
             yield Rule("isin", {"allowed_values": sorted(values)})

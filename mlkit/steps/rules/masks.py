@@ -15,25 +15,25 @@ import pyarrow.compute as pc
 from mlkit.steps.rules import text_rules
 from mlkit.steps.rules.arguments import moment
 from mlkit.steps.rules.schema import NOT_NULLABLE, Rule
-from mlkit.steps.tables import casts
+from mlkit.steps.tables import dtypes
 from mlkit.steps.tables.tabular import Mask
 
-_NUMBERS: Final = (casts.INTEGER, casts.NUMBER)
-_ORDERED: Final = (casts.INTEGER, casts.NUMBER, casts.TIME)
+_NUMBERS: Final = (dtypes.INTEGER, dtypes.NUMBER)
+_ORDERED: Final = (dtypes.INTEGER, dtypes.NUMBER, dtypes.DATETIME)
 
 
 class UnfitRuleError(Exception):
     """The values of the column cannot be asked that at all; the message says why."""
 
 
-def broken(column: pa.ChunkedArray, rule: Rule) -> Mask | None:
+def failing(column: pa.ChunkedArray, rule: Rule) -> Mask | None:
     """Return the rows that break ``rule``, or None if none does; raises UnfitRuleError."""
     if rule.name == NOT_NULLABLE:
         return _missing(column)
     if rule.name in text_rules.NAMES:
-        if column.type != casts.TEXT:
-            raise UnfitRuleError(f"the column holds {casts.NAMES[column.type]}, not text")
-        mask = text_rules.broken(column, rule)
+        if column.type != dtypes.TEXT:
+            raise UnfitRuleError(f"the column holds {dtypes.NAMES[column.type]}, not text")
+        mask = text_rules.failing(column, rule)
     else:
         mask = _FINDERS[rule.name](column, rule.arguments)
     if rule.options.get("ignore_na") is False and rule.name not in _TRUE_OF_MISSING:
@@ -69,14 +69,14 @@ def fits(kind: pa.DataType, value: object) -> bool:
     """Tell whether ``value`` can be compared with the values of a column of that type."""
     if kind in _NUMBERS:
         return isinstance(value, int | float) and not isinstance(value, bool)
-    if kind == casts.TIME:
+    if kind == dtypes.DATETIME:
         return hasattr(value, "tzinfo")
-    return isinstance(value, {casts.BOOLEAN: bool, casts.TEXT: str}[kind])
+    return isinstance(value, {dtypes.BOOLEAN: bool, dtypes.TEXT: str}[kind])
 
 
 def values(column: pa.ChunkedArray) -> np.ndarray:
     """Return the values of a column as numpy holds them, anything where one is missing."""
-    if column.type == casts.TIME:
+    if column.type == dtypes.DATETIME:
         column = column.cast(pa.int64())
     if column.null_count:
         column = column.fill_null(_FILL[column.type])
@@ -89,7 +89,7 @@ def valid(column: pa.ChunkedArray) -> Mask | None:
 
 
 _FILL: Final[Mapping[pa.DataType, Any]] = {
-    casts.INTEGER: 0, casts.NUMBER: 0.0, casts.BOOLEAN: False, casts.TEXT: "",
+    dtypes.INTEGER: 0, dtypes.NUMBER: 0.0, dtypes.BOOLEAN: False, dtypes.TEXT: "",
 }  # fmt: skip
 
 
@@ -114,8 +114,8 @@ def _outside(column: pa.ChunkedArray, arguments: Mapping[str, Any], name: str) -
     low, high = (_edge(column.type, edge) for edge in (low, high))
     below = operator.lt if with_low else operator.le
     above = operator.gt if with_high else operator.ge
-    if column.type in (casts.TIME, casts.BOOLEAN):
-        column, low, high = column.cast(casts.INTEGER), plain(low), plain(high)
+    if column.type in (dtypes.DATETIME, dtypes.BOOLEAN):
+        column, low, high = column.cast(dtypes.INTEGER), plain(low), plain(high)
     if all(_inside(chunk, (low, below), (high, above)) for chunk in column.chunks):
         return None
     return _but_missing(_beyond(column, (low, below), (high, above)), column)
@@ -125,13 +125,13 @@ def _edge(kind: pa.DataType, edge: Any) -> Any:
     """Return a bound as values of that type compare with it; raises UnfitRuleError if none does."""
     if edge is None:
         return None
-    if kind == casts.TIME:
+    if kind == dtypes.DATETIME:
         edge = moment(edge) or edge  # the rules may not say of which type the column is
-    number = isinstance(edge, int | float) and kind in (*_NUMBERS, casts.BOOLEAN)
+    number = isinstance(edge, int | float) and kind in (*_NUMBERS, dtypes.BOOLEAN)
     if number or fits(kind, edge):
         return edge
     raise UnfitRuleError(
-        f"the column holds {casts.NAMES[kind]}, which does not compare with {edge!r}"
+        f"the column holds {dtypes.NAMES[kind]}, which does not compare with {edge!r}"
     )
 
 
@@ -141,7 +141,7 @@ def _inside(chunk: Any, *ends: tuple[Any, Callable[[Any, Any], Any]]) -> bool:
     Numpy takes 0.4 ms, and knows no missing values. A NaN, which no canonical table has, is
     inside nothing: then the rows are looked at.
     """
-    if chunk.null_count or chunk.type == casts.TEXT:
+    if chunk.null_count or chunk.type == dtypes.TEXT:
         found = pc.min_max(chunk)
         extremes = [found["min"].as_py(), found["max"].as_py()]
     else:
@@ -157,7 +157,7 @@ def _inside(chunk: Any, *ends: tuple[Any, Callable[[Any, Any], Any]]) -> bool:
 
 def _beyond(column: pa.ChunkedArray, *ends: tuple[Any, Callable[[Any, Any], Any]]) -> Mask:
     """Return the rows that one of the two comparisons is true of."""
-    if column.type == casts.TEXT:
+    if column.type == dtypes.TEXT:
         compared = [
             _ARROW[beyond](column, edge).fill_null(False).to_numpy()
             for edge, beyond in ends
@@ -172,7 +172,7 @@ def _beyond(column: pa.ChunkedArray, *ends: tuple[Any, Callable[[Any, Any], Any]
 
 def plain(edge: Any) -> Any:
     """Return a value as it is compared: a time as the microseconds since 1970."""
-    return pa.scalar(edge, casts.TIME).value if hasattr(edge, "tzinfo") else edge
+    return pa.scalar(edge, dtypes.DATETIME).value if hasattr(edge, "tzinfo") else edge
 
 
 _ARROW: Final[Mapping[Any, Any]] = {
@@ -193,17 +193,17 @@ def _equal(column: pa.ChunkedArray, allowed: Sequence[Any]) -> Mask:
 def _among(kind: pa.DataType, allowed: Sequence[Any]) -> list[Any]:
     """Return the values that a column of that type can hold: true, 1 and 1.0 are one number.
 
-    >>> _among(casts.INTEGER, [1.0, 1.5, "2", None])
+    >>> _among(dtypes.INTEGER, [1.0, 1.5, "2", None])
     [1]
     """
-    if kind == casts.TEXT:
+    if kind == dtypes.TEXT:
         return [value for value in allowed if isinstance(value, str)]
-    if kind == casts.TIME:
+    if kind == dtypes.DATETIME:
         return [when for when in map(moment, allowed) if when is not None]
     numbers = [value for value in allowed if isinstance(value, int | float)]
-    if kind == casts.BOOLEAN:
+    if kind == dtypes.BOOLEAN:
         return [bool(value) for value in numbers if value in (0, 1)]
-    if kind == casts.INTEGER:
+    if kind == dtypes.INTEGER:
         return [int(value) for value in numbers if value % 1 == 0 and -(2**63) <= value < 2**63]
     return numbers
 
@@ -245,7 +245,7 @@ class InOrder:
         self._down, self._strictly = order.endswith("decreasing"), order.startswith("strictly")
         self._extreme = np.empty(0)
 
-    def broken(self, column: pa.ChunkedArray) -> Mask | None:
+    def failing(self, column: pa.ChunkedArray) -> Mask | None:
         """Return the rows of the next part of a column; truths and texts have no order here."""
         if column.type not in _ORDERED:
             return None
@@ -255,7 +255,7 @@ class InOrder:
         if not len(numbers):
             return None
         if self._down:
-            numbers = -numbers.astype(float) if column.type == casts.NUMBER else ~numbers
+            numbers = -numbers.astype(float) if column.type == dtypes.NUMBER else ~numbers
         before = np.maximum.accumulate(
             np.concatenate([self._extreme.astype(numbers.dtype), numbers])
         )

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pcsv
 
-from mlkit.steps.rules.breaches import Breach
+from mlkit.steps.rules.rule_failure import RuleFailure
 from mlkit.steps.tables.kept_rows import KeptRows
 from mlkit.steps.tables.tabular import Column, Mask, Tabular
 
@@ -18,18 +18,18 @@ MOST_ROWS: Final = 100_000
 _MOST_CELLS: Final = 5_000_000
 
 
-def failing(found: Sequence[Breach], rows: int) -> Mask | None:
+def failing(found: Sequence[RuleFailure], rows: int) -> Mask | None:
     """Return the rows that break a rule of level ``error``, or None if there are none."""
-    broken = [b.rows for b in found if b.rows is not None and b.refuses]
-    if not broken:
+    masks = [one.rows for one in found if one.rows is not None and one.refuses]
+    if not masks:
         return None
     mask = np.zeros(rows, dtype=bool)
-    for one in broken:
-        mask |= one
+    for failing_rows in masks:
+        mask |= failing_rows
     return mask
 
 
-def apart(table: Tabular, found: Sequence[Breach], mask: Mask) -> pa.Table:
+def apart(table: Tabular, found: Sequence[RuleFailure], mask: Mask) -> pa.Table:
     """Return the first failing rows with their numbers in ``table`` (from 1) and their reasons.
 
     At most 100,000, and fewer of a very wide table.
@@ -63,11 +63,11 @@ def to_csv(rows: pa.Table) -> bytes:
     return stream.getvalue()
 
 
-def _reasons(found: Sequence[Breach], places: np.ndarray) -> list[str]:
+def _reasons(found: Sequence[RuleFailure], places: np.ndarray) -> list[str]:
     reasons: list[list[str]] = [[] for _ in places]
-    for breach in found:
-        if breach.rows is None or not breach.refuses:
+    for failure in found:
+        if failure.rows is None or not failure.refuses:
             continue
-        for place in np.flatnonzero(breach.rows[places]):
-            reasons[place].append(f"{', '.join(breach.columns)}: {breach.rule.label[:200]}")
+        for place in np.flatnonzero(failure.rows[places]):
+            reasons[place].append(f"{', '.join(failure.columns)}: {failure.rule.label[:200]}")
     return ["; ".join(one) for one in reasons]

@@ -8,7 +8,7 @@ import yaml
 from mlkit.errors import InvalidInputError, NotFoundError
 from mlkit.steps import suggestion
 from mlkit.steps.rules import rule_file, yaml_text
-from mlkit.steps.tables import casts
+from mlkit.steps.tables import dtypes
 
 _NOBODY = "(erased)"
 _KEYS = ("allowed_values", "value")
@@ -92,11 +92,11 @@ def _child(node: Any, key: str) -> Any:
 
 def _typed(value: str, dtype: object, where: str) -> object:
     kind = rule_file.arrow_type(dtype)
-    readers: Mapping[Any, Any] = {casts.INTEGER: int, casts.NUMBER: float}
+    readers: Mapping[Any, Any] = {dtypes.INTEGER: int, dtypes.NUMBER: float}
     try:
         return readers.get(kind, str)(value)
     except ValueError as error:
-        raise InvalidInputError(f"{where}: '{value}' is not {casts.ONE[kind]}") from error
+        raise InvalidInputError(f"{where}: '{value}' is not {dtypes.ONE[kind]}") from error
 
 
 def _insert(text: str, node: yaml.SequenceNode, written: str) -> str:

@@ -10,7 +10,6 @@ from mlkit.steps import suggestion
 from mlkit.steps.rules import arguments, expressions, rule_tree, yaml_text
 from mlkit.steps.rules.schema import (
     CHECK,
-    DTYPES,
     FRESH,
     KEY,
     MAX_DRIFT,
@@ -26,20 +25,20 @@ from mlkit.steps.rules.schema import (
     Rule,
     Schema,
 )
-from mlkit.steps.tables import casts
+from mlkit.steps.tables import dtypes
 
 _WORDS = {
-    "int": casts.INTEGER,
-    "uint": casts.INTEGER,
-    "float": casts.NUMBER,
-    "double": casts.NUMBER,
-    "number": casts.NUMBER,
-    "bool": casts.BOOLEAN,
-    "str": casts.TEXT,
-    "text": casts.TEXT,
-    "object": casts.TEXT,
-    "datetime": casts.TIME,
-    "timestamp": casts.TIME,
+    "int": dtypes.INTEGER,
+    "uint": dtypes.INTEGER,
+    "float": dtypes.NUMBER,
+    "double": dtypes.NUMBER,
+    "number": dtypes.NUMBER,
+    "bool": dtypes.BOOLEAN,
+    "str": dtypes.TEXT,
+    "text": dtypes.TEXT,
+    "object": dtypes.TEXT,
+    "datetime": dtypes.DATETIME,
+    "timestamp": dtypes.DATETIME,
 }
 _OWN: Final = (MAX_MISSING, MONOTONE, FRESH, MAX_DRIFT)
 _COLUMN_RULES: Final = ("nullable", "unique", *_OWN, *VALUE_RULES)
@@ -139,16 +138,15 @@ def _column(body: object, where: str) -> ColumnRules:
     word = body.get("dtype")
     kind = arrow_type(word)
     if word is not None and kind is None:
-        listed = ", ".join(DTYPES.values())
+        listed = ", ".join(dtypes.PANDAS.values())
         raise InvalidInputError(f"{where}: dtype '{word}' is unknown; use one of {listed}")
     soft = _part(body, "warn", _COLUMN_RULES, where)
     rules = [*_column_rules(body, kind, "error", where)]
     rules += _column_rules(soft, kind, "warn", f"{where}, warn")
     if not {"nullable", MAX_MISSING} & {*body, *soft}:
         rules.insert(0, Rule(NOT_NULLABLE))  # as in pandera; a share that may be missing may be
-    return ColumnRules(
-        None if kind is None else DTYPES[kind], bool(body.get("required", True)), tuple(rules)
-    )
+    dtype = None if kind is None else dtypes.PANDAS[kind]
+    return ColumnRules(dtype, bool(body.get("required", True)), tuple(rules))
 
 
 def _column_rules(
@@ -237,8 +235,8 @@ def _check_text(text: str, columns: Mapping[str, ColumnRules], where: str) -> No
                 hint = suggestion.hint(name, list(columns))
                 raise InvalidInputError(f"'{text}': there is no column '{name}'; {hint}")
         if all(columns[name].dtype for name in named):
-            kinds = {name: arrow_type(columns[name].dtype) for name in named}
-            expressions.compile_text(text, {n: expressions.KINDS[k] for n, k in kinds.items()})
+            types = {name: arrow_type(columns[name].dtype) for name in named}
+            expressions.compile_text(text, types)
     except InvalidInputError as error:
         raise InvalidInputError(f"{where}: checks: {error}") from error
 

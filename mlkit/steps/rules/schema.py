@@ -9,17 +9,9 @@ from typing import Any, Final, Literal
 import msgspec
 import pyarrow as pa
 
-from mlkit.steps.tables import casts
+from mlkit.steps.tables import dtypes
 
 Level = Literal["error", "warn"]
-
-DTYPES: Final[Mapping[pa.DataType, str]] = {
-    casts.INTEGER: "Int64",
-    casts.NUMBER: "float64",
-    casts.BOOLEAN: "boolean",
-    casts.TEXT: "string[pyarrow]",
-    casts.TIME: "datetime64[us, UTC]",
-}
 
 COLUMN_PRESENT: Final = "column_present"
 NOT_NULLABLE: Final = "not_nullable"
@@ -131,5 +123,5 @@ class Schema(msgspec.Struct, frozen=True):
 
 def types(schema: Schema) -> dict[str, pa.DataType]:
     """Return the type that the schema demands of each column that has one."""
-    kinds = {word: kind for kind, word in DTYPES.items()}
+    kinds = {word: kind for kind, word in dtypes.PANDAS.items()}
     return {name: kinds[c.dtype] for name, c in schema.columns.items() if c.dtype is not None}

@@ -16,7 +16,7 @@ PATTERNS: Final = ("str_matches", "str_contains")
 NAMES: Final = (*PATTERNS, "str_startswith", "str_endswith", "str_length")
 
 
-def broken(column: pa.ChunkedArray, rule: Rule) -> Mask | None:
+def failing(column: pa.ChunkedArray, rule: Rule) -> Mask | None:
     """Return the rows of a column of texts that break one of the rules of ``NAMES``."""
     if rule.name == "str_length":
         return _of_another_length(column, rule.arguments)

@@ -26,6 +26,22 @@ class _Loader(yaml.SafeLoader):
 _Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
 
 
+class _Strict(_Loader):
+    """Refuses a name that stands twice in one mapping; of these YAML takes the last."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        """Return the mapping; raises YAMLError with the line of a second name."""
+        node: yaml.MappingNode = super().compose_mapping_node(anchor)
+        seen = set()
+        for key, _ in node.value:
+            name = (key.tag, key.value) if isinstance(key, yaml.ScalarNode) else None
+            if name is not None and name in seen:
+                problem = f"'{key.value}' is there twice; leave one of them out"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+            seen.add(name)
+        return node
+
+
 class _Dumper(yaml.SafeDumper):
     """Quotes texts with line breaks so that these are escaped: read plainly, they become blanks."""
 
@@ -46,8 +62,20 @@ def load(text: str, origin: str) -> Any:
     Numbers with thousands of digits, days that no calendar has, and brackets in brackets without
     end are no YAML errors to the parser.
     """
+    return _load(text, origin, _Loader)
+
+
+def refuse_twins(text: str, origin: str) -> None:
+    """Raise InvalidInputError if a name stands twice in one place, or the text is no YAML at all.
+
+    Not for what versions have recorded: nobody can mend that.
+    """
+    _load(text, origin, _Strict)
+
+
+def _load(text: str, origin: str, loader: type[_Loader]) -> Any:
     try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506  # it is a SafeLoader
+        return yaml.load(text, Loader=loader)  # noqa: S506  # it is a SafeLoader
     except yaml.YAMLError as error:
         raise InvalidInputError(f"{origin} is not valid YAML: {_place(error)}") from error
     except RecursionError as error:

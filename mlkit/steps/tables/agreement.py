@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 
 from mlkit.errors import InvalidInputError
-from mlkit.steps.tables import casts
+from mlkit.steps.tables import dtypes
 
 
 class Agreement:
@@ -23,7 +23,7 @@ class Agreement:
     @property
     def types(self) -> dict[str, pa.DataType]:
         """The type of each column; a column without any value holds numbers."""
-        return {name: kind or casts.NUMBER for name, (kind, _) in self._found.items()}
+        return {name: kind or dtypes.NUMBER for name, (kind, _) in self._found.items()}
 
     def add(self, kinds: Mapping[str, pa.DataType | None], part: str) -> None:
         """Take in the types of one part, None for a column without a value.
@@ -36,11 +36,11 @@ class Agreement:
                 continue
             if known is None:
                 self._found[name] = (kind, part)
-            elif {known, kind} == {casts.INTEGER, casts.NUMBER}:
-                self._found[name] = (casts.NUMBER, part)
+            elif {known, kind} == {dtypes.INTEGER, dtypes.NUMBER}:
+                self._found[name] = (dtypes.NUMBER, part)
             else:
                 raise InvalidInputError(
-                    f"column {name!r} is {casts.NAMES[known]} in {where} and {casts.NAMES[kind]} "
+                    f"column {name!r} is {dtypes.NAMES[known]} in {where} and {dtypes.NAMES[kind]} "
                     f"in {part}; make them one type"
                 )
 

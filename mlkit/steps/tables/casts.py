@@ -1,6 +1,6 @@
-"""From whatever a file holds to the five types that mlkit works with, and between those five.
+"""From whatever a file holds to the five types of ``dtypes``, and between those five.
 
-int64, double, bool, string and timestamp[us, UTC]; a time without a zone is taken as UTC.
+A time without a zone is taken as UTC.
 """
 
 import math
@@ -14,26 +14,16 @@ import pyarrow.compute as pc
 
 from mlkit import epoch
 from mlkit.errors import InvalidInputError
-
-INTEGER = pa.int64()
-NUMBER = pa.float64()
-BOOLEAN = pa.bool_()
-TEXT = pa.string()
-TIME = pa.timestamp("us", tz="UTC")
+from mlkit.steps.tables.dtypes import BOOLEAN, DATETIME, INTEGER, NUMBER, TEXT
 
 _HEX = r"^\s*[+-]?0[xX]"
 _FIRST_TIME = epoch.to_us(datetime.min.replace(tzinfo=UTC))
 _LAST_TIME = epoch.to_us(datetime.max.replace(tzinfo=UTC))
 
 _INSTEAD = {pa.duration("s").id: "a number of seconds", pa.binary().id: "text"}
-NAMES = {INTEGER: "integer", NUMBER: "number", BOOLEAN: "boolean", TEXT: "text", TIME: "datetime"}
-ONE = {
-    INTEGER: "an integer", NUMBER: "a number", BOOLEAN: "true or false", TEXT: "a text",
-    TIME: "a time",
-}  # fmt: skip
 
 
-class Misfit(NamedTuple):
+class Unfit(NamedTuple):
     """A value that is not of the wanted type; ``row`` counts from 0."""
 
     row: int
@@ -42,11 +32,11 @@ class Misfit(NamedTuple):
 
 @dataclass(frozen=True)
 class Cast:
-    """A column of the wanted type, null where the value did not fit, and the first misfits."""
+    """A column of the wanted type, null where a value is unfit, and the first of these."""
 
     column: Any
-    misfits: tuple[Misfit, ...] = ()
-    misfit_count: int = 0
+    unfit: tuple[Unfit, ...] = ()
+    unfit_count: int = 0
 
 
 def canonical(column: Any, name: str) -> Any:
@@ -90,7 +80,7 @@ def keeps(found: pa.DataType, wanted: pa.DataType) -> bool:
     return bool(
         found == wanted
         or (found in (INTEGER, NUMBER) and wanted in (INTEGER, NUMBER))
-        or (found == TEXT and wanted == TIME)
+        or (found == TEXT and wanted == DATETIME)
     )
 
 
@@ -117,11 +107,11 @@ def _at_once(column: Any, wanted: pa.DataType) -> Any:
         if pc.any(pc.match_substring_regex(column, _HEX)).as_py():
             raise pa.ArrowInvalid("Arrow would read 0x1F as 31")
         return _without_nan(column.cast(wanted)) if wanted == NUMBER else column.cast(wanted)
-    if column.type == TEXT and wanted == TIME:
+    if column.type == TEXT and wanted == DATETIME:
         try:
             return _in_calendar(_utc(column.cast(pa.timestamp("us"))))
         except pa.ArrowInvalid:
-            return _in_calendar(column.cast(TIME))
+            return _in_calendar(column.cast(DATETIME))
     raise pa.ArrowInvalid("no direct way")
 
 
@@ -135,13 +125,13 @@ def _by_distinct_value(column: Any, wanted: pa.DataType, examples: int) -> Cast:
     wrong = [value is None for value in converted]
     codes = encoded.indices
     result = pa.array(converted, wanted).take(codes)
-    misfits: list[Misfit] = []
+    unfit: list[Unfit] = []
     count = 0
     if any(wrong):
         rows = pc.indices_nonzero(pc.fill_null(pa.array(wrong).take(codes), fill_value=False))
         count = len(rows)
-        misfits = [Misfit(row, values[codes[row].as_py()]) for row in rows[:examples].to_pylist()]
-    return Cast(pa.chunked_array([result]), tuple(misfits), count)
+        unfit = [Unfit(row, values[codes[row].as_py()]) for row in rows[:examples].to_pylist()]
+    return Cast(pa.chunked_array([result]), tuple(unfit), count)
 
 
 def _attempt(convert: Callable[[Any], object], value: object) -> object:
@@ -215,7 +205,7 @@ _CONVERTERS: dict[pa.DataType, Callable[[Any], object]] = {
     NUMBER: _to_number,
     BOOLEAN: _to_boolean,
     TEXT: _to_text,
-    TIME: _to_time,
+    DATETIME: _to_time,
 }
 
 
@@ -269,7 +259,7 @@ def _utc(column: Any, name: str = "times") -> Any:
     exact = column.type.unit != "ns"  # a coarser unit may hold what microseconds do not
     try:
         if column.type.tz is not None:
-            return column.cast(TIME, safe=exact)
+            return column.cast(DATETIME, safe=exact)
         return pc.assume_timezone(column.cast(pa.timestamp("us"), safe=exact), "UTC")
     except pa.ArrowInvalid as error:
         raise InvalidInputError(

@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlkit.steps.tables import casts
+from mlkit.steps.tables import dtypes
 from mlkit.steps.tables.many_values import ManyValues
 from mlkit.steps.tables.tabular import Column
 
@@ -53,7 +53,7 @@ class Counted:
 
     def top(self, most: int) -> tuple[tuple[str, int], ...]:
         """Return the most frequent values as text and how often they come, the first ones first."""
-        found = pa.table({"value": self.values.cast(casts.TEXT), "count": self._counts})
+        found = pa.table({"value": self.values.cast(dtypes.TEXT), "count": self._counts})
         order = [("count", "descending"), ("value", "ascending")]
         first = found.take(pc.select_k_unstable(found, k=most, sort_keys=order))
         return tuple(zip(first["value"].to_pylist(), first["count"].to_pylist(), strict=True))
@@ -86,7 +86,7 @@ def _added_up(tables: Iterator[pa.Table]) -> pa.Table:
         waiting += table.num_rows
         if waiting > max(_FEW, whole.num_rows):
             whole, held, waiting = _sums([whole, *held]), [], 0
-            if whole.nbytes > _MOST_BYTES and whole["value"].type == casts.TEXT:
+            if whole.nbytes > _MOST_BYTES and whole["value"].type == dtypes.TEXT:
                 raise TooManyError
     return _sums([whole, *held]) if held else whole
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlkit.steps.tables import casts
+from mlkit.steps.tables import dtypes
 
 _WHOLE: Final = r"^(0|-?[1-9][0-9]{0,17})$"
 _READ: Final = re.compile(_WHOLE)
@@ -20,17 +20,17 @@ def as_keys(column: Any, kind: str) -> Any | None:
 
     None if the column holds neither texts nor whole numbers.
     """
-    wanted = casts.INTEGER if kind == "integer" else casts.TEXT
+    wanted = dtypes.INTEGER if kind == "integer" else dtypes.TEXT
     if column.type == wanted:
         return column
     if column.null_count == len(column):
         return pa.nulls(len(column), wanted)
-    if column.type == casts.INTEGER:
-        return column.cast(casts.TEXT)
-    if column.type != casts.TEXT:
+    if column.type == dtypes.INTEGER:
+        return column.cast(dtypes.TEXT)
+    if column.type != dtypes.TEXT:
         return None
     whole = pc.match_substring_regex(column, _WHOLE)
-    return pc.if_else(whole, column, pa.scalar(None, casts.TEXT)).cast(casts.INTEGER)
+    return pc.if_else(whole, column, pa.scalar(None, dtypes.TEXT)).cast(dtypes.INTEGER)
 
 
 def integer(text: str) -> int | None:

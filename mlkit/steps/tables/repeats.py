@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlkit.steps.tables import casts, row_hashes
+from mlkit.steps.tables import dtypes, row_hashes
 from mlkit.steps.tables.tabular import Column, Mask
 
 _FEW = 1 << 18  # rows, of which all values may be in memory with what counting them takes
@@ -54,7 +54,7 @@ def _of_many(columns: Sequence[Column]) -> Mask | None:
 def _parts(columns: Sequence[Column]) -> Iterator[list[pa.ChunkedArray]]:
     """Yield the values of all columns part by part, -0.0 as 0.0."""
     for part in zip(*columns, strict=True):
-        yield [pc.add(v, 0.0) if v.type == casts.NUMBER else v for v in part]
+        yield [pc.add(v, 0.0) if v.type == dtypes.NUMBER else v for v in part]
 
 
 def _joined(parts: Sequence[pa.ChunkedArray]) -> pa.ChunkedArray:
@@ -105,7 +105,7 @@ def _of_few(columns: Sequence[pa.ChunkedArray]) -> Mask | None:
 
 def _has_repeats(column: pa.ChunkedArray) -> bool:
     """Tell whether a value comes twice; two doubles for zero count as two here."""
-    if column.type == casts.NUMBER:
+    if column.type == dtypes.NUMBER:
         return True  # to be looked at: 0.0 and -0.0 are one value
     distinct: int = pc.count_distinct(column, mode="only_valid").as_py()
     return bool(distinct < len(column) - column.null_count)
@@ -113,7 +113,7 @@ def _has_repeats(column: pa.ChunkedArray) -> bool:
 
 def _codes(column: pa.ChunkedArray) -> np.ndarray:
     """Return a whole number for each row, the same for equal values; 0 where one is missing."""
-    if column.type == casts.NUMBER:
+    if column.type == dtypes.NUMBER:
         column = pc.add(column, 0.0)  # turns -0.0 into 0.0
     encoded = column.combine_chunks().dictionary_encode()
     encoded = encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded

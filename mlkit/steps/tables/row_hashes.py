@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlkit.steps.tables import casts
+from mlkit.steps.tables import dtypes
 
 _ODD, _HALF = np.uint64(0x9E3779B97F4A7C15), np.uint64(32)  # to mix the hashes of columns
 
@@ -33,12 +33,12 @@ def among(hashes: np.ndarray, own: np.ndarray) -> np.ndarray:
 def _of_values(values: pa.Array) -> np.ndarray:
     from pandas.util import hash_array, hash_pandas_object  # slow to import
 
-    if values.type == casts.TEXT:
+    if values.type == dtypes.TEXT:
         hashed: np.ndarray = hash_pandas_object(values.to_pandas(), index=False).to_numpy()
         return hashed
-    if values.type == casts.NUMBER:
+    if values.type == dtypes.NUMBER:
         return hash_array(values.to_numpy(zero_copy_only=False))
-    whole = values.cast(casts.INTEGER)
+    whole = values.cast(dtypes.INTEGER)
     hashed = hash_array(pc.fill_null(whole, 0).to_numpy())
     if whole.null_count:
         hashed[pc.is_null(whole).to_numpy(zero_copy_only=False)] = _ODD

@@ -18,7 +18,7 @@ from mlkit.steps.training.split import Split
 Make = Callable[[], Any]
 
 
-class Rows(NamedTuple):
+class EncodedRows(NamedTuple):
     """Encoded rows: the matrix, the numbers that are learned, and the values they stand for.
 
     ``weights`` says how much each row teaches; None if all teach the same.
@@ -29,15 +29,19 @@ class Rows(NamedTuple):
     actuals: list[object]
     weights: np.ndarray | None = None
 
-    def pick(self, indexes: np.ndarray) -> "Rows":
+    def pick(self, indexes: np.ndarray) -> "EncodedRows":
         """Return the rows at ``indexes``."""
         chosen = [self.actuals[index] for index in indexes.tolist()]
         weights = None if self.weights is None else self.weights[indexes]
-        return Rows(self.matrix[indexes], self.target[indexes], chosen, weights)
+        return EncodedRows(self.matrix[indexes], self.target[indexes], chosen, weights)
 
 
 def fit(
-    name: str, make: Make, rows: Rows, complaints: list[str], schema: InputSchema | None = None
+    name: str,
+    make: Make,
+    rows: EncodedRows,
+    complaints: list[str],
+    schema: InputSchema | None = None,
 ) -> Any:
     """Return the estimator of ``make`` fitted on ``rows``; raises InvalidInputError if it fails.
 
@@ -63,7 +67,7 @@ def fit(
     return estimator
 
 
-def _fit(name: str, make: Make, rows: Rows, schema: InputSchema | None) -> Any:
+def _fit(name: str, make: Make, rows: EncodedRows, schema: InputSchema | None) -> Any:
     """Return the fitted estimator, on labels without gaps if it takes no others."""
     estimator = make()
     weights = _fit_weights(name, estimator, rows)
@@ -83,7 +87,7 @@ def _fit(name: str, make: Make, rows: Rows, schema: InputSchema | None) -> Any:
     return estimator
 
 
-def _missing(schema: InputSchema | None, rows: Rows) -> str:
+def _missing(schema: InputSchema | None, rows: EncodedRows) -> str:
     """Name the classes that the rows to learn from have none of."""
     classes = schema.classes if schema else ()
     known = {int(code) for code in np.unique(rows.target)} if classes else set()
@@ -97,7 +101,7 @@ def _missing(schema: InputSchema | None, rows: Rows) -> str:
 
 
 def fold_losses(
-    name: str, make: Make, schema: InputSchema, rows: Rows, splits: Sequence[Split]
+    name: str, make: Make, schema: InputSchema, rows: EncodedRows, splits: Sequence[Split]
 ) -> np.ndarray:
     """Return the loss of each row that some fold judges, in the order of the folds."""
     found = []
@@ -110,7 +114,7 @@ def fold_losses(
     return np.concatenate(found)
 
 
-def _fit_weights(name: str, estimator: Any, rows: Rows) -> dict[str, np.ndarray]:
+def _fit_weights(name: str, estimator: Any, rows: EncodedRows) -> dict[str, np.ndarray]:
     """Return the weights as the argument of ``fit`` that takes them; raises InvalidInputError."""
     if rows.weights is None:
         return {}

@@ -10,7 +10,7 @@ from mlkit.progress import Progress
 from mlkit.steps.performance import metrics
 from mlkit.steps.training import estimators, fitting, tuning
 from mlkit.steps.training.estimators import Recipe
-from mlkit.steps.training.fitting import Rows
+from mlkit.steps.training.fitting import EncodedRows
 from mlkit.steps.training.split import Split
 
 _TUNING_ROWS = 10_000
@@ -35,7 +35,7 @@ class _Candidate(NamedTuple):
 
 def climb(
     recipe: Recipe,
-    rows: Rows,
+    rows: EncodedRows,
     splits: Sequence[Split],
     *,
     tune: int = 0,
@@ -74,7 +74,7 @@ def choose(candidates: Sequence[_Candidate]) -> list[Rung]:
 def tuned(
     name: str,
     recipe: Recipe,
-    rows: Rows,
+    rows: EncodedRows,
     splits: Sequence[Split],
     *,
     trials: int,
@@ -106,7 +106,7 @@ def explain(rungs: Sequence[Rung]) -> str:
 def _candidate(
     name: str,
     recipe: Recipe,
-    rows: Rows,
+    rows: EncodedRows,
     splits: Sequence[Split],
     tune: int,
     progress: Progress | None,
@@ -131,7 +131,7 @@ def _judged(
     family: str,
     params: Any,
     recipe: Recipe,
-    rows: Rows,
+    rows: EncodedRows,
     splits: Sequence[Split],
 ) -> _Candidate:
     losses = fitting.fold_losses(

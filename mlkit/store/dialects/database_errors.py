@@ -24,6 +24,9 @@ def translated(error: PoolTimeoutError | DatabaseError, place: str) -> MlkitErro
         return _operational(error, text, place)
     if "malformed" in text or "not a database" in text:
         return DamagedError(f"{place} is damaged: {text}; {_RESTORE}")
+    if "has no equivalent in encoding" in text:  # PostgreSQL's words
+        reason = text.strip().partition("\n")[0]
+        return MlkitError(f"{place} should be a database in UTF8: {reason} (db.url)")
     if error.statement is None:  # an option of the URL that the driver does not accept
         return MlkitError(f"cannot connect to the database {place}: {text.strip()} (db.url)")
     return None

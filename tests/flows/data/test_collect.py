@@ -74,6 +74,7 @@ def test_what_a_kept_version_was_made_of_is_kept(grown: Project) -> None:
     with grown.write() as s:
         datasets.get_version(s, "churn", 5).transformation = {
             "kind": "join",
+            "base": "churn@1",
             "views": [
                 {
                     "name": "v", "version": 1, "dataset": "churn@3", "columns": [], "types": [],

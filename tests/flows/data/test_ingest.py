@@ -14,9 +14,10 @@ from mlkit.errors import (
     NotFoundError,
 )
 from mlkit.flows.data import acceptance, ingest
-from mlkit.flows.data.file_source import Dialect, FileSource
+from mlkit.flows.data.file_source import FileSource
 from mlkit.flows.data.versioning import Origin
 from mlkit.project import Project
+from mlkit.provenance import Stated
 from mlkit.store import audit, datasets
 
 Churn = Callable[..., pd.DataFrame]
@@ -244,4 +245,4 @@ def test_a_mark_for_none_that_the_rules_do_not_know_is_told_with_both_ways_out(
     with pytest.raises(CheckFailedError, match="--accept region=NA; if they mean missing") as told:
         ingest.add(project, "regions", FileSource(file))
     assert "--missing NA" in str(told.value)
-    ingest.add(project, "regions", FileSource(file, Dialect(missing=("NA",))))
+    ingest.add(project, "regions", FileSource(file, Stated(missing=("NA",))))

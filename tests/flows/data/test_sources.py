@@ -23,11 +23,12 @@ from mlkit.errors import (
     NotFoundError,
 )
 from mlkit.flows.data import file_source, ingest, leftovers, query_source
-from mlkit.flows.data.file_source import STDIN, Dialect, FileSource
+from mlkit.flows.data.file_source import STDIN, FileSource
 from mlkit.flows.data.query_source import QuerySource
 from mlkit.flows.data.versioning import Origin
 from mlkit.flows.training import retrain
 from mlkit.project import Project
+from mlkit.provenance import Log, Stated
 from mlkit.settings.table import DatasetSettings
 from mlkit.store import datasets, foreign
 from mlkit.store.datasets import DatasetVersion
@@ -72,7 +73,7 @@ def test_what_is_said_of_a_file_is_recorded_and_holds_for_the_next(
 ) -> None:
     file = tmp_path / "a.csv"
     file.write_bytes("größe|preis\n1|1.000,5\n2|20,25\n".encode("cp1252"))
-    said = Dialect(encoding="cp1252", decimal=",", thousands=".")
+    said = Stated(encoding="cp1252", decimal=",", thousands=".")
     ingest.add(project, "shop", FileSource(file, said))
     made = _transformation(project, "shop")
     assert made["kind"] == "file"
@@ -90,7 +91,7 @@ def test_the_same_bytes_read_in_another_way_are_other_rows(
     file.write_text("n;x\n1;1.234\n2;5.678\n")
     first = ingest.add(project, "shop", file)
     with pytest.raises(CheckFailedError, match=r"'x': in_range.* 1234.0 in row 1"):
-        ingest.add(project, "shop", FileSource(file, Dialect(thousands=".")))
+        ingest.add(project, "shop", FileSource(file, Stated(thousands=".")))
     assert ingest.load_table(project, first.sha256)["x"].to_pylist() == [1.234, 5.678]
 
 
@@ -312,9 +313,8 @@ def test_a_query_is_remembered_behind_the_versions_that_retrainings_made(
     source = QuerySource(f"sqlite:///{shop}", "SELECT * FROM orders ORDER BY id", Path())
     first = ingest.add(project, "orders", source)
     rows = ingest.load_table(project, first.sha256).slice(0, 900)
-    ingest.add_table(
-        project, "orders", rows, origin=Origin("a log", transformation={"kind": "log"})
-    )
+    logged = Log(model="buyers", start="2026", end="2027")
+    ingest.add_table(project, "orders", rows, origin=Origin("a log", made=logged))
     pulled = ingest.pull(project, "orders")
     assert (pulled.version, pulled.new) == (1, False)
 
@@ -438,7 +438,7 @@ def test_what_was_said_of_marks_and_headers_holds_for_the_next_file(
 ) -> None:
     file = tmp_path / "m.csv"
     file.write_text("NA,1\nb,2\nb,9\nc,1\nc,1\n")
-    said = Dialect(missing=["NA"], names="v,n")
+    said = Stated(missing=("NA",), names="v,n")
     first = ingest.add(project, "m", FileSource(file, said))
     assert ingest.load_table(project, first.sha256)["v"].to_pylist()[:2] == [None, "b"]
     file.write_text("NA,3\nc,4\n")
@@ -507,9 +507,8 @@ def test_variables_are_filled_in_where_a_person_states_them_and_not_from_a_row(
     with pytest.raises(InvalidInputError, match=r"remembered in the database.*mlkit\.toml"):
         ingest.pull(project, "orders")
     assert ingest.pull(with_source(project, "orders", source=url, query=query), "orders").rows == 50
-    with project.read() as s:
-        version = datasets.get_version(s, "orders")
-    assert not query_source.of_record(project, version).stated
-    assert query_source.of_record(
-        with_source(project, "orders", source=url, query="SELECT 2"), version
-    ) == QuerySource(url, query, project.root)
+    remembered = query_source.remembered(project, "orders")
+    assert remembered is not None
+    assert not remembered.stated
+    chosen = with_source(project, "orders", source=url, query="SELECT 2")
+    assert query_source.remembered(chosen, "orders") == QuerySource(url, query, project.root)

@@ -16,6 +16,7 @@ from mlkit.flows.features import joining, materialize, view_rows
 from mlkit.flows.features.joining import Recipe
 from mlkit.flows.lineage import rebuild
 from mlkit.project import Project
+from mlkit.provenance import Log
 from mlkit.store import datasets, erasures, features
 from mlkit.store.disk import failpoints
 
@@ -197,7 +198,7 @@ def test_bytes_that_another_dataset_names_stay(people: Project, tmp_path: Path) 
             with people.write() as s:  # as if somebody had named the bytes since
                 found = datasets.get_version(s, "people")
                 added.append(found.sha256)
-                found.transformation = {**found.transformation, "picked": sha256}
+                found.provenance = Log(model="m", start="2026", end="2027", picked=sha256)
         return remove(store, digest, unused)
 
     with pytest.MonkeyPatch.context() as patch:

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import sqlalchemy as sa
 
 from mlkit.errors import InvalidInputError
-from mlkit.flows.data import catalog, collect, data_export, ingest, leftovers
+from mlkit.flows.data import catalog, collect, data_export, ingest, leftovers, scratch
 from mlkit.flows.doctor import checkup
 from mlkit.flows.erasure import log, subject
 from mlkit.flows.lineage import rebuild
@@ -19,9 +20,12 @@ from mlkit.flows.operations import backup, restore
 from mlkit.flows.registry import deploy
 from mlkit.flows.training import retrain, train
 from mlkit.project import Project, create_project
-from mlkit.store import audit, datasets, predictions
+from mlkit.store import audit, datasets, features, predictions
 from mlkit.store.base import new_ids
-from mlkit.store.journal import Entry
+from mlkit.store.disk import failpoints
+from mlkit.store.features import StoredView
+from mlkit.store.log_columns import Entry, Prediction
+from mlkit.store.registry import Model
 
 PEOPLE = 30
 pytestmark = pytest.mark.usefixtures("warm_loading")
@@ -102,7 +106,7 @@ def _traces(project: Project, entity: str) -> list[str]:
         names = {"who", "_entity"} & set(table.column_names)
         found += [str(file) for n in names if entity in map(str, table[n].to_pylist())]
     with project.read() as s:
-        rows = s.query(predictions.Prediction).filter_by(entity=entity).all()
+        rows = s.query(Prediction).filter_by(entity=entity).all()
         found += [row.id for row in rows]
         found += [e.subject for e in s.query(audit.AuditEvent) if entity in str(e.details)]
     return found
@@ -321,3 +325,69 @@ def test_a_journal_that_brings_rows_back_for_ever_leaves_the_erasure_unfinished(
         subject.erase(people, "people", ["1007"])
     found = [c.level for c in checkup.examine(people.root).checks if c.check == "erasures"]
     assert found == ["warn"]
+
+
+def test_a_sealed_file_that_no_row_names_keeps_nobody(people: Project) -> None:
+    with people.database.engine.begin() as connection:
+        connection.execute(sa.text("DELETE FROM segment"))
+    levels = {each.check: each.level for each in checkup.examine(people.root).checks}
+    assert levels["audit trail"] == "fail"
+    assert any("log" in place for place in _traces(people, "1007"))
+    subject.erase(people, "people", ["1007"])
+    assert _traces(people, "1007") == []
+
+
+def test_a_file_that_an_erasure_took_for_unnamed_is_sealed_anew(
+    people: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = logs.read(people, "churn").num_rows
+    with people.read() as s:
+        (model_id,) = s.scalars(sa.select(Model.id))
+    reached: list[str] = []
+
+    def erase_meanwhile(point: str) -> None:
+        if point == "seal.file" and not reached:
+            reached.append(point)
+            log._delete_unnamed(people, model_id)
+
+    monkeypatch.setattr(failpoints, "reach", erase_meanwhile)
+    retention.seal(people, older_than="1h")
+    assert reached
+    assert logs.read(people, "churn").num_rows == rows
+
+
+def test_an_id_that_nothing_is_known_of_is_named(people: Project) -> None:
+    done = subject.erase(people, "people", ["1007", "1OO8", "1009"])
+    assert done.unknown == ("1OO8",)
+
+
+def test_what_killed_commands_left_goes_with_an_erasure(people: Project) -> None:
+    """Of an add, a training, a backup and a materialising; what is at work elsewhere stays."""
+    left = [
+        people.data.path("0" * 64),
+        people.data.root / ".1-x.part",
+        scratch.of_dataset(people, "people") / "version.parquet",
+        people.artifacts.path("0" * 64),
+        people.references.path("0" * 64),
+        people.backups_dir / ".x.mlkit.tar.sqlite.part",
+    ]
+    alive = scratch.root(people) / "~check-x" / "rows"
+    for file in (*left, alive):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"rows")
+    now = people.now()
+    with people.write() as s:
+        view = StoredView(
+            name="v", version=1, entity="who", key="text", columns=[], types=[], ttl=None,
+            digest="", changed_at=now, materialized_at=now, changes=0, rows=0,
+        )  # fmt: skip
+        s.add(view)
+        s.flush()
+        set_id = features.begin_set(s, view, now)
+        features.put(s, set_id, features.Rows(["1007"], [0], ["[]"]))
+    subject.erase(people, "people", ["1007"])
+    assert [file for file in left if file.exists()] == []
+    assert alive.exists()
+    with people.read() as s:
+        assert s.scalars(sa.select(features.FeatureValue.entity)).all() == []
+        assert features.leftovers(s) == []

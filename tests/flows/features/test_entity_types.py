@@ -10,13 +10,14 @@ import pytest
 from mlkit.errors import CheckFailedError, InvalidInputError
 from mlkit.flows import predict
 from mlkit.flows.data import ingest
-from mlkit.flows.data.file_source import Dialect, FileSource
+from mlkit.flows.data.file_source import FileSource
 from mlkit.flows.erasure import subject
 from mlkit.flows.features import catalog, joining, materialize
 from mlkit.flows.features.joining import Recipe
 from mlkit.flows.lineage import rebuild
 from mlkit.flows.training import train
 from mlkit.project import Project, open_project
+from mlkit.provenance import Stated
 from mlkit.server.app import create_app
 from mlkit.store import datasets
 
@@ -93,7 +94,7 @@ def test_a_version_that_an_older_release_read_otherwise_says_so(
 ) -> None:
     file = tmp_path / "r.csv"
     file.write_text("region,x\nNA,1\nEU,2\nEU,3\n")
-    ingest.add(project, "r", FileSource(file, Dialect(missing=["NA"])))
+    ingest.add(project, "r", FileSource(file, Stated(missing=("NA",))))
     with project.write() as s:
         version = datasets.get_version(s, "r")
         read_as = {k: v for k, v in version.transformation["read_as"].items() if k != "missing"}

@@ -15,7 +15,7 @@ from mlkit.flows.training import fresh_rows
 from mlkit.project import Project
 from mlkit.store import datasets
 from mlkit.store.disk import failpoints
-from mlkit.store.predictions import Prediction
+from mlkit.store.log_columns import Prediction
 
 
 def _rules(project: Project, name: str) -> dict[str, Any]:

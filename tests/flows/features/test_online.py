@@ -22,8 +22,8 @@ from mlkit.flows.features.joining import Recipe
 from mlkit.flows.features.materialize import Materialized
 from mlkit.flows.features.online import Found, Online
 from mlkit.project import Project
+from mlkit.provenance import ViewUse
 from mlkit.steps.features import point_in_time
-from mlkit.steps.features.view import ViewUse
 from mlkit.store import features as store
 from mlkit.store.feature_reader import FeatureReader
 

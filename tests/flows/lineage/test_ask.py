@@ -111,6 +111,7 @@ def test_a_joined_dataset_names_its_views_and_their_columns(looped: Project) -> 
         s.add(_made(weather, 1, now, {"kind": "file"}))
         joined = {
             "kind": "join",
+            "base": "churn@1",
             "views": [
                 {
                     "name": "sky", "version": 2, "dataset": "weather@1",

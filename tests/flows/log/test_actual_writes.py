@@ -18,7 +18,7 @@ from mlkit.project import Project
 from mlkit.steps.inputs.columns import InputSchema
 from mlkit.store import corrections, predictions
 from mlkit.store.audit import AuditEvent
-from mlkit.store.predictions import Actual
+from mlkit.store.log_columns import Actual
 
 SEEN = datetime(2026, 3, 1, tzinfo=UTC)
 

@@ -28,7 +28,7 @@ from mlkit.flows.training import retraining_rows, train
 from mlkit.project import Project, create_project
 from mlkit.store import predictions
 from mlkit.store.base import new_ids
-from mlkit.store.journal import Entry
+from mlkit.store.log_columns import Entry
 from mlkit.store.registry import ModelVersion
 
 DBL_MAX = float(np.finfo(float).max)

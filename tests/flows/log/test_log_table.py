@@ -5,20 +5,20 @@ from datetime import UTC, datetime
 
 from mlkit.flows.log import log_table
 from mlkit.steps.inputs.columns import InputSchema
-from mlkit.store.predictions import Logged
+from mlkit.store.log_columns import NAMES
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def test_a_label_beyond_64_bits_is_none_of_the_classes_and_no_error() -> None:
     schema = InputSchema(columns=(), target="y", task="classification", classes=(0, 1))
+    row = dict.fromkeys(NAMES) | {
+        "id": "i", "request_id": "r", "version": 1, "role": "champion", "served_at": NOW,
+        "latency_us": 1, "value": "1", "features": "[]", "observed_at": NOW,
+    }  # fmt: skip
     rows = [
-        Logged(
-            seq=seq, id=str(seq), request_id="r", version_id=1, role="champion", entity=None,
-            served_at=NOW, latency_us=1, value="1", probabilities=None, features="[]",
-            actual=json.dumps(actual), observed_at=NOW,
-        )
+        [(row | {"seq": seq, "actual": json.dumps(actual)})[name] for name in NAMES]
         for seq, actual in enumerate([1, 10**30, -(10**30), None])
-    ]  # fmt: skip
-    table = log_table.build(rows, schema, 1, log_table.arrow_schema([schema]))
+    ]
+    table = log_table.build(rows, schema, log_table.arrow_schema([schema]))
     assert table["_actual"].to_pylist() == [1, 2**63 - 1, -(2**63), None]

@@ -19,8 +19,8 @@ from mlkit.flows.registry import deploy
 from mlkit.flows.training import train
 from mlkit.project import Project
 from mlkit.steps.performance import estimation_file
-from mlkit.store import predictions
 from mlkit.store.estimates import PerformanceEstimate
+from mlkit.store.log_columns import Prediction
 from mlkit.store.registry import ModelVersion
 
 Frames = Callable[..., pd.DataFrame]
@@ -130,7 +130,7 @@ def test_answers_without_probabilities_are_not_estimated(
 ) -> None:
     answer(large, churn(rows=300, seed=5))
     with large.write() as s:
-        s.execute(update(predictions.Prediction).values(probabilities=None))
+        s.execute(update(Prediction).values(probabilities=None))
     found = estimated(large)
     assert (found.trusted, found.reason) == (False, "answers lack their probabilities")
 

@@ -21,9 +21,10 @@ from mlkit.flows.training import train
 from mlkit.project import Project
 from mlkit.settings.table import Drift, ModelSettings
 from mlkit.steps.drift import reference
-from mlkit.store import predictions, registry, reports
+from mlkit.store import registry, reports
 from mlkit.store.alerts import AlertDelivery
 from mlkit.store.disk import blobs
+from mlkit.store.log_columns import Prediction
 from mlkit.store.reports import DriftReport
 
 Frames = Callable[..., pd.DataFrame]
@@ -109,7 +110,7 @@ def test_answers_drift_though_no_input_does(
 ) -> None:
     answer(trained, churn(rows=300, seed=5))
     with trained.write() as s:
-        for row in s.scalars(select(predictions.Prediction)):
+        for row in s.scalars(select(Prediction)):
             row.value, row.probabilities = '"yes"', "[0.05,0.95]"
     checked = monitor.check_drift(trained, "churn")
     assert checked.verdict == "drift"
@@ -278,7 +279,7 @@ def test_a_model_without_probabilities_is_judged_by_its_error_rate(
 ) -> None:
     answer(trained, flip(churn(rows=300, seed=5)))
     with trained.write() as s:
-        for row in s.scalars(select(predictions.Prediction)):
+        for row in s.scalars(select(Prediction)):
             row.probabilities = None
     checked = monitor.check_performance(trained, "churn")
     assert (checked.verdict, checked.metric) == ("degraded", "error_rate")

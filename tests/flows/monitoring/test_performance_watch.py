@@ -17,7 +17,8 @@ from mlkit.flows.log.retention import seal
 from mlkit.flows.monitoring import monitor
 from mlkit.flows.monitoring.performance_watch import PerformanceChecked
 from mlkit.project import Project
-from mlkit.store import predictions, registry
+from mlkit.store import registry
+from mlkit.store.log_columns import Actual, Prediction
 
 Frames = Callable[..., pd.DataFrame]
 Answer = Callable[..., None]
@@ -57,10 +58,10 @@ def spread(
     """
     now = project.now()
     with project.write() as s:
-        rows = s.scalars(select(predictions.Prediction).order_by(predictions.Prediction.seq)).all()
+        rows = s.scalars(select(Prediction).order_by(Prediction.seq)).all()
         for place, row in enumerate(rows):
             row.served_at = now - timedelta(days=days * (1 - place / len(rows)))
-            actual = s.get_one(predictions.Actual, row.id)
+            actual = s.get_one(Actual, row.id)
             delay = takes(place, actual.value)
             if delay is None or row.served_at + delay > now:
                 s.delete(actual)

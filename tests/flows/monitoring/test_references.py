@@ -22,7 +22,7 @@ from mlkit.steps.drift import reference
 from mlkit.store import audit, log_view, registry, reports
 from mlkit.store.audit import AuditEvent
 from mlkit.store.disk import blobs
-from mlkit.store.predictions import Prediction
+from mlkit.store.log_columns import Prediction
 from mlkit.store.reports import DriftReport
 
 Frames = Callable[..., pd.DataFrame]
@@ -300,7 +300,7 @@ def test_a_check_of_a_persons_choice_is_on_record_and_nothing_else(
     found = checked(trained, "training", window="7d")
     assert (found.verdict, found.standing) == ("drift", False)
     assert alerting.ongoing(trained) == []
-    assert status.look(trained).models[0].drift is None
+    assert status.read(trained).models[0].drift is None
     with trained.read() as s:
         (report,) = s.scalars(select(DriftReport)).all()
         assert not report.standing
@@ -311,7 +311,7 @@ def test_a_check_of_a_persons_choice_is_on_record_and_nothing_else(
     answer(trained, older(churn(rows=300, seed=7)), age=timedelta(hours=30))
     assert checked(trained, "previous").verdict == "ok"
     assert [alert.key for alert in alerting.ongoing(trained)] == ["drift:churn"]
-    line = status.look(trained).models[0].drift
+    line = status.read(trained).models[0].drift
     assert line is not None
     assert line.verdict == "drift"
 

@@ -10,7 +10,7 @@ from sqlalchemy import update
 from mlkit.flows.alerts import alerting
 from mlkit.flows.monitoring import monitor
 from mlkit.project import Project
-from mlkit.store.predictions import Actual
+from mlkit.store.log_columns import Actual
 
 Frames = Callable[..., pd.DataFrame]
 Answer = Callable[..., None]

@@ -17,7 +17,9 @@ from mlkit.flows.registry import champions, deploy, models
 from mlkit.pages import trend
 from mlkit.project import Project
 from mlkit.server.models.holder import Holder
-from mlkit.store import registry, reports
+from mlkit.store import deployments, reports
+from mlkit.store import estimates as store_estimates
+from mlkit.store.estimates import PerformanceEstimate
 from mlkit.store.reports import DriftReport, PerformanceReport
 
 EDITS = [
@@ -36,6 +38,7 @@ EDITS = [
     ("code", '{"files": 3}'),
     ("code", '{"libraries": [3]}'),
     ("holdout_rows", "many"),
+    ("number", "first"),
 ]
 
 
@@ -68,7 +71,7 @@ def test_an_edited_row_is_an_error_of_that_model_alone(
     assert [(one.model, one.champion, bool(one.problem)) for one in listed] == [
         ("a", None, True), ("b", 1, False), ("c", 1, False),
     ]  # fmt: skip
-    assert [(one.champion, bool(one.problem)) for one in status.look(three).models] == [
+    assert [(one.champion, bool(one.problem)) for one in status.read(three).models] == [
         (None, True), (1, False), (1, False),
     ]  # fmt: skip
 
@@ -87,14 +90,14 @@ def test_an_edited_time_is_an_error_of_that_model_alone(
     with pytest.raises(DamagedError, match=r"a time in the database .*'never'"):
         deploy.find_version(three, "a")
     assert [one.champion for one in models.summaries(three)] == [None, 1, 1]
-    assert [one.champion for one in status.look(three).models] == [None, 1, 1]
+    assert [one.champion for one in status.read(three).models] == [None, 1, 1]
 
 
 @pytest.mark.parametrize("text", ["[]", "good", '"good"'])
 def test_an_edited_report_keeps_the_other_models_on_the_screen(three: Project, text: str) -> None:
     now = three.now()
     with three.write() as s:
-        for champion in registry.champions(s):
+        for champion in deployments.champions(s):
             s.add(
                 PerformanceReport(
                     model_id=champion.model_id, model_version_id=champion.model_version_id,
@@ -105,7 +108,7 @@ def test_an_edited_report_keeps_the_other_models_on_the_screen(three: Project, t
     with three.database.engine.begin() as connection:
         query = "UPDATE performance_report SET details = :text WHERE model_id = 1"
         connection.execute(sa.text(query), {"text": text})
-    lines = status.look(three).models
+    lines = status.read(three).models
     assert [bool(one.problem) for one in lines] == [True, False, False]
     assert {name: each.value for name, each in gauges.read(three).performance.items()} == {
         "b": None, "c": None,
@@ -130,6 +133,7 @@ def test_jobs_reach_the_models_beside_an_edited_one(three: Project) -> None:
         ("profile", "[]"),
         ("profile", "{"),
         ("parents", "3"),
+        ("rows", "many"),
         ("warnings", "[3]"),
     ],
 )
@@ -142,7 +146,7 @@ def test_an_edited_dataset_version_is_an_error_of_the_models_that_learned_from_i
     with pytest.raises(DamagedError, match=f"not as it was recorded.*{column}|no JSON"):
         deploy.find_version(three, "a")
     assert [one.champion for one in models.summaries(three)] == [None, 1, 1]
-    assert [bool(one.problem) for one in status.look(three).models] == [True, False, False]
+    assert [bool(one.problem) for one in status.read(three).models] == [True, False, False]
     assert freshness.troubles(three) == []
     listed = catalog.list_datasets(three)
     assert [(one.dataset, one.version, bool(one.problem)) for one in listed] == [
@@ -165,6 +169,45 @@ def test_an_edited_alert_is_told_of_and_ends_as_the_others_do(three: Project, te
     assert freshness.watch(three) == 0
     assert alerting.ongoing(three) == []
     assert alerting.deliver(three).failed == 0
+
+
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [
+        *(("alert", name) for name in ("opened_at", "last_seen_at", "acked_at", "snoozed_until")),
+        *(("alert_delivery", name) for name in ("created_at", "next_attempt_at")),
+    ],
+)
+def test_an_edited_time_of_an_alert_takes_no_other_alerts_turn(
+    three: Project, table: str, column: str
+) -> None:
+    for name in ("a", "b"):
+        alerting.raise_alert(
+            three, key=f"freshness:{name}", kind="freshness", severity="warning", model=None,
+            summary="late", details={"view": name},
+        )  # fmt: skip
+    with three.database.engine.begin() as connection:
+        connection.execute(sa.text(f"UPDATE {table} SET {column} = 'never' WHERE id = 1"))  # noqa: S608  # names of this file
+    assert [line.key for line in alerting.ongoing(three)] == ["freshness:a", "freshness:b"]
+    assert len(status.look(three).alerts) == len(alerting.newest(three, 9)) == 2
+    assert alerting.deliver(three).failed == 0
+    assert freshness.watch(three) == 0
+    assert alerting.ongoing(three) == []
+
+
+def test_an_edited_estimate_is_a_damaged_one(reported: Project) -> None:
+    now = reported.now()
+    with reported.write() as s:
+        s.add(
+            PerformanceEstimate(
+                report_id=1, model_version_id=1, window_start=now, window_end=now, metric="mae",
+                value=1.0, low=0.5, high=2.0, trusted=True, rows=9, realised=1.0,
+            )
+        )  # fmt: skip
+    with reported.database.engine.begin() as connection:
+        connection.execute(sa.text("UPDATE performance_estimate SET realised = 'much'"))
+    with reported.read() as s, pytest.raises(DamagedError, match="realised is 'much'"):
+        store_estimates.latest_realised(s, 1, 3)
 
 
 def test_doctor_looks_at_the_versions_beside_an_edited_one(three: Project) -> None:
@@ -192,7 +235,7 @@ def reported(three: Project) -> Project:
     """The three models, a report of each kind about each of them."""
     now, rows = three.now(), {"reference_rows": 1, "current_rows": 1}
     with three.write() as s:
-        for champion in registry.champions(s):
+        for champion in deployments.champions(s):
             for kind, own in ((DriftReport, rows), (PerformanceReport, {"rows": 1, "coverage": 1})):
                 s.add(
                     kind(
@@ -235,7 +278,7 @@ OTHER_SHAPES: list[tuple[Kind, str]] = [
 def test_a_report_of_another_shape_is_an_error_of_that_model_alone(reported: Project) -> None:
     for kind, text in OTHER_SHAPES:
         _details(reported, kind, text)
-        problems = [bool(one.problem) for one in status.look(reported).models]
+        problems = [bool(one.problem) for one in status.read(reported).models]
         assert problems == [True, False, False], text
         found = gauges.read(reported)
         seen = found.drift if kind is DriftReport else found.performance
@@ -243,7 +286,7 @@ def test_a_report_of_another_shape_is_an_error_of_that_model_alone(reported: Pro
         with pytest.raises(DamagedError, match="not as it was recorded"):
             report.read(reported, "a")
         _details(reported, kind, "{}")
-    assert not any(one.problem for one in status.look(reported).models)
+    assert not any(one.problem for one in status.read(reported).models)
 
 
 @pytest.mark.parametrize("kind", [DriftReport, PerformanceReport])
@@ -258,7 +301,7 @@ def test_a_report_without_some_numbers_is_read_without_them(reported: Project, k
         '{"estimated": {"trusted": true, "least": "x"}}',
     ):
         _details(reported, kind, text)
-        assert not any(one.problem for one in status.look(reported).models), text
+        assert not any(one.problem for one in status.read(reported).models), text
         if kind is DriftReport:
             trend.drift(history.of_drift(reported, "a").points, ())
         else:

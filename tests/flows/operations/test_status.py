@@ -10,7 +10,7 @@ from mlkit.flows.operations import status
 from mlkit.project import Project
 from mlkit.store.alerts import Alert
 from mlkit.store.base import new_id
-from mlkit.store.predictions import Actual, Prediction
+from mlkit.store.log_columns import Actual, Prediction
 from mlkit.store.registry import ModelVersion
 from mlkit.store.reports import DriftReport
 
@@ -59,14 +59,14 @@ def _report(project: Project, verdict: str) -> None:
 
 
 def test_an_empty_project_has_an_empty_screen(project: Project) -> None:
-    found = status.look(project)
+    found = status.read(project)
     assert (found.models, found.alerts) == ((), ())
 
 
 def test_traffic_is_that_of_the_last_day(furnished: Project) -> None:
     for hours_ago, known in ((1, True), (2, False), (30, True)):
         _serve(furnished, hours_ago=hours_ago, known=known)
-    (model,) = status.look(furnished).models
+    (model,) = status.read(furnished).models
     assert (model.rows_24h, model.actuals_24h) == (2, 1)
     assert (model.champion, model.versions, model.estimator) == (1, 1, "logistic")
 
@@ -74,7 +74,7 @@ def test_traffic_is_that_of_the_last_day(furnished: Project) -> None:
 def test_the_newest_verdict_about_the_champion_counts(furnished: Project) -> None:
     _report(furnished, "drift")
     _report(furnished, "ok")
-    (model,) = status.look(furnished).models
+    (model,) = status.read(furnished).models
     assert model.drift is not None
     assert (model.drift.verdict, model.performance) == ("ok", None)
     assert model.drift.history == (None, None)
@@ -96,7 +96,7 @@ def test_only_open_alerts_are_shown(furnished: Project) -> None:
                     resolved_at=ended,
                 )
             )
-    assert [alert.key for alert in status.look(furnished).alerts] == ["drift:churn"]
+    assert [alert.key for alert in status.read(furnished).alerts] == ["drift:churn"]
 
 
 def test_the_command_shows_jobs_and_survives_a_broken_timetable(
@@ -124,7 +124,7 @@ def test_the_models_fit_into_80_columns_and_show_the_last_verdicts(
     for _ in range(9):
         monitor.check_drift(trained, "churn")
         monitor.check_performance(trained, "churn")
-    (model,) = status.look(trained).models
+    (model,) = status.read(trained).models
     assert model.drift is not None
     assert model.performance is not None
     assert len(model.drift.history) == len(model.performance.history) == 8

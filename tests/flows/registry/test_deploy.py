@@ -11,8 +11,8 @@ from mlkit.flows.registry import deploy
 from mlkit.flows.training import train
 from mlkit.project import Project, open_project
 from mlkit.store import registry
+from mlkit.store.deployments import Deployment
 from mlkit.store.disk import blobs
-from mlkit.store.registry import Deployment
 
 PROMOTIONS = 12
 

@@ -1,35 +1,36 @@
 """A file for a model is read as the files of its dataset are."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from msgspec import structs
 
 from mlkit.errors import InvalidInputError
 from mlkit.flows import predict
 from mlkit.flows.data import ingest
-from mlkit.flows.data.file_source import Dialect, FileSource
+from mlkit.flows.data.file_source import FileSource
 from mlkit.flows.log import actual_file, logs
 from mlkit.flows.registry import deploy, model_files
 from mlkit.flows.training import train
 from mlkit.project import Project
+from mlkit.provenance import Stated
 from mlkit.steps.inputs.rows import CsvHabits
 from mlkit.store import predictions
 from mlkit.store.base import new_ids
-from mlkit.store.journal import Entry
+from mlkit.store.log_columns import Entry
 
-PLAIN = Dialect(decimal=".", thousands=",")
-GERMAN = Dialect(decimal=",", thousands=".")
+PLAIN = Stated(decimal=".", thousands=",")
+GERMAN = Stated(decimal=",", thousands=".")
 
 
 def _grouped(number: int) -> str:
     return f"{number:,}".replace(",", ".")
 
 
-def _autos(project: Project, dialect: Dialect = GERMAN, *, header: bool = True) -> Project:
+def _autos(project: Project, stated: Stated = GERMAN, *, header: bool = True) -> Project:
     """Train ``autos``, whose file has 120.000 km for 120,000."""
     rng = np.random.default_rng(0)
     lines = ["km;ps;preis"] if header else []
@@ -40,7 +41,7 @@ def _autos(project: Project, dialect: Dialect = GERMAN, *, header: bool = True) 
     file = project.root / "autos.csv"
     file.write_text("\n".join(lines) + "\n")
     target = "preis" if header else "c3"
-    ingest.add(project, "autos", FileSource(file, dialect), target=target)
+    ingest.add(project, "autos", FileSource(file, stated), target=target)
     train.train(project, "autos", "autos", estimator="linear", promote=True)
     return project
 
@@ -69,20 +70,20 @@ def expected(autos: Project) -> list[float]:
 
 
 @pytest.mark.parametrize(
-    ("content", "dialect"),
+    ("content", "stated"),
     [
-        ("km;ps\n120.000;99\n2.000;101\n", Dialect()),
-        ("km;ps\n120.000,0;99\n2000;101\n", Dialect()),
-        ("km,ps\n120000,99\n2000,101\n", Dialect()),
-        ('"km","ps"\n"120.000","99"\n"2.000","101"\n', Dialect()),
-        ("km,ps\n120000.0,99\n2000.0,101\n", Dialect(decimal=".", thousands=",")),
+        ("km;ps\n120.000;99\n2.000;101\n", Stated()),
+        ("km;ps\n120.000,0;99\n2000;101\n", Stated()),
+        ("km,ps\n120000,99\n2000,101\n", Stated()),
+        ('"km","ps"\n"120.000","99"\n"2.000","101"\n', Stated()),
+        ("km,ps\n120000.0,99\n2000.0,101\n", Stated(decimal=".", thousands=",")),
     ],
     ids=["grouped", "with decimals", "commas between", "quoted", "said otherwise"],
 )
 def test_what_was_said_of_the_dataset_holds_for_a_file_to_predict(
-    autos: Project, expected: list[float], content: str, dialect: Dialect
+    autos: Project, expected: list[float], content: str, stated: Stated
 ) -> None:
-    assert _predicted(autos, content, dialect=dialect) == expected
+    assert _predicted(autos, content, stated=stated) == expected
 
 
 def test_a_number_that_is_written_otherwise_is_refused_with_its_row(autos: Project) -> None:
@@ -101,7 +102,7 @@ def test_digits_that_look_grouped_are_refused_where_decimal_commas_were_found_ou
     train.train(project, "autos", "autos", estimator="linear", promote=True)
     with pytest.raises(InvalidInputError, match=r"'26.950', which is .* say --decimal"):
         _predicted(project, "km;ps\n26.950;1\n")
-    assert len(_predicted(project, "km;ps\n26.950;1\n", dialect=Dialect(decimal="."))) == 1
+    assert len(_predicted(project, "km;ps\n26.950;1\n", stated=Stated(decimal="."))) == 1
 
 
 def test_a_retrained_model_still_reads_as_the_file_behind_its_dataset(
@@ -116,7 +117,7 @@ def test_a_retrained_model_still_reads_as_the_file_behind_its_dataset(
 
 
 def test_a_file_without_a_header_is_read_like_the_one_of_the_dataset(project: Project) -> None:
-    _autos(project, Dialect(decimal=",", thousands=".", header=False), header=False)
+    _autos(project, Stated(decimal=",", thousands=".", header=False), header=False)
     first = _predicted(project, "120.000;99\n2.000;101\n")
     assert first == _predicted(project, "c1;c2\n120.000;99\n2.000;101\n")
     assert first == _predicted(project, "120.000;99;1\n2.000;101;1\n")
@@ -148,7 +149,7 @@ def _actuals(project: Project, content: str, **how: Any) -> list[Any]:
 
 
 @pytest.mark.parametrize(
-    ("content", "dialect", "values"),
+    ("content", "stated", "values"),
     [
         ("prediction_id;actual\n{};26.950\n{};44.000\n", None, [26_950.0, 44_000.0]),
         ("prediction_id;actual\n{};26.950,25\n{};44,5\n", None, [44.5, 26_950.25]),
@@ -157,9 +158,9 @@ def _actuals(project: Project, content: str, **how: Any) -> list[Any]:
     ],
 )  # fmt: skip
 def test_actuals_are_read_as_the_files_of_the_dataset(
-    autos: Project, content: str, dialect: Any, values: list[float]
+    autos: Project, content: str, stated: Any, values: list[float]
 ) -> None:
-    assert _actuals(autos, content, dialect=dialect) == values
+    assert _actuals(autos, content, stated=stated) == values
 
 
 def test_numbers_that_are_written_as_ids_are_told_of(autos: Project) -> None:
@@ -178,7 +179,7 @@ def test_numbers_that_are_written_as_ids_are_told_of(autos: Project) -> None:
 
 def test_hexadecimal_digits_are_no_number(autos: Project) -> None:
     with pytest.raises(InvalidInputError, match=r"row 1, column 'ps': '0x1F' is not"):
-        _predicted(autos, "km;ps\n2000;0x1F\n", dialect=PLAIN)
+        _predicted(autos, "km;ps\n2000;0x1F\n", stated=PLAIN)
 
 
 def test_texts_of_a_parquet_file_are_no_numbers(autos: Project) -> None:
@@ -196,7 +197,7 @@ def test_a_byte_order_mark_goes_before_what_was_said_of_the_dataset(
         f"{'Zürich' if n % 2 else 'Bern'};{n % 5};{n % 2 * 50 + n % 3}\n" for n in range(120)
     )
     (project.root / "o.csv").write_text("ort;x;y\n" + rows, encoding="cp1252")
-    source = FileSource(project.root / "o.csv", Dialect(encoding="cp1252"))
+    source = FileSource(project.root / "o.csv", Stated(encoding="cp1252"))
     ingest.add(project, "orte", source, target="y")
     train.train(project, "autos", "orte", estimator="linear", promote=True)
     text = "ort;x\nZürich;1\n"
@@ -213,12 +214,12 @@ def test_a_file_in_utf8_is_not_taken_for_the_encoding_of_those_before(project: P
         f"{'Zürich' if n % 2 else 'Bern'};{n % 5};{n % 2 * 50 + n % 3}\n" for n in range(120)
     )
     file.write_text("ort;x;y\n" + rows, encoding="cp1252")
-    ingest.add(project, "orte", FileSource(file, Dialect(encoding="cp1252")), target="y")
+    ingest.add(project, "orte", FileSource(file, Stated(encoding="cp1252")), target="y")
     train.train(project, "autos", "orte", estimator="linear", promote=True)
     text = "ort;x\nZürich;1\n"
     with pytest.raises(InvalidInputError, match="is UTF-8, and the files of this dataset are cp12"):
         _predicted(project, text)
-    assert _predicted(project, text, dialect=Dialect(encoding="utf-8"))
+    assert _predicted(project, text, stated=Stated(encoding="utf-8"))
     file.write_text("ort;x;y\nZürich;1;2\n")
     with pytest.raises(InvalidInputError, match="say --encoding utf-8, or --encoding cp1252"):
         ingest.add(project, "orte", file)
@@ -239,10 +240,10 @@ def test_a_known_label_is_that_label_whatever_stands_for_missing(project: Projec
     train.train(project, "autos", "sales", estimator="linear", promote=True)
     same = _predicted(project, 'region,x\nNA,1\n"NA",1\n')
     assert same[0] == same[1] > 30
-    assert _predicted(project, "region,x\nNA,1\n", dialect=Dialect(missing=["NA"])) == same[:1]
+    assert _predicted(project, "region,x\nNA,1\n", stated=Stated(missing=("NA",))) == same[:1]
 
 
 def test_rows_that_come_as_csv_over_http_share_the_marks_of_the_files(project: Project) -> None:
-    _autos(project, replace(GERMAN, missing=("-",)))
+    _autos(project, structs.replace(GERMAN, missing=("-",)))
     version_id = deploy.find_version(project, "autos", 1).id
     assert model_files.csv_of_model(project, version_id) == CsvHabits(frozenset({"-"}), ".")

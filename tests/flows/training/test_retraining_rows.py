@@ -65,7 +65,7 @@ def ripening(trained: Project, churn: Frames, answer: Answer) -> Project:
 def _received() -> Any:
     from sqlalchemy import select
 
-    from mlkit.store.predictions import Actual, Prediction
+    from mlkit.store.log_columns import Actual, Prediction
 
     return select(Actual, Prediction.served_at).join(
         Prediction, Prediction.id == Actual.prediction_id
@@ -182,9 +182,10 @@ def test_a_version_from_the_log_is_made_again_whatever_came_since(
     with trained.write() as s:
         model = registry.get_model(s, "churn")
         from mlkit.store import predictions
+        from mlkit.store.log_columns import Actual
 
-        row, actual, _ = predictions.newest(s, model.id, 200)[-1]
-        assert actual is not None
+        row = predictions.newest(s, model.id, 200)[-1]
+        actual = s.get_one(Actual, row.id)
         actual.value = '"no"' if actual.value == '"yes"' else '"yes"'  # somebody corrects it
         assert row.id
     retention.seal(trained, older_than="1h")

@@ -15,7 +15,7 @@ from mlkit.flows.registry import deploy, models
 from mlkit.flows.training import train
 from mlkit.project import Project, open_project
 from mlkit.steps.predictors import threads
-from mlkit.store import audit, registry
+from mlkit.store import audit, deployments, registry
 
 RANDOM_KILLS = 3
 
@@ -339,7 +339,7 @@ def assert_whole(root: Any) -> Any:
     with project.read() as s:
         found = registry.find_model(s, "m")
         versions = registry.versions(s, found) if found else []
-        champions = [one for one in registry.champions(s) if found and one.model_id == found.id]
+        champions = [one for one in deployments.champions(s) if found and one.model_id == found.id]
         assert audit.first_break(s) is None
     assert len(champions) == min(1, len(versions))
     for version in versions:

@@ -25,7 +25,8 @@ from mlkit.store import backlog
 from mlkit.store.alerts import Alert
 from mlkit.store.base import new_id
 from mlkit.store.dialects.sqlite import sqlite_driver
-from mlkit.store.journal import Entry, Journal
+from mlkit.store.journal import Journal
+from mlkit.store.log_columns import Entry
 from mlkit.store.registry import ModelVersion
 from mlkit.store.reports import DriftReport, PerformanceReport
 from mlkit.store.runs import JobRun

@@ -5,10 +5,10 @@ import pytest
 from scipy import stats
 
 from mlkit.steps.drift import family
-from mlkit.steps.drift.result import DriftResult, FeatureDrift, Kind, Rows
+from mlkit.steps.drift.result import DriftKind, DriftResult, FeatureDrift, RowCounts
 
 
-def feature(p_value: float, kind: Kind = "number", **more: float) -> FeatureDrift:
+def feature(p_value: float, kind: DriftKind = "number", **more: float) -> FeatureDrift:
     return FeatureDrift(
         name=f"{kind}{p_value}", column="x", kind=kind, test="ks", statistic=0.3, p_value=p_value,
         effect=more.get("effect", 0.3), threshold=0.05, visible=more.get("visible", 0.1),
@@ -42,7 +42,7 @@ def test_a_violation_pays_for_those_that_were_looked_for() -> None:
 
 def test_false_alarms_of_all_groups_together_stay_within_alpha() -> None:
     rng = np.random.default_rng(0)
-    kinds: list[Kind] = ["number"] * 10 + ["range"] * 10 + ["joint"]
+    kinds: list[DriftKind] = ["number"] * 10 + ["range"] * 10 + ["joint"]
     alarms = 0
     for _ in range(2_000):
         tests = [feature(float(p), kind) for p, kind in zip(rng.random(21), kinds, strict=True)]
@@ -53,7 +53,7 @@ def test_false_alarms_of_all_groups_together_stay_within_alpha() -> None:
 def test_one_more_test_is_judged_with_the_others() -> None:
     first = family.judge([feature(0.042), feature(0.03)], quiet=2, alpha=0.05)
     result = DriftResult(
-        verdict=family.verdict(first), features=first, rows=Rows(900, 900), alpha=0.05, quiet=2
+        verdict=family.verdict(first), features=first, rows=RowCounts(900, 900), alpha=0.05, quiet=2
     )
     assert result.verdict == "drift"
     more = family.add(result, feature(0.9, "joint"), enough=True)

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from mlkit.provenance import ViewUse
 from mlkit.steps.features import point_in_time
-from mlkit.steps.features.view import ViewUse
 
 VIEW_ROWS = 20_000
 

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlkit.errors import InvalidInputError
+from mlkit.provenance import ViewUse
 from mlkit.steps.features import point_in_time
-from mlkit.steps.features.view import ViewUse
-from mlkit.steps.tables import casts
+from mlkit.steps.tables import dtypes
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 MOMENTS = st.one_of(
@@ -34,13 +34,17 @@ def _use(**changes: Any) -> ViewUse:
 
 def _view(rows: list[tuple[Any, datetime, Any]], kind: pa.DataType) -> pa.Table:
     keys, times, values = ([row[place] for row in rows] for place in range(3))
-    arrays = [pa.array(keys, kind), pa.array(times, casts.TIME), pa.array(values, casts.NUMBER)]
+    arrays = [
+        pa.array(keys, kind),
+        pa.array(times, dtypes.DATETIME),
+        pa.array(values, dtypes.NUMBER),
+    ]
     return pa.table(dict(zip(["key", "at", "x"], arrays, strict=True)))
 
 
 def _rows(rows: list[tuple[Any, datetime | None]], kind: pa.DataType) -> pa.Table:
     keys, times = ([row[place] for row in rows] for place in range(2))
-    return pa.table({"key": pa.array(keys, kind), "time": pa.array(times, casts.TIME)})
+    return pa.table({"key": pa.array(keys, kind), "time": pa.array(times, dtypes.DATETIME)})
 
 
 def _by_hand(
@@ -61,7 +65,7 @@ def _by_hand(
 def test_the_join_finds_what_a_look_at_every_row_finds(
     data: st.DataObject, key: str, hours: int | None
 ) -> None:
-    kind = casts.INTEGER if key == "integer" else casts.TEXT
+    kind = dtypes.INTEGER if key == "integer" else dtypes.TEXT
     value = st.none() | st.floats(-9, 9)
     view = data.draw(st.lists(st.tuples(ENTITIES[key], MOMENTS, value), max_size=25))
     row = st.tuples(st.none() | ENTITIES[key], st.none() | MOMENTS)
@@ -79,47 +83,47 @@ def test_the_join_finds_what_a_look_at_every_row_finds(
 
 
 def test_a_value_holds_until_its_ttl_is_over() -> None:
-    view = _view([("a", START, 1.0)], casts.TEXT)
+    view = _view([("a", START, 1.0)], dtypes.TEXT)
     index = point_in_time.index(view, _use(ttl="1h"))
     second = timedelta(seconds=1)
     times = [START - second, START, START + timedelta(hours=1) - second, START + timedelta(hours=1)]
-    rows = _rows([("a", time) for time in times], casts.TEXT)
+    rows = _rows([("a", time) for time in times], dtypes.TEXT)
     (joined,) = point_in_time.join([rows], [index], "time")
     assert joined["x"].to_pylist() == [None, 1.0, 1.0, None]
 
 
 def test_of_equal_times_the_last_row_counts() -> None:
-    view = _view([("a", START, 1.0), ("a", START, 2.0), ("a", START, None)], casts.TEXT)
+    view = _view([("a", START, 1.0), ("a", START, 2.0), ("a", START, None)], dtypes.TEXT)
     index = point_in_time.index(view, _use())
-    (joined,) = point_in_time.join([_rows([("a", START)], casts.TEXT)], [index], "time")
+    (joined,) = point_in_time.join([_rows([("a", START)], dtypes.TEXT)], [index], "time")
     assert joined["x"].to_pylist() == [None]
 
 
 def test_a_default_stands_for_a_row_without_value_and_not_for_a_missing_value() -> None:
-    view = _view([("a", START, None), ("b", START, 3.0)], casts.TEXT)
+    view = _view([("a", START, None), ("b", START, 3.0)], dtypes.TEXT)
     index = point_in_time.index(view, _use(on_missing={"x": 15}))
-    rows = _rows([("a", START), ("b", START), ("c", START), (None, START)], casts.TEXT)
+    rows = _rows([("a", START), ("b", START), ("c", START), (None, START)], dtypes.TEXT)
     (joined,) = point_in_time.join([rows], [index], "time")
     assert joined["x"].to_pylist() == [None, 3.0, 15.0, 15.0]
 
 
 def test_a_view_without_rows_leaves_every_value_missing() -> None:
-    index = point_in_time.index(_view([], casts.TEXT), _use())
-    (joined,) = point_in_time.join([_rows([("a", START)], casts.TEXT)], [index], "time")
+    index = point_in_time.index(_view([], dtypes.TEXT), _use())
+    (joined,) = point_in_time.join([_rows([("a", START)], dtypes.TEXT)], [index], "time")
     assert joined["x"].to_pylist() == [None]
 
 
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        (_rows([(1.5, START)], casts.NUMBER), "'key' is of type number in the rows and text in"),
-        (pa.table({"time": pa.array([START], casts.TIME)}), "the rows have no column 'key'"),
+        (_rows([(1.5, START)], dtypes.NUMBER), "'key' is of type number in the rows and text in"),
+        (pa.table({"time": pa.array([START], dtypes.DATETIME)}), "the rows have no column 'key'"),
         (pa.table({"key": ["a"], "time": [1]}), "holds no points in time but integer"),
-        (_rows([("a", START)], casts.TEXT).append_column("x", [[1]]), "column 'x' comes from the"),
+        (_rows([("a", START)], dtypes.TEXT).append_column("x", [[1]]), "column 'x' comes from the"),
     ],
 )
 def test_rows_that_do_not_fit_the_view_are_refused(rows: pa.Table, message: str) -> None:
-    index = point_in_time.index(_view([("a", START, 1.0)], casts.TEXT), _use())
+    index = point_in_time.index(_view([("a", START, 1.0)], dtypes.TEXT), _use())
     with pytest.raises(InvalidInputError, match=message):
         list(point_in_time.join([rows], [index], "time"))
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlkit.errors import InvalidInputError
-from mlkit.steps.inputs import encode
+from mlkit.steps.inputs import encode, schema_inference
 from mlkit.steps.inputs.columns import Column, InputSchema
 
 SCHEMA = InputSchema(
@@ -114,7 +114,7 @@ def test_the_schema_is_inferred_from_the_rows() -> None:
             "ok": pa.array([True, False, True, True]),
         }
     )
-    schema = encode.infer_schema(table, target="ok", task="classification", ignore={"id"})
+    schema = schema_inference.infer_schema(table, target="ok", task="classification", ignore={"id"})
     assert schema.classes == (False, True)
     assert schema.columns == (
         Column(name="colour", kind="category", nullable=True, categories=("blue",)),
@@ -129,12 +129,12 @@ def test_what_the_champion_allows_stays_allowed() -> None:
         columns=(Column(name="a", kind="number", nullable=True),), target="y", task="regression"
     )
     table = pa.table({"a": [1, 2], "y": [1.0, 2.0]})
-    schema = encode.infer_schema(table, target="y", task="regression", like=like)
+    schema = schema_inference.infer_schema(table, target="y", task="regression", like=like)
     assert (schema.columns[0].kind, schema.columns[0].nullable) == ("number", True)
 
 
 def test_at_most_254_categories_are_kept_most_frequent_first() -> None:
     values = [f"v{i:03d}" for i in range(300) for _ in range(300 - i)]
     table = pa.table({"c": values, "y": [1.0] * len(values)})
-    column = encode.infer_schema(table, target="y", task="regression").columns[0]
+    column = schema_inference.infer_schema(table, target="y", task="regression").columns[0]
     assert column.categories == tuple(f"v{i:03d}" for i in range(254))

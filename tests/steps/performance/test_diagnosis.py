@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from mlkit.steps.drift.result import FeatureDrift, Kind
+from mlkit.steps.drift.result import DriftKind, FeatureDrift
 from mlkit.steps.performance import diagnosis
 from mlkit.steps.performance.base_rate import BaseRate
 from mlkit.steps.performance.diagnosis import Clues
@@ -11,7 +11,7 @@ from mlkit.steps.performance.judge import Verdict
 
 
 def moved(
-    *columns: str, missing: bool = False, kind: Kind = "number", drifted: bool | None = True
+    *columns: str, missing: bool = False, kind: DriftKind = "number", drifted: bool | None = True
 ) -> list[FeatureDrift]:
     kind = "missing" if missing else kind
     return [

@@ -15,8 +15,8 @@ from mlkit.steps.performance import (
     estimation,
     estimation_file,
     estimation_fit,
+    lack_of_fit,
     metrics,
-    misfits,
 )
 from mlkit.steps.performance.estimation import Answered, Estimation, Parts
 
@@ -250,9 +250,9 @@ def test_a_file_that_is_damaged_or_of_the_future_is_refused() -> None:
 def test_chance_alone_is_no_misfit() -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(4_000, 4))
-    parts = misfits.cut(x, np.zeros(4_000, dtype=int))
-    noise = misfits.misfit(parts, rng.normal(size=4_000))
-    wrong = misfits.misfit(parts, rng.normal(size=4_000) + 0.3 * x[:, 0])
+    parts = lack_of_fit.cut(x, np.zeros(4_000, dtype=int))
+    noise = lack_of_fit.measure(parts, rng.normal(size=4_000))
+    wrong = lack_of_fit.measure(parts, rng.normal(size=4_000) + 0.3 * x[:, 0])
     assert len(parts) == 4 + 6
     assert noise.real < noise.chance / 2
     assert wrong.real > 10 * noise.chance

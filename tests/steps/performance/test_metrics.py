@@ -94,3 +94,10 @@ def test_blocks_widen_the_interval_of_rows_that_resemble_their_neighbours() -> N
 def test_every_resample_draws_as_many_rows_as_there_are() -> None:
     for weights in metrics.resamples(10, Resampling(5, 0.95, 0, block=4)):
         assert weights.sum() == 10
+
+
+def test_losses_of_probabilities_in_single_precision_are_in_double() -> None:
+    answers = Predictions(["a", "b"], np.array([[0.25, 0.75], [0, 1]], np.float32))
+    found = metrics.losses("log_loss", answers, ["b", "b"], ["a", "b"])
+    assert found.dtype == np.float64
+    assert metrics.usable(found).all()

@@ -3,7 +3,7 @@ import numpy as np
 import pyarrow as pa
 
 from mlkit.steps.quality import profile
-from mlkit.steps.tables import casts
+from mlkit.steps.tables import dtypes
 
 
 def test_a_number_is_described_as_numpy_would() -> None:
@@ -25,7 +25,9 @@ def test_text_and_booleans_show_their_most_frequent_values() -> None:
 
 
 def test_times_show_their_range_and_a_column_of_gaps_only_its_gaps() -> None:
-    table = pa.table({"d": pa.array([0, None]).cast(casts.TIME), "n": pa.nulls(2, casts.NUMBER)})
+    table = pa.table(
+        {"d": pa.array([0, None]).cast(dtypes.DATETIME), "n": pa.nulls(2, dtypes.NUMBER)}
+    )
     day, gaps = profile.describe(table)
     assert (day.minimum, day.maximum) == ("1970-01-01T00:00:00+00:00",) * 2
     assert (gaps.missing, gaps.distinct, gaps.mean) == (2, 0, None)

@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 
 from mlkit.steps.quality import profile, table_warnings
-from mlkit.steps.tables import casts
+from mlkit.steps.tables import dtypes
 
 N = 60
 
@@ -21,7 +21,7 @@ def _names(table: pa.Table, **roles: str) -> list[str]:
     ("values", "name"),
     [
         ([7] * N, "constant_column"),
-        (pa.nulls(N, casts.NUMBER), "all_missing_column"),
+        (pa.nulls(N, dtypes.NUMBER), "all_missing_column"),
         ([*map(str, range(N // 2)), *["?"] * (N // 2)], "mixed_types"),
         ([f"u{i}" for i in range(N)], "identifier_column"),
         (list(range(N)), "identifier_column"),

@@ -10,8 +10,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mlkit.steps.reading import csv_text, source_file
-from mlkit.steps.reading.source_file import Reading
-from mlkit.steps.tables import casts
+from mlkit.steps.reading.options import Reading
+from mlkit.steps.tables import dtypes
 
 _MARKS = [
     "", "NA", "N/A", "n/a", "NULL", "null", "NaN", "nan", "#N/A", "None", " ", "  x ", "007", "7",
@@ -26,14 +26,14 @@ _TEXT = st.one_of(
     ),
 )
 _KINDS: dict[pa.DataType, st.SearchStrategy[Any]] = {
-    casts.TEXT: _TEXT,
-    casts.NUMBER: st.one_of(
+    dtypes.TEXT: _TEXT,
+    dtypes.NUMBER: st.one_of(
         st.floats(allow_nan=False, allow_infinity=False, min_value=-1e300, max_value=1e300),
         st.integers(-1000, 1000).map(float),
     ),
-    casts.INTEGER: st.integers(-(2**63), 2**63 - 1),
-    casts.BOOLEAN: st.booleans(),
-    casts.TIME: st.datetimes().map(  # of the years 1 to 9999
+    dtypes.INTEGER: st.integers(-(2**63), 2**63 - 1),
+    dtypes.BOOLEAN: st.booleans(),
+    dtypes.DATETIME: st.datetimes().map(  # of the years 1 to 9999
         lambda moment: moment.replace(tzinfo=UTC)
     ),
 }
@@ -42,7 +42,7 @@ _KINDS: dict[pa.DataType, st.SearchStrategy[Any]] = {
 @st.composite
 def _tables(draw: st.DrawFn) -> pa.Table:
     rows = draw(st.integers(1, 6))
-    columns = {"row": pa.array(range(rows), casts.INTEGER)}
+    columns = {"row": pa.array(range(rows), dtypes.INTEGER)}
     for place, kind in enumerate(draw(st.lists(st.sampled_from(list(_KINDS)), max_size=4))):
         values = draw(st.lists(st.none() | _KINDS[kind], min_size=rows, max_size=rows))
         values[0] = draw(_KINDS[kind])  # of a column without any value no file knows the type

@@ -7,15 +7,19 @@ import pyarrow as pa
 import pytest
 
 from mlkit.errors import InvalidInputError
+from mlkit.provenance import Stated
 from mlkit.steps.reading import csv_dialect, csv_rows, source_file
-from mlkit.steps.reading.source_file import Loaded, Reading
-from mlkit.steps.tables import casts
+from mlkit.steps.reading.options import Reading
+from mlkit.steps.reading.source_file import Loaded
+from mlkit.steps.tables import dtypes
 
 
 def _load(tmp_path: Path, content: str, types: Any = None, **stated: Any) -> Loaded:
     file = tmp_path / "rows.csv"
     file.write_text(content, newline="")
-    return source_file.load(file, Reading(tmp_path, csv_dialect.state(**stated), types or {}))
+    return source_file.load(
+        file, Reading(tmp_path, csv_dialect.checked(Stated(**stated)), types or {})
+    )
 
 
 def _column(tmp_path: Path, *values: str, **how: Any) -> pa.ChunkedArray:
@@ -26,34 +30,34 @@ def _column(tmp_path: Path, *values: str, **how: Any) -> pa.ChunkedArray:
 @pytest.mark.parametrize(
     ("values", "kind"),
     [
-        (["007", "7"], casts.TEXT),
-        (["7", "01234"], casts.TEXT),
-        (["00.5", "1.5"], casts.TEXT),
-        (["-05", "3"], casts.TEXT),
-        ([" 007", "7"], casts.TEXT),
-        (["00", "1"], casts.TEXT),
-        (["0x1F", "31"], casts.TEXT),
-        (["0X1f", "2"], casts.TEXT),
-        (["+41791234567", "0041791234567"], casts.TEXT),
-        (["+41", "49"], casts.TEXT),
-        (["1E5", "100000"], casts.TEXT),
-        (["12e3", "4"], casts.TEXT),
-        (["12345678901234567890", "1"], casts.TEXT),
-        (["0", "1"], casts.INTEGER),
-        (["-0", "7"], casts.INTEGER),
-        (["+3", "-2"], casts.INTEGER),
-        ([" 5", "6 "], casts.INTEGER),
-        (["0.5", "-0.25"], casts.NUMBER),
-        (["+0.5", "-0.5"], casts.NUMBER),
-        ([".5", "5."], casts.NUMBER),
-        (["1e-5", "2.5E+03"], casts.NUMBER),
-        (["1E5", "2.5"], casts.NUMBER),
-        (["12345678901234567890", "1.5"], casts.NUMBER),
-        (["1e+22", "7"], casts.NUMBER),
-        (["inf", "1"], casts.NUMBER),
-        (["10:00", "08:30"], casts.TEXT),
-        (["2026-01-31", "2026-02-01T10:00:00"], casts.TIME),
-        (["true", "FALSE"], casts.BOOLEAN),
+        (["007", "7"], dtypes.TEXT),
+        (["7", "01234"], dtypes.TEXT),
+        (["00.5", "1.5"], dtypes.TEXT),
+        (["-05", "3"], dtypes.TEXT),
+        ([" 007", "7"], dtypes.TEXT),
+        (["00", "1"], dtypes.TEXT),
+        (["0x1F", "31"], dtypes.TEXT),
+        (["0X1f", "2"], dtypes.TEXT),
+        (["+41791234567", "0041791234567"], dtypes.TEXT),
+        (["+41", "49"], dtypes.TEXT),
+        (["1E5", "100000"], dtypes.TEXT),
+        (["12e3", "4"], dtypes.TEXT),
+        (["12345678901234567890", "1"], dtypes.TEXT),
+        (["0", "1"], dtypes.INTEGER),
+        (["-0", "7"], dtypes.INTEGER),
+        (["+3", "-2"], dtypes.INTEGER),
+        ([" 5", "6 "], dtypes.INTEGER),
+        (["0.5", "-0.25"], dtypes.NUMBER),
+        (["+0.5", "-0.5"], dtypes.NUMBER),
+        ([".5", "5."], dtypes.NUMBER),
+        (["1e-5", "2.5E+03"], dtypes.NUMBER),
+        (["1E5", "2.5"], dtypes.NUMBER),
+        (["12345678901234567890", "1.5"], dtypes.NUMBER),
+        (["1e+22", "7"], dtypes.NUMBER),
+        (["inf", "1"], dtypes.NUMBER),
+        (["10:00", "08:30"], dtypes.TEXT),
+        (["2026-01-31", "2026-02-01T10:00:00"], dtypes.DATETIME),
+        (["true", "FALSE"], dtypes.BOOLEAN),
     ],
 )
 def test_digits_are_a_number_unless_they_are_written_as_ids_are(
@@ -61,7 +65,7 @@ def test_digits_are_a_number_unless_they_are_written_as_ids_are(
 ) -> None:
     found = _column(tmp_path, *values)
     assert found.type == kind
-    if kind == casts.TEXT:
+    if kind == dtypes.TEXT:
         assert found.to_pylist() == values
 
 
@@ -72,7 +76,7 @@ def test_one_id_far_down_makes_the_whole_column_text(
     monkeypatch.setattr(csv_rows, "BATCH_BLOCK_BYTES", 64)
     found = _column(tmp_path, *["7"] * 50, late)
     if late == "NA":
-        assert (found.type, found.to_pylist()[-1]) == (casts.INTEGER, None)
+        assert (found.type, found.to_pylist()[-1]) == (dtypes.INTEGER, None)
     else:
         assert found.to_pylist() == ["7"] * 50 + [late]
 
@@ -126,23 +130,23 @@ def test_a_column_of_nothing_but_a_mark_keeps_it(tmp_path: Path) -> None:
 def test_marks_in_a_column_that_the_rules_call_a_number_are_missing_beside_a_misfit(
     tmp_path: Path,
 ) -> None:
-    found = _column(tmp_path, "NA", "1", "oops", types={"v": casts.NUMBER})
+    found = _column(tmp_path, "NA", "1", "oops", types={"v": dtypes.NUMBER})
     assert found.to_pylist() == [None, "1", "oops"]
 
 
 def test_rules_that_call_a_column_a_number_are_followed_with_a_warning(tmp_path: Path) -> None:
-    loaded = _load(tmp_path, "v\n7\n007\n", {"v": casts.INTEGER})
+    loaded = _load(tmp_path, "v\n7\n007\n", {"v": dtypes.INTEGER})
     assert loaded.warnings[0].startswith("leading_zero: 'v' has '007' in row 2")
 
 
 @pytest.mark.parametrize(
     ("content", "kinds"),
     [
-        ('a,b\n"1",1\n"2",2\n', [casts.TEXT, casts.INTEGER]),
-        ('a,b\n"1","1"\n"2","2"\n', [casts.INTEGER, casts.INTEGER]),
-        ('a,b\n"1",1\n2,2\n', [casts.INTEGER, casts.INTEGER]),
-        ('a,b\n"true",x\n"false",y\n', [casts.TEXT, casts.TEXT]),
-        ("a;b\n'1';1\n", [casts.TEXT, casts.INTEGER]),
+        ('a,b\n"1",1\n"2",2\n', [dtypes.TEXT, dtypes.INTEGER]),
+        ('a,b\n"1","1"\n"2","2"\n', [dtypes.INTEGER, dtypes.INTEGER]),
+        ('a,b\n"1",1\n2,2\n', [dtypes.INTEGER, dtypes.INTEGER]),
+        ('a,b\n"true",x\n"false",y\n', [dtypes.TEXT, dtypes.TEXT]),
+        ("a;b\n'1';1\n", [dtypes.TEXT, dtypes.INTEGER]),
     ],
     ids=["texts are quoted", "all is quoted", "by chance", "a truth value", "no quotes"],
 )
@@ -158,8 +162,8 @@ def test_quoted_values_that_would_be_of_another_type_are_told_of(tmp_path: Path)
     (warning,) = loaded.warnings
     assert warning.startswith("quoted_as_text: 'd' is text")
     assert "times (datetime)" in warning
-    typed = _load(tmp_path, 'd,s,n\n"2026-01-31","x",1\n', {"d": casts.TIME})
-    assert (typed.table.column("d").type, typed.warnings) == (casts.TIME, ())
+    typed = _load(tmp_path, 'd,s,n\n"2026-01-31","x",1\n', {"d": dtypes.DATETIME})
+    assert (typed.table.column("d").type, typed.warnings) == (dtypes.DATETIME, ())
 
 
 def test_digits_with_three_places_between_semicolons_are_told_of(tmp_path: Path) -> None:

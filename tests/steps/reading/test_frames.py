@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mlkit.errors import InvalidInputError
 from mlkit.steps.reading import csv_rows, file_batches, frames
 from mlkit.steps.reading.file_batches import Expected
-from mlkit.steps.tables import casts
+from mlkit.steps.tables import dtypes
 
 CSV = b"id,day,price,open,name\n1,2026-01-31,1.5,true,ann\n2,2026-02-01T10:00:00Z,,false,\n"
 
@@ -28,7 +28,7 @@ def _file(tmp_path: Path, content: bytes, name: str = "rows.csv") -> Path:
 def test_a_csv_file_becomes_the_five_types(tmp_path: Path) -> None:
     table = frames.read_table(_file(tmp_path, CSV.replace(b"T10:00:00Z", b"")))
     assert table.schema.types == [
-        casts.INTEGER, casts.TIME, casts.NUMBER, casts.BOOLEAN, casts.TEXT,
+        dtypes.INTEGER, dtypes.DATETIME, dtypes.NUMBER, dtypes.BOOLEAN, dtypes.TEXT,
     ]  # fmt: skip
     assert table.to_pylist()[1] == {
         "id": 2,
@@ -75,12 +75,12 @@ def test_a_column_whose_type_changes_far_down_is_read_right(
     monkeypatch.setattr(csv_rows, "BLOCK_BYTES", 64)
     rows = b"".join(b"%d,a\n" % i for i in range(100))
     table = frames.read_table(_file(tmp_path, b"n,t\n" + rows + b"oops,b\n"))
-    assert table["n"].type == casts.TEXT
+    assert table["n"].type == dtypes.TEXT
     assert table.num_rows == 101
 
 
 def test_what_the_rules_call_text_keeps_its_leading_zeros(tmp_path: Path) -> None:
-    table = frames.read_table(_file(tmp_path, b"zip,n\n01234,1\n"), {"zip": casts.TEXT})
+    table = frames.read_table(_file(tmp_path, b"zip,n\n01234,1\n"), {"zip": dtypes.TEXT})
     assert table.to_pylist() == [{"zip": "01234", "n": 1}]
 
 
@@ -147,12 +147,12 @@ def test_batches_are_the_table_in_pieces(tmp_path: Path) -> None:
 def test_a_value_of_the_wrong_type_in_a_batch_is_named_by_its_row(tmp_path: Path) -> None:
     file = _file(tmp_path, b"n,t\n" + b"1,a\n" * 25 + b"x,b\n")
     with pytest.raises(InvalidInputError, match="row 26, column 'n': 'x' is not an integer"):
-        list(file_batches.read(file, Expected({"n": casts.INTEGER}), 10))
+        list(file_batches.read(file, Expected({"n": dtypes.INTEGER}), 10))
 
 
 def test_a_batch_column_that_no_type_is_asked_for_stays_as_it_is_written(tmp_path: Path) -> None:
     file = _file(tmp_path, b"id,n\n007,1\n")
-    (batch,) = file_batches.read(file, Expected({"n": casts.NUMBER}), 10)
+    (batch,) = file_batches.read(file, Expected({"n": dtypes.NUMBER}), 10)
     assert batch.to_pylist() == [{"id": "007", "n": 1.0}]
 
 
@@ -165,10 +165,10 @@ def test_reading_in_batches_needs_memory_for_a_batch_and_not_for_the_file(tmp_pa
     program = (
         "import resource, sys\n"
         "from pathlib import Path\n"
-        "from mlkit.steps.tables import casts; from mlkit.steps.reading import file_batches\n"
+        "from mlkit.steps.tables import dtypes; from mlkit.steps.reading import file_batches\n"
         "from mlkit.steps.reading.file_batches import Expected\n"
         "start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-        "types = {'a': casts.NUMBER}\n"
+        "types = {'a': dtypes.NUMBER}\n"
         "read = file_batches.read(Path(sys.argv[1]), Expected(types), 10_000)\n"
         "rows = sum(batch.num_rows for batch in read)\n"
         "print(rows, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - start)\n"
@@ -219,7 +219,7 @@ def test_what_was_written_is_what_is_read(
         quoted = text.replace('"', '""')
         lines.append(f'{"" if number is None else repr(number)},{integer},"{quoted}"')
     file.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="")
-    types = {"number": casts.NUMBER, "integer": casts.INTEGER, "text": casts.TEXT}
+    types = {"number": dtypes.NUMBER, "integer": dtypes.INTEGER, "text": dtypes.TEXT}
     table = frames.read_table(file, types)
     expected = [None if number is None else float(number) for number, _, _ in rows]
     assert [casts_to_float(value) for value in table["number"].to_pylist()] == expected

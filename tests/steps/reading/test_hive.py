@@ -9,8 +9,8 @@ import pytest
 
 from mlkit.errors import InvalidInputError
 from mlkit.steps.reading import source_file
-from mlkit.steps.reading.source_file import Reading
-from mlkit.steps.tables import casts
+from mlkit.steps.reading.options import Reading
+from mlkit.steps.tables import dtypes
 
 
 def _written(tmp_path: Path, *folders: str, **columns: Any) -> Path:
@@ -53,7 +53,7 @@ def test_folders_in_folders_are_columns_in_their_order(tmp_path: Path) -> None:
 
 def test_what_the_rules_call_text_stays_text(tmp_path: Path) -> None:
     root = _written(tmp_path, "store=7", "store=8")
-    assert [row["store"] for row in _rows(root, {"store": casts.TEXT})] == ["7", "8"]
+    assert [row["store"] for row in _rows(root, {"store": dtypes.TEXT})] == ["7", "8"]
 
 
 def test_files_below_other_columns_are_refused_by_name(tmp_path: Path) -> None:
@@ -116,3 +116,9 @@ def test_a_folder_that_cannot_be_read_is_not_left_out_in_silence(
     monkeypatch.setattr("os.access", lambda path, _mode: path != root / "k=2")
     with pytest.raises(InvalidInputError, match="k=2 cannot be read, and its files"):
         _rows(root)
+
+
+@pytest.mark.parametrize("folder", ["k=%FF", "%FF=k"])
+def test_percent_signs_that_are_no_utf8_are_refused(tmp_path: Path, folder: str) -> None:
+    with pytest.raises(InvalidInputError, match=f"the folder '{folder}' .* is not UTF-8"):
+        _rows(_written(tmp_path, folder))

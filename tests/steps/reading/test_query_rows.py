@@ -10,7 +10,7 @@ import pytest
 
 from mlkit.errors import InvalidInputError
 from mlkit.steps.reading import query_rows
-from mlkit.steps.tables import casts
+from mlkit.steps.tables import dtypes
 
 
 def test_a_time_with_a_zone_is_the_moment_that_it_names(tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_whole_decimals_with_places_are_numbers_like_the_rest_of_their_column(
     tmp_path: Path,
 ) -> None:
     table = query_rows.load(["price"], [[[Decimal("2.00")]]], tmp_path, "the query")
-    assert table.column("price").type == casts.NUMBER
+    assert table.column("price").type == dtypes.NUMBER
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlkit.errors import InvalidInputError
+from mlkit.provenance import Stated
 from mlkit.steps.reading import csv_dialect, csv_rows, file_batches, frames, source_file
 from mlkit.steps.reading.file_batches import Expected
-from mlkit.steps.reading.source_file import Reading
-from mlkit.steps.tables import casts, stored_table
+from mlkit.steps.reading.options import Reading
+from mlkit.steps.tables import dtypes, stored_table
 from mlkit.steps.tables.tabular import Tabular
 
 
@@ -25,7 +26,7 @@ def _file(tmp_path: Path, content: bytes, name: str = "rows.csv") -> Path:
 
 def _load(path: Path, scratch: Path, **stated: str) -> Tabular:
     scratch.mkdir(exist_ok=True)
-    reading = Reading(scratch, csv_dialect.state(**stated))
+    reading = Reading(scratch, csv_dialect.checked(Stated(**stated)))
     return source_file.load(path, reading).table
 
 
@@ -93,15 +94,15 @@ def _comparable(table: pa.Table) -> list[list[object]]:
 @pytest.mark.parametrize(
     ("values", "kind"),
     [
-        (["1"] * 50 + ["2.5"], casts.NUMBER),
-        (["1"] * 50 + ["x"], casts.TEXT),
-        ([""] * 50 + ["7"], casts.INTEGER),
-        ([""] * 50, casts.NUMBER),
-        (["1", "0"] * 25 + ["true"], casts.BOOLEAN),
-        (["5"] * 50 + ["true"], casts.TEXT),
-        (["2026-01-31"] * 50 + ["2026-01-31T10:00:00"], casts.TIME),
-        (["1"] * 50 + ["99999999999999999999"], casts.TEXT),
-        (["1.5"] * 50 + ["99999999999999999999"], casts.NUMBER),
+        (["1"] * 50 + ["2.5"], dtypes.NUMBER),
+        (["1"] * 50 + ["x"], dtypes.TEXT),
+        ([""] * 50 + ["7"], dtypes.INTEGER),
+        ([""] * 50, dtypes.NUMBER),
+        (["1", "0"] * 25 + ["true"], dtypes.BOOLEAN),
+        (["5"] * 50 + ["true"], dtypes.TEXT),
+        (["2026-01-31"] * 50 + ["2026-01-31T10:00:00"], dtypes.DATETIME),
+        (["1"] * 50 + ["99999999999999999999"], dtypes.TEXT),
+        (["1.5"] * 50 + ["99999999999999999999"], dtypes.NUMBER),
     ],
 )
 def test_a_type_that_changes_after_the_first_block_is_the_one_of_all_values(
@@ -197,7 +198,7 @@ def test_an_encoding_is_not_guessed_but_suggested(tmp_path: Path) -> None:
 )
 def test_what_cannot_be_is_refused(stated: dict[str, str], message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
-        csv_dialect.state(**stated)
+        csv_dialect.checked(Stated(**stated))
 
 
 def test_the_files_of_a_folder_are_one_table(tmp_path: Path, small_blocks: None) -> None:
@@ -212,7 +213,7 @@ def test_the_files_of_a_folder_are_one_table(tmp_path: Path, small_blocks: None)
     table = _whole(_load(folder, tmp_path / "scratch"))
     assert sorted(table["n"].drop_null().to_pylist()) == [1.0, 1.5, 2.0]
     assert dict(zip(table.column_names, table.schema.types, strict=True)) == {
-        "n": casts.NUMBER, "t": casts.TEXT,
+        "n": dtypes.NUMBER, "t": dtypes.TEXT,
     }  # fmt: skip
     pq.write_table(pa.table({"n": ["x"], "t": ["a"]}), folder / "c.parquet")
     with pytest.raises(InvalidInputError, match=r"column 'n' is .* in .*; make them one type"):
@@ -272,10 +273,10 @@ def test_what_the_rules_call_text_stays_text_however_often_the_file_is_read(
 ) -> None:
     rows = "".join(f"{number},0{number}\n" for number in range(100))
     file = _file(tmp_path, f"n, zip \n{rows}x,007\n".encode())
-    how = Reading(tmp_path, types={"zip": casts.TEXT})
+    how = Reading(tmp_path, types={"zip": dtypes.TEXT})
     table = source_file.load(file, how).table
     assert table.column("zip").to_pylist()[:2] == ["00", "01"]
-    assert table.column("n").type == casts.TEXT
+    assert table.column("n").type == dtypes.TEXT
 
 
 @settings(max_examples=40, deadline=None)
@@ -313,8 +314,8 @@ def test_an_infinity_is_one_at_the_door_and_for_a_model_however_numbers_are_writ
 ) -> None:
     path = tmp_path / "rows.csv"
     path.write_text(f"a;b\n1;7\n{word};7\n")
-    stated = csv_dialect.state(delimiter=";", **marks)
-    types = {"a": casts.NUMBER}
+    stated = csv_dialect.checked(Stated(delimiter=";", **marks))
+    types = {"a": dtypes.NUMBER}
     door = [
         source_file.load(path, Reading(tmp_path, stated=stated, types=known)).table
         for known in ({}, types)

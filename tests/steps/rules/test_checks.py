@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from mlkit.steps.rules import checks
 from mlkit.steps.rules.checks import Example, Failure
-from mlkit.steps.tables import casts
+from mlkit.steps.tables import casts, dtypes
 
 
 def _failures(old: pa.Table, new: pa.Table) -> dict[tuple[str, str], Failure]:
@@ -38,9 +38,9 @@ def test_the_classes_of_a_target_are_known_even_if_each_came_once() -> None:
 
 
 def test_a_constant_column_and_the_time_column_get_no_range() -> None:
-    old = pa.table({"k": [1, 1], "day": pa.array([0, 1]).cast(casts.TIME), "id": [1, 2]})
+    old = pa.table({"k": [1, 1], "day": pa.array([0, 1]).cast(dtypes.DATETIME), "id": [1, 2]})
     schema = checks.infer(old, time="day", entity="id")
-    new = pa.table({"k": [9], "day": pa.array([10**9]).cast(casts.TIME), "id": [99]})
+    new = pa.table({"k": [9], "day": pa.array([10**9]).cast(dtypes.DATETIME), "id": [99]})
     assert not checks.check(new, schema).failures
 
 
@@ -59,12 +59,12 @@ def test_whole_numbers_that_are_no_ids_get_a_range() -> None:
 
 def test_whole_numbers_fit_a_column_of_numbers_and_gaps_fit_every_type() -> None:
     old = pa.table({"x": [0.5, 2.5], "s": pa.array(["a", None])})
-    new = pa.table({"x": [1, 2], "s": pa.nulls(2, casts.NUMBER)})
+    new = pa.table({"x": [1, 2], "s": pa.nulls(2, dtypes.NUMBER)})
     schema = checks.infer(old)
     assert not checks.check(new, schema).failures
     assert checks.conform(new, schema).select(new.column_names).schema.types == [
-        casts.NUMBER,
-        casts.TEXT,
+        dtypes.NUMBER,
+        dtypes.TEXT,
     ]
 
 
@@ -119,7 +119,7 @@ def test_a_time_column_must_hold_times_in_every_row(values: pa.Array, rule: str)
 
 
 def test_a_target_needs_at_least_one_value() -> None:
-    table = pa.table({"y": pa.nulls(3, casts.NUMBER)})
+    table = pa.table({"y": pa.nulls(3, dtypes.NUMBER)})
     _, failures = checks.keyed(table, target="y", time=None)
     assert failures == [Failure("y", "target_present", 3)]
 

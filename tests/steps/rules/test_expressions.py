@@ -5,9 +5,11 @@ from hypothesis import strategies as st
 
 from mlkit.errors import InvalidInputError
 from mlkit.steps.rules import expressions
+from mlkit.steps.tables import dtypes
 
-KINDS: dict[str, expressions.Kind] = {
-    "a": "number", "b": "number", "t": "text", "when": "time", "yes": "truth",
+TYPES = {
+    "a": dtypes.NUMBER, "b": dtypes.NUMBER, "t": dtypes.TEXT, "when": dtypes.DATETIME,
+    "yes": dtypes.BOOLEAN,
 }  # fmt: skip
 WORDS = [
     "a", "b", "t", "when", "yes", "abs", "1", "2.5", "0", "'x'", "'2026-01-01'", "True", "None",
@@ -20,7 +22,7 @@ WORDS = [
 @given(st.one_of(st.lists(st.sampled_from(WORDS), max_size=9).map(" ".join), st.text(max_size=12)))
 def test_any_text_is_a_rule_or_is_refused_by_name(text: str) -> None:
     try:
-        expression = expressions.compile_text(text, KINDS)
+        expression = expressions.compile_text(text, TYPES)
     except InvalidInputError:
         return
     one = {"a": 3, "b": 0.0, "t": "x", "when": 7, "yes": True}
@@ -49,7 +51,7 @@ def test_any_text_is_a_rule_or_is_refused_by_name(text: str) -> None:
 )
 def test_what_is_not_in_the_language_is_refused(text: str, message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
-        expressions.compile_text(text, KINDS)
+        expressions.compile_text(text, TYPES)
 
 
 INTEGERS = st.sampled_from([-(2**63), 2**63 - 1, 2**53 + 1, -(2**53) - 1, 2**53, 0, 3])
@@ -79,7 +81,7 @@ DOUBLES = st.one_of(st.sampled_from([2.0**53, -(2.0**63), 2.0**63, 0.0, 3.0]), s
 def test_a_row_is_judged_like_a_table_however_many_digits_its_numbers_have(
     a: int, b: float, text: str
 ) -> None:
-    holds = expressions.compile_text(text, KINDS).holds
+    holds = expressions.compile_text(text, TYPES).holds
     many = {"a": np.array([a], dtype=np.int64), "b": np.array([b])}
     with np.errstate(all="ignore"):
         assert holds(many)[0] == holds({"a": a, "b": b})

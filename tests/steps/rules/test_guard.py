@@ -5,20 +5,12 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlkit.steps.inputs.columns import Column, InputSchema
-from mlkit.steps.rules import breaches, rule_file
-from mlkit.steps.rules.breaches import Circumstances
+from mlkit.steps.inputs.columns import KINDS, Column, InputSchema
+from mlkit.steps.rules import failing_rules, rule_file
 from mlkit.steps.rules.guard import Guard
+from mlkit.steps.rules.rule_failure import Circumstances
 from mlkit.steps.rules.schema import Rule, Schema
-from mlkit.steps.tables import casts
 
-KINDS = {
-    casts.INTEGER: "integer",
-    casts.NUMBER: "number",
-    casts.TEXT: "category",
-    casts.BOOLEAN: "boolean",
-    casts.TIME: "datetime",
-}
 CHECKS = [
     "c0 <= c1", "c0 - c1 > 1", "c0 / c1 != 1", "c0 == c1", "not c0 or c1", "c0 % c1 < 2",
     "abs(c0) >= 0", "-c0 <= c1", "c0 <= 9007199254740992.0", "c0 != 9007199254740993",
@@ -30,7 +22,7 @@ Cell = tuple[int, tuple[str, ...], str]
 
 def _inputs(table: pa.Table) -> InputSchema:
     kinds = zip(table.column_names, table.schema.types, strict=True)
-    columns = tuple(Column(name=n, kind=KINDS[k], nullable=True) for n, k in kinds)  # type: ignore[arg-type]  # they are kinds
+    columns = tuple(Column(name=n, kind=KINDS[k], nullable=True) for n, k in kinds)
     return InputSchema(columns=columns, target="y", task="regression")
 
 
@@ -49,10 +41,10 @@ def _sent(value: object) -> object:
 def _of_table(table: pa.Table, schema: Schema, guard: Guard) -> set[Cell]:
     asked = {(test.columns, test.rule) for test in guard.tests}
     return {
-        (int(row), breach.columns, breach.rule.label)
-        for breach in breaches.find(table, schema, Circumstances())
-        if breach.rows is not None and (breach.columns, breach.rule.label) in asked
-        for row in np.flatnonzero(breach.rows)
+        (int(row), failure.columns, failure.rule.label)
+        for failure in failing_rules.find(table, schema, Circumstances())
+        if failure.rows is not None and (failure.columns, failure.rule.label) in asked
+        for row in np.flatnonzero(failure.rows)
     }
 
 

@@ -17,7 +17,7 @@ from mlkit.steps.inputs.columns import Column, InputSchema
 from mlkit.steps.rules import masks, patterns, rule_file, text_rules
 from mlkit.steps.rules.guard import Guard
 from mlkit.steps.rules.schema import Rule
-from mlkit.steps.tables import casts
+from mlkit.steps.tables import dtypes
 
 PARTS = st.sampled_from(
     ["a", "B", "1", "-", "^", ".", "|", "(", ")", "[", "]", "[^", "[[:", ":]", "alpha", "{", "}",
@@ -85,12 +85,12 @@ def _seconds_for(pattern: str, text: str) -> dict[str, float]:
     soft = Rule("str_matches", {"pattern": pattern}, "error", {"ignore_na": True})
     yaml = f"columns: {{c: {{dtype: string, str_matches: '{pattern}'}}}}"
     guard = Guard(rule_file.from_yaml(yaml, "x.yaml"), SCHEMA)
-    column = pa.chunked_array([[text]], casts.TEXT)
+    column = pa.chunked_array([[text]], dtypes.TEXT)
     took = {}
     for place, judge in {
-        "table": lambda: text_rules.broken(column, rule),
+        "table": lambda: text_rules.failing(column, rule),
         "request": lambda: guard.find([(text,)]),
-        "table with an option": lambda: masks.broken(column, soft),
+        "table with an option": lambda: masks.failing(column, soft),
     }.items():
         started = time.perf_counter()
         assert judge() is not None
@@ -107,12 +107,12 @@ def test_a_table_and_a_request_say_the_same_with_options_and_without() -> None:
     texts = ["AB", "ab", "Ä1", "", "A\n", "AB\n"]
     rule = Rule("str_matches", {"pattern": r"^[A-Z]\w$"})
     soft = Rule(rule.name, rule.arguments, "error", {"ignore_na": True})
-    column = pa.chunked_array([texts], casts.TEXT)
-    table = text_rules.broken(column, rule)
+    column = pa.chunked_array([texts], dtypes.TEXT)
+    table = text_rules.failing(column, rule)
     yaml = r"columns: {c: {dtype: string, str_matches: '^[A-Z]\w$'}}"
     guard = Guard(rule_file.from_yaml(yaml, "x.yaml"), SCHEMA)
-    judged = masks.broken(column, soft)
+    judged = masks.failing(column, soft)
     assert judged is not None
     assert table is not None
     assert np.flatnonzero(table).tolist() == np.flatnonzero(judged).tolist() == [1, 2, 3, 4, 5]
-    assert [broken.row for broken in guard.find([(text,) for text in texts])] == [1, 2, 3, 4, 5]
+    assert [failing.row for failing in guard.find([(text,) for text in texts])] == [1, 2, 3, 4, 5]

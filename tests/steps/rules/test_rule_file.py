@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mlkit.errors import InvalidInputError
 from mlkit.steps.rules import checks, rule_file
-from mlkit.steps.tables import casts
+from mlkit.steps.tables import dtypes
 
 MIXED = pa.table(
     {
@@ -18,7 +18,7 @@ MIXED = pa.table(
         "plan": ["a", "b", "a", "b"],
         "spend": [1.5, 2.5, 3.5, 4.5],
         "open": [True, False, True, True],
-        "day": pa.array([0, 1, 2, 3], pa.int64()).cast(casts.TIME),
+        "day": pa.array([0, 1, 2, 3], pa.int64()).cast(dtypes.DATETIME),
     }
 )
 
@@ -33,10 +33,11 @@ def test_the_yaml_form_means_what_the_schema_means() -> None:
 @pytest.mark.parametrize(
     ("word", "kind"),
     [
-        ("int", casts.INTEGER), ("int64", casts.INTEGER), ("Int64", casts.INTEGER),
-        ("float32", casts.NUMBER), ("number", casts.NUMBER), ("bool", casts.BOOLEAN),
-        ("str", casts.TEXT), ("string", casts.TEXT), ("object", casts.TEXT),
-        ("datetime", casts.TIME), ("datetime64[ns]", casts.TIME), ("timestamp", casts.TIME),
+        ("int", dtypes.INTEGER), ("int64", dtypes.INTEGER), ("Int64", dtypes.INTEGER),
+        ("float32", dtypes.NUMBER), ("number", dtypes.NUMBER), ("bool", dtypes.BOOLEAN),
+        ("str", dtypes.TEXT), ("string", dtypes.TEXT), ("object", dtypes.TEXT),
+        ("datetime", dtypes.DATETIME), ("datetime64[ns]", dtypes.DATETIME),
+        ("timestamp", dtypes.DATETIME),
     ],
 )  # fmt: skip
 def test_a_type_may_be_written_in_plain_words(word: str, kind: pa.DataType) -> None:

@@ -40,3 +40,22 @@ def test_an_error_names_the_file_and_the_reason(text: str, words: str) -> None:
 def test_a_number_beyond_every_value_is_no_argument(rule: str) -> None:
     with pytest.raises(InvalidInputError, match="column 'a'"):
         rule_file.from_yaml(f"columns:\n  a:\n    dtype: float64\n    {rule}\n", "rules")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("columns:\n  a: {}\n  b: {}\n  a: {}\n", "line 4: 'a' is there twice"),
+        ("columns:\n  a: {dtype: text, dtype: integer}\n", "line 2: 'dtype' is there twice"),
+        ('columns: {}\n"columns": {}\n', "line 2: 'columns' is there twice"),
+    ],
+)
+def test_a_name_that_stands_twice_is_refused_with_its_line(text: str, words: str) -> None:
+    with pytest.raises(InvalidInputError, match=words):
+        yaml_text.refuse_twins(text, "f.yaml")
+
+
+def test_what_a_merge_brings_may_be_said_again() -> None:
+    text = "a: &a {x: 1, y: 2}\nb: {<<: *a, x: 3}\nc: {1: 2, '1': 3}\n"
+    yaml_text.refuse_twins(text, "f.yaml")
+    assert yaml_text.load(text, "f.yaml")["b"] == {"x": 3, "y": 2}

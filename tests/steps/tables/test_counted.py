@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlkit.steps.tables import casts, counted, repeats, stored_table
+from mlkit.steps.tables import counted, dtypes, repeats, stored_table
 from mlkit.steps.tables.counted import Counted
 from mlkit.steps.tables.many_values import ManyValues
 from mlkit.steps.tables.tabular import Column
@@ -40,7 +40,7 @@ def _column(values: Sequence[object], kind: pa.DataType, rows: int) -> Column:
 
 @given(_TEXTS, st.integers(1, 5), st.integers(1, 4))
 def test_many_values_are_counted_as_few_are(values: list[str | None], rows: int, most: int) -> None:
-    column = _column(values, casts.TEXT, rows)
+    column = _column(values, dtypes.TEXT, rows)
     few, many = Counted(column), ManyValues(column)
     assert (few.rows, few.distinct, few.top(most)) == (many.rows, many.distinct, many.top(most))
     assert few.all("^[a-h]$") == many.all("^[a-h]$")
@@ -58,7 +58,7 @@ def test_many_values_are_counted_as_few_are(values: list[str | None], rows: int,
 def test_rows_that_repeat_others_are_found_by_hash_as_by_value(
     rows: list[tuple[object, ...]], width: int, size: int
 ) -> None:
-    kinds = (casts.TEXT, casts.NUMBER, casts.INTEGER)
+    kinds = (dtypes.TEXT, dtypes.NUMBER, dtypes.INTEGER)
     table = pa.table({
         name: pa.array([row[place] for row in rows], kinds[place])
         for place, name in enumerate("tni"[:width])

@@ -11,7 +11,7 @@ from mlkit.errors import InvalidInputError
 from mlkit.steps.inputs.columns import Column, InputSchema
 from mlkit.steps.predictors import predictor
 from mlkit.steps.training import fitting, split
-from mlkit.steps.training.fitting import Rows
+from mlkit.steps.training.fitting import EncodedRows
 
 SCHEMA = InputSchema(
     columns=(Column(name="x", kind="number"),),
@@ -44,10 +44,10 @@ class Never(Strict):
         raise ValueError(f"no {len(x) + len(y)}")
 
 
-def rows(codes: list[int]) -> Rows:
+def rows(codes: list[int]) -> EncodedRows:
     target = np.repeat(codes, 40)
     matrix = target[:, None] + RNG.normal(scale=0.1, size=(len(target), 1))
-    return Rows(matrix, target, [SCHEMA.classes[code] for code in target.tolist()])
+    return EncodedRows(matrix, target, [SCHEMA.classes[code] for code in target.tolist()])
 
 
 @pytest.mark.parametrize("codes", [[0, 1, 3], [1, 2, 3], [0, 1, 2], [0, 3]])

@@ -7,7 +7,7 @@ from mlkit.errors import InvalidInputError
 from mlkit.steps.inputs.columns import Column, InputSchema
 from mlkit.steps.training import estimators, fitting, ladder, split
 from mlkit.steps.training.estimators import Recipe
-from mlkit.steps.training.fitting import Rows
+from mlkit.steps.training.fitting import EncodedRows
 from mlkit.steps.training.ladder import _Candidate
 
 RNG = np.random.default_rng(0)
@@ -21,7 +21,7 @@ def problem(function: Any, rows: Any = 400) -> Any:
         target="y",
         task="regression",
     )
-    return Recipe(schema, 0), Rows(matrix, target, target.tolist())
+    return Recipe(schema, 0), EncodedRows(matrix, target, target.tolist())
 
 
 def climbed(function: Any) -> Any:

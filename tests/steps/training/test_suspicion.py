@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from mlkit.steps.inputs import encode
+from mlkit.steps.inputs import encode, schema_inference
 from mlkit.steps.training import suspicion
 
 ROWS = 200
@@ -17,7 +17,7 @@ def warnings(target: Any, **columns: Any) -> Any:
     values = PRICE if target == "price" else BOUGHT
     table = pa.table({**columns, target: values})
     task = "regression" if target == "price" else "classification"
-    schema = encode.infer_schema(table, target=target, task=task)
+    schema = schema_inference.infer_schema(table, target=target, task=task)
     matrix = encode.matrix_of_table(schema, table)
     codes = values if target == "price" else (values == "yes").astype(int)
     return [text.split(":")[0] for text in suspicion.find(schema, matrix, codes, seed=0)]
@@ -64,7 +64,7 @@ def test_an_honest_column_is_not(target: Any, column: Any) -> None:
 def test_a_counter_is_named_however_few_of_its_rows_are_looked_at() -> None:
     rng = np.random.default_rng(1)
     columns = {"n": np.arange(60_000), "sparse": np.arange(60_000) * 3, "y": rng.random(60_000)}
-    schema = encode.infer_schema(pa.table(columns), target="y", task="regression")
+    schema = schema_inference.infer_schema(pa.table(columns), target="y", task="regression")
     matrix = encode.matrix_of_table(schema, pa.table(columns))
     (said,) = suspicion.find(schema, matrix, columns["y"], seed=0)
     assert said.startswith("identifier_like: 'n' is different in every row")
@@ -76,7 +76,7 @@ def test_a_number_that_is_the_target_but_for_some_noise_is_named(noise: float, f
     price = rng.gamma(2.0, 10.0, 2_000)
     nearly = price * 1.19 + rng.normal(size=2_000) * noise
     table = pa.table({"nearly": nearly, "other": price + rng.normal(size=2_000) * 30, "y": price})
-    schema = encode.infer_schema(table, target="y", task="regression")
+    schema = schema_inference.infer_schema(table, target="y", task="regression")
     said = suspicion.find(schema, encode.matrix_of_table(schema, table), price, seed=0)
     assert [text[:30] for text in said] == ["leaking_target: 'nearly' alone"] * found
 
@@ -89,7 +89,7 @@ def test_a_column_that_is_not_alone_with_what_it_knows_is_no_leak() -> None:
 
 def _identifiers(rows: int = 400, **columns: Any) -> list[str]:
     table = pa.table({**columns, "y": RNG.random(rows)})
-    schema = encode.infer_schema(table, target="y", task="regression")
+    schema = schema_inference.infer_schema(table, target="y", task="regression")
     return suspicion.identifiers(schema, table)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from mlkit.steps.tables import casts
+from mlkit.steps.tables import dtypes
 from mlkit.steps.training import time_travel
 
 DAY = datetime(2026, 1, 1, tzinfo=UTC)
@@ -14,7 +14,7 @@ DAY = datetime(2026, 1, 1, tzinfo=UTC)
 def _find(offsets: list[float | None], views: Any = None, time: str | None = "at") -> list[str]:
     at = [DAY + timedelta(days=place) for place in range(len(offsets))]
     paid = [None if o is None else a + timedelta(days=o) for a, o in zip(at, offsets, strict=True)]
-    table = pa.table({"at": pa.array(at, casts.TIME), "paid": pa.array(paid, casts.TIME)})
+    table = pa.table({"at": pa.array(at, dtypes.DATETIME), "paid": pa.array(paid, dtypes.DATETIME)})
     return time_travel.find(table, time=time, features=["paid"], views=views or {})
 
 

@@ -40,7 +40,7 @@ def mounted(trained_root: Path, tmp_path: Path) -> Iterator[Path]:
 @needs_mount
 def test_a_project_on_a_read_only_disk_is_read_and_asked(mounted: Path, tmp_path: Path) -> None:
     project = open_project(mounted, environment={})
-    assert status.look(project)
+    assert status.read(project)
     with project.read() as s:
         assert datasets.list_names(s) == ["churn"]
     rows = tmp_path / "rows.csv"

@@ -11,10 +11,10 @@ from mlkit.flows.log.evidence import Window
 from mlkit.flows.monitoring import baselines, log_reference
 from mlkit.project import Project, Session
 from mlkit.steps.drift.reference import Reference
-from mlkit.store import audit, registry, reports, segments
+from mlkit.store import audit, deployments, reports, segments
 from mlkit.store.registry import ModelVersion
 
-Kind = Literal["training", "previous", "seasonal", "baseline"]
+ReferenceKind = Literal["training", "previous", "seasonal", "baseline"]
 
 _WEEK: Final = timedelta(weeks=1)
 _MOST: Final = 4  # stretches of a seasonal reference: more add little, and are less like today
@@ -26,7 +26,7 @@ class ReferenceUsed(msgspec.Struct, frozen=True, kw_only=True):
     ``name`` is what ``drift.reference`` calls it; of a seasonal one there are several ``weeks``.
     """
 
-    kind: Kind
+    kind: ReferenceKind
     name: str
     start: datetime | None = None
     end: datetime | None = None
@@ -129,7 +129,7 @@ def _served(project: Project, version: ModelVersion, window: Window) -> Window:
     What the version was asked in the second half of a day is no match for a whole day.
     """
     with project.read() as s:
-        past = registry.deployments(s, version.model)
+        past = deployments.of_model(s, version.model)
     before = [each for each in past if each.started_at <= window.start]
     first = before[-1] if before else None
     if first is None or first.model_version_id == version.id:

@@ -1,4 +1,4 @@
-"""How one comparison looks at its columns: what each test may err, how many rows count for one."""
+"""The design of a comparison: what each test may err, and how many rows count for one."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple, Protocol
@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple, Protocol
 import numpy as np
 
 from mlkit.steps.drift import correlation, design_effect, family, times
-from mlkit.steps.drift.profiles import Profile, Reference
+from mlkit.steps.drift.reference_columns import Profile, Reference
 from mlkit.steps.drift.rule import DriftRule
 
 _DENSE: Final = 1.25  # times as many rows in the same time make a difference
@@ -30,8 +30,8 @@ class Columns(Protocol):
         """Return the values of one column."""
 
 
-class Look(NamedTuple):
-    """How the columns are looked at: the rule, the parts of alpha of one test, the window sizes.
+class Design(NamedTuple):
+    """What holds for every column: the rule, the parts of alpha of one test, the window sizes.
 
     ``density`` says how many current rows there are in the time of one row of the windows that the
     sizes are about, ``crowding`` how many rows of the reference in the time of a current one; both
@@ -93,13 +93,13 @@ class Look(NamedTuple):
         return tau * extreme / usual
 
 
-def at(reference: Reference, current: Columns, rule: DriftRule, span_s: float | None) -> Look:
+def of(reference: Reference, current: Columns, rule: DriftRule, span_s: float | None) -> Design:
     """Return how ``current`` rows, which span ``span_s`` seconds, are looked at."""
     watched = sum(len(profile.watched) for profile in reference.columns)
     groups: list[family.Group] = ["margin", "violation"] if watched else ["margin"]
     rates = _rates(reference, current, span_s)
     density, crowding = rates or (1.0, 1.0)
-    return Look(
+    return Design(
         rule,
         rule.alpha * family.share("margin", groups) / max(1, len(reference.columns)),
         rule.alpha * family.share(groups[-1], groups) / max(1, watched),
@@ -113,7 +113,7 @@ def at(reference: Reference, current: Columns, rule: DriftRule, span_s: float | 
 def _rates(
     reference: Reference, current: Columns, span_s: float | None
 ) -> tuple[float, float] | None:
-    """Return density and crowding, as ``Look`` has them, if the times are known."""
+    """Return density and crowding, as ``Design`` has them, if the times are known."""
     now = times.rate(current.num_rows, span_s)
     before = times.rate(reference.rows, reference.span_s)
     if now is None or before is None:

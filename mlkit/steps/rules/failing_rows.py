@@ -7,10 +7,10 @@ from mlkit.steps.tables.tabular import Mask
 _AT_ONCE = 1 << 16
 
 
-class BrokenRows:
+class FailingRows:
     """The rows of the parts so far; nothing is held for parts without any.
 
-    >>> found = BrokenRows()
+    >>> found = FailingRows()
     >>> found.add(None, 2)
     >>> found.add(np.array([True]), 1)
     >>> found.mask

@@ -1,4 +1,4 @@
-"""How far an expected loss is off in parts of a holdout: what it would be worth if inputs moved."""
+"""Lack of fit of an expected loss in parts of a holdout: what it is worth if inputs move."""
 
 from typing import Final, NamedTuple
 
@@ -10,7 +10,7 @@ _PARTS: Final = 4
 _FEWEST: Final = 20
 
 
-class Misfit(NamedTuple):
+class LackOfFit(NamedTuple):
     """Mean square of how far the parts' mean losses are off, and what of that chance would be."""
 
     found: float
@@ -36,13 +36,13 @@ def cut(matrix: np.ndarray, stretch: np.ndarray) -> list[np.ndarray]:
     return [way * stretches + stretch for way in quarters + both]
 
 
-def misfit(ways: list[np.ndarray], residuals: np.ndarray, *, tau: float = 1.0) -> Misfit:
+def measure(ways: list[np.ndarray], residuals: np.ndarray, *, tau: float = 1.0) -> LackOfFit:
     """Return how far ``residuals`` (loss minus expected loss) are from 0 in the parts' means.
 
     ``tau`` rows count for one. A part counts by its rows; small ones do not.
 
     >>> halves = [np.repeat([0, 1], 100)]
-    >>> misfit(halves, np.repeat([1.0, -1.0], 100)).real
+    >>> measure(halves, np.repeat([1.0, -1.0], 100)).real
     1.0
     """
     found, chance, rows = 0.0, 0.0, 0
@@ -55,7 +55,7 @@ def misfit(ways: list[np.ndarray], residuals: np.ndarray, *, tau: float = 1.0) -
         found += float(counts @ means**2)
         chance += float(counts @ (spread * np.minimum(tau / counts, 1.0)))
         rows += int(counts.sum())
-    return Misfit(found / max(rows, 1), chance / max(rows, 1))
+    return LackOfFit(found / max(rows, 1), chance / max(rows, 1))
 
 
 def _place(column: np.ndarray, steps: np.ndarray) -> np.ndarray:

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandera import errors
 
-from mlkit.steps.rules import breaches, checks, patterns, rule_file
-from mlkit.steps.rules.breaches import Circumstances
+from mlkit.steps.rules import checks, failing_rules, patterns, rule_file
+from mlkit.steps.rules.rule_failure import Circumstances
 from mlkit.steps.rules.schema import (
     NOT_NULLABLE,
     UNIQUE,
@@ -22,15 +22,15 @@ from mlkit.steps.rules.schema import (
     Schema,
 )
 from mlkit.steps.rules.text_rules import PATTERNS
-from mlkit.steps.tables import casts
+from mlkit.steps.tables import dtypes
 
 Cell = tuple[str, str, int]
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 FRAME_TYPES = {
-    casts.INTEGER: pd.Int64Dtype(),
-    casts.BOOLEAN: pd.BooleanDtype(),
-    casts.TEXT: pd.StringDtype("pyarrow"),
+    dtypes.INTEGER: pd.Int64Dtype(),
+    dtypes.BOOLEAN: pd.BooleanDtype(),
+    dtypes.TEXT: pd.StringDtype("pyarrow"),
 }
 
 
@@ -41,12 +41,13 @@ def _column(kind: pa.DataType, values: Sequence[object]) -> pa.ChunkedArray:
 
 def _ours(table: pa.Table, schema: Schema) -> tuple[set[Cell], set[tuple[str, str]]]:
     cells, whole = set(), set()
-    for breach in breaches.find(table, schema, Circumstances()):
-        if breach.rows is None:
-            whole.add((breach.columns[0], breach.rule.label))
+    for failure in failing_rules.find(table, schema, Circumstances()):
+        if failure.rows is None:
+            whole.add((failure.columns[0], failure.rule.label))
         else:
             cells |= {
-                (breach.columns[0], breach.rule.label, int(r)) for r in np.flatnonzero(breach.rows)
+                (failure.columns[0], failure.rule.label, int(r))
+                for r in np.flatnonzero(failure.rows)
             }
     return cells, whole
 
@@ -116,17 +117,17 @@ def test_the_compiled_check_and_pandera_agree_cell_by_cell(
 @pytest.mark.parametrize(
     ("kind", "values", "rule", "arguments"),
     [
-        (casts.NUMBER, [1.0, 2.0, None], "greater_than", {"min_value": 9}),
-        (casts.NUMBER, [1.0, 2.0, None], "less_than", {"max_value": 9}),
-        (casts.NUMBER, [1.0, 2.0, None], "isin", {"allowed_values": [2]}),
-        (casts.NUMBER, [1.0, 2.0, None], "notin", {"forbidden_values": [2]}),
-        (casts.NUMBER, [1.0, 2.0, None], "not_equal_to", {"value": 1}),
-        (casts.NUMBER, [1.0, 2.0, None], "unique_values_eq", {"values": [1, 2]}),
-        (casts.TIME, [MOMENT, None], "greater_than", {"min_value": MOMENT}),
-        (casts.BOOLEAN, [True, None], "isin", {"allowed_values": [1]}),
-        (casts.TEXT, ["a", None], "str_startswith", {"string": "a"}),
-        (casts.TEXT, ["a", "b", None], "str_matches", {"pattern": "z"}),
-        (casts.TEXT, ["a", None], "str_length", {"min_value": 1}),
+        (dtypes.NUMBER, [1.0, 2.0, None], "greater_than", {"min_value": 9}),
+        (dtypes.NUMBER, [1.0, 2.0, None], "less_than", {"max_value": 9}),
+        (dtypes.NUMBER, [1.0, 2.0, None], "isin", {"allowed_values": [2]}),
+        (dtypes.NUMBER, [1.0, 2.0, None], "notin", {"forbidden_values": [2]}),
+        (dtypes.NUMBER, [1.0, 2.0, None], "not_equal_to", {"value": 1}),
+        (dtypes.NUMBER, [1.0, 2.0, None], "unique_values_eq", {"values": [1, 2]}),
+        (dtypes.DATETIME, [MOMENT, None], "greater_than", {"min_value": MOMENT}),
+        (dtypes.BOOLEAN, [True, None], "isin", {"allowed_values": [1]}),
+        (dtypes.TEXT, ["a", None], "str_startswith", {"string": "a"}),
+        (dtypes.TEXT, ["a", "b", None], "str_matches", {"pattern": "z"}),
+        (dtypes.TEXT, ["a", None], "str_length", {"min_value": 1}),
     ],
 )
 def test_options_mean_what_pandera_means_by_them(
@@ -165,7 +166,7 @@ def _said(table: pa.Table, text: str, circumstances: Circumstances | None = None
 
 
 def _days(*days: int | None) -> pa.ChunkedArray:
-    return _column(casts.TIME, [d if d is None else MOMENT + timedelta(days=d) for d in days])
+    return _column(dtypes.DATETIME, [d if d is None else MOMENT + timedelta(days=d) for d in days])
 
 
 @pytest.mark.parametrize(
@@ -199,8 +200,8 @@ def test_a_check_across_columns_finds_the_rows_that_break_it(check: str, rows: s
     columns = "start: {}, total: {nullable: true}, price: {}, 'unit price': {}, flag: {}"
     text = f"columns: {{{columns}, plan: {{nullable: true}}, end: {{nullable: true}}}}\n"
     schema = rule_file.from_yaml(f'{text}checks: ["{check}"]', "x.yaml")
-    (breach,) = breaches.find(table, schema, Circumstances())
-    assert ", ".join(str(row + 1) for row in np.flatnonzero(breach.rows)) == rows
+    (failure,) = failing_rules.find(table, schema, Circumstances())
+    assert ", ".join(str(row + 1) for row in np.flatnonzero(failure.rows)) == rows
 
 
 def test_a_broken_check_shows_the_values_of_its_columns() -> None:
@@ -226,12 +227,12 @@ def test_a_key_repeats_nothing_and_has_no_gaps() -> None:
 )  # fmt: skip
 def test_a_column_in_order_names_the_rows_without_which_it_is(order: str, rows: list[int]) -> None:
     schema = rule_file.from_yaml(f"columns: {{t: {{nullable: true, monotone: {order}}}}}", "x.yaml")
-    for column in (_days(1, 1, 2, 0, None), _column(casts.NUMBER, [1.0, 1.0, 2.0, 0.0, None])):
+    for column in (_days(1, 1, 2, 0, None), _column(dtypes.NUMBER, [1.0, 1.0, 2.0, 0.0, None])):
         table = pa.table({"t": column})
-        (breach,) = breaches.find(table, schema, Circumstances())
-        assert np.flatnonzero(breach.rows).tolist() == rows
-        rest = table.filter(pa.array(~breach.rows))
-        assert not list(breaches.find(rest, schema, Circumstances()))
+        (failure,) = failing_rules.find(table, schema, Circumstances())
+        assert np.flatnonzero(failure.rows).tolist() == rows
+        rest = table.filter(pa.array(~failure.rows))
+        assert not list(failing_rules.find(rest, schema, Circumstances()))
 
 
 def test_data_that_are_too_old_are_refused_by_the_clock_that_is_passed_in() -> None:
@@ -280,7 +281,7 @@ def test_times_are_times_where_the_rules_name_no_type(
     written: str, rule: str, rows: list[int]
 ) -> None:
     schema = rule_file.from_yaml(f"columns: {{t: {{{rule.format(written)}}}}}", "x.yaml")
-    (breach,) = breaches.find(pa.table({"t": _days(0, 1, 2)}), schema, Circumstances())
+    (breach,) = failing_rules.find(pa.table({"t": _days(0, 1, 2)}), schema, Circumstances())
     assert np.flatnonzero(breach.rows).tolist() == rows
 
 
@@ -293,7 +294,7 @@ def test_only_the_columns_that_the_rules_name_are_looked_at() -> None:
 
         def column(self, name: str) -> pa.ChunkedArray:
             assert name in ("a", "b")
-            return _column(casts.INTEGER, [1, 2])
+            return _column(dtypes.INTEGER, [1, 2])
 
         def select(self, names: list[str]) -> pa.Table:
             raise AssertionError(names)
