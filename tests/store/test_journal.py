@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from mlkit.errors import BusyError
 from mlkit.store import journal
-from mlkit.store.disk import tape
+from mlkit.store.disk import record_file
 from mlkit.store.journal import Journal
 from mlkit.store.log_columns import Entry
 
@@ -320,7 +320,7 @@ def test_a_record_of_an_earlier_release_is_read(known: int) -> None:
         "r1", 1, 2, 1, "champion", 1_000_000, 42, ["i"], ["ann"], [[1.5, "x"]], ["yes"],
         [[0.2, 0.8]], "ann", "d", True,
     ][:known]  # fmt: skip
-    read = _scan(tape.frame(msgspec.msgpack.encode(written)))
+    read = _scan(record_file.frame(msgspec.msgpack.encode(written)))
     owner, digest = ("ann", "d") if known > 12 else ("", "")
     assert read.entries == [
         Entry(
