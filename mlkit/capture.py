@@ -1,7 +1,7 @@
-"""Keep what a process prints in a file of bounded size: the beginning, and the end.
+"""Capture the output of a process in a file of bounded size: its beginning and its end.
 
-A process of its own reads it, so that nothing printed waits for the interpreter of the one that
-prints, and so that it outlives that one's death. Knows nothing of jobs.
+A separate process reads the pipe, so that printing never waits for the interpreter of the process
+that prints, and so that the output survives its death. Knows nothing of jobs.
 """
 
 import os
@@ -16,16 +16,16 @@ from mlkit.store.disk import modes
 
 _PART_BYTES: Final = 1 << 16
 _FIRST_SIGNAL: Final = 1
-_PATIENCE_S: Final = 2.0
+_FINISH_S: Final = 2.0
 
 Pid = int
 
 
 def into(file: Path, most_bytes: int) -> Pid:
-    """Send what this process and its children print from now on to ``file``.
+    """Redirect the output of this process and its children to ``file``; return the reader's pid.
 
-    Of more than ``most_bytes`` the middle is left out, and the place says how much. Call it while
-    no other thread runs; call ``finish`` with what it returns in the end.
+    Beyond ``most_bytes`` the middle is left out, with a line that says how much. Call it before any
+    other thread is started (it forks), and ``finish`` at the end.
     """
     modes.make_folder(file.parent)
     handle = modes.open_file(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -45,13 +45,13 @@ def into(file: Path, most_bytes: int) -> Pid:
 
 
 def finish(reader: Pid) -> None:
-    """Return once all that was printed is in the file; a child that prints on is not waited for."""
+    """Wait until all output is in the file, but not for a child that still prints."""
     nothing = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
     os.dup2(nothing, 1)
     os.dup2(nothing, 2)
     waiting = threading.Thread(target=_reap, args=(reader,), daemon=True)
     waiting.start()
-    waiting.join(_PATIENCE_S)
+    waiting.join(_FINISH_S)
 
 
 def _reap(reader: Pid) -> None:
@@ -60,7 +60,7 @@ def _reap(reader: Pid) -> None:
 
 
 def _read(source: int, sink: int, most_bytes: int, nothing: int) -> None:
-    """Copy until nobody can print any more; whatever ends the others must not end this."""
+    """Copy until no process holds the pipe open; signals to the others must not end this one."""
     os.setsid()
     for number in range(_FIRST_SIGNAL, signal.NSIG):
         with suppress(OSError, ValueError):
@@ -68,7 +68,7 @@ def _read(source: int, sink: int, most_bytes: int, nothing: int) -> None:
     keep = {source, sink}
     for each in (0, 1, 2):
         os.dup2(nothing, each)
-    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208  # what else is open ends with others
+    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208  # inherited, and not ours to keep open
         if int(name) > 2 and int(name) not in keep:
             with suppress(OSError):
                 os.close(int(name))
@@ -87,6 +87,6 @@ def _read(source: int, sink: int, most_bytes: int, nothing: int) -> None:
     rest = b"".join(tail)
     excess = max(0, len(rest) - last)
     if left_out + excess:
-        said = f"\n[{left_out + excess} bytes are left out here: jobs.output_kb]\n"
-        os.write(sink, said.encode())
+        note = f"\n[{left_out + excess} bytes are left out here: jobs.output_kb]\n"
+        os.write(sink, note.encode())
     os.write(sink, rest[excess:])

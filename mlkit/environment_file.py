@@ -1,6 +1,6 @@
-"""Secrets for those that cron or systemd start: variables in the file ``.mlkit/env``.
+"""Environment variables, such as secrets, from the file ``.mlkit/env``.
 
-Read by the program itself, so that it does not matter which clock starts a job.
+mlkit reads it itself, so that it works alike from cron, systemd and a shell.
 """
 
 import os
@@ -16,10 +16,10 @@ _LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)")
 
 
 def load(file: Path, environment: MutableMapping[str, str]) -> None:
-    """Add the variables of ``file`` to ``environment``; those that are set already stay.
+    """Add the variables of ``file`` to ``environment``, except for those that are already set.
 
-    Nothing if there is no such file. Raises InvalidInputError if it can be read or was written by
-    others, or for a line that sets no variable.
+    Does nothing without the file. Raises InvalidInputError if other users can read it or own it, or
+    for a line that sets no variable.
     """
     try:
         with plain_files.opened(file) as stream:
@@ -34,7 +34,7 @@ def load(file: Path, environment: MutableMapping[str, str]) -> None:
 def parse(content: bytes, file: Path) -> list[tuple[str, str]]:
     r"""Return the names and values of the lines ``NAME=VALUE``; ``#`` begins a comment line.
 
-    One pair of quotes around a value goes; nothing in it is expanded.
+    A pair of quotes around a value is removed; nothing is expanded.
 
     >>> parse(b"# of the shop\nSHOP_PASSWORD='a b$c'\nexport TOKEN=x=y\n", Path("env"))
     [('SHOP_PASSWORD', 'a b$c'), ('TOKEN', 'x=y')]

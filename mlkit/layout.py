@@ -1,4 +1,4 @@
-"""Where everything lies in the folder of a project."""
+"""The files and folders of a project."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ STATE_FOLDER = ".mlkit"
 
 @dataclass(frozen=True)
 class Layout:
-    """The files and folders below ``root``."""
+    """Paths below ``root``, the project folder."""
 
     root: Path
 
@@ -28,7 +28,7 @@ class Layout:
 
     @property
     def references(self) -> BlobStore:
-        """What each model version's training data looked like, for the drift checks."""
+        """The drift reference of each model version: summaries of its training data."""
         return BlobStore(self.root / "artifacts", ".npz")
 
     @property
@@ -53,12 +53,12 @@ class Layout:
 
     @property
     def backups_dir(self) -> Path:
-        """Backups that the job makes."""
+        """Backups of the backup job."""
         return self.root / "backups"
 
     @property
     def state_dir(self) -> Path:
-        """Keys and locks; for nobody else's eyes."""
+        """The key, locks and other state; private."""
         return self.root / STATE_FOLDER
 
     @property

@@ -1,6 +1,7 @@
-"""One printable form of what came from outside: data, names and files may hold anything.
+"""Escape unprintable characters of text from outside: data, names and files may hold anything.
 
-A terminal, a mail reader and a chat obey control characters; others hide or reorder what is read.
+Terminals, mail readers and chats interpret control characters; other characters hide or reorder
+text.
 """
 
 import logging
@@ -11,9 +12,9 @@ _LINE_CHARS = 10_000
 
 
 def text(value: object) -> str:
-    r"""Return ``value`` with its lines, and everything else that cannot be seen written out.
+    r"""Return ``value`` with invisible characters escaped, except for line breaks.
 
-    Control characters, marks of direction, characters without width, and bytes that are no text.
+    These are control characters, direction marks, zero-width characters and undecodable bytes.
 
     >>> text("a\x1b[2Jb\nc")
     'a\\x1b[2Jb\nc'
@@ -21,11 +22,11 @@ def text(value: object) -> str:
     whole = str(value)
     if whole.isprintable():
         return whole
-    return "".join(c if c.isprintable() or c == _LINE_BREAKS else _written(c) for c in whole)
+    return "".join(c if c.isprintable() or c == _LINE_BREAKS else _escaped(c) for c in whole)
 
 
 def line(value: object) -> str:
-    r"""Return ``value`` where one line is meant: a line break is written out as well.
+    r"""Return ``value`` as one line: invisible characters and line breaks are escaped.
 
     >>> line("drift\nerror: all is lost")
     'drift\\nerror: all is lost'
@@ -33,7 +34,7 @@ def line(value: object) -> str:
     whole = str(value)
     if whole.isprintable():
         return whole
-    return "".join(c if c.isprintable() else _written(c) for c in whole)
+    return "".join(c if c.isprintable() else _escaped(c) for c in whole)
 
 
 class Formatter(logging.Formatter):
@@ -55,13 +56,13 @@ class Formatter(logging.Formatter):
 
 
 def _cut(one_line: str) -> str:
-    """Return the beginning of a line that no log wants whole."""
+    """Return a line, shortened to what a log should have of it."""
     more = len(one_line) - _LINE_CHARS
     return one_line if more <= 0 else f"{one_line[:_LINE_CHARS]} ... ({more} more characters)"
 
 
-def _written(character: str) -> str:
-    """Return an invisible character as Python writes it; a blank of any width is a blank."""
+def _escaped(character: str) -> str:
+    """Return the Python escape of an invisible character; a Unicode space becomes a blank."""
     if character.isspace() and ord(character) >= 0xA0 and character not in "\u2028\u2029":
         return " "
     return character.encode("unicode_escape").decode("ascii")

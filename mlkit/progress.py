@@ -1,13 +1,13 @@
-"""What long work tells of itself while it goes on: a line for each step."""
+"""Progress messages of long work: a line for each step."""
 
 from collections.abc import Callable
 
 Progress = Callable[[str], None]
-"""Takes one line, such as "fitting linear"."""
+"""Receives one line, such as "fitting linear"."""
 
 BytesRead = Callable[[str, int, int], None]
 """Takes what is done, and how many bytes of how many are behind (0 of 0: unknown)."""
 
 
 def silent(_message: str) -> None:
-    """Tell nothing."""
+    """Report nothing."""

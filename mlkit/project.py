@@ -1,4 +1,4 @@
-"""The one object that is carried everywhere: settings, database, clock and paths of a project."""
+"""The Project, which is passed everywhere: settings, database, clock and paths."""
 
 import getpass
 import os
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy.orm import Session as Session  # for those who know no SQL
+from sqlalchemy.orm import Session as Session  # for layers that must not import sqlalchemy
 
 from mlkit import environment_file
 from mlkit.errors import ConflictError, DamagedError, InvalidInputError, NotFoundError
@@ -21,7 +21,7 @@ from mlkit.store import schema, trail
 from mlkit.store.dialects import database_url
 from mlkit.store.dialects.database_url import sqlite_url
 from mlkit.store.dialects.sqlite import refuse_network_file_system
-from mlkit.store.disk import locks, modes, plain_files, rooms, safe_directories, witness
+from mlkit.store.disk import locks, modes, plain_files, safe_directories, scratch_folders, witness
 from mlkit.store.disk.blobs import write_durably
 from mlkit.store.disk.witness import Witness
 from mlkit.store.engine import Database
@@ -29,12 +29,12 @@ from mlkit.store.engine import Database
 BEFORE_UPGRADE = "before-upgrade-from-"
 _KEY_BYTES = 32
 _GROUP_UMASK = 0o007
-_UNSEALED = "unsealed"  # stands between an upgrade and the event that covers what was there
+_UNSEALED = "unsealed"  # marker file between an upgrade and the audit event that covers old rows
 
 
 @dataclass(frozen=True)
 class Project(Layout):
-    """A project folder that is open; build it with ``open_project``."""
+    """An open project folder; build it with ``open_project``."""
 
     settings: Settings
     database: Database
@@ -42,7 +42,7 @@ class Project(Layout):
 
     @property
     def key(self) -> bytes:
-        """The secret that signs artifacts; raises DamagedError if it is gone."""
+        """The secret that signs artifacts; raises DamagedError if it is missing."""
         file = self.state_dir / "key"
         try:
             key = bytes.fromhex(plain_files.read(file).decode().strip())
@@ -59,44 +59,44 @@ class Project(Layout):
         return os.environ.get("MLKIT_ACTOR") or f"{getpass.getuser()}@{socket.gethostname()}"
 
     def now(self) -> datetime:
-        """Return the time, aware and in UTC; the only clock of the program."""
+        """Return the present time, aware and in UTC; all of mlkit takes the time from here."""
         if self.clock_file is not None:
             return datetime.fromisoformat(self.clock_file.read_text().strip())
         return datetime.now(UTC)
 
     def read(self) -> AbstractContextManager[Session]:
-        """Open a session for reading one snapshot."""
-        return trail.reading(self.database, self._keeper)
+        """Open a session that reads one snapshot of the database."""
+        return trail.reading(self.database, self._trail_context)
 
     def write(self) -> AbstractContextManager[Session]:
         """Open a session that holds the write lock and commits at the end."""
-        return trail.writing(self.database, self._keeper)
+        return trail.writing(self.database, self._trail_context)
 
     @property
-    def _keeper(self) -> trail.Keeper:
-        return trail.Keeper(self.state_dir, lambda: self.key, lambda: self.actor, self.now)
+    def _trail_context(self) -> trail.TrailContext:
+        return trail.TrailContext(self.state_dir, lambda: self.key, lambda: self.actor, self.now)
 
     def seal(self, reason: str, faults: list[str]) -> None:
-        """Accept the database as it stands: the audit trail covers it, the witness begins anew."""
-        trail.seal(self.database, self._keeper, reason, faults)
+        """Accept the present database: the audit trail covers all rows, the witness is reset."""
+        trail.seal(self.database, self._trail_context, reason, faults)
 
     def begin_trail(self, known: Witness) -> None:
-        """Make the witness, whatever it said: of the last event and the last commit."""
-        trail.begin(self.database, self._keeper, known)
+        """Replace the witness by one of the last event (``known``) and the last commit."""
+        trail.begin(self.database, self._trail_context, known)
 
     def cover_older(self) -> None:
-        """Let the audit trail cover what an earlier release had written and not covered."""
-        trail.cover(self.database, self._keeper)
+        """Let the audit trail cover the rows that an earlier release wrote without covering."""
+        trail.cover(self.database, self._trail_context)
 
     @contextmanager
     def lock(self, name: str, *, busy: str) -> Iterator[None]:
-        """Hold the lock ``name`` of this project; raises BusyError(busy) if another has it."""
+        """Hold the exclusive lock ``name``; raises BusyError(busy) if it is taken."""
         with locks.exclusive(self.state_dir / "locks" / name, busy=busy):
             yield
 
     @contextmanager
     def share(self, name: str, *, busy: str) -> Iterator[None]:
-        """Hold the lock ``name`` with others; raises BusyError(busy) if one has it alone."""
+        """Hold a shared lock ``name``; raises BusyError(busy) if it is held exclusively."""
         with locks.shared(self.state_dir / "locks" / name, busy=busy):
             yield
 
@@ -139,15 +139,15 @@ def locate_project(
     options: Mapping[str, object] | None = None,
     environment: Mapping[str, str] = os.environ,
 ) -> Project:
-    """Return the project as ``open_project`` finds it, without a look at its database.
+    """Return the project as ``open_project`` does, but without checking its database.
 
-    One that nobody named is refused if another user could have written what it runs. For those
-    who must work when the database is old, damaged or gone: ``doctor``, ``db``.
+    For commands that must work when the database is old, damaged or missing (``doctor``, ``db``). A
+    project that was found and not named is refused if another user could have written its code.
     """
     given = Path(environment["MLKIT_PROJECT"]) if "MLKIT_PROJECT" in environment else None
     named = path or given or _mounted(environment)
     if named is not None:
-        rooms.settle(named.absolute())
+        scratch_folders.settle(named.absolute())
     if named is not None and not (named / SETTINGS_FILE).is_file():
         raise NotFoundError(f"{named} is not a project: it has no {SETTINGS_FILE}")
     root = named.resolve() if named is not None else find_root()
@@ -161,7 +161,7 @@ def locate_project(
 
 
 def _mounted(environment: Mapping[str, str]) -> Path | None:
-    """Return the project where Azure ML mounts a model, or one level below that folder."""
+    """Return the project in the folder where Azure ML mounts a model, or one level below."""
     mount = environment.get("AZUREML_MODEL_DIR")
     if not mount:
         return None
@@ -170,7 +170,7 @@ def _mounted(environment: Mapping[str, str]) -> Path | None:
 
 
 def refuse_missing_database(project: Project) -> None:
-    """Raise NotFoundError if the SQLite file is gone, which opening it would make anew, empty."""
+    """Raise NotFoundError if the SQLite file is missing: opening would create an empty one."""
     if project.database.is_sqlite and not Path(project.database.location).is_file():
         raise NotFoundError(
             f"{project.database.location} is missing; restore it (see: mlkit backup restore)"
@@ -178,7 +178,7 @@ def refuse_missing_database(project: Project) -> None:
 
 
 def create_project(root: Path, *, environment: Mapping[str, str] = os.environ) -> Project:
-    """Make the database, the key and the folders of a new project whose settings file is there."""
+    """Create the database, key and folders of a new project, whose settings file exists."""
     if (root / DATABASE_FILE).exists():
         raise ConflictError(f"{root / DATABASE_FILE} exists already")
     project = _assemble(root.resolve(), {}, environment)
@@ -186,7 +186,7 @@ def create_project(root: Path, *, environment: Mapping[str, str] = os.environ) -
         modes.make_folder(folder)
     if not (project.state_dir / "key").exists():
         write_durably(project.state_dir / "key", secrets.token_hex(_KEY_BYTES).encode())
-    if project.database.is_sqlite:  # which would let everybody read it
+    if project.database.is_sqlite:  # SQLite would make it readable for all users
         os.close(modes.open_file(Path(project.database.location), os.O_RDWR | os.O_CREAT))
     schema.upgrade(project.database)
     project.begin_trail(witness.NOTHING)
@@ -196,13 +196,13 @@ def create_project(root: Path, *, environment: Mapping[str, str] = os.environ) -
 def _assemble(root: Path, options: Mapping[str, object], environment: Mapping[str, str]) -> Project:
     settings = sources.load(root / SETTINGS_FILE, environment, options)
     if settings.project.group:
-        os.umask(_GROUP_UMASK)  # what libraries make is for the group too
+        os.umask(_GROUP_UMASK)  # files that libraries create are for the group too
     given = settings.db.url
     url = database_url.parse(given, root) if given else sqlite_url(root / DATABASE_FILE)
     if url.get_backend_name() == "sqlite":
         refuse_network_file_system(root)
     clock = environment.get("MLKIT_CLOCK")
-    if clock is not None and not _tells_time(Path(clock)):
+    if clock is not None and not _holds_time(Path(clock)):
         raise InvalidInputError(f"MLKIT_CLOCK names {clock}, which is not a file with a time in it")
     return Project(
         root=root,
@@ -212,7 +212,7 @@ def _assemble(root: Path, options: Mapping[str, object], environment: Mapping[st
     )
 
 
-def _tells_time(clock: Path) -> bool:
+def _holds_time(clock: Path) -> bool:
     try:
         return datetime.fromisoformat(clock.read_text().strip()).tzinfo is not None
     except (OSError, ValueError):
@@ -238,7 +238,7 @@ def _upgrade_if_older(project: Project) -> None:
 
 
 def upgrade_with_backup(project: Project) -> None:
-    """Upgrade the database, a SQLite one after a snapshot into ``backups/``."""
+    """Upgrade the database; of a SQLite one, first take a snapshot in ``backups/``."""
     found = schema.revision(project.database)
     if project.database.is_read_only:
         raise ConflictError(
@@ -256,7 +256,7 @@ def upgrade_with_backup(project: Project) -> None:
 
 
 def upgrade(project: Project) -> None:
-    """Upgrade the database, and let its audit trail cover what it did not cover before."""
+    """Upgrade the database, and let the audit trail cover rows that it did not cover before."""
     found = schema.revision(project.database)
     if found is None or found < schema.COVERED_SINCE:
         leave_unsealed(project)
@@ -267,12 +267,12 @@ def upgrade(project: Project) -> None:
 
 
 def leave_unsealed(project: Project) -> None:
-    """Let the next ``upgrade`` or opening of the project cover what an earlier release wrote."""
+    """Mark the project, so that its next opening covers the rows of an earlier release."""
     modes.make_folder(project.state_dir)
     os.close(modes.open_file(project.state_dir / _UNSEALED, os.O_WRONLY | os.O_CREAT))
 
 
 def _can_be_sealed(project: Project) -> bool:
-    """Tell whether an upgrade was not followed by the event that belongs to it, and the key is."""
+    """Tell whether an upgrade still lacks its audit event, and the key to sign it exists."""
     folder = project.state_dir
     return (folder / _UNSEALED).exists() and (folder / "key").exists()

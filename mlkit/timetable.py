@@ -1,6 +1,6 @@
-"""What runs when: a job, its slots, and the timetable that a project keeps in its ``jobs`` folder.
+"""Jobs, the slots at which they are due, and the timetable in the ``jobs`` folder of a project.
 
-Nothing here runs a job (``runner``) or writes it for another clock (``units``).
+Running a job is in ``scheduling.runner``, cron and systemd in ``scheduling.units``.
 """
 
 import importlib.util
@@ -34,9 +34,10 @@ _WEEKDAYS = re.compile(rf"\*|{_DAY}(-{_DAY})?(,{_DAY}(-{_DAY})?)*")
 class Job:
     """A named function of a project and the UTC times at which it is due.
 
-    ``at`` is a five-field cron expression: minute, hour, day of month, month, weekday. Weekdays
-    are names (MON-FRI) and stand alone: clocks disagree about their numbers and about a day of
-    month beside a weekday (cron reads "or", others read "and"). Raises InvalidInputError.
+    ``at`` is a five-field cron expression: minute, hour, day of month, month, weekday. Weekdays are
+    names (MON-FRI), and a day of month must not be combined with one: schedulers disagree about the
+    numbers of weekdays and about the combination (cron: "or", others: "and"). Raises
+    InvalidInputError.
     """
 
     name: str
@@ -56,7 +57,7 @@ class Job:
         return next(CronSim(self.at, moment.astimezone(UTC)))
 
     def last_until(self, moment: datetime) -> datetime:
-        """Return the last slot that is not later than ``moment``: what ``--due slot`` means.
+        """Return the last slot that is not later than ``moment``; ``--due slot`` runs this one.
 
         >>> Job("drift", run=str, at="*/15 * * * *").last_until(datetime(2026, 1, 1, tzinfo=UTC))
         datetime.datetime(2026, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)
@@ -66,7 +67,7 @@ class Job:
 
 
 class Planned(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of the timetable with its next slot and its last run."""
+    """A job of the timetable with its next slot and its last run."""
 
     job: str
     at: str
@@ -95,18 +96,18 @@ def load(project: Project) -> tuple[Job, ...]:
 
 
 def check(project: Project) -> Iterator[Finding]:
-    """Find what keeps every clock from starting the jobs, for ``doctor``."""
+    """Check that the timetable can be loaded, for ``doctor``."""
     if not (project.root / PACKAGE).exists():
         yield ok("there is none")
         return
     try:
-        yield ok(f"{len(load(project))} jobs have their times")
+        yield ok(f"{len(load(project))} jobs in the timetable")
     except MlkitError as error:
         yield fail(f"{error}; no job runs", f"mend {project.root / PACKAGE}")
 
 
 def appeared(project: Project) -> datetime:
-    """Return since when there have been these jobs: the last edit, the making of the project."""
+    """Return since when these jobs exist: the timetable's last edit or the project's creation."""
     files = (project.root / PACKAGE / "__init__.py", project.state_dir / "key")
     edited = [file.stat().st_mtime for file in files if file.exists()]
     return datetime.fromtimestamp(max(edited, default=0.0), UTC)
@@ -121,7 +122,7 @@ def find(jobs: tuple[Job, ...], name: str) -> Job:
 
 
 def plan(project: Project) -> tuple[Planned, ...]:
-    """Return the timetable with what is next and what was last, in its own order."""
+    """Return the jobs in the order of the timetable, each with its next slot and last run."""
     jobs = load(project)
     with project.read() as s:
         last = {job.name: runs.latest(s, job.name) for job in jobs}
@@ -129,7 +130,7 @@ def plan(project: Project) -> tuple[Planned, ...]:
 
 
 def due_time(project: Project, job: Job, text: str | None) -> datetime:
-    """Return the due time that ``text`` means: now (None), the last ``slot``, or an ISO time."""
+    """Return the due time: now for None, the last slot for ``slot``, else ``text`` as ISO time."""
     if text is None:
         return project.now()
     if text == "slot":
@@ -165,7 +166,7 @@ def _check(name: str, at: str) -> None:
     *numbers, weekday = fields
     for field in numbers:
         stepped = (span.groups() for span in _STEPPED.finditer(field))
-        # clocks differ about 5/10, and cronsim reads 5-5/10 as 5-59/10
+        # schedulers disagree about 5/10, and cronsim reads 5-5/10 as 5-59/10
         if not _NUMBERS.fullmatch(field) or any(int(a) >= int(b) for a, b in stepped):
             raise InvalidInputError(f"job '{name}': cannot read '{field}' in '{at}'")
     if not _WEEKDAYS.fullmatch(weekday):
@@ -185,7 +186,7 @@ def _check(name: str, at: str) -> None:
 
 
 def _import(root: Path) -> ModuleType:
-    """Import the package afresh from this project, whatever another one left behind."""
+    """Import the package of this project afresh, not one that another project has imported."""
     package = root / PACKAGE / "__init__.py"
     if not package.is_file():
         raise NotFoundError(
@@ -194,20 +195,20 @@ def _import(root: Path) -> ModuleType:
     for name in [name for name in sys.modules if name.partition(".")[0] == PACKAGE]:
         del sys.modules[name]
     if str(root) not in sys.path:
-        sys.path.append(str(root))  # last: a file of the user's must not pose as a library
+        sys.path.append(str(root))  # last: a file of the user must not shadow a library
     importlib.invalidate_caches()
     try:
         return _execute(package)
     except (InvalidInputError, Stopped):
         raise
-    except (Exception, SystemExit) as error:  # the user's own code may do anything; say where
+    except (Exception, SystemExit) as error:  # the user's own code may raise anything
         raise InvalidInputError(
             f"cannot import {root / PACKAGE}: {type(error).__name__}: {error}"
         ) from error
 
 
 def _execute(package: Path) -> ModuleType:
-    """Run the package's own file; a package of that name elsewhere on the path is none of ours."""
+    """Execute the package by its file, so that another ``jobs`` on the path is not found."""
     spec = importlib.util.spec_from_file_location(
         PACKAGE, package, submodule_search_locations=[str(package.parent)]
     )

@@ -28,7 +28,7 @@ def _standing_back(command: Callable[P, R]) -> Callable[P, R]:
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         from mlkit.scheduling import background
 
-        background.stand_back()
+        background.lower_priority()
         return command(*args, **kwargs)
 
     return run

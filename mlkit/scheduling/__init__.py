@@ -1,4 +1,4 @@
-"""What runs jobs: the daemon, cron, systemd units; children, lateness, and their supervision.
+"""Runs jobs: the daemon, cron and systemd units, child processes, supervision, late jobs.
 
-What a job does is in ``jobs/``, when it runs is the project's timetable.
+What a job does is in ``jobs/``; when it runs, in the project's timetable.
 """

@@ -1,4 +1,4 @@
-"""How a process lets others go first: work that no one waits for, beside a server that many do."""
+"""Low priority for background work, so that it does not slow down a server beside it."""
 
 import os
 from contextlib import suppress
@@ -7,11 +7,12 @@ from pathlib import Path
 NICENESS = 10
 
 
-def stand_back() -> None:
-    """Lower the priority of this process and, if no terminal is behind it, of its session.
+def lower_priority() -> None:
+    """Lower the priority of this process and, unless it has a terminal, of its session.
 
-    Where the kernel shares the processors by session (``sched_autogroup``), the niceness of a
-    process counts within its session alone; that of a terminal is not ours to lower.
+    With ``sched_autogroup`` the kernel shares the processors by session, and the niceness of a
+    process matters only within its session. The session of a terminal also runs other programs of
+    the user, so its priority stays.
     """
     os.setpriority(os.PRIO_PROCESS, 0, max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
     if not _has_terminal():

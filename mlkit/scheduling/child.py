@@ -1,6 +1,6 @@
-"""The process of one job run: its own session, its limits, its output file, its report.
+"""The child process of one job run: its own session, limits, output file and report.
 
-It does what the job says and nothing more; claims, deadlines and records are the runner's.
+Runs the job and nothing else; claims, deadlines and records are the task of ``runner``.
 """
 
 import ctypes
@@ -26,23 +26,23 @@ from mlkit.project import Project
 from mlkit.scheduling import background
 
 OK, FAILED, TIMEOUT, OOM, LOST = "ok", "failed", "timeout", "oom", "lost"
-STOPPED = "stopped"  # on request, which is no failure
+STOPPED = "stopped"  # on request, which is not a failure
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
-_OOM_SCORE = "500"  # of 1000: when memory is short the kernel takes the job, not the server
+_OOM_SCORE = "500"  # of 1000: when memory is short the kernel kills the job, not the server
 _SUMMARY_CHARS = 2000
 
 
 class JobResult(msgspec.Struct, frozen=True):
-    """How the job ended, by its own account."""
+    """How the job ended, as reported by the child process."""
 
     status: str
     summary: str
 
 
 @dataclass(frozen=True)
-class Order:
-    """What the runner wants done, and where the output goes."""
+class RunSpec:
+    """The job that a child process runs, and where its output goes."""
 
     project: Project
     job: str
@@ -50,35 +50,35 @@ class Order:
     environment: Mapping[str, str]
 
 
-def main(order: Order, reply: Connection) -> None:
-    """Run the job and send the report; the target of the runner's process."""
+def main(spec: RunSpec, reply: Connection) -> None:
+    """Run the job and send the report; the entry point of the child process."""
     os.setsid()
     try:
-        reader = capture.into(order.output, order.project.settings.jobs.output_kb * 1000)
+        reader = capture.into(spec.output, spec.project.settings.jobs.output_kb * 1000)
     except OSError as error:
-        _tell(reply, JobResult(FAILED, f"did not begin, {order.output} cannot be written: {error}"))
+        _send(reply, JobResult(FAILED, f"did not begin, {spec.output} cannot be written: {error}"))
         return
     _die_with_runner()
-    signal.signal(signal.SIGTERM, _leave)
-    os.environ.update({**order.environment, "MLKIT_ACTOR": f"job:{order.job}"})
-    _limit(order.project.settings.jobs.memory_mb)
+    signal.signal(signal.SIGTERM, _stop)
+    os.environ.update({**spec.environment, "MLKIT_ACTOR": f"job:{spec.job}"})
+    _limit(spec.project.settings.jobs.memory_mb)
     warnings.filterwarnings("default", category=DeprecationWarning, module=timetable.PACKAGE)
-    report = _run(order)
+    report = _run(spec)
     sys.stdout.flush()
     sys.stderr.flush()
     capture.finish(reader)
-    _tell(reply, report)
+    _send(reply, report)
 
 
-def _tell(reply: Connection, report: JobResult) -> None:
+def _send(reply: Connection, report: JobResult) -> None:
     reply.send_bytes(msgspec.json.encode(report))
     reply.close()
 
 
-def _run(order: Order) -> JobResult:
-    project = order.project
+def _run(spec: RunSpec) -> JobResult:
+    project = spec.project
     try:
-        job = timetable.find(timetable.load(project), order.job)
+        job = timetable.find(timetable.load(project), spec.job)
         return JobResult(OK, _one_line(job.run(project)))
     except MlkitError as error:
         print(f"error: {printable.text(error)}", file=sys.stderr)  # noqa: T201  # the run's own output file
@@ -104,10 +104,10 @@ def _out_of_memory(error: BaseException | None) -> bool:
 
 
 def _die_with_runner() -> None:
-    """Let this process group end when the runner does, however that happens.
+    """Kill this process group when the runner dies, however it dies.
 
-    The kernel's signal tells of the fork server alone, which outlives a killed runner for as long
-    as we live; the runner's own end shows at a pipe that only it holds open.
+    PR_SET_PDEATHSIG reports the death of the parent, the fork server, which survives a killed
+    runner as long as its children. The runner's own death shows at a pipe that only it holds open.
     """
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     threading.Thread(target=_follow_runner, daemon=True).start()
@@ -120,13 +120,13 @@ def _follow_runner() -> None:
         os.killpg(0, signal.SIGKILL)
 
 
-def _leave(*_: object) -> None:
-    """Let the job clean up, and leave in its output where it was when its time was over."""
+def _stop(*_: object) -> None:
+    """Raise Stopped in the job, so that it cleans up and its output has a traceback."""
     raise Stopped("told to stop")
 
 
 def _limit(memory_mb: int) -> None:
-    background.stand_back()
+    background.lower_priority()
     with suppress(OSError):  # some containers forbid it
         Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE)
     if memory_mb:

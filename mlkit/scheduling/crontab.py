@@ -1,4 +1,4 @@
-"""The user's crontab: put a project's lines into it, between two marks, and touch no other line."""
+"""Install a project's lines in the user's crontab, between two marks, and leave all others."""
 
 import os
 import re
@@ -8,33 +8,33 @@ from pathlib import Path
 
 from mlkit.errors import MlkitError
 
-_OWN_ZONE = '""'  # the machine's own; a line without a value is a faulty job to Debian's cron
+_OWN_ZONE = '""'  # the machine's zone; Debian's cron takes a line without a value for a bad job
 _WAIT_S = 30
 _ZONE = re.compile(r"\s*CRON_TZ\s*=\s*(.*?)\s*$")
 
 
 def merge(existing: str, root: Path, lines: str) -> str:
-    """Return ``existing`` with ``lines`` at its end, instead of those that it has of ``root``.
+    """Return ``existing`` with ``lines`` of ``root`` at its end, replacing those that it has.
 
-    Their ``CRON_TZ`` would count for all lines below them: behind them it is what it was before.
+    ``CRON_TZ`` applies to all lines below it, so it is restored behind them.
     """
     first, last = _marks(root)
     kept = remove(existing, root).split("\n")
     if not kept[-1]:
-        kept.pop()  # behind the last line
+        kept.pop()  # the text ended with a line break
     zone = next((found[1] for line in reversed(kept) if (found := _ZONE.match(line))), _OWN_ZONE)
     return "\n".join([*kept, first, lines.rstrip("\n"), f"CRON_TZ={zone}", last]) + "\n"
 
 
 def remove(existing: str, root: Path) -> str:
-    """Return ``existing`` without the lines of ``root``; all others stay as they are.
+    """Return ``existing`` without the lines of ``root``; all others stay unchanged.
 
-    Raises MlkitError if the mark at their end is gone: what is below may be the user's own.
+    Raises MlkitError if the end mark is missing: the lines below may be the user's own.
     """
     first, last = _marks(root)
     kept: list[str] = []
     inside = False
-    for line in existing.split("\n"):  # no other character ends a line of cron's
+    for line in existing.split("\n"):  # cron knows no other line break
         inside = inside or line == first
         if not inside:
             kept.append(line)
@@ -48,12 +48,12 @@ def remove(existing: str, root: Path) -> str:
 
 
 def install(root: Path, lines: str) -> None:
-    """Make ``lines`` the part of ``root`` in the user's crontab; raises MlkitError if it cannot."""
+    """Put ``lines`` of ``root`` into the user's crontab; raises MlkitError if that fails."""
     _write(merge(_read(), root, lines))
 
 
 def uninstall(root: Path) -> bool:
-    """Take the part of ``root`` out of the user's crontab; tell whether there was one.
+    """Remove the lines of ``root`` from the user's crontab; tell whether there were any.
 
     Raises MlkitError if the crontab cannot be read or written.
     """
@@ -91,12 +91,12 @@ def _write(text: str) -> None:
         raise MlkitError(f"cron refused the crontab: {written.stderr.strip()}")
 
 
-def _call(words: list[str], given: str | None = None) -> subprocess.CompletedProcess[str]:
-    """Run a program; any bytes that a crontab holds come back and go as they are."""
+def _call(words: list[str], stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a program; bytes of a crontab that are not UTF-8 are preserved (surrogateescape)."""
     try:
         done = subprocess.run(  # noqa: S603  # the program is the one on the user's path
             words,
-            input=None if given is None else os.fsencode(given),
+            input=None if stdin is None else os.fsencode(stdin),
             capture_output=True,
             timeout=_WAIT_S,
             check=False,

@@ -1,4 +1,4 @@
-"""A clock around the runner: every job when it is due, missed slots after downtime."""
+"""The scheduler: runs every job when it is due, and missed slots after downtime."""
 
 import logging
 import multiprocessing
@@ -22,13 +22,13 @@ from mlkit.scheduling.runner import RunResult
 from mlkit.settings.table import duration
 from mlkit.timetable import Job
 
-_JUMP_S = 60  # the wall clock moved by more than this against the monotonic one
+_JUMP_S = 60  # a larger step of the wall clock against the monotonic one is a clock change
 
 _log = logging.getLogger(__name__)
 
 
 class SlotTrigger(BaseTrigger):  # type: ignore[misc]  # apscheduler has no type hints
-    """The slots of a job as the timetable means them: one definition for every clock."""
+    """The slots of a job by the timetable, whose definition holds for every scheduler."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
@@ -39,19 +39,19 @@ class SlotTrigger(BaseTrigger):  # type: ignore[misc]  # apscheduler has no type
 
 
 def run(project: Project) -> None:
-    """Run the jobs of the project until SIGTERM or SIGINT, which stop running jobs too.
+    """Run the jobs of the project until SIGTERM or SIGINT, which also stop running jobs.
 
-    Raises BusyError if this project has a daemon already.
+    Raises BusyError if this project already has a daemon.
     """
     with project.lock("daemon", busy="this project has a daemon already; one is enough"):
         jobs = timetable.load(project)
         runner.reap(project)
-        stop, stopper = multiprocessing.Pipe(duplex=False)  # closed is readable, in every thread
+        stop, stopper = multiprocessing.Pipe(duplex=False)  # once closed, readable in every thread
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stopper.close())
         scheduler = _scheduler(project, jobs, stop)
         scheduler.start()
-        _log.info("running %d jobs; next: %s", len(jobs), _next(project, jobs))
+        _log.info("running %d jobs; next: %s", len(jobs), _next_slot(project, jobs))
         try:
             _watch(project, jobs, scheduler, stop)
         finally:
@@ -61,7 +61,7 @@ def run(project: Project) -> None:
 
 
 def _scheduler(project: Project, jobs: Sequence[Job], stop: Connection) -> BackgroundScheduler:
-    """Return the scheduler: first what was missed, one by one, and each job at its slots."""
+    """Return the scheduler: first the missed slots one by one, then each job at its slots."""
     scheduler = BackgroundScheduler(
         timezone=UTC,
         jobstores={"default": MemoryJobStore()},
@@ -82,14 +82,14 @@ def _scheduler(project: Project, jobs: Sequence[Job], stop: Connection) -> Backg
 def _watch(
     project: Project, jobs: Sequence[Job], scheduler: BackgroundScheduler, stop: Connection
 ) -> None:
-    """Until told to stop: find lost runs, and notice when the machine slept or its clock moved.
+    """Until ``stop``: find lost runs, and wake the scheduler after a suspend or a clock change.
 
-    The scheduler sleeps until a wall-clock time. A suspended machine would oversleep, and after a
-    clock was set back nothing would be due until the old time came again.
+    The scheduler waits for a wall-clock time. After a suspend it would wake too late, and after the
+    clock was set back nothing would be due until the old time is reached again.
     """
     offset = _wall_minus_monotonic(project)
     while not wait([stop], project.settings.jobs.heartbeat_s):
-        with _logged("the watch"):
+        with _logged("the search for lost runs"):
             runner.reap(project)
         moved = _wall_minus_monotonic(project) - offset
         offset += moved
@@ -102,16 +102,16 @@ def _watch(
 
 def _run_slot(project: Project, job: Job, stop: Connection) -> None:
     with _logged(f"job {job.name}"):
-        _tell(runner.run_one(project, job, job.last_until(project.now()), stop=stop))
+        _log_result(runner.run_one(project, job, job.last_until(project.now()), stop=stop))
 
 
 def _run_missed(project: Project, jobs: Sequence[Job], stop: Connection) -> None:
     with _logged("catching up"):
         for result in runner.run_missed(project, jobs, stop=stop):
-            _tell(result)
+            _log_result(result)
 
 
-def _tell(result: RunResult) -> None:
+def _log_result(result: RunResult) -> None:
     if result.ran:
         level = logging.ERROR if result.failed else logging.INFO
         _log.log(level, "job %s %s: %s", result.job, result.status, result.summary)
@@ -119,16 +119,16 @@ def _tell(result: RunResult) -> None:
 
 @contextmanager
 def _logged(what: str) -> Iterator[None]:
-    """Print an error; the daemon outlives it, whatever it is, and tries again."""
+    """Log any error; the daemon survives it and tries again."""
     try:
         yield
     except MlkitError as error:
         _log.error("%s: %s", what, error)
-    except Exception:  # noqa: BLE001  # a table that is gone, a full disk: none silences all jobs
+    except Exception:  # noqa: BLE001  # a missing table, a full disk: none may stop all jobs
         _log.exception("%s", what)
 
 
-def _next(project: Project, jobs: Sequence[Job]) -> str:
+def _next_slot(project: Project, jobs: Sequence[Job]) -> str:
     slots = sorted((job.next_after(project.now()), job.name) for job in jobs)
     return f"{slots[0][1]} at {slots[0][0]:%Y-%m-%d %H:%M} UTC" if slots else "none"
 

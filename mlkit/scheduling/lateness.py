@@ -1,7 +1,7 @@
-"""Notice that a job did not run when it was due, or that nothing starts the jobs any more.
+"""Find jobs that did not run when they were due, and a scheduler that has stopped.
 
-The job ``alerts`` looks for single jobs; if the clock itself stands still, so does that job, and a
-running server is the one to notice (``server.lookout``).
+The job ``alerts`` checks the other jobs. If the scheduler (cron, systemd, daemon) has stopped, that
+job does not run either; a running server notices it (``server.watchdog``).
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ _MISSED: Final = "missed"
 
 
 class Late(NamedTuple):
-    """A job, and the slot for which nothing has run it."""
+    """A job, and the slot at which it should have run."""
 
     job: str
     slot: datetime
@@ -30,48 +30,48 @@ class Late(NamedTuple):
 
 
 def find(project: Project, jobs: Sequence[Job]) -> list[Late]:
-    """Return the jobs that did not run for a slot ``jobs.late_after`` ago, though a clock ticked.
+    """Return the jobs that missed a slot at least ``jobs.late_after`` ago while a scheduler ran.
 
-    A clock ticked if any job was started between that slot and ``late_after`` ago: after downtime
-    what was missed has that long to be made up for. Slots before the timetable was last edited do
-    not count, nor does a job that is running.
+    A scheduler ran if it started any job between that slot and ``late_after`` ago; so after
+    downtime there is this much time to catch up. Slots before the last edit of the timetable do not
+    count, nor do jobs that are running.
     """
     by_now = project.now() - duration(project.settings.jobs.late_after)
     with project.read() as s:
         last = runs.last_due(s)
         busy = {run.job for run in runs.running(s)}
-        ticked = runs.last_start(s, until=by_now)
+        started = runs.last_start(s, until=by_now)
     late = [Late(job.name, job.last_until(by_now)) for job in jobs if job.name not in busy]
-    oldest = _reckoned_from(project)
+    oldest = _counted_since(project)
     return [
         each
         for each in late
         if oldest < each.slot
-        and ticked is not None
-        and ticked >= each.slot
+        and started is not None
+        and started >= each.slot
         and (each.job not in last or last[each.job] < each.slot)
     ]
 
 
 def stopped(project: Project, jobs: Sequence[Job]) -> datetime | None:
-    """Return when a clock last started a job, if it has let a slot pass since; None if it runs.
+    """Return when the scheduler last started a job if it has missed a slot since, else None.
 
-    None, too, if no clock ever did: whoever runs jobs by hand has none.
+    None, too, if no scheduler has ever started a job: then jobs are run by hand.
     """
     by_now = project.now() - duration(project.settings.jobs.late_after)
     known = {job.name: job for job in jobs}
     with project.read() as s:
         recent = [run for run in runs.history(s) if run.job in known]
-    ticks = [run.started_at for run in recent if known[run.job].last_until(run.due) == run.due]
-    if not ticks:
+    starts = [run.started_at for run in recent if known[run.job].last_until(run.due) == run.due]
+    if not starts:
         return None
-    last = max(ticks)
-    oldest = max(last, _reckoned_from(project))
+    last = max(starts)
+    oldest = max(last, _counted_since(project))
     return last if any(job.last_until(by_now) > oldest for job in jobs) else None
 
 
 def watch(project: Project) -> str:
-    """Open an alert for each late job, end those of jobs that are late no more; say which are."""
+    """Raise an alert for each late job, resolve those of the others, and return a summary."""
     jobs = timetable.load(project)
     late = find(project, jobs)
     for each in late:
@@ -91,7 +91,7 @@ def watch(project: Project) -> str:
 
 
 def watch_clock(project: Project) -> bool:
-    """Open an alert if nothing starts the jobs any more, or end it; tell whether it is so."""
+    """Raise an alert if the scheduler has stopped, else resolve it; tell whether it has stopped."""
     jobs = timetable.load(project)
     since = stopped(project, jobs)
     if since is None:
@@ -103,7 +103,7 @@ def watch_clock(project: Project) -> bool:
         kind="clock",
         severity="critical",
         model=None,
-        summary=_standstill(since),
+        summary=_stopped_text(since),
         details={"since": since.isoformat()},
     )
     alerting.deliver(project)
@@ -111,13 +111,13 @@ def watch_clock(project: Project) -> bool:
 
 
 def problems(project: Project) -> list[str]:
-    """Return what is wrong with the times at which jobs run, for whoever looks."""
+    """Return a sentence for each late job, or the one that the scheduler has stopped."""
     jobs = timetable.load(project)
     since = stopped(project, jobs)
-    return [_standstill(since)] if since else [str(each) for each in find(project, jobs)]
+    return [_stopped_text(since)] if since else [str(each) for each in find(project, jobs)]
 
 
-def _standstill(since: datetime) -> str:
+def _stopped_text(since: datetime) -> str:
     return (
         f"no clock has started a job since {since:%F %H:%MZ}: nothing is checked, backed up or "
         "retrained (cron, systemd timers or the daemon are off)"
@@ -134,8 +134,8 @@ def _end_others(project: Project, late: set[str], known: set[str]) -> None:
             alerting.resolve(project, alert.key, reason)
 
 
-def _reckoned_from(project: Project) -> datetime:
-    """Return the time from which slots count: the timetable's last edit, the oldest run kept."""
+def _counted_since(project: Project) -> datetime:
+    """Return since when slots count: the timetable's last edit or ``jobs.keep`` ago, if later."""
     file = project.root / timetable.PACKAGE / "__init__.py"
     edited = datetime.fromtimestamp(file.stat().st_mtime, UTC)
     return max(edited, project.now() - duration(project.settings.jobs.keep))

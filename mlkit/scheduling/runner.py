@@ -1,6 +1,7 @@
-"""Run one job once for one due time: claim it, run it in a process of its own, record the end.
+"""Run one job once for one due time: claim it, run it in a child process, record the result.
 
-Every clock (daemon, cron, systemd, a person) ends here, so two of them do no harm.
+All schedulers (daemon, cron, systemd) and runs by hand end here; a slot that two of them start runs
+once.
 """
 
 import functools
@@ -20,7 +21,7 @@ from mlkit.errors import BusyError
 from mlkit.flows.alerts import alerting, policy
 from mlkit.project import Project
 from mlkit.scheduling import supervisor
-from mlkit.scheduling.child import FAILED, LOST, OK, STOPPED, JobResult, Order
+from mlkit.scheduling.child import FAILED, LOST, OK, STOPPED, JobResult, RunSpec
 from mlkit.scheduling.supervisor import Heartbeat
 from mlkit.settings.table import duration
 from mlkit.store import runs
@@ -30,11 +31,11 @@ from mlkit.timetable import Job
 
 _log = logging.getLogger(__name__)
 
-_MISSED_BEATS = 30  # of a runner on another host, until it counts as lost
+_MISSED_BEATS = 30  # heartbeats, after which a runner on another host counts as lost
 
 
 class RunResult(msgspec.Struct, frozen=True, kw_only=True):
-    """One run; ``ran`` is false if an earlier call had claimed the due time already."""
+    """One run; ``ran`` is false if an earlier call has claimed the due time before."""
 
     job: str
     due: datetime
@@ -48,19 +49,18 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def failed(self) -> bool:
-        """Whether this call ran the job and it did not end well; stopped on request is well."""
+        """Whether this call ran the job and it failed; stopped on request is not a failure."""
         return self.ran and self.status not in (OK, STOPPED)
 
 
 def run_one(
     project: Project, job: Job, due: datetime, *, stop: Connection | None = None
 ) -> RunResult:
-    """Run ``job`` for the due time, unless that has been done, and return how it ended.
+    """Run ``job`` for the due time, unless that has been run before, and return the result.
 
-    A run that does not end well raises the alert ``job:<name>``, the next good one resolves it; one
-    that is stopped on request says nothing either way.
-    ``stop`` ends the run early as soon as it is readable. Raises BusyError while an earlier run
-    of the same job is still going; its due time is then not claimed.
+    A failed run raises the alert ``job:<name>``, the next successful one resolves it; a run stopped
+    on request does neither. ``stop`` ends the run as soon as it is readable. Raises BusyError while
+    an earlier run of the same job is in progress; the due time is then not claimed.
     """
     reap(project)
     run, ran = _claim(project, job.name, due)
@@ -76,27 +76,26 @@ def run_one(
         raise
     finally:
         ended = _finish(project, run, report, duration_s=time.monotonic() - began)
-        _announce(project, ended)
+        _update_alert(project, ended)
     return _result(project, ended, ran=True)
 
 
 def run_missed(
     project: Project, jobs: Sequence[Job], *, stop: Connection | None = None
 ) -> Iterator[RunResult]:
-    """Run, one after another, each job's last slot that no clock ran, if it is not too old.
+    """Run, one after another, each job whose last slot was missed, for that slot.
 
     Slots older than ``jobs.catch_up`` stay missed; of several missed slots only the last is run.
     """
     for job in missed(project, jobs):
-        with suppress(BusyError):  # another clock was faster and is at it
+        with suppress(BusyError):  # another scheduler has just started it
             yield run_one(project, job, job.last_until(project.now()), stop=stop)
 
 
 def missed(project: Project, jobs: Sequence[Job]) -> list[Job]:
-    """Return the jobs whose last slot is recent enough to be made up for and had no run since.
+    """Return the jobs whose last slot is within ``jobs.catch_up`` and that have not run since.
 
-    A run by hand is one, too. A job that never ran has missed nothing before it, or the project,
-    was there.
+    A run by hand counts too. Slots before the job or the project was created do not count.
     """
     now = project.now()
     oldest = now - duration(project.settings.jobs.catch_up)
@@ -108,7 +107,7 @@ def missed(project: Project, jobs: Sequence[Job]) -> list[Job]:
 
 
 def reap(project: Project) -> list[JobRun]:
-    """Mark the runs whose runner has vanished as lost, and raise an alert for each."""
+    """Mark the runs whose runner has died as lost, and raise an alert for each."""
     with project.read() as s:
         vanished = [run for run in runs.running(s) if _has_vanished(project, run)]
     lost = []
@@ -134,7 +133,7 @@ def history(project: Project, job: str | None, *, limit: int) -> list[RunResult]
 
 
 def output_file(project: Project, job: str, due: datetime) -> Path:
-    """Return the file with what the run printed."""
+    """Return the file with the output of the run."""
     stamp = due.strftime("%Y%m%dT%H%M%S") + (f".{due.microsecond:06}" if due.microsecond else "")
     return project.log_dir / "jobs" / job / f"{stamp}Z.log"
 
@@ -142,13 +141,13 @@ def output_file(project: Project, job: str, due: datetime) -> Path:
 def _has_vanished(project: Project, run: JobRun) -> bool:
     state = processes.state(run.runner)
     if state == "elsewhere":
-        patience = timedelta(seconds=_MISSED_BEATS * project.settings.jobs.heartbeat_s)
-        return project.now() - run.heartbeat_at > patience
+        timeout = timedelta(seconds=_MISSED_BEATS * project.settings.jobs.heartbeat_s)
+        return project.now() - run.heartbeat_at > timeout
     return state == "gone"
 
 
 def _claim(project: Project, job: str, due: datetime) -> tuple[JobRun, bool]:
-    """Return the run of the due time and whether it is ours to do."""
+    """Return the run of the due time, and whether this call has claimed it."""
     with project.write() as s:
         found = runs.find(s, job, due)
         if found is not None:
@@ -161,7 +160,7 @@ def _claim(project: Project, job: str, due: datetime) -> tuple[JobRun, bool]:
         run = runs.claim(s, job, due, runner=processes.identity(), now=project.now())
         if run is not None:
             return run, True
-    with project.read() as s:  # lost the race between look and claim
+    with project.read() as s:  # another runner has claimed it between find and claim
         winner = runs.find(s, job, due)
     if winner is None:
         raise BusyError(f"job '{job}' was claimed and given back at once; try again")
@@ -172,7 +171,7 @@ def _execute(project: Project, run: JobRun, stop: Connection | None) -> JobResul
     limits = project.settings.jobs
     output = output_file(project, run.job, run.due)
     return supervisor.execute(
-        Order(project, run.job, output, dict(os.environ)),
+        RunSpec(project, run.job, output, dict(os.environ)),
         deadline_s=limits.deadline_s,
         grace_s=limits.grace_s,
         heartbeat=Heartbeat(limits.heartbeat_s, functools.partial(_beat, project, run.id)),
@@ -184,7 +183,7 @@ def _beat(project: Project, run_id: int, pid: int) -> None:
     try:
         with project.write() as s:
             runs.beat(s, run_id, project.now(), child=processes.identity(pid))
-    except Exception as error:  # noqa: BLE001  # the next beat says the same; none ends a run
+    except Exception as error:  # noqa: BLE001  # the next beat tries again; none may end a run
         _log.warning("a running job could not be marked alive: %s", error)
 
 
@@ -195,7 +194,7 @@ def _finish(project: Project, run: JobRun, report: JobResult, *, duration_s: flo
         return s.get_one(JobRun, run.id)
 
 
-def _announce(project: Project, run: JobRun) -> None:
+def _update_alert(project: Project, run: JobRun) -> None:
     if run.status == OK:
         alerting.resolve(project, f"job:{run.job}", f"ran well: {run.summary}")
     elif run.status != STOPPED:

@@ -1,6 +1,6 @@
-"""Keep one child process in hand: start it, hear its heart, end it with all of its group.
+"""Supervise one child process: start it, send heartbeats, enforce the deadline, end its group.
 
-Knows no database; what a run means is the runner's.
+Knows no database; recording a run is the task of ``runner``.
 """
 
 import multiprocessing
@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from mlkit.scheduling import child
-from mlkit.scheduling.child import FAILED, STOPPED, TIMEOUT, JobResult, Order
+from mlkit.scheduling.child import FAILED, STOPPED, TIMEOUT, JobResult, RunSpec
 
 _FORKSERVER = multiprocessing.get_context("forkserver")
 _LOCK = threading.Lock()  # multiprocessing polls all children when one starts: not thread-safe
@@ -31,28 +31,28 @@ class Heartbeat(NamedTuple):
 
 
 def preload(modules: Sequence[str]) -> None:
-    """Import ``modules`` once, before the first run, for all children of this process.
+    """Import ``modules`` once in the fork server, before the first run.
 
-    For a process that starts many; each child then begins within milliseconds.
+    For a process that starts many children: each then starts within milliseconds.
     """
     _FORKSERVER.set_forkserver_preload([child.__name__, *modules])
 
 
 def execute(
-    order: Order,
+    spec: RunSpec,
     *,
     deadline_s: float,
     grace_s: float,
     heartbeat: Heartbeat,
     stop: Connection | None = None,
 ) -> JobResult:
-    """Carry out ``order`` in a child and return how it ended.
+    """Run ``spec`` in a child process and return how it ended.
 
     At the deadline, when ``stop`` becomes readable or when this call is interrupted, the child's
     process group gets SIGTERM and, ``grace_s`` later, SIGKILL.
     """
     receiver, sender = _FORKSERVER.Pipe(duplex=False)
-    process = _FORKSERVER.Process(target=child.main, args=(order, sender), name=order.job)
+    process = _FORKSERVER.Process(target=child.main, args=(spec, sender), name=spec.job)
     with _LOCK:
         process.start()
     sender.close()
@@ -67,7 +67,7 @@ def execute(
 def _watch(
     process: ForkServerProcess, deadline_s: float, heartbeat: Heartbeat, stop: Connection | None
 ) -> JobResult | None:
-    """Wait for the end; return a report only if the end has to be forced."""
+    """Wait until the child ends (None), or return why it must be stopped."""
     deadline = time.monotonic() + deadline_s
     events: list[Any] = [process.sentinel, *([] if stop is None else [stop])]
     while True:
@@ -83,9 +83,9 @@ def _watch(
 
 
 def _report(process: ForkServerProcess, receiver: Connection) -> JobResult:
-    """Return the child's own account, or what its exit code says if it left none."""
+    """Return the child's own report, or one by its exit code if it sent none."""
     if receiver.poll():
-        with suppress(EOFError):  # it died before it could say anything
+        with suppress(EOFError):  # it died before it could send one
             return msgspec.json.decode(receiver.recv_bytes(), type=JobResult)
     with _LOCK:
         process.join()
@@ -98,11 +98,11 @@ def _report(process: ForkServerProcess, receiver: Connection) -> JobResult:
 
 
 def _end(process: ForkServerProcess, grace_s: float) -> None:
-    """End the process and all of its group: ask, wait, force."""
+    """End the process and its group: SIGTERM, wait, SIGKILL."""
     if not _has_ended(process):
         _signal(process, signal.SIGTERM)
         wait([process.sentinel], grace_s)
-        _signal(process, signal.SIGKILL)  # the children of a process that ended may live on
+        _signal(process, signal.SIGKILL)  # the children of an ended process may still live
     with _LOCK:
         process.join()
     process.close()
@@ -119,7 +119,7 @@ def _signal(process: ForkServerProcess, number: signal.Signals) -> None:
         return
     try:
         os.killpg(pid, number)
-    except ProcessLookupError:  # nobody is left, or it has no group of its own yet
+    except ProcessLookupError:  # the group is empty, or the child has not made its own yet
         if not _has_ended(process):
             with suppress(ProcessLookupError):
                 os.kill(pid, number)

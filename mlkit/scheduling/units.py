@@ -1,6 +1,6 @@
-"""The timetable in the words of other clocks: crontab lines and systemd units.
+"""The timetable as crontab lines and systemd units.
 
-Both call ``mlkit job run``; a slot that two clocks start runs once. Nothing here is installed.
+Both call ``mlkit job run``; a slot that two schedulers start runs once. Installs nothing.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from mlkit.scheduling import background
 from mlkit.timetable import Job
 
 _WEEKDAYS = ("Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_ODD = re.compile(r"[^\w@:./+,=-]", re.ASCII)
+_NEEDS_QUOTES = re.compile(r"[^\w@:./+,=-]", re.ASCII)
 _TEMPORARY = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108  # compared with, not written to
 
 _CRONTAB_HEAD = """\
@@ -98,9 +98,9 @@ WantedBy=timers.target
 
 
 def crontab(project: Project, jobs: Sequence[Job]) -> str:
-    """Return the lines for ``crontab``; what downtime made us miss is run after a restart."""
+    """Return the lines for ``crontab``; slots missed in a downtime are run after the reboot."""
     names.check_folder(project.root)
-    zone = datetime.now().astimezone().tzname()  # the machine's own zone is the point
+    zone = datetime.now().astimezone().tzname()  # the machine's zone, for the comment
     lines = [f"{job.at} {_cron_command(project, 'job', 'run', job.name, '--due', 'slot')}"
              for job in jobs]  # fmt: skip
     lines.append(f"@reboot {_cron_command(project, 'job', 'run', '--missed')}")
@@ -130,7 +130,7 @@ def systemd(project: Project, jobs: Sequence[Job]) -> dict[str, str]:
 
 
 def _prefix(root: Path) -> str:
-    """Return what the names of a project's units begin with; no other folder's begin so.
+    """Return the prefix of a project's unit names, unique for the folder's name.
 
     >>> _prefix(Path("/srv/shop")), _prefix(Path("/srv/my shop"))
     ('mlkit-shop', 'mlkit-my-shop-21e02318')
@@ -151,7 +151,7 @@ def write(units: Mapping[str, str], folder: Path) -> None:
 
 
 def calendar(job: Job) -> str:
-    """Return the job's times as systemd.time(7) writes them.
+    """Return the job's times in the format of systemd.time(7).
 
     >>> calendar(Job("drift", run=str, at="*/30 2 * * MON-WED"))
     'Mon,Tue,Wed *-*-* 02:00,30:00 UTC'
@@ -174,39 +174,39 @@ def _words(project: Project, *words: str) -> list[str]:
 
 
 def _literal(text: str) -> str:
-    """Return ``text`` as a unit file takes it for what it is: % begins a specifier."""
+    """Return ``text`` with % escaped, which begins a specifier in a unit file."""
     return text.replace("%", "%%")
 
 
 def _quoted(text: str, *, command: bool = False) -> str:
-    """Return one word of a unit file's list of words; in a command, $ begins a variable."""
+    """Return ``text`` as one word of a list in a unit file; in a command $ is escaped too."""
     literal = _literal(text)
     return (
         '"' + (literal.replace("$", "$$") if command else literal) + '"'
-        if _ODD.search(text)
+        if _NEEDS_QUOTES.search(text)
         else text
     )
 
 
 def _pattern(path: Path) -> str:
-    """Return the name of a file where systemd expects a pattern."""
+    """Return a path, escaped for a setting in which systemd expects a glob pattern."""
     return _literal(re.sub(r"([*?\[])", r"\\\1", str(path)))
 
 
 def _cron_command(project: Project, *words: str) -> str:
-    """Return a line for cron's shell, quiet unless it fails; cron reads % as a line break."""
+    """Return a command for cron's shell, without output unless it fails; % is escaped."""
     return shlex.join(_words(project, *words)).replace("%", r"\%") + " >/dev/null"
 
 
 def _one_shot(project: Project, job: Job, what: str) -> str:
     limits = project.settings.jobs
-    patience = int(limits.deadline_s + limits.grace_s) + 120
+    timeout_s = int(limits.deadline_s + limits.grace_s) + 120
     return _service(
         project,
         _words(project, "job", "run", job.name, "--due", "slot"),
         description=what,
         kind="oneshot",
-        extra=f"TimeoutStartSec={patience}\nNice={background.NICENESS}\nCPUWeight=20\n",
+        extra=f"TimeoutStartSec={timeout_s}\nNice={background.NICENESS}\nCPUWeight=20\n",
     )
 
 
@@ -249,7 +249,7 @@ def _service(
         group=_group(project),
         user=pwd.getpwuid(root.stat().st_uid).pw_name,
         extra=extra,
-        # a private /tmp would hide a project that lies there
+        # a private /tmp would hide a project in it
         temporary="ReadWritePaths=/tmp /var/tmp" if hidden else "PrivateTmp=yes",
         install=install,
     )

@@ -1,1 +1,1 @@
-"""The HTTP server: decodes, calls a flow, encodes. The only place that knows HTTP numbers."""
+"""The HTTP server: decodes, calls a flow, encodes. No other folder knows HTTP status codes."""

@@ -1,4 +1,4 @@
-"""Who may ask: the Host header, where a browser's request comes from, tokens and their rights."""
+"""Access control: the Host and Origin headers, tokens and their rights, rate limits."""
 
 import hmac
 import ipaddress
@@ -14,7 +14,7 @@ from mlkit.server import rights
 from mlkit.server.limits import Failures, Limits
 from mlkit.server.problems import RefusedError
 from mlkit.server.request_log import TOKEN, printable
-from mlkit.server.rights import EVERYONE, STRANGER, Rights
+from mlkit.server.rights import ANONYMOUS, UNRESTRICTED, Rights
 from mlkit.server.wire import Environ
 from mlkit.store import tokens
 
@@ -25,11 +25,11 @@ PUBLIC = frozenset(
 
 _REALM = [("WWW-Authenticate", 'Bearer realm="mlkit"')]
 _BUCKETS = 4_096  # more tokens than a small team ever makes
-_MANY = 1_000
+_MOST_CACHED_HOSTS = 1_000
 
 
 class AccessControl:
-    """Check requests against the tokens of a project, as they were at the last ``refresh``."""
+    """Check requests against the tokens of a project as of the last ``refresh``."""
 
     def __init__(self, project: Project) -> None:
         self._project = project
@@ -39,43 +39,43 @@ class AccessControl:
         self._failures = Failures(project.settings.server.max_failures)
         self._used: dict[str, datetime] = {}
         self._read_at = -math.inf
-        self._lasts_s = math.inf
+        self._max_age_s = math.inf
         names = ("localhost", socket.gethostname(), *project.settings.server.allowed_hosts)
         self._names = {name.lower().rstrip(".") for name in names}
         self._good_hosts: set[str] = set()
 
     def refresh(self) -> None:
-        """Read the tokens anew, so that a revoked one is refused from now on."""
+        """Read the tokens again, so that a revoked one is refused from now on."""
         began = time.monotonic()
         with self._project.read() as s:
             self._tokens = {token.id: token for token in tokens.active(s)}
         self._read_at = began
 
     def expire(self) -> None:
-        """Refuse requests from now on while the last ``refresh`` is too long ago to be trusted."""
-        self._lasts_s = self._project.settings.server.tokens_max_age_s
+        """From now on, refuse all requests while the last ``refresh`` is too old to be trusted."""
+        self._max_age_s = self._project.settings.server.tokens_max_age_s
 
     @property
     def trouble(self) -> str:
-        """What keeps this worker from counting with the others, "" if nothing does."""
+        """Why this worker's rate limits are not shared with the others, "" if they are."""
         if not self._limits.alone:
             return ""
         return f"each worker counts the requests of a token by itself ({self._limits.alone})"
 
     @property
     def stale(self) -> str:
-        """Why nobody is let in at present, "" if the tokens are known."""
+        """Why every request is refused at present, "" if the tokens are up to date."""
         age_s = time.monotonic() - self._read_at
-        if age_s <= self._lasts_s:
+        if age_s <= self._max_age_s:
             return ""
         since = "since the start" if age_s == math.inf else f"for {age_s:.0f} s"
         return (
             f"the tokens could not be read {since}, and one may have been revoked or made: nothing "
-            f"is answered until they are (server.tokens_max_age_s is {self._lasts_s:g})"
+            f"is answered until they are (server.tokens_max_age_s is {self._max_age_s:g})"
         )
 
     def note_use(self) -> None:
-        """Note which tokens have been used since the last call."""
+        """Record in the database which tokens have been used since the last call."""
         if not self._used:
             return
         used, self._used = self._used, {}
@@ -83,52 +83,53 @@ class AccessControl:
             with self._project.write() as s:
                 for identifier, at in used.items():
                     tokens.record_use(s, identifier, at)
-        except BaseException:  # the next call notes it again
+        except BaseException:  # the next call tries again
             self._used = {**used, **self._used}
             raise
 
     def check(self, environ: Environ, *scopes: str, model: str | None = None) -> Rights:
         """Return the rights of a request.
 
-        Raises RefusedError unless it may do what one of ``scopes`` allows to ``model``. A project
-        without tokens trusts everyone who can reach it: ``serve`` then listens on loopback only.
-        With the first token, every request needs one.
+        Raises RefusedError unless its token has one of ``scopes`` and covers ``model``. A project
+        without tokens trusts every client that can reach it: ``serve`` then listens on loopback
+        only. As soon as there is one token, every request needs one.
         """
         self._check_host(str(environ.get("HTTP_HOST") or ""))
         if environ["REQUEST_METHOD"] != "GET":
             self._check_origin(environ)
-        if time.monotonic() - self._read_at > self._lasts_s:
+        if time.monotonic() - self._read_at > self._max_age_s:
             raise RefusedError(503, self.stale, [("Retry-After", "1")])
         sent = str(environ.get("HTTP_AUTHORIZATION") or "")
         if not self._tokens and not sent:
-            return EVERYONE
+            return UNRESTRICTED
         token = self._find(sent, environ)
         self._check_rights(token, scopes, model)
         return rights.of(token)
 
-    def look(self, environ: Environ) -> Rights:
-        """Return the rights of whoever asks how the server is, which anybody may.
+    def identify(self, environ: Environ) -> Rights:
+        """Return the rights of a health check, which needs no token.
 
-        Who has no right token is a stranger. Raises RefusedError 403 for a Host header that is not
-        ours; without any, a check of a load balancer is answered: browsers always send one.
+        A client without a valid token gets ``ANONYMOUS``. Raises RefusedError 403 for a foreign
+        Host header. A missing one is accepted, because some load balancers send none; browsers
+        always send one.
         """
         host = environ.get("HTTP_HOST")
         if host:
             self._check_host(str(host))
         sent = str(environ.get("HTTP_AUTHORIZATION") or "")
         if not self._tokens and not sent:
-            return EVERYONE
+            return UNRESTRICTED
         if not sent:
-            return STRANGER
+            return ANONYMOUS
         try:
             return rights.of(self._find(sent, environ))
-        except RefusedError:  # no reason to take a server that answers for dead
-            return STRANGER
+        except RefusedError:  # a wrong token must not make a healthy server look dead
+            return ANONYMOUS
 
     def check_host(self, environ: Environ) -> None:
-        """Raise RefusedError 403 if the Host header is not one of ours: for paths without a route.
+        """Raise RefusedError 403 for a foreign Host header: the check for paths without a route.
 
-        A redirect, and what is not here, would tell a page of another site that we are.
+        A redirect or a 404 would tell a page of another site that this server exists.
         """
         self._check_host(str(environ.get("HTTP_HOST") or ""))
 
@@ -157,7 +158,7 @@ class AccessControl:
         self._used[token.id] = self._project.now()
 
     def _find(self, sent: str, environ: Environ) -> tokens.Secret:
-        """Return the token that the header ``sent`` proves; raises RefusedError 401 or 429."""
+        """Return the token in the Authorization header; raises RefusedError 401 or 429."""
         kind, _, text = sent.partition(" ")
         text = text.strip()
         if kind.lower() != "bearer" or not text:
@@ -186,9 +187,9 @@ class AccessControl:
         )
 
     def _check_host(self, header: str) -> None:
-        """Refuse names that are not ours: a web page whose name points at 127.0.0.1 (rebinding).
+        """Refuse foreign host names: a web page whose name resolves to 127.0.0.1 (DNS rebinding).
 
-        An address cannot be pointed elsewhere, so any is fine.
+        IP addresses cannot be rebound, so any is accepted.
         """
         if header in self._good_hosts:
             return
@@ -199,11 +200,11 @@ class AccessControl:
                 f"this server does not answer for host '{host[:100]}' (see: server.allowed_hosts)",
                 why=f"host {printable(host, 100)}",
             )
-        if len(self._good_hosts) < _MANY:
+        if len(self._good_hosts) < _MOST_CACHED_HOSTS:
             self._good_hosts.add(header)
 
     def _check_origin(self, environ: Environ) -> None:
-        """Refuse what a page of another site makes a browser send; other clients say nothing."""
+        """Refuse cross-site requests of a browser; other clients send neither of these headers."""
         site = environ.get("HTTP_SEC_FETCH_SITE")
         origin = environ.get("HTTP_ORIGIN")
         if site is None and origin is None:
@@ -227,7 +228,7 @@ class AccessControl:
         return host.lower().rstrip(".") in self._names
 
 
-def refuse_open_door(project: Project, host: str) -> None:
+def refuse_unprotected(project: Project, host: str) -> None:
     """Raise ConflictError if ``host`` can be reached from outside and no token exists."""
     if host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback):
         return
@@ -254,7 +255,7 @@ def _too_often(text: str, wait_s: float, why: str) -> RefusedError:
 
 
 def _without_port(host: str) -> str:
-    """Return the name or address in a Host header, or all of it if it has another form."""
+    """Return the host of a Host header without its port, or the header if it is malformed."""
     if host.startswith("["):
         address, _, rest = host[1:].partition("]")
     elif host.count(":") == 1:

@@ -1,4 +1,4 @@
-"""The Flask application: routes that hand the request to the service and the reply back."""
+"""The Flask application: its routes call the service and return its reply."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -12,16 +12,16 @@ from werkzeug.routing import BaseConverter
 from mlkit.project import Project
 from mlkit.server import model_metadata, problems, request_log
 from mlkit.server.problems import RefusedError, Reply
-from mlkit.server.request_log import WHY, Asked, nowhere
+from mlkit.server.request_log import WHY, Requested, unrouted
 from mlkit.server.service import Service
 
-SERVICE = "mlkit"  # where the application keeps it: app.extensions[SERVICE]
+SERVICE = "mlkit"  # key of the Service in app.extensions
 
 
 def create_app(project: Project, metrics_dir: Path | None = None) -> Flask:
     """Return the application with the present champions loaded; no thread is started.
 
-    Take ``app.extensions["mlkit"].start()`` for that, or call its ``refresh`` by hand.
+    ``app.extensions["mlkit"].start()`` starts them; without threads call its ``refresh``.
     """
     service = Service(project, metrics_dir)
     service.refresh()
@@ -29,14 +29,14 @@ def create_app(project: Project, metrics_dir: Path | None = None) -> Flask:
     app.extensions[SERVICE] = service
     app.register_error_handler(HTTPException, _http_problem)
     app.url_map.converters["default"] = _Name
-    app.url_map.merge_slashes = False  # no redirects: they would repeat any Host header
+    app.url_map.merge_slashes = False  # no redirects: they would echo any Host header
     app.before_request(_refuse_odd_paths)
     _add_routes(app, service)
     return app
 
 
 class _Name(BaseConverter):
-    """A name in a path; no name has a colon."""
+    """A name in a path. Names have no colon, which separates KServe's ``:predict``."""
 
     regex = "[^/:]+"
 
@@ -79,7 +79,7 @@ def _add_routes(app: Flask, service: Service) -> None:
 
 
 def _view(service: Service, rule: str, act: Callable[..., Reply]) -> Callable[..., Response]:
-    """Return the view; predictions count themselves, whichever way they come."""
+    """Return the view; prediction routes are counted in ``Service.score``, not here."""
 
     def counted(**parts: str) -> Reply:
         started = time.perf_counter()
@@ -90,8 +90,8 @@ def _view(service: Service, rule: str, act: Callable[..., Reply]) -> Callable[..
         seconds, status = time.perf_counter() - started, int(reply.status[:3])
         service.meter.answered(rule, "", status, seconds, 0)
         model = parts.get("model", "")
-        asked = Asked(rule, model if model in service.holder.champions else "")
-        service.request_log.answered(environ, asked, status, seconds, environ.get(WHY, ""))
+        requested = Requested(rule, model if model in service.holder.champions else "")
+        service.request_log.answered(environ, requested, status, seconds, environ.get(WHY, ""))
         return reply
 
     def view(**parts: str) -> Response:
@@ -105,7 +105,7 @@ def _view(service: Service, rule: str, act: Callable[..., Reply]) -> Callable[..
 
 
 def _http_problem(error: Any) -> Response:
-    """Answer what Flask itself refuses (unknown path, wrong method) like everything else."""
+    """Answer what Flask itself refuses (unknown path, wrong method) in our error format."""
     service: Service = current_app.extensions[SERVICE]
     valid = getattr(error, "valid_methods", None)
     headers = [("Allow", ", ".join(valid))] if valid else []
@@ -116,18 +116,18 @@ def _http_problem(error: Any) -> Response:
     except RefusedError as refused:
         found = refused
     service.meter.answered("(none)", "", found.status, 0.0, 0)
-    asked = Asked(nowhere(request.environ["PATH_INFO"]))
+    requested = Requested(unrouted(request.environ["PATH_INFO"]))
     why = request_log.why(problems.fault(found))
-    service.request_log.answered(request.environ, asked, found.status, 0.0, why)
+    service.request_log.answered(request.environ, requested, found.status, 0.0, why)
     reply = problems.problem(found)
     return Response(reply.body, status=reply.status, headers=reply.headers)
 
 
 def _refuse_odd_paths() -> None:
-    """Refuse a path that begins with no slash or with two: Flask would take it for another one.
+    """Refuse a path that begins with no slash or with two: Flask would normalise it.
 
-    It would answer, or redirect to whatever the Host header says, and what a proxy in front allows
-    or forbids by path would not hold.
+    Flask would answer it, or redirect to the host of the Host header, and thus bypass the path
+    rules of a proxy in front.
     """
     path = request.environ["PATH_INFO"]
     if not path.startswith("/") or path.startswith("//"):

@@ -1,7 +1,7 @@
-"""The open connections of this process, as the kernel sees them, and how one of them is cut off.
+"""The open TCP connections of this process, from the kernel, and how to cut one off.
 
-The HTTP front reads bodies in its own threads and has no deadline for them; nothing but the end of
-the connection wakes it. What is asked and answered is not known here. Linux only: tcp(7), TCP_INFO.
+granian reads bodies in its own threads without a deadline; only the end of the connection wakes
+such a thread. Knows nothing of requests. Linux only: tcp(7), TCP_INFO.
 """
 
 import os
@@ -23,10 +23,10 @@ _COOKIE: Final = struct.Struct("=Q")
 
 
 class Connection(NamedTuple):
-    """One client's connection; ``key`` is never another one's, ``handle`` may be soon.
+    """One client's connection. ``key`` is unique for ever; ``handle`` may be reused soon.
 
-    When data was last sent and received is in seconds of ``time.monotonic``: ages would be of the
-    moment of each look, and on a busy machine hundreds of looks take a while.
+    ``sent_at`` and ``received_at`` are in seconds of ``time.monotonic``. Ages would refer to the
+    moment at which each connection was read, and reading hundreds takes a while on a busy machine.
     """
 
     key: int
@@ -39,26 +39,26 @@ class Connection(NamedTuple):
 
     @property
     def waits(self) -> bool:
-        """Whether the client has sent something that nothing was sent back to."""
+        """Whether the client has sent something that has no answer yet."""
         if not self.sent:
             return self.received > 0
         return self.received_at > self.sent_at
 
 
 def count() -> int:
-    """Return how many files and connections this process has open, cheaply."""
+    """Return how many files and connections this process has open."""
     return len(os.listdir(_FDS))  # noqa: PTH208  # half the time of iterdir, twice a second
 
 
 def listening(handle: int) -> bool:
-    """Tell whether ``handle`` is a socket that takes connections."""
+    """Tell whether ``handle`` is a listening socket."""
     with suppress(OSError), closing(_duplicate(handle)) as link:
         return bool(link.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
     return False
 
 
 def listening_port() -> int:
-    """Return the port at which this process takes connections, 0 if at none."""
+    """Return the port on which this process listens, 0 if on none."""
     for handle in filter(listening, handles()):
         with suppress(OSError), closing(_duplicate(handle)) as link:
             return int(link.getsockname()[1])
@@ -66,23 +66,23 @@ def listening_port() -> int:
 
 
 def of_port(port: int) -> Iterator[Connection]:
-    """Yield the established connections to ``port`` of this machine that this process holds."""
+    """Yield the established connections of this process to the local port ``port``."""
     for handle in handles():
         with suppress(OSError), closing(_duplicate(handle)) as link:
-            found = _look(link, handle, port)
+            found = _connection(link, handle, port)
             if found is not None:
                 yield found
 
 
 def handles() -> list[int]:
-    """Return the numbers of all open files of this process."""
+    """Return the numbers of all open file descriptors of this process."""
     return [int(name) for name in os.listdir(_FDS)]  # noqa: PTH208
 
 
-def end_of_input(connection: Connection) -> bool:
-    """Let nothing more come in: whoever reads from it sees its end and can still answer.
+def shut_down_reading(connection: Connection) -> bool:
+    """Shut down the receiving side: a reader sees the end of the input and can still answer.
 
-    Tell whether it was still there: its number may belong to another connection by now.
+    Tell whether the connection still existed: its descriptor may belong to another one by now.
     """
     with suppress(OSError), closing(_duplicate(connection.handle)) as link:
         if _key(link) == connection.key:
@@ -92,7 +92,7 @@ def end_of_input(connection: Connection) -> bool:
 
 
 def _duplicate(handle: int) -> socket.socket:
-    """Return the same socket under a number of our own, which nobody closes meanwhile."""
+    """Return the same socket under a descriptor of our own, which no other thread closes."""
     copy = os.dup(handle)
     try:
         return socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, fileno=copy)
@@ -101,7 +101,7 @@ def _duplicate(handle: int) -> socket.socket:
         raise
 
 
-def _look(link: socket.socket, handle: int, port: int) -> Connection | None:
+def _connection(link: socket.socket, handle: int, port: int) -> Connection | None:
     if link.getsockname()[1:2] != (port,):
         return None
     info, now = link.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO_BYTES), time.monotonic()

@@ -1,4 +1,4 @@
-"""How feature views do, as a server sees it: for ``/readyz``, and for an alert by its counts."""
+"""The state of the feature views of a server: for ``/readyz``, and alerts on missing features."""
 
 import time
 from collections import deque
@@ -22,9 +22,9 @@ Counts = Mapping[tuple[str, str], tuple[float, ...]]
 
 
 class Troubles:
-    """What is wrong with the features that champions need, as it was a moment ago.
+    """Problems of the feature views that champions need, cached for two seconds.
 
-    The models answer all the same, by the policies of the views: degraded, not down.
+    The models answer nevertheless, by the policies of the views: degraded, not down.
     """
 
     def __init__(self, project: Project) -> None:
@@ -33,9 +33,9 @@ class Troubles:
         self._fresh_until = 0.0
 
     def now(self) -> dict[str, str]:
-        """Return what is wrong, by the view and its version, or by the transformation."""
+        """Return the problems by view and version, or by transformation."""
         if time.monotonic() >= self._fresh_until:
-            with suppress(Exception):  # the database is in trouble, which is told of elsewhere
+            with suppress(Exception):  # a database that fails is reported elsewhere
                 found = freshness.troubles(self._project)
                 views = {f"{t.view} v{t.version}": t.text for t in found}
                 self._known = views | other_code.troubles(self._project)
@@ -44,9 +44,9 @@ class Troubles:
 
 
 class MissingShares:
-    """Notice models for whose rows the online store often has no fresh value.
+    """Raise alerts about models for which the online store often has no fresh value.
 
-    Counts what all workers have met within ``features.window``.
+    Counts the rows of all workers within ``features.window``.
     """
 
     def __init__(self, project: Project, folder: Path) -> None:
@@ -56,11 +56,11 @@ class MissingShares:
         self._since = time.monotonic()
         self._past: deque[tuple[float, Counts]] = deque([(time.monotonic(), {})])
 
-    def look(self) -> None:
-        """Open an alert for each model whose share is too large, and end those of the others.
+    def check(self) -> None:
+        """Raise an alert for each model whose missing share is too large; resolve the others.
 
-        One about a model that is hardly asked any more, since before a restart perhaps, ends once a
-        whole window has been too short of rows to tell.
+        An alert about a model that hardly gets requests any more ends once a whole window had too
+        few rows to judge.
         """
         now, counted = time.monotonic(), _count(self._folder)
         self._past.append((now, counted))
@@ -87,12 +87,12 @@ class MissingShares:
                 alerting.resolve(self._project, f"features:{model}", few)
 
     def _share(self, rows: list[float]) -> float | None:
-        """Return the share of rows that were stale or absent, None if they are too few to tell."""
+        """Return the share of rows without a fresh value, None if there are too few to judge."""
         total = sum(rows)
         if total < self._project.settings.features.min_rows:
             return None
-        met = dict(zip(OUTCOMES, rows, strict=True))
-        return (met["stale"] + met["absent"]) / total
+        by_outcome = dict(zip(OUTCOMES, rows, strict=True))
+        return (by_outcome["stale"] + by_outcome["absent"]) / total
 
     def _judge(self, model: str, shares: Mapping[str, float]) -> None:
         limit = self._project.settings.features.max_missing
@@ -110,7 +110,7 @@ class MissingShares:
             kind="features",
             severity="warning",
             model=model,
-            summary=f"{model} was asked without fresh features in the last {window}: {listed} of "
+            summary=f"{model} answered without fresh features in the last {window}: {listed} of "
             f"its rows (features.max_missing is {limit:.0%})",
             details={"missing": missing},
         )

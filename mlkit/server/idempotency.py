@@ -1,4 +1,4 @@
-"""A request that is sent twice is answered once: the same reply, one record in the log."""
+"""Idempotent requests: one that is sent twice gets the same reply and one record in the log."""
 
 import fcntl
 import os
@@ -20,11 +20,11 @@ from mlkit.store.log_columns import Entry
 
 _MOST_ROWS = 20_000  # about 10 MB
 _SLOTS = 1 << 20
-_AGAIN_S = 0.005
+_POLL_S = 0.005
 
 
 class IdempotentReplies:
-    """Find what was answered to a request id that a client has chosen."""
+    """Find the answers that a request id chosen by a client has got before."""
 
     def __init__(self, project: Project) -> None:
         self._project = project
@@ -35,10 +35,10 @@ class IdempotentReplies:
         self._handle = -1
 
     @contextmanager
-    def turn(self, key: Key) -> Iterator[None]:
-        """Let one thread at a time, of all processes, deal with this request id.
+    def serialized(self, key: Key) -> Iterator[None]:
+        """Let one thread at a time, over all processes, handle this request id.
 
-        Other ids go on meanwhile: a model that takes long holds up nobody else's.
+        Other ids are handled in parallel, so a slow model delays no other request.
         """
         slot = zlib.crc32(msgspec.json.encode(key)) % _SLOTS
         with self._changed:
@@ -57,7 +57,7 @@ class IdempotentReplies:
                 self._changed.notify_all()
 
     def recent(self, key: Key, digest: str) -> Answers | None:
-        """Return the answers if this process gave them a while ago; raises ConflictError."""
+        """Return the answers if this process still remembers them; raises ConflictError."""
         known = self._recent.get(key)
         if known is None:
             return None
@@ -65,11 +65,11 @@ class IdempotentReplies:
         return known[1]
 
     def recorded(self, key: Key, digest: str) -> Entry | None:
-        """Return what any process has on record; raises ConflictError."""
+        """Return the logged answers of any process, None without any; raises ConflictError."""
         return repeated_requests.find(self._project, key, digest)
 
     def remember(self, key: Key, digest: str, answers: Answers) -> None:
-        """Keep ``answers`` for a while; the oldest go when there are too many rows."""
+        """Keep ``answers`` in memory; the oldest are dropped beyond ``_MOST_ROWS``."""
         with self._changed:
             if key in self._recent:
                 return
@@ -80,22 +80,22 @@ class IdempotentReplies:
                 self._rows -= len(dropped.ids)
 
     def _lock(self, slot: int) -> int:
-        """Lock the slot in the file that others open, too: not in one that was deleted since.
+        """Lock the slot in the file that all processes use, not in one that was deleted since.
 
-        It is asked for again and again: the kernel takes processes that wait for each other's
-        slots, as their threads may, for a deadlock.
+        Polled instead of blocking: threads of two processes may wait for each other's slots, which
+        the kernel, knowing processes only, reports as a deadlock (EDEADLK).
         """
         while True:
             handle = self._opened()
             try:
                 fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, slot)
             except BlockingIOError:
-                time.sleep(_AGAIN_S)
+                time.sleep(_POLL_S)
                 continue
             if os.fstat(handle).st_nlink:
                 return handle
             fcntl.lockf(handle, fcntl.LOCK_UN, 1, slot)
-            with self._changed:  # it stays open: other threads have turns in it
+            with self._changed:  # it stays open: other threads hold locks in it
                 self._handle = -1 if self._handle == handle else self._handle
 
     def _opened(self) -> int:

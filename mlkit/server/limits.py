@@ -1,8 +1,9 @@
-"""How often somebody may ask: one number per bucket, in a file that all workers share.
+"""Rate limits: one number per bucket, in a file that all workers share.
 
-The generic cell rate algorithm (ITU-T I.371): each request moves the time at which the bucket is
-empty again by 1/rate; who is a whole second ahead of the clock has to wait. Two workers that write
-the same number at the same instant may let one request too many pass; nothing waits for a lock.
+The generic cell rate algorithm (ITU-T I.371). A bucket stores the theoretical arrival time (TAT);
+a request is admitted if TAT - now <= burst - 1/rate, and then TAT <- max(TAT, now) + 1/rate, with a
+burst of one second. There is no lock: two workers that write one bucket at the same instant may
+admit one request too many.
 """
 
 import mmap
@@ -21,10 +22,10 @@ _MOST_ADDRESSES: Final = 10_000
 
 
 class Limits:
-    """Buckets by number, shared by all processes that open the same file."""
+    """Numbered buckets, shared by all processes that open the same file."""
 
     def __init__(self, file: Path, count: int) -> None:
-        """Open or make the file; without room on the disk each process counts by itself."""
+        """Open or create the file; on a full disk each process counts by itself."""
         size = count * _CELL.size
         self.alone = ""
         try:
@@ -35,20 +36,20 @@ class Limits:
         self._count = count
 
     def take(self, bucket: int, rate: float) -> float:
-        """Take one request out of ``bucket``; return 0, or the seconds to wait."""
+        """Admit one request into ``bucket`` and return 0, or return the seconds to wait."""
         now = time.monotonic()
-        place = bucket % self._count * _CELL.size
-        (empty,) = _CELL.unpack_from(self._cells, place)
-        if not now <= empty <= now + _BURST_S + 1 / rate:  # long ago, or before a reboot
-            empty = now
-        if empty - now > max(_BURST_S - 1 / rate, 0.0):
-            return float(empty - now)
-        _CELL.pack_into(self._cells, place, empty + 1 / rate)
+        offset = bucket % self._count * _CELL.size
+        (arrival,) = _CELL.unpack_from(self._cells, offset)  # the theoretical arrival time
+        if not now <= arrival <= now + _BURST_S + 1 / rate:  # long ago, or before a reboot
+            arrival = now
+        if arrival - now > max(_BURST_S - 1 / rate, 0.0):
+            return float(arrival - now)
+        _CELL.pack_into(self._cells, offset, arrival + 1 / rate)
         return 0.0
 
 
 def _map(file: Path, size: int) -> mmap.mmap:
-    """Map the file: a page without a block on the disk behind it would end the process."""
+    """Map the file, preallocated: writing to an unallocated page of a full disk is a SIGBUS."""
     modes.make_folder(file.parent)
     handle = modes.open_file(file, os.O_RDWR | os.O_CREAT)
     try:
@@ -59,22 +60,22 @@ def _map(file: Path, size: int) -> mmap.mmap:
 
 
 class Failures:
-    """Wrong tokens by client address: after ``most`` in a minute an address has to wait."""
+    """Wrong tokens by client address: after ``most`` in a minute an address is blocked."""
 
     def __init__(self, most: int) -> None:
         self._step = _WITHIN_S / most if most else 0.0
-        self._empty: dict[str, float] = {}
+        self._arrivals: dict[str, float] = {}  # theoretical arrival times, oldest failure first
 
     def count(self, address: str) -> float:
-        """Note a failure; return 0, or the seconds for which this address is not even looked at."""
+        """Count a failure; return 0, or the seconds for which this address is blocked."""
         if not self._step:
             return 0.0
         now = time.monotonic()
-        empty = max(self._empty.pop(address, now), now)
-        if empty - now > _WITHIN_S - self._step:
-            self._empty[address] = empty
-            return empty - now - (_WITHIN_S - self._step)
-        if len(self._empty) >= _MOST_ADDRESSES:  # forget who failed longest ago
-            self._empty.pop(next(iter(self._empty)))
-        self._empty[address] = empty + self._step
+        arrival = max(self._arrivals.pop(address, now), now)
+        if arrival - now > _WITHIN_S - self._step:
+            self._arrivals[address] = arrival
+            return arrival - now - (_WITHIN_S - self._step)
+        if len(self._arrivals) >= _MOST_ADDRESSES:  # forget the oldest failure
+            self._arrivals.pop(next(iter(self._arrivals)))
+        self._arrivals[address] = arrival + self._step
         return 0.0

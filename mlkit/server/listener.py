@@ -1,6 +1,7 @@
-"""The port, and the workers behind it: all take connections from one socket that outlives them.
+"""The listening socket and the workers behind it: they share one socket, which outlives them.
 
-With a socket for each, as granian makes them, what is queued in a worker's own is lost with it.
+With one socket per worker, as granian makes them, the connections in a worker's accept queue are
+lost when it ends.
 """
 
 import logging
@@ -21,22 +22,22 @@ from mlkit.errors import ConflictError
 from mlkit.server import missing_workers
 
 BACKLOG = 1024
-_LEAVE_S = 3.0  # for kept connections to end with an answer, and not in the middle of a question
-_LOOK_S = 0.05
-_AGAIN_S = 3.0
-_TRIES = 3  # starts that fail in a row, with nobody left to answer
+_DRAIN_S = 3.0  # for keep-alive connections to end after an answer, not in the middle of a request
+_POLL_S = 0.05
+_RETRY_S = 3.0
+_MOST_FAILED_STARTS = 3  # in a row, with no worker left to answer
 _FIRST_ACCEPT_S = 0.25
 
 log = logging.getLogger("mlkit.server")
 
-_Holder: Any = SocketHolder  # whose types granian does not tell
-_built: mmap.mmap | None = None  # a byte, without a file that a full disk could refuse
+_Holder: Any = SocketHolder  # untyped in granian
+_ready: mmap.mmap | None = None  # one shared byte, without a file that a full disk could refuse
 
 
 def bind(address: str, port: int, *, patience_s: float) -> socket.socket:
-    """Return a socket that listens on ``port``, any free one if it is 0; raises ConflictError.
+    """Return a socket that listens on ``port`` (0: any free one); raises ConflictError.
 
-    A client that does not read its answer is given ``patience_s``.
+    A client that does not read its answer is cut off after ``patience_s``.
     """
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     link = socket.socket(family, socket.SOCK_STREAM)
@@ -56,14 +57,14 @@ def bind(address: str, port: int, *, patience_s: float) -> socket.socket:
     return link
 
 
-def say_ready() -> None:
-    """Tell the main process that this worker has loaded what it serves."""
-    if _built is not None:
-        _built[0] = True
+def report_ready() -> None:
+    """Tell the main process that this worker has loaded its models."""
+    if _ready is not None:
+        _ready[0] = True
 
 
 class SharedServer(MPServer):
-    """granian's server on a socket of ours, whose workers are replaced without a lost request."""
+    """granian's server on our own socket, whose workers are replaced without losing a request."""
 
     def __init__(self, listening: socket.socket, **options: Any) -> None:
         address, port = listening.getsockname()[:2]
@@ -82,9 +83,9 @@ class SharedServer(MPServer):
         workers: Sequence[int],
         spawn_target: Callable[..., None],
         target_loader: Callable[..., Any],
-        delay: float = 0,  # noqa: ARG002  # granian's own, in place of a look
+        delay: float = 0,  # noqa: ARG002  # granian waits this long instead of checking
     ) -> None:
-        """Put new workers in the places of old ones: first the new answers, then the old leaves."""
+        """Replace workers one by one: the old one ends only once the new one answers."""
         for idx in workers:
             old: Any = self.wrks[idx]
             missing_workers.note(idx, missing=not old.is_alive())
@@ -92,34 +93,34 @@ class SharedServer(MPServer):
             if self._started(new):
                 self.wrks[idx] = new
                 missing_workers.note(idx, missing=False)
-                self._see_off(old)
+                self._drain(old)
             elif self.interrupt_signal:
                 return
             elif not old.is_alive():
-                self._try_again(idx)
+                self._retry_later(idx)
             else:
                 log.error(
-                    "a new worker does not start, what it said is above; the old ones go on "
+                    "a new worker does not start, its error is above; the old ones keep running "
                     "(see: mlkit doctor)"
                 )
                 return
 
     def _started(self, new: Any) -> bool:
-        """Start a worker and tell whether it answers; if not, it is gone."""
-        global _built  # what a fork hands on
-        new.interrupt_by_parent = True  # its death is no reason to start another
+        """Start a worker and tell whether it answers; one that does not is killed."""
+        global _ready  # inherited by the fork
+        new.interrupt_by_parent = True  # granian must not respawn it if it dies now
         try:
-            _built = mmap.mmap(-1, 1)
+            _ready = mmap.mmap(-1, 1)
             new.start()
-        except OSError as error:  # no memory or no process left: there may be later
+        except OSError as error:  # out of memory or processes: try again later
             log.error("a new worker cannot be started: %s", error)
             self._failed += 1
             return False
-        while not _built[0] and new.is_alive() and not self.interrupt_signal:
-            time.sleep(_LOOK_S)
+        while not _ready[0] and new.is_alive() and not self.interrupt_signal:
+            time.sleep(_POLL_S)
         time.sleep(_FIRST_ACCEPT_S)
         new.interrupt_by_parent = False
-        if new.is_alive() and _built[0]:
+        if new.is_alive() and _ready[0]:
             self._failed = 0
             return True
         self._failed += 1
@@ -131,40 +132,40 @@ class SharedServer(MPServer):
         known: list[Any] = self.wrks
         return any(each.is_alive() for each in known)
 
-    def _try_again(self, idx: int) -> None:
-        """Put a worker in the place of a dead one later on; the others answer meanwhile.
+    def _retry_later(self, idx: int) -> None:
+        """Replace a dead worker after a pause, while the others answer.
 
-        Without any others, at once; after some starts that failed it is a crash loop, and the
-        server ends.
+        Without any others at once; after ``_MOST_FAILED_STARTS`` it is a crash loop, and the server
+        ends.
         """
         missing_workers.note(idx, missing=True)
         if not self._any_alive():
-            if self._failed >= _TRIES:
-                self.respawned_wrks[idx] = time.monotonic()  # by which granian knows one
+            if self._failed >= _MOST_FAILED_STARTS:
+                self.respawned_wrks[idx] = time.monotonic()  # granian's mark of a crash loop
             self.interrupt_children.append(idx)
             self.main_loop_interrupt.set()
             return
         log.error(
-            "a new worker does not start, what it said is above; the others go on, and it is tried "
-            "again every %g s (see: mlkit doctor)",
-            _AGAIN_S,
+            "a new worker does not start, its error is above; the others keep running, and it is "
+            "tried again every %g s (see: mlkit doctor)",
+            _RETRY_S,
         )
 
-        def ask() -> None:
+        def respawn() -> None:
             self.interrupt_children.append(idx)
             self.main_loop_interrupt.set()
 
-        later = threading.Timer(_AGAIN_S, ask)
-        later.daemon = True
-        later.start()
+        timer = threading.Timer(_RETRY_S, respawn)
+        timer.daemon = True
+        timer.start()
 
-    def _see_off(self, old: Any) -> None:
-        """Let a worker answer what has come, and end; one that is dead has ended."""
+    def _drain(self, old: Any) -> None:
+        """Let a worker answer the requests it has, then end it."""
         if not old.is_alive():
             return
         with suppress(ProcessLookupError):
             os.kill(old.inner.pid, signal.SIGUSR1)
-            self._pause(_LEAVE_S)
+            self._pause(_DRAIN_S)
         old.terminate()
         old.join(self.workers_kill_timeout)
         if old.is_alive():
@@ -174,4 +175,4 @@ class SharedServer(MPServer):
     def _pause(self, seconds: float) -> None:
         end = time.monotonic() + seconds
         while time.monotonic() < end and not self.interrupt_signal:
-            time.sleep(_LOOK_S)
+            time.sleep(_POLL_S)

@@ -1,27 +1,27 @@
-"""Which workers are missing: noted by the main process, told by those that answer meanwhile."""
+"""Which workers are missing: noted by the main process, reported by the remaining workers."""
 
 import mmap
 
-_noted: mmap.mmap | None = None  # what a fork hands on: a byte for each worker
+_missing: mmap.mmap | None = None  # a shared byte for each worker, inherited by the fork
 
 
 def begin(workers: int) -> None:
-    """Begin with all of them there; before any is forked."""
-    global _noted
-    _noted = mmap.mmap(-1, workers)  # no file behind it: a full disk takes nothing from it
+    """Note that no worker is missing; called before any is forked."""
+    global _missing
+    _missing = mmap.mmap(-1, workers)  # without a file, so a full disk does no harm
 
 
 def note(place: int, *, missing: bool) -> None:
-    """Note whether nobody is in the place of a worker."""
-    if _noted is not None:
-        _noted[place] = missing
+    """Note whether worker number ``place`` is missing."""
+    if _missing is not None:
+        _missing[place] = missing
 
 
-def told() -> str:
-    """Say how many are missing, "" if none is."""
-    if _noted is None or not any(_noted[:]):
+def describe() -> str:
+    """Return a sentence about the missing workers, "" if there are none."""
+    if _missing is None or not any(_missing[:]):
         return ""
     return (
-        f"{sum(_noted[:])} of {len(_noted)} workers died and no other is there yet; the server's "
-        "log says why"
+        f"{sum(_missing[:])} of {len(_missing)} workers died and no other is there yet; the "
+        "server's log says why"
     )

@@ -1,4 +1,4 @@
-"""What the protocols of KServe and Triton ask besides predictions: what is there, and ready."""
+"""The metadata routes of the KServe V1 and V2 protocols: models, their tensors, readiness."""
 
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ def kserve_model(service: "Service", environ: Environ, model: str) -> Reply:
     def describe(rights: Rights) -> Reply:
         return kserve.status(model, ready=service.holder.knows(model, rights.sees))
 
-    return service.tell(environ, kserve, model, describe)
+    return service.describe(environ, kserve, model, describe)
 
 
 def v2_live(service: "Service", environ: Environ) -> Reply:
@@ -39,7 +39,7 @@ def v2_ready(service: "Service", environ: Environ) -> Reply:
 
 def v2_server(service: "Service", environ: Environ) -> Reply:
     """Answer ``GET /v2``."""
-    return service.tell(
+    return service.describe(
         environ, v2, None, lambda _rights: json_reply(v2_metadata.server(__version__))
     )
 
@@ -52,7 +52,7 @@ def v2_model(service: "Service", environ: Environ, model: str, version: str | No
         outputs = v2_outputs.names(held.schema, probabilities=held.has_probabilities)
         return json_reply(v2_metadata.model(model, [held.loaded.version], held.schema, outputs))
 
-    return service.tell(environ, v2, model, describe)
+    return service.describe(environ, v2, model, describe)
 
 
 def v2_model_ready(
@@ -64,4 +64,4 @@ def v2_model_ready(
         service.holder.get(model, version, rights.sees)
         return json_reply(v2_metadata.ModelReady(model, ready=True))
 
-    return service.tell(environ, v2, model, describe)
+    return service.describe(environ, v2, model, describe)

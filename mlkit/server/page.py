@@ -1,4 +1,4 @@
-"""``/``: what is served here, for a person with a browser."""
+"""``GET /``: the served models, as a page for a browser."""
 
 import html
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from mlkit import __version__
 
 
 def render(versions: Mapping[str, int]) -> bytes:
-    """Return the page about the models that answer, by name with their versions."""
+    """Return the page; ``versions`` are the served versions by model name."""
     rows = "".join(
         f"<li>{html.escape(name)}, version {version}: POST /predict/{html.escape(name)}</li>"
         for name, version in sorted(versions.items())

@@ -1,8 +1,8 @@
-"""What the container platforms ask of a server, by the environment variables they set.
+"""What container platforms require of a server, by the environment variables they set.
 
-SageMaker: SAGEMAKER_BIND_TO_PORT; GET /ping and POST /invocations are always there. Vertex AI:
-AIP_HTTP_PORT, AIP_HEALTH_ROUTE, AIP_PREDICT_ROUTE, the latter in KServe's V1 protocol. Azure ML:
-WORKER_COUNT; routes and port are in its own settings, and AZUREML_MODEL_DIR may hold the project
+SageMaker: SAGEMAKER_BIND_TO_PORT; GET /ping and POST /invocations always exist. Vertex AI:
+AIP_HTTP_PORT, AIP_HEALTH_ROUTE and, in KServe's V1 protocol, AIP_PREDICT_ROUTE. Azure ML:
+WORKER_COUNT; it configures routes and port itself, and AZUREML_MODEL_DIR may hold the project
 (see ``locate_project``).
 """
 
@@ -17,12 +17,12 @@ _MOST_WORKERS = 256
 _PORTS = ("SAGEMAKER_BIND_TO_PORT", "AIP_HTTP_PORT")
 _HEALTH = "AIP_HEALTH_ROUTE"
 _PREDICT = "AIP_PREDICT_ROUTE"
-_WORKERS = "WORKER_COUNT"  # a name that others use, too: only Azure's says anything here
+_WORKERS = "WORKER_COUNT"  # used by other programs too, so it is read on Azure ML alone
 _AZURE = "AZUREML_MODEL_DIR"
 
 
 class Platform(NamedTuple):
-    """Where to listen, and which paths are other names of ``/readyz`` and of predictions."""
+    """Where to listen, and the platform's own paths for ``/readyz`` and for predictions."""
 
     port: int | None = None
     workers: int | None = None
@@ -31,7 +31,7 @@ class Platform(NamedTuple):
 
 
 def detect(environment: Mapping[str, str]) -> Platform:
-    """Return what the environment asks for; raises InvalidInputError that names the variable."""
+    """Return what the environment requires; raises InvalidInputError that names the variable."""
     ports = {name: environment[name] for name in _PORTS if environment.get(name)}
     numbers = {_port(name, text) for name, text in ports.items()}
     if len(numbers) > 1:

@@ -1,4 +1,4 @@
-"""The one table from errors to HTTP, and the answers in the shape of RFC 9457."""
+"""The table from errors to HTTP status codes, and error documents after RFC 9457."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -46,10 +46,10 @@ log = logging.getLogger("mlkit.server")
 
 
 class RefusedError(MlkitError):
-    """A request that HTTP itself has a number for; never leaves ``server/``."""
+    """A request that is refused with a status of its own; never leaves ``server/``."""
 
     def __init__(self, status: int, message: str, headers: Headers = (), *, why: str = "") -> None:
-        """``why`` is for the log: the reason in few words, without what the client sent."""
+        """``why`` is for the log: a short reason, without anything that the client sent."""
         super().__init__(message)
         self.status = status
         self.headers = headers
@@ -57,7 +57,7 @@ class RefusedError(MlkitError):
 
 
 class Fault(NamedTuple):
-    """Why a request was not answered, in no protocol's words yet."""
+    """Why a request was not answered, independent of the protocol."""
 
     status: int
     detail: str
@@ -67,7 +67,7 @@ class Fault(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """A whole answer: status line, headers, body."""
+    """A response: status line, headers, body."""
 
     status: str
     headers: list[tuple[str, str]]
@@ -75,7 +75,7 @@ class Reply(NamedTuple):
 
 
 def reply(body: bytes, *, status: int = 200, kind: str = JSON, headers: Headers = ()) -> Reply:
-    """Return an answer with the headers that all of them carry."""
+    """Return a response with the headers that every response has."""
     return Reply(
         _line(status),
         [
@@ -94,7 +94,7 @@ def json_reply(value: object, *, status: int = 200) -> Reply:
 
 
 def fault(error: BaseException) -> Fault:
-    """Return what went wrong for a client; what an operator cannot mend says nothing but 500."""
+    """Return the error as a client may see it; an unexpected one is a 500 without details."""
     if isinstance(error, RefusedError):
         return Fault(error.status, str(error), {}, error.headers, error.why)
     for kind, status in STATUS.items():
@@ -106,12 +106,12 @@ def fault(error: BaseException) -> Fault:
 
 
 def problem(error: Exception) -> Reply:
-    """Return the answer to ``error``."""
+    """Return the response to ``error``."""
     return document(fault(error))
 
 
 def document(found: Fault) -> Reply:
-    """Return the answer to a fault as RFC 9457 wants it."""
+    """Return the response to a fault in the format of RFC 9457."""
     content: dict[str, Any] = {
         "type": "about:blank",
         "title": HTTPStatus(found.status).phrase,

@@ -1,4 +1,4 @@
-"""What every wire protocol asks for and gets: the one shape between protocols and models."""
+"""Requests and answers in the one form that lies between the wire protocols and the models."""
 
 from typing import Any, NamedTuple
 
@@ -12,7 +12,7 @@ from mlkit.steps.inputs.rows import Rows
 class Message(NamedTuple):
     """A request's body, its media type (lower case, no parameters) and its headers (PEP 3333).
 
-    Beside it what is asked: a model whose answers have ``probabilities``, or one whose have not.
+    ``probabilities`` tells whether the requested model has class probabilities.
     """
 
     body: bytes
@@ -23,18 +23,18 @@ class Message(NamedTuple):
 
 
 class Query(NamedTuple):
-    """Rows to be answered; as the estimator's matrix where that says all that a client said."""
+    """The rows to predict; as the estimator's matrix where that loses nothing of the request."""
 
     rows: Rows | np.ndarray
     entity_ids: list[str | int | None] | None = None
     request_id: str | None = None
-    options: Any = None  # what the protocol wants to know again when it encodes the answer
-    owner: str = ""  # whose request id it is, and what it stands for: see ``identity``
-    digest: str = ""
+    options: Any = None  # what the protocol needs again when it encodes the answer
+    owner: str = ""  # the id of the token that chose the request id
+    digest: str = ""  # of the request that the id stands for: see ``fingerprint``
 
 
 class Answers(NamedTuple):
-    """What was answered, now or when the same request came the first time.
+    """The answers to a query, new or, for a repeated request, those of the first time.
 
     ``labels`` are the class names as JSON keys in the order of the probabilities, ``classes`` the
     classes as values; both are empty for a regression.

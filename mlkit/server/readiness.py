@@ -1,4 +1,4 @@
-"""What ``GET /readyz`` says: whether this worker answers, and all that is wrong meanwhile."""
+"""The body of ``GET /readyz``: whether this worker answers, and what is wrong."""
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
@@ -30,7 +30,7 @@ class Readiness(msgspec.Struct, frozen=True, kw_only=True):
         return 503 if self.status == "not ready" else 200
 
     def to(self, rights: Rights, of_models: Collection[str]) -> "Readiness":
-        """Return what a request may see; ``of_models`` are the problems that are about a model."""
+        """Return the part that ``rights`` may see; ``of_models`` are the problems of one model."""
         may_read = rights.scope in ("read", "admin")
         own = {name for name in of_models if rights.sees(name)}
         return msgspec.structs.replace(
@@ -47,7 +47,7 @@ class Readiness(msgspec.Struct, frozen=True, kw_only=True):
 def judge(
     holder: Holder, since: datetime, *, closed: Mapping[str, str], troubles: Mapping[str, str]
 ) -> Readiness:
-    """Return the state: ``closed`` is why no prediction is answered, ``troubles`` all the rest."""
+    """Return the state: ``closed`` are problems that stop all predictions, ``troubles`` others."""
     problems = {**troubles, **holder.problems, **closed}
     answering = {name: version.number for name, version in holder.champions.items()}
     answering |= {name: held.loaded.version for name, held in holder.serving.items()}

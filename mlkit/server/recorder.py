@@ -1,4 +1,4 @@
-"""The prediction log of one worker: every answer is in the journal before it leaves."""
+"""Prediction logging of one worker: every answer is in the journal before it is sent."""
 
 from datetime import datetime
 
@@ -10,7 +10,7 @@ from mlkit.store.log_columns import Entry
 
 
 class Recorder:
-    """Put every answer on record, as ``log.durability`` and ``log.on_full`` ask."""
+    """Write every answer to the journal, by ``log.durability`` and ``log.on_full``."""
 
     def __init__(self, project: Project, meter: Meter) -> None:
         settings = project.settings.log
@@ -24,9 +24,10 @@ class Recorder:
         self._meter = meter
 
     def record(self, entry: Entry, now: datetime) -> None:
-        """Return when no death of a process can lose ``entry``.
+        """Write ``entry``; when this returns, no crash of a process can lose it.
 
-        Raises BusyError if the disk does not take it, unless the settings say to count and go on.
+        Raises BusyError if it cannot be written, unless ``log.on_full`` is ``drop``: then it is
+        only counted.
         """
         if self._off:
             return
@@ -41,22 +42,22 @@ class Recorder:
             self._refused = ""
 
     def refusing(self) -> str:
-        """Return why predictions cannot be recorded, and so are not answered; "" if they can."""
+        """Return why predictions cannot be logged and are thus refused, "" if they can."""
         if self._off or self._may_drop:
             return ""
-        return self._refused or self._journal.lacks()
+        return self._refused or self._journal.shortage()
 
     def hand_on(self) -> None:
-        """Hand the journal on for import; raises OSError if the disk does not take it.
+        """Hand the journal on to the importer; raises OSError if it cannot be flushed.
 
-        Whoever waited for that flush is told so, and the next file may do better.
+        Requests that wait for that flush then fail, and the next file may succeed.
         """
-        if self._refused:  # nobody may ask us while /readyz says so: try it without them
+        if self._refused:  # no request may arrive while /readyz is 503: test the disk without one
             self._journal.reopen(self._now())
             self._refused = ""
         else:
             self._journal.rotate(self._now())
 
     def stop(self) -> None:
-        """Hand on what there is."""
+        """Hand on the last journal."""
         self._journal.close()

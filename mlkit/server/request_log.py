@@ -1,8 +1,7 @@
-"""One line for a request: for those that are refused by default, for all if the settings ask.
+"""The request log: a line for each refused request or, by ``server.access_log``, for each one.
 
-Nothing in a line is a value that a client sent about somebody: routes, models and reasons are words
-of our own, and what is not (a Host header, the beginning of a path that leads nowhere) is cut short
-and made printable.
+A line has no values that a client sent about a person. Routes, models and reasons are our own
+words; a Host header or the beginning of an unknown path is shortened and made printable.
 """
 
 import logging
@@ -16,8 +15,8 @@ from mlkit.server.problems import Fault
 from mlkit.server.wire import Environ
 from mlkit.settings.table import Server
 
-TOKEN: Final = "mlkit.token"  # keys of the environment of a request: who asks  # noqa: S105
-WHY: Final = "mlkit.why"  # and why it is refused
+TOKEN: Final = "mlkit.token"  # keys of the WSGI environment: the token's label  # noqa: S105
+WHY: Final = "mlkit.why"  # and the reason of a refusal
 
 _MINUTE_S: Final = 60.0
 _COLUMNS: Final = 5
@@ -27,7 +26,7 @@ _WHY: Final = {
     403: "not allowed",
     404: "no such path, model or version",
     405: "no such method here",
-    408: "the body did not come whole",
+    408: "incomplete body",
     409: "request_id or actual used for something else",
     413: "body or rows too many",
     415: "media type or encoding",
@@ -40,64 +39,64 @@ access_log = logging.getLogger("mlkit.access")
 refusal_log = logging.getLogger("mlkit.refused")
 
 
-class Asked(NamedTuple):
-    """What was asked for: a route as we write it or a path that leads nowhere, and its model."""
+class Requested(NamedTuple):
+    """The route of a request, or its shortened path if that has no route, and its model."""
 
     route: str
     model: str = ""
 
 
 class RequestLog:
-    """Write the lines of one worker, of refusals at most some a minute for each status."""
+    """Write the lines of one worker; refusals are limited per status and minute."""
 
     def __init__(self, settings: Server) -> None:
         self._all = settings.access_log
         self._most = settings.refusal_log
         self._lock = threading.Lock()
         self._written: dict[int, int] = {}
-        self._held: dict[int, int] = {}
+        self._suppressed: dict[int, int] = {}
         self._minute_ends = 0.0
         if self._all:
             access_log.setLevel(logging.INFO)
 
     def answered(
-        self, environ: Environ, asked: Asked, status: int, seconds: float, why: str = ""
+        self, environ: Environ, requested: Requested, status: int, seconds: float, why: str = ""
     ) -> None:
-        """Note one request; with ``why`` it was refused, or failed."""
-        if self._held and time.monotonic() >= self._minute_ends:
+        """Log one request; with ``why`` it was refused, or failed."""
+        if self._suppressed and time.monotonic() >= self._minute_ends:
             self.flush()
         if why:
             if self._most and self._may_write(status):
-                word = "refused" if status < 500 else "failed"  # of HTTP
-                refusal_log.warning('%s %s why="%s"', word, _line(environ, asked, status), why)
+                word = "refused" if status < 500 else "failed"
+                refusal_log.warning('%s %s why="%s"', word, _line(environ, requested, status), why)
         elif self._all:
-            access_log.info("answered %s ms=%.1f", _line(environ, asked, status), seconds * 1e3)
+            access_log.info("answered %s ms=%.1f", _line(environ, requested, status), seconds * 1e3)
 
     def flush(self) -> None:
-        """Say how many refusals have no line of their own, and begin a new minute."""
+        """Log the numbers of suppressed refusals, and begin a new minute."""
         with self._lock:
-            held, self._held, self._written = self._held, {}, {}
+            suppressed, self._suppressed, self._written = self._suppressed, {}, {}
             self._minute_ends = time.monotonic() + _MINUTE_S
-        for status, count in sorted(held.items()):
+        for status, count in sorted(suppressed.items()):
             refusal_log.warning("refused %d: %d more within a minute, not listed", status, count)
 
     def _may_write(self, status: int) -> bool:
         with self._lock:
-            if time.monotonic() >= self._minute_ends and not self._held:
+            if time.monotonic() >= self._minute_ends and not self._suppressed:
                 self._written = {}
                 self._minute_ends = time.monotonic() + _MINUTE_S
             count = self._written.get(status, 0)
             if count >= self._most:
-                self._held[status] = self._held.get(status, 0) + 1
+                self._suppressed[status] = self._suppressed.get(status, 0) + 1
                 return False
             self._written[status] = count + 1
             return True
 
 
 def why(fault: Fault, columns: Collection[str] = ()) -> str:
-    """Return the reason of a refusal without any value of a client's.
+    """Return the reason of a refusal without any value that the client sent.
 
-    Of the columns with unfit values those are named that are among ``columns``.
+    Columns with invalid values are named if they are among ``columns``.
     """
     if fault.why:
         return fault.why
@@ -110,7 +109,7 @@ def why(fault: Fault, columns: Collection[str] = ()) -> str:
 
 
 def printable(text: str, most: int) -> str:
-    r"""Return the beginning of a text on one line, without secrets, quotes and control characters.
+    r"""Return the first ``most`` characters, secrets masked, quotes and control codes escaped.
 
     >>> print(printable('a"b\x1b[2J\n', 20))
     a\x22b\x1b[2J\x0a
@@ -121,10 +120,10 @@ def printable(text: str, most: int) -> str:
     )
 
 
-def nowhere(path: str) -> str:
-    """Return how a path that leads nowhere is written: what comes after its first part may be data.
+def unrouted(path: str) -> str:
+    """Return the log form of a path without a route: after its first part there may be data.
 
-    >>> nowhere("/metrics/"), nowhere("//predict/churn"), nowhere("/nothing"), nowhere("")
+    >>> unrouted("/metrics/"), unrouted("//predict/churn"), unrouted("/nothing"), unrouted("")
     ('/metrics/...', '//predict/...', '/nothing', '-')
     """
     slashes = path[: len(path) - len(path.lstrip("/"))]
@@ -133,18 +132,17 @@ def nowhere(path: str) -> str:
 
 
 def _word(text: str, most: int) -> str:
-    return printable(text, most).replace(" ", "\\x20")  # no text begins a field of its own
+    return printable(text, most).replace(" ", "\\x20")  # so that no value can forge a field
 
 
 def _escaped(sign: str) -> str:
     code = ord(sign)
-    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"  # of a byte
+    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
 
 
-def _line(environ: Environ, asked: Asked, status: int) -> str:
+def _line(environ: Environ, requested: Requested, status: int) -> str:
     method = _word(str(environ.get("REQUEST_METHOD") or ""), 20)
     client = _word(str(environ.get("REMOTE_ADDR") or "-"), 64)
     token = environ.get(TOKEN) or "-"
-    return (
-        f"{status} {method} {asked.route} model={asked.model or '-'} token={token} client={client}"
-    )
+    model = requested.model or "-"
+    return f"{status} {method} {requested.route} model={model} token={token} client={client}"

@@ -1,4 +1,4 @@
-"""What a request may do and see, by the token that it came with."""
+"""The rights of a request, by its token."""
 
 from typing import NamedTuple
 
@@ -6,9 +6,9 @@ from mlkit.store import tokens
 
 
 class Rights(NamedTuple):
-    """What a request may do and see: of every model, or of those in ``models``.
+    """What a request may do and see: for every model, or for those in ``models``.
 
-    ``owner`` is the id of the token, or empty: all who need none are one.
+    ``owner`` is the id of the token; empty for all clients without one.
     """
 
     owner: str
@@ -16,24 +16,24 @@ class Rights(NamedTuple):
     models: frozenset[str] | None
 
     def sees(self, model: str) -> bool:
-        """Tell whether ``model`` is among its models."""
+        """Tell whether the rights cover ``model``."""
         return self.models is None or model in self.models
 
     @property
     def whole(self) -> bool:
-        """Whether it sees every model, and so what is about none of them."""
+        """Whether the rights cover every model, and thus also what concerns no single model."""
         return self.models is None
 
 
-EVERYONE = Rights("", "admin", None)
-STRANGER = Rights("", "health", frozenset())
+UNRESTRICTED = Rights("", "admin", None)
+ANONYMOUS = Rights("", "health", frozenset())
 
 
 def of(token: tokens.Secret) -> Rights:
-    """Return what a token opens; one of scope admin opens every model."""
+    """Return the rights of a token; scope admin covers every model."""
     return Rights(token.id, token.scope, None if token.scope == "admin" else token.models)
 
 
 def label(token: tokens.Secret) -> str:
-    """Return how a token is called in logs and records, where names may be there twice."""
+    """Return the unique label of a token for logs and records; its name may not be unique."""
     return f"{token.name}:{token.id}"

@@ -1,4 +1,4 @@
-"""Which paths ask for predictions, and in which protocol: read by Flask and by the way past it."""
+"""The prediction routes and their protocols, for Flask and for ``front``, which bypasses it."""
 
 import re
 from collections.abc import Mapping
@@ -10,26 +10,26 @@ from mlkit.server.protocols import kserve, mlflow, native, v2
 from mlkit.server.query import Answers, Message, Query
 from mlkit.steps.inputs.rows import Reader
 
-_MOST_PATHS, _LONGEST_PATH = 1_000, 200  # that are remembered
+_MOST_PATHS, _LONGEST_PATH = 1_000, 200  # in the cache
 
 
 class Wire(Protocol):
-    """What a module of ``protocols`` offers."""
+    """The interface of a module in ``protocols``."""
 
     KINDS: tuple[str, ...]
 
     def decode(self, reader: Reader, message: Message) -> Query:
-        """Return the query in a body."""
+        """Return the query in a request body."""
 
     def reply(self, answers: Answers, query: Query) -> Reply:
-        """Return the answer to it."""
+        """Return the response to the query."""
 
     def refuse(self, fault: Fault) -> Reply:
-        """Return the answer to a request that failed."""
+        """Return the response to a request that failed."""
 
 
 class Target(NamedTuple):
-    """Where a path leads: ``model`` is None where the server chooses, ``version`` mostly."""
+    """The route of a path; ``model`` and ``version`` are None where the path names none."""
 
     rule: str
     wire: Wire
@@ -48,7 +48,7 @@ PREDICTIONS: Mapping[str, Wire] = MappingProxyType({
 
 
 class Routes:
-    """The prediction routes of one server; ``more`` are those that its platform asks for."""
+    """The prediction routes of one server; ``more`` are those that its platform requires."""
 
     def __init__(self, more: Mapping[str, Wire] = MappingProxyType({})) -> None:
         self.rules = {**PREDICTIONS, **more}
@@ -56,7 +56,7 @@ class Routes:
         self._known: dict[str, Target] = {}
 
     def find(self, path: str) -> Target | None:
-        """Return where a POST to ``path`` leads, or None if it asks for no prediction."""
+        """Return the route of a POST to ``path``, None if it is no prediction route."""
         target = self._known.get(path) or self._match(path)
         if target and len(self._known) < _MOST_PATHS and len(path) <= _LONGEST_PATH:
             self._known[path] = target
@@ -72,7 +72,7 @@ class Routes:
 
 
 def _pattern(rule: str) -> re.Pattern[str]:
-    r"""Return ``rule`` as Flask reads it: a name in brackets is a part without / and colon.
+    r"""Return ``rule`` as Flask reads it: a name in brackets matches anything but / and colon.
 
     >>> _pattern("/a.b/<model>").pattern
     '/a\\.b/(?P<model>[^/:]+)'

@@ -15,13 +15,13 @@ from mlkit.errors import InvalidInputError, MlkitError
 from mlkit.flows.operations import audit_check, copies
 from mlkit.project import Project
 from mlkit.server import platforms
-from mlkit.server.access import refuse_open_door
-from mlkit.server.housekeeper import Housekeeper
+from mlkit.server.access import refuse_unprotected
+from mlkit.server.import_process import ImportProcess
 from mlkit.server.metrics import slots
 from mlkit.server.models import preload
 from mlkit.settings.table import Server
 
-_GRACE_S = 15  # for requests that are being answered when SIGTERM comes
+_GRACE_S = 15  # for requests in progress when SIGTERM comes
 _M_ARENA_MAX, _M_MMAP_THRESHOLD = -8, -3  # malloc.h
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _LOGGING = {
@@ -54,13 +54,14 @@ def serve(
 ) -> None:
     """Serve ``project`` until SIGTERM or SIGINT; prints one line to stderr once it answers.
 
-    Raises ConflictError if the port is taken, or if ``host`` is open to others without a token.
+    Raises ConflictError if the port is taken, or if ``host`` is reachable from other machines and
+    there is no token.
     """
     settings = project.settings.server
     platform = platforms.detect(os.environ)
     fallback = settings.host if platform.port is None else platforms.EVERYWHERE
     address = _resolve(host or fallback)
-    refuse_open_door(project, address)
+    refuse_unprotected(project, address)
     audit_check.refuse(project)
     copies.sweep(project)
     from mlkit.server import listener  # only a server needs granian
@@ -79,14 +80,14 @@ def serve(
         metrics_dir = project.state_dir / "metrics" / str(number)
         slots.clear(metrics_dir)
         os.environ["MLKIT_METRICS"] = str(metrics_dir)
-        housekeeper = Housekeeper(
+        import_process = ImportProcess(
             project, metrics_dir, lambda: _announced(address, number), listening
         )
-        housekeeper.start()
+        import_process.start()
         try:
-            _run(listening, count, settings, housekeeper.watch)
+            _run(listening, count, settings, import_process.watch)
         finally:
-            housekeeper.stop()
+            import_process.stop()
 
 
 def _run(
@@ -105,9 +106,9 @@ def _run(
         factory=True,
         interface=Interfaces.WSGI,
         workers=workers,
-        blocking_threads=settings.threads,  # made as needed: a slow sender holds up only itself
+        blocking_threads=settings.threads,  # started as needed: a slow client delays only itself
         backpressure=settings.connections,
-        # HTTP/2 would bring hundreds of bodies over one connection, without a deadline for any.
+        # HTTP/2 would allow hundreds of bodies over one connection, without a deadline for any.
         http=HTTPModes.http1,
         http1_settings=HTTP1Settings(header_read_timeout=int(settings.idle_s * 1e3)),
         websockets=False,
@@ -120,15 +121,16 @@ def _run(
     server.serve()
     if not server.interrupt_signal:
         raise MlkitError(
-            "the workers die as soon as they are started; what they said is above (see: mlkit "
+            "the workers die as soon as they are started; their errors are above (see: mlkit "
             "doctor)"
         )
 
 
 def _limit_arenas() -> None:
-    """Let glibc's malloc keep two heaps and not one for each of hundreds of threads.
+    """Let glibc's malloc use two arenas instead of one for each of hundreds of threads.
 
-    mallopt(3); what a large body took is given back at once, too. Elsewhere nothing happens.
+    Blocks of 128 KiB and more are mapped, so the memory of a large body is returned at once. See
+    mallopt(3); without glibc this does nothing.
     """
     with suppress(OSError, AttributeError):
         libc = ctypes.CDLL(None)
@@ -137,14 +139,14 @@ def _limit_arenas() -> None:
 
 
 def _allow_many_connections() -> None:
-    """Take as many open files as this user may: each connection is one."""
+    """Raise the limit of open files to the hard limit: each connection is one."""
     with suppress(OSError, ValueError):
-        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _prepare_environment(project: Project, workers: int) -> None:
-    """Tell the workers which project, and to share the cores: by default each takes them all."""
+    """Set the workers' project and their share of the cores; by default each would use all."""
     os.environ["MLKIT_PROJECT"] = str(project.root)
     threads = max(1, (os.cpu_count() or 1) // workers)
     for variable in _THREAD_VARIABLES:
@@ -152,7 +154,7 @@ def _prepare_environment(project: Project, workers: int) -> None:
 
 
 def _resolve(host: str) -> str:
-    """Return the address of ``host``; raises InvalidInputError."""
+    """Return the IP address of ``host``; raises InvalidInputError."""
     try:
         return str(ipaddress.ip_address(host))
     except ValueError:
@@ -164,7 +166,7 @@ def _resolve(host: str) -> str:
 
 
 def _announced(address: str, port: int) -> bool:
-    """Say where the server answers, if it does by now; tell whether that was said."""
+    """Print the address once the server answers; tell whether it was printed."""
     target = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)  # noqa: S104  # compared, not bound
     try:
         with closing(HTTPConnection(target, port, timeout=5)) as connection:

@@ -1,4 +1,4 @@
-"""Answer one query: rows in, values out, on record before the reply leaves."""
+"""Answer one query: features, rules, model, and the log entry before the reply is sent."""
 
 import time
 from collections.abc import Callable
@@ -29,12 +29,12 @@ RowCheck = Callable[[Held, Rows | np.ndarray], None]
 
 
 class Scorer:
-    """Answer queries with what is held."""
+    """Answer queries with loaded versions."""
 
     def __init__(
         self, project: Project, recorder: Recorder, meter: Meter, check: RowCheck | None = None
     ) -> None:
-        """``check`` sees all rows, completed, before the model does, and may refuse them."""
+        """``check`` gets all rows, features included, before the model and may refuse them."""
         self._project = project
         self._recorder = recorder
         self._meter = meter
@@ -44,7 +44,7 @@ class Scorer:
         self._max_chars = project.settings.server.max_text_chars
 
     def answer(self, held: Held, query: Query, started: int) -> Answers:
-        """Return the answers to ``query``; ``started`` is when it came (``perf_counter_ns``).
+        """Return the answers to ``query``, which arrived at ``started`` (``perf_counter_ns``).
 
         Raises RefusedError or InvalidInputError for a bad query, BusyError if the log cannot be
         written.
@@ -65,7 +65,7 @@ class Scorer:
         self._refuse_long(query.entity_ids or ())
 
     def _refuse_long(self, entity_ids: Ids) -> None:
-        """Raise InvalidInputError if an entity id is longer than a text may be: it is logged."""
+        """Raise InvalidInputError if an entity id is too long for the log."""
         for row, identifier in enumerate(entity_ids):
             try:
                 refuse_long(identifier, self._max_chars)
@@ -76,16 +76,16 @@ class Scorer:
                 ) from error
 
     def _answer_once(self, held: Held, query: Query, request_id: str, started: int) -> Answers:
-        """Answer a request id that a client has chosen: the same answer however often it asks.
+        """Answer a request id chosen by the client: repeated requests get the same answers.
 
-        Raises ConflictError if the client has used it for another request.
+        Raises ConflictError if the client has used the id for another request.
         """
         loaded, digest = held.loaded, query.digest
         key = Key(loaded.model_id, request_id, query.owner)
         known = self._replies.recent(key, digest)
         if known is not None:
             return known
-        with self._replies.turn(key):
+        with self._replies.serialized(key):
             entry = self._replies.recorded(key, digest)
             classes = held.classes if entry is None else self._classes_of(held, entry)
             entry = entry or self._entry(held, query, started)
@@ -94,7 +94,7 @@ class Scorer:
         return answers
 
     def _entry(self, held: Held, query: Query, started: int) -> Entry:
-        """Ask the model and put what it says on record."""
+        """Predict, and write the answers to the log."""
         loaded = held.loaded
         now = self._project.now()
         rows = query.rows
@@ -130,7 +130,7 @@ class Scorer:
     def _completed(
         self, held: Held, features: RequestFeatures, query: Query, now: datetime
     ) -> tuple[Rows | np.ndarray, Ids | None]:
-        """Return the rows with what was left out of them, and whom they are about."""
+        """Return the rows with the features of the online store, and their entity ids."""
         tally: Tally = {}
         try:
             if isinstance(query.rows, np.ndarray):
@@ -142,7 +142,7 @@ class Scorer:
                 self._meter.looked_up(held.loaded.model, view, counts)
 
     def _classes_of(self, held: Held, entry: Entry) -> Classes:
-        """Return the classes of the version that made ``entry``, which may be an older one."""
+        """Return the classes of the version that answered ``entry``, which may be an older one."""
         if entry.version_id == held.loaded.version_id:
             return held.classes
         with self._project.read() as s:
@@ -151,7 +151,7 @@ class Scorer:
 
 
 def _answers(model: str, classes: Classes, entry: Entry) -> Answers:
-    """Return what ``entry`` records: the same, whenever it is asked for."""
+    """Return the answers in a log entry."""
     return Answers(
         entry.request_id,
         model,
@@ -166,7 +166,7 @@ def _answers(model: str, classes: Classes, entry: Entry) -> Answers:
 
 
 def _bytes(matrix: np.ndarray) -> bytes:
-    """Return what ``Entry.features`` holds of rows that are numbers and nothing else."""
+    """Return ``Entry.features`` of rows without a missing value or any other type than numbers."""
     return matrix.astype("<f8", copy=False).tobytes()
 
 

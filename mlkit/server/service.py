@@ -1,4 +1,4 @@
-"""One worker's parts put together, and the answer to each route as one function of the request."""
+"""All components of one worker, and the response to each route as a function of the request."""
 
 import logging
 import os
@@ -26,26 +26,26 @@ from mlkit.server import (
     wire,
 )
 from mlkit.server.access import AccessControl
+from mlkit.server.concurrency import ACTUALS, ConcurrencyLimits
 from mlkit.server.feature_state import Troubles
-from mlkit.server.follower import Follower
 from mlkit.server.metrics.meter import Meter
 from mlkit.server.metrics.page import KIND, Metrics
 from mlkit.server.models.held import Held
 from mlkit.server.models.holder import Holder
 from mlkit.server.models.rule_guard import RuleGuard
 from mlkit.server.openapi import served
-from mlkit.server.places import ACTUALS, Places
+from mlkit.server.periodic_thread import PeriodicThread
 from mlkit.server.problems import RefusedError, Reply
 from mlkit.server.protocols import kserve, native
 from mlkit.server.query import Message
 from mlkit.server.readiness import Life
 from mlkit.server.recorder import Recorder
-from mlkit.server.request_log import TOKEN, WHY, Asked, RequestLog
+from mlkit.server.request_log import TOKEN, WHY, Requested, RequestLog
 from mlkit.server.rights import Rights
 from mlkit.server.routes import PREDICTIONS, Routes, Target, Wire
 from mlkit.server.scoring import Scorer
 from mlkit.server.wire import Environ
-from mlkit.store.disk import pulse
+from mlkit.store.disk import heartbeat
 
 _NOTE_USE_S = 60.0
 _LATE_S = 30.0
@@ -74,42 +74,42 @@ class Service:
         self._max_bytes = project.settings.server.max_body_bytes
         self._since = project.now()
         settings = project.settings.server
-        self._places = Places(settings.threads)
-        self._tokens = Follower("mlkit-tokens", self.access.refresh, settings.reload_s)
-        self._models = Follower("mlkit-models", self.holder.refresh, settings.reload_s)
-        self._followers = [
+        self._limits = ConcurrencyLimits(settings.threads)
+        self._tokens = PeriodicThread("mlkit-tokens", self.access.refresh, settings.reload_s)
+        self._models = PeriodicThread("mlkit-models", self.holder.refresh, settings.reload_s)
+        self._threads = [
             self._tokens,
             self._models,
-            Follower("mlkit-uses", self.access.note_use, _NOTE_USE_S),
-            Follower("mlkit-journal", self.recorder.hand_on, project.settings.log.import_s),
+            PeriodicThread("mlkit-uses", self.access.note_use, _NOTE_USE_S),
+            PeriodicThread("mlkit-journal", self.recorder.hand_on, project.settings.log.import_s),
         ]
         self._troubles = Troubles(project)
         self.request_log = RequestLog(project.settings.server)
         self._running = False
         self._stop = threading.Event()
 
-    def start(self, *others: Follower) -> None:
-        """Follow promotions and tokens, and hand on the journal, from now on.
+    def start(self, *others: PeriodicThread) -> None:
+        """Start the threads that follow promotions and tokens and hand on the journal.
 
-        Tokens have a thread of their own: a model that takes long to load must not keep a revoked
-        one alive. Nor may a note of who asked, which waits for the write lock.
+        Tokens have a thread of their own: neither a model that takes long to load nor recording
+        the use of tokens, which waits for the write lock, may delay a revocation.
         """
-        self._tokens.call()  # once more: loading may have taken longer than they are good for
+        self._tokens.call()  # once more: loading may have taken longer than tokens_max_age_s
         self.access.expire()
         self._running = True
-        self._followers = [*self._followers, *others]
-        for follower in self._followers:
-            follower.start(self._stop)
+        self._threads = [*self._threads, *others]
+        for thread in self._threads:
+            thread.start(self._stop)
 
     def stop(self) -> None:
-        """End the threads; what is in the journal is ready to be imported."""
+        """End the threads; the journal is then ready for import."""
         self._stop.set()
         self.recorder.stop()
         self.request_log.flush()
         self.online.close()
 
     def refresh(self) -> None:
-        """Look once for promotions, rollbacks and tokens."""
+        """Read promotions, rollbacks and tokens once."""
         self._tokens.call()
         self._models.call()
 
@@ -122,20 +122,20 @@ class Service:
             model = target.model or self.holder.default()
             rights = self.access.check(environ, "predict", model=model)
             if model is None:
-                raise self.holder.nameless(rights.sees)
+                raise self.holder.unnamed(rights.sees)
             held = self._held(model, target.version, rights)
             body = wire.read_body(environ, max_bytes=self._max_bytes, kinds=wire_.KINDS)
             kind = wire.media_type(environ)
             message = Message(body, kind, environ, self._max_rows, held.has_probabilities)
-            query = wire.uncollected(len(body), partial(wire_.decode, held.reader, message))
+            query = wire.without_gc(len(body), partial(wire_.decode, held.reader, message))
             if query.request_id is not None:
                 digest = fingerprint.of(target, message)
                 query = query._replace(owner=rights.owner, digest=digest)
-            with self._places.one(model):
+            with self._limits.slot(model):
                 answers = self.scorer.answer(held, query, started)
             reply = wire_.reply(answers, query)
             rows = len(query.rows)
-        except BaseException as error:  # noqa: BLE001  # the boundary: own code may exit as well
+        except BaseException as error:  # noqa: BLE001  # the boundary: a user's code may exit too
             fault = problems.fault(error)
             if held is not None and isinstance(error, InvalidInputError):
                 self.meter.invalid(held.loaded.model)
@@ -145,20 +145,20 @@ class Service:
         seconds = (time.perf_counter_ns() - started) * 1e-9
         name, status = held.loaded.model if held else "", int(reply.status[:3])
         self.meter.answered(target.rule, name, status, seconds, rows)
-        self.request_log.answered(environ, Asked(target.rule, name), status, seconds, why)
+        self.request_log.answered(environ, Requested(target.rule, name), status, seconds, why)
         return reply
 
     def predict(self, environ: Environ, **_parts: str) -> Reply:
-        """Answer a request for predictions that came by way of Flask."""
+        """Answer a request for predictions that Flask routed."""
         target = self.routes.find(environ["PATH_INFO"])
-        if target is None:  # Flask is more lenient about a path than we are
+        if target is None:  # Flask accepts some paths that we do not
             return problems.problem(RefusedError(404, "nothing here"))
         return self.score(environ, target)
 
     def _held(self, model: str, version: str | None, rights: Rights) -> Held:
         if model in self.holder.serving:
             return self.holder.get(model, version, rights.sees)
-        with self._places.one(model):  # loading may take long
+        with self._limits.slot(model):  # loading may take long
             return self.holder.get(model, version, rights.sees)
 
     def actuals(self, environ: Environ) -> Reply:
@@ -166,20 +166,20 @@ class Service:
         return self._answer(environ, "predict", lambda rights: self._add_actuals(environ, rights))
 
     def live(self, environ: Environ) -> Reply:
-        """Answer ``GET /livez``: this process works; nothing else is asked."""
+        """Answer ``GET /livez``: this process responds; nothing else is checked."""
         return self.health(environ, lambda _rights: problems.json_reply(Life("ok")))
 
     def ready(self, environ: Environ) -> Reply:
-        """Answer ``GET /readyz``: 503 while predictions of a champion are not answered.
+        """Answer ``GET /readyz``: 503 while a champion does not answer.
 
-        Which models there are, and what is wrong, is for those who may read it.
+        Models and problems are shown only to tokens that may read them.
         """
         return self.health(environ, self.readiness)
 
     def readiness(self, rights: Rights) -> Reply:
-        """Return whether predictions of every champion are answered, and what is wrong."""
+        """Return whether every champion answers, and the problems that ``rights`` may see."""
         closed = {"tokens": self.access.stale, "log": self.recorder.refusing()}
-        crowded = {name: self._places.full(name) for name in self.holder.champions}
+        crowded = {name: self._limits.full(name) for name in self.holder.champions}
         crowded = {name: text for name, text in crowded.items() if text}
         if len(crowded) == len(self.holder.champions):
             closed |= crowded
@@ -193,18 +193,18 @@ class Service:
         return problems.json_reply(shown, status=found.http_status)
 
     def _own_troubles(self) -> dict[str, str]:
-        """Return what is wrong with the threads and processes of this server."""
+        """Return the problems of this server's threads and processes."""
         found = {"database": self._tokens.trouble or self._models.trouble}
         found |= {"limits": self.access.trouble, "metrics": self.meter.slot.trouble}
-        found["workers"] = missing_workers.told()
-        for each in self._followers:
+        found["workers"] = missing_workers.describe()
+        for each in self._threads:
             if self._running and each.late_s > _LATE_S + self.project.settings.server.load_s:
                 found[each.name] = f"this thread has been at one step for {each.late_s:.0f} s"
-        age_s = pulse.age_s(self.meter.folder / pulse.FILE) if self._running else 0.0
-        if age_s is None or age_s > pulse.PATIENCE_S:
+        age_s = heartbeat.age_s(self.meter.folder / heartbeat.FILE) if self._running else 0.0
+        if age_s is None or age_s > heartbeat.TIMEOUT_S:
             ago = "yet" if age_s is None else f"for {age_s:.0f} s"
             found["mlkit-log"] = (
-                f"the process that imports predictions has not been heard of {ago}; they stay in "
+                f"the process that imports predictions has sent no heartbeat {ago}; they stay in "
                 "the journal"
             )
         return {name: text for name, text in found.items() if text}
@@ -215,7 +215,7 @@ class Service:
         return self._answer(environ, "read", lambda _rights: __version__.encode(), kind=kind)
 
     def openapi(self, environ: Environ) -> Reply:
-        """Answer ``GET /openapi.json``: what is served here, for programs."""
+        """Answer ``GET /openapi.json``."""
         return self._answer(environ, "read", self._openapi)
 
     def metrics(self, environ: Environ) -> Reply:
@@ -223,16 +223,16 @@ class Service:
         return self._answer(environ, "read", self._render_metrics, kind=KIND)
 
     def page(self, environ: Environ) -> Reply:
-        """Answer ``GET /``: what is served here, for a person with a browser."""
+        """Answer ``GET /``: the page for a browser."""
         return self._answer(environ, "read", self._page, kind="text/html; charset=utf-8")
 
-    def tell(
+    def describe(
         self, environ: Environ, wire_: Wire, model: str | None, act: Callable[[Rights], Reply]
     ) -> Reply:
-        """Answer what a protocol asks about a model besides predictions."""
+        """Answer a protocol's request for metadata."""
         try:
             rights = self.access.check(environ, "predict", "read", model=model)
-            with self._places.one(model or ""):
+            with self._limits.slot(model or ""):
                 return act(rights)
         except Exception as error:  # noqa: BLE001  # the boundary: every error becomes an answer
             return _refusal(environ, error, wire_)
@@ -240,9 +240,9 @@ class Service:
     def health(
         self, environ: Environ, act: Callable[[Rights], Reply], wire_: Wire = native
     ) -> Reply:
-        """Answer how the server is: anybody who calls it by a name of its own."""
+        """Answer a health check, which needs no token."""
         try:
-            return act(self.access.look(environ))
+            return act(self.access.identify(environ))
         except Exception as error:  # noqa: BLE001  # the boundary: every error becomes an answer
             return _refusal(environ, error, wire_)
 
@@ -265,7 +265,7 @@ class Service:
     def _add_actuals(self, environ: Environ, rights: Rights) -> bytes:
         body = self._body(environ)
         read = partial(wire.decode, _actuals_decoder, body)
-        sent = wire.uncollected(len(body), read)
+        sent = wire.without_gc(len(body), read)
         items = sent.items
         limit = self.project.settings.server.max_rows
         if len(items) > limit:
@@ -274,7 +274,7 @@ class Service:
             items = [msgspec.structs.replace(item, correct=True) for item in items]
         token = environ.get(TOKEN)
         actor = f"token {token}" if token else None
-        with self._places.one(ACTUALS):
+        with self._limits.slot(ACTUALS):
             received = actuals.add(self.project, items, models=rights.models, actor=actor)
         return msgspec.json.encode(received)
 
@@ -293,7 +293,7 @@ class Service:
 
 
 def _refusal(environ: Environ, error: Exception, wire_: Wire) -> Reply:
-    """Return the answer to an error, and leave the reason for the log."""
+    """Return the response to an error, and pass its reason to the request log."""
     fault = problems.fault(error)
     environ[WHY] = request_log.why(fault)
     return wire_.refuse(fault)

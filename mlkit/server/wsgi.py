@@ -1,4 +1,4 @@
-"""What granian loads in each worker process."""
+"""The WSGI application factory, which granian calls in each worker process."""
 
 import os
 import signal
@@ -13,22 +13,22 @@ from mlkit.errors import MlkitError
 from mlkit.project import open_project
 from mlkit.server import connections, listener
 from mlkit.server.app import SERVICE, create_app
-from mlkit.server.follower import Follower
 from mlkit.server.front import Front
-from mlkit.server.patience import LOOK_S, Patience
+from mlkit.server.periodic_thread import PeriodicThread
 from mlkit.server.service import Service
+from mlkit.server.slow_clients import CHECK_EVERY_S, SlowClients
 from mlkit.store.disk import processes
 
-_LOOK_S = 0.2
+_POLL_S = 0.2
 
 
 def build() -> Front:
     """Open the project that ``MLKIT_PROJECT`` names and return its running application."""
-    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # until there is somebody who could leave
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a whole terminal may get what is for the parent
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # until there is a Front that can drain
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # meant for the parent; a terminal sends it to all
     os.umask(0o077)
     processes.rename("mlkit-worker")
-    with suppress(OSError):  # a request that is being answered is not cut short by one that comes
+    with suppress(OSError):  # a new request does not preempt one that is being answered
         os.sched_setscheduler(
             0, os.SCHED_BATCH, os.sched_param(0)
         )  # p99 down by a fifth (measured)
@@ -38,17 +38,17 @@ def build() -> Front:
     ).start()
     app = _create_app()
     service: Service = app.extensions[SERVICE]
-    patience = Patience(service.project.settings.server)
-    front = Front(service, app, patience)
-    signal.signal(signal.SIGUSR1, lambda *_: front.leave())
+    slow_clients = SlowClients(service.project.settings.server)
+    front = Front(service, app, slow_clients)
+    signal.signal(signal.SIGUSR1, lambda *_: front.drain())
     port = connections.listening_port()
-    service.start(Follower("mlkit-clients", lambda: patience.look(port), LOOK_S))
-    listener.say_ready()
+    service.start(PeriodicThread("mlkit-clients", lambda: slow_clients.check(port), CHECK_EVERY_S))
+    listener.report_ready()
     return front
 
 
 def _create_app() -> Flask:
-    """Return the application; the process ends with a line on stderr if the project is not fit."""
+    """Return the application; if the project cannot be opened, exit with a line on stderr."""
     try:
         return create_app(open_project(), Path(os.environ["MLKIT_METRICS"]))
     except (MlkitError, OSError) as error:
@@ -56,10 +56,10 @@ def _create_app() -> Flask:
 
 
 def _end_with_parent(parent: int) -> None:
-    """Never outlive the main process, however it dies: its port must be free for the next.
+    """Exit when the main process has died, however it died, so that its port is free again.
 
-    What was answered is in the journal, so nothing is lost.
+    All answers are in the journal, so nothing is lost.
     """
     while os.getppid() == parent:
-        time.sleep(_LOOK_S)
+        time.sleep(_POLL_S)
     os._exit(1)

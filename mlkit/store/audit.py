@@ -1,7 +1,7 @@
-"""The audit trail: an append-only chain of events, each under the project's key.
+"""The audit trail: an append-only hash chain of events, each with an HMAC under the project's key.
 
-An event names the rows that it is about with their digests (``covers``). What compares them with
-the rows, and the chain with the witness outside of the database, is in ``flows.audit_check``.
+An event covers rows: it holds their digests (``covers``). Comparing these with the rows, and the
+chain with the witness outside of the database, is in ``flows.operations.audit_check``.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ _TRAIL = "mlkit_trail"  # in ``Session.info``
 
 
 class AuditEvent(Base):
-    """Who did what to which subject, and the keyed hash of everything before."""
+    """Who did what to which subject; its keyed hash includes the hash of the event before."""
 
     __tablename__ = "audit_event"
 
@@ -42,29 +42,29 @@ class AuditEvent(Base):
     covers: Mapped[dict[str, str | None] | None] = mapped_column(JSON(none_as_null=True))
 
     def content(self) -> bytes:
-        """Return what the hash is about: the previous hash and this event."""
+        """Return the bytes that are hashed: the previous hash and the fields of this event."""
         content = [
             self.previous, self.seq, self.at.isoformat(), self.actor, self.action, self.subject,
             self.details,
         ]  # fmt: skip
         if self.covers is not None:
             content.append(self.covers)
-        return json.dumps(content, sort_keys=True, default=repr).encode()  # bytes: edited
+        return json.dumps(content, sort_keys=True, default=repr).encode()  # of bytes, if edited
 
     def digest(self, key: bytes) -> str:
         """Return the HMAC-SHA256 of the content under a key derived from the project's."""
         return hmac.digest(_derived(key), self.content(), "sha256").hex()
 
     def plain_digest(self) -> str:
-        """Return the hash as events before the seal have it: anybody can compute it."""
+        """Return the hash without a key, which events before the seal have."""
         return hashlib.sha256(self.content()).hexdigest()
 
 
 @dataclass
 class Trail:
-    """What a session needs to append events, and what it has changed since the last one.
+    """What a session needs to append events, and the rows changed since the last event.
 
-    ``is_known`` tells whether the chain holds what was witnessed of it before this session.
+    ``is_known`` tells whether the chain contains the witnessed event.
     """
 
     key: Callable[[], bytes]
@@ -75,7 +75,7 @@ class Trail:
 
 
 def attach(s: Session, trail: Trail) -> None:
-    """Let ``record`` work in the session, and note the rows that it changes."""
+    """Enable ``record`` in the session, and track the rows that it changes."""
     s.info[_TRAIL] = trail
 
     def note(session: Session, _context: object) -> None:
@@ -86,7 +86,7 @@ def attach(s: Session, trail: Trail) -> None:
 
 
 def touch(s: Session, row: Base) -> None:
-    """Let the next event cover a row that a statement has changed, and not the session."""
+    """Let the next event cover a row that was changed by a statement, not through the session."""
     trail: Trail = s.info[_TRAIL]
     if (name := covers.name_of(row)) is not None:
         trail.changed[name] = None
@@ -95,7 +95,7 @@ def touch(s: Session, row: Base) -> None:
 def record(
     s: Session, at: datetime, *, actor: str, action: str, subject: str, details: dict[str, Any]
 ) -> AuditEvent:
-    """Append an event that covers what the session has changed since the last one.
+    """Append an event that covers the rows changed in the session since the last event.
 
     The caller holds the write lock, so the chain cannot fork.
     """
@@ -123,7 +123,7 @@ def record(
 
 
 def close(s: Session, now: Callable[[], datetime], actor: Callable[[], str]) -> None:
-    """Cover what was changed after the last event, or without any."""
+    """Append an event for rows that were changed after the last event, if there are any."""
     trail: Trail = s.info[_TRAIL]
     s.flush()
     if trail.changed:
@@ -148,11 +148,11 @@ def of_action(s: Session, action: str) -> list[AuditEvent]:
 
 
 def first_break(s: Session, key: bytes | None = None, sealed_from: int | None = None) -> int | None:
-    """Return the seq of the first event that does not follow from those before, or None.
+    """Return the seq of the first event that breaks the hash chain, or None.
 
-    From ``sealed_from`` on the hashes must be keyed. If that is a seal, all before it must be what
-    it sealed; else it may have plain hashes. Key and ``sealed_from`` are by default those that the
-    project's session knows; without a key a keyed hash is taken as it is.
+    From ``sealed_from`` on the hashes must be keyed. If that event is a seal, all events before it
+    must have the digest in the seal; otherwise they may have plain hashes. Key and ``sealed_from``
+    default to those of the project's session; without a key keyed hashes are not verified.
     """
     known: Trail | None = s.info.get(_TRAIL)
     if key is None and known is not None:
@@ -161,7 +161,7 @@ def first_break(s: Session, key: bytes | None = None, sealed_from: int | None = 
     sealed = None if sealed_from is None else s.get(AuditEvent, sealed_from)
     start, previous = 1, GENESIS
     if sealed is not None and sealed.action == SEAL:
-        if as_it_stands(s, sealed.seq) != (sealed.details["events"], sealed.details["sha256"]):
+        if chain_digest(s, sealed.seq) != (sealed.details["events"], sealed.details["sha256"]):
             return sealed.seq
         start, previous = sealed.seq, sealed.previous
     for seq, each in enumerate(events(s, start), start=start):
@@ -179,36 +179,36 @@ def first_break(s: Session, key: bytes | None = None, sealed_from: int | None = 
 
 
 def vouches(s: Session, row: Base) -> bool:
-    """Tell whether a row is as the last event about it says, and that event has the key's hash."""
+    """Tell whether a row has the digest in the last event that covers it, and its hash is valid."""
     trail: Trail = s.info[_TRAIL]
     name = str(covers.name_of(row))
     query = select(AuditEvent).where(AuditEvent.covers.is_not(None))
     for each in s.scalars(query.order_by(AuditEvent.seq.desc())):
         if name in (each.covers or {}):
-            said = (each.covers or {})[name]
-            return each.digest(trail.key()) == each.hash and said == covers.digest(s, name)
+            covered = (each.covers or {})[name]
+            return each.digest(trail.key()) == each.hash and covered == covers.digest(s, name)
     return False
 
 
 def seal(s: Session, at: datetime, *, actor: str, reason: str, faults: list[str]) -> AuditEvent:
-    """Append an event that covers every row and every event before it as they stand now."""
+    """Append an event that covers the present state of every row and of every earlier event."""
     trail: Trail = s.info[_TRAIL]
     trail.changed.update(dict.fromkeys(name for name, _ in covers.every(s)))
-    count, digest = as_it_stands(s, None)
+    count, digest = chain_digest(s, None)
     details = {"reason": reason, "events": count, "sha256": digest, "faults": faults[:20]}
     return record(s, at, actor=actor, action=SEAL, subject="project", details=details)
 
 
 def cover_new_tables(s: Session) -> None:
-    """Let the next event cover every row of the tables that no event has named a row of."""
+    """Let the next event cover every row of the tables of which no event covers a row."""
     trail: Trail = s.info[_TRAIL]
     named = {covers.table_of(name) for each in events(s) for name in each.covers or {}}
     new = (name for name, _ in covers.every(s) if covers.table_of(name) not in named)
     trail.changed.update(dict.fromkeys(new))
 
 
-def as_it_stands(s: Session, before: int | None) -> tuple[int, str]:
-    """Return the number of the events before number ``before``, and the digest of all of them."""
+def chain_digest(s: Session, before: int | None) -> tuple[int, str]:
+    """Return the number of events before event ``before`` (None: all), and their digest."""
     digest, count = hashlib.sha256(), 0
     for each in events(s):
         if before is not None and each.seq >= before:
@@ -221,13 +221,13 @@ def as_it_stands(s: Session, before: int | None) -> tuple[int, str]:
 def _is_known(s: Session, trail: Trail) -> bool:
     try:
         witnessed = trail.witnessed()
-    except DamagedError:  # the check tells of it; what happens now goes on record all the same
+    except DamagedError:  # reported by the audit check; new events are recorded nevertheless
         return False
     return witnessed is not None and holds(s, witnessed.seq, witnessed.hash)
 
 
 def holds(s: Session, seq: int, digest: str) -> bool:
-    """Tell whether event ``seq`` of the chain has this hash; number 0 is the start of all."""
+    """Tell whether event ``seq`` of the chain has this hash; event 0 stands for an empty chain."""
     if seq == 0:
         return digest == GENESIS
     return s.scalar(select(AuditEvent.hash).where(AuditEvent.seq == seq)) == digest
@@ -240,5 +240,5 @@ def _derived(key: bytes) -> bytes:
 
 
 def newest(s: Session) -> datetime | None:
-    """Return the latest time that an event has, whichever event that is."""
+    """Return the latest time of any event, None without events."""
     return s.scalar(select(func.max(AuditEvent.at)))

@@ -1,7 +1,7 @@
-"""The journal: what a server has answered, on its way into the database.
+"""The journal: the predictions of a server that are not in the database yet.
 
-One file per process, held locked by its owner and only ever appended to: one framed record per
-request. A file whose lock is free belongs to nobody any more and may be imported and removed.
+One append-only file per process, locked by its owner, with one framed record per request. A file
+whose lock is free has no owner any more and may be imported and removed.
 """
 
 import errno
@@ -19,9 +19,9 @@ import msgspec
 
 from mlkit.errors import BusyError
 from mlkit.store.base import new_id
-from mlkit.store.disk import modes, plain_files, tape
+from mlkit.store.disk import modes, plain_files, record_file
 from mlkit.store.disk.blobs import sync
-from mlkit.store.disk.tape import Tape
+from mlkit.store.disk.record_file import RecordFile
 from mlkit.store.log_columns import Entry
 
 SUFFIX = ".journal"
@@ -29,7 +29,7 @@ DAMAGED_SUFFIX = ".damaged"
 
 
 class Scan(NamedTuple):
-    """What a journal holds; ``damaged`` if bytes are left over that no torn write explains."""
+    """The entries of a journal; ``damaged`` if bytes follow that no torn write explains."""
 
     entries: list[Entry]
     damaged: bool
@@ -45,26 +45,26 @@ class Journal:
     def __init__(
         self, folder: Path, *, power_safe: bool = False, within: Path | None = None
     ) -> None:
-        """``folder`` is made when it is needed, unless ``within`` is gone."""
+        """Do not open a file yet; ``folder`` is created when needed, if ``within`` exists."""
         self._folder = folder
         self._within = within
         self._power_safe = power_safe
-        self._turn = threading.Lock()  # to flush, rotate or close; taken before the other one
-        self._lock = threading.Lock()  # to append
-        self._tape: Tape | None = None
+        self._file_lock = threading.Lock()  # for flush, rotate and close; taken before the other
+        self._append_lock = threading.Lock()
+        self._file: RecordFile | None = None
 
     def append(self, entry: Entry, now: datetime) -> None:
-        """Put ``entry`` on record; when this returns, no death of any process can lose it.
+        """Write ``entry``; when this returns, it survives the death of any process.
 
-        Raises BusyError, leaving nothing behind, if the disk does not take it.
+        Raises BusyError, with nothing written, if the disk is full or fails.
         """
         payload = _encoder.encode(entry)
         try:
-            with self._lock:
-                if self._tape is None:
-                    self._tape = self._open(now)
-                self._tape.append(payload)
-                current, end = self._tape, self._tape.size
+            with self._append_lock:
+                if self._file is None:
+                    self._file = self._open(now)
+                self._file.append(payload)
+                current, end = self._file, self._file.size
             if self._power_safe:
                 self._sync(current, end)
         except OSError as error:
@@ -76,44 +76,44 @@ class Journal:
             ) from error
 
     def rotate(self, now: datetime) -> Path | None:
-        """Hand on the present file, if there is one, and return it: its lock is free now.
+        """Close the present file, if there is one, and return it: it may now be imported.
 
-        While records keep coming, the next file is made before and the old one closed after the
-        swap, so that nobody who answers waits for the disk. Raises OSError if it fails to flush.
+        The next file is created before the swap and the old one closed after it, so that no request
+        waits for the disk. Raises OSError if flushing fails.
         """
-        with self._turn:
-            if self._tape is None:
+        with self._file_lock:
+            if self._file is None:
                 return None
-            return self._swap(self._prepare(now) if self._tape.size else None)
+            return self._swap(self._prepare(now) if self._file.size else None)
 
     def reopen(self, now: datetime) -> None:
-        """Make a file, if there is none, to see whether the disk takes it; raises OSError."""
-        with self._turn:
-            made: Tape | None = self._open(now)
-            with self._lock:
-                if self._tape is None:
-                    self._tape, made = made, None
+        """Create a file if there is none, to test whether the disk accepts it; raises OSError."""
+        with self._file_lock:
+            made: RecordFile | None = self._open(now)
+            with self._append_lock:
+                if self._file is None:
+                    self._file, made = made, None
         if made is not None:
             made.close()
 
-    def lacks(self) -> str:
-        """Return why the next record would be refused, as far as a look at the disk tells."""
-        if self._tape is not None:
+    def shortage(self) -> str:
+        """Return why the next record would fail, judged by the free disk space, "" if it fits."""
+        if self._file is not None:
             return ""
         with suppress(OSError):  # the folder is not made yet
             found = os.statvfs(self._folder)
-            if found.f_bavail * found.f_frsize < tape.FIRST_BYTES:
+            if found.f_bavail * found.f_frsize < record_file.FIRST_BYTES:
                 return f"the prediction log in {self._folder} cannot be written: no space left"
         return ""
 
     def close(self) -> Path | None:
-        """Hand on the present file, if there is one; only a further record makes another."""
-        with self._turn:
+        """Close the present file, if there is one; the next record creates another."""
+        with self._file_lock:
             return self._swap(None)
 
-    def _swap(self, following: Tape | None) -> Path | None:
-        with self._lock:
-            old, self._tape = self._tape, following
+    def _swap(self, following: RecordFile | None) -> Path | None:
+        with self._append_lock:
+            old, self._file = self._file, following
         if old is None:
             return None
         try:
@@ -123,31 +123,31 @@ class Journal:
             old.close()
         return old.path
 
-    def _sync(self, current: Tape, end: int) -> None:
-        """Flush up to ``end``: whoever has the turn does it for all who wait."""
-        with self._turn:
+    def _sync(self, current: RecordFile, end: int) -> None:
+        """Flush up to ``end`` (group commit): one thread flushes for all that wait."""
+        with self._file_lock:
             if current.synced >= end:
                 return
-            if current is not self._tape:  # handed on by someone whose flush failed
+            if current is not self._file:  # closed by another thread whose flush failed
                 raise OSError(errno.EIO, os.strerror(errno.EIO))
             current.sync()
 
-    def _prepare(self, now: datetime) -> Tape | None:
-        """Return the next file, or None: then the next record tries to make it, and complains."""
+    def _prepare(self, now: datetime) -> RecordFile | None:
+        """Return the next file, or None: then the next record creates it or raises the error."""
         try:
             return self._open(now)
         except OSError:
             return None
 
-    def _open(self, now: datetime) -> Tape:
-        """Make a new file; it gets its name only once it is locked, so nobody takes it for dead."""
+    def _open(self, now: datetime) -> RecordFile:
+        """Create a file, lock it, then rename it, so that no importer ever sees it unlocked."""
         modes.make_folder(self._folder, within=self._within)
         final = self._folder / f"{new_id(now)}{SUFFIX}"
         part = final.with_name(f".{final.name}.part")
         handle = modes.open_file(part, os.O_RDWR | os.O_CREAT | os.O_EXCL)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
-            made = Tape(handle, final)
+            created = RecordFile(handle, final)
             part.rename(final)
             if self._power_safe:
                 sync(self._folder)
@@ -155,12 +155,12 @@ class Journal:
             os.close(handle)
             part.unlink(missing_ok=True)
             raise
-        return made
+        return created
 
 
 def frame(entry: Entry) -> bytes:
     """Return the record of ``entry``: length, checksum, content."""
-    return tape.frame(_encoder.encode(entry))
+    return record_file.frame(_encoder.encode(entry))
 
 
 def files(folder: Path) -> list[Path]:
@@ -170,10 +170,10 @@ def files(folder: Path) -> list[Path]:
 
 @contextmanager
 def claimed(path: Path) -> Iterator[bool]:
-    """Yield whether nobody owns the journal any more; if so it is ours until the end."""
+    """Yield whether the journal has no owner any more; if so, it is locked in the block."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:  # imported and removed by someone else just now
+    except FileNotFoundError:  # just imported and removed by another process
         yield False
         return
     try:
@@ -188,12 +188,12 @@ def claimed(path: Path) -> Iterator[bool]:
 
 
 def read(path: Path) -> Scan:
-    """Return the complete records of a journal, also of one that is being written right now."""
+    """Return the complete records of a journal, which may still be written to."""
     return collect(stream(path))
 
 
 def collect(records: Generator[Entry, None, bool]) -> Scan:
-    """Return all of ``records`` at once."""
+    """Return all of ``records`` as a list, and whether damage follows them."""
     entries: list[Entry] = []
     while True:
         try:
@@ -207,13 +207,13 @@ def stream(path: Path) -> Generator[Entry, None, bool]:
     try:
         with plain_files.opened(path) as file:
             return (yield from scan(file))
-    except FileNotFoundError:  # imported and removed by someone else just now
+    except FileNotFoundError:  # just imported and removed by another process
         return False
 
 
 def scan(file: BinaryIO) -> Generator[Entry, None, bool]:
-    """Yield the records in ``file`` up to the first that is not whole, as ``stream`` does."""
-    payloads = tape.payloads(file)
+    """Yield the records in ``file`` up to the first incomplete one, as ``stream`` does."""
+    payloads = record_file.payloads(file)
     while True:
         try:
             entry = _decoder.decode(next(payloads))
@@ -225,14 +225,14 @@ def scan(file: BinaryIO) -> Generator[Entry, None, bool]:
 
 
 def find(folder: Path, request_id: str, model_id: int, owner: str = "") -> Entry | None:
-    """Return what was answered to the ``request_id`` of ``owner`` if the database may lack it."""
+    """Return the entry of the ``request_id`` of ``owner`` in the journals, None without one."""
     needle, wanted = request_id.encode(), (request_id, model_id, owner)
     for path in files(folder):
         try:
             content = plain_files.read(path)
-        except FileNotFoundError:  # imported just now: the caller looks in the database next
+        except FileNotFoundError:  # just imported: the caller searches the database next
             continue
-        if needle not in content:  # a search of bytes is a hundred times faster than decoding
+        if needle not in content:  # searching bytes is a hundred times faster than decoding
             continue
         for entry in scan(io.BytesIO(content)):
             if (entry.request_id, entry.model_id, entry.owner) == wanted and entry.digest:
@@ -241,5 +241,5 @@ def find(folder: Path, request_id: str, model_id: int, owner: str = "") -> Entry
 
 
 def set_aside(path: Path) -> Path:
-    """Rename a damaged journal, so that it is kept for a person and not imported again."""
+    """Rename a damaged journal, so that it is kept for inspection and not imported again."""
     return path.rename(path.with_suffix(DAMAGED_SUFFIX))

@@ -27,13 +27,14 @@ _decode = msgspec.json.decode
 class Entry(msgspec.Struct, array_like=True, frozen=True):
     """One answered request as the journal has it; the lists have one item per row.
 
-    Values, not the JSON texts that the database keeps: these cost twenty times as much to write
-    (measured), and nobody waits for them. ``features`` are little-endian doubles, row after row,
-    where every value is a number and there. ``owner`` and ``digest`` say who chose the request id,
-    and for what content; both are empty where no client chose it.
+    It holds values, not the JSON texts of the database: writing those takes twenty times as long
+    (measured), and they can be made during the import. ``features`` are bytes, the rows as
+    little-endian doubles, if all values are numbers and none is missing. ``owner`` and ``digest``
+    are the client that chose the request id and the fingerprint of its request; both are empty if
+    no client chose the id.
 
-    Journals of earlier releases are read by place: a new field comes last, has a default, and is
-    followed by another one like ``whole``.
+    Fields are stored by position, also in journals of earlier releases: a new field comes last, has
+    a default, and is followed by another one like ``whole``.
     """
 
     request_id: str
@@ -50,7 +51,7 @@ class Entry(msgspec.Struct, array_like=True, frozen=True):
     probabilities: list[list[float]] | None
     owner: str = ""
     digest: str = ""
-    whole: bool = True  # no byte of a record ends it but this one, which is not zero
+    whole: bool = True  # the last byte of each record, which must not be zero (see record_file)
 
 
 class Prediction(Base):

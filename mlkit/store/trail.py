@@ -1,4 +1,4 @@
-"""Write to the database so that it can be told afterwards what was taken back, edited or lost."""
+"""Sessions whose writes the audit trail covers, so that edits and losses can be detected later."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -18,8 +18,8 @@ from mlkit.store.engine import Database
 
 
 @dataclass(frozen=True)
-class Keeper:
-    """Who writes, under which key, and the folder where the witness is."""
+class TrailContext:
+    """The actor, key and clock for the audit trail, and the folder of the witness."""
 
     folder: Path
     key: Callable[[], bytes]
@@ -27,90 +27,90 @@ class Keeper:
     now: Callable[[], datetime]
 
     def witnessed(self) -> Witness | None:
-        """Return what is known outside of the database about the audit trail, None if nothing."""
+        """Return the witness of the audit trail, None if there is none."""
         return witness.read(self.folder, self.key())
 
     def commits(self) -> int | None:
-        """Return the last commit that is known outside, None if nobody can tell."""
-        with suppress(DamagedError):  # without the key, predictions are logged all the same
+        """Return the number of the last commit by the witness, None if it is unknown."""
+        with suppress(DamagedError):  # predictions are logged even without the key
             return witness.commits(self.folder, self.key())
         return None
 
     def note_commit(self, number: int) -> None:
-        """Let the last commit be known outside."""
+        """Record the number of the last commit in the witness."""
         with suppress(DamagedError):
             witness.note_commit(self.folder, self.key(), number)
 
 
 @contextmanager
-def reading(database: Database, keeper: Keeper) -> Iterator[Session]:
-    """Yield a session on one snapshot that can check the audit trail."""
+def reading(database: Database, context: TrailContext) -> Iterator[Session]:
+    """Yield a session on one snapshot, with access to the audit trail."""
     with database.read() as s:
-        audit.attach(s, audit.Trail(keeper.key, keeper.witnessed))
+        audit.attach(s, audit.Trail(context.key, context.witnessed))
         yield s
 
 
 @contextmanager
-def writing(database: Database, keeper: Keeper) -> Iterator[Session]:
-    """Yield a session that commits at the end; afterwards the witness knows of it."""
-    trail = audit.Trail(keeper.key, keeper.witnessed)
+def writing(database: Database, context: TrailContext) -> Iterator[Session]:
+    """Yield a session that commits at the end; the witness is updated after the commit."""
+    trail = audit.Trail(context.key, context.witnessed)
     number = None
     with database.write() as s:
         audit.attach(s, trail)
         before = commits.changes(s) if database.is_sqlite else 0
         yield s
-        audit.close(s, keeper.now, keeper.actor)
+        audit.close(s, context.now, context.actor)
         if database.is_sqlite and commits.changes(s) != before:
-            number = commits.count(s, keeper.commits())
+            number = commits.count(s, context.commits())
     if number is not None:
-        keeper.note_commit(number)
+        context.note_commit(number)
     if trail.last is not None:
-        _tell(keeper, trail.last, known=trail.is_known)
+        _publish(context, trail.last, known=trail.is_known)
 
 
-def seal(database: Database, keeper: Keeper, reason: str, faults: list[str]) -> None:
-    """Cover the database as it stands, and let the witness begin anew with that.
+def seal(database: Database, context: TrailContext, reason: str, faults: list[str]) -> None:
+    """Cover the present content of the database, and reset the witness to it.
 
-    Only its triggers and indexes are made as they were, so that rows go on record as they will be.
+    Only triggers and indexes are repaired first, so that the covered rows are the stored ones.
     """
-    with writing(database, keeper) as s:
+    with writing(database, context) as s:
         append_only.mend(s)
         definitions.mend(s)
-        sealed = audit.seal(s, keeper.now(), actor=keeper.actor(), reason=reason, faults=faults)
+        sealed = audit.seal(s, context.now(), actor=context.actor(), reason=reason, faults=faults)
         if database.is_sqlite:
-            commits.forgive(s, keeper.commits())
-    begin(database, keeper, Witness(sealed.seq, sealed.hash, sealed.seq))
+            commits.forgive(s, context.commits())
+    begin(database, context, Witness(sealed.seq, sealed.hash, sealed.seq))
 
 
-def begin(database: Database, keeper: Keeper, known: Witness) -> None:
-    """Make the witness, whatever it said: of ``known`` and of the last commit."""
+def begin(database: Database, context: TrailContext, known: Witness) -> None:
+    """Replace the witness by ``known`` and the last commit."""
     if database.is_sqlite:
         with database.read() as s:
-            witness.begin_commits(keeper.folder, keeper.key(), commits.number(s))
-    witness.write(keeper.folder, keeper.key(), known)
+            witness.begin_commits(context.folder, context.key(), commits.number(s))
+    witness.write(context.folder, context.key(), known)
 
 
-def cover(database: Database, keeper: Keeper) -> None:
-    """Cover what an earlier release had written: all of it, or what that one did not cover.
+def cover(database: Database, context: TrailContext) -> None:
+    """Cover the rows that an earlier release wrote without covering them.
 
-    Of what is sealed already only tables are covered that no event has named a row of: a database
-    that somebody has edited and calls an old one is not accepted as it is.
+    All rows if there is no witness yet. Otherwise only tables of which no event covers a row, so
+    that an edited database cannot be passed off as an old one.
     """
     try:
-        sealed = keeper.witnessed() is not None
-    except DamagedError:  # the check tells of it
+        sealed = context.witnessed() is not None
+    except DamagedError:  # reported by the audit check
         return
     if not sealed:
-        seal(database, keeper, "what an earlier release had written", [])
+        seal(database, context, "what an earlier release had written", [])
         return
-    witness.sign_commits(keeper.folder, keeper.key())
-    with writing(database, keeper) as s:
+    witness.sign_commits(context.folder, context.key())
+    with writing(database, context) as s:
         audit.cover_new_tables(s)
 
 
-def _tell(keeper: Keeper, last: AuditEvent, *, known: bool) -> None:
-    """Let the witness and the system's log know the last event, the former if all before is."""
+def _publish(context: TrailContext, last: AuditEvent, *, known: bool) -> None:
+    """Send the last event to the system log, and advance the witness if the chain is ``known``."""
     if known:
-        witness.advance(keeper.folder, keeper.key(), last.seq, last.hash)
-    place = keeper.folder.parent
-    system_log.tell(f"audit {place} event {last.seq} {last.hash} {last.action} by {last.actor}")
+        witness.advance(context.folder, context.key(), last.seq, last.hash)
+    place = context.folder.parent
+    system_log.send(f"audit {place} event {last.seq} {last.hash} {last.action} by {last.actor}")

@@ -9,8 +9,8 @@ import pytest
 PRINT = """
 import os, pathlib
 from mlkit.scheduling import background
-background.stand_back()
-background.stand_back()
+background.lower_priority()
+background.lower_priority()
 session = pathlib.Path("/proc/self/autogroup").read_text().split()[-1]
 print(os.getpriority(os.PRIO_PROCESS, 0), session)
 """

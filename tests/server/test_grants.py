@@ -45,7 +45,7 @@ class Shared:
         self.client = self.app.test_client()
 
     def ask(self, who: str, method: str, path: str, body: Any = None) -> Any:
-        self.service.access._failures._empty.clear()
+        self.service.access._failures._arrivals.clear()
         token = self.tokens[who]
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         return self.client.open(path, method=method, json=body, headers=headers)

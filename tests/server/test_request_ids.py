@@ -315,12 +315,12 @@ def test_a_deleted_lock_file_admits_nobody_to_a_turn_that_is_taken(project: Proj
     key = Key(1, "once", "")
     file = project.state_dir / "locks" / "requests"
     old, new = IdempotentReplies(project), IdempotentReplies(project)
-    with old.turn(key):
+    with old.serialized(key):
         pass
     file.unlink()
-    with new.turn(key):
+    with new.serialized(key):
         pass
-    with old.turn(key):
+    with old.serialized(key):
         handle = os.open(file, os.O_RDWR)
         try:
             code = (
@@ -339,7 +339,7 @@ def test_one_who_waits_for_a_slow_model_holds_up_no_other_id(project: Project) -
     order = []
 
     def take(request_id: str, until: threading.Event) -> None:
-        with replies.turn(Key(1, request_id, "")):
+        with replies.serialized(Key(1, request_id, "")):
             order.append(request_id)
             assert until.wait(10)
 

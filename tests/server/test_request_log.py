@@ -14,7 +14,7 @@ from mlkit.server import request_log
 from mlkit.server.app import SERVICE, create_app
 from mlkit.server.front import Front
 from mlkit.server.problems import Fault, RefusedError
-from mlkit.server.request_log import Asked, RequestLog
+from mlkit.server.request_log import Requested, RequestLog
 from mlkit.settings.table import Server
 
 ROW = {"age": 30, "plan": "free", "spend": 12.5, "active": False}
@@ -40,7 +40,7 @@ class Door:
 
     def ask(self, method: str, path: str, token: str = "", **sent: Any) -> int:
         """Ask, without the limits of rates and failures."""
-        self.service.access._failures._empty.clear()
+        self.service.access._failures._arrivals.clear()
         self.service.access._limits._cells[:] = bytes(len(self.service.access._limits._cells))
         return self.again(method, path, token, **sent)
 
@@ -157,30 +157,30 @@ def test_a_flood_is_bounded_counted_and_hides_no_other_refusal(
     log = RequestLog(Server(refusal_log=5))
     environ = {"REQUEST_METHOD": "GET", "REMOTE_ADDR": "192.0.2.1"}
     for _ in range(10_000):
-        log.answered(environ, Asked("/metrics"), 401, 0.0, "no token")
-    log.answered(environ, Asked("/predict/<model>", "churn"), 422, 0.0, "unfit values")
+        log.answered(environ, Requested("/metrics"), 401, 0.0, "no token")
+    log.answered(environ, Requested("/predict/<model>", "churn"), 422, 0.0, "unfit values")
     lines = [record.getMessage() for record in caplog.records]
     assert len(lines) == 6
     assert lines[-1].startswith("refused 422 ")
     log._minute_ends = 0.0
-    log.answered(environ, Asked("/livez"), 200, 0.0)
+    log.answered(environ, Requested("/livez"), 200, 0.0)
     assert caplog.records[-1].getMessage() == "refused 401: 9995 more within a minute, not listed"
-    log.answered(environ, Asked("/metrics"), 401, 0.0, "no token")
+    log.answered(environ, Requested("/metrics"), 401, 0.0, "no token")
     assert caplog.records[-1].getMessage().startswith("refused 401 GET /metrics ")
-    assert log._held == {}
+    assert log._suppressed == {}
 
 
 def test_a_new_minute_begins_after_one_without_a_flood(caplog: pytest.LogCaptureFixture) -> None:
     log = RequestLog(Server(refusal_log=2))
     for _ in range(3):
         for _ in range(2):
-            log.answered({}, Asked("/x"), 401, 0.0, "no token")
+            log.answered({}, Requested("/x"), 401, 0.0, "no token")
         log._minute_ends = 0.0
     assert len(caplog.records) == 6
 
 
 def test_none_is_written_where_the_settings_say_none(caplog: pytest.LogCaptureFixture) -> None:
-    RequestLog(Server(refusal_log=0)).answered({}, Asked("/x"), 401, 0.0, "no token")
+    RequestLog(Server(refusal_log=0)).answered({}, Requested("/x"), 401, 0.0, "no token")
     assert caplog.records == []
 
 

@@ -119,7 +119,7 @@ def test_every_method_on_every_route_is_decided(door: Any, way: str, who: str) -
     rules = {rule for _, rule in TABLE}
     for rule in sorted(rules):
         for method in METHODS:
-            service.access._failures._empty.clear()
+            service.access._failures._arrivals.clear()
             path = rule.replace("<model>", "churn").replace("<version>", "1")
             sent = {"json": {}} if method not in ("GET", "HEAD") else {}
             status = client.open(path, method=method, headers=headers, **sent).status_code
@@ -198,7 +198,7 @@ def test_each_scope_opens_what_the_table_says(door: Any, who: str) -> None:
     client: FlaskClient = app.test_client()
     control = app.extensions[SERVICE].access
     for method, rule in sorted(_routes(app)):
-        control._failures._empty.clear()
+        control._failures._arrivals.clear()
         path = rule.replace("<model>", "churn").replace("<version>", "1")
         headers = {} if who == "nobody" else {"Authorization": f"Bearer {tokens[who]}"}
         sent = {"json": {}} if method == "POST" else {}

@@ -20,13 +20,13 @@ from mlkit.flows.log import logs
 from mlkit.flows.operations import access
 from mlkit.flows.registry import deploy
 from mlkit.project import Project, open_project
-from mlkit.server import feature_state, housekeeper, listener
+from mlkit.server import feature_state, import_process, listener
 from mlkit.server.access import AccessControl
 from mlkit.server.app import SERVICE, create_app
-from mlkit.server.follower import Follower
+from mlkit.server.periodic_thread import PeriodicThread
 from mlkit.server.service import Service
 from mlkit.store import alerts
-from mlkit.store.disk import locks, pulse
+from mlkit.store.disk import heartbeat, locks
 
 ROW = {
     "age": 30, "plan": "free", "spend": 12.5, "active": False, "since": "2026-01-01T00:00:00Z"
@@ -210,7 +210,7 @@ def test_doctor_and_readyz_miss_a_process_that_is_not_heard_of(
     trained: Project, serve: Callable[..., Any]
 ) -> None:
     server = serve(trained.root, "--workers", "1")
-    file = trained.state_dir / "metrics" / str(server.port) / pulse.FILE
+    file = trained.state_dir / "metrics" / str(server.port) / heartbeat.FILE
     _wait_for(file.exists)
     assert [f.level for f in servers.servers(trained)] == ["ok"]
     (importer,) = _importers(server)
@@ -220,7 +220,7 @@ def test_doctor_and_readyz_miss_a_process_that_is_not_heard_of(
         assert [f.level for f in servers.servers(trained)] == ["fail"]
         ready = server.ask("GET", "/readyz")
         assert (ready.status, ready.body["status"]) == (200, "degraded")
-        assert "has not been heard of" in ready.body["problems"]["mlkit-log"]
+        assert "has sent no heartbeat" in ready.body["problems"]["mlkit-log"]
         assert "servers" in {line.check for line in checkup.examine(trained.root).checks}
     finally:
         os.kill(importer, signal.SIGCONT)
@@ -241,7 +241,7 @@ def test_a_full_disk_is_a_line_in_the_log_and_no_traceback(
     def act() -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    Follower("mlkit-journal", act, 60.0).call()
+    PeriodicThread("mlkit-journal", act, 60.0).call()
     (record,) = caplog.records
     assert (record.getMessage(), record.exc_info) == (
         "mlkit-journal: [Errno 28] No space left on device", None
@@ -289,11 +289,11 @@ def test_a_follower_outlives_what_it_calls(error: BaseException) -> None:
         if len(calls) == 1:
             raise error
 
-    follower = Follower("a thread", act, 0.01)
-    follower.call()
-    assert follower.trouble == (str(error) or "MemoryError")
-    follower.call()
-    assert follower.trouble == ""
+    thread = PeriodicThread("a thread", act, 0.01)
+    thread.call()
+    assert thread.trouble == (str(error) or "MemoryError")
+    thread.call()
+    assert thread.trouble == ""
 
 
 def test_a_rate_is_kept_by_each_worker_alone_where_the_disk_is_full(
@@ -345,15 +345,15 @@ def test_what_cannot_be_told_ends_neither_the_importing_process_nor_readyz(
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(housekeeper.alerting, "raise_alert", fail)
-    monkeypatch.setattr(housekeeper.alerting, "resolve", fail)
+    monkeypatch.setattr(import_process.alerting, "raise_alert", fail)
+    monkeypatch.setattr(import_process.alerting, "resolve", fail)
     monkeypatch.setattr(feature_state.freshness, "troubles", fail)
     with closing(socket.socket()) as link:
-        child = housekeeper._Child(trained, trained.state_dir, lambda: True, link)
-    child._untold["server:log"] = "it died"
-    child._tell()
-    assert child._untold == {"server:log": "it died"}
-    assert not housekeeper._end_alert(trained)
+        child = import_process._Child(trained, trained.state_dir, lambda: True, link)
+    child._pending_alerts["server:log"] = "it died"
+    child._raise_alerts()
+    assert child._pending_alerts == {"server:log": "it died"}
+    assert not import_process._end_alert(trained)
     assert create_app(trained).test_client().get("/readyz").status_code == 200
 
 
@@ -375,7 +375,7 @@ def test_a_database_that_is_gone_is_a_line_in_the_log_wherever_it_is_met(
     app = create_app(trained)
     (trained.root / "ml.sqlite").unlink()
     app.extensions[SERVICE].holder._report("churn", "a trouble")
-    app.extensions[SERVICE].holder._settle("churn", 1)
+    app.extensions[SERVICE].holder._resolve_alert("churn", 1)
     assert app.test_client().get("/openapi.json").status_code == 200
     lines = [record for record in caplog.records if "ml.sqlite is missing" in record.getMessage()]
     assert len(lines) >= 2

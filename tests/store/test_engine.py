@@ -78,7 +78,7 @@ def test_a_password_in_the_url_never_reaches_an_error_message() -> None:
 
 
 @pytest.mark.parametrize(
-    ("free", "way_out"), [(0, "the disk is full: make room"), (1 << 40, "what the kernel says")]
+    ("free", "way_out"), [(0, "the disk is full: make room"), (1 << 40, "the kernel's messages")]
 )
 def test_an_error_of_the_disk_says_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, way_out: str

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from mlkit.errors import BusyError
 from mlkit.store import journal
-from mlkit.store.disk import tape
+from mlkit.store.disk import record_file
 from mlkit.store.journal import Journal
 from mlkit.store.log_columns import Entry
 
@@ -230,8 +230,8 @@ def test_whoever_waits_for_a_flush_that_a_rotation_failed_to_make_is_told(
 ) -> None:
     log = Journal(tmp_path, power_safe=True)
     log.append(entry("first"), NOW)
-    assert log._tape is not None
-    waiting, end = log._tape, log._tape.size
+    assert log._file is not None
+    waiting, end = log._file, log._file.size
     waiting.synced = 0
     monkeypatch.setattr(os, "fdatasync", _refuse)
     with pytest.raises(OSError, match="Input/output"):
@@ -320,7 +320,7 @@ def test_a_record_of_an_earlier_release_is_read(known: int) -> None:
         "r1", 1, 2, 1, "champion", 1_000_000, 42, ["i"], ["ann"], [[1.5, "x"]], ["yes"],
         [[0.2, 0.8]], "ann", "d", True,
     ][:known]  # fmt: skip
-    read = _scan(tape.frame(msgspec.msgpack.encode(written)))
+    read = _scan(record_file.frame(msgspec.msgpack.encode(written)))
     owner, digest = ("ann", "d") if known > 12 else ("", "")
     assert read.entries == [
         Entry(

@@ -38,9 +38,9 @@ def permissions(project: Project) -> Iterator[Finding]:
     else:
         found = [line for path in secret for line in _exposure(path)]
     shared = project.root.stat().st_gid if group else None
-    judge = ownership.Judge(group=group, environment=os.environ, of_group=shared)
-    paths = [*ownership.executed(project.root), *ownership.believed(project.root)]
-    faults = list(judge.faults(paths))
+    policy = ownership.OwnershipPolicy(group=group, environment=os.environ, of_group=shared)
+    paths = [*ownership.executed(project.root), *ownership.trusted(project.root)]
+    faults = list(policy.faults(paths))
     found += [(warn if f.by_group else fail)(f.said, f.fix) for f in faults[:_SHOWN]]
     if len(faults) > _SHOWN:
         found.append(fail(f"{len(faults) - _SHOWN} more files and folders like these"))

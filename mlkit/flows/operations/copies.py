@@ -5,7 +5,7 @@ from tempfile import gettempdir
 
 from mlkit.flows.operations import backup, restore
 from mlkit.project import Project
-from mlkit.store.disk import rooms
+from mlkit.store.disk import scratch_folders
 
 
 def sweep(project: Project) -> int:
@@ -15,5 +15,5 @@ def sweep(project: Project) -> int:
     """
     if project.database.is_read_only:
         return 0
-    rooms.settle(project.root)
-    return backup.sweep(project) + rooms.sweep(Path(gettempdir()), restore.ROOM)
+    scratch_folders.settle(project.root)
+    return backup.sweep(project) + scratch_folders.sweep(Path(gettempdir()), restore.ROOM)

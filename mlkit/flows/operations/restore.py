@@ -20,7 +20,7 @@ from mlkit.project import Project, leave_unsealed, locate_project, upgrade
 from mlkit.store import audit, schema
 from mlkit.store.dialects import soundness
 from mlkit.store.dialects.database_url import sqlite_url
-from mlkit.store.disk import archive, failpoints, locks, modes, rooms
+from mlkit.store.disk import archive, failpoints, locks, modes, scratch_folders
 from mlkit.store.disk.archive import Manifest
 from mlkit.store.disk.witness import Witness
 
@@ -59,7 +59,7 @@ def verify(file: Path) -> Verified:
 
     The database is unpacked into a temporary folder (``TMPDIR``) for its checks.
     """
-    with rooms.room(Path(gettempdir()), ROOM) as folder:
+    with scratch_folders.create(Path(gettempdir()), ROOM) as folder:
         return _unpack(file, folder / "project", only=(DATABASE_FILE, SETTINGS_FILE, _KEY))
 
 
@@ -72,7 +72,7 @@ def restore(file: Path, target: Path, *, replace: bool = False) -> Restored:
     """
     names.check_file(file)
     target = names.check_folder(target.resolve())
-    rooms.settle(target)
+    scratch_folders.settle(target)
     occupied = target.exists() and (not target.is_dir() or any(target.iterdir()))
     if occupied and not replace:
         raise ConflictError(
@@ -82,7 +82,7 @@ def restore(file: Path, target: Path, *, replace: bool = False) -> Restored:
     if occupied:
         refuse_busy(target)
     target.parent.mkdir(parents=True, exist_ok=True)
-    with rooms.beside(target, busy=f"another process is restoring {target}") as unpacked:
+    with scratch_folders.beside(target, busy=f"another process is restoring {target}") as unpacked:
         verified = _unpack(file, unpacked)
         before = target if occupied else _kept(target)
         to_erase = _carry_erasures(before, unpacked) if before is not None else ()
@@ -90,7 +90,7 @@ def restore(file: Path, target: Path, *, replace: bool = False) -> Restored:
         modes.share_all(unpacked, like=target if occupied else target.parent)
         failpoints.reach("restore.unpacked")
         kept = _name_beside(target) if occupied else None
-        rooms.put(target, kept)
+        scratch_folders.put(target, kept)
     return Restored(target, kept, verified, to_erase)
 
 

@@ -1,4 +1,4 @@
-"""``/metrics``: counters in memory that workers share, and the page made of them.
+"""``/metrics``: counters in memory that the workers share, and the Prometheus page.
 
-What is worth an alert is decided by jobs, not here.
+Alerts are decided on by jobs, not here.
 """

@@ -1,4 +1,4 @@
-"""The names, labels and meaning of every metric; where their numbers come from is elsewhere."""
+"""The name, labels and help text of every metric; the values are collected elsewhere."""
 
 import os
 import platform
@@ -32,7 +32,7 @@ Labelled = Iterable[tuple[Sequence[str], float]]
 
 
 class Served(NamedTuple):
-    """One version that answers in the worker that is asked."""
+    """One version that is loaded in the worker that answers ``/metrics``."""
 
     model: str
     version: int
@@ -47,7 +47,7 @@ def gauge(name: str, says: str, value: float) -> Metric:
 
 
 def traffic(snapshots: Collection[Snapshot]) -> Iterator[Metric]:
-    """Yield what was asked and answered, summed over all workers there ever were."""
+    """Yield the counts of requests and answers, summed over all workers, dead ones included."""
     summed = _sum(snapshots, meter.ANSWERED)
     answered = {key: cells for key, cells in summed.items() if any(cells)}
     invalid = _sum(snapshots, meter.INVALID)
@@ -83,7 +83,7 @@ def traffic(snapshots: Collection[Snapshot]) -> Iterator[Metric]:
 
 
 def features(snapshots: Collection[Snapshot]) -> Iterator[Metric]:
-    """Yield what feature views had for the rows of requests."""
+    """Yield the outcomes of feature lookups."""
     summed = _sum(snapshots, meter.LOOKED_UP)
     yield _counters(
         "mlkit_feature_rows_total",
@@ -99,7 +99,7 @@ def features(snapshots: Collection[Snapshot]) -> Iterator[Metric]:
 
 
 def workers(snapshots: Collection[Snapshot]) -> Iterator[Metric]:
-    """Yield the state of the workers that live."""
+    """Yield the state of the living workers."""
     living = {each.name.removeprefix("worker-"): each for each in snapshots if each.pid is not None}
     in_flight = sum(
         cells[meter.IN_FLIGHT] for cells in _sum(living.values(), meter.WORKER).values()
@@ -119,7 +119,7 @@ def workers(snapshots: Collection[Snapshot]) -> Iterator[Metric]:
 
 
 def models(served: Iterable[Served], generation: int | None) -> Iterator[Metric]:
-    """Yield what answers in this worker; the generation is about all models, and may be None."""
+    """Yield the versions of this worker, and the generation unless it is None."""
     found = list(served)
     yield _gauges(
         "mlkit_model_info", "The version that answers.", ("model", "version", "sha256", "backend"),
@@ -136,7 +136,7 @@ def models(served: Iterable[Served], generation: int | None) -> Iterator[Metric]
 
 
 def checks(found: Gauges) -> Iterator[Metric]:
-    """Yield the newest verdicts about the champions."""
+    """Yield the latest drift and performance verdicts of the champions."""
     by_model = ("model",)
     yield _gauges(
         "mlkit_drift", "Newest drift verdict: 1 drift, 0 ok, -1 too little data.", by_model,
@@ -185,7 +185,7 @@ def operations(found: Gauges) -> Iterator[Metric]:
 
 @cache
 def build_info() -> Metric:
-    """Return which program this is."""
+    """Return the versions of mlkit, Python and scikit-learn."""
     labels = (__version__, platform.python_version(), installed("scikit-learn"))
     return _gauges(
         "mlkit_build_info", "The program.", ("version", "python", "scikit_learn"), [(labels, 1)]
@@ -193,7 +193,7 @@ def build_info() -> Metric:
 
 
 def _sum(snapshots: Collection[Snapshot], kind: str) -> dict[Key, list[float]]:
-    """Return the numbers of the series of ``kind`` by their labels, added up."""
+    """Return the sums of the series of ``kind`` over all slots, by their labels."""
     found: dict[Key, list[float]] = {}
     for snapshot in snapshots:
         for (of, *labels), cells in snapshot.series.items():
@@ -234,7 +234,7 @@ def _counters(name: str, says: str, labels: Sequence[str], samples: Labelled) ->
 
 
 def _used(pid: int | None) -> tuple[int, float] | None:
-    """Return memory in bytes and processor seconds of a process, or None if it will not tell."""
+    """Return memory in bytes and CPU seconds of a process, None if they cannot be read."""
     try:
         rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

@@ -1,4 +1,4 @@
-"""What Prometheus reads, gathered by any worker from all workers, the database and folders."""
+"""The page for Prometheus: any worker collects it from all workers, the database and folders."""
 
 import threading
 import time
@@ -16,7 +16,7 @@ from mlkit.server.metrics import families, meter, slots
 from mlkit.server.metrics.families import Served, gauge
 from mlkit.server.metrics.meter import Meter
 from mlkit.server.metrics.slots import Snapshot
-from mlkit.server.rights import EVERYONE, Rights
+from mlkit.server.rights import UNRESTRICTED, Rights
 from mlkit.store import backlog
 from mlkit.store.dialects import database_errors
 
@@ -30,16 +30,18 @@ class Metrics:
     def __init__(self, project: Project, meter: Meter) -> None:
         self._project = project
         self._meter = meter
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
         self._gauges: Gauges | None = None
         self._fresh_until = 0.0
 
-    def render(self, served: Iterable[Served], generation: int, rights: Rights = EVERYONE) -> bytes:
-        """Return the metrics in the text format 0.0.4; its media type is ``KIND``.
+    def render(
+        self, served: Iterable[Served], generation: int, rights: Rights = UNRESTRICTED
+    ) -> bytes:
+        """Return the metrics in text format 0.0.4; the media type is ``KIND``.
 
-        Of all models and jobs, or of the models that ``rights`` has, and of the processes.
-        ``served`` and ``generation`` are those of this worker. Without the database the rest is
-        still told, and ``mlkit_database_up`` is 0.
+        Those of the processes, and of the models and jobs that ``rights`` covers. ``served`` and
+        ``generation`` are this worker's. If the database cannot be read, its metrics are missing
+        and ``mlkit_database_up`` is 0.
         """
         return generate_latest(_Collected(list(self._families(served, generation, rights))))
 
@@ -48,7 +50,7 @@ class Metrics:
     ) -> Iterator[Metric]:
         snapshots = self._snapshots()
         if not rights.whole:
-            snapshots = [_seen(each, rights) for each in snapshots]
+            snapshots = [_visible(each, rights) for each in snapshots]
         yield from families.traffic(snapshots)
         yield from families.features(snapshots)
         yield from families.workers(snapshots)
@@ -68,12 +70,12 @@ class Metrics:
         return [own, *others]
 
     def _project_gauges(self) -> Gauges | None:
-        """Return what the database says, or said a moment ago."""
-        with self._turn:
+        """Return the figures from the database, cached for a few seconds, None if it fails."""
+        with self._lock:
             if time.monotonic() >= self._fresh_until:
                 try:
                     self._gauges = gauges.read(self._project)
-                except (MlkitError, database_errors.UNTRANSLATED):  # mlkit_database_up tells of it
+                except (MlkitError, database_errors.UNTRANSLATED):  # see mlkit_database_up
                     self._gauges = None
                 self._fresh_until = time.monotonic() + _FRESH_S
             return self._gauges
@@ -88,8 +90,8 @@ class Metrics:
             yield gauge("mlkit_backup_age_seconds", "Age of the newest backup.", age)
 
 
-def _seen(snapshot: Snapshot, rights: Rights) -> Snapshot:
-    """Return what a slot holds about the models that ``rights`` has, and about its process."""
+def _visible(snapshot: Snapshot, rights: Rights) -> Snapshot:
+    """Return the series of a slot that ``rights`` covers, and those of its process."""
     series = {
         key: cells
         for key, cells in snapshot.series.items()
@@ -99,7 +101,7 @@ def _seen(snapshot: Snapshot, rights: Rights) -> Snapshot:
 
 
 class _Collected(NamedTuple):
-    """Families in the form in which the library takes them."""
+    """The metric families as a collector of ``prometheus_client``."""
 
     families: list[Metric]
 

@@ -1,7 +1,7 @@
-"""Numbers that outlive their process: one file of fixed size per worker, readable by all others.
+"""Counters that outlive their process: one file of fixed size per worker, readable by all others.
 
-A slot belongs to the process that holds its lock; when that dies, the next one goes on with it.
-What a number means is not known here.
+A slot belongs to the process that holds its lock; after that one's death the next process
+continues it. Knows nothing of the meaning of the numbers.
 """
 
 import fcntl
@@ -25,8 +25,8 @@ _KEYS_AT, _KEY_BYTES = 256, 192
 _CELLS_AT: Final = _KEYS_AT + CAPACITY * _KEY_BYTES
 SIZE: Final = _CELLS_AT + CAPACITY * CELLS * 8
 
-# Native order and size on purpose: these are stored in one piece, so a reader sees the old number
-# or the new one, never half of each.
+# Native order and size on purpose: aligned words are stored atomically, so a reader sees the old
+# number or the new one, never a mix.
 _WORD: Final = struct.Struct("Q")
 _ROW: Final = struct.Struct(f"{CELLS}d")
 _COUNT_AT, _PID_AT = 8, 16
@@ -35,7 +35,7 @@ Key = tuple[str, ...]
 
 
 class Snapshot(NamedTuple):
-    """What a slot holds at one moment; ``pid`` is None once its owner is dead."""
+    """The content of a slot at one moment; ``pid`` is None once its owner is dead."""
 
     name: str
     pid: int | None
@@ -46,7 +46,7 @@ class Slot:
     """The slot of this process."""
 
     def __init__(self, folder: Path) -> None:
-        """Take the first free slot in ``folder``; without room on the disk, one in memory alone."""
+        """Take the first free slot in ``folder``; on a full disk, one in private memory."""
         self._handle = -1
         self.path: Path | None = None
         self.trouble = ""
@@ -63,9 +63,9 @@ class Slot:
         self.cells = memoryview(self._memory)[_CELLS_AT:].cast("d")
 
     def place(self, key: Key) -> int | None:
-        """Return where in ``cells`` the numbers of ``key`` begin, or None if there is no room.
+        """Return the offset in ``cells`` of the numbers of ``key``, None if there is no room.
 
-        Not safe against other threads.
+        Not thread-safe.
         """
         place = self._places.get(key)
         if place is None and (raw := msgspec.json.encode(key)) and self._fits(raw):
@@ -73,17 +73,17 @@ class Slot:
             at = _KEYS_AT + place * _KEY_BYTES
             self._memory[at : at + _KEY_BYTES] = raw.ljust(_KEY_BYTES)
             self._count += 1
-            _WORD.pack_into(self._memory, _COUNT_AT, self._count)  # only now others see it
+            _WORD.pack_into(self._memory, _COUNT_AT, self._count)  # publishes the series
             self._places[key] = place
         return None if place is None else place * CELLS
 
     def snapshot(self) -> Snapshot:
-        """Return what is in it now."""
+        """Return the present content."""
         name = self.path.name if self.path else "worker"
         return Snapshot(name, os.getpid(), _series(self._memory))
 
     def close(self) -> None:
-        """Let another process have the slot."""
+        """Release the slot for another process."""
         self.cells.release()
         self._memory.close()
         self._release()
@@ -104,16 +104,16 @@ class Slot:
 
 
 def clear(folder: Path) -> None:
-    """Begin all numbers anew; for the main process, before it has workers."""
+    """Delete all slots; for the main process, before it has workers."""
     for path in folder.glob("worker-*"):
         path.unlink()
 
 
 def read(folder: Path) -> Iterator[Snapshot]:
-    """Yield what every slot in ``folder`` holds, also those of the dead."""
+    """Yield the content of every slot in ``folder``, those of dead processes included."""
     for path in sorted(folder.glob("worker-*")):
         with plain_files.opened(path) as file:
-            if os.fstat(file.fileno()).st_size != SIZE:  # its owner has only just begun
+            if os.fstat(file.fileno()).st_size != SIZE:  # its owner is just creating it
                 continue
             with mmap.mmap(file.fileno(), SIZE, access=mmap.ACCESS_READ) as memory:
                 if memory[: len(_MAGIC)] == _MAGIC:
@@ -135,7 +135,7 @@ def _claim(folder: Path) -> tuple[int, Path]:
 
 
 def _map(handle: int) -> mmap.mmap:
-    """Map a slot: a page without a block on the disk behind it would end the process."""
+    """Map a slot, preallocated: writing to an unallocated page of a full disk is a SIGBUS."""
     os.posix_fallocate(handle, 0, SIZE)
     return mmap.mmap(handle, SIZE)
 
@@ -157,7 +157,7 @@ def _series(memory: mmap.mmap) -> dict[Key, tuple[float, ...]]:
 
 
 def _living(memory: mmap.mmap) -> int | None:
-    """Return the owner's process id unless it is gone: that number is soon another process's."""
+    """Return the owner's pid, None if it is dead (its pid may by now be another process's)."""
     pid = _word(memory, _PID_AT)
     owner = memory[_OWNER_AT : _OWNER_AT + _OWNER_BYTES].rstrip().decode()
     return pid if processes.identity(pid) == owner else None

@@ -1,4 +1,4 @@
-"""The versions a server holds: loaded, checked, swapped when promoted, asked in batches.
+"""The model versions of a server: loaded, checked, swapped after a promotion, asked in batches.
 
-Reading requests is ``protocols``.
+Decoding requests is the task of ``protocols``.
 """

@@ -1,7 +1,7 @@
-"""Concurrent requests to a slow estimator, answered together.
+"""Batches of concurrent requests to a slow estimator.
 
-Greedy: whatever has come while the last batch was answered is the next batch. Nobody ever waits
-for a batch to fill (2 ms of that tripled the median, measured).
+Greedy: the requests that arrive during one batch form the next. No request waits for a batch to
+fill up (waiting 2 ms tripled the median latency, measured).
 """
 
 import threading
@@ -17,26 +17,26 @@ Ask = Callable[[np.ndarray], Predictions]
 
 
 class Batcher:
-    """Ask an estimator on behalf of many threads, one batch at a time."""
+    """Call an estimator for many threads, one batch at a time."""
 
     def __init__(self, ask: Ask, *, most_rows: int) -> None:
-        """``most_rows`` make a batch, so that many do not hold up few for longer than that."""
+        """End a batch at ``most_rows``, so that large requests delay small ones less."""
         self._ask = ask
         self._most_rows = most_rows
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
         self._waiting: deque[tuple[np.ndarray, Future[Predictions]]] = deque()
 
     def __call__(self, matrix: np.ndarray) -> Predictions:
-        """Return the answers for ``matrix``, asked together with whatever else is waiting."""
+        """Return the answers for ``matrix``, computed in a batch with other waiting requests."""
         own: Future[Predictions] = Future()
         self._waiting.append((matrix, own))
-        with self._turn:
-            while not own.done():  # whoever had the turn before may have answered this one as well
+        with self._lock:
+            while not own.done():  # another thread's batch may have included this request
                 self._answer_batch()
         return own.result()
 
     def _answer_batch(self) -> None:
-        """Answer those who wait, first come first served."""
+        """Answer waiting requests, first come, first served."""
         batch = [self._waiting.popleft()]
         rows = len(batch[0][0])
         while self._waiting and rows < self._most_rows:
@@ -45,7 +45,7 @@ class Batcher:
         try:
             found = self._ask(np.concatenate([matrix for matrix, _ in batch]))
         except Exception:  # noqa: BLE001  # an estimator may fail in any way, for one row of many
-            self._answer_alone(batch)
+            self._answer_separately(batch)
             return
         start = 0
         for matrix, future in batch:
@@ -53,8 +53,8 @@ class Batcher:
             future.set_result(_part(found, start, end))
             start = end
 
-    def _answer_alone(self, batch: list[tuple[np.ndarray, Future[Predictions]]]) -> None:
-        """Answer each for itself, so that nobody gets an error of somebody else's row."""
+    def _answer_separately(self, batch: list[tuple[np.ndarray, Future[Predictions]]]) -> None:
+        """Answer each request by itself, so that a bad row fails only its own request."""
         for matrix, future in batch:
             try:
                 future.set_result(self._ask(matrix))

@@ -1,4 +1,4 @@
-"""A loaded version, and everything about it that a request needs and need not make again."""
+"""A loaded model version, with everything that requests need and that is prepared only once."""
 
 import logging
 from typing import Final, NamedTuple
@@ -16,7 +16,7 @@ from mlkit.steps.inputs.columns import InputSchema
 from mlkit.steps.inputs.rows import CsvHabits, Reader
 from mlkit.steps.rules.guard import Guard
 
-_MANY: Final = 200  # rows
+_LARGE_REQUEST: Final = 200  # rows
 
 log = logging.getLogger("mlkit.server")
 
@@ -29,7 +29,7 @@ class Classes(NamedTuple):
 
 
 class Held:
-    """A version that answers."""
+    """A version that is ready to answer."""
 
     def __init__(
         self,
@@ -43,9 +43,9 @@ class Held:
         max_chars: int | None = None,
         csv: CsvHabits | None = None,
     ) -> None:
-        """``guard`` looks at rows, ``features`` fill what clients may leave out of them.
+        """``guard`` checks rows against rules; ``features`` add the columns of feature views.
 
-        Without ``features``, no text of a row has more than ``max_chars`` characters.
+        Without ``features``, a text of a row may have at most ``max_chars`` characters.
         """
         self.loaded = loaded
         self.guard = guard
@@ -59,12 +59,12 @@ class Held:
         self.classes = classes_of(loaded.schema)
         predictor = loaded.predictor
         self.trouble = ""
-        self._few: Ask = predictor.predict
-        self._many: Ask = predictor.predict
+        self._ask_small: Ask = predictor.predict
+        self._ask_large: Ask = predictor.predict
         if predictor.batchable and not predictor.compiled:
-            self._few = self._many = Batcher(predictor.predict, most_rows=1_000)
+            self._ask_small = self._ask_large = Batcher(predictor.predict, most_rows=1_000)
         elif predictor.large:
-            self._many = Batcher(predictor.predict, most_rows=8_000)
+            self._ask_large = Batcher(predictor.predict, most_rows=8_000)
 
     @property
     def served(self) -> Served:
@@ -75,7 +75,7 @@ class Held:
 
     @property
     def has_probabilities(self) -> bool:
-        """Tell whether an answer comes with the probability of each class."""
+        """Whether answers have class probabilities."""
         return self.loaded.predictor.has_probabilities
 
     @property
@@ -85,19 +85,21 @@ class Held:
     def ask(self, matrix: np.ndarray) -> Predictions:
         """Return the model's answers for the rows of ``matrix``.
 
-        Raises InvalidInputError that names every row without one, and ModelFailsError if the model
-        itself is at fault. ``trouble`` says so, and that ordinary rows get none either, until it
+        Raises InvalidInputError that names every row without an answer, and ModelFailsError if the
+        model itself fails. ``trouble`` then tells that the model fails for any row, until it
         answers again.
-        A few rows cost a compiled model less than it takes to wait for others. For many, a large
-        one reads its trees once for all that are waiting (1.6 times the rows a second, measured).
+
+        Small requests to a compiled model are not batched: they take less time than waiting for a
+        batch. Large ones to a large model are: it reads its trees once for the whole batch (1.6
+        times the rows per second, measured).
         """
-        model = self._many if len(matrix) >= _MANY else self._few
+        ask = self._ask_large if len(matrix) >= _LARGE_REQUEST else self._ask_small
         try:
-            found = unanswered.ask(model, self.schema, matrix)
+            found = unanswered.ask(ask, self.schema, matrix)
         except ModelFailsError as error:
             raise self._failing(error) from error
         except InvalidInputError:
-            if not self.trouble and unanswered.is_silent(model, self.schema):
+            if not self.trouble and unanswered.is_silent(ask, self.schema):
                 self.trouble = f"{self._name} has no finite answer, whatever the rows are"
                 log.error("%s", self.trouble)
             raise
@@ -106,7 +108,7 @@ class Held:
         return found
 
     def _failing(self, error: ModelFailsError) -> ModelFailsError:
-        """Return what a client may know of a model's failure; the log has the rest, once."""
+        """Return the error for the client; the details are logged, once per failure."""
         trouble = f"{self._name} fails, whatever the rows are: {error}"
         if trouble != self.trouble:
             log.error("%s", trouble, exc_info=error.__cause__)
@@ -118,5 +120,5 @@ class Held:
 
 
 def classes_of(schema: InputSchema) -> Classes:
-    """Return the classes, and what they are called as JSON keys."""
+    """Return the classes of ``schema`` as values and as JSON keys."""
     return Classes(schema.labels, schema.classes)

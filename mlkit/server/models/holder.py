@@ -1,4 +1,4 @@
-"""The champions that this process serves: loaded beside the old ones, checked, then swapped."""
+"""The champions that this process serves: each is loaded and checked, then replaces the old one."""
 
 import logging
 import threading
@@ -12,15 +12,15 @@ from mlkit.errors import BusyError, MlkitError, NotFoundError, unknown
 from mlkit.flows.alerts import alerting
 from mlkit.flows.features.online import Online
 from mlkit.project import Project
-from mlkit.server.follower import unexpected
 from mlkit.server.models.held import Held
 from mlkit.server.models.loading import load_into
+from mlkit.server.periodic_thread import unexpected
 from mlkit.store import audit, deployments, erasures
 from mlkit.store.registry import ModelVersion
 
 _RETRY_S = 30.0  # a version that failed to load is tried again after this time
-_STRANGE = "its promotion is not in the audit trail (see: mlkit audit verify)"
-_KEPT = 2  # versions of a model in memory: the champion and the one before, for a rollback
+_UNRECORDED = "its promotion is not in the audit trail (see: mlkit audit verify)"
+_KEPT = 2  # versions per model in memory: the champion and its predecessor, for a rollback
 
 Sees = Callable[[str], bool]
 
@@ -32,7 +32,7 @@ def _any(_model: str) -> bool:
 
 
 class Holder:
-    """Keep the champion of each model ready; ``refresh`` is called by one thread only."""
+    """Keep the champion of each model loaded; ``refresh`` is called by one thread only."""
 
     def __init__(self, project: Project, online: Online | None = None) -> None:
         self._project = project
@@ -41,7 +41,7 @@ class Holder:
         self._budget_bytes = self._settings.memory_mb * 1_000_000
         self._lazy = self._settings.lazy or self._budget_bytes > 0
         self._retry_at = float("inf")
-        self._loading = threading.RLock()  # one load at a time, whoever asks for it
+        self._loading = threading.RLock()  # one load at a time, over all threads
         self._pending: dict[int, Future[Held]] = {}
         self._cache: dict[int, Held] = {}
         self._champions: Mapping[str, ModelVersion] = {}
@@ -54,26 +54,26 @@ class Holder:
 
     @property
     def champions(self) -> Mapping[str, ModelVersion]:
-        """The version that should answer for each model."""
+        """The champion of each model, loaded or not."""
         return self._champions
 
     @property
     def serving(self) -> Mapping[str, Held]:
-        """What is loaded and answers at present, by model name."""
+        """The versions that are loaded and answer at present, by model name."""
         return self._serving
 
     @property
     def problems(self) -> Mapping[str, str]:
-        """Why the champion of a model is not what answers, or fails at it, by model name."""
+        """Why the champion of a model is not served, or fails, by model name."""
         failing = {name: held.trouble for name, held in self._serving.items() if held.trouble}
         return {**failing, **self._problems}
 
     def get(self, model: str, version: str | None = None, sees: Sees = _any) -> Held:
-        """Return what serves ``model``, loaded now if it is not; raises NotFoundError.
+        """Return the version that serves ``model``, and load it first if it is not loaded.
 
-        The error names the models that ``sees`` is true for.
-        ``version`` must be the one that serves. Raises BusyError if the model has a champion of
-        which no version could be loaded.
+        Raises NotFoundError for an unknown model, naming those for which ``sees`` is true, or if
+        ``version`` is not the one that serves. Raises BusyError if the model has a champion but no
+        version of it can be loaded.
         """
         held = self._serving.get(model)
         if held is None:
@@ -86,28 +86,28 @@ class Holder:
         return held
 
     def knows(self, model: str, sees: Sees = _any) -> bool:
-        """Tell whether ``model`` can be asked; raises NotFoundError if it has no champion."""
+        """Tell whether ``model`` answers; raises NotFoundError if it has no champion."""
         if model not in self._champions and model not in self._problems:
             raise self._unknown(model, sees)
         return model in self._serving or model not in self._problems
 
-    def nameless(self, sees: Sees = _any) -> MlkitError:
+    def unnamed(self, sees: Sees = _any) -> MlkitError:
         """Return the error for a request that names no model where none is the default."""
         if self.generation < 0:
             return self._unknown("", sees)
         known = ", ".join(filter(sees, sorted(self._champions))) or "none yet"
         return NotFoundError(
-            f"which model is asked? known: {known}; "
+            f"the request names no model; known: {known}; "
             "use /models/MODEL/invocations, or set server.default_model"
         )
 
     def default(self) -> str | None:
-        """Return the chosen model, or the only one, or None."""
+        """Return ``server.default_model``, or the only model, or None."""
         names = list(self._champions)
         return self._settings.default_model or (names[0] if len(names) == 1 else None)
 
     def refresh(self) -> None:
-        """Follow promotions and rollbacks since the last call; a failed load changes nothing."""
+        """Load new champions since the last call; the old one answers if a load fails."""
         with self._project.read() as s:
             generation = deployments.generation(s)
             self._forget_other_file()
@@ -116,17 +116,17 @@ class Holder:
             if same and time.monotonic() < self._retry_at:
                 return
             current, damaged = deployments.champions(s), deployments.damaged(s)
-            strange = frozenset(d.version.model.name for d in current if not audit.vouches(s, d))
+            unrecorded = frozenset(d.version.model.name for d in current if not audit.vouches(s, d))
             champions = {d.version.model.name: d.version for d in current}
         with self._loading:
             if erased_at != self._erased_at:
-                self._cache.clear()  # they know what was erased since; they answer until replaced
-            self._follow(champions, strange, damaged)
+                self._cache.clear()  # trained on erased rows; they answer until replaced
+            self._follow(champions, unrecorded, damaged)
         self.generation, self._erased_at = generation, erased_at
         self._retry_at = time.monotonic() + _RETRY_S if self._problems else float("inf")
 
     def _forget_other_file(self) -> None:
-        """Begin anew when the database is another file: its numbers mean other versions."""
+        """Clear the cache when the database is another file: its ids mean other versions."""
         found = self._project.database.file_id
         if found != self._file:
             with self._loading:
@@ -137,12 +137,13 @@ class Holder:
     def _follow(
         self,
         champions: Mapping[str, ModelVersion],
-        strange: frozenset[str],
+        unrecorded: frozenset[str],
         damaged: Mapping[str, str],
     ) -> None:
-        """Load the champions; of a ``strange`` one, which nobody promoted, the old one answers.
+        """Load the champions.
 
-        So it does of a ``damaged`` one, whose row is not what was recorded.
+        The old version goes on answering where the promotion is not in the audit trail
+        (``unrecorded``) or where the row is not what was recorded (``damaged``).
         """
         serving = {name: self._serving[name] for name in damaged if name in self._serving}
         problems = dict(damaged)
@@ -150,8 +151,8 @@ class Holder:
             self._report(name, problems[name])
         known = {name: self._champions[name] for name in damaged if name in self._champions}
         for name, version in champions.items():
-            if name in strange:
-                problems[name] = f"v{version.number}: {_STRANGE}"
+            if name in unrecorded:
+                problems[name] = f"v{version.number}: {_UNRECORDED}"
                 self._report(name, problems[name])
                 serving |= {name: self._serving[name]} if name in self._serving else {}
                 continue
@@ -173,7 +174,7 @@ class Holder:
         with self._loading:
             held = self._serving.get(model)
             version = self._champions.get(model)
-            if held is not None:  # another thread has loaded it meanwhile
+            if held is not None:  # another thread has just loaded it
                 return held
             if version is None and model not in self._problems:
                 raise self._unknown(model, sees)
@@ -189,7 +190,7 @@ class Holder:
             return held
 
     def _load(self, version: ModelVersion, problems: dict[str, str]) -> Held | None:
-        """Return the version, or what served before if it cannot be loaded."""
+        """Return the version, or the one that served before if it cannot be loaded."""
         name = version.model.name
         held = self._cache.pop(version.id, None)
         fresh = held is None
@@ -199,13 +200,13 @@ class Holder:
             problems[name] = f"v{version.number}: {error}"
             self._report(name, problems[name])
             return self._serving.get(name)
-        self._cache[version.id] = held  # last in the order of use
+        self._cache[version.id] = held  # reinserted: the cache is in the order of use (LRU)
         if fresh or name in self._problems:
-            self._settle(name, version.number)
+            self._resolve_alert(name, version.number)
         return held
 
     def _hold(self, version: ModelVersion) -> Held:
-        """Load a version in a thread of its own: whatever hangs in there holds up nothing else."""
+        """Load a version in a thread of its own, so that one that hangs blocks no other."""
         future = self._pending.pop(version.id, None)
         if future is None:
             future = Future()
@@ -214,13 +215,13 @@ class Holder:
         try:
             return future.result(self._settings.load_s)
         except FutureTimeoutError as error:
-            self._pending[version.id] = future  # asked again later, never loaded twice at a time
+            self._pending[version.id] = future  # waited for again later, never loaded twice
             raise BusyError(
                 f"loading takes longer than {self._settings.load_s:g} s (server.load_s)"
             ) from error
 
     def _forget(self) -> None:
-        """Drop old versions from memory, and what was used longest ago beyond the budget."""
+        """Evict old versions and, beyond the memory budget, the least recently used ones."""
         seen: dict[str, int] = {}
         for version_id, held in reversed(list(self._cache.items())):
             count = seen[held.loaded.model] = seen.get(held.loaded.model, 0) + 1
@@ -232,7 +233,7 @@ class Holder:
                 return
 
     def _drop_one(self) -> bool:
-        """Unload the version that is needed least; tell whether there was one to spare."""
+        """Evict the least needed version; tell whether there was one to evict."""
         answering = {held.loaded.version_id for held in self._serving.values()}
         spare = [version_id for version_id in self._cache if version_id not in answering]
         if spare:
@@ -261,16 +262,16 @@ class Holder:
                 summary=f"the champion of {model} cannot be served, {answers}: {problem}",
                 details={},
             )
-        except Exception as error:  # noqa: BLE001  # serving goes on; /readyz tells of it
-            _note("recorded", model, error)
+        except Exception as error:  # noqa: BLE001  # serving goes on; /readyz reports it
+            _log_alert_error("recorded", model, error)
 
-    def _settle(self, model: str, number: int) -> None:
+    def _resolve_alert(self, model: str, number: int) -> None:
         try:
             alerting.resolve(self._project, f"serving:{model}", f"v{number} is served")
         except Exception as error:  # noqa: BLE001  # a person can acknowledge the alert
-            _note("resolved", model, error)
+            _log_alert_error("resolved", model, error)
 
 
-def _note(what: str, model: str, error: Exception) -> None:
+def _log_alert_error(what: str, model: str, error: Exception) -> None:
     text = "the alert about model %s was not %s: %s"
     log.error(text, model, what, error, exc_info=unexpected(error))

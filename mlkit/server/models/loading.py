@@ -1,4 +1,4 @@
-"""Load a version for serving, in a thread that may be given up."""
+"""Load a version for serving, in a thread that the caller may stop waiting for."""
 
 import time
 from concurrent.futures import Future
@@ -16,7 +16,7 @@ from mlkit.store.registry import ModelVersion
 def load_into(
     future: "Future[Held]", project: Project, online: Online, version: ModelVersion
 ) -> None:
-    """Load ``version`` and put it, or what went wrong, into ``future``."""
+    """Load ``version`` and put it, or the error, into ``future``."""
     started = time.perf_counter()
     try:
         size = project.artifacts.path(version.artifact_sha256).stat().st_size
@@ -35,5 +35,5 @@ def load_into(
         )
     except Exception as error:  # noqa: BLE001  # raised again in the thread that waits
         future.set_exception(error)
-    except BaseException as error:  # noqa: BLE001  # a library that exits ends this load and no more
+    except BaseException as error:  # noqa: BLE001  # a library that exits fails only this load
         future.set_exception(DamagedError(f"its code ended with {type(error).__name__}: {error}"))

@@ -1,6 +1,6 @@
-"""Rows that break the rules of the training data: counted, or refused if the settings say so.
+"""Rows that break the rules of the training data: counted or, by ``server.guard``, refused.
 
-By default nobody is turned away: a range that was inferred from a file is no reason for an outage.
+By default they are only counted: a range inferred from a file must not cause an outage.
 """
 
 import logging
@@ -24,9 +24,9 @@ log = logging.getLogger(__name__)
 
 
 def make(loaded: Loaded) -> Guard | None:
-    """Return the guard of a version by the rules of its training data, None without any.
+    """Return the guard for the rules of a version's training data, None without any rules.
 
-    Rules that cannot be read any more keep no model from answering.
+    A model whose rules can no longer be read answers without a guard.
     """
     label = f"the rules that {loaded.model} v{loaded.version} was trained under"
     try:
@@ -38,14 +38,14 @@ def make(loaded: Loaded) -> Guard | None:
 
 
 class RuleGuard:
-    """Look at the rows of every query, as the model sees them."""
+    """Check the rows of every query, as the model gets them."""
 
     def __init__(self, project: Project, meter: Meter) -> None:
         self._refuses = project.settings.server.guard == "refuse"
         self._meter = meter
 
     def check(self, held: Held, rows: Rows | np.ndarray) -> None:
-        """Count rows that break rules; raises InvalidInputError if they are to be refused."""
+        """Count the rows that break rules; raises InvalidInputError if they must be refused."""
         if held.guard is None:
             return
         found = held.guard.find(rows)

@@ -1,4 +1,4 @@
-"""``/openapi.json``: every route of a server, with the inputs and outputs of its models.
+"""``/openapi.json``: the description of every route, with the inputs and outputs of the models.
 
-The routes themselves are ``routes`` and ``protocols``.
+The routes themselves are in ``routes`` and ``protocols``.
 """

@@ -1,4 +1,4 @@
-"""Bodies that a model answers, made up column by column: nobody's row is shown."""
+"""Example request bodies, made up column by column so that no real row is disclosed."""
 
 import csv
 import io
@@ -21,12 +21,12 @@ _SAMPLES: Final[Mapping[Kind, object]] = {
 
 
 def row(schema: InputSchema) -> dict[str, Any]:
-    """Return a row that the model takes."""
+    """Return a row that the model accepts."""
     return {column.name: _sample(column) for column in schema.columns}
 
 
 def native(model: Described) -> Doc:
-    """Return bodies of ``/predict/<model>``."""
+    """Return example bodies of ``/predict/<model>``."""
     found: Doc = {"rows": {"rows": [model.example]}}
     if not model.keys:
         found["entities"] = {"rows": [model.example], "entity_ids": ["customer-1"]}
@@ -36,13 +36,13 @@ def native(model: Described) -> Doc:
 
 
 def _short_row(model: Described) -> dict[str, Any]:
-    """Return a row without what comes from feature views, but with whom it is about."""
+    """Return a row without the columns of feature views, but with their keys."""
     own = {name: model.example[name] for name in model.required}
     return own | {column.name: _sample(column) for column in model.keys}
 
 
 def mlflow(model: Described) -> Doc:
-    """Return bodies of ``/invocations``, one for each form of JSON."""
+    """Return example bodies of ``/invocations``, one for each form of JSON."""
     names, values = list(model.example), list(model.example.values())
     columns = {name: [value] for name, value in model.example.items()}
     return {
@@ -54,7 +54,7 @@ def mlflow(model: Described) -> Doc:
 
 
 def csv_text(model: Described) -> str:
-    """Return a body of ``/invocations`` as CSV."""
+    """Return an example body of ``/invocations`` as CSV."""
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(model.example)
@@ -63,7 +63,7 @@ def csv_text(model: Described) -> str:
 
 
 def kserve(model: Described) -> Doc:
-    """Return bodies of ``/v1/models/<model>:predict``."""
+    """Return example bodies of ``/v1/models/<model>:predict``."""
     return {
         "objects": {"instances": [model.example]},
         "lists": {"instances": [list(model.example.values())]},
@@ -71,7 +71,7 @@ def kserve(model: Described) -> Doc:
 
 
 def v2(model: Described) -> Doc:
-    """Return bodies of ``/v2/models/<model>/infer``: a tensor for each column."""
+    """Return an example body of ``/v2/models/<model>/infer``: a tensor for each column."""
     tensors = [
         InferTensor(column.name, [1], DATATYPES[column.kind], data=[model.example[column.name]])
         for column in model.schema.columns
@@ -88,7 +88,7 @@ def _sample(column: Column) -> object:
 
 
 def _middle(column: Column, low: float, high: float) -> float:
-    """Return a short number in the middle of what was seen."""
+    """Return a number with few digits near the middle of the training range."""
     middle = low / 2 + high / 2
     if column.kind == "integer":
         return int(middle)

@@ -1,4 +1,4 @@
-"""One model's rows, requests and answers as JSON Schema."""
+"""JSON Schemas of one model's rows, requests and answers."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -24,12 +24,11 @@ _TYPES: Final[Mapping[Kind, Doc]] = {
 
 
 class Described(msgspec.Struct, frozen=True, kw_only=True):
-    """A model that is served; ``labels`` are its classes as JSON keys, ``example`` is one row.
+    """A served model; ``labels`` are its classes as JSON keys, ``example`` is one row.
 
-    ``probabilities`` says whether its answers have one for each class.
-
-    ``sources`` are the columns that a row may lack, each with where it then comes from, and
-    ``keys`` the columns by which that is found and that are no inputs of the model.
+    ``probabilities`` tells whether its answers have class probabilities. ``sources`` are the
+    columns that a row may omit, with the feature view that then provides each; ``keys`` are the
+    columns by which it is looked up and that are not inputs of the model.
     """
 
     name: str
@@ -43,12 +42,12 @@ class Described(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def required(self) -> list[str]:
-        """The columns that every row must have."""
+        """The columns that no row may omit."""
         return [name for name in self.schema.names if name not in self.sources]
 
 
 def schemas(model: Described, max_rows: int) -> Doc:
-    """Return the components of ``model``, named ``MODEL.Row`` and so on."""
+    """Return the component schemas of ``model``, named ``MODEL.Row`` and so on."""
     some = {"type": "array", "minItems": 1, "maxItems": max_rows}
     rows = {**some, "items": ref(f"{model.name}.Row")}
     lists = {**some, "items": ref(f"{model.name}.List")}
@@ -114,7 +113,7 @@ def _column(column: Column) -> Doc:
 
 
 def _seen(column: Column) -> str:
-    """Say what the model has learned from; other values are taken too."""
+    """Describe the values of the training data; others are accepted too."""
     if column.categories:
         more = ", ..." if len(column.categories) > 10 else ""
         return f"Known values: {', '.join(column.categories[:10])}{more}."
@@ -125,7 +124,7 @@ def _seen(column: Column) -> str:
 
 
 def _short(edge: float) -> float:
-    """Return an edge to two digits: the largest income is somebody's."""
+    """Round a limit to two digits: an exact maximum would disclose one person's value."""
     return float(f"{edge:.2g}")
 
 

@@ -1,4 +1,4 @@
-"""The pieces of an OpenAPI document that are the same for every model: operations and errors."""
+"""The parts of the OpenAPI document that are the same for every model: operations and errors."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -12,9 +12,9 @@ from mlkit.server.problems import JSON, PROBLEM
 Doc = dict[str, Any]
 
 _REF = "#/components/schemas/{name}"
-NATIVE, MLFLOW, PLAIN = "Problem", "MlflowError", "Error"  # the three documents of an error
+NATIVE, MLFLOW, PLAIN = "Problem", "MlflowError", "Error"  # the three error formats
 PREDICTION_ERRORS = (400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 503)
-MLFLOW_ERRORS = tuple(status for status in PREDICTION_ERRORS if status != 422)  # it says 400
+MLFLOW_ERRORS = tuple(status for status in PREDICTION_ERRORS if status != 422)  # sent as 400
 READ_ERRORS = (401, 403, 429)
 MODEL_ERRORS = (*READ_ERRORS, 404)
 _ERROR_KINDS = {NATIVE: PROBLEM, MLFLOW: JSON, PLAIN: JSON}
@@ -23,7 +23,7 @@ _REASONS = {
     401: "A token is needed, or this one is unknown, expired or revoked.",
     403: "The token does not allow this, or the Host or Origin header is not one of this server.",
     404: "No such model or version is served.",
-    408: "The body did not come whole in time.",
+    408: "The body did not arrive in time.",
     409: "The request_id was used for another request, or an actual contradicts an earlier one.",
     413: "The body has too many bytes or too many rows.",
     415: "The body has another media type or encoding than those listed.",
@@ -39,13 +39,13 @@ _HEADERS = {
 
 
 class Answer(NamedTuple):
-    """What an operation answers when all is well."""
+    """The response of an operation that succeeds."""
 
     text: str
     schema: Doc
     kind: str = JSON
     statuses: Sequence[int] = (200,)
-    others: Mapping[str, Doc] = {}  # what it may be instead, by media type
+    others: Mapping[str, Doc] = {}  # alternative schemas by media type
 
 
 def ref(name: str) -> Doc:
@@ -55,16 +55,16 @@ def ref(name: str) -> Doc:
 
 @cache
 def shapes(*kinds: type[msgspec.Struct]) -> Mapping[str, Doc]:
-    """Return the schemas of structs and of those inside them, by name; none has other members."""
+    """Return the schemas of structs and of nested structs, by name, without other members."""
     _, found = msgspec.json.schema_components(kinds, ref_template=_REF)
     for schema in found.values():
-        del schema["title"]  # the same for all models: generated clients want a name for each
+        del schema["title"]  # the same for all models, but generated clients need unique names
         schema["additionalProperties"] = False
     return found
 
 
 def shape(kind: type[msgspec.Struct], **members: Doc | None) -> Doc:
-    """Return the schema of a struct with ``members`` as one model has them, None for one less."""
+    """Return the schema of a struct with ``members`` replaced for one model, None: removed."""
     schema = shapes(kind)[kind.__name__]
     found = {**schema["properties"], **members}
     kept = {name: each for name, each in found.items() if each is not None}
@@ -72,7 +72,7 @@ def shape(kind: type[msgspec.Struct], **members: Doc | None) -> Doc:
 
 
 def strict(properties: Mapping[str, Doc]) -> Doc:
-    """Return an object with ``properties``, all required, and no others."""
+    """Return the schema of an object with ``properties``, all required, and no others."""
     return {
         "type": "object",
         "properties": dict(properties),
@@ -82,7 +82,7 @@ def strict(properties: Mapping[str, Doc]) -> Doc:
 
 
 def media(schema: Doc, examples: Mapping[str, Any]) -> Doc:
-    """Return a body's schema with an example for each form it can have."""
+    """Return a body's schema with its named examples."""
     named = {name: {"value": value} for name, value in examples.items()}
     return {"schema": schema, "examples": named}
 
@@ -98,7 +98,7 @@ def operation(
     body: Mapping[str, Doc] | None = None,
     public: bool = False,
 ) -> Doc:
-    """Return one operation with every status that it can answer."""
+    """Return one operation with every status code that it can return."""
     kinds = {answer.kind: answer.schema, **answer.others}
     content = {kind: {"schema": schema} for kind, schema in kinds.items()}
     responses: Doc = {
@@ -117,13 +117,13 @@ def operation(
 
 
 def get(name: str, tag: str, summary: str, answer: Answer, **options: Any) -> Doc:
-    """Return a path that answers GET alone."""
+    """Return a path with the method GET only."""
     return {"get": operation(name, tag=tag, summary=summary, answer=answer, **options)}
 
 
 @cache
 def error_responses() -> Doc:
-    """Return the answer to each error in each protocol's words."""
+    """Return the response to each error in each protocol's format."""
     return {
         f"{schema}{status}": {
             "description": f"{HTTPStatus(status).phrase}. {_reason(schema, status)}",
@@ -136,14 +136,14 @@ def error_responses() -> Doc:
 
 
 def _reason(schema: str, status: int) -> str:
-    """Return when a status is sent; MLflow's 400 is for wrong values as well."""
+    """Return when a status is sent; MLflow's 400 includes what is 422 elsewhere."""
     both = (schema, status) == (MLFLOW, 400)
     return f"{_REASONS[400]} {_REASONS[422]}" if both else _REASONS[status]
 
 
 @cache
 def error_schemas() -> Doc:
-    """Return the three documents of an error; each may have more members, such as ``problems``."""
+    """Return the schemas of the three error formats; each may have more members."""
     text: Doc = {"type": "string"}
     problems = {
         "type": "array",

@@ -1,4 +1,4 @@
-"""The OpenAPI document of the models that a server has champions of."""
+"""The OpenAPI document of the champions of a server."""
 
 import logging
 from collections.abc import Mapping
@@ -8,9 +8,9 @@ import msgspec
 from mlkit import __version__
 from mlkit.flows.features import requests
 from mlkit.project import Project
-from mlkit.server.follower import unexpected
 from mlkit.server.openapi import specification
 from mlkit.server.openapi.models import Described
+from mlkit.server.periodic_thread import unexpected
 from mlkit.store.registry import ModelVersion
 
 log = logging.getLogger("mlkit.server")
@@ -19,7 +19,7 @@ log = logging.getLogger("mlkit.server")
 def document(project: Project, champions: Mapping[str, ModelVersion], default: str | None) -> bytes:
     """Return the document as JSON; ``default`` is the model behind ``/invocations``.
 
-    A model that cannot be described is left out and logged: it must not take the others with it.
+    A model that cannot be described is left out and logged; it must not hide the others.
     """
     found = [_described(project, champions[name]) for name in sorted(champions)]
     settings = project.settings.server
@@ -34,11 +34,11 @@ def document(project: Project, champions: Mapping[str, ModelVersion], default: s
 
 
 def _described(project: Project, version: ModelVersion) -> Described | None:
-    """Return what ``/openapi.json`` says of a model, None where it cannot be said."""
+    """Return the description of a model, None if that fails."""
     try:
         plan = requests.wanted(project, version)
         return specification.describe(version, plan[1] if plan else None)
-    except Exception as error:  # one model's trouble is not that of the others
+    except Exception as error:  # one broken model must not hide the others
         text = "model %s is left out of /openapi.json: %s"
         log.error(text, version.model.name, error, exc_info=unexpected(error))
         return None

@@ -1,4 +1,4 @@
-"""``/openapi.json``: every route of this server, with the schema of every model behind it."""
+"""The OpenAPI document: every route of this server, with the schemas of its models."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -40,9 +40,9 @@ _ABOUT = (
 
 
 def describe(version: ModelVersion, wanted: Wanted | None = None) -> Described:
-    """Return what the document says of a model that ``version`` answers for.
+    """Return the description of a model that ``version`` serves.
 
-    ``wanted`` is what it has from feature views.
+    ``wanted`` are the columns that it gets from feature views.
     """
     schema = input_schema.of(version)
     return Described(
@@ -92,7 +92,7 @@ def document(
 
 
 def _paths() -> Doc:
-    """Return the routes that are the same whatever is served."""
+    """Return the routes that do not depend on the models."""
     readiness = Answer("What is served.", ref("Readiness"), statuses=(200, 503))
     ready = Answer("Every model answers.", {}, statuses=(200, 503))
     alive = Answer("The process answers.", ref("Life"))
@@ -192,7 +192,7 @@ def _actuals() -> Doc:
 
 
 def _own_schemas(max_rows: int) -> Doc:
-    """Return the schemas that no model changes."""
+    """Return the schemas that do not depend on the models."""
     found = shapes(Life, Readiness, Actuals, Received, *v2.BODIES)
     items = found["Actuals"]["properties"]["items"]
     return {**found, "Actuals": shape(Actuals, items={**items, "maxItems": max_rows})}

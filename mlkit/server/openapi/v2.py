@@ -31,7 +31,7 @@ _BYTES: Doc = {
 
 
 def paths() -> Doc:
-    """Return the routes that are the same whatever is served."""
+    """Return the routes that do not depend on the models."""
     live = Answer("The process answers.", ref("Live"))
     ready = Answer("Every model answers.", ref("Ready"), statuses=(200, 503))
     about = Answer("It.", ref("ServerMetadata"))
@@ -86,7 +86,7 @@ def _infer(model: Described, name: str) -> Doc:
 
 
 def _request(model: Described) -> Doc:
-    """Return the schema of a request; which outputs there are depends on the model."""
+    """Return the schema of a request with the outputs of the model."""
     names = v2_outputs.names(model.schema, probabilities=model.probabilities)
     outputs: Doc = {
         "type": ["array", "null"],
@@ -99,7 +99,7 @@ def _request(model: Described) -> Doc:
 
 
 def _output_parameters() -> Doc:
-    """Return the schema of what may be said of an output: all but what the server refuses."""
+    """Return the schema of the parameters of an output, without those that are refused."""
     return {
         **shape(Output)["properties"]["parameters"],
         "properties": {

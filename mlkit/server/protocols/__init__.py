@@ -1,1 +1,1 @@
-"""The wire protocols: each turns a body into a query and answers into a reply."""
+"""The wire protocols: each decodes a body to a query and encodes the answers as a response."""

@@ -1,4 +1,4 @@
-"""A CSV body (RFC 4180, UTF-8, with a header line) to rows, by the rules of ``mlkit predict``."""
+"""Decode a CSV body (RFC 4180, UTF-8, with a header line) by the rules of ``mlkit predict``."""
 
 import csv
 import io
@@ -16,7 +16,7 @@ from mlkit.steps.reading import csv_ids
 from mlkit.steps.reading.csv_values import MARKS
 
 _GROUPED: Final = re.compile(r"\s*[+-]?[1-9]\d{0,2}(\.\d{3})+\s*$", re.ASCII)
-_NULLS: Final = frozenset(("", *MARKS))  # NA, null ... as in files: not where texts are
+_NULLS: Final = frozenset(("", *MARKS))  # NA, null ... as in files, but not in text columns
 _CELL: Final = re.compile(r'(?:"([^"]*(?:""[^"]*)*)"|((?:[^",\r\n][^,\r\n]*)?))(,|\r\n|\r|\n|$)')
 _PLAIN_START: Final = tuple("123456789.")
 _BOOLEANS: Final = {
@@ -27,8 +27,8 @@ _BOOLEANS: Final = {
 def read(reader: Reader, body: bytes, max_rows: int) -> Rows:
     """Return the rows of a CSV body.
 
-    Raises RefusedError 400 if it is no CSV and 413 if it has too many rows, or InvalidInputError
-    that names every bad value.
+    Raises RefusedError 400 for invalid CSV and 413 for too many rows, or InvalidInputError that
+    names every invalid value.
     """
     lines = _lines(body, max_rows + 2)
     if not lines:
@@ -46,9 +46,9 @@ def read(reader: Reader, body: bytes, max_rows: int) -> Rows:
 
 
 def _lines(body: bytes, most: int) -> list[list[str | None]]:
-    """Return the cells of each line that has any, None for an empty one without quotes.
+    """Return the cells of the first ``most`` lines, header included and blank lines skipped.
 
-    The header is one of the lines; of more than ``most`` lines only those are returned.
+    An empty cell without quotes is None.
     """
     try:
         text = body.decode("utf-8-sig")
@@ -66,9 +66,9 @@ def _plain_cells(text: str, most: int) -> list[list[str | None]]:
 
 
 def _cells(text: str) -> list[list[str | None]]:
-    """Return the same where some cells may be quoted and empty, which ``csv`` does not tell.
+    """Return the cells of all lines where ``""`` (an empty text) must differ from an empty cell.
 
-    Raises csv.Error.
+    The module ``csv`` does not distinguish them. Raises csv.Error.
     """
     rows: list[list[str | None]] = [[]]
     at = 0
@@ -87,22 +87,22 @@ def _cells(text: str) -> list[list[str | None]]:
 
 
 class _Cell(NamedTuple):
-    """What the texts of one column stand for."""
+    """How the texts of one column are converted."""
 
     convert: Callable[[str], object] = str
     nulls: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, column: Column, habits: CsvHabits) -> "_Cell":
-        """Return how a column is read; among texts a label that the model knows is that label."""
+        """Return the conversion of a column; a known label is never read as missing."""
         if column.kind == "category":
             return cls(str, habits.missing - set(column.categories))
         return cls(_CONVERTERS[column.kind], _NULLS | habits.missing)
 
     def value(self, text: str | None) -> object:
-        """Return the value that ``text`` stands for; one that stands for none stays text.
+        """Return the converted value; a text that cannot be converted stays text.
 
-        The reader then refuses it with row and column.
+        The reader then refuses it, naming row and column.
         """
         if text is None or text in self.nulls:
             return None
@@ -117,14 +117,14 @@ _IGNORED: Final = _Cell()
 
 def _values(cells: Sequence[_Cell], line: Sequence[str | None]) -> Sequence[object]:
     if len(line) != len(cells):
-        return line  # the reader names it
+        return line  # the reader refuses it
     return [cell.value(text) for cell, text in zip(cells, line, strict=True)]
 
 
 def _refuse_grouped(
     names: Sequence[str], cells: Sequence[_Cell], lines: Sequence[Sequence[str | None]]
 ) -> None:
-    """Raise InvalidInputError for 26.950 where a file of the dataset has it for 26950."""
+    """Raise InvalidInputError for ``26.950`` where the dataset's files write 26950 like this."""
     for place, name in enumerate(names):
         if cells[place].convert not in (_number, _integer):
             continue
@@ -140,7 +140,7 @@ def _refuse_grouped(
 
 def _number(text: str) -> float:
     if "_" in text or (text[:1] not in _PLAIN_START and csv_ids.is_led(text)):
-        raise ValueError(text)  # Python alone would read 1_000 as a number; 007 is an id
+        raise ValueError(text)  # float() would accept 1_000; 007 is an id, not a number
     return float(text)
 
 

@@ -1,4 +1,4 @@
-"""What MLflow's and KServe's messages have in common: rows without ids in, plain values out."""
+"""The common part of MLflow's and KServe's protocols: rows without ids in, plain values out."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +16,7 @@ from mlkit.steps.inputs.rows import Reader, Rows
 
 
 class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a client may ask for besides the values, and the id that makes repeating it safe."""
+    """Options of a request: class probabilities, and the id that makes it idempotent."""
 
     probabilities: bool = False
     request_id: RequestId | None = None
@@ -29,7 +29,7 @@ class Predictions(msgspec.Struct, frozen=True):
 
 
 def query(reader: Reader, rows: Rows, params: Params | None, message: Message) -> Query:
-    """Return the query for ``rows``; raises InvalidInputError if the model cannot do as asked."""
+    """Return the query for ``rows``; raises InvalidInputError for unsupported ``params``."""
     params = params or Params()
     if params.probabilities and reader.schema.task == "regression":
         raise InvalidInputError("'probabilities' are asked for, but a regression has none")
@@ -41,7 +41,7 @@ def query(reader: Reader, rows: Rows, params: Params | None, message: Message) -
 
 
 def reply(answers: Answers, query: Query) -> Reply:
-    """Return the answer to a request: nothing but a prediction for each row."""
+    """Return the response to a request: a list with a prediction for each row."""
     found: Sequence[Label | dict[str, float]] = answers.values
     if query.options.probabilities and answers.probabilities is not None:
         labels = answers.labels
@@ -52,8 +52,9 @@ def reply(answers: Answers, query: Query) -> Reply:
 def read(reader: Reader, name: str, value: object, max_rows: int) -> Rows:
     """Return the rows in the JSON value of the field ``name``.
 
-    Objects, lists in the order of the schema, or single values for a model with one column; or
-    one object that holds a list for each column. Raises InvalidInputError, or RefusedError 413.
+    The value is a list of objects, of lists in the order of the schema, or of single values for a
+    model with one column; or one object with a list for each column. Raises InvalidInputError, or
+    RefusedError 413.
     """
     if isinstance(value, dict):
         return _read_columns(reader, name, value, max_rows)

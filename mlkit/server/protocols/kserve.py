@@ -36,17 +36,17 @@ def decode(reader: Reader, message: Message) -> Query:
 
 
 def reply(answers: Answers, query: Query) -> Reply:
-    """Return the answer to a request."""
+    """Return the response to a request."""
     return instances.reply(answers, query)
 
 
 def refuse(fault: Fault) -> Reply:
-    """Return the answer to a request that failed."""
+    """Return the response to a request that failed."""
     body = msgspec.json.encode({**fault.details, "error": fault.detail}, enc_hook=str)
     return problems.reply(body, status=fault.status, headers=fault.headers)
 
 
 def status(model: str, *, ready: bool) -> Reply:
-    """Return the answer to ``GET /v1/models/<model>``: 503 while no version of it answers."""
+    """Return the response to ``GET /v1/models/<model>``: 503 while no version of it answers."""
     body = msgspec.json.encode(ModelReady(model, ready))
     return problems.reply(body, status=200 if ready else 503)

@@ -19,7 +19,7 @@ from mlkit.steps.inputs.rows import Reader, Rows
 
 CSV = "text/csv"
 KINDS: tuple[str, ...] = (problems.JSON, CSV)
-ERROR_CODES = {  # MLflow's words; a status that it never sends has the nearest one
+ERROR_CODES = {  # MLflow's; a status that MLflow never sends has the closest one
     400: "BAD_REQUEST",
     401: "UNAUTHENTICATED",
     403: "PERMISSION_DENIED",
@@ -35,7 +35,7 @@ ERROR_CODES = {  # MLflow's words; a status that it never sends has the nearest 
 
 
 class Split(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A frame as ``DataFrame.to_dict(orient="split")`` writes it; the index says nothing here."""
+    """A frame as ``DataFrame.to_dict(orient="split")`` writes it; the index is ignored."""
 
     columns: list[str]
     data: list[list[Any]]
@@ -68,14 +68,14 @@ def decode(reader: Reader, message: Message) -> Query:
 
 
 def reply(answers: Answers, query: Query) -> Reply:
-    """Return the answer to a request: nothing but a prediction for each row."""
+    """Return the response to a request: a list with a prediction for each row."""
     return instances.reply(answers, query)
 
 
 def refuse(fault: Fault) -> Reply:
-    """Return the answer to a request that failed, as an MLflow client reads it.
+    """Return the response to a request that failed, in MLflow's format.
 
-    MLflow's contract has one status for a body that is wrong, whether in its form or its values.
+    MLflow has one status, 400, for malformed bodies and for invalid values.
     """
     status = 400 if fault.status == HTTPStatus.UNPROCESSABLE_ENTITY else fault.status
     content = {
@@ -105,7 +105,7 @@ def _read(reader: Reader, request: Request, max_rows: int) -> Rows:
 
 
 def _refuse_other_charsets(message: Message) -> None:
-    """Raise RefusedError 415 if the Content-Type names another encoding than UTF-8."""
+    """Raise RefusedError 415 if the Content-Type has a charset other than UTF-8."""
     parameters = str(message.headers.get("CONTENT_TYPE") or "").lower().split(";")[1:]
     for parameter in parameters:
         name, _, value = parameter.partition("=")

@@ -1,4 +1,4 @@
-"""mlkit's own protocol: rows of named values in, an id and a value for each of them out."""
+"""mlkit's own protocol: rows of named values in, an id and a value for each row out."""
 
 import msgspec
 
@@ -24,29 +24,29 @@ def decode(reader: Reader, message: Message) -> Query:
         return _decode_by_value(reader, message)
     try:
         request = row_messages.typed(reader).decode(body)
-        came = list(map(_tuple, request.rows))
-        rows = reader.settled(came)
+        received = list(map(_tuple, request.rows))
+        rows = reader.settled(received)
     except (msgspec.DecodeError, UnicodeDecodeError, InvalidInputError, RecursionError, ValueError):
         return _decode_by_value(reader, message)
     query = Query(rows, request.entity_ids, request.request_id)
-    wire.refuse_twins(body, colons=reader.colons(came) + _colons(query))
+    wire.refuse_duplicate_keys(body, colons=reader.colons(received) + _colons(query))
     return query
 
 
 def reply(answers: Answers, query: Query) -> Reply:  # noqa: ARG001  # every protocol's signature
-    """Return the answer to a request."""
+    """Return the response to a request."""
     rows = row_messages.rows(answers.ids, answers.values, answers.probabilities, answers.labels)
     document = Answer(answers.request_id, answers.model, answers.version, answers.role, rows)
     return problems.reply(_encode(document))
 
 
 def refuse(fault: Fault) -> Reply:
-    """Return the answer to a request that failed."""
+    """Return the response to a request that failed."""
     return problems.document(fault)
 
 
 def _decode_by_value(reader: Reader, message: Message) -> Query:
-    """Read a body that is wrong, or right in an unusual way (``3.0`` for a whole number)."""
+    """Decode a body that is invalid, or valid in an unusual way (``3.0`` for an integer)."""
     try:
         request = wire.decode(row_messages.by_value, message.body)
     except InvalidInputError as error:
@@ -56,7 +56,7 @@ def _decode_by_value(reader: Reader, message: Message) -> Query:
 
 
 def _colons(query: Query) -> int:
-    """Return the colons of a body outside its rows if no key is there twice."""
+    """Return the number of colons outside of the rows in a body without duplicate keys."""
     total = 1
     if query.request_id is not None:
         total += 1 + query.request_id.count(":")

@@ -13,12 +13,12 @@ from mlkit.server.query import Answers, Message, Query
 from mlkit.steps.inputs.rows import Reader
 
 BINARY: Final = "application/octet-stream"
-_NAME: Final = 3  # the part of the path /v2/models/MODEL/infer that names the model
-KINDS: tuple[str, ...] = (problems.JSON, BINARY, "")  # NVIDIA's client names no media type
+_NAME: Final = 3  # index of MODEL in the path /v2/models/MODEL/infer
+KINDS: tuple[str, ...] = (problems.JSON, BINARY, "")  # NVIDIA's client sends no media type
 
 
 class Options(NamedTuple):
-    """What the answer depends on besides the rows: the client's id, outputs and their form."""
+    """The client's id, and for each requested output whether it is sent as bytes."""
 
     id: str | None
     outputs: dict[str, bool]
@@ -37,7 +37,7 @@ def decode(reader: Reader, message: Message) -> Query:
 
 
 def reply(answers: Answers, query: Query) -> Reply:
-    """Return the answer to a request."""
+    """Return the response to a request."""
     tensors, rest = v2_outputs.tensors(answers, query.options.outputs)
     answer = InferAnswer(
         answers.model,
@@ -54,7 +54,7 @@ def reply(answers: Answers, query: Query) -> Reply:
 
 
 def refuse(fault: Fault) -> Reply:
-    """Return the answer to a request that failed."""
+    """Return the response to a request that failed."""
     body = msgspec.json.encode({**fault.details, "error": fault.detail}, enc_hook=str)
     return problems.reply(body, status=fault.status, headers=fault.headers)
 
@@ -70,9 +70,9 @@ def _refuse_other_model(request: Request, message: Message) -> None:
 
 
 def _request_id(request: Request) -> str | None:
-    """Return the parameter ``request_id``, which makes a repeated request safe.
+    """Return the parameter ``request_id``, which makes a request idempotent.
 
-    The protocol's own ``id`` does not: clients use the same one again for other requests.
+    The protocol's own ``id`` does not: clients reuse it for other requests.
     """
     found = (request.parameters or {}).get("request_id")
     if found is not None and not (isinstance(found, str) and 1 <= len(found) <= 128):

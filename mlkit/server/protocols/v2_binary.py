@@ -1,4 +1,4 @@
-"""Tensors as bytes: the binary extension that NVIDIA's clients use unless they are told not to."""
+"""Tensors as bytes: the binary extension of the V2 protocol, the default of NVIDIA's clients."""
 
 import struct
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,7 +10,7 @@ import numpy as np
 from mlkit.errors import InvalidInputError
 from mlkit.server.protocols.v2_messages import InferTensor
 
-DTYPES: Final[Mapping[str, np.dtype[Any]]] = {  # little endian, as the extension wants it
+DTYPES: Final[Mapping[str, np.dtype[Any]]] = {  # little endian, by the extension
     "BOOL": np.dtype("u1"),
     "UINT8": np.dtype("u1"),
     "UINT16": np.dtype("<u2"),
@@ -28,9 +28,9 @@ _LENGTH: Final = struct.Struct("<I")
 
 
 def split(tensors: Sequence[InferTensor], rest: bytes) -> list[bytes | None]:
-    """Return the part of ``rest`` that belongs to each tensor, None if it has its data in JSON.
+    """Return each tensor's part of ``rest``, None for one with its data in JSON.
 
-    Raises InvalidInputError if they do not fill ``rest`` exactly.
+    Raises InvalidInputError if the sizes do not add up to ``rest``.
     """
     sizes = [_size(tensor) for tensor in tensors]
     total = sum(size or 0 for size in sizes)
@@ -47,7 +47,7 @@ def split(tensors: Sequence[InferTensor], rest: bytes) -> list[bytes | None]:
 
 
 def array(tensor: InferTensor, part: bytes, count: int) -> np.ndarray:
-    """Return the ``count`` numbers of a tensor; raises InvalidInputError if there are not."""
+    """Return the ``count`` numbers of a tensor; raises InvalidInputError for another number."""
     dtype = DTYPES[tensor.datatype]
     if len(part) != count * dtype.itemsize:
         raise InvalidInputError(
@@ -63,7 +63,7 @@ def array(tensor: InferTensor, part: bytes, count: int) -> np.ndarray:
 
 
 def texts(tensor: InferTensor, part: bytes, count: int) -> list[str]:
-    """Return the ``count`` texts of a BYTES tensor, each UTF-8 behind its length."""
+    """Return the ``count`` texts of a BYTES tensor: each is its length, then UTF-8."""
     try:
         found = [text.decode() for text in _elements(part)]
     except (ValueError, struct.error) as error:

@@ -1,4 +1,4 @@
-"""What MLServer's parameter ``content_type`` says of a tensor: how its values are to be read.
+"""MLServer's parameter ``content_type``: how the values of a tensor are encoded.
 
 https://docs.seldon.ai/mlserver/user-guide/content-type
 """
@@ -11,12 +11,12 @@ from mlkit.errors import InvalidInputError
 from mlkit.server.protocols.v2_messages import InferTensor, Request
 
 BASE64: Final = "base64"
-PLAIN: Final = ("str", "np", "pd", "datetime")  # what datatype and column say already
+PLAIN: Final = ("str", "np", "pd", "datetime")  # implied by the datatype and the column
 _KEY: Final = "content_type"
 
 
 def check(request: Request) -> None:
-    """Raise InvalidInputError if values are written in a way that is not read here."""
+    """Raise InvalidInputError if values have an unsupported encoding."""
     refuse_coded(request.parameters, "the request")
     for tensor in request.inputs:
         if is_coded(tensor):
@@ -30,7 +30,7 @@ def check(request: Request) -> None:
 
 
 def refuse_coded(parameters: Mapping[str, Any] | None, place: str, *more: str) -> None:
-    """Raise InvalidInputError if ``parameters`` name a content type beside the plain ones."""
+    """Raise InvalidInputError if ``parameters`` name a content type other than the plain ones."""
     kind = (parameters or {}).get(_KEY)
     if kind is not None and kind not in PLAIN:
         known = ", ".join((*more, *PLAIN))
@@ -43,12 +43,12 @@ def is_coded(tensor: InferTensor) -> bool:
 
 
 def decoded(texts: Sequence[str | None]) -> tuple[list[str | None], int | None]:
-    """Return the UTF-8 texts that base64 stands for, and the place of the first that is none."""
+    """Return the texts decoded from base64, and the index of the first invalid one, or None."""
     found: list[str | None] = []
     for text in texts:
         try:
             raw = b"" if text is None else binascii.a2b_base64(text, strict_mode=True)
             found.append(None if text is None else raw.decode())
-        except ValueError:  # binascii's own is one, and so is Unicode's
+        except ValueError:  # binascii.Error and UnicodeDecodeError are subclasses
             return found, len(found)
     return found, None

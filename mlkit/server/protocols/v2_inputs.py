@@ -1,4 +1,4 @@
-"""The tensors of a request to rows: one tensor with every column, or one for each column."""
+"""Convert the tensors of a request to rows: one tensor with all columns, or one for each."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -17,9 +17,10 @@ _BITS: Final[dict[Any, Any]] = {0: False, 1: True}
 
 
 def read(reader: Reader, request: Request, rest: bytes, max_rows: int) -> Rows | np.ndarray:
-    """Return the rows of a request, as a matrix if all is numbers; ``rest`` is behind its JSON.
+    """Return the rows of a request, as a matrix if all columns are numbers.
 
-    Raises InvalidInputError that names tensor, row and column, or RefusedError 413.
+    ``rest`` are the bytes behind the JSON text. Raises InvalidInputError that names tensor, row and
+    column, or RefusedError 413.
     """
     tensors = request.inputs
     for tensor in tensors:
@@ -33,7 +34,7 @@ def read(reader: Reader, request: Request, rest: bytes, max_rows: int) -> Rows |
 
 
 def all_numbers(reader: Reader) -> bool:
-    """Tell whether every column is a number: the rows are then the matrix."""
+    """Tell whether every column is a number, so that the tensor is the model's matrix."""
     return all(column.kind == "number" for column in reader.schema.columns)
 
 
@@ -78,7 +79,7 @@ def _read_columns(
 
 
 def _rows(reader: Reader, columns: dict[str, list[Any]], datatypes: dict[str, str]) -> Rows:
-    """Return the rows of ``columns`` in canonical form; only wrong ones are read by value."""
+    """Return the rows of ``columns`` in canonical form; the slow reader finds what is invalid."""
     fitted = {
         column.name: _fit(column.kind, columns[column.name], datatypes[column.name])
         for column in reader.known
@@ -90,12 +91,12 @@ def _rows(reader: Reader, columns: dict[str, list[Any]], datatypes: dict[str, st
             rows = list(zip(*fitted.values(), strict=True))
             return reader.typed(msgspec.convert(rows, _list_type(reader.row_type)))
         except (msgspec.ValidationError, InvalidInputError):
-            pass  # the reader says below what is wrong
+            pass  # the reader below names what is invalid
     return reader.columns(fitted)
 
 
 def _fit(kind: Kind, values: list[Any], datatype: str) -> list[Any]:
-    """Return numbers as the column has them: whole ones as integers, 0 and 1 as booleans."""
+    """Convert whole numbers of an integer column to int, 0 and 1 of a boolean one to bool."""
     if kind == "integer" and datatype in FLOATS:
         return [int(v) if v is not None and v.is_integer() else v for v in values]
     if kind == "boolean" and datatype not in ("BOOL", "BYTES"):
@@ -105,6 +106,6 @@ def _fit(kind: Kind, values: list[Any], datatype: str) -> list[Any]:
 
 @lru_cache(maxsize=256)
 def _list_type(row_type: type[msgspec.Struct]) -> Any:
-    """Return the type of a list of rows without names that are else like ``row_type``."""
+    """Return the type of a list of rows like ``row_type``, but encoded as arrays."""
     fields = [(field.name, field.type) for field in msgspec.structs.fields(row_type)]
     return list[msgspec.defstruct("Row", fields, array_like=True, frozen=True, gc=False)]  # type: ignore[misc]  # made at run time

@@ -1,4 +1,4 @@
-"""The messages of the Open Inference Protocol as they travel, and how a request is read.
+"""The messages of the Open Inference Protocol, and the decoding of a request.
 
 https://kserve.github.io/website/docs/concepts/architecture/data-plane/v2-protocol and the binary
 extension of https://github.com/triton-inference-server/server/blob/main/docs/protocol/.
@@ -31,7 +31,7 @@ class InferTensor(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
 
 
 class Output(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One tensor that is asked for."""
+    """One requested output tensor."""
 
     name: str
     parameters: Parameters | None = None
@@ -71,7 +71,7 @@ class InferAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class NumericTensor(InferTensor, frozen=True):
-    """The same with numbers and nothing else."""
+    """A tensor of a request whose data are numbers only."""
 
     data: list[float | list[float]] | None = None  # type: ignore[assignment]  # only narrower
 
@@ -86,7 +86,7 @@ _BAD_TEXT = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError
 
 
 def split(body: bytes, headers: Environ) -> tuple[bytes, bytes]:
-    """Return the JSON text of a body and what is behind it; raises RefusedError 400."""
+    """Return the JSON text of a body and the bytes behind it; raises RefusedError 400."""
     length = str(headers.get("HTTP_INFERENCE_HEADER_CONTENT_LENGTH") or "")
     if not length:
         return body, b""
@@ -104,25 +104,25 @@ def read(text: bytes) -> Request:
     try:
         request = _decoder.decode(text)
     except _BAD_TEXT:
-        return wire.decode(_decoder, text)  # says what is wrong
-    wire.refuse_twins(text, colons=_colons(request))
+        return wire.decode(_decoder, text)  # raises the error for the client
+    wire.refuse_duplicate_keys(text, colons=_colons(request))
     return request
 
 
 def read_numbers(text: bytes) -> Request | None:
-    """Return the same, faster, every number a float; None if ``read`` has to see the text."""
+    """Return the request with floats as its only data: faster; None if ``read`` is needed."""
     try:
         request = _numeric_decoder.decode(text)
     except _BAD_TEXT:
         return None
     if not all(tensor.datatype in FLOATS for tensor in request.inputs):
-        return None  # a whole number of 64 bits is more than a float can hold
-    wire.refuse_twins(text, colons=_colons(request))
+        return None  # a float cannot hold every 64-bit integer
+    wire.refuse_duplicate_keys(text, colons=_colons(request))
     return request
 
 
 def _colons(request: Request) -> int:
-    """Return the colons of a JSON text without escapes that says ``request``."""
+    """Return the number of colons in ``request`` as JSON without escapes and duplicate keys."""
     tensors = request.inputs
     bare = [InferTensor(t.name, t.shape, t.datatype, t.parameters) for t in tensors]
     keys = msgspec.json.encode(msgspec.structs.replace(request, inputs=bare)).count(b":")

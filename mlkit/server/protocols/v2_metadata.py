@@ -1,4 +1,4 @@
-"""What the Open Inference Protocol tells of a server and of a model before it is asked."""
+"""The metadata of the Open Inference Protocol: the server, and the tensors of a model."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -32,7 +32,7 @@ class Ready(msgspec.Struct, frozen=True):
 
 
 class ModelReady(msgspec.Struct, frozen=True):
-    """Whether a model answers: KServe's V1 protocol says it in the same words."""
+    """Whether a model answers; also the body of KServe's V1 protocol."""
 
     name: str
     ready: bool
@@ -47,7 +47,7 @@ class ServerMetadata(msgspec.Struct, frozen=True):
 
 
 class TensorMetadata(msgspec.Struct, frozen=True):
-    """A tensor that a model takes or gives; -1 stands for any number of rows."""
+    """An input or output tensor of a model; -1 stands for any number of rows."""
 
     name: str
     datatype: str
@@ -72,7 +72,7 @@ def server(version: str) -> ServerMetadata:
 def model(
     name: str, versions: Sequence[int], schema: InputSchema, outputs: Sequence[str]
 ) -> Metadata:
-    """Describe a model that ``versions`` of answer with ``outputs``."""
+    """Describe a model with its served ``versions`` and its ``outputs``."""
     inputs = [
         TensorMetadata(column.name, DATATYPES[column.kind], [-1]) for column in schema.columns
     ]

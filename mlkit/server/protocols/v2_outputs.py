@@ -1,4 +1,4 @@
-"""The answers as tensors: which ones there are, which were asked for, and in which form."""
+"""Answers as tensors: the outputs of a model, those requested, and their encoding."""
 
 from collections.abc import Mapping, Sequence
 from itertools import chain
@@ -16,12 +16,12 @@ from mlkit.steps.inputs.columns import InputSchema
 VALUE: Final = "value"
 PROBABILITIES: Final = "probabilities"
 PREDICTION_ID: Final = "prediction_id"
-UNKNOWN: Final = ("classification", "shared_memory_region")  # Triton's parameters of an output
+UNKNOWN: Final = ("classification", "shared_memory_region")  # Triton's, not supported here
 _DATATYPES: Final = {bool: "BOOL", int: "INT64", float: "FP64", str: "BYTES"}
 
 
 class Content(NamedTuple):
-    """An output tensor before its data are JSON or bytes."""
+    """An output tensor before its data are encoded as JSON or bytes."""
 
     datatype: str
     shape: list[int]
@@ -29,25 +29,25 @@ class Content(NamedTuple):
 
 
 def names(schema: InputSchema, *, probabilities: bool) -> tuple[str, ...]:
-    """Return the outputs that a model with ``schema`` has, with or without probabilities."""
+    """Return the names of the outputs of a model with ``schema``."""
     if schema.task == "regression" or not probabilities:
         return (VALUE, PREDICTION_ID)
     return (VALUE, PROBABILITIES, PREDICTION_ID)
 
 
 def datatype(classes: Sequence[Label]) -> str:
-    """Return the datatype of the values: that of the classes, or FP64 for a regression.
+    """Return the datatype of the predictions: that of the classes, FP64 for a regression.
 
-    Classes of more than one type are BYTES: their JSON texts.
+    Classes of more than one type are encoded as JSON texts (BYTES).
     """
     kinds = {type(label) for label in classes} or {float}
     return _DATATYPES[kinds.pop()] if len(kinds) == 1 else "BYTES"
 
 
 def wanted(known: Sequence[str], request: Request) -> dict[str, bool]:
-    """Return the names of the outputs to send, and for each whether as bytes.
+    """Return the names of the requested outputs, and for each whether to send it as bytes.
 
-    Raises InvalidInputError for what is not among the ``known``.
+    Raises InvalidInputError for an output that is not among the ``known``.
     """
     binary = _flag(request.parameters, "binary_data_output", default=False)
     if not request.outputs:
@@ -62,7 +62,7 @@ def wanted(known: Sequence[str], request: Request) -> dict[str, bool]:
 
 
 def _check(output: Output, known: Sequence[str]) -> None:
-    """Raise InvalidInputError for an output that there is not, or not in such a form."""
+    """Raise InvalidInputError for an unknown output or an unsupported parameter."""
     if output.name not in known:
         raise InvalidInputError(
             f"there is no output '{output.name[:100]}'; known: {', '.join(known)}"
@@ -74,12 +74,12 @@ def _check(output: Output, known: Sequence[str]) -> None:
 
 
 def tensors(answers: Answers, asked: Mapping[str, bool]) -> tuple[list[OutputTensor], bytes]:
-    """Return the tensors asked for, and the bytes that come behind the JSON text."""
+    """Return the requested tensors, and the bytes that follow the JSON text."""
     found: list[OutputTensor] = []
     parts: list[bytes] = []
     for name, binary in asked.items():
         if name == PROBABILITIES and answers.probabilities is None:
-            continue  # a request id that an earlier version answered, which had none
+            continue  # a repeated request, first answered by a version without probabilities
         kind, shape, values = _content(answers, name)
         parameters: dict[str, Any] = {}
         if name == PROBABILITIES:

@@ -1,4 +1,4 @@
-"""One tensor to a flat list of plain values, checked against its own shape and datatype."""
+"""Convert one tensor to a flat list of values, checked against its shape and datatype."""
 
 import re
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ _TYPES: Final[dict[str, Any]] = {
         name: _integers(name)
         for name in ("UINT8", "UINT16", "UINT32", "INT8", "INT16", "INT32", "INT64")
     },
-    "UINT64": Annotated[int, msgspec.Meta(ge=0)],  # msgspec knows no greater limits than INT64's
+    "UINT64": Annotated[int, msgspec.Meta(ge=0)],  # msgspec's limits end at INT64
     **{name: _floats(name) for name in FLOATS},
     "BYTES": str,
 }
@@ -41,10 +41,9 @@ _LISTS: Final = {name: list[kind | None] for name, kind in _TYPES.items()}  # ty
 
 
 def count_rows(tensor: InferTensor, names: Sequence[str], max_rows: int) -> int:
-    """Return the rows of a tensor that holds the columns ``names``.
+    """Return the number of rows of a tensor with the columns ``names``, from its shape alone.
 
-    Nothing is made yet of a shape that promises too much: raises InvalidInputError, or
-    RefusedError 413.
+    Raises InvalidInputError for a wrong shape, or RefusedError 413, before any memory is taken.
     """
     shape, width = tensor.shape, len(names)
     if not (len(shape) == 2 and shape[1] == width) and not (len(shape) == 1 and width == 1):
@@ -56,9 +55,9 @@ def count_rows(tensor: InferTensor, names: Sequence[str], max_rows: int) -> int:
 
 
 def matrix(tensor: InferTensor, part: bytes | None, width: int) -> np.ndarray | None:
-    """Return the numbers of a tensor whose shape is right: float64 of shape (rows, width).
+    """Return a tensor of valid shape as a float64 matrix of shape (rows, width).
 
-    None if ``values`` has to look at it: something is missing, wrong, or no floating point number.
+    None if ``values`` is needed: a value is missing, invalid, or not a floating point number.
     """
     if tensor.datatype not in FLOATS:
         return None
@@ -75,10 +74,10 @@ def matrix(tensor: InferTensor, part: bytes | None, width: int) -> np.ndarray | 
 
 
 def values(tensor: InferTensor, part: bytes | None, names: Sequence[str]) -> list[Any]:
-    """Return the values of a tensor whose shape is right, row by row.
+    """Return the values of a tensor of valid shape, row by row.
 
-    ``part`` are its bytes if it came so. None is a missing value: ``null``, or NaN in bytes.
-    Raises InvalidInputError.
+    ``part`` are its bytes, None if its data are JSON. Missing values (``null``, or NaN in bytes)
+    are None. Raises InvalidInputError.
     """
     if tensor.datatype not in _TYPES:
         known = ", ".join(_TYPES)
@@ -99,14 +98,14 @@ def _plain(tensor: InferTensor, part: bytes | None, names: Sequence[str]) -> lis
     try:
         converted: list[Any] = msgspec.convert(found, _LISTS[tensor.datatype])
     except msgspec.ValidationError as error:
-        raise _misfit(tensor, names, str(error)) from error
+        raise _located(tensor, names, str(error)) from error
     if tensor.datatype == "UINT64":
-        _refuse_above(tensor, names, converted)
+        _refuse_above_uint64(tensor, names, converted)
     return converted
 
 
 def flat(tensor: InferTensor, width: int) -> list[Any]:
-    """Return the data that came as JSON, without their nesting; raises InvalidInputError."""
+    """Return JSON data without their nesting; raises InvalidInputError."""
     data = tensor.data
     if data is None:
         raise _unfit(tensor, "it has neither data nor binary_data_size")
@@ -114,7 +113,7 @@ def flat(tensor: InferTensor, width: int) -> list[Any]:
     if len(tensor.shape) == 2 and data and isinstance(data[0], list):
         if len(data) != tensor.shape[0] or {len(_row(tensor, row)) for row in data} != {width}:
             raise _unfit(tensor, f"its data do not have the shape {_shown(tensor.shape)}")
-        return list(chain.from_iterable(data))  # type: ignore[arg-type]  # _row saw each of them
+        return list(chain.from_iterable(data))  # type: ignore[arg-type]  # _row checked each
     if len(data) != count:
         raise _unfit(
             tensor, f"{len(data)} data, but its shape {_shown(tensor.shape)} needs {count}"
@@ -131,7 +130,7 @@ def refuse_infinite(tensor: InferTensor, names: Sequence[str], found: np.ndarray
 
 
 def _numbers(data: list[Any]) -> np.ndarray:
-    """Return ``data`` as an array; one of two dimensions if some are lists where none belongs."""
+    """Return ``data`` as an array, two-dimensional (and thus refused) if it has nested lists."""
     try:
         return np.array(data, dtype=float)
     except ValueError:  # lists of several lengths
@@ -156,14 +155,14 @@ def _row(tensor: InferTensor, row: object) -> list[Any]:
     return row
 
 
-def _refuse_above(tensor: InferTensor, names: Sequence[str], found: Sequence[Any]) -> None:
+def _refuse_above_uint64(tensor: InferTensor, names: Sequence[str], found: Sequence[Any]) -> None:
     for index, value in enumerate(found):
         if value is not None and value > _UINT64_MAX:
             raise _unfit_at(tensor, names, index, f"expected `int` <= {_UINT64_MAX}")
 
 
-def _misfit(tensor: InferTensor, names: Sequence[str], text: str) -> InvalidInputError:
-    """Return msgspec's sentence about an element of a list, in terms of rows and columns."""
+def _located(tensor: InferTensor, names: Sequence[str], text: str) -> InvalidInputError:
+    """Return msgspec's error about an element of a list, with its row and column."""
     index = _INDEX.search(text)
     if index is None:
         return _unfit(tensor, text)

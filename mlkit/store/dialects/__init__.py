@@ -1,4 +1,4 @@
-"""What databases differ in, and what they say: URLs, errors, JSON, triggers, read-only disks.
+"""Differences between databases: URLs, errors, JSON, triggers, integrity, read-only disks.
 
-The connection itself is ``engine``; nothing here knows a table.
+The connection itself is in ``engine``.
 """

@@ -1,4 +1,4 @@
-"""Triggers that make history append-only in the database itself, whoever holds the pen."""
+"""Triggers that make the history tables append-only in the database itself, for any program."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ _UNCHANGEABLE = {
 
 
 def protect(connection: Connection) -> None:
-    """Forbid deleting from the history tables, and changing more than a deployment's end."""
+    """Create the triggers: no row is deleted, none is changed but for a deployment's end."""
     for table, forbidden in _UNCHANGEABLE.items():
         make = _sqlite if connection.dialect.name == "sqlite" else _postgresql
         for statement in make(table, forbidden):
@@ -25,19 +25,19 @@ def protect(connection: Connection) -> None:
 
 
 def faults(s: Session) -> Iterator[str]:
-    """Yield which triggers are not as ``protect`` has made them; nothing for another database.
+    """Yield a fault for each missing, changed or added trigger; nothing on PostgreSQL.
 
-    One that somebody adds changes rows while they are written, before they go on record.
+    An added trigger could change rows while they are written, before the audit trail covers them.
     """
     there, wanted = _triggers(s)
     for name in sorted(there.keys() | wanted.keys()):
         if there.get(name) != wanted.get(name):
-            how = "gone" if name not in there else "added" if name not in wanted else "another one"
-            yield f"the trigger {name} is {how}: somebody changed what the database does on its own"
+            how = "gone" if name not in there else "added" if name not in wanted else "changed"
+            yield f"the trigger {name} is {how}: the database was changed outside of mlkit"
 
 
 def mend(s: Session) -> None:
-    """Drop every trigger that is not as it was made, and make those anew that are missing."""
+    """Drop every changed or added trigger, and create the missing ones."""
     there, wanted = _triggers(s)
     for name in there.keys() - {name for name in there if there[name] == wanted.get(name)}:
         s.execute(text(f'DROP TRIGGER "{name.replace(chr(34), chr(34) * 2)}"'))
@@ -47,7 +47,7 @@ def mend(s: Session) -> None:
 
 
 def _triggers(s: Session) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the SQL of the triggers that there are and of those that there should be, by name."""
+    """Return the SQL of the existing and of the expected triggers, by name."""
     if s.get_bind().dialect.name != "sqlite":
         return {}, {}
     rows = s.execute(text("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")).all()
@@ -57,10 +57,10 @@ def _triggers(s: Session) -> tuple[dict[str, str], dict[str, str]]:
 
 @contextmanager
 def lifted(s: Session, table: str) -> Iterator[None]:
-    """Let rows of ``table`` change inside of the block: an erasure takes names out of old words.
+    """Allow changes to rows of ``table`` within the block: an erasure removes names from texts.
 
-    The audit trail covers the rows, so what was changed is on record. A block that fails is rolled
-    back with the transaction of ``s``, and so is this.
+    The audit trail covers the rows, so the change is on record. If the block fails, the trigger is
+    restored by the rollback of ``s``.
     """
     sqlite = s.get_bind().dialect.name == "sqlite"
     off = (

@@ -1,4 +1,4 @@
-"""What an error of a database means to an operator, and what to do about it."""
+"""Translate database errors to errors that tell an operator what to do."""
 
 import os
 from contextlib import suppress
@@ -10,13 +10,13 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from mlkit.errors import BusyError, DamagedError, MlkitError
 
-UNTRANSLATED: Final = SQLAlchemyError  # for those who go on, whatever the database says
+UNTRANSLATED: Final = SQLAlchemyError  # for callers that continue after any database error
 _ROOM_BYTES: Final = 1 << 20
 _RESTORE = "restore a backup (see: mlkit backup restore)"
 
 
 def translated(error: PoolTimeoutError | DatabaseError, place: str) -> MlkitError | None:
-    """Return the error that says what to do about the database at ``place``, None for a bug."""
+    """Return the error for an operator about the database at ``place``, None for a bug."""
     if isinstance(error, PoolTimeoutError):
         return BusyError("all connections to the database are in use; try again")
     text = str(error.orig)
@@ -27,20 +27,20 @@ def translated(error: PoolTimeoutError | DatabaseError, place: str) -> MlkitErro
     if "has no equivalent in encoding" in text:  # PostgreSQL's words
         reason = text.strip().partition("\n")[0]
         return MlkitError(f"{place} should be a database in UTF8: {reason} (db.url)")
-    if error.statement is None:  # an option of the URL that the driver does not take
+    if error.statement is None:  # an option of the URL that the driver does not accept
         return MlkitError(f"cannot connect to the database {place}: {text.strip()} (db.url)")
     return None
 
 
-def _way_out(text: str, place: str) -> str:
-    """Return what to do; SQLite calls a full disk an I/O error where it cannot begin its files."""
+def _remedy(text: str, place: str) -> str:
+    """Return what to do; SQLite reports a full disk as an I/O error if it cannot create files."""
     with suppress(OSError):
         found = os.statvfs(Path(place).parent)
         if "full" in text or found.f_bavail * found.f_frsize < _ROOM_BYTES:
             return "the disk is full: make room there and try again"
     if "disk I/O" in text:
-        return "see what the kernel says of the disk (dmesg), and whether it has room"
-    return "see whose the file and its folder are, and how the disk is mounted (see: mlkit doctor)"
+        return "check the kernel's messages about the disk (dmesg), and its free space"
+    return "check the owner of the file and its folder, and the disk's mount (see: mlkit doctor)"
 
 
 def _operational(error: OperationalError, text: str, place: str) -> MlkitError | None:
@@ -52,8 +52,8 @@ def _operational(error: OperationalError, text: str, place: str) -> MlkitError |
     if "locked" in text or "busy" in text or "lock timeout" in text:
         return BusyError("the database is locked by another process; try again")
     if any(word in text for word in ("readonly", "full", "unable to open", "disk I/O")):
-        return MlkitError(f"cannot use the database: {text} ({place}); {_way_out(text, place)}")
-    if error.connection_invalidated or error.statement is None:  # lost, or never made
+        return MlkitError(f"cannot use the database: {text} ({place}); {_remedy(text, place)}")
+    if error.connection_invalidated or error.statement is None:  # lost, or never established
         reason = text.strip().partition("\n")[0]
         return BusyError(f"cannot reach the database {place}: {reason}")
     if "Could not decode" in text:

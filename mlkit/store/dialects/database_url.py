@@ -1,4 +1,4 @@
-"""URLs of databases: made, read, and refused if no engine can be made of them."""
+"""Database URLs: built, parsed, and refused if no engine can be made from them."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +13,7 @@ _FORMS: Final = "write postgresql+psycopg://USER@HOST:PORT/DATABASE or sqlite://
 
 
 def sqlite_url(file: Path) -> URL:
-    """Return the URL of a SQLite file, made of its parts: in a text, %, ? and # mean something.
+    """Return the URL of a SQLite file, built from parts: in a text %, ? and # are special.
 
     >>> sqlite_url(Path("/srv/a%2Fb?c")).database
     '/srv/a%2Fb?c'
@@ -22,9 +22,9 @@ def sqlite_url(file: Path) -> URL:
 
 
 def parse(text: str, folder: Path) -> URL:
-    """Return the URL that ``text`` is; a SQLite file is looked for in ``folder``.
+    """Return the URL in ``text``; the path of a SQLite file is relative to ``folder``.
 
-    Raises InvalidInputError, without the text, which may hold a password.
+    Raises InvalidInputError without the text, which may contain a password.
     """
     url = check(text)
     if url.get_backend_name() != "sqlite":
@@ -33,13 +33,13 @@ def parse(text: str, folder: Path) -> URL:
 
 
 def check(text: str) -> URL:
-    """Return the URL if an engine can be made of it; raises InvalidInputError, without the text."""
+    """Return ``text`` as URL if an engine can be made from it; errors do not show the text."""
     try:
         url = make_url(text)
-    except (ArgumentError, ValueError) as error:  # ValueError: a port that is no number
+    except (ArgumentError, ValueError) as error:  # ValueError: a port that is not a number
         raise InvalidInputError(f"db.url is not the URL of a database; {_FORMS}") from error
     if "\0" in text or (url.port is not None and not 0 < url.port < 1 << 16):
-        raise InvalidInputError(f"db.url has a character or a port that cannot be; {_FORMS}")
+        raise InvalidInputError(f"db.url has an invalid character or port; {_FORMS}")
     if url.get_backend_name() not in _BACKENDS:
         raise InvalidInputError(
             f"db.url is of {url.drivername[:40]!r}, which is not known; {_FORMS}"
@@ -52,7 +52,7 @@ def check(text: str) -> URL:
 
 def _refuse_driver(url: URL) -> None:
     try:
-        kind: Any = url.get_dialect()  # its stub knows no arguments
+        kind: Any = url.get_dialect()  # its type stub has no arguments
         dialect = kind(dbapi=kind.import_dbapi())
         dialect.create_connect_args(url)
     except (ArgumentError, ValueError) as error:  # hosts and ports in the query of the URL

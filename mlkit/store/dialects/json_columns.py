@@ -1,4 +1,4 @@
-"""JSON as every database takes it: NaN and infinity, which JSON does not know, are null."""
+"""JSON columns for all databases: NaN and infinity, which JSON lacks, are stored as null."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -24,7 +24,7 @@ def dump(value: object) -> str:
 
 
 def finite(value: object) -> object:
-    """Return ``value`` as ``dump`` would have written it.
+    """Return ``value`` as it is read after ``dump``: NaN and infinity are None.
 
     >>> finite({"mae": float("inf"), "rows": 3})
     {'mae': None, 'rows': 3}
@@ -33,10 +33,10 @@ def finite(value: object) -> object:
 
 
 def load(text: str) -> object:
-    """Return the value of a column; raises DamagedError for what was never written as JSON."""
+    """Return the value of a column; raises DamagedError for invalid JSON."""
     try:
         return json.loads(text)
-    except (ValueError, RecursionError) as error:  # brackets in brackets without end
+    except (ValueError, RecursionError) as error:  # RecursionError: too deeply nested
         raise DamagedError(
             f"a value in the database is not as it was recorded: {text[:40]!r} is no JSON; "
             "restore a backup (see: mlkit backup restore)"
@@ -44,9 +44,9 @@ def load(text: str) -> object:
 
 
 def refuse_edited(row: Any, kinds: Mapping[str, Any]) -> None:
-    """Raise DamagedError for a row with values of another kind than were ever written.
+    """Raise DamagedError for a row with a value of another type than mlkit writes.
 
-    ``kinds`` are types by the names of columns; those that were not read are not looked at.
+    ``kinds`` are the types by column name; columns that were not loaded are not checked.
     """
     for name in kinds.keys() & vars(row).keys():
         value = vars(row)[name]
@@ -60,9 +60,9 @@ def refuse_edited(row: Any, kinds: Mapping[str, Any]) -> None:
 
 
 class JsonObject(TypeDecorator[dict[str, Any]]):
-    """Names and values as JSON; anything else in the column is a DamagedError when it is read.
+    """A JSON object; any other value in the column raises DamagedError when it is read.
 
-    ``kind`` is the TypedDict of those values that are read again, if they are there.
+    ``kind`` is the TypedDict of the members that mlkit reads; a member may be missing.
     """
 
     impl = JSON
@@ -77,7 +77,7 @@ class JsonObject(TypeDecorator[dict[str, Any]]):
         value: object,
         dialect: Dialect,  # noqa: ARG002  # SQLAlchemy's signature
     ) -> dict[str, Any]:
-        """Return the names and values."""
+        """Return the object."""
         try:
             msgspec.convert(value, self.kind)
         except (msgspec.ValidationError, OverflowError) as error:
@@ -89,16 +89,16 @@ class JsonObject(TypeDecorator[dict[str, Any]]):
 
 
 class Remarks(TypeDecorator[dict[str, Any]]):
-    """Names and values as JSON that nothing depends on: what is none of that is told instead."""
+    """A JSON object that is only shown; an invalid value is read as ``{"problem": ...}``."""
 
     impl = JSON
     cache_ok = True
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:
-        """Return what reads a value of a row; it never fails."""
+        """Return a function that reads a value and never fails."""
         read = super().result_processor(dialect, coltype)
 
-        def told(value: Any) -> dict[str, Any]:
+        def process(value: Any) -> dict[str, Any]:
             try:
                 found = read(value) if read else value
             except DamagedError as error:
@@ -107,7 +107,7 @@ class Remarks(TypeDecorator[dict[str, Any]]):
                 return found
             return {"problem": f"not as it was recorded: {str(found)[:40]!r}"}
 
-        return told
+        return process
 
 
 OPTIONS: Final[dict[str, Any]] = {"json_serializer": dump, "json_deserializer": load}  # of engines

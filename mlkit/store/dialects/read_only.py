@@ -1,4 +1,4 @@
-"""Open a SQLite file where nothing can be written: a read-only mount, a folder of others."""
+"""Open a SQLite file where nothing can be written: a read-only mount, another user's folder."""
 
 import os
 from pathlib import Path
@@ -14,10 +14,10 @@ PRAGMAS = ("query_only=ON", "trusted_schema=OFF", "mmap_size=0")
 
 
 def engine(driver: ModuleType, file: Path, url: URL, arguments: dict[str, Any]) -> Engine:
-    """Return an engine that makes no file and takes no lock that needs one.
+    """Return an engine that creates no file and takes no lock that needs one.
 
-    On a read-only disk nobody writes, so the file may be taken as it is, unless a log beside it
-    says more: that is read with its index, if both are there.
+    On a read-only disk nobody writes, so the file is opened as immutable. If there is a WAL with
+    content beside it, that must be read too, which needs its index (``-shm``).
     """
     if not file.is_file():
         raise MlkitError(f"{file} is missing; check the path (see: mlkit backup restore)")
@@ -39,5 +39,5 @@ def engine(driver: ModuleType, file: Path, url: URL, arguments: dict[str, Any]) 
 
 
 def _is_read_only(folder: Path) -> bool:
-    """Tell whether nobody writes there; where there is no folder, opening the file says so."""
+    """Tell whether ``folder`` is on a read-only mount; False if it does not exist."""
     return folder.is_dir() and bool(os.statvfs(folder).f_flag & os.ST_RDONLY)

@@ -1,11 +1,11 @@
-"""What SQLite itself says of a database: whether it is whole, and how it is set."""
+"""SQLite's own integrity checks, and its settings (pragmas)."""
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 
 def damage(s: Session) -> str | None:
-    """Return what SQLite itself finds wrong with a database, or None."""
+    """Return the first fault that SQLite finds in a database, or None."""
     first = str(s.execute(text("PRAGMA integrity_check(1)")).scalar())
     if first != "ok":
         return first

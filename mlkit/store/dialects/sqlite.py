@@ -1,4 +1,4 @@
-"""Which SQLite is at hand, and what it may be trusted with: its driver, its version, its disk.
+"""The SQLite driver, whether its version is safe in WAL mode, and which disks are refused.
 
 SQLite from 3.7.0 to 3.51.2 can lose committed data in WAL mode when two connections write or
 checkpoint at once (https://sqlite.org/wal.html, "WAL-reset bug"); the journal mode depends on it.
@@ -14,7 +14,7 @@ _NETWORK_FILE_SYSTEMS = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "f
 
 
 def sqlite_driver() -> ModuleType:
-    """Return the newest SQLite at hand: the pysqlite3 wheel, else the standard library's."""
+    """Return the newest SQLite available: the pysqlite3 wheel, else the standard library's."""
     try:
         from pysqlite3 import dbapi2  # absent on some platforms
     except ImportError:
@@ -36,7 +36,7 @@ def wal_is_safe(version: tuple[int, int, int]) -> bool:
 
 
 def refuse_network_file_system(path: Path, mounts: str | None = None) -> None:
-    """Raise MlkitError if ``path`` lies on a network file system, where SQLite's locks do not hold.
+    """Raise MlkitError if ``path`` is on a network file system, where SQLite's locks do not work.
 
     ``mounts`` is the text of ``/proc/mounts``; read from there when not given.
     """

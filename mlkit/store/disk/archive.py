@@ -1,6 +1,6 @@
-"""The backup file: a plain tar whose first member is a manifest of every other member's digest.
+"""The backup file: a plain tar whose first member is a manifest with every other member's digest.
 
-Knows bytes and names only; what belongs into a backup is decided in ``flows.backup``.
+Knows bytes and names only; ``flows.operations.backup`` decides what belongs in a backup.
 """
 
 import hashlib
@@ -25,11 +25,11 @@ FORMAT = 1
 _CHUNK_BYTES = 1 << 20
 _MANIFEST_LIMIT_BYTES = 1 << 28
 
-_UNREADABLE = (tarfile.TarError, ValueError, OverflowError)  # as tarfile says of odd headers
+_UNREADABLE = (tarfile.TarError, ValueError, OverflowError)  # what tarfile raises for bad headers
 _COMPANIONS = ("-wal", "-shm", "-journal")  # of a SQLite file
 
 Content = bytes | Path
-_Number = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]  # as a database can hold it
+_Number = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]  # the range of a database integer
 
 
 class Member(msgspec.Struct, frozen=True):
@@ -41,7 +41,7 @@ class Member(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """What a backup holds, and up to where it goes."""
+    """The members of a backup, and the last prediction and audit event that it contains."""
 
     format: int
     mlkit: str
@@ -55,7 +55,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def describe(name: str, content: Content) -> Member:
-    """Return the manifest's entry of one file."""
+    """Return the manifest's entry for one file."""
     if isinstance(content, bytes):
         return Member(name, len(content), hashlib.sha256(content).hexdigest())
     return Member(name, content.stat().st_size, file_digest(content))
@@ -64,7 +64,7 @@ def describe(name: str, content: Content) -> Member:
 def write(file: Path, manifest: Manifest, contents: Mapping[str, Content]) -> None:
     """Write a backup of ``contents`` to the new file ``file``, durably, readable by its owner only.
 
-    Raises DamagedError if a file's bytes are no longer those of the manifest.
+    Raises DamagedError if a file no longer has the digest of the manifest.
     """
     with (
         create_file(file) as raw,
@@ -84,7 +84,7 @@ def write(file: Path, manifest: Manifest, contents: Mapping[str, Content]) -> No
 
 
 def manifest(file: Path) -> Manifest:
-    """Return what a backup says of itself, its bytes unchecked; raises as ``read`` does."""
+    """Return the manifest of a backup without checking its bytes; raises as ``read`` does."""
     with _opened(file) as tar:
         return _manifest(tar, file)
 
@@ -92,15 +92,14 @@ def manifest(file: Path) -> Manifest:
 def read(file: Path, target: Path | None = None, only: Collection[str] = ()) -> Manifest:
     """Check every byte of a backup and return its manifest; unpack it into ``target`` if given.
 
-    ``only`` names the members to unpack, if not all.
-
-    Raises InvalidInputError for a file that is no backup, CheckFailedError for a damaged one.
+    ``only`` names the members to unpack, default all. Raises InvalidInputError for a file that is
+    not a backup, CheckFailedError for a damaged one.
     """
     with _opened(file) as tar:
         found = _manifest(tar, file)
         _refuse_unsafe(found, file)
         try:
-            _compare(tar, found, file, _places(found, target, only))
+            _compare(tar, found, file, _targets(found, target, only))
         except _UNREADABLE as error:
             raise _damaged(file, str(error)) from error
         return found
@@ -108,7 +107,7 @@ def read(file: Path, target: Path | None = None, only: Collection[str] = ()) -> 
 
 @contextmanager
 def _opened(file: Path) -> Iterator[tarfile.TarFile]:
-    """Open a backup; a pipe or a device, which could make us wait for ever, is none."""
+    """Open a backup; a pipe or a device is refused, because reading it could block for ever."""
     try:
         handle = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError as error:
@@ -126,7 +125,7 @@ def _opened(file: Path) -> Iterator[tarfile.TarFile]:
 
 @contextmanager
 def create_file(path: Path) -> Iterator[IO[bytes]]:
-    """Open a new file, for whom its folder is; nothing that is there is overwritten or followed."""
+    """Create a file with the permissions of its folder; never overwrite a file or follow a link."""
     flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW
     with os.fdopen(modes.open_file(path, flags), "wb") as stream:
         yield stream
@@ -182,7 +181,7 @@ def _manifest(tar: tarfile.TarFile, file: Path) -> Manifest:
 
 
 def _refuse_unsafe(manifest: Manifest, file: Path) -> None:
-    """Refuse names that would leave the target folder, before a byte is written."""
+    """Refuse names that would lead out of the target folder, before a byte is written."""
     names = {member.name for member in manifest.members}
     if len(names) != len(manifest.members):
         raise _damaged(file, "it names a member twice")
@@ -197,14 +196,14 @@ def _refuse_unsafe(manifest: Manifest, file: Path) -> None:
             raise _damaged(file, f"{name!r} lies inside of a file")
 
 
-def _places(manifest: Manifest, target: Path | None, only: Collection[str]) -> dict[str, Path]:
-    """Return where the members go that are to be unpacked."""
+def _targets(manifest: Manifest, target: Path | None, only: Collection[str]) -> dict[str, Path]:
+    """Return the path of each member that is to be unpacked."""
     names = (member.name for member in manifest.members)
     return {name: target / name for name in names if target and (not only or name in only)}
 
 
 def _compare(
-    tar: tarfile.TarFile, manifest: Manifest, file: Path, places: Mapping[str, Path]
+    tar: tarfile.TarFile, manifest: Manifest, file: Path, targets: Mapping[str, Path]
 ) -> None:
     for member in manifest.members:
         info = tar.next()
@@ -214,7 +213,7 @@ def _compare(
         stream = tar.extractfile(info) if regular else None
         if stream is None or info.name != member.name or info.size != member.size:
             raise _damaged(file, f"{info.name!r} stands where {member.name} should")
-        if _copy(stream, places.get(member.name)) != member.sha256:
+        if _copy(stream, targets.get(member.name)) != member.sha256:
             raise _damaged(file, f"{member.name} does not have the bytes of the manifest")
     if tar.next() is not None:
         raise _damaged(file, "it holds more than its manifest names")

@@ -1,4 +1,4 @@
-"""Content-addressed files: the name is the sha256 of the bytes, so nothing is ever overwritten."""
+"""Content-addressed files: named by the SHA-256 of their bytes, so nothing is overwritten."""
 
 import hashlib
 import hmac
@@ -14,32 +14,32 @@ _CHUNK_BYTES = 1 << 20
 
 
 class BlobStore:
-    """A folder ``<root>/sha256/ab/<digest><suffix>``; a write is complete or leaves no trace."""
+    """Files ``<root>/sha256/ab/<digest><suffix>``; a write is atomic."""
 
     def __init__(self, root: Path, suffix: str) -> None:
         self.root = root / "sha256"
         self.suffix = suffix
 
     def path(self, sha256: str) -> Path:
-        """Return where the bytes with this digest live, whether or not they are there."""
+        """Return the path of the blob with this digest, whether or not it exists."""
         return self.root / sha256[:2] / f"{sha256}{self.suffix}"
 
     def put(self, content: bytes) -> str:
         """Store ``content`` durably and return its digest."""
         sha256 = hashlib.sha256(content).hexdigest()
-        if not self._used(sha256):
+        if not self._touch(sha256):
             part = self.scratch()
             part.write_bytes(content)
-            self._settle(part, sha256)
+            self._move_in(part, sha256)
         return sha256
 
     def adopt(self, part: Path) -> str:
         """Move a finished ``scratch()`` file into the store and return its digest."""
         sha256 = file_digest(part)
-        if self._used(sha256):
+        if self._touch(sha256):
             part.unlink()
         else:
-            self._settle(part, sha256)
+            self._move_in(part, sha256)
         return sha256
 
     def scratch(self) -> Path:
@@ -48,9 +48,9 @@ class BlobStore:
         return self.root / f".{os.getpid()}-{secrets.token_hex(8)}.part"
 
     def read(self, sha256: str) -> bytes:
-        """Return the bytes, after checking them; raises DamagedError.
+        """Return the bytes, after checking their digest; raises DamagedError.
 
-        They are read once and it is these bytes that are checked, so a swap in between is seen.
+        The bytes that are checked are the ones returned, so a swap of the file is always noticed.
         """
         path = self.path(sha256)
         try:
@@ -61,9 +61,10 @@ class BlobStore:
         return content
 
     def checked(self, sha256: str) -> Path:
-        """Return the file with these bytes, after checking them; raises DamagedError.
+        """Return the path of a blob, after checking its digest; raises DamagedError.
 
-        For what is too large to be in memory: whoever may write there can swap it afterwards.
+        For files too large for memory. Whoever may write to the folder can swap the file after the
+        check.
         """
         path = self.path(sha256)
         try:
@@ -74,11 +75,11 @@ class BlobStore:
         return path
 
     def remove(self, sha256: str, unused: Callable[[], bool]) -> int:
-        """Delete a blob that is ``unused`` and return its bytes, 0 if it was not there.
+        """Delete a blob that is ``unused`` and return its size in bytes, 0 if it did not exist.
 
-        It is moved aside first, so that who stores the same bytes at that moment writes them anew,
-        or had touched them before, which is seen here: then they stay. One in use is never moved:
-        a kill would leave it aside.
+        It is moved aside first: a concurrent ``put`` of the same bytes then either writes them
+        again, or has touched the file before, which changes its mtime, and the file is moved back.
+        A blob in use is never moved, because a kill in between would lose it.
         """
         if not self.path(sha256).is_file() or not unused():
             return 0
@@ -104,18 +105,19 @@ class BlobStore:
         """Return the files that a killed writer left behind."""
         return sorted(self.root.glob(".*.part"))
 
-    def _used(self, sha256: str) -> bool:
-        """Touch a blob that somebody is about to name, and tell whether it is there."""
+    def _touch(self, sha256: str) -> bool:
+        """Update the mtime of a blob that is about to be referenced; tell whether it exists."""
         try:
             os.utime(self.path(sha256))
         except FileNotFoundError:
             return False
         return True
 
-    def _settle(self, part: Path, sha256: str) -> None:
+    def _move_in(self, part: Path, sha256: str) -> None:
+        """Move a finished file to its final path, durably."""
         target = self.path(sha256)
         modes.make_folder(target.parent)
-        modes.settle(part)
+        modes.share_like_folder(part)
         sync(part)
         part.replace(target)
         sync(target.parent)
@@ -134,7 +136,7 @@ def _refuse_other(path: Path, found: str, sha256: str) -> None:
 
 
 def file_digest(path: Path) -> str:
-    """Return the sha256 of a file without holding it in memory."""
+    """Return the SHA-256 of a file, read in chunks."""
     digest = hashlib.sha256()
     with plain_files.opened(path) as stream:
         while chunk := stream.read(_CHUNK_BYTES):
@@ -143,7 +145,7 @@ def file_digest(path: Path) -> str:
 
 
 def sync(path: Path) -> None:
-    """Flush a file or folder to the disk, so that a power cut cannot take it back."""
+    """Flush a file or folder to the disk (fsync), so that it survives a power cut."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -152,7 +154,7 @@ def sync(path: Path) -> None:
 
 
 def write_durably(path: Path, content: bytes) -> None:
-    """Replace ``path`` by ``content`` in one step, for whom its folder is (see ``modes``)."""
+    """Replace the content of ``path`` atomically and durably; its mode is as in ``modes``."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     part.unlink(missing_ok=True)
     handle = modes.open_file(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
@@ -164,11 +166,11 @@ def write_durably(path: Path, content: bytes) -> None:
 
 
 def sign(key: bytes, *fields: str | int) -> str:
-    """Return the HMAC-SHA256 of ``fields``: origin of an artifact under one name and number."""
+    """Return the HMAC-SHA256 of ``fields``, such as the name, number and digest of an artifact."""
     message = "\n".join(str(field) for field in fields).encode()
     return hmac.digest(key, message, "sha256").hex()
 
 
 def verify(key: bytes, signature: str, *fields: str | int) -> bool:
-    """Tell whether ``signature`` was made by ``sign`` with the same key and fields."""
+    """Tell whether ``signature`` is the one of ``fields`` under ``key``, in constant time."""
     return hmac.compare_digest(sign(key, *fields).encode(), signature.encode())

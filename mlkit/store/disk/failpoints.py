@@ -1,4 +1,4 @@
-"""Named moments at which a test can kill the process, to prove that nothing half-done remains."""
+"""Failpoints: named moments at which a test can kill the process, to test crash safety."""
 
 import os
 import signal
@@ -7,6 +7,6 @@ VARIABLE = "MLKIT_FAILPOINT"
 
 
 def reach(name: str) -> None:
-    """Kill this process with SIGKILL if the environment names this moment; else do nothing."""
+    """Kill this process with SIGKILL if the environment names this failpoint."""
     if os.environ.get(VARIABLE) == name:
         os.kill(os.getpid(), signal.SIGKILL)

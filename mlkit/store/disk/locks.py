@@ -1,8 +1,8 @@
-"""Locks between processes that the kernel frees when their holder dies.
+"""Locks between processes, which the kernel releases when their holder dies.
 
-A lock is a file, which somebody may delete; so each is held on a second file as well, one that is
-not deleted by mistake because nothing works without it: the key of the project, of which every
-name of a lock has one byte (past its end, nothing is written).
+A lock is a file, which a user may delete. So each lock is also held on one byte of a second file
+that nobody deletes by mistake, because nothing works without it: the project's key. The byte
+depends on the lock's name and lies past the end of the file; nothing is written.
 """
 
 import fcntl
@@ -25,14 +25,14 @@ _TRIES: Final = 20
 
 @contextmanager
 def exclusive(file: Path, *, busy: str) -> Iterator[None]:
-    """Hold the lock on ``file``; raises BusyError with the message ``busy`` if another has it."""
+    """Hold an exclusive lock on ``file``; raises BusyError(busy) if another process has it."""
     with _held(file, fcntl.LOCK_EX, busy):
         yield
 
 
 @contextmanager
 def shared(file: Path, *, busy: str) -> Iterator[None]:
-    """Hold the lock on ``file`` with others who share it; raises BusyError if one has it alone."""
+    """Hold a shared lock on ``file``; raises BusyError(busy) if a process has it exclusively."""
     with _held(file, fcntl.LOCK_SH, busy):
         yield
 
@@ -54,10 +54,10 @@ def _held(file: Path, way: int, busy: str) -> Iterator[None]:
 
 
 def is_held(file: Path) -> bool:
-    """Tell whether a living process holds the lock on ``file``, be it deleted meanwhile."""
+    """Tell whether a process holds the lock on ``file``, even if the file was deleted."""
     handles: list[int] = []
     try:
-        with suppress(FileNotFoundError):  # opened to read, as it must be on a read-only disk
+        with suppress(FileNotFoundError):  # opened for reading only, for read-only disks
             handles.append(_lock(file, fcntl.LOCK_EX, _to_read))
         handles += _lock_key(file, fcntl.LOCK_EX)
     except BlockingIOError:
@@ -77,9 +77,9 @@ def _to_write(file: Path) -> int:
 
 
 def _lock(file: Path, way: int, open_: Callable[[Path], int] = _to_write) -> int:
-    """Return a handle that has the lock; raises BlockingIOError if another has it.
+    """Return a handle that holds the lock; raises BlockingIOError if another process has it.
 
-    What was opened may have been deleted before it was locked: then it is another's that counts.
+    The file may be deleted between opening and locking: then the new file must be locked instead.
     """
     for _ in range(_TRIES):
         handle = open_(file)
@@ -96,16 +96,16 @@ def _lock(file: Path, way: int, open_: Callable[[Path], int] = _to_write) -> int
 
 
 def _lock_key(file: Path, way: int) -> list[int]:
-    """Return a handle that has the same lock on the key, none where there is no key to lock."""
+    """Return a handle that holds the lock on the key, none without a key that can be opened."""
     mode = os.O_RDWR if way == fcntl.LOCK_EX else os.O_RDONLY
     try:
         handle = os.open(file.parent.parent / _KEY, mode | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:  # read-only media, a key that is gone: the lock on its own file has to do
+    except OSError:  # a read-only disk, a missing key: the first lock must suffice
         return []
     kind = fcntl.F_WRLCK if way == fcntl.LOCK_EX else fcntl.F_RDLCK
     place = _FIRST_BYTE + zlib.crc32(file.name.encode())
     try:
-        # of the open file and not of the process, so that it crosses a fork as the other one does
+        # an OFD lock: unlike a POSIX one it is inherited by a fork, as flock is
         fcntl.fcntl(handle, fcntl.F_OFD_SETLK, _RANGE.pack(kind, os.SEEK_SET, place, 1, 0))
     except OSError:
         os.close(handle)

@@ -1,7 +1,7 @@
-"""Who may use a file: its owner alone or, in a folder that a group shares, that group as well.
+"""File permissions: for the owner only or, in a folder that a group shares, also for that group.
 
-A folder is shared if its group may write to it and it hands its group on (setgid); what is made in
-it is shared too, whoever makes it and whatever their umask. Elsewhere all is for the owner alone.
+A folder is shared if it is group-writable and setgid. Files created in it are shared too, for any
+user and umask. Elsewhere files are for the owner only.
 """
 
 import errno
@@ -17,15 +17,15 @@ def is_shared(folder: Path) -> bool:
 
 
 def share(folder: Path) -> None:
-    """Let the group of ``folder`` share it; what is in it already stays as it is."""
+    """Share ``folder`` with its group; files that are already in it stay as they are."""
     folder.chmod(0o2770)
 
 
 def make_folder(folder: Path, *, within: Path | None = None) -> None:
-    """Make a folder and those above it, unless they are there: each is shared as the one above.
+    """Create a folder and its missing parents, each shared if its parent is.
 
-    Raises FileNotFoundError if ``within`` is not there: a project that was moved away under a
-    process is not begun anew, empty, in its old place.
+    Raises FileNotFoundError if ``within`` does not exist: a project that was moved away under a
+    running process must not be created again, empty, in its old place.
     """
     if folder.is_dir():
         return
@@ -43,20 +43,20 @@ def make_folder(folder: Path, *, within: Path | None = None) -> None:
 
 
 def open_file(path: Path, flags: int) -> int:
-    """Open a file and return its handle; one that is made is shared as its folder is."""
+    """Open a file and return its handle; a file that is created is shared if its folder is."""
     mode = 0o660 if is_shared(path.parent) else 0o600
     handle = os.open(path, flags | os.O_CLOEXEC, mode)
     _grant(handle, os.fstat(handle), mode)
     return handle
 
 
-def settle(path: Path) -> None:
-    """Share a file of ours that another library has made, as its folder is."""
+def share_like_folder(path: Path) -> None:
+    """Share a file if its folder is shared; for files that another library has created."""
     _grant(path, path.stat(), 0o660 if is_shared(path.parent) else 0o600)
 
 
 def share_all(folder: Path, like: Path) -> None:
-    """Share ``folder`` and all that is in it with the group that shares ``like``, if one does."""
+    """Share ``folder`` and its content with the group of ``like``, if that is shared."""
     if not is_shared(like):
         return
     group = like.stat().st_gid
@@ -66,6 +66,6 @@ def share_all(folder: Path, like: Path) -> None:
 
 
 def _grant(file: Path | int, found: os.stat_result, mode: int) -> None:
-    """Set the permissions, which the umask may have narrowed; only the owner can, and need."""
+    """Set the permissions that the umask may have narrowed; only the owner may, or needs to."""
     if found.st_uid == os.geteuid() and found.st_mode & 0o777 != mode:
         os.chmod(file, found.st_mode & 0o7000 | mode)  # noqa: PTH101  # a handle has no path

@@ -1,6 +1,6 @@
-"""Who can change the files that mlkit runs and believes: their owners and their modes.
+"""Owners and modes of the files that mlkit executes or trusts: who else could change them.
 
-Knows nothing of what is done about it: ``safe_directories`` refuses, ``doctor`` reports.
+Only finds faults: ``safe_directories`` refuses a project, ``doctor`` reports.
 """
 
 import grp
@@ -14,16 +14,16 @@ from typing import Final, NamedTuple
 
 _CODE: Final = (".py", ".pyc", ".so", ".pth", ".toml")
 _NO_CODE: Final = frozenset({"artifacts", "backups", "data", "log", "quarantine", "schemas"})
-_VOUCHING: Final = (".mlkit", ".mlkit/key", ".mlkit/env")
-_BELIEVED: Final = (
-    *_VOUCHING, ".mlkit/witness", ".mlkit/commits", ".mlkit/locks", "schemas",
+_SECRETS: Final = (".mlkit", ".mlkit/key", ".mlkit/env")
+_TRUSTED: Final = (
+    *_SECRETS, ".mlkit/witness", ".mlkit/commits", ".mlkit/locks", "schemas",
     "ml.sqlite", "ml.sqlite-wal", "ml.sqlite-shm", "data", "artifacts", "log", "log/journal",
     "backups", "quarantine",
 )  # fmt: skip
 
 
 class Fault(NamedTuple):
-    """A file or folder that somebody else owns or may change."""
+    """A file or folder that another user owns or may change."""
 
     path: Path
     said: str
@@ -31,11 +31,11 @@ class Fault(NamedTuple):
     by_group: bool = False
 
 
-class Judge:
-    """Who may own and change files here: this user and root, and whoever called sudo.
+class OwnershipPolicy:
+    """The policy of who may own and change files: this user, root, and the caller of sudo.
 
-    With ``group`` the group of a file may change it, too: a project that a team shares. Members of
-    the group ``of_group`` may own files of that group.
+    With ``group`` the group of a file may change it too, as in a project that a team shares.
+    Members of the group ``of_group`` may own files of that group.
     """
 
     def __init__(
@@ -49,40 +49,40 @@ class Judge:
             self._owners.add(int(caller))
 
     def faults(self, paths: Iterable[Path]) -> Iterator[Fault]:
-        """Yield what is wrong with each path, with what it leads to, and with the folders above."""
+        """Yield the faults of each path, of the target of a link, and of the folders above."""
         seen: set[Path] = set()
         for path in paths:
             if path.is_symlink():
-                yield from self._owned(path, path.lstat())
-            real = Path(os.path.realpath(path))  # without an error for a circle of links
+                yield from self._check_owner(path, path.lstat())
+            real = Path(os.path.realpath(path))  # unlike resolve(), no error for a cycle of links
             if real in seen or not real.exists():
                 continue
             seen.add(real)
             found = real.stat()
-            yield from self._owned(real, found)
-            yield from self._closed(real, found)
+            yield from self._check_owner(real, found)
+            yield from self._check_mode(real, found)
             for parent in real.parents:
                 if parent not in seen:
                     seen.add(parent)
-                    yield from self._above(parent)
+                    yield from self._check_parent(parent)
 
-    def _owned(self, path: Path, found: os.stat_result) -> Iterator[Fault]:
+    def _check_owner(self, path: Path, found: os.stat_result) -> Iterator[Fault]:
         if found.st_uid not in self._owners and not self._is_colleague(found):
             yield Fault(path, f"{path} belongs to {_user(found.st_uid)}", _own(path))
 
-    def _closed(self, path: Path, found: os.stat_result) -> Iterator[Fault]:
+    def _check_mode(self, path: Path, found: os.stat_result) -> Iterator[Fault]:
         if found.st_mode & stat.S_IWOTH:
             yield Fault(path, f"all users may change {path}", f"chmod o-w {path}")
         elif found.st_mode & stat.S_IWGRP and not self._trusts_group(found):
             said = f"{_group(found.st_gid)} may change {path}, and so what mlkit runs"
             yield Fault(path, said, f"chmod g-w {path}", by_group=True)
 
-    def _above(self, folder: Path) -> Iterator[Fault]:
-        """Judge a folder in which somebody else could put another one in our place."""
+    def _check_parent(self, folder: Path) -> Iterator[Fault]:
+        """Check a parent folder, in which another user could replace the project."""
         found = folder.stat()
-        yield from self._owned(folder, found)
-        if not found.st_mode & stat.S_ISVTX:  # there only the owner of a file may rename it
-            yield from self._closed(folder, found)
+        yield from self._check_owner(folder, found)
+        if not found.st_mode & stat.S_ISVTX:  # sticky: only the owner of a file may rename it
+            yield from self._check_mode(folder, found)
 
     def _is_colleague(self, found: os.stat_result) -> bool:
         group = self._of_group
@@ -93,10 +93,10 @@ class Judge:
 
 
 def is_member(user: int, group: int) -> bool:
-    """Tell whether an owner of files of a group is in it.
+    """Tell whether ``user``, the owner of a file of ``group``, is a member of it.
 
-    Only a member can give a file to a group, so one who has no name here (in a container) is taken
-    for one. Others are looked up by name: LDAP, for one, need not list all users.
+    Only a member can give a file to a group, so a user without a name here (in a container) counts
+    as one. Others are looked up by name, because LDAP need not list all users.
     """
     try:
         known = pwd.getpwuid(user)
@@ -106,24 +106,25 @@ def is_member(user: int, group: int) -> bool:
 
 
 def executed(root: Path) -> Iterator[Path]:
-    """Yield the project folder and all in it that Python might run, and the settings.
+    """Yield the project folder, the files in it that Python might execute, and the settings.
 
-    So may be a model that the key vouches for, and what a variable of ``.mlkit/env`` names.
+    The key and ``.mlkit/env`` count too: a model signed with the key is executed when it is loaded,
+    and a variable can name code.
     """
     yield root
-    yield from (root / name for name in _VOUCHING if (root / name).exists())
+    yield from (root / name for name in _SECRETS if (root / name).exists())
     yield from _code(root, _NO_CODE, {root.resolve()})
 
 
-def believed(root: Path) -> Iterator[Path]:
-    """Yield the files and folders of a project whose contents mlkit takes for its own."""
-    yield from (root / name for name in _BELIEVED if (root / name).exists())
+def trusted(root: Path) -> Iterator[Path]:
+    """Yield the files and folders of a project whose contents mlkit trusts."""
+    yield from (root / name for name in _TRUSTED if (root / name).exists())
     for store in ("data", "artifacts"):
         yield from (path for path in (root / store).rglob("*") if path.exists())
 
 
 def _code(folder: Path, skipped: frozenset[str], seen: set[Path]) -> Iterator[Path]:
-    """Yield the code below a folder; one that cannot be imported has none."""
+    """Yield the code below a folder, without subfolders that cannot be imported."""
     for entry in sorted(folder.iterdir()):
         if entry.is_dir():
             real = entry.resolve()
@@ -137,9 +138,9 @@ def _code(folder: Path, skipped: frozenset[str], seen: set[Path]) -> Iterator[Pa
 
 @lru_cache
 def _is_private(group: int, user: int) -> bool:
-    """Tell whether ``user`` is alone in the group, as where each user has one of the same name.
+    """Tell whether ``user`` is the only member of the group, as in a user private group.
 
-    That of root counts as such: who is in it must be trusted by all.
+    The group of root counts as private: its members must be trusted anyway.
     """
     if group == 0:
         return True

@@ -1,4 +1,4 @@
-"""Read files that a project owns: a pipe in the place of one would make every command wait."""
+"""Read regular files only: a pipe in the place of one would block every command."""
 
 import errno
 import os
@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 @contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
-    """Open an ordinary file for reading; raises OSError for a folder, a pipe or a device."""
+    """Open a regular file for reading; raises OSError for a folder, a pipe or a device."""
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     mode = os.fstat(handle).st_mode
     if not stat.S_ISREG(mode):
@@ -24,6 +24,6 @@ def opened(path: Path) -> Iterator[BinaryIO]:
 
 
 def read(path: Path) -> bytes:
-    """Return what is in an ordinary file; raises OSError as ``opened`` does."""
+    """Return the content of a regular file; raises OSError as ``opened`` does."""
     with opened(path) as stream:
         return stream.read()

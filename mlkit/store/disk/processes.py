@@ -1,7 +1,7 @@
-"""Which process did something, in words that outlive it: a pid alone is soon another process.
+"""Unique identities of processes, because a pid is soon reused.
 
 An identity is ``host boot pid start``: the boot id of the kernel and the process's start time in
-clock ticks since then (proc(5), /proc/PID/stat, field 22).
+clock ticks since the boot (proc(5), /proc/PID/stat, field 22).
 """
 
 import os
@@ -12,18 +12,18 @@ from pathlib import Path
 from typing import Literal
 
 _PROC = Path("/proc")
-_STATE, _START = 0, 19  # places after the command name, which may hold blanks and parentheses
+_STATE, _START = 0, 19  # indices after the command name, which may contain blanks and parentheses
 
 
 def identity(pid: int | None = None) -> str:
-    """Return the identity of process ``pid``, this one if None; "gone" as start if it is dead."""
+    """Return the identity of process ``pid`` (default: this one); its start is "gone" if dead."""
     pid = os.getpid() if pid is None else pid
     boot = (_PROC / "sys/kernel/random/boot_id").read_text().strip()
     return f"{socket.gethostname()} {boot} {pid} {_start(pid) or 'gone'}"
 
 
 def state(identity_: str) -> Literal["alive", "gone", "elsewhere"]:
-    """Tell whether the process lives; ``elsewhere`` if another host (or container) would know.
+    """Tell whether the process lives; ``elsewhere`` if it is of another host or container.
 
     >>> state(identity())
     'alive'
@@ -36,21 +36,21 @@ def state(identity_: str) -> Literal["alive", "gone", "elsewhere"]:
 
 
 def rename(name: str) -> None:
-    """Let ``ps`` and ``top`` call this process ``name`` (at most 15 bytes), where it may."""
+    """Set the name of this process in ``ps`` and ``top`` (at most 15 bytes), if possible."""
     with suppress(OSError):
         (_PROC / "self/comm").write_text(name)
 
 
 def kill_group(identity_: str) -> None:
-    """Kill the process and its group at once, if it is still the one that ``identity_`` names."""
+    """Kill the process and its group, if it is still the one of ``identity_``."""
     if state(identity_) == "alive":
-        # it ended a moment ago, or is a colleague's, which the kernel ends with its runner
+        # it has just ended, or belongs to another user; then the kernel ends it with its runner
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(int(identity_.split()[2]), signal.SIGKILL)
 
 
 def _start(pid: int) -> str | None:
-    """Return the start time of a living process; a zombie is dead."""
+    """Return the start time of a living process, None if it is dead or a zombie."""
     try:
         fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):

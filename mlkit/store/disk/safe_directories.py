@@ -1,7 +1,7 @@
-"""Refuse to run a project that was come upon, not named, if somebody else can write what it runs.
+"""Refuse a project that was found, not named, if another user can write code that it executes.
 
-Whoever names a folder (``--project``, ``MLKIT_PROJECT``) says that it is to be run. One that is
-found above the working folder can be anybody's: in /tmp, on a shared disk, in an archive.
+A project that is named (``--project``, ``MLKIT_PROJECT``) is trusted. One found above the working
+folder may be anybody's: in /tmp, on a shared disk, in an unpacked archive.
 """
 
 import os
@@ -11,26 +11,26 @@ from pathlib import Path
 import msgspec
 
 from mlkit.errors import InvalidInputError, MlkitError
-from mlkit.store.disk.ownership import Judge, executed
+from mlkit.store.disk.ownership import OwnershipPolicy, executed
 
 VARIABLE = "MLKIT_SAFE_DIRECTORY"
 _ANY = "*"
 
 
 class _Config(msgspec.Struct, forbid_unknown_fields=True):
-    """What ``~/.config/mlkit/config.toml`` may say."""
+    """The content of ``~/.config/mlkit/config.toml``."""
 
     safe_directories: tuple[str, ...] = ()
 
 
 def refuse(root: Path, environment: Mapping[str, str], *, group: bool = False) -> None:
-    """Raise MlkitError if others can write what ``root`` runs and the user has not allowed it.
+    """Raise MlkitError if other users can write code of ``root`` and this user did not allow it.
 
-    With ``group`` the group of the files may.
+    With ``group`` the group of the files may write.
     """
-    judge = Judge(group=group, environment=environment)
-    fault = next(judge.faults(executed(root)), None)
-    if fault is None or _allowed(root, environment, judge):
+    policy = OwnershipPolicy(group=group, environment=environment)
+    fault = next(policy.faults(executed(root)), None)
+    if fault is None or _allowed(root, environment, policy):
         return
     raise MlkitError(
         f"the project {root} is not run: {fault.said}; if you trust whoever can write "
@@ -39,19 +39,19 @@ def refuse(root: Path, environment: Mapping[str, str], *, group: bool = False) -
     )
 
 
-def _allowed(root: Path, environment: Mapping[str, str], judge: Judge) -> bool:
+def _allowed(root: Path, environment: Mapping[str, str], policy: OwnershipPolicy) -> bool:
     named = environment.get(VARIABLE, "").split(os.pathsep)
-    named += _configured(_file(environment), judge)
+    named += _configured(_file(environment), policy)
     folders = {os.path.realpath(Path(name).expanduser()) for name in named if name}
     return _ANY in named or str(root) in folders
 
 
-def _configured(file: Path, judge: Judge) -> tuple[str, ...]:
-    """Return the folders that the user's own file lists; one that others may write has no say."""
+def _configured(file: Path, policy: OwnershipPolicy) -> tuple[str, ...]:
+    """Return the folders in the user's own file; a file that others may write is refused."""
     if not file.is_file():
         return ()
-    if (fault := next(judge.faults([file]), None)) is not None:
-        raise MlkitError(f"{file} is not believed: {fault.said} (mend: {fault.fix})")
+    if (fault := next(policy.faults([file]), None)) is not None:
+        raise MlkitError(f"{file} is not trusted: {fault.said} (fix: {fault.fix})")
     try:
         return msgspec.toml.decode(file.read_bytes(), type=_Config).safe_directories
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

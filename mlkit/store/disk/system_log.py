@@ -1,4 +1,4 @@
-"""One line to the log of the system, which is out of reach of who can only write the project."""
+"""Send lines to the system log, which somebody who can only write the project cannot change."""
 
 import socket
 from contextlib import suppress
@@ -10,8 +10,8 @@ _PRIORITY: Final = 10 * 8 + 5  # authpriv.notice
 _WAIT_S: Final = 0.2
 
 
-def tell(text: str, place: Path = SOCKET) -> None:
-    """Send ``text``; a machine without such a log, or one that is stuck, gets nothing."""
+def send(text: str, place: Path = SOCKET) -> None:
+    """Send ``text`` to syslog; without a log, or if it blocks, nothing is sent."""
     with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
         line.settimeout(_WAIT_S)
         line.sendto(f"<{_PRIORITY}>mlkit: {text}".encode(), str(place))

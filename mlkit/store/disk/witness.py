@@ -1,7 +1,7 @@
-"""What is known outside of the database about it: the end of its audit trail, its commits.
+"""The witness: a record outside of the database of its last audit event and its last commit.
 
-A witness is written after the commit that it tells of. So it may be behind, never ahead: what it
-knows and the database does not, was taken back or lost.
+It is written after the commit, so it may lag behind but never be ahead. If it names an event or a
+commit that the database does not have, the database was rolled back, replaced or damaged.
 """
 
 import fcntl
@@ -25,7 +25,7 @@ _MAC: Final = 64
 
 
 class Witness(msgspec.Struct, frozen=True):
-    """The last event that was committed, and the first that has a keyed hash."""
+    """The last committed audit event, and the first event with a keyed hash."""
 
     seq: int
     hash: str
@@ -55,13 +55,13 @@ def read(folder: Path, key: bytes) -> Witness | None:
 
 
 def write(folder: Path, key: bytes, witness: Witness) -> None:
-    """Replace the witness, whatever it said."""
+    """Replace the witness."""
     with locked(folder):
         _write(folder, key, witness)
 
 
 def advance(folder: Path, key: bytes, seq: int, digest: str) -> None:
-    """Let the witness know event ``seq``, unless it knows a later one or there is none."""
+    """Advance the witness to event ``seq``, unless it has a later one or does not exist."""
     with locked(folder):
         known = read(folder, key)
         if known is not None and known.seq < seq:
@@ -69,26 +69,26 @@ def advance(folder: Path, key: bytes, seq: int, digest: str) -> None:
 
 
 def commits(folder: Path, key: bytes) -> int | None:
-    """Return the number of the last commit that was witnessed, None if nobody can tell."""
+    """Return the number of the last recorded commit, None if it is missing or forged."""
     file = folder / COMMITS
     with suppress(OSError):
         found = _number(plain_files.read(file), key)
         if found is not None:
             return found
-        with locked(folder) as handle:  # it may have been read while it was written
+        with locked(folder) as handle:  # the first read may have overlapped with a write
             return _number(os.pread(handle, _DIGITS + _MAC, 0), key)
     return None
 
 
 def begin_commits(folder: Path, key: bytes, number: int) -> None:
-    """Let ``number`` be that of the last commit, whatever was witnessed."""
+    """Replace the number of the last commit by ``number``."""
     with locked(folder) as handle:
         os.pwrite(handle, _numbered(number, key), 0)
         os.fsync(handle)
 
 
 def sign_commits(folder: Path, key: bytes) -> None:
-    """Put the number under the key that an earlier release has written without one."""
+    """Add the keyed hash to a number that an earlier release has written without one."""
     with locked(folder) as handle:
         plain = os.pread(handle, _DIGITS + _MAC, 0)
         if len(plain) == _DIGITS + 1 and plain[:_DIGITS].isdigit():
@@ -96,11 +96,12 @@ def sign_commits(folder: Path, key: bytes) -> None:
 
 
 def note_commit(folder: Path, key: bytes, number: int) -> None:
-    """Write down that commit ``number`` was made; what cannot be written stays behind.
+    """Record commit ``number``; if it cannot be written, the witness lags behind.
 
-    A number that is gone or forged stays so, until a person accepts that: it is looked for.
+    A missing or forged number is not replaced: the audit check reports it until a person seals the
+    database.
     """
-    with suppress(OSError), locked(folder) as handle:  # the commit is made, whatever comes here
+    with suppress(OSError), locked(folder) as handle:  # the commit itself is made already
         known = _number(os.pread(handle, _DIGITS + _MAC, 0), key)
         if known is not None and number > known:
             os.pwrite(handle, _numbered(number, key), 0)
@@ -108,7 +109,7 @@ def note_commit(folder: Path, key: bytes, number: int) -> None:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[int]:
-    """Yield the open file of the commits, alone with it: others wait for microseconds."""
+    """Yield the open file of the commits under an exclusive lock, held for microseconds."""
     handle = modes.open_file(folder / COMMITS, os.O_RDWR | os.O_CREAT)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)

@@ -636,8 +636,8 @@ def test_each_event_is_told_to_the_systems_log(
     place = tmp_path / "log"
     with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as log:
         log.bind(str(place))
-        tell = system_log.tell
-        monkeypatch.setattr(system_log, "tell", lambda said: tell(said, place))
+        send = system_log.send
+        monkeypatch.setattr(system_log, "send", lambda said: send(said, place))
         _record(furnished)
         line = log.recv(2000).decode()
     with furnished.read() as s:
@@ -647,7 +647,7 @@ def test_each_event_is_told_to_the_systems_log(
 
 
 def test_a_system_without_a_log_is_no_trouble(tmp_path: Path) -> None:
-    system_log.tell("nobody hears it", tmp_path / "none")
+    system_log.send("nobody hears it", tmp_path / "none")
 
 
 # The write-ahead log

@@ -113,7 +113,7 @@ def test_together_is_answered_what_costs_less_together(
     with ThreadPoolExecutor(4) as pool:
         futures = [pool.submit(held.ask, np.full((rows, 1), float(i))) for i in range(4)]
         if together:
-            while len(held._many._waiting) < 3:  # type: ignore[attr-defined]  # a Batcher
+            while len(held._ask_large._waiting) < 3:  # type: ignore[attr-defined]  # a Batcher
                 threading.Event().wait(0.01)
         model.predict.open.set()
         assert [future.result().values for future in futures] == [

@@ -130,14 +130,14 @@ def test_without_a_name_the_only_model_or_the_chosen_one_answers(
     holder = Holder(project)
     holder.refresh()
     assert holder.default() is None
-    assert "none yet" in str(holder.nameless())
+    assert "none yet" in str(holder.unnamed())
     register(project, "churn")
     holder.refresh()
     assert holder.default() == "churn"
     register(project, "spam")
     holder.refresh()
     assert holder.default() is None
-    assert "known: churn, spam" in str(holder.nameless())
+    assert "known: churn, spam" in str(holder.unnamed())
     assert Holder(_with(project, default_model="spam")).default() == "spam"
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from mlkit import environment_file
 from mlkit.store import journal
-from mlkit.store.disk import blobs, locks, plain_files, pulse, witness
+from mlkit.store.disk import blobs, heartbeat, locks, plain_files, witness
 
 
 def test_an_ordinary_file_is_read_whole_through_links_too(tmp_path: Path) -> None:
@@ -26,12 +26,12 @@ def test_a_pipe_a_folder_and_a_circle_of_links_are_errors_with_their_name(tmp_pa
 
 
 def test_no_file_of_a_project_makes_a_command_wait(tmp_path: Path) -> None:
-    for name in ("env", witness.FILE, witness.COMMITS, pulse.FILE, "data", "a.journal"):
+    for name in ("env", witness.FILE, witness.COMMITS, heartbeat.FILE, "data", "a.journal"):
         os.mkfifo(tmp_path / name)
     pipes = [
         lambda: environment_file.load(tmp_path / "env", {}),
         lambda: witness.read(tmp_path, b"key"),
-        lambda: pulse.age_s(tmp_path / pulse.FILE),
+        lambda: heartbeat.age_s(tmp_path / heartbeat.FILE),
         lambda: blobs.file_digest(tmp_path / "data"),
         lambda: journal.read(tmp_path / "a.journal"),
         lambda: journal.find(tmp_path, "id", 1),

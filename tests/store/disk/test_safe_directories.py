@@ -161,7 +161,7 @@ def test_a_file_of_the_user_allows_it(shop: Path, home: dict[str, str]) -> None:
     file = _configure(home, f'safe_directories = ["{shop}"]')
     assert _find(shop, home) == shop.resolve()
     file.chmod(0o666)
-    with pytest.raises(MlkitError, match="is not believed"):
+    with pytest.raises(MlkitError, match="is not trusted"):
         _find(shop, home)
 
 
@@ -188,9 +188,9 @@ def test_only_root_is_believed_about_who_called_sudo(
     shop: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: STRANGER + 1)
-    judge = ownership.Judge(group=False, environment={"SUDO_UID": str(STRANGER)})
+    policy = ownership.OwnershipPolicy(group=False, environment={"SUDO_UID": str(STRANGER)})
     os.chown(shop / "features.py", STRANGER, 0)
-    assert [fault.path.name for fault in judge.faults([shop / "features.py"])] == ["features.py"]
+    assert [fault.path.name for fault in policy.faults([shop / "features.py"])] == ["features.py"]
 
 
 @pytest.mark.parametrize("words", [["status"], ["doctor"], ["db", "status"], ["job", "list"]])

@@ -10,25 +10,25 @@ from pathlib import Path
 import pytest
 
 from mlkit.errors import BusyError
-from mlkit.store.disk import failpoints, rooms
+from mlkit.store.disk import failpoints, scratch_folders
 
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
-from mlkit.store.disk import rooms
-with rooms.room(Path(sys.argv[1]), "copy-") as folder:
+from mlkit.store.disk import scratch_folders
+with scratch_folders.create(Path(sys.argv[1]), "copy-") as folder:
     (folder / "key").write_text("secret")
     os.kill(os.getpid(), signal.SIGKILL)
 """
 _SWAPPED = """
 import sys
 from pathlib import Path
-from mlkit.store.disk import rooms
+from mlkit.store.disk import scratch_folders
 target, kept = Path(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) > 2 else None
-with rooms.beside(target, busy="busy") as new:
+with scratch_folders.beside(target, busy="busy") as new:
     new.mkdir()
     (new / "which").write_text("new")
-    rooms.put(target, kept)
+    scratch_folders.put(target, kept)
 """
 
 
@@ -41,10 +41,10 @@ def _run(program: str, *words: object, moment: str = "") -> int:
 
 
 def test_a_room_is_for_its_owner_alone_and_gone_afterwards(tmp_path: Path) -> None:
-    with rooms.room(tmp_path, "copy-") as folder:
+    with scratch_folders.create(tmp_path, "copy-") as folder:
         assert folder.stat().st_mode & 0o777 == 0o700
         (folder / "key").write_text("secret")
-        assert rooms.sweep(tmp_path, "copy-") == 0  # somebody is at work in it
+        assert scratch_folders.sweep(tmp_path, "copy-") == 0  # somebody is at work in it
         assert (folder / "key").exists()
     assert list(tmp_path.iterdir()) == []
 
@@ -53,7 +53,7 @@ def test_what_a_killed_one_left_the_next_one_clears_away(tmp_path: Path) -> None
     assert _run(_KILLED, tmp_path) == -signal.SIGKILL
     (left,) = tmp_path.iterdir()
     assert left.stat().st_mode & 0o777 == 0o700
-    with rooms.room(tmp_path, "copy-") as folder:
+    with scratch_folders.create(tmp_path, "copy-") as folder:
         assert list(tmp_path.iterdir()) == [folder]
 
 
@@ -62,12 +62,12 @@ def test_another_user_at_work_on_the_same_is_waited_for_and_a_dead_one_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     target = tmp_path / "shop[1]"
-    with rooms.beside(target, busy="busy"):
+    with scratch_folders.beside(target, busy="busy"):
         monkeypatch.setattr(os, "geteuid", lambda: 12_345)
-        with pytest.raises(BusyError, match="busy"), rooms.beside(target, busy="busy"):
+        with pytest.raises(BusyError, match="busy"), scratch_folders.beside(target, busy="busy"):
             pass
     (tmp_path / ".shop[1].restoring-7").mkdir()
-    with rooms.beside(target, busy="busy") as new:
+    with scratch_folders.beside(target, busy="busy") as new:
         assert new.parent.name == ".shop[1].restoring-12345"
 
 
@@ -78,11 +78,11 @@ def test_what_others_made_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "copy-open").mkdir(mode=0o755)
     (tmp_path / "copy-file").touch()
     (tmp_path / ".copy-x.new").mkdir(mode=0o700)  # made this moment, not locked yet
-    assert rooms.sweep(tmp_path, "copy-") == 0
+    assert scratch_folders.sweep(tmp_path, "copy-") == 0
     assert len(list(tmp_path.iterdir())) == 5
     old = time.time() - 3_600
     os.utime(tmp_path / ".copy-x.new", (old, old))
-    assert rooms.sweep(tmp_path, "copy-") == 1
+    assert scratch_folders.sweep(tmp_path, "copy-") == 1
 
 
 @pytest.mark.parametrize("occupied", [True, False])
@@ -96,22 +96,25 @@ def test_a_swap_that_is_killed_is_finished_or_undone(
         (target / "which").write_text("old")
     words = (target, kept) if occupied else (target,)
     assert _run(_SWAPPED, *words, moment=moment) == -signal.SIGKILL
-    rooms.settle(target)
+    scratch_folders.settle(target)
     undone = occupied and moment == "restore.ready"
     assert (target / "which").read_text() == ("old" if undone else "new")
     assert kept.exists() == (occupied and not undone)
     assert {path.name for path in tmp_path.iterdir()} <= {"shop", "shop.old"}
-    rooms.settle(target)  # nothing more to do
+    scratch_folders.settle(target)  # nothing more to do
     assert (target / "which").read_text() == ("old" if undone else "new")
 
 
 def test_what_is_being_built_is_not_taken_for_a_dead_one(tmp_path: Path) -> None:
     target = tmp_path / "shop"
-    with rooms.beside(target, busy="") as new:
+    with scratch_folders.beside(target, busy="") as new:
         new.mkdir()
-        rooms.settle(target)
+        scratch_folders.settle(target)
         assert new.is_dir()
-        with pytest.raises(BusyError, match="another"), rooms.beside(target, busy="another"):
+        with (
+            pytest.raises(BusyError, match="another"),
+            scratch_folders.beside(target, busy="another"),
+        ):
             pass
         assert new.is_dir()
 
@@ -124,9 +127,9 @@ def test_what_another_user_has_laid_ready_is_not_put_in_place(tmp_path: Path) ->
     (trap / "ready").touch()
     trap.chmod(0o700)
     os.chown(trap, 12_345, 12_345)
-    rooms.settle(target)
+    scratch_folders.settle(target)
     assert not target.exists()
     os.chown(trap, 0, 0)
     trap.chmod(0o777)
-    rooms.settle(target)
+    scratch_folders.settle(target)
     assert not target.exists()

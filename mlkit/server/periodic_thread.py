@@ -1,4 +1,4 @@
-"""A thread that does one thing again and again, and outlives whatever goes wrong with it."""
+"""A thread that calls one function periodically and survives its errors."""
 
 import logging
 import threading
@@ -10,8 +10,8 @@ from mlkit.errors import MlkitError
 log = logging.getLogger("mlkit.server")
 
 
-class Follower:
-    """Call ``act`` every ``every_s`` seconds; what it raises is told, and the next call comes."""
+class PeriodicThread:
+    """Call ``act`` every ``every_s`` seconds; an error is logged, and the next call follows."""
 
     def __init__(self, name: str, act: Callable[[], object], every_s: float) -> None:
         self.name = name
@@ -21,15 +21,15 @@ class Follower:
         self.trouble = ""
 
     def start(self, stop: threading.Event) -> None:
-        """Begin, in a thread that ends after ``stop``."""
+        """Start the thread; it ends once ``stop`` is set."""
         threading.Thread(target=self._run, args=(stop,), name=self.name, daemon=True).start()
 
     def call(self) -> None:
-        """Do it once; ``trouble`` says what went wrong, "" if nothing did."""
+        """Call ``act`` once; ``trouble`` is then its error, "" if it had none."""
         self._began = time.monotonic()
         try:
             self._act()
-        except BaseException as error:  # it runs code of libraries and of users
+        except BaseException as error:  # it runs code of libraries and users, which may exit
             text = str(error) or type(error).__name__
             if text != self.trouble:
                 log.error("%s: %s", self.name, text, exc_info=unexpected(error))
@@ -39,7 +39,7 @@ class Follower:
 
     @property
     def late_s(self) -> float:
-        """For how long it has been in one call, or was not called at all."""
+        """How many seconds the present or next call is overdue."""
         return max(0.0, time.monotonic() - self._began - self._every_s)
 
     def _run(self, stop: threading.Event) -> None:
@@ -48,5 +48,5 @@ class Follower:
 
 
 def unexpected(error: BaseException) -> BaseException | None:
-    """Return the error if only its traceback says what it is."""
+    """Return the error if its message does not suffice and the traceback belongs in the log."""
     return None if isinstance(error, (MlkitError, OSError)) else error

@@ -1,7 +1,7 @@
-"""How long this worker waits for its clients: a body that does not come holds a thread.
+"""Deadlines for slow clients (slowloris protection): an incomplete body blocks a thread.
 
-The shorter of threads or connections it is, the less patient it becomes: whoever has been waited
-for longest goes first, so that others are answered throughout.
+The fewer threads or connections are free, the shorter the deadline. The connections that have kept
+the worker waiting longest are cut off first, so that all others are answered throughout.
 """
 
 import logging
@@ -16,24 +16,24 @@ from mlkit.server.problems import RefusedError
 from mlkit.server.wire import Environ
 from mlkit.settings.table import Server
 
-LOOK_S: Final = 0.25
+CHECK_EVERY_S: Final = 0.25
 _LEAST_S: Final = 1.0
-_AMPLE: Final = 0.5  # of the threads or connections are free: no need to hurry anybody
-_SAY_S: Final = 60.0
+_AMPLE: Final = 0.5  # share of free threads or connections at which nobody is hurried
+_LOG_EVERY_S: Final = 60.0
 
 log = logging.getLogger("mlkit.server")
 
 
 class _Waiting(NamedTuple):
-    """A connection that waits for an answer: since when, and its segments as they were then."""
+    """A connection that waits for an answer: since when, and its segment counts at that time."""
 
     since: float
     sent: int
     received: int
 
 
-class Patience:
-    """Know which requests are being read, and cut off those that do not come."""
+class SlowClients:
+    """Track the requests that are being read, and cut off connections that send nothing."""
 
     def __init__(self, settings: Server) -> None:
         self._settings = settings
@@ -42,23 +42,23 @@ class Patience:
         self._waiting: dict[int, _Waiting] = {}
         self._cut: dict[int, float] = {}
         self._seen: dict[int, float] = {}
-        self._said_at = -_SAY_S
-        self._unsaid = 0
+        self._logged_at = -_LOG_EVERY_S
+        self._unlogged = 0
 
     def begin(self, environ: dict[str, Any]) -> None:
-        """Count the request of this thread as in hand, its body under the deadline."""
+        """Track the request of this thread; its body is under the deadline from now on."""
         environ["wsgi.input"] = self._requests[threading.get_ident()] = _Body(environ, self)
 
     def end(self) -> None:
-        """Count the request of this thread as answered."""
+        """Stop tracking the request of this thread: it is answered."""
         self._requests.pop(threading.get_ident(), None)
 
     def was_cut(self, since: float) -> bool:
-        """Tell whether any connection was cut off since then, at this process's own clock."""
+        """Tell whether any connection was cut off after ``since`` (``time.monotonic``)."""
         return any(at >= since for at in list(self._cut.values()))
 
-    def look(self, port: int) -> None:
-        """Cut off those connections to ``port`` that have been waited for too long."""
+    def check(self, port: int) -> None:
+        """Cut off the connections to ``port`` that are over the deadline."""
         now = time.monotonic()
         requests = list(self._requests.values())
         began = [each.since for each in requests if each.reading]
@@ -78,16 +78,19 @@ class Patience:
             self._make_room(found, now, busy)
 
     def _patience_s(self, taken: float) -> float:
-        """Return how long a body may take while a share of the threads waits for others."""
+        """Return the deadline of a body while the share ``taken`` of the threads waits for bodies.
+
+        All of ``server.body_s`` down to half of the threads, then linearly less.
+        """
         whole_s = self._settings.body_s
         free = max(0.0, 1.0 - taken)
         return max(min(_LEAST_S, whole_s), whole_s * min(1.0, free / _AMPLE))
 
     def _known(self, now: float, port: int) -> dict[Connection, float]:
-        """Return the connections and how long each has kept us waiting.
+        """Return the connections with the seconds for which each has kept us waiting.
 
         The kernel's clock is coarse, but connections are accepted in the order in which they were
-        made: one that is seen for the first time is younger than all that were seen before.
+        opened: one seen for the first time is younger than all that were seen before.
         """
         found, waiting = {}, {}
         newest = max((each.since for each in self._waiting.values() if not each.sent), default=0.0)
@@ -97,7 +100,7 @@ class Patience:
                 continue
             known = self._waiting.get(each.key)
             if known is None or known.sent != each.sent:
-                # one that was never answered is as old as its connection: a drip says no less
+                # without an answer so far it waits since it was opened: a drip is no progress
                 since = each.received_at if each.sent else max(each.sent_at, newest)
                 known = _Waiting(since, each.sent, each.received)
             waiting[each.key] = known
@@ -110,37 +113,37 @@ class Patience:
     def _late(
         self, found: Mapping[Connection, float], patience_s: float, busy: set[str]
     ) -> list[Connection]:
-        """Return who has kept us waiting too long: senders before those who are merely silent.
+        """Return the overdue connections: unfinished requests first, then idle connections.
 
-        Which connection a request came by is not known. One that waits for a slow answer looks
-        like one whose body does not come, so an address that has such an answer coming is spared.
+        Which connection a request came by is unknown. One that waits for a slow answer looks like
+        one with an incomplete body, so addresses with a request in progress (``busy``) are spared.
         """
         late = [
             each
             for each, waited_s in found.items()
-            if waited_s >= min(patience_s, self._settings.body_s) - LOOK_S
+            if waited_s >= min(patience_s, self._settings.body_s) - CHECK_EVERY_S
             and each.key not in self._cut
             and each.address not in busy
         ]
         return sorted(late, key=lambda each: (not each.waits, *self._age(each, found[each])))
 
     def _age(self, each: Connection, waited_s: float) -> tuple[bool, float, float, int]:
-        """Return what sorts the oldest first.
+        """Return the sort key: oldest first, but connections that still send before quiet ones.
 
-        Who goes on sending comes before all who may have said everything and wait for a thread.
+        A quiet one may have sent its whole request and wait for a thread.
         """
         return self._is_quiet(each), -waited_s, self._seen[each.key], each.handle
 
     def _is_quiet(self, each: Connection) -> bool:
-        """Tell whether a connection that waits has sent nothing more since it was first seen."""
+        """Tell whether a waiting connection has sent nothing since it was first seen."""
         known = self._waiting.get(each.key)
         return known is None or each.received == known.received
 
     def _make_room(self, found: Mapping[Connection, float], now: float, busy: set[str]) -> None:
-        """Close the connections that have been silent longest until half of the places are free.
+        """Close the longest idle connections until half of ``server.connections`` are free.
 
-        A whole request that waits for a thread looks like one without its end: while there are
-        some that go on sending, these go instead.
+        A complete request that waits for a thread looks like an incomplete one. While some
+        connections still send, those are closed instead.
         """
         kept = sum(each.key not in self._cut for each in found)
         excess = kept - int(self._settings.connections * _AMPLE)
@@ -152,32 +155,33 @@ class Patience:
 
     def _end(self, late: list[Connection], now: float) -> None:
         for each in late:
-            self._cut[each.key] = now  # first: who reads its body asks as soon as that has ended
-            if connections.end_of_input(each):
-                self._unsaid += 1
+            self._cut[each.key] = now  # before the cut: the thread that reads checks it at once
+            if connections.shut_down_reading(each):
+                self._unlogged += 1
             else:
                 del self._cut[each.key]
-        if self._unsaid and now - self._said_at >= _SAY_S:
+        if self._unlogged and now - self._logged_at >= _LOG_EVERY_S:
             log.warning(
-                "cut off %d connections that did not send what they had begun, or were silent "
-                "while places were short (see: server.body_s, server.connections)",
-                self._unsaid,
+                "cut off %d connections with an incomplete request, or idle while connections "
+                "were short (see: server.body_s, server.connections)",
+                self._unlogged,
             )
-            self._said_at, self._unsaid = now, 0
+            self._logged_at, self._unlogged = now, 0
 
 
 class _Body:
-    """The body of a request as WSGI's input, which is refused when it ends before its end.
+    """The body of a request as ``wsgi.input``; one that ends early is refused.
 
-    It is what is known of the request as well: whose it is, whether it is ``reading``, since when.
+    It also is the record of its request: the client's address, and whether and since when the body
+    is being read.
     """
 
-    __slots__ = ("_input", "_length", "_patience", "address", "reading", "since")
+    __slots__ = ("_input", "_length", "_slow_clients", "address", "reading", "since")
 
-    def __init__(self, environ: Environ, patience: Patience) -> None:
+    def __init__(self, environ: Environ, slow_clients: SlowClients) -> None:
         self._input = environ["wsgi.input"]
         self._length = environ.get("CONTENT_LENGTH")
-        self._patience = patience
+        self._slow_clients = slow_clients
         self.address = environ.get("REMOTE_ADDR") or ""
         self.reading = False
         self.since = time.monotonic()
@@ -192,8 +196,8 @@ class _Body:
         if str(len(found)) != self._length and self._is_short(len(found), size, began, now):
             raise RefusedError(
                 408,
-                f"the body did not come whole: {len(found)} bytes in {now - began:.1f} s "
-                f"(server.body_s is {self._patience.body_s:g})",
+                f"the body is incomplete: {len(found)} bytes in {now - began:.1f} s "
+                f"(server.body_s is {self._slow_clients.body_s:g})",
                 [("Connection", "close")],
             )
         return found
@@ -202,5 +206,5 @@ class _Body:
         length = str(self._length or "")
         if length.isascii() and length.isdigit():
             return found < min(size, int(length))
-        # sent in chunks: the front takes a cut for the end
-        return now - began >= LOOK_S and self._patience.was_cut(began)
+        # a chunked body has no declared length, and granian takes a cut for its end
+        return now - began >= CHECK_EVERY_S and self._slow_clients.was_cut(began)

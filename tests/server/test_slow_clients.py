@@ -15,7 +15,7 @@ import pytest
 
 from mlkit.project import Project
 from mlkit.server.connections import Connection
-from mlkit.server.patience import Patience, _Waiting
+from mlkit.server.slow_clients import SlowClients, _Waiting
 
 ROW = {"age": 30, "plan": "free", "spend": 12.5, "active": False}
 HEAD = b"POST /predict/churn HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -154,26 +154,26 @@ def test_who_drips_in_a_crowd_goes_first(crowded: Any) -> None:
 def test_who_came_later_goes_later_whatever_the_coarse_clock_says(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    patience, now = Patience(project.settings.server), time.monotonic()
+    slow_clients, now = SlowClients(project.settings.server), time.monotonic()
     first = Connection(1, 9, "192.0.2.1", now - 5.0, now - 5.0, 1, 0)
     later = Connection(2, 8, "192.0.2.1", now - 5.004, now - 5.004, 1, 0)  # a tick too old
     for look, there in enumerate(([first], [later, first])):
         monkeypatch.setattr("mlkit.server.connections.of_port", lambda _port, there=there: there)
-        found = patience._known(now + look, 80)
-    assert patience._late(found, 1.0, set()) == [first, later]
+        found = slow_clients._known(now + look, 80)
+    assert slow_clients._late(found, 1.0, set()) == [first, later]
 
 
 def test_a_whole_request_outlasts_those_that_go_on_sending(project: Project) -> None:
-    patience = Patience(project.settings.server)
+    slow_clients = SlowClients(project.settings.server)
     now = time.monotonic()
 
     def link(key: int, received: int) -> Connection:
         return Connection(key, key, "192.0.2.1", now - 5, now, received, 0)
 
     whole, sending = link(1, 1), [link(key, 7) for key in range(2, 6)]
-    patience._waiting = {each.key: _Waiting(now - 5, 0, 1) for each in (whole, *sending)}
-    patience._seen = {each.key: float(each.key) for each in (whole, *sending)}
-    late = patience._late(dict.fromkeys([whole, *sending], 5.0), 1.0, set())
+    slow_clients._waiting = {each.key: _Waiting(now - 5, 0, 1) for each in (whole, *sending)}
+    slow_clients._seen = {each.key: float(each.key) for each in (whole, *sending)}
+    late = slow_clients._late(dict.fromkeys([whole, *sending], 5.0), 1.0, set())
     assert late == [*sending, whole]
 
 

@@ -1,6 +1,6 @@
-"""Folders for whole copies of a project that are gone afterwards, whatever kills their maker.
+"""Scratch folders for copies of a project, which are removed even if their process is killed.
 
-Each is locked by who works in it, so that the next one at the same work clears away the dead ones.
+Each is locked by its process, so that the next one can tell and remove abandoned ones.
 """
 
 import fcntl
@@ -23,12 +23,12 @@ from mlkit.store.disk.blobs import sync
 _LOCKS: Final = Path("/proc/locks")
 _READY: Final = "ready"
 _CONTENT: Final = "project"
-_UNLOCKED_S: Final = 60  # in which a new room is surely locked
+_UNLOCKED_S: Final = 60  # an unlocked folder younger than this may be about to be locked
 
 
 @contextmanager
-def room(parent: Path, prefix: str) -> Iterator[Path]:
-    """Yield a new folder in ``parent`` for its owner alone; dead ones of its kind are removed."""
+def create(parent: Path, prefix: str) -> Iterator[Path]:
+    """Yield a new private folder in ``parent``; remove abandoned ones with the same prefix."""
     sweep(parent, prefix)
     with _made(parent, parent / f"{prefix}{secrets.token_hex(8)}") as folder:
         yield folder
@@ -36,7 +36,7 @@ def room(parent: Path, prefix: str) -> Iterator[Path]:
 
 @contextmanager
 def beside(target: Path, *, busy: str) -> Iterator[Path]:
-    """Yield where to build what ``put`` will set in place of ``target``; raises BusyError."""
+    """Yield the path at which to build what ``put`` then moves to ``target``; raises BusyError."""
     settle(target)
     if any(map(_is_flocked, _others(target))):
         raise BusyError(busy)
@@ -48,9 +48,9 @@ def beside(target: Path, *, busy: str) -> Iterator[Path]:
 
 
 def put(target: Path, kept: Path | None) -> None:
-    """Set what was built beside ``target`` in its place; what is there is kept as ``kept``.
+    """Move what was built beside ``target`` to its place; rename the old one to ``kept``.
 
-    A kill at any moment leaves what ``settle`` finishes or undoes.
+    After a kill at any moment ``settle`` completes or undoes the move.
     """
     folder = _beside(target)
     (folder / _READY).touch(mode=0o600)
@@ -70,9 +70,9 @@ def put(target: Path, kept: Path | None) -> None:
 
 
 def settle(target: Path) -> None:
-    """Finish a ``put`` that was killed between its steps, or clear away one that had not begun.
+    """Complete a ``put`` that was killed between its steps, or remove one that had not begun.
 
-    Nothing if somebody is at it, and nothing for a folder that another user made.
+    Does nothing if a process is still working on it, or if another user made the folder.
     """
     folder = _beside(target)
     with _taken(folder) as ours:
@@ -85,7 +85,7 @@ def settle(target: Path) -> None:
 
 
 def sweep(parent: Path, prefix: str) -> int:
-    """Remove the rooms whose makers are dead, and return how many there were."""
+    """Remove the folders whose processes are dead, and return their number."""
     gone = 0
     for folder in [*parent.glob(f"{prefix}*"), *parent.glob(f".{prefix}*.new")]:
         with _taken(folder) as ours:
@@ -97,7 +97,7 @@ def sweep(parent: Path, prefix: str) -> int:
 
 @contextmanager
 def _made(parent: Path, final: Path) -> Iterator[Path]:
-    """Make a folder that has its name only once it is locked, so that nobody takes it for dead."""
+    """Create a folder under a temporary name, lock it, rename it: it is never seen unlocked."""
     new = Path(mkdtemp(prefix=f".{final.name.lstrip('.')}", suffix=".new", dir=parent))
     handle = os.open(new, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -119,11 +119,11 @@ def _made(parent: Path, final: Path) -> Iterator[Path]:
 
 @contextmanager
 def _taken(folder: Path) -> Iterator[bool]:
-    """Yield whether the folder is ours and nobody works in it; then it is locked."""
+    """Yield whether the folder belongs to this user and is abandoned; it is then locked."""
     try:
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
         handle = os.open(folder, flags)
-    except OSError:  # none, a link, or another user's
+    except OSError:  # missing, a link, or another user's
         yield False
         return
     try:
@@ -143,7 +143,7 @@ def _is_locked_now(handle: int) -> bool:
 
 
 def _beside(target: Path) -> Path:
-    """Return where this user builds: what another one's killed work left is not ours to clear."""
+    """Return this user's scratch folder beside ``target``; those of others are left alone."""
     return target.with_name(f".{target.name}.restoring-{os.geteuid()}")
 
 
@@ -153,7 +153,7 @@ def _others(target: Path) -> list[Path]:
 
 
 def _is_flocked(folder: Path) -> bool:
-    """Tell whether a process is at work in a folder that we may not open, as far as Linux tells."""
+    """Tell by ``/proc/locks`` whether a process has locked a folder that we may not open."""
     if not (_LOCKS.exists() and folder.exists()):
         return False
     inode = str(folder.lstat().st_ino)

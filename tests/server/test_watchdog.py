@@ -9,7 +9,7 @@ import msgspec
 
 from mlkit.flows.alerts import alerting
 from mlkit.project import Project
-from mlkit.server.lookout import Lookout
+from mlkit.server.watchdog import Watchdog
 from mlkit.settings.table import Jobs
 from mlkit.store import runs
 from mlkit.store.disk import processes
@@ -50,15 +50,15 @@ def test_the_lookout_raises_the_alert_and_ends_it(project: Project) -> None:
     file.write_text(JOBS)
     os.utime(file, (1, 1))
     _ran(project, 90)
-    lookout = Lookout(_impatient(project), project.root, every_s=0.02)
-    lookout._patience_s = 0.1
-    lookout.start()
+    watchdog = Watchdog(_impatient(project), project.root, every_s=0.02)
+    watchdog._patience_s = 0.1
+    watchdog.start()
     _wait_for(lambda: alerting.ongoing(project))
     (alert,) = alerting.ongoing(project)
     assert (alert.key, alert.severity) == ("clock:jobs", "critical")
     _ran(project, 1)
     _wait_for(lambda: not alerting.ongoing(project))
-    lookout.stop()
+    watchdog.stop()
 
 
 def test_it_gives_the_clock_its_time_after_the_start(project: Project) -> None:
@@ -69,21 +69,21 @@ def test_it_gives_the_clock_its_time_after_the_start(project: Project) -> None:
     file.write_text(JOBS)
     os.utime(file, (1, 1))
     _ran(project, 90)
-    lookout = Lookout(_impatient(project), project.root, every_s=0.02)
-    lookout.start()
+    watchdog = Watchdog(_impatient(project), project.root, every_s=0.02)
+    watchdog.start()
     time.sleep(0.3)
-    lookout.stop()
+    watchdog.stop()
     assert alerting.ongoing(project) == []
 
 
 def test_a_project_without_a_timetable_is_served_all_the_same(
     project: Project, caplog: Any
 ) -> None:
-    lookout = Lookout(_impatient(project), project.root, every_s=0.02)
-    lookout._patience_s = 0.0
-    lookout.start()
+    watchdog = Watchdog(_impatient(project), project.root, every_s=0.02)
+    watchdog._patience_s = 0.0
+    watchdog.start()
     _wait_for(lambda: caplog.records)
     time.sleep(0.1)
-    lookout.stop()
+    watchdog.stop()
     (said,) = [record.getMessage() for record in caplog.records]
     assert said.startswith("cannot tell whether the jobs are run: ")

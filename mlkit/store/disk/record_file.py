@@ -1,7 +1,7 @@
-"""A file that is only appended to, through memory: a write is a copy and no system call.
+"""An append-only file of records, written through a memory map: a write is a copy in memory.
 
-The pages belong to the kernel, so what is written outlives any death of this process. ``os.write``
-would do as well, but gives the interpreter's lock away in the middle of every request.
+The pages belong to the kernel, so written records survive the death of this process. ``os.write``
+would be as safe, but it releases the interpreter lock in the middle of every request.
 """
 
 import mmap
@@ -19,50 +19,50 @@ _MOST_AHEAD_BYTES: Final = 1 << 22
 _PART_BYTES: Final = 1 << 20
 
 
-class Tape:
-    """Framed records in a file that this process has opened and nobody else writes to.
+class RecordFile:
+    """Framed records in a file that only this process writes to.
 
-    Only the end of the file is in memory: what is written there is the kernel's business.
+    Only the end of the file is mapped; the kernel writes the pages to the disk.
     """
 
     def __init__(self, handle: int, path: Path) -> None:
-        """Begin at once to make room; raises OSError if the disk has none."""
+        """Preallocate the first blocks; raises OSError on a full disk."""
         self.path = path
         self.size = 0
-        self.synced = 0  # as much of it as no power cut can take back
+        self.synced = 0  # bytes that survive a power cut
         self._handle = handle
-        self._start = self._end = 0  # of the part in memory
-        self._map = self._reach(1)
+        self._start = self._end = 0  # of the mapped part
+        self._map = self._extend(1)
 
     def append(self, payload: bytes) -> None:
-        """Put one record at the end; raises OSError, with nothing written, if the disk is full.
+        """Append one record; raises OSError, with nothing written, if the disk is full.
 
-        The last byte of ``payload`` is not zero: by that a reader sees that it is all there.
+        The last byte of ``payload`` must not be zero: by it a reader sees that all of it is there.
         """
         end = self.size + _HEAD.size + len(payload)
         if end > self._end:
-            self._map = self._reach(end)
-        # First the frame, then the content: of a record that a kill cuts short nothing is taken
-        # for another one, because behind its declared end there are only zeros.
+            self._map = self._extend(end)
+        # First the header, then the payload: if a kill interrupts this, the header gives the length
+        # of the torn record, and only zeros follow its declared end.
         at = self.size - self._start
         _HEAD.pack_into(self._map, at, len(payload), zlib.crc32(payload))
         self._map[at + _HEAD.size : end - self._start] = payload
         self.size = end
 
     def sync(self) -> None:
-        """Return when no power cut can take back what is written."""
+        """Flush all records to the disk, so that they survive a power cut."""
         size = self.size
         os.fdatasync(self._handle)
         self.synced = size
 
     def close(self) -> None:
-        """Give back the space that was not needed, and the file."""
+        """Release the unused space and close the file."""
         self._map.close()
         os.ftruncate(self._handle, self.size)
         os.close(self._handle)
 
-    def _reach(self, size: int) -> mmap.mmap:
-        """Return memory up to ``size`` or further: without a block behind it, it would end us."""
+    def _extend(self, size: int) -> mmap.mmap:
+        """Map the file up to ``size`` or more, preallocated: else a full disk means a SIGBUS."""
         start = self.size - self.size % mmap.ALLOCATIONGRANULARITY
         end = max(size, start + min(2 * self._end, _MOST_AHEAD_BYTES), FIRST_BYTES)
         end += -end % mmap.PAGESIZE
@@ -73,17 +73,17 @@ class Tape:
 
 
 def frame(payload: bytes) -> bytes:
-    """Return one record as it is on a tape."""
+    """Return one record in the format of the file: header and payload."""
     return _HEAD.pack(len(payload), zlib.crc32(payload)) + payload
 
 
 def payloads(file: BinaryIO) -> Generator[bytes, None, bool]:
-    """Yield the whole records of a tape; return whether there is damage behind them.
+    """Yield the complete records of a file; return whether the rest is damaged.
 
-    The last record may have been cut short by a kill or a power cut: then its content ends in
-    zeros, and nothing but zeros follows. Anything else is damage, and so is whatever is wrong with
-    a tape that its owner has closed. The file is read and not mapped: its owner may cut it at any
-    moment, and memory shows one record and not the whole tape.
+    The last record may be torn by a kill or a power cut: then its payload ends in zeros, and only
+    zeros follow. Anything else is damage, and so is any fault in a file that its owner has closed.
+    The file is read and not mapped, because its owner may truncate it at any moment, and so that
+    only one record is in memory.
     """
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
@@ -100,10 +100,11 @@ def payloads(file: BinaryIO) -> Generator[bytes, None, bool]:
 
 
 def _is_torn(payload: bytes, length: int, checksum: int, size: int) -> bool:
-    """Tell whether a record that is not whole can have been cut short by a kill.
+    """Tell whether an incomplete record can have been torn by a kill or a power cut.
 
-    An open tape is as long as the room that was made for it. A payload ends in no zero, so one
-    that is there to its end was written to its end. Where a power cut took all there is no head.
+    A file that is not closed has its preallocated length, whole pages. A payload does not end in a
+    zero, so one whose last byte is there was written completely. After a power cut the header may
+    be missing too.
     """
     if not length and not checksum:
         return True
@@ -114,5 +115,5 @@ def _is_torn(payload: bytes, length: int, checksum: int, size: int) -> bool:
 
 
 def _any_left(file: BinaryIO) -> bool:
-    """Tell whether anything but zeros follows."""
+    """Tell whether anything other than zeros follows."""
     return any(part.strip(b"\0") for part in iter(lambda: file.read(_PART_BYTES), b""))

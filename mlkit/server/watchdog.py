@@ -1,6 +1,6 @@
-"""A thread that looks whether jobs are still run: their own clock cannot say that it stopped.
+"""A thread that checks whether jobs still run: a scheduler cannot report that it has stopped.
 
-It looks after feature views, too, which grow old if nothing materialises them.
+It also checks the freshness of feature views, which go stale if no job materialises them.
 """
 
 import logging
@@ -19,8 +19,8 @@ _EVERY_S: Final = 60.0
 log = logging.getLogger("mlkit.server")
 
 
-class Lookout:
-    """Look once a minute, after the clock has had its time to catch up with what it missed."""
+class Watchdog:
+    """Check once a minute, after the scheduler has had time to catch up on missed slots."""
 
     def __init__(self, project: Project, metrics_dir: Path, *, every_s: float = _EVERY_S) -> None:
         self._project = project
@@ -28,39 +28,39 @@ class Lookout:
         self._patience_s = duration(project.settings.jobs.late_after).total_seconds()
         self._shares = MissingShares(project, metrics_dir)
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="lookout", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End; a message that is being sent is given its time."""
+        """End the thread, after a message that it is just sending."""
         self._over.set()
         self._thread.join()
 
     def _run(self) -> None:
-        """Look again and again; a machine that slept gives its clock that time anew."""
+        """Check periodically; after a suspend the scheduler gets its time to catch up again."""
         watched_s, trouble = 0.0, ""
         last = self._project.now()
         while not self._over.wait(self._every_s):
             now = self._project.now()
-            slept = (now - last).total_seconds() > 3 * self._every_s  # as did whatever runs jobs
+            slept = (now - last).total_seconds() > 3 * self._every_s  # and so did the scheduler
             watched_s, last = 0.0 if slept else watched_s + self._every_s, now
-            self._look_at_features(slept=slept)
+            self._check_features(slept=slept)
             if watched_s >= self._patience_s:
-                trouble = self._look(trouble)
+                trouble = self._check_jobs(trouble)
 
-    def _look_at_features(self, *, slept: bool) -> None:
+    def _check_features(self, *, slept: bool) -> None:
         try:
-            self._shares.look()
+            self._shares.check()
             if not slept:
                 freshness.watch(self._project)
-        except Exception as error:  # noqa: BLE001  # whatever it was, the next look may succeed
+        except Exception as error:  # noqa: BLE001  # the next check may succeed
             log.warning("cannot tell whether features are fresh: %s", error)
 
-    def _look(self, trouble: str) -> str:
-        """Look once; return what went wrong, said once and not every minute."""
+    def _check_jobs(self, trouble: str) -> str:
+        """Check once and return the error; the same error is logged once, not every minute."""
         try:
             lateness.watch_clock(self._project)
         except Exception as error:  # noqa: BLE001  # no timetable, a lock: the next may succeed

@@ -12,7 +12,7 @@ import pytest
 
 from mlkit.project import Project, open_project
 from mlkit.server.app import SERVICE, create_app
-from mlkit.server.places import Places
+from mlkit.server.concurrency import ConcurrencyLimits
 from mlkit.server.problems import RefusedError
 
 ROW = {"age": 30, "plan": "free", "spend": 12.5, "active": False, "since": "2026-01-01T00:00:00Z"}
@@ -51,27 +51,27 @@ def test_a_crowd_of_actuals_that_wait_leaves_threads_to_others(
 
 
 def test_one_thing_has_half_of_the_threads_and_some_are_for_nobody() -> None:
-    places = Places(16)
+    limits = ConcurrencyLimits(16)
     with ExitStack() as held:
         for _ in range(8):
-            held.enter_context(places.one("a"))
+            held.enter_context(limits.slot("a"))
         with pytest.raises(RefusedError, match="a: 8 requests wait for it already"):
-            held.enter_context(places.one("a"))
+            held.enter_context(limits.slot("a"))
         for _ in range(6):
-            held.enter_context(places.one("b"))
+            held.enter_context(limits.slot("b"))
         with pytest.raises(RefusedError, match="c: 14 requests wait already"):
-            held.enter_context(places.one("c"))
-    assert [places.full(name) for name in "abc"] == ["", "", ""]
+            held.enter_context(limits.slot("c"))
+    assert [limits.full(name) for name in "abc"] == ["", "", ""]
 
 
 def test_readiness_tells_of_a_model_that_too_many_wait_for(two_models: Path) -> None:
     project = open_project(two_models, environment={"MLKIT_SERVER_THREADS": "8"})
     app = create_app(project)
-    places = app.extensions[SERVICE]._places
+    limits = app.extensions[SERVICE]._limits
     with ExitStack() as held:
         for model, count, status in (("churn", 4, 200), ("zebra", 3, 503)):
             for _ in range(count):
-                held.enter_context(places.one(model))
+                held.enter_context(limits.slot(model))
             found = app.test_client().get("/readyz")
             assert found.status_code == status
             assert model in found.json["problems"]
