@@ -1,4 +1,4 @@
-"""Turn rows of the prediction log into one typed Arrow table, whichever versions wrote them."""
+"""Convert rows of the prediction log, of any versions, into one typed Arrow table."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -41,7 +41,7 @@ def label_type(schema: InputSchema) -> Any:
 def arrow_schema(schemas: Sequence[InputSchema]) -> Any:
     """Return the schema of a table that holds rows of versions with these input schemas.
 
-    Where two versions disagree about a column, integer and number give double, all else text.
+    If versions disagree about a column, integer and number become double, all else text.
     """
     kinds: dict[str, Kind] = {}
     for schema in schemas:
@@ -58,7 +58,7 @@ def arrow_schema(schemas: Sequence[InputSchema]) -> Any:
 
 
 def _type(column: Column, label: Any) -> Any:
-    """Return the Arrow type of a column: JSON values are labels, JSON lists are probabilities."""
+    """Return the Arrow type of a column: ``label`` for a JSON value, doubles for a JSON list."""
     if column.json:
         return label if column.json == "value" else pa.list_(pa.float64())
     return _TYPES[column.stored.type.python_type]
@@ -79,7 +79,7 @@ def recent(s: Session, model: Model, selection: Selection) -> Iterator[pa.Table]
 def build(rows: Sequence[Sequence[Any]], schema: InputSchema, target: Any) -> Any:
     """Return ``rows`` of ``COLUMNS``, all of one version, as a table with the schema ``target``.
 
-    Raises DamagedError that names the first row with values of another kind than were ever written.
+    Raises DamagedError with the first row whose values are of a type that no release wrote.
     """
     try:
         return _build(rows, schema, target)
@@ -103,7 +103,7 @@ def _build(rows: Sequence[Sequence[Any]], schema: InputSchema, target: Any) -> A
 
 
 def conform(table: Any, target: Any) -> Any:
-    """Return ``table`` with the columns and types of ``target``; what it lacks is null."""
+    """Return ``table`` with the columns and types of ``target``; missing columns are null."""
     columns = [
         cast(table.column(field.name), field.type)
         if field.name in table.column_names
@@ -121,7 +121,7 @@ def cast(column: Any, target: Any) -> Any:
 
 
 def fill(table: pa.Table, late: Sequence[Told]) -> pa.Table:
-    """Return ``table`` with the actuals that came after it was written, also as corrections."""
+    """Return ``table`` with the actuals and corrections that came after it was written."""
     if not late:
         return table
     known = pa.array([told.prediction_id for told in late], pa.string())
@@ -147,9 +147,9 @@ def _told(late: Sequence[Told], field: Any) -> Any:
 
 
 def join(tables: Sequence[pa.Table], model: Model) -> pa.Table:
-    """Return all ``tables`` as one, one after the other.
+    """Concatenate ``tables``.
 
-    Features that no version in it has are left out.
+    Features that no version in the rows has are left out.
     """
     whole = union(tables, model)
     schemas = input_schema.by_number(model)
@@ -159,7 +159,7 @@ def join(tables: Sequence[pa.Table], model: Model) -> pa.Table:
 
 
 def union(tables: Sequence[pa.Table], model: Model) -> pa.Table:
-    """Return all ``tables`` as one, one after the other, with the features of all versions."""
+    """Concatenate ``tables``, with the features of all versions of the model."""
     target = arrow_schema(list(input_schema.by_number(model).values()))
     return pa.concat_tables([target.empty_table(), *tables])
 
@@ -185,7 +185,7 @@ def _column(values: Sequence[Any] | None, field: Any, rows: int) -> Any:
 
 
 def _float(value: Any) -> float:
-    """Return a number; 0.1 took whole ones of any length, and what no float holds is infinite."""
+    """Return a float; release 0.1 accepted integers beyond its range, which become infinite."""
     try:
         return float(value)
     except OverflowError:
@@ -210,5 +210,5 @@ def _decode(texts: Sequence[str | None]) -> list[Any]:
 
 
 def _array(texts: Sequence[str]) -> str:
-    """Return the JSON array of JSON ``texts``: one call of the decoder instead of one per row."""
+    """Join JSON ``texts`` into one array: one decoder call instead of one per row."""
     return "[" + ",".join(texts) + "]"
