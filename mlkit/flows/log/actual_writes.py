@@ -136,8 +136,8 @@ def _on_record(
 ) -> dict[str, Known]:
     ids = list({row.prediction_id for row in rows})
     known = {each: old for each in ids if (old := sealed.get(each)) is not None}
-    told = predictions.told(s, ids)
-    return known | {each.prediction_id: Known(each.value, each.observed_at) for each in told}
+    stored = predictions.stored_actuals(s, ids)
+    return known | {each.prediction_id: Known(each.value, each.observed_at) for each in stored}
 
 
 def _refuse(made: Plan, *, stored: int) -> None:
@@ -164,8 +164,8 @@ def _problem(row: Sent) -> str:
 def _write(s: Session, made: Plan, now: datetime, actor: str) -> None:
     """Write a plan; raises _Changed if another transaction has changed its actuals."""
     newest = {**made.first, **{change.new.prediction_id: change.new for change in made.changes}}
-    told = predictions.told(s, [change.new.prediction_id for change in made.changes])
-    for old in told:
+    replaced = [change.new.prediction_id for change in made.changes]
+    for old in predictions.stored_actuals(s, replaced):
         row = newest.pop(old.prediction_id)
         if not predictions.replace_actual(s, old, row.value, row.observed_at):
             raise _Changed
@@ -181,7 +181,9 @@ def _write(s: Session, made: Plan, now: datetime, actor: str) -> None:
             for row in newest.values()
         ],
     )
-    written = {each.prediction_id: each.value for each in predictions.told(s, list(newest))}
+    written = {
+        each.prediction_id: each.value for each in predictions.stored_actuals(s, list(newest))
+    }
     if any(written[identifier] != row.value for identifier, row in newest.items()):
         raise _Changed
     _record(s, made.changes, now, actor)

@@ -16,7 +16,7 @@ from mlkit.steps.inputs.columns import ARROW_TYPES, InputSchema, Kind
 from mlkit.steps.inputs.values import INT64_MAX, INT64_MIN
 from mlkit.store import predictions
 from mlkit.store.log_columns import NAMES, OWN, Column
-from mlkit.store.predictions import Selection, Told
+from mlkit.store.predictions import Selection, StoredActual
 from mlkit.store.registry import Model
 
 TIME = ARROW_TYPES["datetime"]
@@ -120,7 +120,7 @@ def cast(column: Any, target: Any) -> Any:
     return column if column.type == target else column.cast(target)
 
 
-def fill(table: pa.Table, late: Sequence[Told]) -> pa.Table:
+def fill(table: pa.Table, late: Sequence[StoredActual]) -> pa.Table:
     """Return ``table`` with the actuals and corrections that came after it was written."""
     if not late:
         return table
@@ -128,21 +128,21 @@ def fill(table: pa.Table, late: Sequence[Told]) -> pa.Table:
     places = pc.index_in(table["_id"], known)
     for name in ("_actual", "_observed_at"):
         field = table.schema.field(name)
-        both = pc.coalesce(pc.take(_told(late, field), places), table[name])
+        both = pc.coalesce(pc.take(_late_column(late, field), places), table[name])
         table = table.set_column(table.schema.get_field_index(name), field, both)
     return table
 
 
-def _told(late: Sequence[Told], field: Any) -> Any:
+def _late_column(late: Sequence[StoredActual], field: Any) -> Any:
     if field.name == "_observed_at":
-        return _column([told.observed_at for told in late], field, len(late))
+        return _column([actual.observed_at for actual in late], field, len(late))
     try:
-        return _column(_decode([told.value for told in late]), field, len(late))
+        return _column(_decode([actual.value for actual in late]), field, len(late))
     except _UNFIT as error:
         if len(late) == 1:
             raise _damaged(late[0].prediction_id, error) from error
-        for told in late:
-            _told([told], field)
+        for actual in late:
+            _late_column([actual], field)
         raise
 
 
