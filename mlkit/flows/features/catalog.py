@@ -1,4 +1,4 @@
-"""Look at features: the list, one of them in full, the values of an entity, and who uses what."""
+"""Read-only reports on features: the list, one in full, the values of an entity, the lineage."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -26,7 +26,7 @@ _MOST_USES = 1000
 
 
 class Listed(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that ``features.py`` declares; ``online`` says whether the store has its newest."""
+    """One declaration of ``features.py``; ``online`` says whether the store is up to date."""
 
     name: str
     kind: Literal["view", "on_demand"]
@@ -45,14 +45,14 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Column(msgspec.Struct, frozen=True):
-    """One feature; the type of what is computed on demand is found out when it is joined."""
+    """One feature; the type of an on-demand feature is known once it is joined."""
 
     name: str
     type: str | None
 
 
 class Use(msgspec.Struct, frozen=True):
-    """A dataset version that was joined with a view, and the models that were trained on it."""
+    """A dataset version joined with a view, and the models trained on it."""
 
     dataset: str
     view_version: int
@@ -63,7 +63,7 @@ class Use(msgspec.Struct, frozen=True):
 
 
 class Lineage(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the values of a view come from and where they go."""
+    """The sources and the uses of a view."""
 
     name: str
     kind: Literal["view", "on_demand"]
@@ -77,10 +77,10 @@ class Lineage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
-    """One view in full: declaration, columns, the store, its uses and how its values moved.
+    """One view in full: declaration, columns, store, uses and drift of its values.
 
-    ``drift`` compares what the view makes of the last two versions of its dataset; None with one.
-    An on-demand transformation has no rows of its own.
+    ``drift`` compares the view's values for the last two versions of its dataset; None with one. An
+    on-demand transformation has no rows of its own.
     """
 
     view: Listed
@@ -94,7 +94,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Got(msgspec.Struct, frozen=True, kw_only=True):
-    """What the store says of one entity; ``features`` is None where the view refuses."""
+    """The stored values of one entity; ``features`` is None if the view refuses."""
 
     entity: Key
     state: str
@@ -105,7 +105,7 @@ class Got(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def list_features(project: Project) -> list[Listed]:
-    """Return what the project declares, views first."""
+    """Return all declarations of the project, views first."""
     declared = features.load_or_nothing(project)
     with project.read() as s:
         stored = {(view.name, view.version): view for view in store.list_views(s)}
@@ -144,7 +144,7 @@ def show(project: Project, name: str) -> Shown:
 
 
 def get(project: Project, name: str, keys: Sequence[str]) -> list[Got]:
-    """Return what serving would be given for these entities now; raises NotFoundError."""
+    """Return the values that serving would use for these entities now; raises NotFoundError."""
     declared = features.load(project)
     view = declared.view(name)
     with project.read() as s:
@@ -173,7 +173,7 @@ def get(project: Project, name: str, keys: Sequence[str]) -> list[Got]:
 
 
 def lineage(project: Project, name: str) -> Lineage:
-    """Return where a view or transformation comes from and goes to; raises NotFoundError."""
+    """Return the sources and uses of a view or transformation; raises NotFoundError."""
     declared = features.load(project)
     if name in declared.on_demand:
         made = declared.on_demand[name]
@@ -225,7 +225,7 @@ def _listed(
 
 
 def _view(declared: Declared, name: str) -> FeatureView:
-    """Return the view; raises NotFoundError with all that might have been meant."""
+    """Return the view; raises NotFoundError with the known names."""
     if name not in declared.views:
         known = sorted([*declared.views, *declared.on_demand])
         raise unknown("feature view or transformation", name, known, "mlkit features list")
@@ -293,21 +293,21 @@ def _key(use: ViewUse, text: str) -> Key:
 
 
 def _uses(s: Session, part: Literal["views", "on_demand"], name: str) -> tuple[Use, ...]:
-    """Return the joined dataset versions, newest first, and the models that learned from them.
+    """Return the joined dataset versions, newest first, and the models trained on them.
 
-    A model that was retrained on logged rows learned from a later version of the same dataset.
+    A model that was retrained on logged rows used a later version of the same dataset.
     """
     champions = {deployment.version.id for deployment in deployments.champions(s)}
     learned: dict[int, list[Outline]] = {}
     for model in sorted(registry.outline(s)):
         learned.setdefault(model.dataset_version_id, []).append(model)
     found = []
-    heirs: dict[int, list[Outline]] = {}
+    learners: dict[int, list[Outline]] = {}
     for version in datasets.sound(s):
-        heirs.setdefault(version.dataset_id, [])[:0] = learned.get(version.id, [])
+        learners.setdefault(version.dataset_id, [])[:0] = learned.get(version.id, [])
         if version.join is None:
             continue
-        models = heirs.pop(version.dataset_id)
+        models = learners.pop(version.dataset_id)
         uses = version.join.views if part == "views" else version.join.on_demand
         use = next((each for each in uses if each.name == name), None)
         if use is None:
@@ -330,7 +330,7 @@ def _columns(uses: Sequence[Use]) -> tuple[str, ...]:
 
 
 def _drift(project: Project, declared: Declared, view: FeatureView) -> tuple[Any, tuple[str, ...]]:
-    """Compare what the view makes of the last two versions of its dataset."""
+    """Compare the view's values for the last two versions of its dataset."""
     if view.is_query_of_a_database:
         return None, ()
     with project.read() as s:
@@ -338,7 +338,7 @@ def _drift(project: Project, declared: Declared, view: FeatureView) -> tuple[Any
         pair = [Source(version.reference, version.sha256) for version in versions]
     if len(pair) == 1:
         return None, ()
-    from mlkit.steps.drift import detection as drift  # scipy, which the list does without
+    from mlkit.steps.drift import detection as drift  # imports scipy, which the list does not need
 
     rule = drift.DriftRule.from_settings(project.settings.drift)
     old, new = (view_rows.compute(project, declared, view, made_of) for made_of in pair)

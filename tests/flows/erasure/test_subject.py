@@ -384,7 +384,7 @@ def test_what_killed_commands_left_goes_with_an_erasure(people: Project) -> None
         s.add(view)
         s.flush()
         set_id = features.begin_set(s, view, now)
-        features.put(s, set_id, features.Rows(["1007"], [0], ["[]"]))
+        features.put(s, set_id, features.FeatureValues(["1007"], [0], ["[]"]))
     subject.erase(people, "people", ["1007"])
     assert [file for file in left if file.exists()] == []
     assert alive.exists()
