@@ -1,6 +1,6 @@
-"""Raw columns to the one matrix that every estimator sees, in training, gate and serving alike.
+"""Encode raw columns as the matrix of the estimators, in training, gate and serving alike.
 
-No frame library here: a column is a plain list, so that one row costs microseconds.
+A column is a plain list, not a data frame's, so that one row takes microseconds.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -19,7 +19,7 @@ from mlkit.steps.inputs.columns import ARROW_TYPES, Column, InputSchema, Kind, T
 from mlkit.steps.inputs.values import READERS, UnfitValueError, refuse_long, too_long
 from mlkit.steps.tables import casts, dtypes
 
-MAX_CATEGORIES: Final = 254  # HistGradientBoosting bins a category into at most 255, one is missing
+MAX_CATEGORIES: Final = 254  # HistGradientBoosting has 255 bins, one for missing
 MAX_PROBLEMS: Final = 100
 _MOMENT_PARTS: Final = ("days", "hour", "weekday", "month")
 _MICROS_PER_DAY: Final = 86_400_000_000
@@ -34,10 +34,10 @@ def infer_schema(
     ignore: Collection[str] = (),
     like: InputSchema | None = None,
 ) -> InputSchema:
-    """Return the input schema that ``table`` shows: every column but the target and ``ignore``.
+    """Infer the input schema from ``table``: every column except the target and ``ignore``.
 
-    A column that ``like`` (the champion's schema) lets be null or fractional stays so: clients
-    rely on it.
+    A column that may be null or fractional in ``like`` (the champion's schema) stays so, because
+    clients rely on it.
     """
     earlier = {column.name: column for column in like.columns} if like else {}
     columns = infer_columns(table, ignore={target, *ignore}, earlier=earlier)
@@ -58,7 +58,7 @@ def infer_columns(
     ignore: Collection[str] = (),
     earlier: Mapping[str, Column] = MappingProxyType({}),
 ) -> tuple[Column, ...]:
-    """Return the input columns that ``table`` shows: all but ``ignore``."""
+    """Infer the input columns from ``table``: all except ``ignore``."""
     return tuple(
         _infer_column(name, table.column(name), earlier.get(name))
         for name in table.column_names
@@ -75,8 +75,8 @@ def columns_of_rows(
 ) -> list[list[object]]:
     """Return validated JSON values, column by column, in the order of ``schema``.
 
-    Unknown columns are ignored; one of ``optional`` may be left out of a row, which has ``UNSET``
-    there. Raises InvalidInputError whose ``details["problems"]`` names every ``{"row", "column",
+    Unknown columns are ignored; columns of ``optional`` may be left out of a row and are ``UNSET``
+    then. Raises InvalidInputError whose ``details["problems"]`` names every ``{"row", "column",
     "problem"}``, rows counted from 0.
     """
     problems: list[dict[str, object]] = []
@@ -94,9 +94,9 @@ def columns_of_rows(
 def columns_of_table(
     schema: InputSchema, table: pa.Table, *, first_row: int = 0, max_chars: int | None = None
 ) -> list[list[object]]:
-    """Return the same as ``columns_of_rows`` for an Arrow table; NaN and infinity are missing.
+    """Return the values of an Arrow table like ``columns_of_rows``; NaN and infinity are missing.
 
-    Rows that were accepted once have texts of any length: ``max_chars`` is for those that come.
+    ``max_chars`` limits the text of new rows; rows accepted earlier have no limit.
     """
     problems: list[dict[str, object]] = []
     columns: list[list[object]] = []
@@ -125,7 +125,7 @@ def columns_of_table(
 def _overlong(
     column: Column, values: pa.ChunkedArray, max_chars: int, first_row: int
 ) -> list[dict[str, object]]:
-    if (pc.max(pc.binary_length(values)).as_py() or 0) <= max_chars:  # bytes are no fewer
+    if (pc.max(pc.binary_length(values)).as_py() or 0) <= max_chars:  # bytes >= characters
         return []
     lengths = pc.fill_null(pc.utf8_length(values), 0)
     rows = pc.indices_nonzero(pc.greater(lengths, max_chars)).to_pylist()[:MAX_PROBLEMS]
@@ -142,7 +142,7 @@ def _overlong(
 def _unfit(
     column: Column, values: pa.ChunkedArray, reason: str, first_row: int
 ) -> list[dict[str, object]]:
-    """Return the values that are no whole numbers, else that the column is of another type."""
+    """Return the problems: values that are no integers, else the wrong type of the column."""
     if column.kind == "integer" and pa.types.is_floating(values.type):
         fractional = pc.fill_null(pc.not_equal(values, pc.floor(values)), fill_value=False)
         rows = pc.indices_nonzero(fractional).to_pylist()[:MAX_PROBLEMS]
@@ -160,7 +160,7 @@ def _unfit(
 
 
 def matrix(schema: InputSchema, columns: Sequence[Sequence[object]]) -> np.ndarray:
-    """Return float64 of shape (rows, width): NaN for null, 0/1, category codes, parts of times."""
+    """Return float64 of shape (rows, width): NaN for null, 0/1, category codes, time parts."""
     rows = len(columns[0]) if columns else 0
     width = sum(_width(column) for column in schema.columns)
     result = np.empty((rows, width))
@@ -194,9 +194,9 @@ def names(schema: InputSchema) -> tuple[str, ...]:
 
 
 def lasting(schema: InputSchema, *, passing: Collection[str]) -> list[int]:
-    """Return the indexes of the matrix columns without the parts ``passing`` of times.
+    """Return the indexes of the matrix columns without the time parts ``passing``.
 
-    Calendar time always passes, so its days differ between any two windows.
+    Calendar time always increases, so the day number differs between any two windows.
     """
     times = {column.name for column in schema.columns if column.kind == "datetime"}
     left_out = {f"{time}:{part}" for time in times for part in passing}
@@ -212,7 +212,7 @@ def categorical(schema: InputSchema) -> list[int]:
 def relaxed(schema: InputSchema, names: Collection[str] | None = None) -> InputSchema:
     """Return ``schema`` with the columns ``names`` allowed to be null.
 
-    Without names it is every column: for evaluation, not for clients.
+    Without names all columns are: for evaluation, not for clients.
     """
     columns = tuple(
         replace(column, nullable=True) if names is None or column.name in names else column
@@ -222,7 +222,7 @@ def relaxed(schema: InputSchema, names: Collection[str] | None = None) -> InputS
 
 
 def arrow_types(schema: InputSchema) -> dict[str, pa.DataType]:
-    """Return the Arrow type of each input column: how a file is to be read for this schema."""
+    """Return the Arrow type of each input column, for reading a file with this schema."""
     return {column.name: ARROW_TYPES[column.kind] for column in schema.columns}
 
 
@@ -263,7 +263,7 @@ def _kind(name: str, found: pa.DataType) -> Kind:
 
 
 def _frequent(values: pa.ChunkedArray) -> tuple[str, ...]:
-    """Return the most frequent values first; one seen a single time teaches nothing."""
+    """Return the values seen at least twice, most frequent first: one row teaches nothing."""
     counts = pc.value_counts(values.drop_null())
     pairs = zip(counts.field("counts").to_pylist(), counts.field("values").to_pylist(), strict=True)
     repeated = sorted((-count, value) for count, value in pairs if count > 1)
@@ -271,7 +271,7 @@ def _frequent(values: pa.ChunkedArray) -> tuple[str, ...]:
 
 
 def _convert(values: pa.ChunkedArray, kind: Kind) -> pa.ChunkedArray:
-    """Return ``values`` in the canonical form of ``kind``; raises ArrowInvalid if it has none."""
+    """Convert ``values`` to the canonical form of ``kind``; raises ArrowInvalid."""
     if kind == "number" and not _is_numeric(values.type):
         raise pa.ArrowInvalid("not a number")
     if kind == "integer" and not _is_numeric(values.type):
@@ -292,7 +292,7 @@ def _convert(values: pa.ChunkedArray, kind: Kind) -> pa.ChunkedArray:
 
 
 def _moments(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return ISO texts as times, as JSON has them; raises ArrowInvalid."""
+    """Parse the ISO texts of JSON as times; raises ArrowInvalid."""
     result = casts.cast(values, dtypes.DATETIME, examples=1)
     if result.unfit:
         raise pa.ArrowInvalid(f"{result.unfit[0].value!r} is not a time")
@@ -347,12 +347,12 @@ def _read_values(
         except UnfitValueError as error:
             problems.append({"row": index, "column": name, "problem": str(error)})
             if len(problems) >= MAX_PROBLEMS:
-                break  # 30 kB of empty rows lack ten million values of a wide model
+                break  # limits the problems: 30 kB of empty rows can lack ten million values
     return values
 
 
 def refuse(problems: Sequence[Mapping[str, object]]) -> None:
-    """Raise InvalidInputError if there are problems: the first in words, all in its details."""
+    """Raise InvalidInputError if there are problems: the first in its text, all in its details."""
     if not problems:
         return
     shown = problems[:MAX_PROBLEMS]

@@ -1,6 +1,6 @@
-"""Which rules the rows of a table break, and which rows: found column by column.
+"""Find the rules that a table breaks, and the failing rows, column by column.
 
-Nothing here is about words; what a person is told is ``checks``' business.
+Messages are in ``checks``.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -49,11 +49,11 @@ _OF_WHOLE = (MAX_MISSING, MAX_DRIFT, FRESH, UNIQUE, UNIQUE_VALUES)
 
 
 class Circumstances(NamedTuple):
-    """What some rules ask beside the rows: the time, and how the rows differ from those before.
+    """Inputs of rules besides the rows: the time, and the comparison with the previous version.
 
-    Without ``now`` nothing is too old, and without ``drift`` (the first version has nothing
-    before it) nothing has drifted. Where the rows come ``typed`` (Parquet, or a query), a column of
-    another type is not read as the wanted one; in CSV all is text.
+    Without ``now`` no row is too old; without ``drift`` (for the first version) no column has
+    drifted. In ``typed`` rows (Parquet, or a query) a column must have the wanted type; CSV text is
+    converted.
     """
 
     now: datetime | None = None
@@ -62,7 +62,7 @@ class Circumstances(NamedTuple):
 
 
 class RuleFailure(NamedTuple):
-    """A rule that fails: in which rows, or (without ``rows``) by the whole, as ``said``.
+    """A failing rule: its rows, or (without ``rows``) the text ``said`` about the whole table.
 
     ``total`` is how many rows break it, ``first`` are the first, five at most, with their values.
     """
@@ -76,12 +76,12 @@ class RuleFailure(NamedTuple):
 
     @property
     def refuses(self) -> bool:
-        """Whether the rows may not become a version because of it."""
+        """Whether this failure refuses the version."""
         return self.rule.level == "error"
 
 
 def find(table: Tabular, schema: Schema, circumstances: Circumstances) -> Iterator[RuleFailure]:
-    """Yield every rule that fails; of a column of another type no other is asked."""
+    """Yield every failing rule; a column of another type is not checked further."""
     present = set(table.column_names)
     for name, rules in schema.columns.items():
         if name not in present and rules.required:
@@ -97,7 +97,7 @@ def find(table: Tabular, schema: Schema, circumstances: Circumstances) -> Iterat
 
 
 def fitted(column: Column, schema: Schema) -> Column:
-    """Return a column in the type that the schema wants, null where a value does not fit."""
+    """Convert a column to the type in the schema, with null for values that do not fit."""
     wanted = types(schema).get(column.name)
     if wanted is None or wanted == column.type:
         return column
@@ -105,14 +105,14 @@ def fitted(column: Column, schema: Schema) -> Column:
 
 
 def into(kind: pa.DataType) -> Change:
-    """Return what gives values the type ``kind``, null where one does not fit."""
+    """Return a function that converts values to ``kind``, with null for those that do not fit."""
     return lambda values: casts.cast(values, kind).column
 
 
 def _of_column(
     column: Column, schema: Schema, circumstances: Circumstances
 ) -> Iterator[RuleFailure]:
-    """Go through the values once, part by part, and ask every rule that is about single ones."""
+    """Check all rules about single values in one pass, part by part."""
     name, rules = column.name, schema.columns[column.name]
     wanted = types(schema).get(name)
     if circumstances.typed and wanted and not _keeps(column, wanted, circumstances.typed):
@@ -138,9 +138,9 @@ def _of_column(
 
 
 def _keeps(column: Column, wanted: pa.DataType, typed: Typed) -> bool:
-    """Tell whether a column with types of its own has the wanted one, or no value at all.
+    """Tell whether a typed column has the wanted type, or no value at all.
 
-    Some databases (SQLite, MySQL) have no other truth values than 0 and 1.
+    Some databases (SQLite, MySQL) store booleans as 0 and 1.
     """
     if typed == "query" and (column.type, wanted) == (dtypes.INTEGER, dtypes.BOOLEAN):
         return True
@@ -156,7 +156,7 @@ class TypeFailures:
         self._first: list[tuple[int, Any]] = []
 
     def add(self, part: pa.ChunkedArray, fitting: Cast) -> None:
-        """Note the values of the next part that are unfit."""
+        """Add the unfit values of the next part."""
         mask = None
         if fitting.unfit:
             mask = np.asarray(pc.and_(part.is_valid(), fitting.column.is_null()).to_numpy())
@@ -166,14 +166,14 @@ class TypeFailures:
         self._rows.add(mask, len(part))
 
     def failure(self, name: str, wanted: pa.DataType) -> RuleFailure:
-        """Return them as a failure of what the schema says of the type."""
+        """Return them as a failure of the type rule."""
         first = tuple(self._first[:_EXAMPLES])
         rule = Rule(f"type({dtypes.NAMES[wanted]})")
         return RuleFailure((name,), rule, self._rows.mask, first, total=self.count)
 
 
 class _Judged:
-    """A rule, and the rows that break it as far as they were looked at."""
+    """A rule, and the rows checked so far that break it."""
 
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
@@ -185,7 +185,7 @@ class _Judged:
             self._find = masks.InOrder(rule.arguments["order"]).failing
 
     def look_at(self, part: pa.ChunkedArray) -> None:
-        """Find the rows of the next part, if that is all that the rule is about."""
+        """Check the rows of the next part, if the rule is about single values."""
         if self._whole or self.unfit is not None:
             return
         try:
@@ -195,7 +195,7 @@ class _Judged:
 
     @property
     def failing(self) -> Mask | None:
-        """The rows that break the rule, as many of them as it wants to be told of."""
+        """The rows that break the rule, at most its ``n_failure_cases``."""
         rows, most = self.rows.mask, self.rule.options.get("n_failure_cases")
         if rows is None or not isinstance(most, int):
             return rows
@@ -227,7 +227,7 @@ def _by_rows(
 def _shown(
     names: tuple[str, ...], columns: Sequence[Column], rows: Sequence[int]
 ) -> Iterator[tuple[int, Any]]:
-    """Yield ``rows``, which are in order, each with its values."""
+    """Yield ``rows``, which are sorted, each with its values."""
     start = 0
     for part in zip(*columns, strict=True):
         end = start + len(part[0])
@@ -255,7 +255,7 @@ def _of_column_whole(
 
 
 def _are(column: Column, rule: Rule) -> bool:
-    """Tell whether the values of a column are those that the rule lists, no more and no fewer."""
+    """Tell whether the set of values of a column equals the list of the rule."""
     listed = set(rule.arguments["values"])
     found: set[Any] = set()
     for part in column:
@@ -275,7 +275,7 @@ def _too_many_missing(column: Column, allowed: float) -> str | None:
 
 
 def _stale(column: Column, rule: Rule, now: datetime) -> str | None:
-    """Return how old the newest time is if that is too old."""
+    """Return the age of the newest time if it is too old."""
     if column.type != dtypes.DATETIME:
         return f"the column holds {dtypes.NAMES[column.type]}, not times"
     times = [time for time in (pc.max(part) for part in column) if time.is_valid]
@@ -294,7 +294,7 @@ def _age(age: timedelta) -> str:
 
 
 def _of_rows(table: Tabular, schema: Schema) -> Iterator[RuleFailure]:
-    """Yield the rules that fail about several columns of a row."""
+    """Yield the failing rules across columns."""
     for rule in schema.rules:
         if rule.name == CHECK:
             yield from _of_check(table, schema, rule)
@@ -322,7 +322,7 @@ def _of_check(table: Tabular, schema: Schema, rule: Rule) -> Iterator[RuleFailur
     text = rule.arguments["text"]
     names = expressions.columns_of(text)
     if not set(names) <= set(table.column_names):
-        return  # the missing column is a failure of its own
+        return  # a missing column is reported separately
     columns = [fitted(Column(table, name), schema) for name in names]
     types = {n: c.type for n, c in zip(names, columns, strict=True)}
     try:
@@ -358,7 +358,7 @@ def _of_whole(
 def _drifted(
     table: Tabular, schema: Schema, compare: "Callable[[pa.Table], DriftResult | None]"
 ) -> Iterator[RuleFailure]:
-    """Yield the columns that have moved away from the version before by more than is allowed."""
+    """Yield the columns that have drifted from the previous version by more than is allowed."""
     everywhere = list(schema.named(MAX_DRIFT))
     limits = {
         name: [rule for rule in column.rules if rule.name == MAX_DRIFT] or everywhere
