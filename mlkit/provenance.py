@@ -1,7 +1,7 @@
-"""How the rows of a dataset version were made: one struct for each kind of source.
+"""Provenance of a dataset version: one struct per kind of source.
 
-The column ``dataset_version.transformation`` holds them as JSON. ``read`` and ``written`` are the
-only ways in and out; the kinds that there are, and the keys of each, stand here and nowhere else.
+The column ``dataset_version.transformation`` holds it as JSON, which only ``read`` and ``written``
+convert. The kinds, and the keys of each, are defined only here.
 """
 
 from typing import Any, Literal, get_args
@@ -11,7 +11,7 @@ from msgspec import UNSET, UnsetType
 
 
 class Quarantine(msgspec.Struct, frozen=True):
-    """Rows that broke a rule and were left out, of how many, and the file that has them."""
+    """The number of rows left out because they broke a rule, of how many, and their file."""
 
     rows: int
     of: int
@@ -19,9 +19,9 @@ class Quarantine(msgspec.Struct, frozen=True):
 
 
 class Stated(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What somebody says of how a CSV file is written, in their words; the rest is found out.
+    """CSV options that the user stated, as written; all others are detected.
 
-    ``missing`` are marks that stand for no value even among texts. Without a ``header`` the
+    ``missing`` are the markers of a missing value, in text columns too. Without a ``header`` the
     columns are called ``names``.
     """
 
@@ -34,9 +34,9 @@ class Stated(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     names: tuple[str, ...] | str | None = None
 
     def over(self, habits: "Stated") -> "Stated":
-        """Return this, and where it says nothing what ``habits`` say.
+        """Return these options, each one that is not stated taken from ``habits``.
 
-        A header that somebody speaks of goes with the names, one without the other is no habit.
+        ``header`` and ``names`` belong together: if either is stated, ``habits`` gives neither.
         """
         own = msgspec.structs.asdict(self)
         if self.header is not None or self.names is not None:
@@ -58,14 +58,14 @@ class Csv(msgspec.Struct, frozen=True, kw_only=True, tag_field="format", tag="cs
 
 
 class Parquet(msgspec.Struct, frozen=True, tag_field="format", tag="parquet"):
-    """A Parquet file, or a folder of them: it says itself how it is read."""
+    """A Parquet file or a folder of them; the format needs no options."""
 
 
 class ViewUse(msgspec.Struct, frozen=True, kw_only=True):
-    """One view as a joined dataset uses it: what serving has to know.
+    """One feature view of a joined dataset, with what serving needs to know about it.
 
     ``dataset`` is the version (``name@number``) that the values came from, None for a query on a
-    database; ``digest`` changes with the code. ``on_missing`` is what stands for the values of a
+    database; ``digest`` changes with the code. ``on_missing`` says what replaces the values of a
     row that has none within ``ttl``: ``null``, ``refuse`` or values by column.
     """
 
@@ -82,7 +82,7 @@ class ViewUse(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OnDemandUse(msgspec.Struct, frozen=True, kw_only=True):
-    """One on-demand transformation as a joined dataset uses it."""
+    """One on-demand transformation of a joined dataset."""
 
     name: str
     version: int
@@ -92,9 +92,9 @@ class OnDemandUse(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Made(msgspec.Struct, frozen=True, kw_only=True):
-    """What all kinds have.
+    """The fields that all kinds have.
 
-    ``format`` is the version of the keys: 1, the one of all releases so far, is not written.
+    ``format`` is the version of the keys. It is 1 in all releases so far, and 1 is not written.
     """
 
     format: Literal[1] | UnsetType = UNSET
@@ -102,38 +102,38 @@ class _Made(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Unknown(_Made, frozen=True, kw_only=True):
-    """A kind that this release does not know; early ones recorded none."""
+    """A kind that this release does not know, or none: early releases recorded no kind."""
 
     kind: str | UnsetType = UNSET
 
 
 class Kind(_Made, frozen=True, kw_only=True, tag_field="kind"):
-    """A kind that this release knows."""
+    """A kind known to this release."""
 
     @property
     def kind(self) -> str:
-        """The word for it in the database."""
+        """The name of the kind in the database."""
         return tag(type(self))
 
 
 class File(Kind, frozen=True, kw_only=True, tag="file"):
-    """A file: what was said of how it is written, and how it was read."""
+    """A file, the options that the user stated, and how it was read."""
 
     stated: Stated = Stated()
     read_as: Csv | Parquet | UnsetType = UNSET
 
 
 class Query(Kind, frozen=True, kw_only=True, tag="query"):
-    """A query on the database ``url``, which is without user and password."""
+    """A query on the database ``url``, which is stored without user and password."""
 
     url: str
     query: str
 
 
 class Join(Kind, frozen=True, kw_only=True, tag="join"):
-    """The rows of version ``base`` with what views and functions say of them.
+    """The rows of version ``base`` joined with the features of views and on-demand functions.
 
-    ``databases`` are those that views asked, by view.
+    ``databases`` are those that views queried, by view.
     """
 
     base: str
@@ -143,7 +143,7 @@ class Join(Kind, frozen=True, kw_only=True, tag="join"):
 
 
 class Window(Kind, frozen=True, kw_only=True, tag="window"):
-    """The rows of version ``base`` since a time; ``left_out`` counts the others by cause."""
+    """The rows of version ``base`` since a time; ``left_out`` counts the rows left out by cause."""
 
     base: str
     since: str | None = None
@@ -151,11 +151,11 @@ class Window(Kind, frozen=True, kw_only=True, tag="window"):
 
 
 class Log(Kind, frozen=True, kw_only=True, tag="log"):
-    """Logged rows of a model with actuals, behind those of version ``base`` if there is one.
+    """Logged rows of a model with actuals, appended to those of version ``base`` if there is one.
 
     ``picked`` is the digest of the file that names the predictions; early releases kept none.
-    ``versions`` of the model answered them, the last one at ``until`` unless the whole window
-    counts. ``types`` are those of the dataset's columns.
+    ``versions`` are the model versions that made them. Rows served after ``until`` were left out as
+    too young; None if none were. ``types`` are those of the dataset's columns.
     """
 
     model: str
@@ -174,7 +174,7 @@ Provenance = File | Query | Join | Window | Log | Unknown
 
 
 def read(recorded: object) -> Provenance:
-    """Return what a version recorded; raises msgspec.ValidationError if no release wrote that.
+    """Decode what a version recorded; raises msgspec.ValidationError if no release wrote it.
 
     >>> read({"kind": "file"}).kind
     'file'
@@ -187,7 +187,7 @@ def read(recorded: object) -> Provenance:
 
 
 def written(made: Provenance) -> dict[str, Any]:
-    """Return what the database keeps.
+    """Encode ``made`` as the database stores it.
 
     >>> written(Query(url="sqlite:///shop.db", query="SELECT 1"))
     {'kind': 'query', 'url': 'sqlite:///shop.db', 'query': 'SELECT 1'}
@@ -197,7 +197,7 @@ def written(made: Provenance) -> dict[str, Any]:
 
 
 def tag(kind: type[Kind]) -> str:
-    """Return the word for a kind in the database."""
+    """Return the name of a kind in the database."""
     return str(kind.__struct_config__.tag)
 
 

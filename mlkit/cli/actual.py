@@ -17,7 +17,7 @@ _SHOWN = 5
 
 @click.group()
 def actual() -> None:
-    """Add what really happened to the prediction log."""
+    """Add actuals, the true values, to the prediction log."""
 
 
 @actual.command()

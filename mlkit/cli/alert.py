@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def alert() -> None:
     """List, acknowledge, snooze and test alerts.
 
-    An alert is one row for as long as its matter lasts; it ends by itself when the matter does.
+    An alert is one row for as long as its problem lasts; it ends by itself when the problem does.
     """
 
 
@@ -97,7 +97,7 @@ def _render(found: "list[AlertLine]", *, only_open: bool = False) -> None:
     rows = [(a.id, _status(a), a.severity, a.opened_at, _seen(a), a.summary) for a in found]
     output.print_table(headers, rows)
     for line in found:
-        if line.next:  # not in the table: a command that is folded cannot be copied
+        if line.next:  # not in the table: a wrapped command cannot be copied
             output.say(f"alert {line.id}, what to do next:")
         for command in line.next:
             output.say(f"  {command}")

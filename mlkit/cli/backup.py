@@ -61,7 +61,7 @@ def verify(file: Path, *, as_json: bool) -> None:
 @click.option("--replace", is_flag=True, help="Keep what is in that folder beside it, renamed.")
 @output.json_option
 def restore(file: Path, target: Path, *, replace: bool, as_json: bool) -> None:
-    """Bring the project in FILE back to life."""
+    """Restore the project in FILE."""
     from mlkit.flows.operations import restore as flow  # imports SQLAlchemy
 
     output.emit(flow.restore(file, target, replace=replace), as_json=as_json, render=_restored)

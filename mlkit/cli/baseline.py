@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def baseline() -> None:
-    """Keep what a stretch of the log looked like, to compare later windows with it."""
+    """Keep the profile of a period of the log, to compare later windows with it."""
 
 
 @baseline.command()
@@ -28,7 +28,7 @@ def add(
     project: "Project", *, model: str, name: str, window: str | None, start: str | None,
     end: str | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Make a baseline of what MODEL was asked, and call it NAME."""
+    """Make a baseline of the requests to MODEL, and call it NAME."""
     from mlkit.flows.monitoring import baselines
 
     if (window is None) == (start is None) or (end is not None and start is None):

@@ -13,7 +13,7 @@ def completion(ctx: click.Context, shell: str) -> None:
     For bash, put this line into ~/.bashrc: eval "$(mlkit completion bash)"
     """
     complete = get_completion_class(shell)
-    if complete is None:  # the choice above lists only what click has
+    if complete is None:  # the choice above lists only shells of click
         raise click.UsageError(f"no completion for {shell}")
     root = ctx.find_root()
     click.echo(complete(root.command, {}, "mlkit", "_MLKIT_COMPLETE").source())

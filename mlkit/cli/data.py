@@ -215,7 +215,7 @@ def _render_shown(shown: "Shown") -> None:
 
 
 def _render_losses(shown: "Shown") -> None:
-    """Say which of the rows are there no more."""
+    """Print which rows were collected or erased."""
     reference = f"{shown.dataset}@{shown.version}"
     if shown.collected_at is not None:
         output.say(

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from mlkit.project import Project
     from mlkit.steps.tables.row_changes import RowChanges
 
-_MOST_CHARS = 1000  # of a value, or of a list of them
+_MOST_CHARS = 1000  # characters of a value, or of a list of values
 
 
 @click.command()
@@ -75,7 +75,7 @@ def _render_rows(found: "RowChanges") -> None:
 
 
 def _part(value: object) -> object:
-    """Return one value of a key: all digits, as a key with fewer is another one."""
+    """Return one value of a key with all digits, because a rounded key is another key."""
     return value if isinstance(value, float) else _cut(output.cell(value))
 
 
@@ -87,7 +87,7 @@ def _cut(value: object) -> str:
 
 
 def _rule_change(change: "Change") -> str:
-    """Return the rules that differ, as they were and are."""
+    """Return the rules that differ, old and new."""
     old, new = change.old or {}, change.new or {}
     keys = [key for key in dict.fromkeys([*old, *new]) if old.get(key) != new.get(key)]
     return "; ".join(

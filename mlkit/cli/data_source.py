@@ -1,4 +1,4 @@
-"""What commands that read rows share: how a source is named, and the bar that moves meanwhile."""
+"""Shared by commands that read rows: source options, and the progress bar."""
 
 import functools
 from collections.abc import Callable, Iterator
@@ -27,7 +27,7 @@ _OPTIONS = {
 
 
 def dialect_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Add the options that say how a CSV file is written; ``command`` gets them as ``stated``."""
+    """Add the CSV options; ``command`` gets them as ``stated``."""
 
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> R:
@@ -62,7 +62,7 @@ _OTHERS = (
 def choose(
     file: Path | None, url: str | None, query: str | None, stated: Stated
 ) -> "Source | None":
-    """Return the source that the options name, None for the one of the settings."""
+    """Return the source in the options, None for the one in the settings."""
     from mlkit.flows.data.file_source import FileSource  # imports SQLAlchemy
     from mlkit.flows.data.query_source import QuerySource
 
@@ -86,7 +86,7 @@ def choose(
 
 
 def spell(read_as: Csv) -> str:
-    """Return how a CSV file was read, in words."""
+    """Describe how a CSV file was read."""
     words = {
         "delimiter": repr(read_as.delimiter),
         "encoding": read_as.encoding,
@@ -101,7 +101,7 @@ def spell(read_as: Csv) -> str:
 
 @contextmanager
 def progress() -> "Iterator[BytesRead]":
-    """Yield what shows on stderr how many bytes of how many are behind."""
+    """Yield a callback that shows the bytes read so far on stderr."""
     with output.progress() as display:
         task = display.add_task("reading", total=None)
 

@@ -1,4 +1,4 @@
-"""``mlkit data rebuild|export|gc|erase``: what a dataset needs after its versions are there."""
+"""``mlkit data rebuild|export|gc|erase``: maintenance of existing dataset versions."""
 
 import sys
 from pathlib import Path
@@ -117,14 +117,14 @@ def erase(
 
 
 def _confirm(found: "Collected", *, yes: bool) -> None:
-    """Let a person look before anything is deleted; a script has to say that it means it."""
+    """Ask for confirmation before deletion; a script has to pass ``--yes``."""
     if not yes and sys.stdin.isatty():
         _render_collected(found)
     _ask("delete these files?", yes=yes)
 
 
 def _ask(question: str, *, yes: bool) -> None:
-    """Ask before anything is deleted; a script, which nobody can ask, has to say ``--yes``."""
+    """Ask for confirmation on a terminal; a script has to pass ``--yes``."""
     if yes:
         return
     if not sys.stdin.isatty():

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from mlkit.demo.story import Story, Voice
 
-_LINE = 100  # characters that are read with ease
+_LINE = 100  # characters per line, for easy reading
 
 
 @click.command()
@@ -64,7 +64,7 @@ def demo(folder: Path, *, rows: int, seed: int, full: bool, as_json: bool) -> No
 
 
 def render(story: "Story") -> None:
-    """Print the year for a person: table, chart, what it shows, where to look next."""
+    """Print the results of the year: table, chart, summary, next steps."""
     from mlkit.demo import chart, report
 
     output.print_table(report.HEADERS, report.rows(story))
@@ -77,7 +77,7 @@ def _voice(display: "Progress") -> "Voice":
     from mlkit.demo.story import Voice
 
     bar, console = display.add_task("", total=1.0), display.console
-    piped = not console.is_terminal  # a file wraps nothing
+    piped = not console.is_terminal  # files have no line width
     return Voice(
         say=lambda text: console.print(text, markup=False, highlight=False, soft_wrap=piped),
         now=lambda text, share: display.update(bar, description=text, completed=share),
@@ -85,6 +85,6 @@ def _voice(display: "Progress") -> "Voice":
 
 
 def _wrapped(text: str) -> str:
-    """Break lines at words where a terminal would break them anywhere."""
+    """Wrap lines at words, because a terminal breaks them anywhere."""
     width = min(shutil.get_terminal_size().columns, _LINE)
     return "\n".join(textwrap.fill(line, width) for line in text.splitlines())

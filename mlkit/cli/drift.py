@@ -101,7 +101,7 @@ def check(
     project: "Project", *, model: str, window: str | None, against: str | None, joint: bool,
     explain: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """Compare what MODEL was asked lately with what it was trained on, or with what you choose.
+    """Compare the recent requests to MODEL with its training data, or with what you choose.
 
     A check with another window, reference or test than the settings name is on record, but opens
     and ends no alert.
@@ -127,14 +127,14 @@ def check(
 
 @contextmanager
 def _telling() -> "Iterator[Callable[[str], None]]":
-    """Yield what shows a person how far a check is."""
+    """Yield a callback that shows the progress of a check."""
     with output.progress() as display:
         bar = display.add_task("comparing", total=None)
         yield lambda text: display.update(bar, description=text)
 
 
 def _code(found: "FilesCompared | DriftChecked") -> int:
-    """Return the exit code; whoever reads nothing but that hears on stderr of a missing verdict."""
+    """Return the exit code; a missing verdict is also reported on stderr."""
     if found.verdict == "insufficient_data":
         advice = "compare more rows, or set drift.min_rows lower"
         if found.rows.reference < found.rows.current:
@@ -147,7 +147,7 @@ def _render(
     found: "FilesCompared | DriftChecked",
     past: "Mapping[str, Sequence[float | None]] | None" = None,
 ) -> None:
-    """Print what a person decides by; ``past`` are the levels of the last checks."""
+    """Print the result of a check; ``past`` are the levels of the last checks."""
     import msgspec
 
     from mlkit.flows.monitoring import history
@@ -172,7 +172,7 @@ def _render(
 
 
 def _short(value: float | None, *, digits: int = 2) -> float | None:
-    """Return a number with few digits: the table fits into 80 columns, --explain has them all."""
+    """Return a number with few digits, so that the table fits into 80 columns."""
     return None if value is None else float(f"{value:.{digits}g}")
 
 

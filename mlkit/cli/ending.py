@@ -1,8 +1,8 @@
-"""The one place where a process of the command line ends: flushed, tidied up, and then at once.
+"""End a command line process: flush, run exit functions, then exit at once.
 
-The interpreter's own way out tears down C++ libraries while their threads are alive: Arrow's pool
-then aborts now and again, after the whole output (``terminate called without an active exception``,
-exit code 134; apache/arrow#34314).
+The interpreter's own exit destroys C++ libraries while their threads are running: Arrow's thread
+pool then sometimes aborts, after the complete output (``terminate called without an active
+exception``, exit code 134; apache/arrow#34314).
 """
 
 import atexit
@@ -21,9 +21,9 @@ _FAILED = 1
 
 
 def run(command: Callable[[], object]) -> NoReturn:
-    """Run ``command`` and end the process with its exit code.
+    """Run ``command`` and exit with its code.
 
-    As at any end, threads are waited for and the functions of ``atexit`` are called.
+    As in a normal exit, threads are joined and the functions of ``atexit`` are called.
     """
     code = _FAILED
     try:
@@ -32,13 +32,13 @@ def run(command: Callable[[], object]) -> NoReturn:
         atexit._run_exitfuncs()  # noqa: SLF001  # so does multiprocessing
         code = code or _flush(sys.stdout)
         _flush(sys.stderr)
-        ctypes.CDLL(None).fflush(None)  # what C libraries have printed
+        ctypes.CDLL(None).fflush(None)  # flushes the output of C libraries
     finally:
         os._exit(code)
 
 
 def _code(command: Callable[[], object]) -> int:
-    """Return the exit code as the interpreter would give it, an error that nobody caught told."""
+    """Return the interpreter's exit code; an uncaught error is printed."""
     try:
         command()
     except SystemExit as end:
@@ -47,16 +47,16 @@ def _code(command: Callable[[], object]) -> int:
         with suppress(OSError):
             sys.stderr.write(f"{printable.text(str(end.code))}\n")  # as the interpreter does
         return _FAILED
-    except OSError as error:  # of the output itself; those of a command were told before
+    except OSError as error:  # of the output itself; command errors are already printed
         return _cut_off(error)
-    except BaseException:  # noqa: BLE001  # a bug: told as the interpreter does
+    except BaseException:  # noqa: BLE001  # a bug: printed as the interpreter does
         sys.excepthook(*sys.exc_info())
         return _FAILED
     return 0
 
 
 def _flush(stream: IO[str] | None) -> int:
-    """Write what is buffered; return the exit code: a reader of a pipe may have gone."""
+    """Flush a stream and return the exit code; the reader of a pipe may have closed it."""
     try:
         if stream is not None:
             stream.flush()
@@ -68,7 +68,7 @@ def _flush(stream: IO[str] | None) -> int:
 
 
 def _cut_off(error: OSError) -> int:
-    if error.errno != errno.EPIPE:  # who closed a pipe wants no more
+    if error.errno != errno.EPIPE:  # a closed pipe is no failure
         with suppress(OSError):
             sys.stderr.write(f"error: the output is cut off: {error.strerror}\n")
     return _FAILED

@@ -21,8 +21,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def _standing_back(command: Callable[P, R]) -> Callable[P, R]:
-    """Let others go first before the imports of ``command``, half a second of work, begin."""
+def _at_low_priority(command: Callable[P, R]) -> Callable[P, R]:
+    """Lower the priority before the imports of ``command``, which take half a second."""
 
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -62,7 +62,7 @@ def list_(project: "Project", *, as_json: bool) -> None:
 )
 @click.option("--missed", is_flag=True, help="Run every job whose last slot no clock has run.")
 @output.json_option
-@_standing_back
+@_at_low_priority
 @output.with_project
 def run(
     project: "Project", *, name: str | None, due: str | None, missed: bool, as_json: bool
@@ -159,7 +159,7 @@ def _uninstall(root: Path, *, as_json: bool) -> None:
 
 
 def _exit(*_: object) -> None:
-    """Leave by an exception, so that the run is stopped and recorded."""
+    """Exit by an exception, so that the run is stopped and recorded."""
     sys.exit(128 + signal.SIGTERM)
 
 

@@ -45,7 +45,7 @@ def _render(found: "Lineage") -> None:
 
 
 def _tree(found: "Lineage", reached: set[str], turn: Turn) -> "Tree":
-    """Return one direction as a tree; what comes twice is drawn once and named again."""
+    """Return one direction as a tree; a repeated node is expanded only once."""
     from rich.tree import Tree
 
     nodes = {node.id: node for node in found.nodes}

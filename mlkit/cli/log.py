@@ -86,7 +86,7 @@ def _features(features: dict[str, Any]) -> str:
 
 
 def _told(value: Any) -> object:
-    """Return a value that somebody sent with enough digits for a place on a map."""
+    """Format a feature value, with enough digits for a geographic coordinate."""
     if value is None:
         return "-"
     return float(f"{value:.7g}") if isinstance(value, float) else output.cell(value)

@@ -23,7 +23,7 @@ def model() -> None:
 @output.json_option
 @output.with_project
 def list_(project: "Project", *, as_json: bool) -> None:
-    """List the models, their champions and how these did on their holdout."""
+    """List the models, their champions and the champions' holdout metrics."""
     from mlkit.flows.registry import models  # imports SQLAlchemy
 
     output.emit(models.summaries(project), as_json=as_json, render=_render_list)
@@ -128,7 +128,7 @@ def _render_show(found: "Shown") -> None:
 
 
 def _backend(found: "dict[str, Any]") -> str:
-    """Say what serves a version, why, and what one row takes."""
+    """Describe the serving backend of a version, the reason, and the time per row."""
     own, estimator = found["microseconds"]["1"], found["estimator_microseconds"]["1"]
     took = f"{own:,.0f} µs a row"
     if found["name"] == "estimator":

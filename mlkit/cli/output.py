@@ -1,4 +1,4 @@
-"""What commands share: the ``--json`` flag, the open project, tables and progress bars."""
+"""Shared by all commands: the ``--json`` flag, the open project, tables, progress bars."""
 
 import functools
 import sys
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 STDOUT = Path("-")
 _UNLIMITED = 10_000  # characters
-_WHOLE = 1e15  # from here on Python writes an exponent
+_WHOLE = 1e15  # from here on Python prints an exponent
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -37,7 +37,7 @@ json_option = click.option(
 
 
 def with_project(command: "Callable[Concatenate[Project, P], R]") -> Callable[P, R]:
-    """Open the project that ``--project`` names and hand it to ``command`` as first argument."""
+    """Open the project of ``--project`` and pass it to ``command`` as first argument."""
 
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -60,15 +60,15 @@ def emit(value: Any, *, as_json: bool, render: Callable[[Any], None]) -> None:
 
 
 def say(text: object, *, err: bool = False, fg: str | None = None, nl: bool = True) -> None:
-    """Print one line of words; whatever came from outside cannot steer the terminal.
+    """Print one line of text; control characters from outside are escaped.
 
-    Its line breaks are written out: call it for each line, or ``say_all`` for what has several.
+    Line breaks are escaped too: call it for each line, or ``say_all`` for several lines.
     """
     click.secho(printable.line(text), err=err, fg=fg, nl=nl)
 
 
 def say_all(text: str, *, err: bool = False, nl: bool = True) -> None:
-    """Print lines of our own making, such as a unit file or a picture."""
+    """Print trusted lines, such as a unit file or a picture."""
     click.echo(printable.text(text), err=err, nl=nl)
 
 
@@ -81,7 +81,7 @@ def write_json(value: Any) -> None:
 
 
 def write_page(text: str, target: Path) -> None:
-    """Write a page to stdout (``-``) or to a file, which is the old one or the new one, whole."""
+    """Write a page to stdout (``-``), or atomically to a file."""
     content = text.encode()
     if target == STDOUT:
         click.echo(content, nl=False)
@@ -96,7 +96,7 @@ def write_page(text: str, target: Path) -> None:
 
 
 def fields(value: Any) -> dict[str, Any]:
-    """Return the fields of a struct or dataclass, as the details of an error under ``--json``."""
+    """Return the fields of a struct or dataclass, for error details in ``--json`` output."""
     import msgspec
 
     found: dict[str, Any] = msgspec.to_builtins(value, enc_hook=str)
@@ -124,21 +124,21 @@ def print_table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
     if console.is_terminal:
         console.print(table)
         return
-    unwrapped = Console(width=_UNLIMITED)  # who reads a pipe or a file looks for whole lines
+    unwrapped = Console(width=_UNLIMITED)  # pipes and files get unwrapped lines
     with unwrapped.capture() as printed:
         unwrapped.print(table)
     click.echo("\n".join(line.rstrip() for line in printed.get().splitlines()))
 
 
 def plain(text: str) -> "Text":
-    """Return ``text`` as it is: its brackets are no markup, its control characters are gone."""
+    """Return ``text`` for display: without markup, without control characters."""
     from rich.text import Text
 
     return Text(printable.line(text))
 
 
 def print_tree(tree: "Tree") -> None:
-    """Print a tree; into a pipe or a file its lines are whole."""
+    """Print a tree; lines in a pipe or a file are not wrapped."""
     from rich.console import Console
 
     console = Console()
@@ -161,9 +161,9 @@ def shows(text: str) -> bool:
 
 
 def cell(value: object) -> object:
-    """Return ``value`` as a table shows it: times to the second, numbers with four digits.
+    """Format ``value`` for a table: times to the second, numbers with four digits.
 
-    Of a larger number every digit before the point is shown.
+    Larger numbers have all digits before the decimal point.
 
     >>> cell(0.123456), cell(48_832.52), cell(True)
     (0.1235, 48833.0, 'yes')
@@ -178,7 +178,7 @@ def cell(value: object) -> object:
 
 
 def size(size_bytes: int) -> str:
-    """Return a number of bytes in the unit that fits.
+    """Format a number of bytes in a suitable unit.
 
     >>> [size(number) for number in (0, 999, 2342, 5_120_000, 1_234_567_890)]
     ['0 bytes', '999 bytes', '2.3 kB', '5.1 MB', '1.2 GB']

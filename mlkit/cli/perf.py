@@ -32,7 +32,7 @@ def perf() -> None:
 @output.json_option
 @output.with_project
 def check(project: "Project", *, model: str, window: str | None, as_json: bool) -> None:
-    """Compare the answers of MODEL with what really happened."""
+    """Compare the predictions of MODEL with the actuals."""
     import msgspec
 
     from mlkit.flows.alerts import alerting
@@ -71,7 +71,7 @@ def _render(found: "PerformanceChecked", past: "Sequence[PerformancePoint]") -> 
 
 
 def _ripeness(found: "PerformanceChecked") -> "Iterator[str]":
-    """Yield how many of the actuals to be expected are there, and how long they take."""
+    """Yield the share of expected actuals that have arrived, and their delay."""
     from mlkit.flows.log.maturity import length
 
     if found.maturity is not None:

@@ -17,9 +17,9 @@ from mlkit.errors import BusyError, CheckFailedError, MlkitError
 EXIT_CODES: dict[type[MlkitError], int] = {CheckFailedError: 3, BusyError: 4}
 
 _OURS = ("error:", "warning:", "note:", "problem:")
-_INTERRUPTED = 128 + signal.SIGINT  # what shells expect of a program that Ctrl-C ended
+_INTERRUPTED = 128 + signal.SIGINT  # the exit code that shells expect
 
-# name: (module, attribute, the help that the command's own docstring starts with)
+# name: (module, attribute, first line of the command's docstring)
 COMMANDS = {
     "init": ("init", "init", "Make a project in DIR."),
     "demo": ("demo", "demo", "Play one year of real flights through the whole loop."),
@@ -44,7 +44,7 @@ COMMANDS = {
     "model": ("model", "model", "List, compare, promote and roll back model versions."),
     "serve": ("serve", "serve", "Serve every champion over HTTP."),
     "predict": ("predict", "predict", "Predict every row of FILE with the champion of MODEL."),
-    "actual": ("actual", "actual", "Add what really happened to the prediction log."),
+    "actual": ("actual", "actual", "Add actuals, the true values, to the prediction log."),
     "drift": ("drift", "drift", "Find out whether the inputs have changed."),
     "perf": ("perf", "perf", "Find out whether the predictions have got worse."),
     "report": (
@@ -67,10 +67,10 @@ COMMANDS = {
 
 
 class LazyGroup(click.Group):
-    """A group that knows its commands' names and help without importing them."""
+    """A command group with names and help of its commands, without importing them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
-        """Return the names in the order a newcomer meets them."""
+        """Return the names in the order of first use."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
@@ -82,12 +82,12 @@ class LazyGroup(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        """Write the list of commands from the table above."""
+        """Write the list of commands from ``_COMMANDS``."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, _, text) in COMMANDS.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; an error that the operator can mend becomes a message and a code."""
+        """Run the command; an error that the operator can fix becomes message and exit code."""
         _spare_address_space()
         try:
             return super().invoke(ctx)
@@ -98,9 +98,9 @@ class LazyGroup(click.Group):
             raise
         except OSError as error:
             if error.errno == errno.EPIPE or error.strerror is None:
-                raise  # click ends quietly when the reader of a pipe has gone
+                raise  # click exits silently when a pipe is closed
             report(ctx, MlkitError(_explain(error)))
-        except MemoryError as error:  # Arrow's and numpy's say how much they asked for
+        except MemoryError as error:  # Arrow and numpy name the requested size
             report(ctx, MlkitError(f"not enough memory: {error}; give this process more"))
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
@@ -108,26 +108,26 @@ class LazyGroup(click.Group):
 
 
 def _spare_address_space() -> None:
-    """Where address space is limited, keep Arrow from reserving 1 GiB before it needs any."""
+    """If address space is limited, keep Arrow from reserving 1 GiB in advance."""
     if resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY:
         os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
 
 
 def _explain(error: OSError) -> str:
-    """Say which file the system would not read or write, and why."""
+    """Describe which file could not be read or written, and why."""
     where = "" if error.filename is None else f"{error.filename}: "
     return f"{where}{error.strerror}; check the path, its permissions and the free space"
 
 
 def _lines(error: MlkitError) -> str:
-    """Return a message of which no line but the first can be taken for another one of ours."""
+    """Indent the later lines of a message, so that none looks like a message of mlkit."""
     first, *more = printable.text(error).split("\n")
     return "\n".join([first, *(f"  {each}" if each.startswith(_OURS) else each for each in more)])
 
 
 def report(ctx: click.Context, error: MlkitError) -> None:
     """Print ``error`` to stderr, and as the one JSON document on stdout under ``--json``."""
-    from mlkit.cli import output  # only when something is printed
+    from mlkit.cli import output  # imported only to print an error
 
     click.secho("error: ", fg="red", bold=True, err=True, nl=False)
     click.echo(_lines(error), err=True)
@@ -160,5 +160,5 @@ def cli(ctx: click.Context, project: Path | None) -> None:
 
 def main() -> NoReturn:
     """Run the command line and end the process."""
-    os.umask(0o077)  # models, logs and keys are for their owner alone
+    os.umask(0o077)  # models, logs and keys are private to their owner
     ending.run(lambda: cli(prog_name="mlkit"))

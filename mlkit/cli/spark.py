@@ -1,4 +1,4 @@
-"""A series of numbers in as many characters, for tables and lines of text."""
+"""Sparklines: a series of numbers with one character each, for tables and text."""
 
 import math
 from collections.abc import Iterable
@@ -12,10 +12,10 @@ _PLAIN: Final = str.maketrans(BLOCKS + GAP, "_.-~=+*#?")
 
 
 def line(values: Iterable[float | None], *, top: float = 2.0) -> str:
-    """Return a block for each value from 0 to ``top`` or above, and a dot where there is none.
+    """Return a block character for each value, scaled from 0 to ``top``, and a dot for None.
 
-    Levels are 1 at their line, so with 2 on top a quiet series looks quiet and what crosses the
-    line is in the upper half. A terminal that has no blocks gets ASCII.
+    A level is 1 at the threshold, so with ``top`` 2 values above the threshold are in the upper
+    half. A terminal without block characters gets ASCII.
     """
     text = "".join(_block(value, top) for value in values)
     return text if output.shows(BLOCKS + GAP) else text.translate(_PLAIN)

@@ -34,7 +34,7 @@ def status(project: "Project", *, as_json: bool) -> None:
 
 
 def _jobs(project: "Project") -> dict[str, Any]:
-    """Return the plan of the timetable; one that cannot be read must not hide the rest."""
+    """Return the plan of the timetable; an unreadable one must not hide the other sections."""
     from mlkit import timetable
     from mlkit.scheduling import lateness
 

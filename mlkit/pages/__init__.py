@@ -1,1 +1,1 @@
-"""Pages for people: one HTML file each, nothing fetched from anywhere, no script."""
+"""HTML pages: self-contained files without scripts and external resources."""

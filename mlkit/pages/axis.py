@@ -1,11 +1,11 @@
-"""Round numbers and round times beside an axis, in pages, pictures and the terminal alike."""
+"""Tick marks of axes, round numbers and times, for pages, pictures and the terminal."""
 
 import math
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
-_TINY = 1e-300  # below this the powers of ten end
+_TINY = 1e-300  # smaller powers of ten are not used
 _HOUR: Final = timedelta(hours=1)
 _DAY: Final = timedelta(days=1)
 _STEPS: Final = (
@@ -18,17 +18,17 @@ _MONDAY: Final = datetime(2024, 1, 1, tzinfo=UTC)
 
 
 class Moment(NamedTuple):
-    """A round time and how it is written."""
+    """A round time and its label."""
 
     at: datetime
     label: str
 
 
 def ticks(top: float, *, most: int, low: float = 0.0) -> list[float]:
-    """Return multiples of a round step, from ``low`` or just below it to ``top`` or just above.
+    """Return multiples of a round step that cover ``low`` to ``top``.
 
-    The step is 1, 2 or 5 times a power of ten, the smallest that needs at most ``most`` of them
-    between the two; one more where they do not fall on multiples.
+    The step is 1, 2 or 5 times a power of ten, the smallest that gives at most ``most`` intervals
+    between the two, or one more if they are no multiples.
 
     >>> ticks(17.1, most=5)
     [0.0, 5.0, 10.0, 15.0, 20.0]
@@ -46,7 +46,7 @@ def ticks(top: float, *, most: int, low: float = 0.0) -> list[float]:
 
 
 def times(start: datetime, end: datetime, *, most: int) -> list[Moment]:
-    """Return at most ``most`` round times from ``start`` to ``end``, as people write them in UTC.
+    """Return at most ``most`` round times from ``start`` to ``end`` with their labels in UTC.
 
     >>> [moment.label for moment in times(
     ...     datetime(2026, 1, 20, tzinfo=UTC), datetime(2026, 4, 20, tzinfo=UTC), most=6)]

@@ -1,4 +1,4 @@
-"""Small pictures of one column: its distribution on both sides, and its level of late."""
+"""Small charts of one column: its two distributions, and its recent drift levels."""
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -15,13 +15,13 @@ _WIDTH: Final = 240
 _HEIGHT: Final = 52
 _ROW: Final = 18
 _HALF: Final = 0.5
-_NAME: Final = 92  # pixels of a label
+_NAME: Final = 92  # width of a label in pixels
 _SPARK: Final = (110, 26)
-_SPARK_TOP: Final = 2.0  # levels above are drawn there
+_SPARK_TOP: Final = 2.0  # higher levels are clipped to it
 
 
 def distribution(name: str, found: Distribution) -> Markup:
-    """Return the values of the reference in grey, those of the window as a line or bars."""
+    """Draw the distributions of the reference (grey) and of the window (line or bars)."""
     title = f"distribution of {words.short(name)}: {described(found)}"
     if found.bars:
         return _labels(found, title)
@@ -33,13 +33,13 @@ def _ends(found: Distribution) -> tuple[str, ...]:
         unit = " h" if found.measure == "hour" else ""
         return tuple(f"{step}{unit}" for step in (found.steps[0], found.steps[-1]))
     ends = [*found.edges[:1], *found.edges[-1:]]
-    if all(end % 1 == _HALF for end in ends):  # bins of whole numbers end between two of them
+    if all(end % 1 == _HALF for end in ends):  # integer bins end at half-integers
         ends = [end + shift for end, shift in zip(ends, (_HALF, -_HALF), strict=False)]
     return tuple(words.numbers(*ends))
 
 
 def described(found: Distribution) -> str:
-    """Return in words what ``distribution`` shows."""
+    """Describe in words what ``distribution`` shows."""
     if found.reference_quantiles and found.current_quantiles:
         low, half, high, now_low, now_half, now_high = words.numbers(
             *found.reference_quantiles, *found.current_quantiles
@@ -57,7 +57,7 @@ def described(found: Distribution) -> str:
 
 
 def spark(levels: Sequence[float | None]) -> Markup:
-    """Return the level of a test in its last reports, with the line that drift is above."""
+    """Draw the level of a test in its last reports, with the drift threshold."""
     width, height = _SPARK
     step = (width - 8) / max(1, len(levels) - 1)
     places = [
@@ -123,7 +123,7 @@ def _rest(found: Distribution) -> Iterator[Bar]:
 
 
 def _bar(bar: Bar, y: float, top: float) -> Iterator[Markup]:
-    """Yield one label: its name, cut where its room ends, two bars, and the shares."""
+    """Yield one category: its truncated name, two bars, and the shares."""
     room = _WIDTH - _NAME - 84
     name = element("text", words.short(bar.label, 24) or "(empty)", x=0, y=12)
     yield element("svg", element("title", bar.label), name, x=0, y=y, width=_NAME - 6, height=_ROW)

@@ -1,4 +1,4 @@
-"""A template filled with values: everything from outside is escaped, nothing is fetched."""
+"""Render HTML templates; values from outside are escaped."""
 
 from functools import cache
 from typing import Any
@@ -11,7 +11,7 @@ from mlkit.pages import marks, words
 
 
 def render(template: str, **values: Any) -> str:
-    """Return the page that ``templates/TEMPLATE`` and ``values`` make."""
+    """Render ``templates/TEMPLATE`` with ``values``."""
     return _environment().get_template(template).render(values)
 
 
@@ -34,7 +34,7 @@ def _environment() -> Environment:
 
 
 def _printable(value: Any) -> Any:
-    """Return what is put into a page; texts without control characters and lone surrogates."""
+    """Return a value for a page; texts lose control characters and lone surrogates."""
     if isinstance(value, str) and not isinstance(value, Markup):
         return printable.text(value)
     return value

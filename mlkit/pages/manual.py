@@ -1,6 +1,7 @@
-"""The pages of ``docs/`` and the changelog where mlkit is installed: a list, and the text of one.
+"""The installed documentation, pages of ``docs/`` and the changelog: the list, and one text.
 
-A wheel puts them into ``share/doc/mlkit`` of its environment; in a checkout they are in ``docs/``.
+A wheel installs them in ``share/doc/mlkit`` of its environment; in a checkout they are in
+``docs/``.
 """
 
 import difflib
@@ -15,7 +16,7 @@ _FIRST = ("guide", "data", "validation", "features", "serving", "monitoring", "o
 
 
 class Page(NamedTuple):
-    """One page: what it is asked for by, its heading, and its file."""
+    """One page: its topic, its heading, and its file."""
 
     topic: str
     title: str
@@ -23,9 +24,9 @@ class Page(NamedTuple):
 
 
 def pages() -> list[Page]:
-    """Return every page, those that one reads first in front.
+    """Return all pages, those to read first at the front.
 
-    Raises NotFoundError where the pages were not installed with mlkit.
+    Raises NotFoundError if the pages are not installed.
     """
     files = _installed() or _of_the_checkout()
     if not files:
@@ -39,7 +40,7 @@ def pages() -> list[Page]:
 def read(topic: str) -> tuple[Page, str]:
     """Return the page ``topic`` and its text (Markdown).
 
-    Raises NotFoundError that names the pages there are.
+    Raises NotFoundError with the existing pages.
     """
     known = {page.topic: page for page in pages()}
     page = known.get(topic.lower().removesuffix(".md"))

@@ -1,4 +1,4 @@
-"""Points and lines whose shape says what their colour says."""
+"""Chart markers whose shape has the same meaning as their colour."""
 
 from typing import Final
 
@@ -11,12 +11,12 @@ _LINES: Final = ("limit", "reference", "version")
 
 
 def kind(verdict: str) -> str:
-    """Return how a verdict looks: bad, ok or unknown."""
+    """Return the marker kind of a verdict: bad, ok or unknown."""
     return _KINDS.get(verdict, "unknown")
 
 
 def mark(kind: str, x: float, y: float, title: str = "", *, size: float = 4.0) -> Markup:
-    """Return a point whose shape says what its colour says.
+    """Draw a marker, for which shape and colour have the same meaning.
 
     ``bad`` is a diamond, ``ok`` a dot, ``unknown`` a ring, ``estimate`` a square.
     """
@@ -36,13 +36,13 @@ def mark(kind: str, x: float, y: float, title: str = "", *, size: float = 4.0) -
 
 
 def icon(verdict: str) -> Markup:
-    """Return the shape of a verdict, to stand in a line of text."""
+    """Return the marker of a verdict for a line of text."""
     drawn = mark(kind(verdict), 6, 6, size=3.6)
     return element("svg", drawn, class_="trend", viewBox="0 0 12 12", aria_hidden="true")
 
 
 def symbol(name: str) -> Markup:
-    """Return the shape of a kind of point, or of a line, for a legend."""
+    """Return the symbol of a kind of marker, or of a line, for a legend."""
     if name in _LINES:
         drawn = element("line", class_=name, x1=0, x2=22, y1=7, y2=7)
     else:

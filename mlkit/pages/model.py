@@ -1,4 +1,4 @@
-"""The page of one model: what is wrong now, how it came to that, and what to do next."""
+"""The page of one model: current problems, their history, and the next steps."""
 
 from typing import Final, NamedTuple
 
@@ -8,20 +8,20 @@ from mlkit.flows.monitoring.report import ModelReport
 from mlkit.flows.monitoring.spread import FeatureLine
 from mlkit.pages import bars, html, trend
 
-_UNFOLDED: Final = 12  # features that are seen without a click
-_MOST_UNFOLDED: Final = 30  # of those that drifted
+_UNFOLDED: Final = 12  # features shown without a click
+_MOST_UNFOLDED: Final = 30  # of the drifted ones
 _RESOLVED: Final = "resolved"
 
 
 class _Shape(NamedTuple):
-    """A distribution and what it shows in words."""
+    """A distribution chart and its description."""
 
     picture: Markup
     said: str
 
 
 def render(report: ModelReport) -> str:
-    """Return the whole page."""
+    """Render the page."""
     lines = report.spread.features if report.spread else ()
     unfolded = _unfolded(lines)
     estimates = [p.estimated for p in report.performance if p.estimated]
@@ -55,7 +55,7 @@ def _unfolded(lines: tuple[FeatureLine, ...]) -> int:
 
 
 def _headline(report: ModelReport) -> str:
-    """Return the verdicts in as many words as the title of a browser tab has room for."""
+    """Return the verdicts in a text short enough for a browser tab."""
     return ", ".join(
         f"{advice.kind} {'not checked' if advice.verdict == 'none' else advice.verdict}".replace(
             "_", " "

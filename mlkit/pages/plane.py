@@ -1,4 +1,4 @@
-"""The frame of a chart over time: where a moment and a value are, the grid, the versions."""
+"""The coordinate system of a chart over time: scales, grid, version markers."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -17,19 +17,19 @@ LEFT: Final = 66
 RIGHT: Final = 20
 TOP: Final = 30
 BOTTOM: Final = 28
-_INSIDE: Final = 14  # between the frame and the first and last point
-_LABEL: Final = 34  # what the name of a version takes
+_INSIDE: Final = 14  # margin at the first and last point
+_LABEL: Final = 34  # width of a version label
 _MOST_TIMES: Final = 8
-_ALONE: Final = timedelta(hours=12)  # on either side of a single moment
+_ALONE: Final = timedelta(hours=12)  # before and after a single time
 
 Scale = Callable[[float], float]
 
 
 @dataclass(frozen=True)
 class Plane:
-    """A plane over the time from ``start`` to ``end`` and the values from ``low`` to ``high``.
+    """A coordinate system for times ``start`` to ``end`` and values ``low`` to ``high``.
 
-    ``scale`` bends the values, ``height`` is that of the values alone.
+    ``scale`` transforms the values, ``height`` is the height of the value axis.
     """
 
     start: datetime
@@ -40,13 +40,13 @@ class Plane:
     scale: Scale = float
 
     def x(self, at: datetime) -> float:
-        """Return where a moment is; one outside is at the edge."""
+        """Return the x position of a time, clipped to the frame."""
         share = (at - self.start) / (self.end - self.start)
         room = WIDTH - LEFT - RIGHT - 2 * _INSIDE
         return LEFT + _INSIDE + room * min(1.0, max(0.0, share))
 
     def y(self, value: float) -> float:
-        """Return where a value is; one outside is at the edge."""
+        """Return the y position of a value, clipped to the frame."""
         bottom, top = self.scale(self.low), self.scale(self.high)
         span = top - bottom
         share = (self.scale(value) - bottom) / span if math.isfinite(span) and span else 0.5
@@ -54,12 +54,12 @@ class Plane:
 
     @property
     def base(self) -> float:
-        """Where the values end below."""
+        """The y position of the lower end of the value axis."""
         return TOP + self.height
 
 
 def stretch(moments: Sequence[datetime]) -> tuple[datetime, datetime]:
-    """Return the first and the last moment, which are never the same."""
+    """Return the first and the last time, widened if they are equal."""
     start, end = min(moments), max(moments)
     return (start, end) if end > start else (start - _ALONE, end + _ALONE)
 
@@ -82,7 +82,7 @@ def grid(plane: Plane, marks: Sequence[float], label: Callable[[float], str]) ->
 
 
 def versions(plane: Plane, served: Sequence[Served]) -> Iterator[Markup]:
-    """Yield a line where a version began to serve, and its name where there is room for it."""
+    """Yield a line at the start of each version, with its label if there is room."""
     before = [each for each in served if each.at < plane.start]
     free = 0.0
     for each in [*before[-1:], *(s for s in served if plane.start <= s.at <= plane.end)]:

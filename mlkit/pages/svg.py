@@ -1,4 +1,4 @@
-"""Elements of an SVG as text that is safe in a page, whatever the words in it are."""
+"""SVG elements as escaped text."""
 
 from collections.abc import Iterable
 
@@ -7,7 +7,7 @@ from markupsafe import Markup, escape
 from mlkit import printable
 from mlkit.pages import words
 
-_LONGEST = 300  # characters of a text from anywhere
+_LONGEST = 300  # maximum characters of a text
 
 
 def element(name: str, *inner: str, **attributes: str | float) -> Markup:
@@ -27,7 +27,7 @@ def element(name: str, *inner: str, **attributes: str | float) -> Markup:
 def picture(
     width: float, height: float, *parts: str, kind: str, title: str, **attributes: str
 ) -> Markup:
-    """Return a whole SVG with the words that a person hears who does not see it."""
+    """Return a complete SVG with a title for screen readers."""
     title = words.short(title, _LONGEST)
     return element(
         "svg", element("title", title), *parts,
@@ -37,17 +37,17 @@ def picture(
 
 
 def line(places: Iterable[tuple[float, float]], kind: str) -> Markup:
-    """Return a line through the places."""
+    """Return a polyline through the points."""
     return element("polyline", class_=kind, points=" ".join(point(x, y) for x, y in places))
 
 
 def point(x: float, y: float) -> str:
-    """Return a place as paths and polylines write it."""
+    """Format a point for paths and polylines."""
     return f"{x:.1f},{y:.1f}"
 
 
 def path(*commands: tuple[str, float, float]) -> str:
-    """Return the ``d`` of a path.
+    """Return the attribute ``d`` of a path.
 
     >>> path(("M", 0, 1), ("L", 2.04, 3))
     'M0.0,1.0L2.0,3.0'

@@ -1,4 +1,4 @@
-"""The reports of a model over time, as charts: drift, and the loss realised and estimated."""
+"""Charts of a model's reports over time: drift levels, realised and estimated loss."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -16,17 +16,17 @@ from mlkit.pages.plane import BOTTOM, LEFT, RIGHT, TOP, WIDTH, Plane
 from mlkit.pages.svg import element, line, picture
 
 _HEIGHT: Final = 190
-_COVERAGE: Final = 34  # pixels of the strip below the losses
+_COVERAGE: Final = 34  # height in pixels of the strip below the losses
 _LEVELS: Final = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
-_CROWDED: Final = 60  # points of which each is drawn smaller
-_STUB: Final = 12  # pixels on either side of a line that one report alone has
-_ASIDE: Final = 3  # pixels that an estimate stands beside what came of it
+_CROWDED: Final = 60  # with more points each is drawn smaller
+_STUB: Final = 12  # half-width in pixels of the line of a single report
+_ASIDE: Final = 3  # offset in pixels of an estimate from its realised loss
 
 
 def drift(points: Sequence[DriftPoint], served: Sequence[Served]) -> Markup:
-    """Return the level of each drift report; ``points`` must not be empty.
+    """Draw the level of each drift report; ``points`` must not be empty.
 
-    A bent scale, log(1 + level), shows what is far above the line beside what is below it.
+    The scale is log(1 + level), to show levels far above and below the threshold together.
     """
     levels = [p.level for p in points if p.level is not None]
     high = next((mark for mark in _LEVELS if mark >= max([2.0, *levels])), _LEVELS[-1])
@@ -54,9 +54,9 @@ def drift(points: Sequence[DriftPoint], served: Sequence[Served]) -> Markup:
 
 
 def performance(points: Sequence[PerformancePoint], served: Sequence[Served]) -> Markup:
-    """Return the loss of each performance report with its interval; ``points`` must not be empty.
+    """Draw the loss of each performance report with its interval; ``points`` must not be empty.
 
-    Beside it what was estimated, the holdout's loss, the limit, and below the coverage.
+    It also has the estimates, the holdout loss, the limit and, below, the coverage.
     """
     start, end = plane.stretch([p.at for p in points])
     values = [value for p in points for value in _values(p)] or [0.0]
@@ -94,7 +94,7 @@ def _bar(frame: Plane, x: float, low: float | None, high: float | None, kind: st
 
 
 def _levels(frame: Plane, points: Sequence[PerformancePoint]) -> Iterator[Markup]:
-    """Yield what the loss is measured against: each version has its own holdout and limit."""
+    """Yield the holdout loss and the limit, which differ between versions."""
     runs = [
         list(run) for _, run in groupby(points, key=lambda p: (p.version, p.reference, p.limit))
     ]

@@ -1,4 +1,4 @@
-"""Numbers, lengths of time and texts from anywhere, as people read them."""
+"""Format numbers, durations and texts for people."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -6,11 +6,11 @@ from typing import Final
 from mlkit.steps import digits
 
 _LONGEST: Final = 80
-NOTHING: Final = "–"  # noqa: RUF001  # the dash is meant
+NOTHING: Final = "–"  # noqa: RUF001  # an intended dash
 
 
 def length(span: timedelta) -> str:
-    """Return a length of time in its largest unit that counts to two.
+    """Format a duration in the largest unit of which it has at least two.
 
     >>> length(timedelta(hours=50)), length(timedelta(minutes=100)), length(timedelta(seconds=20))
     ('2 d', '100 min', '20 s')
@@ -23,7 +23,7 @@ def length(span: timedelta) -> str:
 
 
 def ago(moment: datetime, now: datetime) -> str:
-    """Return how long ago a moment was.
+    """Format how long ago a time was.
 
     >>> ago(datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 4, tzinfo=UTC))
     '3 d ago'
@@ -32,7 +32,7 @@ def ago(moment: datetime, now: datetime) -> str:
 
 
 def moment(at: datetime) -> str:
-    """Return a time to the minute.
+    """Format a time to the minute.
 
     >>> moment(datetime(2026, 3, 1, 9, 5, tzinfo=UTC))
     '2026-03-01 09:05'
@@ -41,7 +41,7 @@ def moment(at: datetime) -> str:
 
 
 def number(value: float | None) -> str:
-    """Return a number with three significant digits, in full where that is short.
+    """Format a number with three significant digits, or exactly if that is short.
 
     >>> number(0.12345), number(31_415.9), number(2e-9), number(None) == NOTHING
     ('0.123', '31,416', '2e-09', True)
@@ -54,7 +54,7 @@ def number(value: float | None) -> str:
 
 
 def numbers(*values: float) -> list[str]:
-    """Return numbers that stand beside each other, with digits enough to tell them apart.
+    """Format several numbers with enough digits to tell them apart.
 
     >>> numbers(40.7128, 40.7306), numbers(31_415.9, 2.5)
     (['40.7128', '40.7306'], ['31,416', '2.5'])
@@ -66,7 +66,7 @@ def numbers(*values: float) -> list[str]:
 
 
 def percent(share: float | None) -> str:
-    """Return a share in percent; one that is nearly nothing is not called nothing.
+    """Format a share in percent; a small one above 0 is not shown as 0.
 
     >>> percent(0.5), percent(0.012), percent(0.0002), percent(0.0)
     ('50%', '1.2%', '<0.1%', '0%')
@@ -80,7 +80,7 @@ def percent(share: float | None) -> str:
 
 
 def short(text: object, most: int = _LONGEST) -> str:
-    """Return the beginning of a text that may be of any length.
+    """Truncate a text of any length.
 
     >>> short("a" * 100, 5)
     'aaaa…'
@@ -90,7 +90,7 @@ def short(text: object, most: int = _LONGEST) -> str:
 
 
 def sentence(text: str) -> str:
-    """Return ``text`` as a sentence begins.
+    """Capitalise the first letter of ``text``.
 
     >>> sentence("look upstream")
     'Look upstream'

@@ -1,1 +1,1 @@
-"""All that survives a restart: tables, files, journals. Knows no statistics and no users."""
+"""Persistent state: tables, files, journals. Knows no statistics and no users."""

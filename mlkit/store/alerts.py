@@ -1,4 +1,4 @@
-"""Alerts: one row per ongoing matter, and an outbox of what is still to be delivered."""
+"""Alerts: one row per ongoing problem, and an outbox of notifications to deliver."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -30,11 +30,11 @@ _WAITING_DIGEST: Final = f"event = 'digest' AND {_WAITING}"
 
 
 class Alert(Base):
-    """One matter from the moment it was first seen until it ended.
+    """One problem from its first detection to its end.
 
-    ``escalated_at`` says when a warning became critical, ``unattended_since`` since when nobody
-    takes care of it (its opening, or the end of the last snooze), ``flaps`` how often it came back
-    so soon after its end that it is the same alert.
+    ``escalated_at`` says when a warning became critical, ``unattended_since`` since when nobody has
+    handled it (its opening, or the end of the last snooze), ``flaps`` how often it was reopened
+    because it recurred soon after its end.
     """
 
     __tablename__ = "alert"
@@ -74,11 +74,11 @@ class Alert(Base):
 
 
 class AlertDelivery(Base):
-    """One message to one sink; written with the alert that it is about, sent afterwards.
+    """One notification to one sink; written in the transaction of its alert, sent afterwards.
 
-    It waits until it is delivered, or dropped because nobody needs it any more, and is not sent
-    before ``next_attempt_at``. ``error`` is that of the last attempt; while one is under way there
-    is none. A digest is about no single alert, and one of them waits per sink at most.
+    It is pending until it is delivered, or dropped as obsolete, and is not sent before
+    ``next_attempt_at``. ``error`` is that of the last attempt, and empty during an attempt. A
+    digest has no single alert; at most one is pending per sink.
     """
 
     __tablename__ = "alert_delivery"
@@ -113,19 +113,19 @@ class AlertDelivery(Base):
 
 
 def add(s: Session, new: Alert) -> bool:
-    """Add an alert and tell whether it was this call that opened it."""
+    """Add an alert and return whether this call opened it."""
     try:
         with s.begin_nested():
             s.add(new)
-    except IntegrityError:  # another process opened it since; only where writers run in parallel
+    except IntegrityError:  # opened by a concurrent writer, not possible in SQLite
         return False
     return True
 
 
 def update_ongoing(s: Session, new: Alert) -> bool:
-    """Let the ongoing alert of this key say the same as ``new``; tell whether there is one.
+    """Update the ongoing alert of this key from ``new``; return whether there is one.
 
-    How severe it is stays: see ``worsen``.
+    Its severity is not changed: see ``worsen``.
     """
     return _change(
         s,
@@ -138,7 +138,7 @@ def update_ongoing(s: Session, new: Alert) -> bool:
 
 
 def reopen(s: Session, new: Alert, *, ended_after: datetime) -> datetime | None:
-    """Take up the last alert of this key again; return when it had ended, None if before that."""
+    """Reopen the last alert of this key if it ended since ``ended_after``; return its end."""
     query = select(Alert).where(Alert.key == new.key, Alert.resolved_at > ended_after)
     last = s.scalars(query.order_by(Alert.id.desc()).limit(1)).first()
     if last is None:
@@ -157,38 +157,38 @@ def reopen(s: Session, new: Alert, *, ended_after: datetime) -> datetime | None:
                     flaps=Alert.flaps + 1,
                 ),
             )
-    except IntegrityError:  # another process opened one since
+    except IntegrityError:  # opened by a concurrent writer
         return None
     return ended if taken and update_ongoing(s, new) else None
 
 
 def worsen(s: Session, key: str, now: datetime) -> bool:
-    """Make the ongoing warning of this key critical and tell whether there was one."""
+    """Make the ongoing warning of this key critical and return whether there was one."""
     return _worsen(s, Alert.key == key, now=now)
 
 
 def escalate(s: Session, alert_id: int, now: datetime) -> bool:
-    """Make a warning critical if nobody has acknowledged or snoozed it, and tell whether."""
+    """Make a warning critical if it is neither acknowledged nor snoozed; return whether it was."""
     return _worsen(s, Alert.id == alert_id, Alert.acked_at.is_(None), _is_awake(now), now=now)
 
 
 def resolve(s: Session, alert: Alert, reason: str, now: datetime) -> bool:
-    """End an ongoing alert and tell whether it was this call that ended it."""
+    """End an ongoing alert and return whether this call ended it."""
     return _change(s, Alert.id == alert.id, resolved_at=now, resolution=reason)
 
 
 def ack(s: Session, alert: Alert, actor: str, now: datetime) -> bool:
-    """Mark an ongoing alert as seen by ``actor`` and tell whether nobody had before."""
+    """Mark an ongoing alert as acknowledged by ``actor``; return whether this was the first one."""
     return _change(s, Alert.id == alert.id, Alert.acked_at.is_(None), acked_at=now, acked_by=actor)
 
 
 def snooze(s: Session, alert: Alert, actor: str, until: datetime) -> bool:
-    """Let an ongoing alert be silent until then, and tell whether it was ongoing."""
+    """Silence an ongoing alert until ``until``; return whether it was ongoing."""
     return _change(s, Alert.id == alert.id, snoozed_until=until, snoozed_by=actor)
 
 
 def wake(s: Session, alert_id: int, now: datetime) -> bool:
-    """End the snooze of an ongoing alert if its time is over, and tell whether this call did."""
+    """End the snooze of an ongoing alert if it has expired; return whether this call did."""
     over = Alert.snoozed_until <= now
     return _change(s, Alert.id == alert_id, over, snoozed_until=None, unattended_since=now)
 
@@ -226,7 +226,7 @@ def snooze_ended(s: Session, now: datetime) -> list[Alert]:
 
 
 def unattended(s: Session, since: datetime, now: datetime) -> list[Alert]:
-    """Return the ongoing warnings that nobody has taken care of from ``since`` on, or earlier."""
+    """Return the ongoing warnings that have been unattended at least since ``since``."""
     query = select(Alert).where(
         Alert.resolved_at.is_(None),
         Alert.severity == "warning",
@@ -238,7 +238,7 @@ def unattended(s: Session, since: datetime, now: datetime) -> list[Alert]:
 
 
 def ended_since(s: Session, since: datetime) -> list[Alert]:
-    """Return the alerts that have ended from then on, oldest first."""
+    """Return the alerts that ended at ``since`` or later, oldest first."""
     return list(s.scalars(select(Alert).where(Alert.resolved_at >= since).order_by(Alert.id)))
 
 
@@ -274,6 +274,6 @@ def _is_awake(now: datetime) -> ColumnElement[bool]:
 
 
 def _change(s: Session, *states: ColumnElement[bool], **values: object) -> bool:
-    """Change an ongoing alert if it is in these states, and tell whether it was."""
+    """Update an ongoing alert if these conditions hold; return whether they did."""
     ongoing = update(Alert).where(Alert.resolved_at.is_(None), *states)
     return changed(s, ongoing.values(**values)) > 0

@@ -1,4 +1,4 @@
-"""When actuals came, by a sample of the log that costs the same however long the log is."""
+"""A fixed-size sample of arrival times of actuals, for the estimate of the label delay."""
 
 from datetime import datetime, timedelta
 
@@ -11,9 +11,10 @@ from mlkit.store.log_columns import Actual, Prediction
 def sample(
     s: Session, model_id: int, since: datetime, until: datetime, *, places: int, rows: int
 ) -> list[tuple[datetime, datetime | None]]:
-    """Return when predictions were served and when their actual was received, None without one.
+    """Return pairs of serving time and arrival time of the actual, None without one.
 
-    Of ``places`` equal stretches of time the first ``rows`` each are looked up, by the index.
+    The period is divided into ``places`` equal intervals; the first ``rows`` rows of each are read
+    by the index, so the cost does not depend on the length of the log.
     """
     ends = [
         s.scalar(
@@ -22,7 +23,7 @@ def sample(
             )
         )
         for end in (func.min, func.max)
-    ]  # one by one: together they are no look-up in the index
+    ]  # one query each: a combined one would not use the index
     first, last = ends
     if first is None or last is None:
         return []

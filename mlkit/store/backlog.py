@@ -1,4 +1,4 @@
-"""How much of the log is still on its way into the database, for those who watch it."""
+"""The size of the journals that are not yet imported into the database, for the metrics."""
 
 import os
 from pathlib import Path
@@ -15,10 +15,10 @@ def waiting_bytes(folder: Path) -> int:
 
 
 def _written(path: Path) -> int:
-    """Return the size of a journal without the zeros that are reserved behind its last record."""
+    """Return the size of a journal without the preallocated zeros after its last record."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:  # imported and removed just now
+    except FileNotFoundError:  # imported and removed meanwhile
         return 0
     try:
         end = os.fstat(handle).st_size

@@ -1,4 +1,4 @@
-"""What all tables share: the metadata, the UTC time column, time-ordered ids, counted changes."""
+"""Shared by all tables: metadata, the UTC time column, time-ordered ids, counted updates."""
 
 import os
 import uuid
@@ -29,7 +29,7 @@ class Base(DeclarativeBase):
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """An aware UTC time; SQLite keeps it as sortable text without a zone, always UTC."""
+    """An aware UTC time; SQLite stores it as sortable text without a zone, always UTC."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -45,7 +45,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:
-        """Return what reads a value of a row; it raises DamagedError for what is no time."""
+        """Return the function that decodes a value; it raises DamagedError for an invalid time."""
         read = super().result_processor(dialect, coltype)
 
         def checked(value: Any) -> Any:
@@ -71,12 +71,12 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class NotedTime(UtcDateTime):
-    """A time that nothing depends on: what was never written as one is told as 1970."""
+    """A time for information only: an invalid value is read as 1970."""
 
     cache_ok = True
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:
-        """Return what reads a value of a row; it never fails."""
+        """Return the function that decodes a value; it never fails."""
         read = super().result_processor(dialect, coltype)
 
         def noted(value: Any) -> Any:
@@ -91,21 +91,21 @@ class NotedTime(UtcDateTime):
 def new_id(now: datetime) -> str:
     """Return a UUIDv7 (RFC 9562, section 5.7): 48 bits of ``now`` in milliseconds, 74 random bits.
 
-    Ids sort by the time they were made, which keeps indexes compact and lets a reader find the
-    day of a prediction from its id.
+    Ids sort by creation time, which keeps indexes compact and gives a reader the day of a
+    prediction from its id.
     """
     return new_ids(now, 1)[0]
 
 
 def new_ids(now: datetime, count: int) -> list[str]:
-    """Return ``count`` UUIDv7 that count up from a random one, so that they sort as listed."""
+    """Return ``count`` consecutive UUIDv7 from a random start, so that they sort as listed."""
     millis = int(now.timestamp() * 1000) & ((1 << 48) - 1)
     random = int.from_bytes(os.urandom(10), "big")
-    first = min(random & ((1 << 62) - 1), (1 << 62) - count)  # never past the last one
+    first = min(random & ((1 << 62) - 1), (1 << 62) - count)  # no overflow
     head = f"{millis:012x}7{random >> 68:03x}"
     head = f"{head[:8]}-{head[8:12]}-{head[12:]}"
     group, low = divmod(first | _VARIANT, 1 << 48)
-    if low + count <= 1 << 48:  # nearly always: then only the last twelve digits count up
+    if low + count <= 1 << 48:  # nearly always: only the last twelve digits change
         head = f"{head}-{group:04x}-"
         return [f"{head}{number:012x}" for number in range(low, low + count)]
     tails = [f"{number:016x}" for number in range(first | _VARIANT, (first | _VARIANT) + count)]
@@ -113,7 +113,7 @@ def new_ids(now: datetime, count: int) -> list[str]:
 
 
 def id_time(identifier: str) -> datetime:
-    """Return the time at which a UUIDv7 was made; raises ValueError for any other text."""
+    """Return the creation time of a UUIDv7; raises ValueError for any other text."""
     value = uuid.UUID(identifier)
     if value.version != 7:  # the version of RFC 9562
         raise ValueError(f"not a UUIDv7: {identifier}")
@@ -121,6 +121,6 @@ def id_time(identifier: str) -> datetime:
 
 
 def changed(s: Session, statement: Update | Delete) -> int:
-    """Run the statement and return how many rows were in the state that it names."""
+    """Run an update and return how many rows met its conditions."""
     done = s.execute(statement)
-    return int(done.rowcount)  # type: ignore[attr-defined]  # a CursorResult, of what changes rows
+    return int(done.rowcount)  # type: ignore[attr-defined]  # an update gives a CursorResult

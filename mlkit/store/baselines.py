@@ -1,4 +1,4 @@
-"""Named baselines: what a stretch of a model's log looked like, kept to compare later windows with.
+"""Named baselines: profiles of a period of a model's log, references for later windows.
 
 The profile itself is a file that the row names.
 """
@@ -14,7 +14,7 @@ from mlkit.store.registry import Model
 
 
 class Baseline(Base):
-    """A profile of the log's rows of one stretch; ``answers_of`` is the version whose are in it."""
+    """A profile of the log in one period, with the predictions of version ``answers_of``."""
 
     __tablename__ = "baseline"
     __table_args__ = (UniqueConstraint("model_id", "name"),)

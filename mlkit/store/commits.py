@@ -1,7 +1,7 @@
-"""The number of every commit, in the database, to be compared with what was witnessed outside.
+"""A commit counter in the database, compared with the number in a witness file outside.
 
-For SQLite: its own checks do not see that the end of the write-ahead log is gone. Another database
-has a log and tools of its own.
+SQLite only: its own checks do not detect that the end of the write-ahead log is lost. Other
+databases have their own log checks.
 """
 
 from sqlalchemy import BigInteger, delete, insert, text
@@ -10,12 +10,12 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from mlkit.store.base import Base
 
 _MOST = 1 << 62
-_LOOK = text("SELECT number, lost FROM commit_count")  # text: this is done at every commit
+_LOOK = text("SELECT number, lost FROM commit_count")  # plain SQL for speed: runs at every commit
 _COUNT = text("UPDATE commit_count SET number = :number, lost = :lost")
 
 
 class CommitCount(Base):
-    """One row: the number of the last commit, and how many were missing that had been made."""
+    """One row: the number of the last commit, and how many commits were found lost."""
 
     __tablename__ = "commit_count"
 
@@ -30,10 +30,10 @@ def number(s: Session) -> int:
 
 
 def count(s: Session, witnessed: int | None) -> int:
-    """Give the commit that is about to be made the next number, and return it.
+    """Assign the next number to the commit in progress, and return it.
 
-    Nobody else commits now, so what is witnessed beyond the number before has been lost: that is
-    remembered, because later commits would hide it.
+    The write lock excludes other commits, so witnessed commits beyond the last number were lost.
+    Their count is stored, because later commits would hide it.
     """
     last, gone = _state(s)
     missing = max((witnessed or 0) - last, 0)
@@ -43,25 +43,25 @@ def count(s: Session, witnessed: int | None) -> int:
 
 
 def lost(s: Session, witnessed: int) -> int:
-    """Return how many commits were made that are not in the database."""
+    """Return how many commits are missing from the database."""
     last, gone = _state(s)
     return gone + max(witnessed - last, 0)
 
 
 def forgive(s: Session, witnessed: int | None) -> None:
-    """Count from the last commit that anybody knows of: a person has accepted what is there."""
+    """Restart at the highest known commit: a user has accepted the present state."""
     last = max(number(s), witnessed or 0)
     s.execute(delete(CommitCount))
     s.execute(insert(CommitCount).values(id=1, number=last, lost=0))
 
 
 def _state(s: Session) -> tuple[int, int]:
-    """Return what is counted; a row that was never written so counts nothing, so all is missed."""
+    """Return the counters; an invalid row counts as zero, so that all commits are missing."""
     row = s.execute(_LOOK).first() or (0, 0)
     last, gone = (n if isinstance(n, int) and 0 <= n < _MOST else 0 for n in row)
     return last, gone
 
 
 def changes(s: Session) -> int:
-    """Return how many rows this connection has changed so far; SQLite counts them."""
+    """Return how many rows this connection has changed so far, by SQLite's counter."""
     return int(s.connection().connection.driver_connection.total_changes)  # type: ignore[union-attr]  # of both drivers

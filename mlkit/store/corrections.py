@@ -1,4 +1,4 @@
-"""Actuals that were corrected: the old value and the new one stay on record."""
+"""Corrections of actuals: old and new value of each."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from mlkit.store.base import Base, UtcDateTime
 
-_IN_LIMIT = 1000  # parameters of one statement; far below every database's limit
+_IN_LIMIT = 1000  # parameters per statement; far below all databases' limits
 
 
 class ActualCorrection(Base):
@@ -41,7 +41,7 @@ def of(s: Session, prediction_id: str) -> list[ActualCorrection]:
 
 
 def forget(s: Session, ids: Sequence[str]) -> None:
-    """Delete the corrections of predictions that are no longer kept."""
+    """Delete the corrections of deleted predictions."""
     for at in range(0, len(ids), _IN_LIMIT):
         part = ids[at : at + _IN_LIMIT]
         s.execute(delete(ActualCorrection).where(ActualCorrection.prediction_id.in_(part)))

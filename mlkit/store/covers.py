@@ -1,7 +1,7 @@
-"""Digests of the rows that decide what is served, to whom, and what it was made of.
+"""Digests of the rows that decide what is served, to whom, and with which provenance.
 
-An event of the audit trail carries those of the rows it is about; a row that somebody changes,
-adds or removes with SQL then differs from the last event about it.
+An event of the audit trail contains the digests of the rows that it covers. A row that is changed,
+added or removed by SQL then differs from the last event about it.
 """
 
 import hashlib
@@ -25,9 +25,9 @@ from mlkit.store.reports import DriftReport, PerformanceReport
 from mlkit.store.segments import Segment
 from mlkit.store.tokens import Token
 
-# What changes in the ordinary course is not among them: when a deployment ended follows from the
-# next one, and a token's last use is nobody's act. A column may be added here if it is empty in
-# all rows that are covered already: what is empty is left out of the digest.
+# Columns that change in normal operation are not covered: the end of a deployment follows from the
+# next one, and the last use of a token is no decision. A column may be added if it is null in
+# all rows that are already covered: nulls are left out of the digest.
 _REPORT: Final = (
     "model_id", "model_version_id", "window_start", "window_end", "verdict", "summary", "details",
     "created_at", "standing",
@@ -77,7 +77,7 @@ def name_of(row: object) -> str | None:
 
 
 def digest(s: Session, name: str) -> str | None:
-    """Return the digest of the row as the database has it, None if it has none of the name."""
+    """Return the digest of the row in the database, None if there is no such row."""
     table, _, identifier = name.partition(":")
     kind = _TABLES[table]
     key = identifier if kind is Token else int(identifier)
@@ -86,19 +86,19 @@ def digest(s: Session, name: str) -> str | None:
 
 
 def every(s: Session) -> Iterator[tuple[str, str]]:
-    """Yield the name and the digest of every row that there is."""
+    """Yield name and digest of every covered row."""
     for kind in _COLUMNS:
         for row in s.execute(_query(kind).order_by(kind.__table__.c.id)):
             yield f"{kind.__tablename__}:{row.id}", _digest(row)
 
 
 def is_covered(name: str) -> bool:
-    """Tell whether ``name`` is one of a table that this release covers."""
+    """Tell whether ``name`` is of a table that this release covers."""
     return table_of(name) in _TABLES
 
 
 def table_of(name: str) -> str:
-    """Return the table of the row that has this name in an event."""
+    """Return the table of a row name in an event."""
     return name.partition(":")[0]
 
 
@@ -108,13 +108,13 @@ def _query(kind: type[Base]) -> Select[tuple[object, ...]]:
 
 
 def _read(column: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Read reports and profiles as the texts that they are: decoding many takes its time."""
+    """Read reports and profiles as raw text: decoding the JSON of many is slow."""
     is_large = isinstance(column.type, JsonObject) or column.name == "profile"
     return cast(column, _Large).label(column.name) if is_large else column
 
 
 class _Large(TypeDecorator[str]):
-    """A long text that is read as its digest."""
+    """A large text column that is read as its digest."""
 
     impl = Text
     cache_ok = True
@@ -135,5 +135,5 @@ def _digest(row: Row[tuple[object, ...]]) -> str:
 
 
 def _plain(value: object) -> str:
-    """Return a time as text, and what was never written so that it differs from all that was."""
+    """Return a time as text, and an invalid value as text unlike any valid one."""
     return value.isoformat() if isinstance(value, datetime) else repr(value)

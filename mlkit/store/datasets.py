@@ -1,4 +1,4 @@
-"""Datasets and their versions: what the rows say; the bytes are in ``blobs``."""
+"""Datasets and their versions: the records; the files are in ``blobs``."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -51,7 +51,7 @@ class Dataset(Base):
 class DatasetVersion(Base):
     """One immutable state of a dataset: the sha256 of its canonical Parquet file.
 
-    The file of a version with ``collected_at`` is gone, because nothing needed it.
+    The file of a version with ``collected_at`` was deleted, because nothing needed it.
     """
 
     __tablename__ = "dataset_version"
@@ -77,12 +77,12 @@ class DatasetVersion(Base):
 
     @property
     def reference(self) -> str:
-        """The text a user types for it: ``name@number``."""
+        """The reference that a user types: ``name@number``."""
         return f"{self.dataset.name}@{self.number}"
 
     @property
     def provenance(self) -> Provenance:
-        """How its rows were made; raises DamagedError if ``transformation`` was edited."""
+        """The provenance of its rows; raises DamagedError if ``transformation`` was edited."""
         try:
             return provenance.read(self.transformation)
         except (msgspec.ValidationError, OverflowError) as error:
@@ -98,19 +98,19 @@ class DatasetVersion(Base):
 
     @property
     def join(self) -> Join | None:
-        """How its rows were joined, None if they were not."""
+        """The provenance of a join, None for other versions."""
         made = self.provenance
         return made if isinstance(made, Join) else None
 
     @property
     def base(self) -> str | None:
-        """The version whose rows others or columns were added to, as ``name@number``."""
+        """The version that rows or columns were added to, as ``name@number``."""
         made = self.provenance
         return made.base or None if isinstance(made, Join | Window | Log) else None
 
     @property
     def made_of(self) -> tuple[str, ...]:
-        """The other versions that its rows come from, each as ``name@number``."""
+        """The parent versions of its rows, each as ``name@number``."""
         views = [view.dataset for view in self.join.views] if self.join else []
         return tuple(dict.fromkeys(each for each in (self.base, *views, *self.parents) if each))
 
@@ -134,7 +134,7 @@ _RECORDED: Final[dict[str, Any]] = {
 
 @event.listens_for(DatasetVersion, "load")
 def refuse_edited(version: DatasetVersion, _context: object) -> None:
-    """Raise DamagedError for a row with values of another kind than were ever written."""
+    """Raise DamagedError for a row with values of a type that no release wrote."""
     json_columns.refuse_edited(version, _RECORDED)
     if "transformation" in vars(version):
         version.provenance  # noqa: B018  # raises
@@ -144,7 +144,7 @@ _SLIM: Final = (defer(DatasetVersion.schema_yaml), defer(DatasetVersion.profile)
 
 
 class Made(NamedTuple):
-    """What a version was made of: its parents as ``name@number``, and whether it is a join."""
+    """The parents of a version as ``name@number``, and whether it is a join."""
 
     parents: tuple[str, ...]
     joined: bool
@@ -196,14 +196,14 @@ def newest(s: Session, name: str) -> DatasetVersion | None:
 
 
 def last_made(s: Session, name: str, kind: type[K]) -> K | None:
-    """Return how the newest version of a kind was made, such as by a query."""
+    """Return the provenance of the newest version of a kind, such as a query."""
     version = newest_made(s, name, kind)
     made = None if version is None else version.provenance
     return made if isinstance(made, kind) else None
 
 
 def newest_made(s: Session, name: str, kind: type[Kind]) -> DatasetVersion | None:
-    """Return the newest version of a kind, without what is large."""
+    """Return the newest version of a kind, without its large columns."""
     return s.scalars(_newest_first(name).where(_is(kind)).options(*_SLIM).limit(1)).first()
 
 
@@ -218,9 +218,9 @@ def _newest_first(name: str) -> Select[DatasetVersion]:
 
 
 def newest_like(s: Session, dataset: Dataset, made: Provenance) -> DatasetVersion | None:
-    """Return the newest version that was made in the same way: fetched, or picked from the log.
+    """Return the newest version of the same origin: fetched, or picked from the log.
 
-    A dataset may have both; what is fetched is compared with what was fetched last.
+    A dataset may have both; fetched rows are compared with the last fetched ones.
     """
     retrained = _is(Log, Window)
     wanted = retrained if isinstance(made, Log | Window) else ~retrained
@@ -233,31 +233,31 @@ def versions(s: Session) -> Iterator[DatasetVersion]:
 
 
 def sound(s: Session) -> Iterator[DatasetVersion]:
-    """Yield every version that is as it was recorded, the last one that was made first."""
+    """Yield every undamaged version, newest first."""
     for key in s.scalars(select(DatasetVersion.id).order_by(DatasetVersion.id.desc())).all():
-        with suppress(DamagedError):  # doctor tells of it; it keeps no other from its turn
+        with suppress(DamagedError):  # skipped: doctor reports it
             version = s.get_one(DatasetVersion, key)
-            refuse_edited(version, None)  # it may be in the session by an earlier attempt
+            refuse_edited(version, None)  # an earlier attempt may have cached it in the session
             yield version
 
 
 def outline(s: Session) -> list[DatasetVersion]:
-    """Return every version without its rules and profile, which are large."""
+    """Return every version without its rules and profile, the large columns."""
     query = select(DatasetVersion).join(Dataset).options(*_SLIM)
     return list(s.scalars(query.order_by(Dataset.name, DatasetVersion.number)))
 
 
 def made(s: Session, dataset_id: int) -> dict[int, Made]:
-    """Return what each version of a dataset was made of, by number, and nothing that is large."""
+    """Return the parents of each version of a dataset, by number, without large columns."""
     query = select(DatasetVersion.number, DatasetVersion.parents, _is(Join))
     found = s.execute(query.where(DatasetVersion.dataset_id == dataset_id))
     return {number: Made(tuple(parents), joined) for number, parents, joined in found}
 
 
 def blobs(s: Session) -> set[str]:
-    """Return the digest of every file that a version needs: its rows, and what they are made from.
+    """Return the digest of every file that a version needs: its rows, and their inputs.
 
-    A collected version needs its rows no more, but what it can be made again from.
+    A collected version needs only the inputs for its rebuild.
     """
     held = select(DatasetVersion.sha256).where(DatasetVersion.collected_at.is_(None))
     picked = DatasetVersion.transformation["picked"].as_string()

@@ -1,4 +1,4 @@
-"""What a table's definition or an index can do to rows that are right when all of them are read.
+"""Detect table definitions and indexes that falsify queries although all rows are intact.
 
 Triggers are in ``append_only``, the rows themselves in ``covers``. SQLite alone.
 """
@@ -17,10 +17,10 @@ _BENT: Final = re.compile(r"\bON\s+CONFLICT\b|\bCOLLATE\b|\bAS\s*\(", re.IGNOREC
 
 
 def faults(s: Session) -> Iterator[str]:
-    """Yield which tables drop or make up values on their own, and which indexes say other rows.
+    """Yield the tables whose definition alters values, and the indexes that disagree with the rows.
 
-    What is written is left out in silence by ON CONFLICT, an edited index lets a query find an
-    earlier champion, a view in place of a table or a computed column whatever its text says.
+    ON CONFLICT in a definition drops writes silently. An edited index can make a query return an
+    earlier champion. A view in place of a table, or a computed column, can return anything.
     """
     if s.get_bind().dialect.name != "sqlite":
         return
@@ -34,7 +34,7 @@ def faults(s: Session) -> Iterator[str]:
 
 
 def mend(s: Session) -> None:
-    """Make the indexes of all covered tables anew that do not say what their rows do."""
+    """Rebuild the indexes of covered tables that disagree with the rows."""
     for name in filter(covers.is_covered, Base.metadata.tables):
         if s.get_bind().dialect.name == "sqlite" and any(_damage(s, name)):
             s.execute(text(f"REINDEX {name}"))

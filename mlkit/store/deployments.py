@@ -1,4 +1,4 @@
-"""Which version serves in which role since when."""
+"""Deployments: which version has which role since when."""
 
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ from mlkit.store.registry import Model, ModelVersion
 
 
 class Deployment(Base):
-    """A version in a role from ``started_at`` until ``ended_at``; rows are added, never removed."""
+    """A version in a role from ``started_at`` until ``ended_at``; rows are never removed."""
 
     __tablename__ = "deployment"
     __table_args__ = (
@@ -42,7 +42,7 @@ class Deployment(Base):
 
 
 class Served(NamedTuple):
-    """When a version had a role, without the evidence for it."""
+    """A deployment without its evidence, the large column."""
 
     id: int
     model_id: int
@@ -76,19 +76,19 @@ def champion(s: Session, model: Model) -> Deployment | None:
 
 
 def champions(s: Session) -> list[Deployment]:
-    """Return the deployment of every champion that can be read, by model name; see ``damaged``."""
+    """Return the deployment of every undamaged champion, by model name; see ``damaged``."""
     found = (_readable(s, key) for key in champion_ids(s).values())
     return [each for each in found if isinstance(each, Deployment)]
 
 
 def damaged(s: Session) -> dict[str, str]:
-    """Return why the champions that cannot be read are not as they were recorded, by model name."""
+    """Return the errors of the damaged champions, by model name."""
     found = {name: _readable(s, key) for name, key in champion_ids(s).items()}
     return {name: str(each) for name, each in found.items() if isinstance(each, DamagedError)}
 
 
 def champion_ids(s: Session) -> dict[str, int]:
-    """Return the id of the deployment of every champion, by model name, and read no version."""
+    """Return the deployment id of every champion, by model name, without reading a version."""
     query = select(Model.name, Deployment.id).join(Deployment, Model.id == Deployment.model_id)
     current = query.where(Deployment.role == "champion", Deployment.ended_at.is_(None))
     return {row[0]: row[1] for row in s.execute(current.order_by(Model.name))}
@@ -110,7 +110,7 @@ def of_model(s: Session, model: Model) -> list[Deployment]:
 
 
 def start(s: Session, deployment: Deployment) -> None:
-    """End whatever holds the role and start ``deployment``: one act, so never zero or two."""
+    """End the present deployment in the role and start ``deployment``, so that one is active."""
     s.execute(
         update(Deployment)
         .where(
@@ -125,5 +125,5 @@ def start(s: Session, deployment: Deployment) -> None:
 
 
 def generation(s: Session) -> int:
-    """Return a number that changes with every deployment: what a server polls."""
+    """Return a number that changes with every deployment, polled by servers."""
     return s.scalar(select(func.max(Deployment.id))) or 0

@@ -1,4 +1,4 @@
-"""Which files the rows of the database name, by the digest of their content or their path."""
+"""The files that the database refers to, by the digest of their content or their path."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from mlkit.store.registry import ModelVersion
 
 
 class Named(NamedTuple):
-    """Digests of rows, artifacts and references, and the paths of segments with theirs."""
+    """Digests of rows, artifacts and references, and of segments by their path."""
 
     rows: set[str]
     artifacts: set[str]
@@ -27,6 +27,6 @@ def named(s: Session) -> Named:
     return Named(
         datasets.blobs(s),
         artifacts,
-        {digest for digest in found if digest is not None},  # a version of old has no estimation
+        {digest for digest in found if digest is not None},  # older versions have no estimation
         {segment.path: segment.sha256 for segment in segments.every(s)},
     )

@@ -17,21 +17,21 @@ from mlkit.errors import BusyError, MlkitError
 from mlkit.store.dialects import database_errors, json_columns, read_only
 from mlkit.store.dialects.sqlite import sqlite_driver, wal_is_safe
 
-APPLICATION_ID = 0x6D6C6B74  # "mlkt": `file ml.sqlite` and other tools can tell whose it is
+APPLICATION_ID = 0x6D6C6B74  # "mlkt": lets `file ml.sqlite` identify the application
 
 log = logging.getLogger("mlkit.store")
 
-_WRITERS = 10  # of one process, at once
-_LONGEST_S = 1e6  # PostgreSQL counts milliseconds in 31 bits
+_WRITERS = 10  # concurrent writers of one process
+_LONGEST_S = 1e6  # PostgreSQL has timeouts of 31 bits, in ms
 
 
 class Database:
-    """One database by URL; hands out sessions that are explicit about reading or writing."""
+    """One database by URL, with separate sessions for reading and writing."""
 
     def __init__(
         self, url: URL | str, *, busy_timeout_s: float = 10.0, foreign_keys: bool = True
     ) -> None:
-        """Without ``foreign_keys`` SQLite lets rows refer to what is not there: for migrations."""
+        """Without ``foreign_keys`` SQLite does not check references: for migrations."""
         self.url = make_url(url)
         self._foreign_keys = foreign_keys
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
@@ -44,20 +44,20 @@ class Database:
 
     @property
     def file_id(self) -> tuple[int, int] | None:
-        """Which file is open, by device and inode: another one under the name is another database.
+        """Device and inode of the open file: a file that replaces it is another database.
 
-        None before the first connection, and where the database is no file.
+        None before the first connection, and if the database is no file.
         """
         return self._file
 
     @property
     def file_there(self) -> tuple[int, int] | None:
-        """Which file has the name at present, None if none has."""
+        """Device and inode of the file that now has the name, None if there is none."""
         return _file_id(self.url)
 
     @property
     def engine(self) -> Engine:
-        """The engine of this process: no handle ever crosses a fork."""
+        """The engine of this process: a forked process makes its own."""
         if self._engine is None or self._pid != os.getpid():
             self._engine = self._sqlite() if self.is_sqlite else self._other()
             self._pid, self._file = os.getpid(), None
@@ -65,10 +65,10 @@ class Database:
         return self._engine
 
     def for_migration(self) -> "Database":
-        """Return the same database for one who remakes tables that others refer to.
+        """Return the same database without reference checks, for migrations that rebuild tables.
 
-        SQLite does so by dropping them, and takes its word about references outside of a
-        transaction alone. Whoever uses it must check the references in the end, and dispose of it.
+        SQLite rebuilds a table by dropping it, and changes ``foreign_keys`` only outside of a
+        transaction. The caller must check the references at the end, and dispose of the database.
         """
         found = Database(self.url, busy_timeout_s=self._busy_timeout_s, foreign_keys=False)
         found.must_exist = self.must_exist
@@ -86,18 +86,18 @@ class Database:
         return _location(self.url)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the engine behind on the way to another process, which makes its own."""
+        """Pickle without the engine: the other process makes its own."""
         state = {**self.__dict__, "_engine": None, "_pid": 0, "_file": None}
         del state["_turns"]
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take over what another process has sent."""
+        """Unpickle in another process."""
         self.__dict__.update(state, _turns=threading.BoundedSemaphore(_WRITERS))
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """Yield a session on one snapshot; what it changes is thrown away."""
+        """Yield a session on one snapshot; changes are rolled back."""
         self._follow_file()
         with _errors(self.url), Session(self.engine, autoflush=False) as session:
             yield session
@@ -106,8 +106,8 @@ class Database:
     def write(self) -> Iterator[Session]:
         """Yield a session that holds the write lock from the start and commits at the end.
 
-        A deferred transaction that turns into a writer fails at once, whatever the timeout, so
-        the lock is taken first. Never nest; never do anything slow inside.
+        The lock is taken first, because SQLite fails at once, whatever the timeout, when a deferred
+        transaction becomes a writer on an old snapshot. Never nest; never do anything slow inside.
         """
         self._follow_file()
         if self.is_read_only:
@@ -126,7 +126,7 @@ class Database:
 
     @contextmanager
     def bare(self) -> Iterator[Connection]:
-        """Yield a connection outside of any transaction, for what SQLite does only there."""
+        """Yield a connection outside of any transaction, as some SQLite statements require."""
         with _errors(self.url), self.engine.connect() as connection:
             yield connection.execution_options(mlkit_bare=True)
 
@@ -137,9 +137,9 @@ class Database:
         self._engine = self._file = None
 
     def _follow_file(self) -> None:
-        """Let go of a file that another one has taken the place of; raises MlkitError if none has.
+        """Close connections to a file that was replaced; raises MlkitError if it is missing.
 
-        Open connections would go on with the old one, and a new one would make an empty file.
+        Open connections would continue with the old file, and a new one would create an empty file.
         """
         if self._file is None or self._engine is None or self._pid != os.getpid():
             return
@@ -152,10 +152,10 @@ class Database:
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        """Hold one of the few turns to write; raises BusyError if none is free in time.
+        """Hold one of the few write slots; raises BusyError if none becomes free in time.
 
-        A server of databases has so many connections and no more. Those who wait for each other's
-        locks, each with one, must leave some to all who read.
+        A database server has a limited number of connections. Writers that wait for locks, each
+        with a connection, must leave some to readers.
         """
         if self.is_sqlite:
             yield
@@ -174,15 +174,15 @@ class Database:
         libpq = "psycopg" in self.url.get_driver_name()
         engine = create_engine(
             self.url,
-            max_overflow=-1,  # who waits to write keeps nobody from reading
-            # of a database in SQL_ASCII psycopg gives bytes for texts
+            max_overflow=-1,  # waiting writers do not block readers
+            # psycopg returns bytes as text in SQL_ASCII databases
             connect_args={"client_encoding": "utf8"} if libpq else {},
             **json_columns.OPTIONS,
         )
 
         def on_connect(connection: Any, _record: object) -> None:
             with connection.cursor() as cursor:
-                # 0 would be without end
+                # 0 would be no timeout
                 cursor.execute(f"SET lock_timeout = {max(1, int(self._busy_timeout_s * 1e3))}")
             connection.commit()
 
@@ -203,7 +203,7 @@ class Database:
                 self.url,
                 module=driver,
                 connect_args=arguments,
-                max_overflow=-1,  # who waits for the write lock keeps nobody from reading
+                max_overflow=-1,  # waiting writers do not block readers
                 **json_columns.OPTIONS,
             )
             wal = wal_is_safe(driver.sqlite_version_info)
@@ -211,7 +211,7 @@ class Database:
 
         def on_connect(connection: Any, _record: object) -> None:
             self._file = self._file or _file_id(self.url)
-            connection.isolation_level = None  # the driver begins nothing on its own
+            connection.isolation_level = None  # the driver must not begin transactions itself
             cursor = connection.cursor()
             for pragma in pragmas:
                 cursor.execute(f"PRAGMA {pragma}")
@@ -225,7 +225,7 @@ class Database:
             connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
         def on_connecting(*_: object) -> None:
-            if self.must_exist and _file_id(self.url) is None:  # SQLite would make it, empty
+            if self.must_exist and _file_id(self.url) is None:  # SQLite would create an empty file
                 raise self._missing()
 
         event.listen(engine, "do_connect", on_connecting)
@@ -239,16 +239,16 @@ def _pragmas(*, wal: bool, foreign_keys: bool) -> tuple[str, ...]:
         f"journal_mode={'WAL' if wal else 'DELETE'}",
         "synchronous=FULL",
         f"foreign_keys={'ON' if foreign_keys else 'OFF'}",
-        "trusted_schema=OFF",  # functions in views and triggers of a hostile file do not run
+        "trusted_schema=OFF",  # functions in views and triggers of an untrusted file do not run
         "mmap_size=0",  # a stray write into mapped pages would corrupt the file
-        "secure_delete=ON",  # erased rows leave no bytes behind
+        "secure_delete=ON",  # deleted rows are overwritten
         "journal_size_limit=67108864",
     )
 
 
 @contextmanager
 def _errors(url: URL) -> Iterator[None]:
-    """Turn the driver's errors that an operator can mend into ours."""
+    """Convert the driver's errors that an operator can fix into ours."""
     try:
         yield
     except (PoolTimeoutError, DatabaseError) as error:
@@ -260,7 +260,7 @@ def _errors(url: URL) -> Iterator[None]:
 
 def _file_id(url: URL) -> tuple[int, int] | None:
     try:
-        found = os.stat(url.database or "")  # noqa: PTH116  # for every transaction
+        found = os.stat(url.database or "")  # noqa: PTH116  # faster, once per transaction
     except OSError:
         return None
     return found.st_dev, found.st_ino

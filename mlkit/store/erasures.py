@@ -1,4 +1,4 @@
-"""Subjects whose rows are to be forgotten, known by a keyed hash and by nothing else."""
+"""Erased data subjects, identified only by a keyed hash."""
 
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -17,7 +17,7 @@ from mlkit.store.registry import ModelVersion
 from mlkit.store.reports import DriftReport, PerformanceReport
 from mlkit.store.runs import JobRun
 
-# the columns that say in words or JSON what was seen
+# text and JSON columns that may quote values
 WORDS: Final[dict[type[Base], tuple[str, ...]]] = {
     DatasetVersion: ("warnings",),
     ModelVersion: ("slices", "metrics", "intervals", "warnings", "verdict"),
@@ -31,7 +31,7 @@ WORDS: Final[dict[type[Base], tuple[str, ...]]] = {
 
 
 class Erasure(Base):
-    """One subject of a dataset; ``done_at`` is when the last of its rows was gone."""
+    """One subject of a dataset; ``done_at`` is when its last row was erased."""
 
     __tablename__ = "erasure"
     __table_args__ = (UniqueConstraint("dataset_id", "subject"),)
@@ -46,33 +46,33 @@ class Erasure(Base):
 
 
 def of_dataset(s: Session, dataset_id: int) -> list[Erasure]:
-    """Return the erased subjects of a dataset, in the order in which they were asked for."""
+    """Return the erased subjects of a dataset, in the order of the requests."""
     query = select(Erasure).where(Erasure.dataset_id == dataset_id)
     return list(s.scalars(query.order_by(Erasure.id)))
 
 
 def unfinished(s: Session) -> list[str]:
-    """Return the names of the datasets with an erasure under way, or cut off, by name."""
+    """Return the names of the datasets with a running or interrupted erasure, sorted."""
     query = select(Dataset.name).join(Erasure, Erasure.dataset_id == Dataset.id)
     return list(s.scalars(query.where(Erasure.done_at.is_(None)).distinct().order_by(Dataset.name)))
 
 
 def last_done(s: Session) -> datetime | None:
-    """Return when the last erasure was finished: what a server polls."""
+    """Return when the last erasure was completed, polled by servers."""
     return s.scalar(select(func.max(Erasure.done_at)))
 
 
 def finish(s: Session, dataset_id: int, at: datetime) -> None:
-    """Mark every erasure of a dataset that was under way as done."""
+    """Mark every unfinished erasure of a dataset as done."""
     waiting = select(Erasure).where(Erasure.dataset_id == dataset_id, Erasure.done_at.is_(None))
     for each in s.scalars(waiting):
         each.done_at = at
 
 
 def every(s: Session) -> list[tuple[str, str | None, Erasure]]:
-    """Return all erasures, each with name and entity column of its dataset.
+    """Return all erasures with name and entity column of the dataset.
 
-    There are none in a database that is older than erasures.
+    None in a database of a release without erasures.
     """
     if not inspect(s.connection()).has_table(Erasure.__tablename__):
         return []
@@ -82,7 +82,7 @@ def every(s: Session) -> list[tuple[str, str | None, Erasure]]:
 
 
 def reword(s: Session, kind: type[Base], change: Callable[[Any], Any]) -> None:
-    """Change the ``WORDS`` in every row of ``kind``."""
+    """Apply ``change`` to the ``WORDS`` columns in every row of ``kind``."""
     with append_only.lifted(s, "deployment") if kind is Deployment else nullcontext():
         for row in s.scalars(select(kind)):
             for name in WORDS[kind]:

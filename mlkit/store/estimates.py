@@ -1,4 +1,4 @@
-"""What was estimated before actuals came, and what it really was once they had come."""
+"""Performance estimates made before actuals came, and the realised loss once they had come."""
 
 from datetime import datetime
 from typing import Any, Final
@@ -11,7 +11,7 @@ from mlkit.store.dialects import json_columns
 
 
 class PerformanceEstimate(Base):
-    """The loss that a performance check expected; ``realised`` is written once, by a later one."""
+    """The loss estimated by a performance check; a later check writes ``realised`` once."""
 
     __tablename__ = "performance_estimate"
     __table_args__ = (Index(None, "model_version_id", "window_end"),)
@@ -43,12 +43,12 @@ _RECORDED: Final[dict[str, Any]] = {
 
 @event.listens_for(PerformanceEstimate, "load")
 def _refuse_edited(estimate: PerformanceEstimate, _context: object) -> None:
-    """Raise DamagedError for a row with values of another kind than were ever written."""
+    """Raise DamagedError for a row with values of a type that no release wrote."""
     json_columns.refuse_edited(estimate, _RECORDED)
 
 
 def latest_realised(s: Session, version_id: int, limit: int) -> list[PerformanceEstimate]:
-    """Return the newest estimates of a version that are known to have been right or wrong."""
+    """Return the newest estimates of a version whose realised loss is known."""
     own = PerformanceEstimate.model_version_id == version_id
     query = select(PerformanceEstimate).where(own, PerformanceEstimate.realised.is_not(None))
     return list(s.scalars(query.order_by(PerformanceEstimate.window_end.desc()).limit(limit)))
@@ -57,9 +57,9 @@ def latest_realised(s: Session, version_id: int, limit: int) -> list[Performance
 def next_to_realise(
     s: Session, version_id: int, *, start: datetime, end: datetime, rows: int = 0
 ) -> PerformanceEstimate | None:
-    """Return the oldest estimate of a window inside ``start`` to ``end`` that is still open.
+    """Return the oldest unrealised estimate of a window between ``start`` and ``end``.
 
-    Of windows with fewer than ``rows`` rows none.
+    Windows with fewer than ``rows`` rows are skipped.
     """
     row = PerformanceEstimate
     query = select(row).where(
@@ -73,7 +73,7 @@ def next_to_realise(
 
 
 def realise(s: Session, estimate_id: int, value: float, *, rows: int, now: datetime) -> bool:
-    """Write down what the loss really was, unless that has been done; tell whether it was."""
+    """Record the realised loss unless it is already recorded; return whether it was written."""
     row = PerformanceEstimate
     open_one = update(row).where(row.id == estimate_id, row.realised.is_(None))
     found = {"realised": value, "realised_rows": rows, "realised_at": now}

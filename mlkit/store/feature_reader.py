@@ -1,4 +1,4 @@
-"""Reading the online store while a request waits: plain SQL on a connection that stays open."""
+"""Low-latency reads of the online store: plain SQL on a persistent connection."""
 
 import json
 import os
@@ -17,7 +17,7 @@ _VIEWS: Final = "SELECT id, name, version, changes, columns FROM feature_view"
 
 
 class Version(NamedTuple):
-    """A stored version of a view; ``changes`` counts up with its values."""
+    """A stored version of a view; ``changes`` increases whenever its values change."""
 
     id: int
     name: str
@@ -27,10 +27,10 @@ class Version(NamedTuple):
 
 
 class FeatureReader:
-    """Reads live values; each thread of each process has a connection of its own.
+    """Reads live values, with one connection per thread.
 
-    One statement finds the live set and the values in it, so that a set which is replaced
-    meanwhile is read as it was or as it is, never half.
+    One statement selects the live set and its values, so that a set replaced meanwhile is read
+    either before or after, never a mix.
     """
 
     def __init__(self, database: Database) -> None:
@@ -51,7 +51,7 @@ class FeatureReader:
         ]
 
     def values(self, view_id: int, entities: Sequence[str]) -> list[Row]:
-        """Return the rows of these entities, in any order; who has none is left out."""
+        """Return the rows of these entities, in any order; entities without a row are left out."""
         if len(entities) == 1:
             return self._fetch(self._one, (view_id, entities[0]))
         listed = json.dumps(entities) if self._database.is_sqlite else list(entities)
@@ -64,7 +64,7 @@ class FeatureReader:
         self._own = threading.local()
 
     def _fetch(self, statement: str, parameters: tuple[Any, ...]) -> list[Any]:
-        """Return the rows, asked for once more if the connection was lost; raises BusyError."""
+        """Return the rows, with one retry if the connection was lost; raises BusyError."""
         own = self._own
         try:
             if getattr(own, "pid", 0) != os.getpid():
@@ -74,7 +74,7 @@ class FeatureReader:
             except Exception as error:
                 if not self._is_lost(error):
                     raise
-            self._database.engine.dispose()  # who has lost one connection may have lost all
+            self._database.engine.dispose()  # after one lost connection others may be lost too
             self._drop()
             self._connect()
             return own.connection.execute(statement, parameters).fetchall()  # type: ignore[no-any-return]  # the driver's
@@ -88,7 +88,7 @@ class FeatureReader:
         )
 
     def _told(self, error: Exception) -> MlkitError:
-        """Return what a failed look-up is told as: wrong values are no trouble of the database."""
+        """Convert the error of a failed look-up; wrong values are no database failure."""
         place = self._database.location
         driver: Any = self._database.engine.dialect.dbapi
         if isinstance(error, driver.DataError):
@@ -98,14 +98,14 @@ class FeatureReader:
     def _connect(self) -> None:
         fairy = self._database.engine.raw_connection()
         connection: Any = fairy.dbapi_connection
-        fairy.detach()  # ours for as long as the thread lives
+        fairy.detach()  # owned by the thread until it ends
         if not self._database.is_sqlite:
             connection.autocommit = True
         self._own.connection, self._own.pid = connection, os.getpid()
         self._open.append(connection)
 
     def _drop(self) -> None:
-        """Close the connection of this thread; another one takes its place."""
+        """Close the connection of this thread; the next read opens a new one."""
         connection = self._own.connection
         self._own.pid = 0
         self._open.remove(connection)
@@ -113,5 +113,5 @@ class FeatureReader:
 
 
 def _list(columns: str | list[str]) -> list[str]:
-    """Return a JSON column, which SQLite gives as text and PostgreSQL's driver as a list."""
+    """Return a JSON column as a list: SQLite returns text, PostgreSQL's driver a list."""
     return json.loads(columns) if isinstance(columns, str) else columns

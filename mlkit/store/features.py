@@ -1,7 +1,8 @@
 """The online store: the latest values of every feature view, one compact row per entity.
 
-A view's rows are a *set*. Few changes go into the live set in one transaction; many go into a new
-set, which takes its place in one step. So a reader sees the old values or the new ones.
+A view's rows are a *set*. A few changes are written to the live set in one transaction; many to a
+new set, which then replaces it in one transaction. So a reader sees either the old values or the
+new ones.
 """
 
 from collections.abc import Sequence
@@ -27,15 +28,15 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from mlkit.store.base import Base, UtcDateTime, changed
 
 _FIELDS: Final = ("set_id", "entity", "event_us", "data")
-_IN_LIMIT: Final = 1000  # parameters of one statement; far below every database's limit
+_IN_LIMIT: Final = 1000  # parameters per statement; far below all databases' limits
 _WIDE = BigInteger().with_variant(Integer, "sqlite")
 
 
 class StoredView(Base):
-    """One version of a feature view that has been materialised, and what of.
+    """One materialised version of a feature view, and its source.
 
-    ``set_id`` names its live rows; ``changes`` counts up whenever they change, which is how
-    caches notice. ``next_event_at`` is the first event in the future that its source knows of.
+    ``set_id`` names its live rows; ``changes`` increases whenever they change, so that caches
+    notice. ``next_event_at`` is the time of the first future event in its source.
     """
 
     __tablename__ = "feature_view"
@@ -62,12 +63,12 @@ class StoredView(Base):
 
     @property
     def reference(self) -> str:
-        """The text that names it: ``name v1``."""
+        """The display name: ``name v1``."""
         return f"{self.name} v{self.version}"
 
 
 class FeatureSet(Base):
-    """Rows of one view that are, or will be, its values; a set that no view names is a leftover."""
+    """The present or next values of one view; a set that no view names is a leftover."""
 
     __tablename__ = "feature_set"
 
@@ -91,7 +92,7 @@ class FeatureValue(Base):
 
 
 class FeatureValues(NamedTuple):
-    """Values as they are stored, by column: ``event_us`` counts microseconds since 1970."""
+    """Stored values by column; ``event_us`` is in microseconds since 1970."""
 
     entities: Sequence[str]
     event_us: Sequence[int]
@@ -104,7 +105,7 @@ class FeatureValues(NamedTuple):
 
 
 def find(s: Session, name: str, version: int) -> StoredView | None:
-    """Return what is stored of that version of a view, or None."""
+    """Return the stored version of a view, or None."""
     query = select(StoredView).where(StoredView.name == name, StoredView.version == version)
     return s.scalar(query)
 
@@ -123,9 +124,9 @@ def begin_set(s: Session, view: StoredView, now: datetime) -> int:
 
 
 def put(s: Session, set_id: int, rows: FeatureValues) -> None:
-    """Write rows into a set; one that holds a newer event of that entity already stays.
+    """Write rows to a set; a newer event of the same entity is not overwritten.
 
-    One prepared statement with tuples, past the ORM and its parameter handling.
+    One prepared statement with tuples, without the ORM and its parameter handling.
     """
     if not rows.entities:
         return
@@ -157,7 +158,7 @@ def read_set(s: Session, set_id: int) -> dict[str, tuple[int, str]]:
 
 
 def entities(s: Session, set_id: int) -> list[str]:
-    """Return every entity that a set has values of."""
+    """Return every entity of a set."""
     return list(s.scalars(select(FeatureValue.entity).where(FeatureValue.set_id == set_id)))
 
 
@@ -173,7 +174,7 @@ def remove(s: Session, set_id: int, entities: Sequence[str]) -> None:
 
 
 def prune(s: Session, set_id: int, until_us: int) -> int:
-    """Delete the rows of a set whose event is that old, or older; return how many."""
+    """Delete the rows of a set with events up to ``until_us``; return how many."""
     return changed(
         s,
         delete(FeatureValue).where(
@@ -183,26 +184,26 @@ def prune(s: Session, set_id: int, until_us: int) -> int:
 
 
 def count(s: Session, set_id: int) -> int:
-    """Return how many entities a set has values of."""
+    """Return the number of entities of a set."""
     query = select(func.count()).where(FeatureValue.set_id == set_id)
     return s.scalar(query) or 0
 
 
 def leftovers(s: Session) -> list[int]:
-    """Return the sets that are no view's values: replaced ones, and what a kill left."""
+    """Return the sets that no view names: replaced ones, and those of killed writers."""
     live = select(StoredView.set_id).where(StoredView.set_id.is_not(None))
     return list(s.scalars(select(FeatureSet.id).where(FeatureSet.id.not_in(live))))
 
 
 def drop_unused(s: Session) -> None:
-    """Delete at once every value that is in no view's live set, whoever named that set."""
+    """Delete all values that are in no view's live set."""
     live = select(StoredView.set_id).where(StoredView.set_id.is_not(None))
     s.execute(delete(FeatureValue).where(FeatureValue.set_id.not_in(live)))
     s.execute(delete(FeatureSet).where(FeatureSet.id.not_in(live)))
 
 
 def drop_some(s: Session, set_id: int, rows: int) -> bool:
-    """Delete that many rows of a set, in the end the set itself; tell whether it is gone."""
+    """Delete up to ``rows`` rows of a set, finally the set itself; return whether it is gone."""
     mine = FeatureValue.set_id == set_id
     ordered = select(FeatureValue.entity).where(mine).order_by(FeatureValue.entity)
     last = s.scalar(ordered.offset(rows - 1).limit(1))
@@ -215,6 +216,6 @@ def drop_some(s: Session, set_id: int, rows: int) -> bool:
 
 
 def forget_empty(s: Session) -> None:
-    """Delete the versions of views that have no values and never will."""
+    """Delete the view versions that have no values and will not get any."""
     filled = select(FeatureSet.view_id)
     s.execute(delete(StoredView).where(StoredView.set_id.is_(None), StoredView.id.not_in(filled)))

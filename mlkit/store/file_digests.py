@@ -1,4 +1,4 @@
-"""Digests of files outside of the project, so that an unchanged file is not hashed again."""
+"""A cache of digests of files outside of the project: unchanged files are not hashed again."""
 
 import os
 from typing import NamedTuple
@@ -10,9 +10,9 @@ from mlkit.store.base import Base
 
 
 class Stamp(NamedTuple):
-    """What changes when somebody writes to a file; times in nanoseconds.
+    """File attributes that change when a file is written; times in nanoseconds.
 
-    Whoever writes can put ``mtime_ns`` back to what it was, ``ctime_ns`` only the clock moves.
+    ``mtime_ns`` can be reset by a writer; ``ctime_ns`` is set by the kernel only.
     """
 
     size_bytes: int
@@ -22,18 +22,18 @@ class Stamp(NamedTuple):
 
     @classmethod
     def of(cls, found: os.stat_result) -> "Stamp":
-        """Return the stamp in what ``stat`` says."""
+        """Return the stamp of a ``stat`` result."""
         inode = f"{found.st_dev}:{found.st_ino}"
         return cls(found.st_size, found.st_mtime_ns, found.st_ctime_ns, inode)
 
     @property
     def changed_ns(self) -> int:
-        """When the file was last touched in any way."""
+        """The time of the last change of any kind."""
         return max(self.mtime_ns, self.ctime_ns)
 
 
 class FileDigest(Base):
-    """The sha256 that a file had when it was last read, and how it looked then."""
+    """The sha256 and the stamp of a file when it was last read."""
 
     __tablename__ = "file_digest"
 
@@ -46,7 +46,7 @@ class FileDigest(Base):
 
 
 def find(s: Session, path: str, stamp: Stamp) -> str | None:
-    """Return the digest of ``path`` if it still looks as it did."""
+    """Return the digest of ``path`` if its stamp is unchanged."""
     known = s.get(FileDigest, path)
     if known is None:
         return None
@@ -56,5 +56,5 @@ def find(s: Session, path: str, stamp: Stamp) -> str | None:
 
 
 def remember(s: Session, path: str, stamp: Stamp, sha256: str) -> None:
-    """Note the digest of ``path``."""
+    """Store the digest of ``path``."""
     s.merge(FileDigest(path=path, sha256=sha256, **stamp._asdict()))

@@ -1,4 +1,4 @@
-"""Rows by one query, read only: from somebody else's database, or over rows in memory."""
+"""Read-only queries on an external database, or on rows in memory."""
 
 import os
 import re
@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote, unquote, urlencode
 
 from sqlalchemy import Connection, Engine, create_engine
-from sqlalchemy.engine import URL as URL  # for those who hand it on
+from sqlalchemy.engine import URL as URL  # re-exported
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
@@ -47,7 +47,7 @@ _PRAGMAS_TO_READ = frozenset(
 
 
 def parse(text: str, folder: Path) -> URL:
-    """Return the URL that ``text`` is; the file of SQLite is looked for in ``folder``.
+    """Parse a URL; the relative path of a SQLite file is resolved in ``folder``.
 
     Raises InvalidInputError, without the text, which may hold a password.
     """
@@ -66,7 +66,7 @@ def parse(text: str, folder: Path) -> URL:
 
 
 def public(url: URL) -> str:
-    """Return the URL as it may be shown and stored: a password only if it is a ``${VARIABLE}``.
+    """Return the URL for display and storage: without a password, unless it is a ``${VARIABLE}``.
 
     >>> public(make_url("postgresql://ann:secret@host/shop?sslpassword=x"))
     'postgresql://ann@host/shop'
@@ -92,7 +92,7 @@ def public(url: URL) -> str:
 
 
 def _is_open(secret: object) -> bool:
-    """Tell whether what stands for a secret is the name of a variable, and no more."""
+    """Tell whether a secret is only a reference to a variable."""
     return isinstance(secret, str) and _VARIABLE.fullmatch(secret) is not None
 
 
@@ -106,7 +106,7 @@ def variables(url: URL) -> list[str]:
 
 
 def fill(url: URL, environment: Mapping[str, str]) -> URL:
-    """Return the URL with the variables that its parts name; raises InvalidInputError."""
+    """Return the URL with its variables replaced; raises InvalidInputError."""
 
     def of(match: re.Match[str]) -> str:
         if match[1] not in environment:
@@ -141,8 +141,8 @@ def select(
 ) -> Iterator[tuple[list[str], Iterator[Sequence[Sequence[Any]]]]]:
     """Yield the names of the columns and the rows of ``query``, ``chunk`` at a time.
 
-    In a transaction that is read only where the database has such, and always rolled back.
-    Raises InvalidInputError that calls the query ``label``, without the password.
+    The transaction is read-only if the database supports that, and always rolled back. Raises
+    InvalidInputError, which names ``label`` and not the password.
     """
     try:
         engine = _engine(url)
@@ -166,7 +166,7 @@ def select(
 
 
 def of_database(url: str, query: str, folder: Path) -> Rows:
-    """Return all that ``query`` finds in the database ``url``, read only."""
+    """Return the result of ``query`` on the database ``url``, read only."""
     parsed = parse(url, folder)
     filled = fill(parsed, os.environ)
     with select(filled, query, chunk=_BATCH, label=public(parsed)) as (names, chunks):
@@ -174,14 +174,14 @@ def of_database(url: str, query: str, folder: Path) -> Rows:
 
 
 def over_rows(table: str, names: Sequence[str], rows: Iterable[Sequence[Any]], query: str) -> Rows:
-    """Return what ``query`` finds in rows that lie in a SQLite table of that name, in memory."""
+    """Return the result of ``query`` on ``rows`` in an in-memory SQLite table."""
     driver = sqlite_driver()
     with closing(driver.connect(":memory:")) as connection:
         columns = ", ".join(map(_quoted, names))
         marks = ", ".join("?" * len(names))
         connection.execute(f"CREATE TABLE {_quoted(table)} ({columns})")
         connection.executemany(f"INSERT INTO {_quoted(table)} VALUES ({marks})", rows)  # noqa: S608  # quoted names
-        connection.set_authorizer(allow)  # VACUUM INTO makes a file
+        connection.set_authorizer(allow)  # VACUUM INTO writes a file
         try:
             cursor = connection.execute(query)
         except driver.Error as error:
@@ -205,7 +205,7 @@ def _engine(url: URL) -> Engine:
 
 
 def read_only_uri(url: URL) -> str:
-    """Return the URI that opens a file of SQLite to read, whatever its own parameters say.
+    """Return the read-only URI of a SQLite file, whatever its own parameters are.
 
     >>> read_only_uri(make_url("sqlite:////data/a%3Fb.sqlite"))
     'file:/data/a%3Fb.sqlite?mode=ro'
@@ -219,7 +219,7 @@ def read_only_uri(url: URL) -> str:
 
 
 def allow(action: int, first: str | None, second: str | None, *_: object) -> int:
-    """Allow a statement of SQLite to read and nothing else: no ATTACH, which can make files."""
+    """SQLite authorizer that only allows reads: no ATTACH, which can create files."""
     if action in (_SELECT, _READ, _RECURSIVE):
         return _OK
     if action == _FUNCTION:
@@ -230,20 +230,20 @@ def allow(action: int, first: str | None, second: str | None, *_: object) -> int
 
 
 def _refuse_other_statements(query: str, label: str) -> None:
-    """Raise InvalidInputError for what is no SELECT: COPY TO, for one, writes a file elsewhere.
+    """Raise InvalidInputError unless ``query`` is a SELECT: COPY TO, for example, writes a file.
 
-    The database's own word decides what a SELECT may do; this is what a read-only transaction of
-    PostgreSQL or MySQL lets through.
+    The permissions of the database limit what a SELECT can do. This check covers statements that a
+    read-only transaction of PostgreSQL or MySQL allows.
     """
     text = _COMMENT.sub(" ", query).lstrip(" (\n\t\r\f")
-    # asked of all of it: MySQL runs /*! comments */, and a text may hold what looks like one
+    # searched as a whole: MySQL executes /*! comments */, and literals may look like comments
     into = _INTO.search(query)
     if not _READING.match(text) or (into and _TO_FILE.search(query, into.end())):
         raise InvalidInputError(f"{label} is used readonly; write one SELECT")
 
 
 def _with_driver(url: URL) -> URL:
-    """Return the URL with the driver that comes with mlkit, where none is named."""
+    """Return the URL with the driver that comes with mlkit if it names none."""
     return url.set(drivername="postgresql+psycopg") if url.drivername == "postgresql" else url
 
 
@@ -263,7 +263,7 @@ def _read_only(connection: Connection, backend: str) -> Connection:
 
 
 def _said(error: Exception, url: URL) -> str:
-    """Return the first line of what the database said, without the password."""
+    """Return the first line of a database error, without the password."""
     text = str(getattr(error, "orig", None) or error).strip()
     secrets = [url.password, *(url.query[name] for name in url.query if _SECRET.search(name))]
     for secret in filter(None, map(str, filter(None, secrets))):

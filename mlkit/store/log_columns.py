@@ -1,7 +1,7 @@
-"""The columns of the prediction log: journal, SQL, Arrow tables, view and export follow from here.
+"""The columns of the prediction log: journal, SQL, Arrow, view and export are derived from these.
 
-A new column is a field of ``Entry``, one of ``Prediction``, and a line of ``COLUMNS``. Besides it
-needs a migration, and somebody who knows its value: ``mlkit/server/scoring.py``.
+A new column needs a field of ``Entry``, one of ``Prediction``, a line of ``COLUMNS``, a migration,
+and code that sets its value (``mlkit/server/scoring.py``).
 """
 
 import struct
@@ -25,7 +25,7 @@ _decode = msgspec.json.decode
 
 
 class Entry(msgspec.Struct, array_like=True, frozen=True):
-    """One answered request as the journal has it; the lists have one item per row.
+    """One answered request in the journal; the lists have one item per row.
 
     It holds values, not the JSON texts of the database: writing those takes twenty times as long
     (measured), and they can be made during the import. ``features`` are bytes, the rows as
@@ -55,7 +55,7 @@ class Entry(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Prediction(Base):
-    """One answered row."""
+    """One prediction."""
 
     __tablename__ = "prediction"
     __table_args__ = (Index(None, "model_id", "served_at"),)
@@ -77,7 +77,7 @@ class Prediction(Base):
 
 
 class Actual(Base):
-    """What really happened for one prediction."""
+    """The actual value of one prediction."""
 
     __tablename__ = "actual"
 
@@ -88,13 +88,13 @@ class Actual(Base):
 
 
 class Column(NamedTuple):
-    """A column of the log: how people call it, where the database has it, what the journal has."""
+    """A column of the log: its public name, its database column, its journal field."""
 
     name: str
     stored: InstrumentedAttribute[Any]
     recorded: Callable[[Entry], Any] | None = None
-    each: bool = False  # the journal has a list of it, an item for each row
-    json: Literal["", "value", "list"] = ""  # what the text in the database is the JSON of
+    each: bool = False  # the journal has a list with an item per row
+    json: Literal["", "value", "list"] = ""  # the type behind the JSON text in the database
 
 
 def _features(entry: Entry) -> Iterable[tuple[Any, ...]]:
@@ -122,15 +122,15 @@ COLUMNS = (
     Column("observed_at", Actual.observed_at),
 )  # fmt: skip
 NAMES = tuple(column.name for column in COLUMNS)
-OWN = tuple(column for column in COLUMNS if column.name != "features")  # these have a column each
-_KEYS = (  # the database alone has them: people see the number of the version
+OWN = tuple(column for column in COLUMNS if column.name != "features")  # one column each
+_KEYS = (  # database only: users see the version number
     Column("model_id", Prediction.model_id, attrgetter("model_id")),
     Column("version_id", Prediction.model_version_id, attrgetter("version_id")),
 )
 
 
 def to_store(entries: Sequence[Entry], dialect: Dialect) -> dict[str, Iterable[object]]:
-    """Return the rows of ``entries`` as the table ``prediction`` takes them, column by column."""
+    """Return the rows of ``entries`` by column, for the table ``prediction``."""
     counts = [len(entry.ids) for entry in entries]
     return {
         column.stored.key: _to_store(column, map(column.recorded, entries), counts, dialect)
@@ -142,15 +142,15 @@ def to_store(entries: Sequence[Entry], dialect: Dialect) -> dict[str, Iterable[o
 def _to_store(
     column: Column, found: Iterable[Any], counts: Sequence[int], dialect: Dialect
 ) -> Iterable[object]:
-    """Return one column for all rows; JSON is written in one go for all of them.
+    """Return one column for all rows; JSON is encoded in one call.
 
-    An encoder asked for each entry took as long as the whole insert (measured).
+    One encoder call per entry took as long as the whole insert (measured).
     """
     if not column.each:
         bind = column.stored.type.bind_processor(dialect)
         return chain.from_iterable(map(repeat, map(bind, found) if bind else found, counts))
     optional = column.stored.expression.nullable
-    if optional:  # then an entry may have no list at all
+    if optional:  # an entry may have no list
         pairs = zip(found, counts, strict=True)
         found = (repeat(None, n) if each is None else each for each, n in pairs)
     items = chain.from_iterable(found)
@@ -161,7 +161,7 @@ def _to_store(
 
 
 def decoded(row: Iterable[Any]) -> dict[str, Any]:
-    """Return what was read of ``COLUMNS``, by name, with values in the place of JSON texts."""
+    """Return a row of ``COLUMNS`` by name, with JSON texts decoded."""
     return {
         column.name: _decode(value) if column.json and value is not None else value
         for column, value in zip(COLUMNS, row, strict=True)

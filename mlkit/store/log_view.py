@@ -17,7 +17,7 @@ _TYPES = {
     "boolean": "boolean",
     "datetime": "timestamp with time zone",
 }
-_LONGEST_BYTES = 63  # of a name in PostgreSQL
+_LONGEST_BYTES = 63  # bytes of an identifier in PostgreSQL
 _ENDING_BYTES = 10
 _SHOWN = tuple(column for column in COLUMNS if column.json != "list")
 _TABLES = {"prediction": "p", "model_version": "v", "actual": "a"}
@@ -33,7 +33,7 @@ def name(model: str) -> str:
 
 
 def refresh(s: Session, model: Model) -> None:
-    """Make the view of ``model`` anew from the input schemas of all its versions.
+    """Recreate the view of ``model`` from the input schemas of all its versions.
 
     A column that some versions lack is null in their rows; past 1500 the columns are left out.
     """
@@ -56,9 +56,9 @@ def refresh(s: Session, model: Model) -> None:
 
 
 def _alias(column: str, taken: set[str]) -> str:
-    """Return the name of a column in the view, and note that it is taken.
+    """Return a free name for a column in the view, and reserve it.
 
-    SQL tells no ``Age`` from ``age``: both would be the first of them.
+    SQL names are case-insensitive: ``Age`` and ``age`` would both be the first column.
     """
     endings = chain(("", "_feature"), (f"_{number}" for number in count(2)))
     alias = next(name for end in endings if (name := column + end).lower() not in taken)
@@ -67,7 +67,7 @@ def _alias(column: str, taken: set[str]) -> str:
 
 
 def _cut(column: str) -> str:
-    """Return a name that PostgreSQL does not cut, nor with an ending."""
+    """Return a name that PostgreSQL does not truncate, even with a suffix."""
     raw = column.encode()
     if len(raw) <= _LONGEST_BYTES - _ENDING_BYTES:
         return column
@@ -102,7 +102,7 @@ def _feature(kind: str, places: Mapping[int, int], *, sqlite: bool) -> str:
 
 
 def _own(column: Column, *, sqlite: bool) -> str:
-    """Return a column of the log as the view has it."""
+    """Return the SQL of a log column in the view."""
     place = f"{_TABLES[column.stored.class_.__tablename__]}.{column.stored.key}"
     if column.json:
         return f"{_scalar(place, sqlite=sqlite)} AS {column.name}"
@@ -116,5 +116,5 @@ def _scalar(column: str, *, sqlite: bool) -> str:
 
 
 def _quoted(identifier: str) -> str:
-    """Return ``identifier`` as SQL reads it back unchanged, whatever characters it has."""
+    """Quote ``identifier`` for SQL, whatever characters it has."""
     return '"' + identifier.replace("\0", "").replace('"', '""') + '"'

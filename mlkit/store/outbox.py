@@ -1,4 +1,4 @@
-"""The outbox: messages that are still to be sent, and what became of each."""
+"""The outbox: pending messages, and the result of sending each."""
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
@@ -19,7 +19,7 @@ WAITING: Final[ColumnElement[bool]] = and_(
 def add(
     s: Session, alert_id: int, event: Event, sinks: Iterable[str], *, at: datetime, now: datetime
 ) -> None:
-    """Put a message about the alert into the outbox of each sink, to be sent from ``at`` on."""
+    """Add a message about the alert for each sink, to be sent at ``at`` or later."""
     s.add_all(
         AlertDelivery(alert_id=alert_id, event=event, sink=sink, created_at=now, next_attempt_at=at)
         for sink in sinks
@@ -28,39 +28,39 @@ def add(
 
 
 def add_digest(s: Session, sink: str, *, at: datetime, since: datetime) -> bool:
-    """Put a digest of what was so ``since`` then into the outbox, if none waits; tell whether."""
+    """Add a digest of the time since ``since`` if none is pending; return whether it was added."""
     new = AlertDelivery(event="digest", sink=sink, created_at=since, next_attempt_at=at)
     if any(row.event == "digest" for row in waiting(s, sink)):
         return False
     try:
         with s.begin_nested():
             s.add(new)
-    except IntegrityError:  # another process was faster; only where writers run in parallel
+    except IntegrityError:  # added by a concurrent writer, not possible in SQLite
         return False
     return True
 
 
 def waiting(s: Session, sink: str) -> list[AlertDelivery]:
-    """Return the messages that a sink is still to get, oldest first."""
+    """Return the pending messages of a sink, oldest first."""
     query = select(AlertDelivery).where(WAITING, AlertDelivery.sink == sink)
     return list(s.scalars(query.order_by(AlertDelivery.id)))
 
 
 def all_waiting(s: Session) -> list[AlertDelivery]:
-    """Return the messages that no sink has taken yet."""
+    """Return all pending messages."""
     return list(s.scalars(select(AlertDelivery).where(WAITING)))
 
 
 def sinks_waiting(s: Session) -> list[str]:
-    """Return the sinks that are still to get a message."""
+    """Return the sinks with pending messages."""
     query = select(AlertDelivery.sink).where(WAITING).distinct()
     return list(s.scalars(query.order_by(AlertDelivery.sink)))
 
 
 def claim(s: Session, delivery_id: int, *, attempts: int, until: datetime) -> bool:
-    """Take a message that has had so many attempts in hand until then; tell whether it is ours.
+    """Lease a message until ``until`` if it has had ``attempts`` attempts; return success.
 
-    Whoever dies with it in hand leaves it to the next one after that time.
+    If the process dies, the lease expires and another one sends the message.
     """
     return (
         changed(
@@ -76,7 +76,7 @@ def claim(s: Session, delivery_id: int, *, attempts: int, until: datetime) -> bo
 def settle(
     s: Session, delivery_id: int, *, delivered_at: datetime | None, error: str | None
 ) -> None:
-    """Write down how sending a message went."""
+    """Record the result of an attempt."""
     changed(
         s,
         update(AlertDelivery)
@@ -86,7 +86,7 @@ def settle(
 
 
 def drop(s: Session, delivery_id: int, now: datetime) -> None:
-    """Forget a message that nobody needs any more."""
+    """Drop an obsolete message."""
     changed(
         s,
         update(AlertDelivery)
@@ -96,7 +96,7 @@ def drop(s: Session, delivery_id: int, now: datetime) -> None:
 
 
 def drop_all_but(s: Session, sinks: Collection[str], now: datetime) -> int:
-    """Forget what waits for other sinks than these, and return how many messages that were."""
+    """Drop the pending messages of sinks other than these; return how many."""
     return changed(
         s,
         update(AlertDelivery)
@@ -106,9 +106,9 @@ def drop_all_but(s: Session, sinks: Collection[str], now: datetime) -> int:
 
 
 def recall(s: Session, alert_id: int, since: datetime, now: datetime) -> list[str]:
-    """Drop the messages that the alert has ended; return the sinks that may have got theirs.
+    """Drop the messages about the end of an alert; return the sinks that may have received one.
 
-    ``since`` is when it had ended.
+    ``since`` is when the alert ended.
     """
     ends = (
         AlertDelivery.alert_id == alert_id,
@@ -125,7 +125,7 @@ def recall(s: Session, alert_id: int, since: datetime, now: datetime) -> list[st
 
 
 def hasten(s: Session, alert_id: int, now: datetime) -> None:
-    """Let the messages about an alert that wait for their time leave now."""
+    """Send the delayed messages about an alert now."""
     changed(
         s,
         update(AlertDelivery)
@@ -135,7 +135,7 @@ def hasten(s: Session, alert_id: int, now: datetime) -> None:
 
 
 def retry_now(s: Session, sink: str, now: datetime) -> int:
-    """Let the messages that the sink has failed to take be tried now; return how many."""
+    """Retry the failed messages of a sink now; return how many."""
     return changed(
         s,
         update(AlertDelivery)

@@ -1,7 +1,7 @@
 """The recent prediction log and the actuals. Features are one JSON array in schema order.
 
-Keyed JSON objects cost ten times as much to read back (measured on 1 M rows x 25 features), so
-keys are never stored per row; the views ``log_<model>`` name the columns for people.
+JSON objects with keys take ten times as long to read (measured on 1 M rows x 25 features), so keys
+are never stored per row; the views ``log_<model>`` name the columns.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,11 +18,11 @@ from mlkit.store.registry import ModelVersion
 from mlkit.store.requests import Request
 
 _CHUNK_ROWS = 50_000
-_IN_LIMIT = 1000  # parameters of one statement; far below every database's limit
+_IN_LIMIT = 1000  # parameters per statement; far below all databases' limits
 
 
-class Told(NamedTuple):
-    """What really happened, as it is stored: the value is a JSON text."""
+class StoredActual(NamedTuple):
+    """A stored actual; the value is a JSON text."""
 
     prediction_id: str
     value: str
@@ -30,7 +30,7 @@ class Told(NamedTuple):
 
 
 class Selection(NamedTuple):
-    """Which rows of a model's log: from ``start`` until before ``end``, of one version or all."""
+    """Rows of a model's log: from ``start`` until before ``end``, of one version or all."""
 
     model_id: int
     start: datetime | None = None
@@ -40,9 +40,9 @@ class Selection(NamedTuple):
 
 
 def add(s: Session, entries: Sequence[Entry]) -> None:
-    """Insert the rows of ``entries``; those that are there already stay as they are.
+    """Insert the rows of ``entries``; existing rows are not changed.
 
-    One prepared statement with tuples, past the ORM and its parameter handling.
+    One prepared statement with tuples, without the ORM and its parameter handling.
     """
     if not entries:
         return
@@ -60,13 +60,13 @@ def add(s: Session, entries: Sequence[Entry]) -> None:
 
 
 def unknown_versions(s: Session, entries: Iterable[Entry]) -> set[int]:
-    """Return the version ids among ``entries`` that this database does not have."""
+    """Return the version ids of ``entries`` that this database does not have."""
     wanted = {entry.version_id for entry in entries}
     return wanted - set(s.scalars(select(ModelVersion.id).where(ModelVersion.id.in_(wanted))))
 
 
 def of_request(s: Session, request: Request) -> Sequence[Row[Any]]:
-    """Return the rows that were answered to ``request``; none if the database has no more."""
+    """Return the rows of ``request``; none if the database no longer has them."""
     query = _rows().where(
         Prediction.id.between(request.first_id, request.last_id),
         Prediction.request_id == request.request_id,
@@ -92,7 +92,7 @@ def entities(s: Session, model_id: int) -> Iterator[tuple[str, str]]:
 
 
 def forget(s: Session, ids: Sequence[str]) -> None:
-    """Delete rows, their actuals, and the request ids under which they were answered."""
+    """Delete rows, their actuals, and their request ids."""
     forget_actuals(s, ids)
     for part in _parts(ids):
         query = select(Prediction.model_id, Prediction.request_id, Prediction.id)
@@ -102,7 +102,7 @@ def forget(s: Session, ids: Sequence[str]) -> None:
 
 
 def find(s: Session, identifier: str) -> Prediction | None:
-    """Return the prediction with this id if the database holds it."""
+    """Return the prediction with this id, None if the database does not have it."""
     return s.scalar(select(Prediction).where(Prediction.id == identifier))
 
 
@@ -115,40 +115,41 @@ def versions_of(s: Session, ids: Sequence[str]) -> dict[str, int]:
     return found
 
 
-def told(s: Session, ids: Sequence[str]) -> list[Told]:
+def stored_actuals(s: Session, ids: Sequence[str]) -> list[StoredActual]:
     """Return the actuals of the predictions in ``ids`` that the database has."""
     query = select(Actual.prediction_id, Actual.value, Actual.observed_at)
     return [
-        Told(*row)
+        StoredActual(*row)
         for part in _parts(ids)
         for row in s.execute(query.where(Actual.prediction_id.in_(part)))
     ]
 
 
 def add_actuals(s: Session, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert actuals; one that is there already stands."""
+    """Insert actuals; existing ones are not changed."""
     if rows:
         statement = _insert(s, Actual).on_conflict_do_nothing(index_elements=["prediction_id"])
         s.connection().execute(statement, list(rows))
 
 
-def replace_actual(s: Session, told: Told, value: str, observed_at: datetime) -> bool:
-    """Put another value in the place of an actual; tell whether it was what ``told`` says.
+def replace_actual(s: Session, known: StoredActual, value: str, observed_at: datetime) -> bool:
+    """Replace the value of an actual if it is still ``known``; return whether it was.
 
-    When the first one came stays on record: it is what the label delay is measured by.
+    The arrival time of the first value is kept: the label delay is measured by it.
     """
-    mine = (Actual.prediction_id == told.prediction_id, Actual.value == told.value)
-    done = s.execute(update(Actual).where(*mine).values(value=value, observed_at=observed_at))
+    unchanged = (Actual.prediction_id == known.prediction_id, Actual.value == known.value)
+    done = s.execute(update(Actual).where(*unchanged).values(value=value, observed_at=observed_at))
     return _count(done) == 1
 
 
-def actuals_between(s: Session, first: str, last: str) -> list[Told]:
+def actuals_between(s: Session, first: str, last: str) -> list[StoredActual]:
     """Return the actuals of the predictions whose ids lie between two, both included.
 
-    Ids sort by time, so this is one look at the key, however many predictions there are.
+    Ids sort by time, so this is one range scan of the primary key.
     """
     query = select(Actual.prediction_id, Actual.value, Actual.observed_at)
-    return [Told(*row) for row in s.execute(query.where(Actual.prediction_id.between(first, last)))]
+    between = query.where(Actual.prediction_id.between(first, last))
+    return [StoredActual(*row) for row in s.execute(between)]
 
 
 def actuals_of(s: Session, ids: Sequence[str]) -> dict[str, Actual]:
@@ -161,7 +162,7 @@ def actuals_of(s: Session, ids: Sequence[str]) -> dict[str, Actual]:
 
 
 def version_numbers(s: Session, model_id: int) -> dict[int, int]:
-    """Return the version id behind each version number of a model."""
+    """Return the version ids of a model by version number."""
     query = select(ModelVersion.number, ModelVersion.id).where(ModelVersion.model_id == model_id)
     return {row.number: row.id for row in s.execute(query)}
 
@@ -182,7 +183,7 @@ def newest(s: Session, model_id: int, limit: int) -> Sequence[Row[Any]]:
 
 
 def newest_times(s: Session, selection: Selection, limit: int) -> list[datetime]:
-    """Return when the last ``limit`` rows in ``selection`` were served, newest first."""
+    """Return the serving times of the last ``limit`` rows in ``selection``, newest first."""
     query = _where(select(Prediction.served_at), selection)
     return list(s.scalars(query.order_by(Prediction.served_at.desc()).limit(limit)))
 
@@ -220,14 +221,14 @@ def remove(s: Session, selection: Selection, last_seq: int) -> tuple[int, int]:
 
 
 def forget_actuals(s: Session, ids: Sequence[str]) -> None:
-    """Delete the actuals of predictions that are no longer kept, and what they were before."""
+    """Delete the actuals of deleted predictions, and their corrections."""
     corrections.forget(s, ids)
     for part in _parts(ids):
         s.execute(delete(Actual).where(Actual.prediction_id.in_(part)))
 
 
 def _rows() -> Any:
-    """Return a query of ``COLUMNS``; outer joins, so that it begins with the predictions."""
+    """Return a query of ``COLUMNS``; outer joins make the planner start at the predictions."""
     return (
         select(*(column.stored.label(column.name) for column in log_columns.COLUMNS))
         .select_from(Prediction)
@@ -252,7 +253,7 @@ def _count(result: Any) -> int:
 
 
 def _insert(s: Session, table: Any) -> Any:
-    """Return an INSERT of the dialect at hand: both know the same ON CONFLICT."""
+    """Return the INSERT of the present dialect; both support the same ON CONFLICT."""
     dialect = sqlite if s.get_bind().dialect.name == "sqlite" else postgresql
     return dialect.insert(table)
 

@@ -1,4 +1,4 @@
-"""Leave no byte of a deleted row in the files of a SQLite database: free space, log, index."""
+"""Remove all bytes of deleted rows from the files of a SQLite database: free space, log, index."""
 
 import time
 from pathlib import Path
@@ -7,16 +7,16 @@ from mlkit.errors import BusyError
 from mlkit.store.engine import Database
 
 _LOCKS = Path("/proc/locks")
-_FIRST, _LAST = 120, 127  # bytes of the -shm file that SQLite locks, see "WAL-mode File Format"
+_FIRST, _LAST = 120, 127  # lock bytes of the -shm file, see sqlite.org/walformat.html
 _PAUSE_S = 0.2
 
 
 def purge(database: Database, *, patience_s: float) -> None:
-    """Rewrite the database and empty its write-ahead log, while others go on working.
+    """Rewrite the database and empty its write-ahead log, while other processes use it.
 
-    ``secure_delete`` overwrites a deleted row, but not the copies of it that a page keeps when its
-    rows move to another one; and the log has every page as it was. Raises BusyError that names the
-    processes which still read an older state after ``patience_s``.
+    ``secure_delete`` overwrites a deleted row, but not old copies in pages that its rows were moved
+    from, nor earlier pages in the log. Raises BusyError, naming the processes that still read an
+    older snapshot after ``patience_s``.
     """
     if not database.is_sqlite:
         return
@@ -33,7 +33,7 @@ def purge(database: Database, *, patience_s: float) -> None:
 
 
 def holders(database: Database) -> list[str]:
-    """Return the processes that hold a lock on the log, as far as this machine tells."""
+    """Return the processes that hold a lock on the log, as far as ``/proc`` shows them."""
     index = Path(f"{database.location}-shm")
     if not _LOCKS.exists() or not index.exists():
         return []

@@ -1,4 +1,4 @@
-"""Models and their versions; which of them serves is in ``deployments``."""
+"""Models and their versions; which of them is champion is in ``deployments``."""
 
 from datetime import datetime
 from typing import Any, Final, NamedTuple, TypedDict
@@ -24,7 +24,7 @@ from mlkit.store.dialects import json_columns
 
 
 class Model(Base):
-    """A named question that its versions answer."""
+    """A named prediction task with versions."""
 
     __tablename__ = "model"
 
@@ -40,7 +40,7 @@ class Model(Base):
 
 
 class ModelVersion(Base):
-    """One immutable trained model and everything needed to trust it, explain it and rebuild it."""
+    """One immutable trained model, with what is needed to verify, explain and rebuild it."""
 
     __tablename__ = "model_version"
     __table_args__ = (UniqueConstraint("model_id", "number"),)
@@ -77,7 +77,7 @@ class ModelVersion(Base):
     dataset_version: Mapped[DatasetVersion] = relationship(lazy="joined")
 
     def label(self) -> str:
-        """Return what people call it, for example ``churn v3``."""
+        """Return the display name, for example ``churn v3``."""
         return f"{self.model.name} v{self.number}"
 
 
@@ -114,9 +114,9 @@ _RECORDED: Final[dict[str, Any]] = {
 
 @event.listens_for(ModelVersion, "load")
 def _refuse_edited(version: ModelVersion, _context: object) -> None:
-    """Raise DamagedError for a row with values of another kind than were ever written.
+    """Raise DamagedError for a row with values of a type that no release wrote.
 
-    Metrics that are no finite number, which 0.1 wrote as such, are null as those of today.
+    Non-finite metrics, which release 0.1 wrote as such, are read as null.
     """
     json_columns.refuse_edited(version, _RECORDED)
     for name in {"metrics", "intervals"} & vars(version).keys():
@@ -165,24 +165,24 @@ def versions(s: Session, model: Model) -> list[ModelVersion]:
 
 
 def version_ids(s: Session) -> list[int]:
-    """Return the keys of all versions, the oldest first; no row is read for them."""
+    """Return the primary keys of all versions, oldest first, without reading the rows."""
     return list(s.scalars(select(ModelVersion.id).order_by(ModelVersion.id)))
 
 
 def taught_by(s: Session, dataset_id: int) -> list[int]:
-    """Return the ids of the models that any version of a dataset has taught."""
+    """Return the ids of the models trained on any version of a dataset."""
     query = select(ModelVersion.model_id).join(ModelVersion.dataset_version)
     return list(s.scalars(query.where(DatasetVersion.dataset_id == dataset_id).distinct()))
 
 
 def version_counts(s: Session) -> dict[int, int]:
-    """Return how many versions there are, by the id of their model."""
+    """Return the number of versions by model id."""
     query = select(ModelVersion.model_id, func.count()).group_by(ModelVersion.model_id)
     return {row[0]: row[1] for row in s.execute(query)}
 
 
 class Outline(NamedTuple):
-    """What a version is and what it was trained on, without its large parts."""
+    """A version and its training data, without the large columns."""
 
     id: int
     model: str
@@ -207,9 +207,9 @@ def outline(s: Session) -> list[Outline]:
 
 
 def lock(s: Session, model: Model) -> None:
-    """Let no other transaction deploy or number a version of ``model`` until this one ends.
+    """Lock ``model``: no other transaction can deploy or number its versions until this one ends.
 
-    A row lock where the database has them; on SQLite the write lock is held already.
+    A row lock if the database has these; on SQLite the write lock is already held.
     """
     s.execute(select(Model.id).where(Model.id == model.id).with_for_update())
 
@@ -223,13 +223,13 @@ def next_number(s: Session, model: Model) -> int:
 
 
 def readable(s: Session, key: int) -> ModelVersion | DamagedError:
-    """Return a version, or the error if it is not as it was recorded.
+    """Return a version, or the error if its row is damaged.
 
-    What is read one by one keeps no other from its turn.
+    Rows are read one by one, so that a damaged one does not affect the others.
     """
     try:
         found = s.get_one(ModelVersion, key)
-        _refuse_edited(found, None)  # it may be in the session by an earlier attempt
+        _refuse_edited(found, None)  # an earlier attempt may have cached it in the session
         datasets.refuse_edited(found.dataset_version, None)
     except DamagedError as error:
         return error

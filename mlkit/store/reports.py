@@ -1,4 +1,4 @@
-"""Verdicts of the monitors: one row each, written once, read by every view."""
+"""Reports of the monitors: one row per check, never changed."""
 
 from datetime import datetime
 from typing import Any, NamedTuple, Required, TypedDict
@@ -20,7 +20,7 @@ from mlkit.store.dialects.json_columns import JsonObject
 from mlkit.store.estimates import PerformanceEstimate
 from mlkit.store.registry import Model, ModelVersion
 
-_REPORTS = 200  # of these the ones that say something must do for a rule such as "2 of 3"
+_REPORTS = 200  # must suffice for a rule such as "2 of 3", which skips inconclusive reports
 
 
 class _Test(TypedDict, total=False):
@@ -59,9 +59,9 @@ class _PerformanceDetails(TypedDict, total=False):
 
 
 class _Report:
-    """The columns of every report; ``details`` are of a kind of their own in each.
+    """The columns of all reports; each kind has its own type of ``details``.
 
-    ``standing``: of a check as the settings describe it, window, reference and all, as the job
+    A ``standing`` report is of a check with the window and reference of the settings, as the job
     makes it.
     """
 
@@ -102,7 +102,7 @@ class PerformanceReport(_Report, Base):
 
 
 def drift_pace(s: Session, model_id: int, since: datetime) -> tuple[int, datetime | None]:
-    """Return how many standing drift checks of a model were made since a moment, and when first."""
+    """Return number and first time of a model's standing drift checks since ``since``."""
     query = select(func.count().label("seen"), func.min(DriftReport.created_at).label("first"))
     of_model = _standing(DriftReport, model_id)
     row = s.execute(query.where(*of_model, DriftReport.created_at >= since)).one()
@@ -112,7 +112,7 @@ def drift_pace(s: Session, model_id: int, since: datetime) -> tuple[int, datetim
 def last_details(
     s: Session, kind: type[DriftReport] | type[PerformanceReport], version_id: int
 ) -> list[dict[str, Any]]:
-    """Return what the last standing reports about a version say, newest first."""
+    """Return the details of the last standing reports about a version, newest first."""
     query = select(kind.details).where(kind.model_version_id == version_id, kind.standing.is_(True))
     return list(s.scalars(query.order_by(kind.id.desc()).limit(_REPORTS)))
 
@@ -132,7 +132,7 @@ def latest_performance(s: Session, model: Model) -> PerformanceReport | None:
 
 
 class Past(NamedTuple):
-    """What a report of old says, and about which version."""
+    """A past report: its details, and its version."""
 
     at: datetime
     version: int
@@ -156,7 +156,7 @@ def newest(
 def _ids(
     kind: type[DriftReport] | type[PerformanceReport], model: Model, limit: int
 ) -> ScalarSelect[int]:
-    """Select the ids of the newest reports from the index alone: the reports are large to sort."""
+    """Select the ids of the newest reports by the index: sorting the large rows would be slow."""
     of_model = _standing(kind, model.id)
     return select(kind.id).where(*of_model).order_by(kind.id.desc()).limit(limit).scalar_subquery()
 

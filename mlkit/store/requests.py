@@ -1,7 +1,7 @@
-"""Which request ids clients have chosen, who chose them, and for which predictions.
+"""Request ids chosen by clients, with the client and the predictions of each.
 
-A row is what a repeated request is compared with: it outlives the move of the predictions into
-segments, and goes with them when they are deleted.
+A repeated request is compared with its row. The row stays when the predictions are sealed into
+segments, and is deleted with them.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,7 +17,7 @@ from mlkit.store.log_columns import Entry
 
 
 class Request(Base):
-    """A request id of one client for one model; ids of predictions count up within a request."""
+    """A request id of one client for one model; prediction ids are consecutive within a request."""
 
     __tablename__ = "request"
     __table_args__ = (Index(None, "served_at"),)
@@ -32,9 +32,9 @@ class Request(Base):
 
 
 def add(s: Session, entries: Iterable[Entry]) -> None:
-    """Note the requests whose id a client has chosen; those that are there already stay.
+    """Add the requests whose id a client has chosen; a newer one replaces an older one.
 
-    One that is older than ``entries`` has lost its predictions, else it had been repeated.
+    The older one has lost its predictions; otherwise the request would have been a repetition.
     """
     rows = [
         {
@@ -63,7 +63,7 @@ def add(s: Session, entries: Iterable[Entry]) -> None:
 
 
 def find(s: Session, model_id: int, request_id: str, owner: str) -> Request | None:
-    """Return what is known of a request id, or None."""
+    """Return the record of a request id, or None."""
     return s.get(Request, (model_id, request_id, owner))
 
 

@@ -1,4 +1,4 @@
-"""Job runs: a claim by a unique row, a heartbeat while it works, a record of how it ended."""
+"""Job runs: a claim by a unique row, a heartbeat while it runs, the recorded result."""
 
 from datetime import datetime
 
@@ -15,8 +15,7 @@ class JobRun(Base):
     """One run of one job for one due time.
 
     ``status`` is running, ok, failed, timeout, oom (memory limit), lost (its process vanished) or
-    stopped (on request).
-    ``duration_s`` is measured by a clock nobody sets; a lost run has none.
+    stopped (on request). ``duration_s`` is measured by a monotonic clock; a lost run has none.
     """
 
     __tablename__ = "job_run"
@@ -36,7 +35,7 @@ class JobRun(Base):
 
 
 def claim(s: Session, job: str, due: datetime, *, runner: str, now: datetime) -> JobRun | None:
-    """Take the due time for this runner; None if another has it, by the unique row."""
+    """Claim the due time for this runner; None if another runner has claimed it."""
     run = JobRun(
         job=job,
         due=due,
@@ -85,13 +84,13 @@ def last_due(s: Session) -> dict[str, datetime]:
 
 
 def last_start(s: Session, *, until: datetime) -> datetime | None:
-    """Return when a job, whichever, was last started until then."""
+    """Return the last start of any job at or before ``until``."""
     query = select(JobRun.started_at).where(JobRun.started_at <= until)
     return s.scalars(query.order_by(JobRun.id.desc()).limit(1)).first()
 
 
 def beat(s: Session, run_id: int, now: datetime, *, child: str) -> None:
-    """Mark the run alive, in the process ``child``."""
+    """Record a heartbeat of the run, which runs in the process ``child``."""
     s.execute(
         update(JobRun)
         .where(JobRun.id == run_id, JobRun.status == RUNNING)
@@ -108,19 +107,19 @@ def finish(
     *,
     duration_s: float | None = None,
 ) -> bool:
-    """End a running run and tell whether it was this call that ended it."""
+    """End a running run and return whether this call ended it."""
     running = update(JobRun).where(JobRun.id == run_id, JobRun.status == RUNNING)
     ended = {"status": status, "summary": summary, "ended_at": now, "duration_s": duration_s}
     return changed(s, running.values(ended)) == 1
 
 
 def prune(s: Session, before: datetime) -> int:
-    """Delete the records of runs that ended earlier and return how many they were."""
+    """Delete the records of runs that ended before ``before``; return how many."""
     return changed(s, delete(JobRun).where(JobRun.ended_at < before))
 
 
 def last_successes(s: Session) -> dict[str, datetime]:
-    """Return when each job last ended well, by its name."""
+    """Return the time of the last success of each job, by name."""
     query = select(JobRun.job, func.max(JobRun.ended_at)).where(JobRun.status == "ok")
     return {job: ended for job, ended in s.execute(query.group_by(JobRun.job)) if ended}
 
@@ -131,5 +130,5 @@ def jobs(s: Session) -> list[str]:
 
 
 def newest_start(s: Session) -> datetime | None:
-    """Return when the run began that began last."""
+    """Return the start time of the newest run."""
     return s.scalar(select(func.max(JobRun.started_at)))

@@ -1,6 +1,6 @@
-"""The schema of the database and its way from one release to the next.
+"""The database schema and its migration between releases.
 
-The numbered migrations are the truth; ``metadata`` is what they add up to (a test compares).
+The numbered migrations are authoritative; a test compares ``metadata`` with their result.
 """
 
 import re
@@ -43,11 +43,11 @@ _MIGRATIONS = Path(__file__).with_name("migrations")
 _NUMBERED = re.compile(r"\d{4}")
 _OTHER = re.compile("already exists|no such|duplicate column")
 
-COVERED_SINCE = "0018_segments"  # the audit trail covers all that it does now from this one on
+COVERED_SINCE = "0018_segments"  # since this migration the audit trail covers all it does now
 
 
 def revision(database: Database) -> str | None:
-    """Return the migration the database is at, None for an empty one; raises ConflictError."""
+    """Return the revision of the database, None for an empty one; raises ConflictError."""
     with database.read() as s:
         connection = s.connection()
         tables = set(inspect(connection).get_table_names())
@@ -62,7 +62,7 @@ def revision(database: Database) -> str | None:
 
 
 def engine_name(database: Database) -> str:
-    """Return what runs the database, such as ``sqlite 3.45.1``."""
+    """Return name and version of the database engine, such as ``sqlite 3.45.1``."""
     with database.read() as s:
         dialect = s.connection().dialect
     return f"{dialect.name} {'.'.join(map(str, dialect.server_version_info or ()))}"
@@ -70,19 +70,19 @@ def engine_name(database: Database) -> str:
 
 @cache
 def head() -> str:
-    """Return the newest migration, which this program needs."""
+    """Return the newest migration, the one that this release needs."""
     return max(file.stem for file in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 
 def is_empty(database: Database) -> bool:
-    """Tell whether there is no table at all, as in the new file that SQLite makes of no bytes."""
+    """Tell whether the database has no tables, as a new or empty SQLite file."""
     with database.read() as s:
         return not inspect(s.connection()).get_table_names()
 
 
 def _recorded(s: Session, *, others: bool) -> str | None:
     found = s.scalar(text("SELECT version_num FROM alembic_version"))
-    if found is None and not others:  # a migration that was undone
+    if found is None and not others:  # a downgraded migration
         return None
     if not isinstance(found, str) or not _NUMBERED.match(found):
         raise DamagedError(
@@ -93,7 +93,7 @@ def _recorded(s: Session, *, others: bool) -> str | None:
 
 
 def refuse_newer(found: str | None) -> None:
-    """Raise ConflictError if ``found`` was written by a later release than this program."""
+    """Raise ConflictError if ``found`` was written by a later release."""
     if found is not None and found > head():
         raise ConflictError(
             f"the database is at schema {found}, newer than this program knows ({head()}); "
@@ -102,15 +102,15 @@ def refuse_newer(found: str | None) -> None:
 
 
 def upgrade(database: Database) -> None:
-    """Bring the database to ``head`` in one transaction: it is at the old schema or at the new."""
-    from alembic import command  # 0.3 s, and needed only when something changed
+    """Migrate the database to ``head`` in one transaction."""
+    from alembic import command  # imports take 0.3 s, needed only for a migration
     from alembic.config import Config
     from alembic.util import CommandError
 
     found = revision(database)
     refuse_newer(found)
     config = Config()
-    scripts = str(_MIGRATIONS).replace("%", "%%")  # it is interpolated
+    scripts = str(_MIGRATIONS).replace("%", "%%")  # the value is interpolated
     config.set_main_option("script_location", scripts)
     migrated = database.for_migration()
     try:
@@ -142,10 +142,10 @@ def _refuse_broken_references(s: Session) -> None:
 
 
 def snapshot(database: Database, target: Path) -> None:
-    """Write a consistent copy of a SQLite database to ``target`` while others go on writing.
+    """Write a consistent copy of a SQLite database to ``target``, also during writes.
 
-    Uses the online backup API: a plain copy of a live file can be corrupt. Raises MlkitError where
-    it has no room, and leaves nothing then.
+    Uses the online backup API: a plain copy of a live file can be corrupt. Raises MlkitError if the
+    disk is full, and leaves no file then.
     """
     if not database.is_sqlite:
         raise MlkitError(

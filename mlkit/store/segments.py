@@ -33,8 +33,7 @@ def overlapping(
 ) -> list[Segment]:
     """Return the segments of a model that may hold rows from ``start`` until before ``end``.
 
-    By day, and of a day in the order of sealing; sequence numbers may start again when all is
-    sealed.
+    Sorted by day, then by sealing: sequence numbers may restart when all rows are sealed.
     """
     query = select(Segment).where(Segment.model_id == model_id)
     if start is not None:
@@ -67,10 +66,10 @@ def paths(s: Session) -> set[str]:
 
 
 def remove(s: Session, segment_id: int) -> None:
-    """Delete the row of a segment; its file goes afterwards."""
+    """Delete the row of a segment; the caller then deletes its file."""
     s.execute(delete(Segment).where(Segment.id == segment_id))
 
 
 def every(s: Session) -> list[Segment]:
-    """Return all segments, the oldest first."""
+    """Return all segments, oldest first."""
     return list(s.scalars(select(Segment).order_by(Segment.id)))

@@ -1,4 +1,4 @@
-"""Access tokens of the server: only a digest is kept."""
+"""Access tokens of the server: only their digests are stored."""
 
 import hashlib
 from datetime import datetime
@@ -33,10 +33,10 @@ class Token(Base):
 
 
 class Secret(NamedTuple):
-    """What is needed to check a token.
+    """The data for checking a token.
 
     ``models`` is None for all of them, ``rate`` in requests a second or None for the project's;
-    ``place`` is its number among all tokens ever made.
+    ``place`` is its index among all tokens ever created.
     """
 
     id: str
@@ -50,7 +50,7 @@ class Secret(NamedTuple):
 
 
 def spell(identifier: str, secret: str) -> str:
-    """Return the text that a client sends: recognisable to secret scanners, id first.
+    """Return the token text that a client sends: recognisable to secret scanners, id first.
 
     >>> spell("ab12", "s3cr3t")
     'mlkit_ab12_s3cr3t'
@@ -59,7 +59,7 @@ def spell(identifier: str, secret: str) -> str:
 
 
 def id_of(text: str) -> str:
-    """Return the public part of a token, by which it is looked up; empty if it is none.
+    """Return the public id in a token text, empty if it is no token.
 
     >>> id_of("mlkit_ab12_s3cr3t"), id_of("anything else")
     ('ab12', '')
@@ -69,12 +69,12 @@ def id_of(text: str) -> str:
 
 
 def digest(text: str) -> str:
-    """Return what is kept of a token: 256 random bits need no slow hash."""
+    """Return the stored digest of a token: 256 random bits need no slow hash."""
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def active(s: Session) -> list[Secret]:
-    """Return the tokens that have not been revoked; those that have expired are among them."""
+    """Return the tokens that have not been revoked, including expired ones."""
     return [
         Secret(
             token.id,
@@ -92,17 +92,17 @@ def active(s: Session) -> list[Secret]:
 
 
 def record_use(s: Session, identifier: str, at: datetime) -> None:
-    """Note when a token was used last."""
+    """Record the last use of a token."""
     s.execute(update(Token).where(Token.id == identifier).values(last_used_at=at))
 
 
 def list_all(s: Session) -> list[Token]:
-    """Return every token, also revoked ones, oldest first."""
+    """Return all tokens, also revoked ones, oldest first."""
     return list(s.scalars(select(Token).order_by(Token.created_at, Token.id)))
 
 
 def revoke(s: Session, identifier: str, at: datetime) -> Token:
-    """End a token; raises NotFoundError if no such token is active."""
+    """Revoke a token; raises NotFoundError if no such token is active."""
     changed = s.scalars(
         update(Token)
         .where(Token.id == identifier, Token.revoked_at.is_(None))

@@ -1,4 +1,4 @@
-"""How much is in the prediction log, and how new and how far it is."""
+"""Counts and newest entries of the prediction log."""
 
 from datetime import datetime
 
@@ -10,7 +10,7 @@ from mlkit.store.segments import Segment
 
 
 def since(s: Session, model_id: int, start: datetime) -> tuple[int, int]:
-    """Return how many answers a model gave since ``start``, and how many have an actual."""
+    """Return how many predictions a model made since ``start``, and how many have an actual."""
     query = (
         select(func.count(Prediction.seq), func.count(Actual.prediction_id))
         .outerjoin(Actual, Actual.prediction_id == Prediction.id)
@@ -21,11 +21,11 @@ def since(s: Session, model_id: int, start: datetime) -> tuple[int, int]:
 
 
 def newest(s: Session) -> datetime | None:
-    """Return when the newest row was answered."""
+    """Return the serving time of the newest row."""
     return s.scalar(select(func.max(Prediction.served_at)))
 
 
 def last_seq(s: Session) -> int:
-    """Return the number of the last answer, sealed ones included; 0 without any."""
+    """Return the sequence number of the last prediction, sealed ones included; 0 without any."""
     found = (s.scalar(select(func.max(each))) for each in (Prediction.seq, Segment.max_seq))
     return max(seq or 0 for seq in found)

@@ -1,4 +1,4 @@
-"""Whether rows may become a version of a dataset: its rules, as the user left them, decide."""
+"""Check rows against the rules of a dataset before they become a version of it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Roles:
-    """Which columns of a dataset have a part to play."""
+    """The columns of a dataset that have a role."""
 
     target: str | None = None
     time: str | None = None
@@ -35,7 +35,7 @@ class Roles:
 
 @dataclass(frozen=True)
 class Accepted:
-    """Rows that may become a version, and the rules they passed."""
+    """Rows that passed the checks, and the rules that they passed."""
 
     table: "Tabular"
     schema_yaml: str
@@ -48,8 +48,9 @@ class Accepted:
 class Rules:
     """The schema of a dataset as YAML (None before its first version), and where it is edited.
 
-    Beside it what checking takes: the time and the version before, where failing rows go, of which
-    columns nothing is asked, and what becomes of the rules that are inferred from a first version.
+    The other fields are inputs of the check: the time and the previous version, where failing rows
+    go, the columns that are exempt from rules, and a function that edits the rules inferred from a
+    first version.
     """
 
     text: str | None
@@ -66,7 +67,7 @@ def schema_file(project: Project, name: str) -> Path:
 
 
 def read_rules(project: Project, name: str) -> Rules:
-    """Return the rules as the user left them; without a file, as the newest version passed them."""
+    """Return the user's rules; without a file, those that the newest version passed."""
     file = schema_file(project, name)
     label = str(file.relative_to(project.root))
     with project.read() as s:
@@ -78,7 +79,7 @@ def read_rules(project: Project, name: str) -> Rules:
     except UnicodeDecodeError as error:
         raise InvalidInputError(f"{label} is not UTF-8: {error}") from error
     if text is not None and text != recorded:
-        from mlkit.steps.rules import yaml_text  # most commands do without
+        from mlkit.steps.rules import yaml_text  # heavy import, not needed by most commands
 
         yaml_text.refuse_twins(text, label)
     return Rules(text, label, _circumstances(project, sha256), quarantine.shelf(project, name))
@@ -93,7 +94,7 @@ def _circumstances(project: Project, parent: str | None) -> "Circumstances":
 
 def _compare(project: Project, parent: str) -> "Callable[[pa.Table], DriftResult | None]":
     def compare(current: "pa.Table") -> "DriftResult | None":
-        from mlkit.steps.drift import detection  # scipy, which most rules do without
+        from mlkit.steps.drift import detection  # imports scipy, which most rules do not need
         from mlkit.steps.tables.stored_table import StoredTable
 
         before = StoredTable(project.data.checked(parent))
@@ -107,7 +108,7 @@ def _compare(project: Project, parent: str) -> "Callable[[pa.Table], DriftResult
 
 
 def write_rules(project: Project, name: str, text: str) -> None:
-    """Write the rules unless the user has them; what a kill left unwritten, the next add writes."""
+    """Write the rules file if it is missing, also if an earlier add was killed before it did."""
     file = schema_file(project, name)
     if not file.exists():
         modes.make_folder(file.parent)
@@ -115,12 +116,12 @@ def write_rules(project: Project, name: str, text: str) -> None:
 
 
 def types(rules: Rules, roles: Roles) -> "dict[str, pa.DataType]":
-    """Return the types that the rules demand: what they call text is not taken for numbers.
+    """Return the column types that the rules require, so that text is not parsed as numbers.
 
-    Before there are rules, the entity is text, for 007 and 7 may be two customers, and the time a
-    time, though its values be quoted.
+    Before there are rules, the entity column is text (007 and 7 may be two customers), and the time
+    column is a time even if its values are quoted.
     """
-    from mlkit.steps.rules import checks  # pandas, which most other flows do without
+    from mlkit.steps.rules import checks  # imports pandas, which most other flows do not need
     from mlkit.steps.tables import dtypes
 
     if rules.text is not None:
@@ -133,10 +134,10 @@ def accept(name: str, table: "Tabular", *, roles: Roles, rules: Rules) -> Accept
     """Return the rows with types, rules, profile and warnings.
 
     Raises CheckFailedError with every failure, or InvalidInputError if a named column is missing.
-    Rows that break a rule go to the quarantine, the reasons with them; the rest goes on if the
-    rules say so.
+    Rows that break a rule go to the quarantine with the reasons. The other rows are accepted if the
+    rules allow it.
     """
-    from mlkit.steps.quality import (  # pandas, which most other flows do without
+    from mlkit.steps.quality import (  # imports pandas, which most other flows do not need
         profile,
         table_warnings,
     )
@@ -169,7 +170,7 @@ def accept(name: str, table: "Tabular", *, roles: Roles, rules: Rules) -> Accept
 
 
 def _schema(rules: Rules) -> "tuple[Rules, Schema | None]":
-    """Return the rules that are kept with the rows, and what they say."""
+    """Return the rules to store with the rows, as text and parsed."""
     from mlkit.steps.rules import checks, relaxation
 
     if rules.text is None:
@@ -183,9 +184,9 @@ def _schema(rules: Rules) -> "tuple[Rules, Schema | None]":
 
 @dataclass(frozen=True)
 class _Checked:
-    """The rows that may go on, the rules that they break, and what of the others is known.
+    """The rows that are left, the rules that they break, and the rows that were set aside.
 
-    ``asks`` are questions to whoever is refused.
+    ``asks`` are questions to the user, printed with a refusal.
     """
 
     table: "Tabular"
@@ -216,7 +217,7 @@ def _checked(table: "Tabular", schema: "Schema", rules: Rules) -> _Checked:
 
 
 def _set_aside(name: str, rules: Rules, checked: _Checked) -> list[str]:
-    """Return what to say of rows that were left out."""
+    """Return the warning about rows that were left out."""
     aside = checked.aside
     if not aside:
         return []
@@ -238,7 +239,7 @@ def need_columns(known: list[str], roles: Roles) -> None:
 def _refusal(
     name: str, failures: list[Any], warnings: list[str], rules: Rules, checked: _Checked
 ) -> CheckFailedError:
-    from mlkit.steps.rules import checks  # loaded already by the check
+    from mlkit.steps.rules import checks  # already imported by the check
 
     aside, offers = checked.aside, checked.offers
     head = f"dataset '{name}' refuses these rows:"

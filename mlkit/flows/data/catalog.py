@@ -1,4 +1,4 @@
-"""Look at datasets: the list, one version column by column, two versions side by side."""
+"""Read-only reports on datasets: the list, one version in full, the diff of two versions."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -17,7 +17,7 @@ from mlkit.store.datasets import DatasetVersion
 class Listed(msgspec.Struct, frozen=True):
     """One dataset and its newest version.
 
-    ``problem`` says why no more is known: the row of that version is not what was recorded.
+    ``problem`` says why nothing else is shown: the version's row was changed after recording.
     """
 
     dataset: str
@@ -48,7 +48,7 @@ class VersionLine(msgspec.Struct, frozen=True):
 
 
 class Shown(msgspec.Struct, frozen=True):
-    """One version in full: each column's profile and rules, and all versions beside it."""
+    """One version in full: the profile and rules of each column, and the version history."""
 
     dataset: str
     version: int
@@ -68,7 +68,7 @@ class Shown(msgspec.Struct, frozen=True):
 
 
 class Change(msgspec.Struct, frozen=True):
-    """What a column was and has become."""
+    """The old and the new state of a column."""
 
     column: str
     old: Any
@@ -76,14 +76,14 @@ class Change(msgspec.Struct, frozen=True):
 
 
 class Counts(msgspec.Struct, frozen=True):
-    """Rows of the two versions."""
+    """Row counts of the two versions."""
 
     old: int
     new: int
 
 
 class Columns(msgspec.Struct, frozen=True):
-    """Columns that came, went, or changed their type."""
+    """Columns that were added, removed, or changed their type."""
 
     added: tuple[str, ...]
     removed: tuple[str, ...]
@@ -91,7 +91,7 @@ class Columns(msgspec.Struct, frozen=True):
 
 
 class Diff(msgspec.Struct, frozen=True):
-    """How two versions differ: columns, rules, rows, and each common column's distribution."""
+    """The difference of two versions: columns, rules, rows, distributions of common columns."""
 
     old: str
     new: str
@@ -161,7 +161,7 @@ def diff(project: Project, old: str, new: str | None = None) -> Diff:
 def _listed(s: Session, name: str) -> Listed:
     try:
         v = datasets.get_version(s, name)
-    except DamagedError as error:  # the trouble of this dataset is not that of the others
+    except DamagedError as error:  # one damaged dataset must not hide the others
         return Listed(name, problem=str(error))
     return Listed(
         dataset=name,
@@ -207,7 +207,7 @@ def _line(version: DatasetVersion) -> VersionLine:
 
 
 def _rules(version: DatasetVersion) -> dict[str, dict[str, Any]]:
-    """Return each column's rules as the version passed them."""
+    """Return the rules that the version passed, by column."""
     tree = yaml.safe_load(version.schema_yaml)
     return {str(name): dict(body) for name, body in tree["columns"].items()}
 
@@ -234,8 +234,8 @@ def _changes(
 
 
 def _rows(first: DatasetVersion, second: DatasetVersion, old: Any, new: Any) -> Any:
-    """Return what became of the rows, by entity and time where both datasets have the same."""
-    from mlkit.steps.tables import row_changes  # pyarrow, which the list does without
+    """Return the row changes, matched by entity and time if both versions have the same ones."""
+    from mlkit.steps.tables import row_changes  # imports pyarrow, which the list does not need
 
     roles = [(v.dataset.entity_column, v.dataset.time_column) for v in (first, second)]
     entity, time = roles[0] if roles[0] == roles[1] else (None, None)
@@ -244,7 +244,7 @@ def _rows(first: DatasetVersion, second: DatasetVersion, old: Any, new: Any) -> 
 
 
 def _drift(project: Project, old: Any, new: Any) -> Any:
-    from mlkit.steps.drift import detection as drift  # scipy, which the list does without
+    from mlkit.steps.drift import detection as drift  # imports scipy, which the list does not need
 
     rule = drift.DriftRule.from_settings(project.settings.drift)
     return drift.compare_tables(old, new, rule)

@@ -1,7 +1,7 @@
-"""Give back the space of dataset versions that nothing needs; their rows stay on record.
+"""Garbage collection of dataset versions that nothing refers to; their records stay.
 
-First the rows say that the files are gone, then the files go: a kill in between leaves files that
-the next collection, or the job ``prune``, deletes.
+The records are marked first, then the files are deleted: a kill in between leaves files that the
+next collection, or the job ``prune``, deletes.
 """
 
 import re
@@ -30,7 +30,7 @@ class Unneeded(msgspec.Struct, frozen=True):
 
 
 class Collected(msgspec.Struct, frozen=True, kw_only=True):
-    """What was given back, or would be; ``files`` are those that no row names."""
+    """What was deleted, or would be; ``files`` are those that no row names."""
 
     versions: tuple[Unneeded, ...]
     files: int
@@ -52,8 +52,8 @@ def collect(project: Project, progress: Progress | None = None) -> Collected:
     """Delete the files of versions that nothing refers to, and files that no row names.
 
     Never one that a model version, an open alert, a materialised feature view or another version
-    refers to, nor the newest of a dataset. Nobody adds, joins, trains or makes a backup meanwhile.
-    Raises BusyError.
+    refers to, nor the newest of a dataset. Raises BusyError while somebody adds, joins, trains or
+    makes a backup.
     """
     say = progress or silent
     with version_files.deleted(project):
@@ -80,7 +80,7 @@ def _candidates(s: Session) -> list[DatasetVersion]:
 
 
 def _needed(s: Session, versions: Sequence[DatasetVersion]) -> set[str]:
-    """Return the references of all versions whose rows somebody may ask for."""
+    """Return the references of all versions that are still referred to."""
     by_id = {version.id: version for version in versions}
     by_reference = {version.reference: version for version in versions}
     newest = {version.dataset_id: version.reference for version in versions}
@@ -97,7 +97,7 @@ def _needed(s: Session, versions: Sequence[DatasetVersion]) -> set[str]:
 
 
 def _of_alerts(s: Session) -> Iterator[str]:
-    """Yield the versions that an open alert speaks of."""
+    """Yield the versions that an open alert refers to."""
     for alert in alerts.ongoing(s):
         text = f"{alert.summary} {msgspec.json.encode(alert.details).decode()}"
         yield from _REFERENCE.findall(text)
@@ -108,7 +108,7 @@ def _unneeded(project: Project, version: DatasetVersion) -> Unneeded:
 
 
 def _mark(project: Project) -> list[Unneeded]:
-    """Let the rows say that the files are gone; who refers to one is asked in the same moment."""
+    """Mark unneeded versions as collected, in the transaction that checks the references."""
     with project.write() as s:
         chosen = _candidates(s)
         found = [_unneeded(project, version) for version in chosen]
@@ -140,7 +140,7 @@ def _unused(project: Project, sha256: str) -> bool:
 
 
 def _left_by_kills(project: Project, s: Session) -> list[Path]:
-    """Return the files of collected versions that are there all the same."""
+    """Return the files of collected versions that still exist."""
     gone = {v.sha256 for v in datasets.outline(s) if v.collected_at is not None}
     paths = [project.data.path(sha256) for sha256 in gone - datasets.blobs(s)]
     return [path for path in paths if path.is_file()]

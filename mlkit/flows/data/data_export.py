@@ -20,7 +20,7 @@ _ROWS = 1 << 16
 
 
 class Exported(msgspec.Struct, frozen=True):
-    """What was written where; ``-`` is the standard output."""
+    """What was written, and where; ``-`` is the standard output."""
 
     dataset: str
     version: int
@@ -31,7 +31,7 @@ class Exported(msgspec.Struct, frozen=True):
 def export(project: Project, reference: str, file: Path | None = None) -> Exported:
     """Write the rows of a version to ``file`` (.csv or .parquet), as CSV to stdout if None.
 
-    The file appears complete or not at all. Raises ConflictError if the rows were collected.
+    The file is written atomically. Raises ConflictError if the rows were collected.
     """
     name, number = ingest.parse_reference(reference)
     if file is not None and file.suffix.lower() not in (".csv", ".parquet"):
@@ -64,7 +64,7 @@ def _copy(rows: pq.ParquetFile, stream: BinaryIO, *, parquet: bool) -> None:
 
 @contextmanager
 def _opened(file: Path | None) -> Iterator[BinaryIO]:
-    """Yield a stream whose bytes become ``file`` when all of them are there."""
+    """Yield a stream whose bytes become ``file`` when the block ends without an error."""
     if file is None:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()

@@ -1,4 +1,4 @@
-"""What every kind of source is asked for, and what it answers."""
+"""The interface of a data source: what can be fetched, and the fetched rows."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Fetched:
-    """Rows, where they are from, and what to tell of how they were read.
+    """Fetched rows, their provenance, and the warnings from reading them.
 
     ``typed`` rows came with types, from a file such as Parquet or by a query.
     """
@@ -26,15 +26,15 @@ class Fetched:
 
 
 def _nothing() -> None:
-    """Have nothing to note."""
+    """Do nothing: this source needs no clean-up."""
 
 
 @dataclass(frozen=True)
 class Ready:
     """A source that can be fetched.
 
-    ``sha256`` is of its bytes, None if only its rows can tell whether it changed; ``stated`` is
-    what was said of how to read them. ``settled`` is called when the rows are a version.
+    ``sha256`` is of its bytes, None if only its rows can show whether it changed; ``stated`` are
+    the user's options for reading them. ``settled`` is called once the rows are a version.
     """
 
     label: str

@@ -1,4 +1,4 @@
-"""Rows from a file: CSV, Parquet, a folder of Parquet files, or what comes in through stdin."""
+"""Rows from a file: CSV, Parquet, a folder of Parquet files, or the standard input."""
 
 import hashlib
 import shutil
@@ -23,7 +23,7 @@ from mlkit.store.file_digests import Stamp
 
 STDIN = Path("-")
 _WRITTEN = "stdin"
-_STILL_NS = 2_000_000_000  # a younger file may change again without another time
+_STILL_NS = 2_000_000_000  # a younger file can change without a change of its mtime
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class FileSource:
 
 
 def of_settings(project: Project, settings: DatasetSettings) -> FileSource:
-    """Return the file that ``[datasets.NAME]`` names."""
+    """Return the file configured in ``[datasets.NAME]``."""
     return FileSource(project.root / Path(settings.source).expanduser(), _stated(settings))
 
 
@@ -45,7 +45,7 @@ def _stated(settings: DatasetSettings) -> Stated:
 
 
 def ready(project: Project, name: str, source: FileSource, scratch: Path) -> Ready:
-    """Return the file as it can be fetched for dataset ``name``; raises InvalidInputError."""
+    """Return a fetchable source for the file of dataset ``name``; raises InvalidInputError."""
     usual = _with_habits(project, name, source)
     found = exactly(project, usual, scratch)
     if source.stated.encoding is not None or usual.stated.encoding is None:
@@ -55,8 +55,8 @@ def ready(project: Project, name: str, source: FileSource, scratch: Path) -> Rea
 
 
 def _fetch_alike(found: Ready, path: Path, encoding: str, how: Reading) -> Fetched:
-    """Return the rows of a file in the encoding of those before; raises InvalidInputError."""
-    from mlkit.steps.reading import csv_dialect  # pyarrow, which `data list` does without
+    """Return the rows of a file in the encoding of earlier files; raises InvalidInputError."""
+    from mlkit.steps.reading import csv_dialect  # imports pyarrow, which `data list` does not need
 
     if path.is_file():
         csv_dialect.refuse_utf8(path, encoding)
@@ -64,12 +64,12 @@ def _fetch_alike(found: Ready, path: Path, encoding: str, how: Reading) -> Fetch
 
 
 def exactly(project: Project, source: FileSource, scratch: Path) -> Ready:
-    """Return the file as it can be fetched, read as ``source`` says and no other way."""
+    """Return a fetchable source that is read exactly as ``source`` says."""
     if source.path == STDIN:
         source, label = replace(source, path=_written_down(scratch)), "stdin"
         found = Digest(blobs.file_digest(source.path), {}, {})
     else:
-        found = _digest(project, source.path)  # refuses links that end nowhere
+        found = _digest(project, source.path)  # refuses dangling links
         label = str(source.path.resolve())
     return Ready(
         label,
@@ -81,7 +81,7 @@ def exactly(project: Project, source: FileSource, scratch: Path) -> Ready:
 
 
 def again(project: Project, version: DatasetVersion, made: File, scratch: Path) -> Ready:
-    """Return the file that a version was made from; raises CheckFailedError if it is another."""
+    """Return the file that a version was made from; raises CheckFailedError if it has changed."""
     file = Path(version.source)
     if not file.exists():
         raise CheckFailedError(f"its source {file} is gone")
@@ -95,16 +95,16 @@ def again(project: Project, version: DatasetVersion, made: File, scratch: Path) 
 
 
 def _with_habits(project: Project, name: str, source: FileSource) -> FileSource:
-    """Return the source with what ``mlkit.toml``, or else the last file, said of its dialect."""
+    """Return the source with the dialect from ``mlkit.toml``, or else that of the last file."""
     with project.read() as s:
         made = datasets.last_made(s, name, File)
     return replace(source, stated=source.stated.over(habits(project, name, made)))
 
 
 def habits(project: Project, name: str, made: File | None) -> Stated:
-    """Return how files of dataset ``name`` are written.
+    """Return the usual CSV options of the files of dataset ``name``.
 
-    That is what ``mlkit.toml`` says, else what was said of the file that was ``made`` a version of.
+    They come from ``mlkit.toml``, else from the file of the version ``made``.
     """
     settings = project.settings.datasets.get(name)
     own = Stated() if settings is None else _stated(settings)
@@ -112,7 +112,7 @@ def habits(project: Project, name: str, made: File | None) -> Stated:
 
 
 def _written_down(scratch: Path) -> Path:
-    """Return a file with what comes through stdin, for it will be read more than once."""
+    """Copy the standard input to a file, because it is read more than once."""
     kept = scratch / _WRITTEN
     with kept.open("wb") as stream:
         shutil.copyfileobj(sys.stdin.buffer, stream, 1 << 20)
@@ -123,7 +123,7 @@ def _written_down(scratch: Path) -> Path:
 class Digest:
     """The sha256 of a file, or of all files of a folder.
 
-    ``stamps`` are how the files looked, ``fresh`` the digests that are worth remembering.
+    ``stamps`` are size and times of the files, ``fresh`` the digests to be cached.
     """
 
     sha256: str
@@ -132,12 +132,12 @@ class Digest:
 
 
 def _digest(project: Project, path: Path) -> Digest:
-    """Return the digest of ``path``; a file that looks as it did is not read for it."""
+    """Return the digest of ``path``, from the cache if size and times of a file are unchanged."""
     if not path.is_dir():
         if not path.is_file():
             raise InvalidInputError(f"{path} is not a file")
         return _of_file(project, path)
-    from mlkit.steps.reading import parquet_rows  # pyarrow, which `data list` does without
+    from mlkit.steps.reading import parquet_rows  # imports pyarrow, which `data list` does not need
 
     files = parquet_rows.files(path)
     found = {file: _of_file(project, file) for file in files}
@@ -162,7 +162,7 @@ def _of_file(project: Project, path: Path) -> Digest:
 
 
 def _remember(project: Project, found: Digest) -> None:
-    """Note the digests of files that were read, so that they are not read again."""
+    """Cache the digests of files that were read, so that they are not read again."""
     if found.fresh:
         with project.write() as s:
             for path, sha256 in found.fresh.items():
@@ -170,8 +170,8 @@ def _remember(project: Project, found: Digest) -> None:
 
 
 def _fetch(source: FileSource, how: Reading, *, label: str, found: Digest) -> Fetched:
-    """Return the rows; raises InvalidInputError that says where the file is wrong."""
-    from mlkit.steps.reading import (  # pyarrow, which `data list` does without
+    """Return the rows; raises InvalidInputError with the place of the fault in the file."""
+    from mlkit.steps.reading import (  # imports pyarrow, which `data list` does not need
         csv_dialect,
         source_file,
     )
@@ -186,7 +186,7 @@ def _fetch(source: FileSource, how: Reading, *, label: str, found: Digest) -> Fe
 
 
 def _refuse_changed(found: Digest) -> None:
-    """Raise ConflictError if a file is no longer the one that was hashed."""
+    """Raise ConflictError if a file has changed since it was hashed."""
     for path, stamp in found.stamps.items():
         if Stamp.of(Path(path).stat()) != stamp:
             raise ConflictError(f"{path} has changed while it was read; try again when it is whole")

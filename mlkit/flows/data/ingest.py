@@ -1,4 +1,4 @@
-"""Bring rows into a project: read, check, keep as a dataset version, or refuse without a trace."""
+"""Ingest rows: read, check, and store them as a dataset version, or refuse all of them."""
 
 import dataclasses
 from collections.abc import Callable
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class Validated(msgspec.Struct, frozen=True):
-    """A file that would be accepted as the next version, but for the rows to be set aside."""
+    """The result for a file that would be accepted, without the rows to be set aside."""
 
     dataset: str
     rows: int
@@ -49,11 +49,11 @@ def add(
     entity: str | None = None,
     progress: BytesRead | None = None,
 ) -> Added:
-    """Make the rows of ``source`` the next version of dataset ``name``, the first one included.
+    """Store the rows of ``source`` as the next (or first) version of dataset ``name``.
 
-    A path is a file or a folder, None is what ``[datasets.NAME]`` says. The first version writes
-    the rules (``schemas/NAME.yaml``), every later one is checked against them. Raises
-    CheckFailedError with every failure, and leaves no trace then.
+    A path is a file or a folder; None means the source in ``[datasets.NAME]``. The first version
+    writes the rules (``schemas/NAME.yaml``); later versions are checked against them. Raises
+    CheckFailedError with every failure; then nothing is stored.
     """
     names.check("dataset", name)
     say = progress or _silent
@@ -76,7 +76,7 @@ def add(
 
 
 def pull(project: Project, name: str, *, progress: BytesRead | None = None) -> Added:
-    """Fetch the source of a dataset that exists again; a new version only if its rows changed.
+    """Fetch the source of a known dataset again; add a version only if its rows changed.
 
     Raises like ``add``.
     """
@@ -100,11 +100,11 @@ def add_table(
     free: tuple[str, ...] = (),
     inferred: Callable[[str], str] = str,
 ) -> Added:
-    """Make ``table`` the next version of a dataset, the first one if ``roles`` are given.
+    """Store ``table`` as the next version of a dataset, or the first one if ``roles`` are given.
 
-    The columns ``free`` may be missing, or have missing values, whatever the rules say. The rules
-    of a first version are what ``inferred`` makes of those inferred from it. Raises like ``add``,
-    and NotFoundError without ``roles`` for a dataset that does not exist.
+    The columns ``free`` may be missing, or have missing values, whatever the rules say.
+    ``inferred`` edits the rules that are inferred from a first version. Raises like ``add``, and
+    NotFoundError without ``roles`` for a dataset that does not exist.
     """
     with scratch.alone(project, names.check("dataset", name)):
         if roles is None:
@@ -144,7 +144,7 @@ def validate(
 
 
 def _accept(name: str, fetched: Fetched, roles: Roles, rules: Rules) -> Accepted:
-    """Return the rows that were fetched if they may become a version; raises CheckFailedError."""
+    """Check the fetched rows and return those accepted; raises CheckFailedError."""
     if fetched.typed and rules.circumstances is not None:
         circumstances = rules.circumstances._replace(typed=fetched.typed)
         rules = dataclasses.replace(rules, circumstances=circumstances)
@@ -153,16 +153,16 @@ def _accept(name: str, fetched: Fetched, roles: Roles, rules: Rules) -> Accepted
 
 
 def load_table(project: Project, sha256: str) -> "pa.Table":
-    """Return the rows of a dataset version; raises DamagedError if its bytes have changed."""
-    from mlkit.steps.reading import frames  # pyarrow, which `data list` does without
+    """Return the rows of a dataset version; raises DamagedError if its file has changed."""
+    from mlkit.steps.reading import frames  # imports pyarrow, which `data list` does not need
 
     return frames.read_parquet(project.data.read(sha256))
 
 
 def stored_rows(project: Project, sha256: str) -> "Tabular":
-    """Return the rows of a dataset version, left on disk; raises DamagedError if they changed."""
+    """Open the rows of a dataset version on disk; raises DamagedError if the file has changed."""
     from mlkit.steps.tables.stored_table import (
-        StoredTable,  # pyarrow, which `data list` does without
+        StoredTable,  # imports pyarrow, which `data list` does not need
     )
 
     return StoredTable(project.data.checked(sha256))
@@ -221,7 +221,7 @@ def _roles(project: Project, name: str, given: Roles) -> Roles:
 
 
 def _same_source(project: Project, name: str, roles: Roles, ready: Ready) -> Added | None:
-    """Return the last version if it was made from the same bytes, with roles it did not have."""
+    """Return the last version, with any new roles, if it was made from the same bytes."""
     with project.read() as s:
         dataset = datasets.find(s, name)
         if dataset is None or ready.sha256 is None:
@@ -238,7 +238,7 @@ def _same_source(project: Project, name: str, roles: Roles, ready: Ready) -> Add
         read_with = Rules(version.schema_yaml, f"the rules of {version.reference}")
     rules = acceptance.read_rules(project, name)
     if acceptance.types(rules, roles) != acceptance.types(read_with, roles):
-        return None  # the same bytes are other rows now
+        return None  # the same bytes are read as different rows now
     if roles == own:
         acceptance.write_rules(project, name, str(rules.text))
         return found

@@ -9,7 +9,7 @@ from mlkit.flows.data import named_files, scratch, version_files
 from mlkit.project import Project
 from mlkit.settings.table import duration
 
-_MIN_AGE = timedelta(days=1)  # a younger one may belong to someone who is still at work
+_MIN_AGE = timedelta(days=1)  # a younger one may still be in use
 
 
 def sweep(project: Project) -> int:
@@ -27,7 +27,7 @@ def sweep(project: Project) -> int:
 
 
 def remove(file: Path) -> bool:
-    """Delete a file that was due, unless somebody has just taken it up; tell whether it is gone."""
+    """Delete a file that was due unless it has just come into use; return whether it is gone."""
     if _changed(file) >= datetime.now(UTC) - _MIN_AGE:
         return False
     file.unlink()
@@ -35,9 +35,9 @@ def remove(file: Path) -> bool:
 
 
 def remove_dead(project: Project) -> None:
-    """Delete the files that hold rows and that no row names, however young they are.
+    """Delete the data files that no database row names, whatever their age.
 
-    The caller has the lock of ``version_files.deleted``, so nobody is at work on them.
+    The caller holds the lock of ``version_files.deleted``, so none of them is in use.
     """
     stores = (project.data.root, project.artifacts.root, project.references.root)
     rooms = (*stores, project.quarantine_dir, project.backups_dir)
@@ -48,20 +48,20 @@ def remove_dead(project: Project) -> None:
 
 
 def _remove_due(project: Project) -> int:
-    """Delete what is due and return how many; what somebody is at work on waits for the next."""
+    """Delete the due files and return how many; files in use are left to the next run."""
     with suppress(BusyError), version_files.deleted(project):
         return len([file for file in due(project) if remove(file)])
     return 0
 
 
 def due(project: Project) -> list[Path]:
-    """Return the files that no row names and that nobody can be at work on any more."""
-    now = datetime.now(UTC)  # file times are of the machine's clock, whatever the project's says
+    """Return the files that no row names and that cannot be in use any more."""
+    now = datetime.now(UTC)  # file times come from the machine's clock, not the project's
     return [file for file in find(project) if _changed(file) < now - _MIN_AGE]
 
 
 def find(project: Project) -> list[Path]:
-    """Return every file of ours that no row names; files are listed before the rows are read."""
+    """Return all project files that no row names; files are listed before the rows are read."""
     stores = (project.data, project.artifacts, project.references)
     files = {store.path(digest) for store in stores for digest in store.digests()}
     files |= set(project.log_dir.glob("*/*/*.parquet"))
@@ -86,5 +86,5 @@ def find(project: Project) -> list[Path]:
 def _changed(file: Path) -> datetime:
     try:
         return datetime.fromtimestamp(file.stat().st_mtime, UTC)
-    except FileNotFoundError:  # someone else swept
+    except FileNotFoundError:  # another process deleted it
         return datetime.now(UTC)

@@ -1,11 +1,11 @@
-"""Where the files lie that the database names: a backup holds them, and nothing may delete them."""
+"""Files that the database refers to: a backup includes them, and no clean-up may delete them."""
 
 from mlkit.project import Project, Session
 from mlkit.store import digests
 
 
 def of(s: Session, project: Project) -> dict[str, str]:
-    """Return every file that the rows of a database name, as path in the project: sha256."""
+    """Map the path in the project to the sha256 of every file that the database refers to."""
     named = digests.named(s)
     kinds = (
         (project.data, named.rows),

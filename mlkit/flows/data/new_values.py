@@ -1,6 +1,6 @@
-"""Values that a list of allowed ones does not have yet: a new plan, a new country.
+"""Values that a list of allowed values does not contain yet: a new plan, a new country.
 
-What is to be done about them is one decision of a person, so it is offered as one command.
+A user decides whether they are allowed, so the error offers one command for it.
 """
 
 import shlex
@@ -17,14 +17,14 @@ _MOST_CHARS: Final = 100
 
 
 class NewValues(NamedTuple):
-    """The values of a column that its ``isin`` does not list, and how many rows have them."""
+    """The values of a column that its ``isin`` does not list, and their row count."""
 
     column: str
     counts: dict[str, int]
 
     @property
     def in_short(self) -> str:
-        """What came, in one clause.
+        """The new values in one clause.
 
         >>> NewValues("plan", {"gold": 37}).in_short
         "'plan' has the new value 'gold' (37 rows)"
@@ -36,7 +36,7 @@ class NewValues(NamedTuple):
         return f"'{self.column}' has {noun} {shown}{more}"
 
     def remedy(self, dataset: str, label: str) -> str:
-        """Return what to do: the command that adds the values to the rules in file ``label``."""
+        """Return the advice: the command that adds the values to the rules in file ``label``."""
         typed = [value for value in [*self.counts][:_SHOWN] if _can_be_copied(value)]
         words = [f"--accept {shlex.quote(f'{self.column}={value}')}" for value in typed]
         command = f": mlkit data rules {dataset} {' '.join(words)}" if typed else ""
@@ -49,14 +49,14 @@ class NewValues(NamedTuple):
 
     @property
     def _marks(self) -> list[str]:
-        """The values that other programs write for none."""
-        from mlkit.steps.reading.csv_values import MARKS  # pyarrow, loaded already by the check
+        """The markers that other programs write for a missing value."""
+        from mlkit.steps.reading.csv_values import MARKS  # pyarrow, already imported by the check
 
         return [value for value in self.counts if value in MARKS]
 
 
 def _can_be_copied(value: str) -> bool:
-    """Tell whether a terminal shows all of a value, and as it is."""
+    """Tell whether a terminal shows a value completely and unchanged."""
     return len(value) <= _MOST_CHARS and value.isprintable()
 
 

@@ -1,4 +1,4 @@
-"""Failing rows set aside in files: written beside a refusal or a version, listed, removed."""
+"""Quarantine files with failing rows: write, list and remove them."""
 
 import hashlib
 from collections.abc import Callable, Iterable
@@ -32,14 +32,14 @@ class Aside(msgspec.Struct, frozen=True):
 
 
 def shelf(project: Project, name: str) -> Shelf:
-    """Return what keeps failing rows of a dataset in the project and says where.
+    """Return a function that stores failing rows of a dataset in the project and returns the path.
 
-    The name of a file is that of its bytes: the same rows, refused every night, are one file. Of
-    more than 20 of a dataset the oldest go.
+    A file is named by the digest of its bytes, so the same rows, refused every night, are one file.
+    Each dataset keeps its newest 20 files.
     """
 
     def put(rows: "pa.Table") -> Path:
-        from mlkit.steps.rules import quarantine  # pyarrow, which the list does without
+        from mlkit.steps.rules import quarantine  # imports pyarrow, which the list does not need
 
         content = quarantine.to_csv(rows)
         folder = project.quarantine_dir
@@ -54,7 +54,7 @@ def shelf(project: Project, name: str) -> Shelf:
 
 
 def shelf_at(file: Path) -> Shelf:
-    """Return what writes failing rows to a file that the user chose; raises InvalidInputError."""
+    """Return a function that writes failing rows to the user's file; raises InvalidInputError."""
 
     def put(rows: "pa.Table") -> Path:
         from mlkit.steps.rules import quarantine
@@ -73,7 +73,7 @@ def listed(project: Project, name: str | None = None) -> list[Aside]:
 
 
 def remove(project: Project, wanted: str) -> list[Aside]:
-    """Remove one file, or all of a dataset; raises NotFoundError. Returns what is gone."""
+    """Remove one file, or all of a dataset, and return those removed; raises NotFoundError."""
     known = _all(project)
     named = [one for one in known if one.file in (wanted, f"quarantine/{wanted}")]
     gone = named or [one for one in known if one.dataset == wanted]
@@ -90,7 +90,7 @@ def discard(project: Project, name: str) -> None:
 
 
 def _all(project: Project) -> list[Aside]:
-    """Return all files, newest first, but for those that somebody removes meanwhile."""
+    """Return all files, newest first; skips those that are removed at the same time."""
     found = []
     for file in project.quarantine_dir.glob("*-????????????.csv"):
         with suppress(FileNotFoundError):

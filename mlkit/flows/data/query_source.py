@@ -1,4 +1,4 @@
-"""Rows from a query on a database that SQLAlchemy knows."""
+"""Rows from a query on a database that SQLAlchemy supports."""
 
 import os
 from dataclasses import dataclass
@@ -21,9 +21,9 @@ _CHUNK_ROWS = 10_000
 class QuerySource:
     """A query on the database ``url``, which may hold a password: never print it.
 
-    The file of a SQLite database is looked for in ``folder``. The environment fills in the
-    ``${VARIABLE}`` of a URL that a person ``stated``, in mlkit.toml or on the command line; never
-    those of a row, which whoever can write the database could have made up.
+    A relative path of a SQLite database is resolved in ``folder``. ``${VARIABLE}`` is expanded from
+    the environment only in a URL that a user ``stated``, in mlkit.toml or on the command line. It
+    is never expanded in a recorded URL: anyone who can write the database could have forged that.
     """
 
     url: str
@@ -33,14 +33,14 @@ class QuerySource:
 
 
 def of_settings(project: Project, settings: DatasetSettings) -> QuerySource:
-    """Return the query that ``[datasets.NAME]`` asks."""
+    """Return the query configured in ``[datasets.NAME]``."""
     return QuerySource(settings.source, settings.query, project.root)
 
 
 def remembered(project: Project, name: str) -> QuerySource | None:
-    """Return the last query that made a version of ``name``, if one did.
+    """Return the query of the newest version of ``name`` that was made by one, or None.
 
-    Versions of logged rows, which retrainings make, may have come since.
+    Newer versions may hold logged rows, which retraining adds.
     """
     with project.read() as s:
         version = datasets.newest_made(s, name, Query)
@@ -49,9 +49,9 @@ def remembered(project: Project, name: str) -> QuerySource | None:
 
 
 def of_record(project: Project, version: DatasetVersion, made: Query) -> QuerySource:
-    """Return the query that a version was made by; where mlkit.toml has its URL, with that one.
+    """Return the query that made a version, with the URL from mlkit.toml if it is the same one.
 
-    Raises DamagedError if the row is not the one that was recorded.
+    Raises DamagedError if the version's row was changed after recording.
     """
     with project.read() as s:
         if not audit.vouches(s, version):
@@ -68,7 +68,7 @@ def of_record(project: Project, version: DatasetVersion, made: Query) -> QuerySo
 
 
 def ready(source: QuerySource) -> Ready:
-    """Return the query as it can be fetched; raises InvalidInputError."""
+    """Return a fetchable source for the query; raises InvalidInputError."""
     if not source.query.strip():
         raise InvalidInputError("the query is empty; write for example SELECT * FROM customers")
     url = foreign.parse(source.url, source.folder)
@@ -85,7 +85,7 @@ def ready(source: QuerySource) -> Ready:
 
 
 def _fetch(filled: foreign.URL, label: str, query: str, how: Reading) -> Fetched:
-    from mlkit.steps.reading import query_rows  # pyarrow, which `data list` does without
+    from mlkit.steps.reading import query_rows  # imports pyarrow, which `data list` does not need
 
     if how.progress is not None:
         how.progress("asking the database", 0, 0)

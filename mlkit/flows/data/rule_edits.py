@@ -1,4 +1,4 @@
-"""Look at the rules of a dataset, and widen them by what a person says is right."""
+"""Show the rules of a dataset, and add the values that a user allows."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from mlkit.store.disk import blobs, modes
 
 
 class RuleLine(msgspec.Struct, frozen=True):
-    """One rule as it is shown; without ``column`` it is about whole rows or the whole."""
+    """One rule as shown; without ``column`` it applies to whole rows or the whole table."""
 
     column: str
     rule: str
@@ -40,9 +40,9 @@ def show(project: Project, name: str) -> RulesShown:
 def accept(project: Project, name: str, pairs: Sequence[str]) -> RulesShown:
     """Add values to lists of allowed ones (``column=value``) in the file of the user's rules.
 
-    Every other line of it stays as it is. Raises InvalidInputError or NotFoundError.
+    All other lines of the file stay unchanged. Raises InvalidInputError or NotFoundError.
     """
-    from mlkit.steps.rules import rule_edits  # pyarrow, which most commands do without
+    from mlkit.steps.rules import rule_edits  # imports pyarrow, which most commands do not need
 
     with project.lock(f"data-{name}", busy=f"another process is adding to '{name}'; try again"):
         with project.read() as s:
@@ -61,13 +61,13 @@ def accept(project: Project, name: str, pairs: Sequence[str]) -> RulesShown:
         with project.write() as s:
             audit.record(
                 s, project.now(), actor=project.actor, action="data rules", subject=name,
-                details={"accepted": dict(accepted)},  # no value: they could not be erased
+                details={"accepted": dict(accepted)},  # no values: they could not be erased
             )  # fmt: skip
         return _shown(name, acceptance.read_rules(project, name), tuple(pairs))
 
 
 def _split(text: str, pair: str, label: str) -> tuple[str, str, str]:
-    """Return column, '=' and value; a column's name may have a '=' of its own."""
+    """Return column, '=' and value; the name of a column may itself contain '='."""
     from mlkit.steps.rules import rule_file as rules
 
     known = rules.from_yaml(text, label).columns

@@ -1,6 +1,6 @@
-"""Folders for bulky files on their way into the project: gone when the work is done.
+"""Scratch folders for large files during ingestion, removed when the work is done.
 
-What a killed process left there, the next one at the same work clears away.
+The next process that does the same work removes what a killed one left behind.
 """
 
 import os
@@ -17,12 +17,12 @@ from mlkit.store.disk import modes
 
 
 def root(project: Project) -> Path:
-    """Return the folder of all such folders, beside the files that will be kept."""
+    """Return the root of all scratch folders, on the file system of the stored files."""
     return project.root / "data" / "scratch"
 
 
 def of_dataset(project: Project, name: str) -> Path:
-    """Return the folder of whoever holds the lock of dataset ``name``."""
+    """Return the scratch folder that belongs to the lock of dataset ``name``."""
     return root(project) / name
 
 
@@ -38,22 +38,22 @@ def alone(project: Project, name: str) -> Iterator[Path]:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-            with suppress(OSError):  # somebody else's is in it
+            with suppress(OSError):  # another process uses it
                 root(project).rmdir()
 
 
 def clear(project: Project) -> None:
-    """Remove the folders of those who hold the lock of a dataset; the caller knows that none does.
+    """Remove the folders that belong to dataset locks; the caller ensures that none is held.
 
-    Those of ``shared`` work stay: nobody knows whether it is still going on.
+    Folders of ``shared`` work stay: it may still be running.
     """
     for folder in root(project).glob("[!~]*"):
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def remove_empty(project: Project, *, older_than: timedelta) -> None:
-    """Remove the folders from which everything is gone, and that nobody can be about to use."""
-    limit = (datetime.now(UTC) - older_than).timestamp()  # of the machine's clock, as file times
+    """Remove empty folders that are too old to be about to be used."""
+    limit = (datetime.now(UTC) - older_than).timestamp()  # the machine's clock, as for file times
     for folder in root(project).glob("*"):
         with suppress(OSError):
             if folder.stat().st_mtime < limit:
@@ -62,7 +62,7 @@ def remove_empty(project: Project, *, older_than: timedelta) -> None:
 
 @contextmanager
 def shared(project: Project, name: str) -> Iterator[Path]:
-    """Yield a folder for work that others may do at once; the system's, if ours is read-only."""
+    """Yield a folder for concurrent work; the system's temp folder if the project is read-only."""
     read_only = not os.access(project.root, os.W_OK)
     if not read_only:
         modes.make_folder(root(project))

@@ -1,4 +1,4 @@
-"""Where the rows of a dataset come from: the one place that tells sources to fetch apart."""
+"""The source of a dataset, file or query: the only module that tells the two apart."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ Source = FileSource | QuerySource
 
 
 def ready(project: Project, name: str, source: Source, scratch: Path) -> Ready:
-    """Return ``source`` as it can be fetched for dataset ``name``; raises InvalidInputError."""
+    """Return ``source`` ready to be fetched for dataset ``name``; raises InvalidInputError."""
     match source:
         case FileSource():
             return file_source.ready(project, name, source, scratch)
@@ -24,7 +24,7 @@ def ready(project: Project, name: str, source: Source, scratch: Path) -> Ready:
 
 
 def again(project: Project, version: DatasetVersion, scratch: Path) -> Ready | None:
-    """Return the source that the rows of a version were fetched from, None if they were not.
+    """Return the source of the rows of a version, None if they were not fetched from one.
 
     Raises CheckFailedError if it is gone or has changed.
     """
@@ -33,14 +33,14 @@ def again(project: Project, version: DatasetVersion, scratch: Path) -> Ready | N
             return file_source.again(project, version, made, scratch)
         case Query() as made:
             return query_source.ready(query_source.of_record(project, version, made))
-        case Unknown() if version.source_sha256:  # of old, when files alone had one
+        case Unknown() if version.source_sha256:  # older releases: only files had a digest
             return file_source.again(project, version, File(), scratch)
         case _:
             return None
 
 
 def configured(project: Project, name: str) -> Source:
-    """Return the source of dataset ``name``: what ``[datasets.NAME]`` says, or its last query.
+    """Return the source of dataset ``name``: that of ``[datasets.NAME]``, else its last query.
 
     Raises InvalidInputError that says what to write into ``mlkit.toml``.
     """

@@ -1,4 +1,4 @@
-"""Who has been erased from a dataset, known by a keyed hash, and which rows are theirs."""
+"""Erased data subjects of a dataset, stored as keyed hashes, and the rows about them."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -17,9 +17,9 @@ _REMEMBERED = 100_000  # entities, about 20 MB
 
 
 class Subjects:
-    """The erased subjects of one dataset; asks for each entity once.
+    """The erased subjects of one dataset; each entity is hashed once.
 
-    ``met`` are the hashes of those that it was asked about.
+    ``met`` are the hashes of erased subjects that were found.
     """
 
     def __init__(self, project: Project, dataset: str, hashes: Iterable[str]) -> None:
@@ -46,7 +46,7 @@ class Subjects:
         return self._known[entity]
 
     def without(self, table: "Tabular", column: str | None) -> "Tabular":
-        """Return the rows of ``table`` that are about none of them, by the entity in ``column``."""
+        """Return the rows of ``table`` that are about no erased subject, by entity ``column``."""
         if not self or column is None or column not in table.column_names:
             return table
         import numpy as np  # slow to import, and most projects have erased nobody
@@ -60,8 +60,8 @@ class Subjects:
         return KeptRows(table, ~np.concatenate(theirs))
 
     def _mask(self, entities: "pa.ChunkedArray") -> "np.ndarray":
-        """Return the rows that are about them, of shape (rows,)."""
-        import numpy as np  # loaded before, by whoever has rows
+        """Return the mask of rows about an erased subject, of shape (rows,)."""
+        import numpy as np  # already imported by a caller that has rows
         import pyarrow as pa
         import pyarrow.compute as pc
 
@@ -78,9 +78,9 @@ def of(project: Project, dataset: str) -> Subjects:
 
 
 def hashed(key: bytes, dataset: str, entity: object) -> str:
-    """Return what is remembered of a subject: an HMAC, which says nothing without the key.
+    """Return the HMAC stored for a subject, which identifies nobody without the key.
 
-    A number is taken as it is written: 7, 7.0 and "7" are one subject.
+    A number is hashed as text: 7, 7.0 and "7" are one subject.
     """
     if isinstance(entity, float) and entity.is_integer():
         entity = int(entity)

@@ -1,4 +1,4 @@
-"""Give each its turn: what fails for one model, view or step keeps no other from its own."""
+"""Run independent steps: the failure of one model, view or step does not stop the others."""
 
 import logging
 from collections.abc import Callable
@@ -12,13 +12,13 @@ log = logging.getLogger("mlkit")
 
 
 class Turns:
-    """Do one thing after another and raise in the end what went wrong on the way."""
+    """Run steps one after another and raise their errors at the end."""
 
     def __init__(self) -> None:
         self._failures: dict[str, Exception] = {}
 
     def take(self, name: str, act: Callable[[], T]) -> T | None:
-        """Return what ``act`` returns, None if it raises anything."""
+        """Call ``act`` and return its result, or None if it raises anything."""
         try:
             return act()
         except Exception as error:  # noqa: BLE001  # raised again by ``settle``
@@ -26,9 +26,9 @@ class Turns:
             return None
 
     def why(self, name: str) -> str | None:
-        """Return what went wrong in this turn, None if nothing did.
+        """Return the error message of step ``name``, None if it succeeded.
 
-        What only a programmer can mend leaves its traceback in the log.
+        The traceback of an unexpected error goes to the log.
         """
         error = self._failures.get(name)
         if error is None or isinstance(error, MlkitError):
@@ -38,13 +38,14 @@ class Turns:
 
     @property
     def first(self) -> Exception | None:
-        """The first error that was met."""
+        """The first error."""
         return next(iter(self._failures.values()), None)
 
     def settle(self, done: str = "") -> None:
-        """Raise what went wrong: of one failure the error itself, of more one MlkitError for all.
+        """Raise the error if one step failed, or one MlkitError for several.
 
-        With ``done``, which says what was done all the same, always an MlkitError that begins so.
+        With ``done``, a summary of the steps that succeeded, always raise an MlkitError that starts
+        with it.
         """
         if self.first is None:
             return

@@ -1,7 +1,7 @@
-"""Who may use the files of dataset versions while who may delete some.
+"""Locks between the users of dataset version files and the commands that delete some.
 
-The first share one lock, from before they read or write a file until the row is there that names
-it; ``data gc`` and ``data erase`` have it alone. So no file goes that somebody is about to name.
+Users share one lock, from before they read or write a file until a row names it; ``data gc`` and
+``data erase`` hold it exclusively. So no file is deleted that is about to be named.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ _VERSIONS = "versions"
 
 @contextmanager
 def used(project: Project) -> Iterator[None]:
-    """Let no file of a version be deleted meanwhile; raises BusyError while some are."""
+    """Prevent the deletion of version files meanwhile; raises BusyError during a deletion."""
     busy = "files of dataset versions are being deleted (data gc, data erase); try again"
     with project.share(_VERSIONS, busy=busy):
         yield
@@ -25,7 +25,7 @@ def used(project: Project) -> Iterator[None]:
 
 @contextmanager
 def deleted(project: Project) -> Iterator[None]:
-    """Let nobody use the files of versions meanwhile, no backup either; raises BusyError."""
+    """Prevent any use of version files meanwhile, also by a backup; raises BusyError."""
     adding = "another process is adding to a dataset, joining or training; try again"
     copying = "a backup of this project is being made; try again"
     with project.lock(_VERSIONS, busy=adding), project.lock(BACKUP, busy=copying):

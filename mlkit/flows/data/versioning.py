@@ -1,4 +1,4 @@
-"""Turn accepted rows into a dataset version: first the file, then the row that names it."""
+"""Store accepted rows as a dataset version: first the file, then the row that names it."""
 
 import dataclasses
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Added(msgspec.Struct, frozen=True):
-    """What ``add`` did; ``new`` is false if the same rows were there already.
+    """The result of ``add``; ``new`` is false if the same rows were stored already.
 
     ``read_as`` says how a file was read.
     """
@@ -44,12 +44,12 @@ class Origin:
 
 
 def own_roles(dataset: Dataset) -> Roles:
-    """Return the columns that have a part to play in ``dataset``."""
+    """Return the columns of ``dataset`` that have a role."""
     return Roles(dataset.target, dataset.time_column, dataset.entity_column)
 
 
 def already(version: DatasetVersion) -> Added:
-    """Return the answer to rows that are ``version`` already."""
+    """Return the result for rows that are stored already, as ``version``."""
     made = version.provenance
     return Added(
         version.dataset.name,
@@ -82,7 +82,7 @@ def keep(project: Project, name: str, roles: Roles, *, accepted: Accepted, origi
             version.sha256 = sha256
             _record(project, s, version)
         elif version.collected_at is not None:
-            version.collected_at = None  # its bytes are back
+            version.collected_at = None  # its file exists again
             _record(project, s, version)
         added = msgspec.structs.replace(already(version), new=new)
     failpoints.reach("data.recorded")
@@ -96,7 +96,7 @@ def _without_erased(project: Project, name: str, roles: Roles, accepted: Accepte
     lost = accepted.table.num_rows - table.num_rows
     if not lost:
         return accepted
-    from mlkit.steps.quality import profile  # pandas, loaded by the check before
+    from mlkit.steps.quality import profile  # imports pandas, which the check has already imported
 
     return dataclasses.replace(
         accepted,
@@ -107,16 +107,16 @@ def _without_erased(project: Project, name: str, roles: Roles, accepted: Accepte
 
 
 def _is_same(version: DatasetVersion, sha256: str, origin: Origin) -> bool:
-    """Tell whether ``version`` has these rows, and a model that learns from it asks the same views.
+    """Tell whether ``version`` has these rows and the same feature views and functions.
 
-    Rows joined of views that are served otherwise now are another version.
+    Joined rows whose views are now served differently make a new version.
     """
     served = _served(version.provenance) == _served(origin.made)
     return version.sha256 == sha256 and served
 
 
 def _served(made: Provenance) -> list[tuple[object, ...]]:
-    """Return what a server has to know of the views and functions behind a join."""
+    """Return what serving needs to know about the views and functions of a join."""
     if not isinstance(made, Join):
         return []
     views = [(use.name, use.version, use.entity, use.ttl, use.on_missing) for use in made.views]
@@ -124,7 +124,7 @@ def _served(made: Provenance) -> list[tuple[object, ...]]:
 
 
 def _store(project: Project, name: str, table: "Tabular") -> str:
-    from mlkit.steps.reading import frames  # pyarrow, which `data list` does without
+    from mlkit.steps.reading import frames  # imports pyarrow, which `data list` does not need
 
     part = scratch.of_dataset(project, name) / "version.parquet"
     try:
@@ -136,7 +136,7 @@ def _store(project: Project, name: str, table: "Tabular") -> str:
 
 
 def with_roles(project: Project, s: Session, name: str, roles: Roles) -> Dataset:
-    """Return the dataset, made if it is new, with ``roles``."""
+    """Return the dataset with ``roles``, creating it if it is new."""
     dataset = datasets.find(s, name)
     if dataset is None:
         dataset = Dataset(name=name, created_at=project.now())

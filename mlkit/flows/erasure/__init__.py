@@ -1,4 +1,4 @@
-"""Erase a person: from datasets, logs, models' memory, reports, and from backups that return.
+"""Erasure of data subjects: from datasets, logs, model metadata, reports and restored backups.
 
-What was learned is forgotten here, too. Deleting by age is ``log.retention`` and ``operations``.
+Deletion by age is in ``log.retention`` and ``operations``.
 """

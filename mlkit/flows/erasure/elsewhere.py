@@ -1,4 +1,4 @@
-"""What an erasure reaches beside versions and log: rows set aside, values of feature views."""
+"""Erasure from the quarantine and from the stored values of feature views."""
 
 from mlkit.flows.data import ingest, quarantine
 from mlkit.flows.data.subjects import Subjects
@@ -9,9 +9,9 @@ from mlkit.store.features import StoredView
 
 
 def erase(project: Project, dataset: Dataset, erased: Subjects) -> None:
-    """Delete all rows of ``dataset`` that were set aside, and what views know of the subjects.
+    """Delete the quarantine of ``dataset``, and the values of its views for the subjects.
 
-    Values that a killed command left go as a whole: no view names them.
+    Value sets that a killed command left are deleted as a whole: no view names them.
     """
     quarantine.discard(project, dataset.name)
     with project.write() as s:

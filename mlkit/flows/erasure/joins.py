@@ -1,4 +1,4 @@
-"""What versions that were joined have of a dataset: its rows, and the values of views over it."""
+"""What joined versions contain of a dataset: its rows, and the values of views over it."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Trace(NamedTuple):
-    """Columns with what a view says of the entity in column ``entity``, and what stands for none.
+    """The columns of a view in joined rows, its entity column, and the values for missing ones.
 
     ``missing`` is the default by column, None for a null.
     """
@@ -24,24 +24,24 @@ class Trace(NamedTuple):
     missing: dict[str, Any]
 
 
-def heirs(s: Session, name: str) -> list[str]:
-    """Return the datasets that have rows of dataset ``name``: joined to it, or to one of those.
+def descendants(s: Session, name: str) -> list[str]:
+    """Return the datasets joined from dataset ``name``, directly or through other joins.
 
-    Each stands behind what it was joined to.
+    Each one comes after its base.
     """
     found = [name]
     versions = sorted(datasets.outline(s), key=lambda version: version.id)
     bases = [(v.dataset.name, _name(v.join.base)) for v in versions if v.join]
-    for parent in found:  # which grows
+    for parent in found:  # grows during the loop
         of_it = (name for name, base in bases if base == parent)
         found += dict.fromkeys(each for each in of_it if each not in found)
     return found[1:]
 
 
 def traces(s: Session, dataset: Dataset) -> list[tuple[DatasetVersion, list[Trace]]]:
-    """Return the versions that have values of a view over ``dataset``, and in which columns.
+    """Return the versions with values of a view over ``dataset``, and the columns of these values.
 
-    A version has those of its base, and those of the version that rows of the log were added to.
+    A version also has those of its base, and of the version that logged rows were added to.
     """
     found: dict[str, list[Trace]] = {}
     versions = sorted(datasets.outline(s), key=lambda version: version.id)
@@ -57,7 +57,7 @@ def traces(s: Session, dataset: Dataset) -> list[tuple[DatasetVersion, list[Trac
 
 
 def clear(table: "pa.Table", found: Sequence[Trace], erased: Subjects) -> "tuple[pa.Table, int]":
-    """Return the rows as if the views knew nothing of the subjects, and how many it changed."""
+    """Replace the subjects' view values by missing ones; return rows and number of changes."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -76,7 +76,7 @@ def clear(table: "pa.Table", found: Sequence[Trace], erased: Subjects) -> "tuple
 
 
 def _cleared(table: "pa.Table", name: str, missing: Any, theirs: Any) -> "tuple[pa.Table, Any]":
-    """Return the rows with one column changed, and which of them it changed."""
+    """Return the rows with one column cleared for the subjects, and the mask of changed rows."""
     import numpy as np
     import pyarrow.compute as pc
 
@@ -97,7 +97,7 @@ def _missing(view: ViewUse) -> dict[str, Any]:
 
 
 def _with_derived(trace: Trace, functions: Sequence[OnDemandUse]) -> Trace:
-    """Return the trace with the columns that on-demand functions made of its columns."""
+    """Return the trace with the columns that on-demand functions computed from its columns."""
     missing = dict(trace.missing)
     for function in functions:
         if missing.keys() & set(function.inputs):

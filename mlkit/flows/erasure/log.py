@@ -1,4 +1,4 @@
-"""Erase a subject from the log of predictions: the database, the segments, what was picked."""
+"""Erase a subject from the prediction log: database, segments, and lists of picked predictions."""
 
 import time
 from collections.abc import Iterable
@@ -26,11 +26,11 @@ _CLEAN = 2
 
 
 def erase(project: Project, dataset: Dataset, erased: Subjects) -> int:
-    """Delete what the models of ``dataset`` were asked about the subjects; return how many rows.
+    """Delete the predictions of the models of ``dataset`` about the subjects; return how many.
 
-    Rows may move between database and segments meanwhile, so the last look has to find nothing.
-    Those that a server still has in its journal are imported once more: while there are journals,
-    it takes two such looks in a row. Raises BusyError if it comes to no end.
+    Rows can move between database and segments meanwhile, so it repeats until a pass finds nothing.
+    Servers may still hold rows in their journals: while there are journals, two empty passes in a
+    row are required. Raises BusyError if that does not happen.
     """
     with project.read() as s:
         models = registry.taught_by(s, dataset.id)
@@ -45,7 +45,7 @@ def erase(project: Project, dataset: Dataset, erased: Subjects) -> int:
             break
         if not waiting:
             continue
-        time.sleep(2 * project.settings.log.import_s)  # a server hands its journal on meanwhile
+        time.sleep(2 * project.settings.log.import_s)  # servers rotate their journals meanwhile
     else:
         raise BusyError(
             "a server goes on answering about the subject, or keeps its journal; when that has "
@@ -55,12 +55,12 @@ def erase(project: Project, dataset: Dataset, erased: Subjects) -> int:
 
 
 def _erase_once(project: Project, models: list[int], erased: Subjects) -> set[str]:
-    """Delete what is there of the subjects and return the ids of the predictions.
+    """Make one pass: delete the predictions about the subjects and return their ids.
 
-    What was picked for retraining goes first: the log is what says which predictions are theirs.
+    The lists of picked predictions come first, because the log tells which ids to remove.
     """
     imports.sync(project)
-    found = {model_id: _theirs(project, model_id, erased) for model_id in models}
+    found = {model_id: _prediction_ids(project, model_id, erased) for model_id in models}
     ids = {identifier for each in found.values() for identifier in each}
     _forget_picked(project, ids)
     for model_id in models:
@@ -79,9 +79,9 @@ def delete_segment(project: Project, path: str) -> None:
 
 
 def _delete_unnamed(project: Project, model_id: int) -> None:
-    """Delete the sealed files of a model that no row names: nobody else would look into them.
+    """Delete the sealed files of a model that no row names: they are not searched for subjects.
 
-    Under the lock of who writes, so that whoever is about to name one finds it gone.
+    Done under the write lock, so that a sealing process about to name one finds it missing.
     """
     with project.write() as s:
         named = segments.paths(s)
@@ -91,24 +91,24 @@ def _delete_unnamed(project: Project, model_id: int) -> None:
                 file.unlink()
 
 
-def _theirs(project: Project, model_id: int, erased: Subjects) -> list[str]:
+def _prediction_ids(project: Project, model_id: int, erased: Subjects) -> list[str]:
     """Return the ids of the predictions about the subjects, sealed or not."""
     with project.read() as s:
         found = [i for i, entity in predictions.entities(s, model_id) if erased.has(entity)]
         sealed = segments.overlapping(s, model_id, None, None)
     for segment in sealed:
-        found += _mine(log_segments.load(project, segment), erased)["_id"].to_pylist()
+        found += _subject_ids(log_segments.load(project, segment), erased)["_id"].to_pylist()
     return found
 
 
-def _mine(table: pa.Table, erased: Subjects) -> pa.Table:
+def _subject_ids(table: pa.Table, erased: Subjects) -> pa.Table:
     entities = table["_entity"]
     theirs = [value for value in entities.unique().to_pylist() if erased.has(value)]
     return table.filter(pc.is_in(entities, value_set=pa.array(theirs, entities.type)))
 
 
 def _forget_picked(project: Project, ids: set[str]) -> None:
-    """Take the predictions out of what dataset versions are made again from."""
+    """Remove the predictions from the lists that dataset versions are rebuilt from."""
     if not ids:
         return
     with project.read() as s:
@@ -136,7 +136,7 @@ def _rewrite_segments(project: Project, model_id: int, erased: Subjects) -> None
         name = s.get_one(Model, model_id).name
     for segment in sealed:
         table = log_segments.load(project, segment)
-        gone = _mine(table, erased)
+        gone = _subject_ids(table, erased)
         ids = gone["_id"]
         if not len(ids):
             continue
@@ -149,7 +149,7 @@ def _rewrite_segments(project: Project, model_id: int, erased: Subjects) -> None
 def _replace(
     project: Project, model: str, segment: Segment, left: pa.Table, gone: pa.Table
 ) -> None:
-    """Let the row of a segment name a file with the rows that are left, or go with the last."""
+    """Point the row of a segment to a file with the remaining rows; without any, delete the row."""
     ids = gone["_id"].to_pylist()
     asked = list(zip(gone["_request_id"].to_pylist(), ids, strict=True))
     start = segment.min_time

@@ -1,7 +1,7 @@
-"""Take out of rules, profiles, models, reports and messages what only erased subjects had.
+"""Remove values of erased subjects from rules, profiles, models, reports and messages.
 
-Before their rows go: the rows say what that is. A file is written first, then the row that names
-it; the old one goes with those of the versions.
+Done before the rows are erased, because these show which values are theirs alone. A new file is
+written first, then the row that names it; the old file is deleted with those of the versions.
 """
 
 from collections.abc import Iterator, Sequence
@@ -27,7 +27,7 @@ from mlkit.store.registry import ModelVersion
 
 
 def forget(project: Project, dataset: Dataset, erased: Subjects) -> None:
-    """Forget what only ``erased`` had in ``dataset``, in those joined to it, and in their logs."""
+    """Remove the values that only ``erased`` had in ``dataset``, its joins, and their logs."""
     with project.read() as s:
         joined = {version.dataset.name for version, _ in joins.traces(s, dataset)}
     for name in sorted({dataset.name, *joined}):
@@ -36,7 +36,7 @@ def forget(project: Project, dataset: Dataset, erased: Subjects) -> None:
         if learned.lost or learned.rows:
             _rules(project, name, learned)
             _models(project, models, learned)
-            _said(project, learned)
+            _messages(project, learned)
             failpoints.reach("erase.forgotten")
 
 
@@ -58,7 +58,7 @@ def _rules(project: Project, name: str, learned: Learned) -> None:
 
 
 def _profile(profile: dict[str, Any], learned: Learned) -> dict[str, Any]:
-    """Return a profile without the lost texts among the most frequent ones."""
+    """Return a profile whose most frequent texts do not include the lost ones."""
     columns = [
         {**each, "top": [top for top in each["top"] if top[0] not in _short(learned, each["name"])]}
         if "top" in each
@@ -69,7 +69,7 @@ def _profile(profile: dict[str, Any], learned: Learned) -> dict[str, Any]:
 
 
 def _short(learned: Learned, column: str) -> set[str]:
-    return {text[:100] for text in learned.lost.get(column, ())}  # as a profile cuts them
+    return {text[:100] for text in learned.lost.get(column, ())}  # truncated as in a profile
 
 
 def _models(project: Project, models: Sequence[str], learned: Learned) -> None:
@@ -120,7 +120,7 @@ def _baseline(project: Project, baseline: Baseline, learned: Learned) -> None:
 
 
 def _reference(project: Project, sha256: str, learned: Learned) -> str:
-    """Return the digest of a reference without the lost labels, the same if it has none."""
+    """Store a reference without the lost labels and return its digest, unchanged if it has none."""
     old = reference_file.load(project.references.read(sha256))
     new = forgetting.from_reference(old, learned.lost)
     if all(a is b or a.labels == b.labels for a, b in zip(old.columns, new.columns, strict=True)):
@@ -128,8 +128,8 @@ def _reference(project: Project, sha256: str, learned: Learned) -> str:
     return project.references.put(reference_file.dump(new))
 
 
-def _said(project: Project, learned: Learned) -> None:
-    """Blank the lost texts in what reports, alerts and jobs have said."""
+def _messages(project: Project, learned: Learned) -> None:
+    """Blank the lost texts in reports, alerts and job messages."""
     found = forgetting.pattern(forgetting.words(learned.lost))
     if found is None:
         return
@@ -151,7 +151,7 @@ def _audit(s: Session, project: Project, subject: str, details: dict[str, Any]) 
 
 
 def replaced(project: Project) -> Iterator[tuple[blobs.BlobStore, str]]:
-    """Yield the files that an erasure has replaced, those that no row names any more."""
+    """Yield the files that an erasure has replaced and that no row names any more."""
     with project.read() as s:
         told = [event.details for event in audit.of_action(s, log.ACTION)]
         named = digests.named(s)

@@ -1,7 +1,7 @@
-"""Carry the erasures since a backup over to the project that is restored from it.
+"""Repeat the erasures since a backup in the project that is restored from it.
 
-Its rows about those subjects came back with it. The erasures are remembered there as unfinished,
-so ``doctor`` names them and ``data erase NAME`` without an entity makes them good.
+The restored rows include those subjects again. The erasures are recorded there as unfinished, so
+``doctor`` reports them and ``data erase NAME`` without an entity completes them.
 """
 
 from pathlib import Path
@@ -18,22 +18,22 @@ _ACTION = "data erase"
 
 
 class Carried(NamedTuple):
-    """The datasets with an erasure to be made good; ``readable`` is false if nobody can tell."""
+    """The datasets with an erasure to repeat; ``readable`` is false if that cannot be read."""
 
     datasets: tuple[str, ...] = ()
     readable: bool = True
 
 
 def carry(old: Path, project: Project) -> Carried:
-    """Remember in ``project`` what the project in folder ``old`` has erased and it has not.
+    """Record in ``project`` the erasures that only the project in folder ``old`` has.
 
-    Nothing if ``old`` is no project, or another one: it has another key then.
+    None are recorded if ``old`` is no project, or a different one (with another key).
     """
     if not (old / SETTINGS_FILE).is_file():
         return Carried()
     try:
         found = _read(old, project.key)
-    except (MlkitError, database_errors.UNTRANSLATED):  # which may be why somebody restores
+    except (MlkitError, database_errors.UNTRANSLATED):  # damage may be the reason for the restore
         return Carried(readable=False)
     if not found:
         return Carried()
@@ -44,7 +44,7 @@ def carry(old: Path, project: Project) -> Carried:
 
 
 def _read(old: Path, key: bytes) -> list[tuple[str, str | None, Erasure]]:
-    """Return dataset, its entity column, and each of its erasures; raises if that fails."""
+    """Return each erasure with its dataset and entity column; raises if that fails."""
     project = locate_project(old, environment={})
     file = Path(project.database.location)
     if project.key != key or not project.database.is_sqlite or not file.is_file():
@@ -59,7 +59,7 @@ def _read(old: Path, key: bytes) -> list[tuple[str, str | None, Erasure]]:
 def _remember(
     s: Session, project: Project, name: str, entity: str | None, erasure: Erasure
 ) -> bool:
-    """Write down one erasure as unfinished; tell whether that was needed."""
+    """Record one erasure as unfinished; return whether that was needed."""
     dataset = datasets.find(s, name)
     if dataset is None:
         return False

@@ -1,7 +1,7 @@
-"""Erase a subject from a dataset: from its versions, from the log of its models, and for good.
+"""Erase a subject from a dataset: from its versions, its models' logs, and all future versions.
 
-The subject is remembered first, so that whatever a kill leaves undone the next ``erase`` of the
-dataset does; each step is a file first, then the row that names it, then the old file.
+The subject is recorded first, so that the next ``erase`` of the dataset completes what a kill
+interrupted. Each step writes the new file, then the row that names it, then deletes the old file.
 """
 
 from collections.abc import Sequence
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 
 class Rewritten(msgspec.Struct, frozen=True):
-    """A version whose file is another now.
+    """A version whose file was rewritten.
 
-    ``rows`` are gone; ``cleared`` ones are left, without what a feature view said of the subject.
+    ``rows`` were deleted; ``cleared`` ones stay, without the subject's values of feature views.
     """
 
     reference: str
@@ -38,9 +38,9 @@ class Rewritten(msgspec.Struct, frozen=True):
 
 
 class Erased(msgspec.Struct, frozen=True, kw_only=True):
-    """What was erased; ``models`` were trained on rows that are gone, and still know them.
+    """What was erased; ``models`` were trained on erased rows and may still reproduce them.
 
-    ``unknown`` are entities that nothing was known of.
+    ``unknown`` are entities without any data.
     """
 
     dataset: str
@@ -59,12 +59,12 @@ def erase(
     reason: str = "",
     progress: Progress | None = None,
 ) -> Erased:
-    """Erase the rows about ``entities``, and let no later version of the dataset have them.
+    """Erase the rows about ``entities``, and keep them out of later versions of the dataset.
 
-    Those of datasets that were joined to it go too, and what its feature views say of them in
-    joined rows. Without any entity, finish what was cut off. Nobody adds, joins, trains, or
-    materialises meanwhile. Raises InvalidInputError if the dataset has no entity column, or
-    nothing is to be finished, and BusyError.
+    Rows of datasets joined from it are erased too, and the values of its feature views in joined
+    rows. Without any entity, unfinished erasures are completed. Raises InvalidInputError if the
+    dataset has no entity column, or nothing is unfinished, and BusyError while somebody adds,
+    joins, trains, or materialises.
     """
     say = progress or silent
     with version_files.deleted(project):
@@ -84,7 +84,7 @@ def erase(
 def _unknown(
     project: Project, names: Sequence[str], parts: "Sequence[_Part]", entities: Sequence[str]
 ) -> tuple[str, ...]:
-    """Return the entities that were met in no part."""
+    """Return the entities that were found in no dataset."""
 
     def is_met(entity: str) -> bool:
         met = zip(names, (part.met for part in parts), strict=True)
@@ -94,9 +94,9 @@ def _unknown(
 
 
 def resume(project: Project) -> str:
-    """Finish the erasures that were cut off or refused; return one line about it, or nothing.
+    """Complete interrupted and refused erasures; return one line about it, or nothing.
 
-    One that somebody still stands in the way of is left for the next time.
+    One that is still blocked by another process is left for the next time.
     """
     with project.read() as s:
         waiting = erasures.unfinished(s)
@@ -112,7 +112,7 @@ def resume(project: Project) -> str:
 
 
 class _Part(NamedTuple):
-    """What was erased of one dataset."""
+    """The result for one dataset."""
 
     versions: list[Rewritten]
     predictions: int
@@ -133,7 +133,7 @@ def _erase(project: Project, name: str, say: Progress) -> _Part:
     predictions = log.erase(project, dataset, erased)
     elsewhere.erase(project, dataset, erased)
     _delete_old(project)
-    leftovers.remove_dead(project)  # nobody can tell who is in there
+    leftovers.remove_dead(project)  # its rows cannot be searched for subjects
     purge.purge(project.database, patience_s=project.settings.db.busy_timeout_s)
     with project.write() as s:
         erasures.finish(s, dataset.id, project.now())
@@ -142,11 +142,11 @@ def _erase(project: Project, name: str, say: Progress) -> _Part:
 
 
 def _cut_off(project: Project, name: str) -> list[str]:
-    """Return whose erasure is not finished, of ``name`` and its heirs; raises InvalidInputError."""
+    """Return ``name`` and joins of it with an unfinished erasure; raises InvalidInputError."""
     with project.read() as s:
         datasets.get(s, name)
         unfinished = erasures.unfinished(s)
-        found = [each for each in [name, *joins.heirs(s, name)] if each in unfinished]
+        found = [each for each in [name, *joins.descendants(s, name)] if each in unfinished]
     if not found:
         raise InvalidInputError(
             f"no erasure of dataset '{name}' was cut off; name the entities to be erased"
@@ -155,14 +155,14 @@ def _cut_off(project: Project, name: str) -> list[str]:
 
 
 def without_erased(project: Project, version: DatasetVersion, table: "Tabular") -> "Tabular":
-    """Return the rows of a version that is made again, but for those of erased subjects."""
+    """Return the rows of a rebuilt version without those of erased subjects."""
     dataset = version.dataset
     return subjects.of(project, dataset.name).without(table, dataset.entity_column)
 
 
 def store(project: Project, table: "Tabular") -> str:
-    """Store the rows that a version has left and return their digest."""
-    from mlkit.steps.reading import frames  # pyarrow
+    """Store the remaining rows of a version and return their digest."""
+    from mlkit.steps.reading import frames  # imports pyarrow
 
     part = project.data.scratch()
     try:
@@ -173,8 +173,8 @@ def store(project: Project, table: "Tabular") -> str:
 
 
 def record(project: Project, version: DatasetVersion, table: "Tabular", sha256: str) -> None:
-    """Let the version name its new file; its number and its history stay."""
-    from mlkit.steps.quality import profile  # pandas
+    """Point the version to its new file; its number and history are kept."""
+    from mlkit.steps.quality import profile  # imports pandas
 
     described = [msgspec.to_builtins(each) for each in profile.describe(table)]
     with project.write() as s:
@@ -190,27 +190,27 @@ def record(project: Project, version: DatasetVersion, table: "Tabular", sha256: 
 
 
 def _remember(project: Project, name: str, entities: Sequence[str], reason: str) -> list[str]:
-    """Write down that these subjects are to be erased from ``name`` and its heirs; return those.
+    """Record these subjects for erasure from ``name`` and its descendants; return those datasets.
 
-    All at once and before the first row goes, by their hashes alone. An heir has the entity column
-    of what it was joined to, even if that was told later.
+    This is one transaction before the first deletion, and stores hashes only. A joined dataset
+    takes the entity column of its base, even if the base got it later.
     """
     with project.write() as s:
         dataset = datasets.get(s, name)
         if dataset.entity_column is None:
             raise InvalidInputError(
-                f"dataset '{name}' does not say whom its rows are about; {_cure(s, name)}"
+                f"dataset '{name}' does not say whom its rows are about; {_entity_advice(s, name)}"
             )
-        names = [name, *joins.heirs(s, name)]
+        names = [name, *joins.descendants(s, name)]
         for each in names:
-            heir = datasets.get(s, each)
-            heir.entity_column = heir.entity_column or dataset.entity_column
-            _write_down(s, project, heir, entities, reason)
+            descendant = datasets.get(s, each)
+            descendant.entity_column = descendant.entity_column or dataset.entity_column
+            _write_down(s, project, descendant, entities, reason)
     return names
 
 
-def _cure(s: Session, name: str) -> str:
-    """Return what tells a dataset the entity column that it does not have."""
+def _entity_advice(s: Session, name: str) -> str:
+    """Return the advice for giving a dataset its missing entity column."""
     made = datasets.get_version(s, name).join
     if made is not None:
         base = ingest.parse_reference(made.base)[0]
@@ -225,7 +225,7 @@ def _write_down(
     hashes = {subjects.hashed(project.key, dataset.name, entity) for entity in entities}
     for subject in sorted(hashes):
         if subject in known:
-            known[subject].done_at = None  # rows may have come since
+            known[subject].done_at = None  # rows may have been added since
             continue
         s.add(Erasure(
             dataset_id=dataset.id, subject=subject, reason=reason, asked_by=project.actor,
@@ -262,7 +262,7 @@ def _rewrite(project: Project, version: DatasetVersion, left: "Tabular") -> str:
 
 
 def _clear_joined(project: Project, dataset: Dataset, erased: Subjects) -> list[Rewritten]:
-    """Take what views over ``dataset`` say of the subjects out of the rows that have it."""
+    """Clear the subjects' values of views over ``dataset`` in joined rows."""
     with project.read() as s:
         having = joins.traces(s, dataset)
     found = []
@@ -277,7 +277,7 @@ def _clear_joined(project: Project, dataset: Dataset, erased: Subjects) -> list[
 
 
 def _delete_old(project: Project) -> None:
-    """Delete every file that an erasure has replaced, those that a killed one left included."""
+    """Delete all files replaced by an erasure, also by a killed one."""
     with project.read() as s:
         events = [event.details for event in audit.of_action(s, log.ACTION)]
     for details in events:

@@ -1,4 +1,4 @@
-"""Which texts only the erased subjects had: those that go from what was learned, too."""
+"""Find the texts that only erased subjects had, to be removed from rules, profiles and models."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -20,9 +20,9 @@ Texts = dict[str, set[str]]
 
 
 class Learned(NamedTuple):
-    """What was learned from a dataset has to forget: ``lost`` texts by column, and ``rows``.
+    """What derived data must not keep: ``lost`` texts by column, and the erased ``rows``.
 
-    ``left`` yields what there is besides them, anew at each call.
+    ``left`` yields the remaining rows, anew at each call.
     """
 
     lost: Mapping[str, frozenset[str]]
@@ -30,7 +30,7 @@ class Learned(NamedTuple):
     left: Callable[[], Iterator[Tabular]]
 
     def only_theirs(self, names: Sequence[str]) -> frozenset[tuple[Any, ...]]:
-        """Return the values of ``names`` in the rows, but for those that others have as well."""
+        """Return the values of ``names`` in the erased rows that no other row has."""
         found = {row for table in self.rows if _has(table, names) for row in _tuples(table, names)}
         for table in self.left() if found else ():
             if found and _has(table, names):
@@ -41,9 +41,9 @@ class Learned(NamedTuple):
 def of_dataset(
     project: Project, name: str, dataset: Dataset, erased: Subjects, models: Sequence[str]
 ) -> Learned:
-    """Return what the rows of dataset ``name``, and the log of its models, alone know of them.
+    """Return the texts of ``erased`` that occur in no other row of ``name`` and its models' logs.
 
-    ``dataset`` is the one that they are erased from; ``name`` it, or one that was joined to it.
+    They are erased from ``dataset``; ``name`` is that dataset or one joined from it.
     """
     theirs: Texts = {}
     tables = []
@@ -76,7 +76,7 @@ def _tuples(table: Tabular, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
 
 
 def _like(table: pa.Table, rows: set[tuple[Any, ...]]) -> pa.Table:
-    """Return the rows of ``table`` that have in each column what some of ``rows`` has."""
+    """Return the rows of ``table`` whose values each occur in the same column of ``rows``."""
     for name, values in zip(table.column_names, zip(*rows, strict=True), strict=True):
         column = table.column(name)
         table = table.filter(pc.is_in(column, value_set=pa.array(values, column.type)))
@@ -86,7 +86,7 @@ def _like(table: pa.Table, rows: set[tuple[Any, ...]]) -> pa.Table:
 def _versions(
     project: Project, name: str, dataset: Dataset, erased: Subjects
 ) -> Iterator[tuple[Tabular, Tabular]]:
-    """Yield the rows of each version and what will be left of them: the same object if all is."""
+    """Yield the rows of each version before and after; the same object if nothing is erased."""
     with project.read() as s:
         versions = [v for v in datasets.outline(s) if v.dataset.name == name]
         traces = {version.id: found for version, found in joins.traces(s, dataset)}
@@ -112,14 +112,14 @@ def _left(
 
 
 def _add(theirs: Texts, table: Tabular, left: Tabular) -> None:
-    """Add the texts that are in ``table`` and not in what is left of it."""
+    """Add the texts of ``table`` that are not in ``left``."""
     for name in _texts(table):
         gone = _without(_unique(table, name), _unique(left, name))
         theirs.setdefault(name, set()).update(gone.to_pylist())
 
 
 def _keep(theirs: Texts, left: Tabular) -> None:
-    """Take out what others have as well."""
+    """Remove the texts that other rows have as well."""
     for name, texts in theirs.items():
         if texts and name in _texts(left):
             mine = pa.array(sorted(texts), pa.string())
@@ -139,7 +139,7 @@ def _keep_logged(project: Project, model: str, erased: Subjects, theirs: Texts) 
 
 
 def _logged(project: Project, model: str, erased: Subjects) -> Iterator[tuple[str, Any, Any]]:
-    """Yield name, texts and which are about the subjects, of each such column of a log."""
+    """Yield name, texts and the mask of the subjects' rows for each text column of a log."""
     window = logs.window(project, model)
     entities = window.column("_entity")
     subjects = [value for value in entities.unique().to_pylist() if erased.has(value)]
@@ -153,7 +153,7 @@ def _logged(project: Project, model: str, erased: Subjects) -> Iterator[tuple[st
 
 
 def _rows(table: Tabular, entity: str | None, erased: Subjects) -> pa.Table:
-    """Return the rows about the subjects; none where the entity is not told."""
+    """Return the mask of rows about the subjects; rows without an entity are not."""
     if entity is None or entity not in table.column_names:
         return table.select([]).slice(0, 0)
     column = table.column(entity)
@@ -176,7 +176,7 @@ def _without(texts: Any, others: Any) -> Any:
 
 
 def models_of(project: Project, name: str) -> list[str]:
-    """Return the models that any version of dataset ``name`` has taught."""
+    """Return the models that were trained on any version of dataset ``name``."""
     with project.read() as s:
         taught = {v.id for v in datasets.outline(s) if v.dataset.name == name}
         return sorted({v.model for v in registry.outline(s) if v.dataset_version_id in taught})

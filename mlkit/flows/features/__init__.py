@@ -7,7 +7,7 @@ from mlkit import moved
 
 
 def __getattr__(name: str) -> object:
-    """Forward what the job ``materialize`` of version 0.1 asks of the module that was here."""
+    """Forward the name that the job ``materialize`` of version 0.1 uses."""
     if name != "exists":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from mlkit.flows.features import declarations

@@ -1,4 +1,4 @@
-"""Look at features: the list, one of them in full, the values of an entity, and who uses what."""
+"""Read-only reports on features: the list, one in full, the values of an entity, the lineage."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -26,7 +26,7 @@ _MOST_USES = 1000
 
 
 class Listed(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that ``features.py`` declares; ``online`` says whether the store has its newest."""
+    """One declaration of ``features.py``; ``online`` says whether the store is up to date."""
 
     name: str
     kind: Literal["view", "on_demand"]
@@ -45,17 +45,17 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Column(msgspec.Struct, frozen=True):
-    """One feature; the type of what is computed on demand is found out when it is joined."""
+    """One feature; the type of an on-demand feature is known once it is joined."""
 
     name: str
     type: str | None
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
-    """One view in full: declaration, columns, the store, its uses and how its values moved.
+    """One view in full: declaration, columns, store, uses and drift of its values.
 
-    ``drift`` compares what the view makes of the last two versions of its dataset; None with one.
-    An on-demand transformation has no rows of its own.
+    ``drift`` compares the view's values for the last two versions of its dataset; None with one. An
+    on-demand transformation has no rows of its own.
     """
 
     view: Listed
@@ -69,7 +69,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Got(msgspec.Struct, frozen=True, kw_only=True):
-    """What the store says of one entity; ``features`` is None where the view refuses."""
+    """The stored values of one entity; ``features`` is None if the view refuses."""
 
     entity: Key
     state: str
@@ -80,7 +80,7 @@ class Got(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def list_features(project: Project) -> list[Listed]:
-    """Return what the project declares, views first."""
+    """Return all declarations of the project, views first."""
     declared = features.load_or_nothing(project)
     with project.read() as s:
         stored = {(view.name, view.version): view for view in store.list_views(s)}
@@ -119,7 +119,7 @@ def show(project: Project, name: str) -> Shown:
 
 
 def get(project: Project, name: str, keys: Sequence[str]) -> list[Got]:
-    """Return what serving would be given for these entities now; raises NotFoundError."""
+    """Return the values that serving would use for these entities now; raises NotFoundError."""
     declared = features.load(project)
     view = declared.view(name)
     with project.read() as s:
@@ -232,7 +232,7 @@ def _key(use: ViewUse, text: str) -> Key:
 
 
 def _drift(project: Project, declared: Declared, view: FeatureView) -> tuple[Any, tuple[str, ...]]:
-    """Compare what the view makes of the last two versions of its dataset."""
+    """Compare the view's values for the last two versions of its dataset."""
     if view.is_query_of_a_database:
         return None, ()
     with project.read() as s:
@@ -240,7 +240,7 @@ def _drift(project: Project, declared: Declared, view: FeatureView) -> tuple[Any
         pair = [Source(version.reference, version.sha256) for version in versions]
     if len(pair) == 1:
         return None, ()
-    from mlkit.steps.drift import detection as drift  # scipy, which the list does without
+    from mlkit.steps.drift import detection as drift  # imports scipy, which the list does not need
 
     rule = drift.DriftRule.from_settings(project.settings.drift)
     old, new = (view_rows.compute(project, declared, view, made_of) for made_of in pair)

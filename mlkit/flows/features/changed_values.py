@@ -1,4 +1,4 @@
-"""What of the values that were found is to be written, and what of the stored ones is to go."""
+"""The difference between stored and newly computed feature values: rows to write and to delete."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 _LONG_AGO_US = -(1 << 62)
 
-Values = Mapping[str, tuple[int, str]]  # of an entity: the time in microseconds, and the features
+Values = Mapping[str, tuple[int, str]]  # by entity: event time in microseconds, features
 
 
 class Changes(NamedTuple):
-    """The step from the values ``had`` to those that were found.
+    """The changes from the stored values ``had`` to the computed ones.
 
-    ``gone`` are entities that could still be asked for and that the source does not know any more;
-    of ``taken_back`` the newest event is not there any more, so that an older one counts.
+    ``gone`` are entities within the ttl that the source no longer has. For those ``taken_back`` the
+    source no longer has the newest event, so an older one replaces it.
     """
 
     had: Values
@@ -29,24 +29,24 @@ class Changes(NamedTuple):
 
     @property
     def rows(self) -> int:
-        """How many rows are to be written or deleted."""
+        """The number of rows to write or delete."""
         return len(self.changed) + len(self.gone)
 
     @property
     def taken_back(self) -> list[str]:
-        """The entities whose stored row must go, because an older one takes its place."""
+        """The entities whose stored row is replaced by an older one."""
         return [who for who, (us, _) in self.changed.items() if us < self.had.get(who, (us, ""))[0]]
 
     @property
     def newest(self) -> datetime | None:
-        """When the newest event happened that counts after the step."""
+        """The time of the newest event after the changes."""
         gone = set(self.gone)
         times = (us for who, (us, _) in {**self.had, **self.changed}.items() if who not in gone)
         newest = max(times, default=None)
         return None if newest is None else epoch.from_us(newest)
 
     def all_after(self, oldest_us: int | None) -> Values:
-        """Return the values after the step that are newer than ``oldest_us``."""
+        """Return the values after the changes that are newer than ``oldest_us``."""
         gone = set(self.gone)
         return {
             who: (us, data)
@@ -56,9 +56,10 @@ class Changes(NamedTuple):
 
 
 def find(had: Values, found: "Latest", view: FeatureView, now: datetime) -> Changes:
-    """Compare what is stored with what was found.
+    """Compare the stored values ``had`` with the computed ones.
 
-    Of a query on a database an event is never replaced by an older one: that may be a late answer.
+    For a view over a database, an event is never replaced by an older one: a concurrent, slower
+    query may have returned that.
     """
     rows = zip(found.entities, found.event_us, found.data, strict=True)
     is_news = _is_newer if view.is_query_of_a_database else _is_other
@@ -70,7 +71,7 @@ def find(had: Values, found: "Latest", view: FeatureView, now: datetime) -> Chan
 
 
 def by_column(values: Values) -> FeatureValues:
-    """Return values by column, in the order of the index that they go into."""
+    """Return values by column, in the order of the database index."""
     names = sorted(values)
     return FeatureValues(
         names, [values[who][0] for who in names], [values[who][1] for who in names]

@@ -1,4 +1,4 @@
-"""Test the features of a project: their own tests, what every view must hold, and for skew."""
+"""Test the features of a project: user tests, the contract of views, training-serving skew."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,11 +20,11 @@ from mlkit.steps.features.view import Check, FeatureView, OnDemand
 from mlkit.steps.rules import checks
 from mlkit.store import datasets
 
-_SAMPLE = 25  # rows that a transformation is given one by one
+_SAMPLE = 25  # rows that are also transformed one by one
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """One test of a view or transformation; ``message`` says what is wrong."""
+    """One test of a view or transformation; ``message`` describes a failure."""
 
     feature: str
     test: str
@@ -41,19 +41,19 @@ class Tested(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def skewed(self) -> int:
-        """How many replayed rows had other values than training would have used."""
+        """The number of replayed rows whose values differ from those of training."""
         return sum(model.skewed for model in self.skew)
 
 
 def examine(
     project: Project, names: Sequence[str] = (), *, lag: str = "1h", rows: int = 1000
 ) -> Tested:
-    """Run the tests of these views and transformations, of all without names.
+    """Run the tests of these views and transformations; of all if no names are given.
 
-    Beside the tests that they name: a view computes and holds its contract (*rows*), and what it
-    says of the past does not change when rows of later times come (*past*); a transformation
-    gives each row the same alone as among others (*alone*). Without names the newest logged
-    ``rows`` of each champion are replayed (see ``replay``).
+    Added to the user's tests are: a view computes and meets its contract (*rows*); its values do
+    not change when later rows are added, which would be leakage from the future (*past*); a
+    transformation gives the same result for a row alone as in a batch (*alone*). Without names, the
+    newest logged ``rows`` of each champion are replayed (see ``replay``).
     """
     declared = declarations.load(project)
     outcomes: list[Outcome] = []
@@ -80,7 +80,7 @@ def _of_view(project: Project, declared: Declared, view: FeatureView) -> Iterato
 
 
 def _past(project: Project, view: FeatureView, rows: pa.Table) -> Iterator[Outcome]:
-    """Hide the newer half of the source from the view; it must say the same of the older half."""
+    """Test for leakage: without the newer half of the source the older values must not change."""
     if view.is_query_of_a_database or not rows.num_rows:
         return
     with project.read() as s:
@@ -154,7 +154,7 @@ def _apply(made: OnDemand, given: pa.Table) -> pa.Table:
 
 
 def _sample(project: Project, made: OnDemand) -> pa.Table | None:
-    """Return rows of the newest joined dataset version that used the transformation."""
+    """Return some rows of the newest joined dataset version that used the transformation."""
     with project.read() as s:
         used = (
             version.sha256
@@ -202,7 +202,7 @@ def _by_function(name: str, function: Any, rows: pa.Table) -> Outcome:
     label = getattr(function, "__name__", "function")
     try:
         said = function(output.frame(rows))
-    except Exception as error:  # noqa: BLE001  # a test of the user fails as it likes
+    except Exception as error:  # noqa: BLE001  # a user's test may raise anything
         message = str(error) if isinstance(error, AssertionError) else repr(error)
         return Outcome(name, label, passed=False, message=message or "the assertion failed")
     passed = said is None or bool(said)

@@ -1,7 +1,7 @@
-"""The columns of on-demand transformations in the rows of requests: computed where a row has none.
+"""Compute the columns of on-demand transformations that the rows of a request lack.
 
-The function is that of training, on a frame of the same types: a millisecond or so, which a row
-that has the columns does not cost.
+The function is that of training, on a data frame of the same types. It takes about a millisecond,
+only for requests with such rows.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 
 class Input(NamedTuple):
-    """A column that a transformation is given: where it is in a row, None for the time of it."""
+    """An input column of a transformation and its position in a row, None for the request time."""
 
     column: Column
     place: int | None
 
 
 class Computed:
-    """Fills what the transformations give, one after the other as in training."""
+    """Computes the columns of the transformations, in the order of training."""
 
     def __init__(
         self,
@@ -49,10 +49,10 @@ class Computed:
         self._inputs = inputs
 
     def fill(self, table: Rowlike, now: datetime) -> None:
-        """Compute the columns for the rows that lack some; what a row gives stays.
+        """Compute the columns for the rows that lack some; values given by a row stay.
 
-        Raises MlkitError with the line of ``features.py`` if a function fails: rows that the
-        schema lets pass are no fault of a client's.
+        Raises MlkitError with the line of ``features.py`` if a function fails: rows that satisfy
+        the schema are not the client's fault.
         """
         rows = [row for row in table if any(row[place] is UNSET for place in self._places)]
         if not rows:
@@ -68,7 +68,7 @@ class Computed:
                     row[place] = value
 
     def _frame(self, rows: Rowlike, now: datetime) -> "pa.Table":
-        import pyarrow as pa  # what on-demand transformations are given
+        import pyarrow as pa  # the input of on-demand transformations
 
         columns = {}
         for column, place in self._inputs:
@@ -80,10 +80,10 @@ class Computed:
 def inputs(
     uses: Sequence[OnDemandUse], known: Sequence[Column], time: str | None, dataset: str
 ) -> list[Input]:
-    """Return what the transformations are given of a row: each column once, made ones left out.
+    """Return the row columns that the transformations need, without those that they compute.
 
-    The dataset's time is the time of the request. Raises ConflictError for a column that a request
-    does not have, such as the target.
+    The time column of the dataset stands for the request time. Raises ConflictError for a column
+    that a request does not have, such as the target.
     """
     places = {column.name: place for place, column in enumerate(known)}
     made: set[str] = set()
@@ -106,7 +106,7 @@ def inputs(
 
 
 def _value(value: Any, column: Column) -> Any:
-    """Return a canonical value as Arrow takes it."""
+    """Convert a canonical value for Arrow."""
     if value is None or value is UNSET:
         return None
     return datetime.fromisoformat(value) if column.kind == "datetime" else value

@@ -44,35 +44,35 @@ class Declared:
         return self.on_demand[name]
 
     def code_of(self, made: OnDemand) -> str:
-        """Return what changes with the code of a transformation: a digest of all that it is."""
+        """Return the digest of a transformation's code and of the code that it uses."""
         return _code_of(self.root, self.text, made.name) or self.digest
 
     def is_code_of(self, name: str, recorded: str) -> bool:
-        """Tell whether a transformation has the code that ``code_of`` was recorded of."""
+        """Tell whether the code of a transformation still has the ``recorded`` digest."""
         return is_code_of(self.root, self.text, name, recorded)
 
     def chosen(self, names: tuple[str, ...] = ()) -> list[FeatureView]:
-        """Return the views of these names, all without any."""
+        """Return the views of these names, or all if none are given."""
         return [self.view(name) for name in names] if names else list(self.views.values())
 
 
 def is_code_of(root: Path, text: bytes, name: str, recorded: str) -> bool:
-    """Tell whether a transformation has the code that a digest was recorded of, in this text.
+    """Tell whether the code of a transformation in ``text`` has the ``recorded`` digest.
 
-    A digest of the whole text, as versions of old have it, will do. Raises SyntaxError.
+    A digest of the whole text, as older releases recorded, is accepted too. Raises SyntaxError.
     """
     whole = hashlib.sha256(text).hexdigest()
     return recorded in (whole, _code_of(root, text, name), _with_imports(root, whole, text))
 
 
 def _code_of(root: Path, text: bytes, name: str) -> str | None:
-    """Return the digest of what ``name`` is in a text, and of what that imports from the user."""
+    """Return the digest of the definition of ``name`` and of the user's modules that it imports."""
     found = code_digest.of(text, name)
     return found and _with_imports(root, found, code_digest.imports(text, name))
 
 
 def _with_imports(root: Path, digest: str, text: str | bytes) -> str:
-    """Return a digest that changes with the user's own files that a text imports as well."""
+    """Return ``digest`` combined with the digests of the user's files that a text imports."""
     used = own_code.imported(root, text)
     lines = [f"{name} {code_digest.of_module(used[name].text)}" for name in sorted(used)]
     return hashlib.sha256("\n".join([digest, *lines]).encode()).hexdigest() if lines else digest
@@ -84,10 +84,10 @@ def exists(project: Project) -> bool:
 
 
 def load(project: Project) -> Declared:
-    """Run ``features.py`` and return what it declares, in the order of the file.
+    """Run ``features.py`` and return its declarations, in the order of the file.
 
-    Raises NotFoundError without the file, InvalidInputError with its line for whatever is wrong
-    in it. It is run anew each time: nothing is remembered of an older text.
+    Raises NotFoundError without the file, InvalidInputError with its line for whatever is wrong in
+    it. The file is run anew each time, without any cache.
     """
     path = project.root / FILE
     if not path.is_file():
@@ -109,7 +109,7 @@ def load(project: Project) -> Declared:
 
 
 def load_or_nothing(project: Project) -> Declared:
-    """Return what ``features.py`` declares, nothing if there is no such file."""
+    """Return the declarations of ``features.py``, none without such a file."""
     return load(project) if exists(project) else Declared({}, {}, "")
 
 
@@ -123,14 +123,14 @@ def _by_name(made: list[Made]) -> dict[str, Made]:
 
 
 def _run(root: Path, path: Path, text: bytes) -> types.ModuleType:
-    """Return the module; no bytecode is written, which could outlive a quick edit.
+    """Run the module; no bytecode is written, which a quick edit could leave stale.
 
-    What it imports from the project is run anew as well.
+    The project modules that it imports are run anew as well.
     """
     module = types.ModuleType("features")
     module.__file__ = str(path)
     before = sys.modules.get("features")
-    sys.modules["features"] = module  # dataclasses look their own module up
+    sys.modules["features"] = module  # dataclasses look up their own module
     linecache.checkcache(str(path))
     own_code.forget(root, "features")
     try:
@@ -150,7 +150,7 @@ def _run(root: Path, path: Path, text: bytes) -> types.ModuleType:
 
 
 def _line(error: BaseException, path: Path) -> int:
-    """Return the last line of the file that the error came through."""
+    """Return the innermost line of the file in the traceback of the error."""
     line, trace = 0, error.__traceback__
     while trace is not None:
         if trace.tb_frame.f_code.co_filename == str(path):

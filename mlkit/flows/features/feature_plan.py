@@ -1,4 +1,4 @@
-"""Which inputs of a model come from feature views: what serving fills in, and by what key."""
+"""The feature plan of a model: inputs that serving looks up or computes, and the keys for them."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from mlkit.store.datasets import DatasetVersion
 
 @dataclass(frozen=True)
 class FeaturePlan:
-    """What a joined dataset adds to the columns of a request.
+    """The columns that serving adds to a request for a joined dataset.
 
     ``views`` fill their ``columns`` by the value that a row has in the column ``ViewUse.entity``,
     or, where that is ``entity`` (the entity column of the dataset, which is no input of a model),
@@ -27,10 +27,10 @@ class FeaturePlan:
 
 
 def of(s: Session, version: DatasetVersion) -> FeaturePlan | None:
-    """Return the plan of a dataset version, None if it has nothing from feature views.
+    """Return the plan of a dataset version, None if it uses no feature views.
 
     A version of logged rows has the plan of the join that it descends from, whatever was joined
-    since: its rows were served by that. ``model_version.dataset_version`` is what to ask with.
+    since, because its rows were served by that plan. Pass ``model_version.dataset_version``.
     """
     joined = _joined(s, version)
     made = None if joined is None else joined.join
@@ -40,7 +40,7 @@ def of(s: Session, version: DatasetVersion) -> FeaturePlan | None:
 
 
 def _joined(s: Session, version: DatasetVersion) -> DatasetVersion | None:
-    """Return the version itself if it is a join, or the nearest ancestor of its dataset that is."""
+    """Return the version if it is a join, else its nearest ancestor in the dataset that is one."""
     if version.join is not None:
         return version
     if not version.parents:
@@ -50,7 +50,7 @@ def _joined(s: Session, version: DatasetVersion) -> DatasetVersion | None:
     while waiting:
         dataset, _, number = waiting.pop(0).rpartition("@")
         found = made.pop(int(number), None) if dataset == name else None
-        if found is None:  # of another dataset, or seen before
+        if found is None:  # of another dataset, or a cycle
             continue
         if found.joined:
             return datasets.get_version(s, name, int(number))
@@ -59,7 +59,7 @@ def _joined(s: Session, version: DatasetVersion) -> DatasetVersion | None:
 
 
 def transformations(project: Project, plan: FeaturePlan) -> list[OnDemand]:
-    """Return the functions of the plan as ``features.py`` has them now.
+    """Return the functions of the plan from the present ``features.py``.
 
     Raises ConflictError if one of them is of another version than the model was trained with,
     NotFoundError if it is gone.

@@ -1,4 +1,4 @@
-"""Whether the feature views that champions need are in the online store, and young enough."""
+"""Check that the feature views of champions are in the online store, and fresh."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
@@ -17,9 +17,9 @@ _KIND = "freshness"
 
 
 class Trouble(NamedTuple):
-    """What is wrong with a version of a view that champions were trained with, and what mends it.
+    """A problem of a view version that champions were trained with, and the fix.
 
-    ``fix`` is a command, empty where ``text`` says what there is to be done.
+    ``fix`` is a command, empty if ``text`` says what to do.
     """
 
     view: str
@@ -37,10 +37,10 @@ class _Need(NamedTuple):
 
 
 def troubles(project: Project) -> list[Trouble]:
-    """Return what is wrong with the online values that champions need, by a few queries.
+    """Return the problems of the online values that champions need, by a few queries.
 
-    A version that was never materialised; one that is not any more, as ``features.py`` has gone on
-    to another; one that is late: older than its ttl or than ``features.late_after``; and one whose
+    The problems are: a version was never materialised; is no longer materialised, because
+    ``features.py`` declares a newer one; is older than its ttl or ``features.late_after``; or its
     source has no new events.
     """
     now, patience = project.now(), duration(project.settings.features.late_after)
@@ -61,13 +61,13 @@ def troubles(project: Project) -> list[Trouble]:
 
 
 def needed(project: Project) -> int:
-    """Return how many versions of views the champions were trained with."""
+    """Return the number of view versions that champions were trained with."""
     with project.read() as s:
         return len(_needs(s))
 
 
 def watch(project: Project) -> int:
-    """Open an alert for each view in trouble, and end those of the others; return how many."""
+    """Open an alert for each view with a problem, end the other alerts; return how many."""
     found: dict[str, list[Trouble]] = {}
     for trouble in troubles(project):
         found.setdefault(trouble.view, []).append(trouble)
@@ -102,7 +102,7 @@ def _needs(s: Session) -> list[_Need]:
 def _wrong(
     use: ViewUse, stored: Sequence[StoredView], now: datetime, patience: timedelta
 ) -> Iterator[tuple[str, str]]:
-    """Yield what is wrong with the values of one view and what mends it, the worst first."""
+    """Yield the problems of the values of one view and their fixes, the worst first."""
     ours = [each for each in stored if each.name == use.name]
     own = next((each for each in ours if each.version == use.version), None)
     newest = max(ours, key=lambda each: each.materialized_at, default=None)

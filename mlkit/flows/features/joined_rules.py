@@ -1,7 +1,7 @@
-"""The first rules of a joined dataset: as inferred, but for the columns that views give.
+"""The first rules of a joined dataset: inferred, with relaxed rules for the columns of views.
 
-Serving puts defaults and nulls there, and values that a view had never given before; the log of
-that is learned from. What these must be like is for the view's own tests and its source to say.
+Serving fills these columns with defaults, nulls and new values of the view, and retraining uses
+that log. Their values are constrained by the tests of the view and the rules of its source.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -14,13 +14,13 @@ from mlkit.steps.rules import yaml_text
 
 
 def of_views(uses: Sequence[ViewUse]) -> Callable[[str], str]:
-    """Return what makes the first rules of a dataset, joined of such views, of those inferred."""
+    """Return a function that relaxes inferred rules for the columns of these views."""
     free = {column: column in requests.may_be_null(u) for u in uses for column in u.columns}
     return lambda text: without_limits(text, free) if free else text
 
 
 def without_limits(text: str, columns: Mapping[str, bool]) -> str:
-    r"""Return rules that ask nothing of these columns but their type, and a value unless True.
+    r"""Return rules that check only type and presence of these columns; True allows nulls.
 
     >>> without_limits("# Yours.\ncolumns:\n  x: {dtype: Int64, isin: [1]}\n", {"x": True})
     '# Yours.\ncolumns:\n  x:\n    dtype: Int64\n    nullable: true\n'

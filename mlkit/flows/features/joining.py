@@ -1,4 +1,4 @@
-"""Join the features of views to the rows of a dataset, as they were at the time of each row."""
+"""Point-in-time join: the features of views as of the time of each row of a dataset."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a joined dataset is made of: names only, as a user writes them."""
+    """The parts of a joined dataset: names only, as a user writes them."""
 
     base: str
     views: tuple[str, ...] = ()
@@ -35,19 +35,19 @@ class Recipe:
 
 @dataclass(frozen=True)
 class _Base:
-    """The version whose rows are joined to."""
+    """The base version of a join."""
 
     version: DatasetVersion
     roles: Roles
 
     @property
     def reference(self) -> str:
-        """Which version it is, as a user names it."""
+        """The reference of the version, as a user writes it."""
         return self.version.reference
 
 
 def recipe(project: Project, name: str) -> Recipe | None:
-    """Return how ``mlkit.toml`` says that dataset ``name`` is joined, None if it says nothing."""
+    """Return the recipe of dataset ``name`` in ``mlkit.toml``, None if there is none."""
     said = project.settings.datasets.get(name)
     if said is None or not said.base:
         return None
@@ -62,11 +62,11 @@ def recipe(project: Project, name: str) -> Recipe | None:
 def join(
     project: Project, name: str, made_of: Recipe, *, progress: Progress | None = None
 ) -> Added:
-    """Make the next version of the joined dataset ``name``, if anything it is made of is new.
+    """Make the next version of the joined dataset ``name`` if any of its parts has changed.
 
-    Its target, time and entity are those of the base. The version records the base version, the
-    version of every view, the datasets behind them, and what serving needs (see ``ViewUse``).
-    Raises InvalidInputError that names view and column, and like ``ingest.add``.
+    Target, time and entity are those of the base. The version records the base version, the version
+    of every view, the datasets behind them, and what serving needs (see ``ViewUse``). Raises
+    InvalidInputError with view and column, and like ``ingest.add``.
     """
     say = progress or silent
     declared = declarations.load(project)
@@ -96,9 +96,9 @@ def join(
 
 
 def again(project: Project, version: DatasetVersion, made: Join) -> "pa.Table":
-    """Return the rows of a joined version as its record says that they were made.
+    """Rebuild the rows of a joined version from its recorded provenance.
 
-    Raises ConflictError if ``features.py`` is not what it was, or like ``join``.
+    Raises ConflictError if ``features.py`` has changed, or like ``join``.
     """
     declared = declarations.load(project)
     base = _base(project, version.dataset.name, made.base)
@@ -136,7 +136,7 @@ def _base(project: Project, name: str, reference: str) -> _Base:
 
 
 def _already(project: Project, version: DatasetVersion, roles: Roles) -> Added:
-    """Return what is there, after the base may have been told of a role that it did not have."""
+    """Return the existing version, with any role that the base has got since."""
     with project.write() as s:
         versioning.with_roles(project, s, version.dataset.name, roles)
     return versioning.already(version)
@@ -145,7 +145,7 @@ def _already(project: Project, version: DatasetVersion, roles: Roles) -> Added:
 def _newest_join(project: Project, name: str) -> DatasetVersion | None:
     """Return the newest version of ``name`` if it is a join; raises ConflictError if none ever was.
 
-    A version of logged rows in between is newer than the join that it descends from.
+    Newer versions may hold logged rows; the join is an ancestor of these.
     """
     with project.read() as s:
         if datasets.find(s, name) is None:
@@ -175,7 +175,7 @@ def _is_made_of(
         (view.name, view_rows.source(project, view).reference, view_rows.digest(declared, view))
         for view in views
     ]
-    known = all(reference is not None for _, reference, _ in has)  # a database may have changed
+    known = all(reference is not None for _, reference, _ in has)  # the database may have changed
     code = all(declared.is_code_of(use.name, use.digest) for use in made.on_demand)
     names = [use.name for use in made.on_demand] == [each.name for each in transformations]
     return made.base == base.reference and known and had == has and code and names

@@ -1,4 +1,4 @@
-"""The columns of one feature view in the rows of requests: looked up where a row has none."""
+"""Look up the columns of one feature view that the rows of a request lack."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -27,9 +27,9 @@ _CONVERTERS: Final[dict[Kind, Callable[[Any], Any]]] = {
 
 
 class LookedUp:
-    """Fills what one view gives; ``places`` are those of all columns in a row.
+    """Fills the columns of one view; ``places`` are the positions of all columns in a row.
 
-    ``by_id`` says that the view's entity is the one that ``entity_ids`` of a request name.
+    With ``by_id`` the view's entity is given by the ``entity_ids`` of a request.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class LookedUp:
         ]
 
     def fill(self, table: Rowlike, now: datetime, tally: Tally) -> list[Problem]:
-        """Put the values of the view into the rows that lack some; return what cannot be.
+        """Put the values of the view into the rows that lack some; return the problems.
 
         Raises BusyError if the database cannot be read.
         """
@@ -86,16 +86,16 @@ class LookedUp:
                 row[place] = value if convert is None or value is None else convert(value)
 
     def _key(self, at: int, row: list[Any], problems: list[Problem]) -> Any:
-        """Return whom to look up, None for nobody; a row that does not say is a problem."""
+        """Return the entity to look up, None if there is none; a row without one is a problem."""
         key, kind = row[self._key_place], self._type
         if type(key) is float and kind is int and key.is_integer():
             return int(key)
         if key is None or (type(key) is kind and "\0" not in str(key)):
             return key
-        problems.append(self._unsaid(at, row) if key is UNSET else self._wrong(at, key))
+        problems.append(self._missing_key(at, row) if key is UNSET else self._wrong_key(at, key))
         return None
 
-    def _unsaid(self, at: int, row: list[Any]) -> Problem:
+    def _missing_key(self, at: int, row: list[Any]) -> Problem:
         use = self.use
         column = next(use.columns[i] for place, i, _ in self._fields if row[place] is UNSET)
         ids = "entity_ids or " if self._by_id else ""
@@ -105,7 +105,7 @@ class LookedUp:
         )
         return {"row": at, "column": column, "problem": problem}
 
-    def _wrong(self, at: int, key: object) -> Problem:
+    def _wrong_key(self, at: int, key: object) -> Problem:
         if type(key) is str and self._type is str:
             problem = "a feature view's entity cannot have a NUL character"
             return {"row": at, "column": self.use.entity, "problem": problem}

@@ -1,4 +1,4 @@
-"""Bring the latest values of feature views into the online store, as far as they have changed."""
+"""Materialize feature views: write changed latest values to the online store."""
 
 import functools
 from collections.abc import Sequence
@@ -25,14 +25,14 @@ from mlkit.store.features import FeatureValues, StoredView
 if TYPE_CHECKING:
     from mlkit.steps.features.latest import Latest
 
-_IN_PLACE: Final = 20_000  # changed rows that one transaction may write: some 0.1 s
-_KEPT_FOR: Final = 2  # times the ttl: until then a look-up can tell stale from never known
+_IN_PLACE: Final = 20_000  # changed rows per transaction: about 0.1 s
+_KEPT_FOR: Final = 2  # times the ttl: so long a look-up tells stale from absent
 
 
 class Materialized(msgspec.Struct, frozen=True):
-    """What was done for one view: ``rows`` are in the store now, ``written`` of them are new.
+    """The result for one view: ``rows`` are in the store now, ``written`` of them are new.
 
-    ``full`` says that all were written anew, because the view's version or code is another one.
+    ``full`` says that all were rewritten, because the view's version or code has changed.
     """
 
     view: str
@@ -47,12 +47,12 @@ class Materialized(msgspec.Struct, frozen=True):
 
     @property
     def summary(self) -> str:
-        """What was done, in a few words."""
+        """The result in a few words."""
         return f"{self.view} v{self.version}: {self.written:,} of {self.rows:,} rows written"
 
 
 class _Made(NamedTuple):
-    """The rows of a view, the latest of them, and as of when."""
+    """The rows of a view, the latest of each entity, and the time they were computed."""
 
     rows: ViewRows
     found: "Latest"
@@ -62,14 +62,14 @@ class _Made(NamedTuple):
 def materialize(
     project: Project, names: Sequence[str] = (), *, progress: Progress | None = None
 ) -> list[Materialized]:
-    """Bring the views of these names up to date, all without any; return what was done.
+    """Update the views of these names, or all without any; return the result of each.
 
-    Each view is atomic: a reader sees its old values or its new ones, whenever this is killed.
-    The store holds what the newest version of the dataset says, even if that takes a newer event
-    back; of a query on a database an event is never replaced by an older one, which may be a late
-    answer. What is up to date already costs a query. Raises InvalidInputError
-    for a view that is wrong, ConflictError if its columns changed and its version did not, once all
-    others have had their turn, and BusyError if another process is at it.
+    The update of a view is atomic, also if it is killed. The store holds the values of the newest
+    version of the dataset, even if a newer event was removed there; for a view over a database, an
+    event is never replaced by an older one, which a slower concurrent query may have returned. A
+    view that is up to date costs one query. Raises InvalidInputError for a view that is wrong,
+    ConflictError if its columns changed and its version did not, both after all other views, and
+    BusyError if another process materialises.
     """
     say = progress or silent
     busy = "another process is materialising features; try again"
@@ -88,7 +88,7 @@ def materialize(
 
 
 def summary(done: Sequence[Materialized]) -> str:
-    """Return one line about what was done, for the history of the job."""
+    """Return a one-line summary for the history of the job."""
     return "; ".join(one.summary for one in done) or "no feature views"
 
 
@@ -99,23 +99,23 @@ def _one(project: Project, declared: Declared, view: FeatureView) -> Materialize
         stored = features.find(s, view.name, view.version)
     same_code = stored is not None and stored.digest == view_rows.digest(declared, view)
     if stored is not None and same_code and _is_up_to_date(stored, made_of, now):
-        return _keep(project, stored, view, now)
+        return _touch(project, stored, view, now)
     rows = _in_stored_order(view_rows.compute(project, declared, view, made_of), stored)
-    from mlkit.steps.features import latest  # pyarrow, which a view that is up to date does without
+    from mlkit.steps.features import latest  # imports pyarrow, not needed if up to date
 
     found = latest.latest(rows.table, epoch.to_us(now), view.ttl_us)
     stored = _registered(project, stored, rows, now)
     if stored.set_id is None or not same_code:
         made = _Made(rows, found, now)
         stored = _replace(project, stored, _all(found), made)
-        return _told(stored, written=stored.rows, pruned=0, full=True)
+        return _result(stored, written=stored.rows, pruned=0, full=True)
     return _update(project, stored, view, _Made(rows, found, now))
 
 
 def _in_stored_order(rows: ViewRows, stored: StoredView | None) -> ViewRows:
-    """Return the rows with the columns that are stored first, new ones behind them.
+    """Return the rows with the stored columns first, new columns after them.
 
-    So a reader that does not know yet of a new column finds the others where they were.
+    A reader that does not know a new column yet finds the others at the same positions.
     """
     known = [] if stored is None else [c for c in stored.columns if c in rows.use.columns]
     order = list(dict.fromkeys([*known, *rows.use.columns]))
@@ -130,14 +130,14 @@ def _in_stored_order(rows: ViewRows, stored: StoredView | None) -> ViewRows:
 
 
 def _is_up_to_date(stored: StoredView, made_of: Source, now: datetime) -> bool:
-    """Tell whether the same bytes would give the same rows: no event has come due since."""
+    """Tell whether source and rows are unchanged, and no future event has become current."""
     due = stored.next_event_at is not None and stored.next_event_at <= now
     same = made_of.sha256 is not None and stored.source_sha256 == made_of.sha256
     return stored.set_id is not None and same and not due
 
 
-def _keep(project: Project, stored: StoredView, view: FeatureView, now: datetime) -> Materialized:
-    """Take out what is too old to be told of, and note that all is up to date."""
+def _touch(project: Project, stored: StoredView, view: FeatureView, now: datetime) -> Materialized:
+    """Prune expired rows, and record that the view is up to date."""
     with project.write() as s:
         stored = s.get_one(StoredView, stored.id)
         pruned = _prune(s, stored, view, now)
@@ -145,13 +145,13 @@ def _keep(project: Project, stored: StoredView, view: FeatureView, now: datetime
         stored.materialized_at = now
         if pruned:
             _mark_changed(stored, now)
-    return _told(stored, written=0, pruned=pruned, full=False)
+    return _result(stored, written=0, pruned=pruned, full=False)
 
 
 def _registered(
     project: Project, stored: StoredView | None, rows: ViewRows, now: datetime
 ) -> StoredView:
-    """Return the row of this version of the view, made if it is new; raises ConflictError."""
+    """Return the row of this view version, creating it if it is new; raises ConflictError."""
     use = rows.use
     if stored is not None:
         _refuse_other_columns(stored, use)
@@ -167,7 +167,7 @@ def _registered(
 
 
 def _refuse_other_columns(stored: StoredView, use: ViewUse) -> None:
-    """Raise ConflictError if readers of this version would not find what they know."""
+    """Raise ConflictError if readers of this version would miss a column or its type."""
     known = dict(zip(stored.columns, stored.types, strict=True))
     known[stored.entity] = stored.key
     now = dict(zip(use.columns, use.types, strict=True))
@@ -186,7 +186,7 @@ def _all(found: "Latest") -> FeatureValues:
 
 
 def _replace(project: Project, stored: StoredView, rows: FeatureValues, made: _Made) -> StoredView:
-    """Write a whole new set in batches, then let it take the place of the old one in one step."""
+    """Write a complete new set in batches, then switch to it in one transaction."""
     with project.write() as s:
         set_id = features.begin_set(s, stored, made.now)
     for start in range(0, len(rows.entities), unused_values.BATCH):
@@ -198,14 +198,14 @@ def _replace(project: Project, stored: StoredView, rows: FeatureValues, made: _M
         stored.set_id = set_id
         stored.rows = len(rows.entities)
         stored.newest_event_at = epoch.from_us(max(rows.event_us)) if rows.event_us else None
-        _note(stored, made)
+        _record_source(stored, made)
         _mark_changed(stored, made.now)
     failpoints.reach("features.published")
     return stored
 
 
 def _update(project: Project, stored: StoredView, view: FeatureView, made: _Made) -> Materialized:
-    """Write the rows that are newer than what is stored, or changed; delete whose are gone."""
+    """Write new and changed rows, delete those of entities that are gone."""
     set_id = int(stored.set_id or 0)
     with project.read() as s:
         had = features.read_set(s, set_id)
@@ -215,7 +215,7 @@ def _update(project: Project, stored: StoredView, view: FeatureView, made: _Made
         kept = changed_values.by_column(changes.all_after(_oldest_us(view, made.now)))
         stored = _replace(project, stored, kept, made)
         pruned = len(had.keys() | changes.changed.keys()) - stored.rows
-        return _told(stored, written=written, pruned=pruned, full=False)
+        return _result(stored, written=written, pruned=pruned, full=False)
     with project.write() as s:
         stored = s.get_one(StoredView, stored.id)
         features.remove(s, set_id, [*changes.gone, *changes.taken_back])
@@ -225,14 +225,14 @@ def _update(project: Project, stored: StoredView, view: FeatureView, made: _Made
         if changes.rows:
             stored.newest_event_at = changes.newest
         failpoints.reach("features.changing")
-        _note(stored, made)
+        _record_source(stored, made)
         if written or pruned:
             _mark_changed(stored, made.now)
-    return _told(stored, written=written, pruned=pruned, full=False)
+    return _result(stored, written=written, pruned=pruned, full=False)
 
 
-def _note(stored: StoredView, made: _Made) -> None:
-    """Record what the live rows are made of."""
+def _record_source(stored: StoredView, made: _Made) -> None:
+    """Record the sources of the live rows."""
     use = made.rows.use
     stored.columns, stored.types, stored.ttl = list(use.columns), list(use.types), use.ttl
     stored.digest, stored.dataset = use.digest, use.dataset
@@ -243,8 +243,8 @@ def _note(stored: StoredView, made: _Made) -> None:
 
 
 def _mark_changed(stored: StoredView, now: datetime) -> None:
-    """Let caches notice."""
-    stored.changes = StoredView.changes + 1  # counted by the database: it never falls back
+    """Increment the change counter, by which caches see that values have changed."""
+    stored.changes = StoredView.changes + 1  # incremented by the database, so never lost
     stored.changed_at = now
 
 
@@ -256,11 +256,11 @@ def _prune(s: Session, stored: StoredView, view: FeatureView, now: datetime) -> 
 
 
 def _oldest_us(view: FeatureView, now: datetime) -> int | None:
-    """Return until when a row is too old to be told of, even as one that is too old to be used."""
+    """Return the time before which rows are deleted: they are not even reported as stale."""
     return None if view.ttl_us is None else epoch.to_us(now) - _KEPT_FOR * view.ttl_us
 
 
-def _told(stored: StoredView, *, written: int, pruned: int, full: bool) -> Materialized:
+def _result(stored: StoredView, *, written: int, pruned: int, full: bool) -> Materialized:
     return Materialized(
         view=stored.name,
         version=stored.version,

@@ -1,4 +1,4 @@
-"""Apply on-demand transformations: one function, to whole datasets and to the rows of a request."""
+"""Apply on-demand transformations: the same function for datasets and for requests."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -16,13 +16,13 @@ def extend(
     transformations: Sequence[OnDemand],
     added: dict[str, list[str]] | None = None,
 ) -> "pa.Table":
-    """Return the rows with the columns of each transformation, one after the other.
+    """Return the rows with the columns of each transformation, applied in order.
 
-    A later one may have columns of an earlier one among its inputs. ``added`` is filled with the
-    names of the columns by transformation. Raises InvalidInputError for an input that is missing
-    or a column that is there already.
+    A later one may use columns of an earlier one. ``added`` is filled with the names of the columns
+    by transformation. Raises InvalidInputError for an input that is missing or a column that is
+    there already.
     """
-    from mlkit.steps.features import output  # pyarrow and pandas, which the caller may do without
+    from mlkit.steps.features import output  # imports pyarrow and pandas, not always needed
 
     for made in transformations:
         for name in made.inputs:

@@ -1,7 +1,7 @@
-"""Whether ``features.py`` still has the code of the on-demand features of champions.
+"""Check that ``features.py`` still has the on-demand code that champions were trained with.
 
-The server goes on with what it has loaded; after a restart it would compute with other code than
-the model learned from.
+A running server keeps the code that it has loaded; after a restart it would compute with code that
+differs from that of the training.
 """
 
 from pathlib import Path
@@ -12,7 +12,7 @@ from mlkit.store import deployments
 
 
 def troubles(project: Project) -> dict[str, str]:
-    """Return what is wrong, by the name of the transformation; the file is read and not run."""
+    """Return the problems by transformation; the file is read, not run."""
     needs = _needs(project)
     if not needs:
         return {}
@@ -31,7 +31,7 @@ def troubles(project: Project) -> dict[str, str]:
 
 
 def _needs(project: Project) -> list[tuple[str, str, str]]:
-    """Return name, model and recorded digest of the transformations of champions."""
+    """Return transformation name, model and recorded digest for all champions."""
     found = []
     with project.read() as s:
         for deployment in deployments.champions(s):

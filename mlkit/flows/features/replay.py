@@ -1,4 +1,4 @@
-"""Replay logged predictions through the training path: was it served what it learned from."""
+"""Training-serving skew: compare logged features with those of the training path."""
 
 from typing import Any, NamedTuple
 
@@ -26,8 +26,8 @@ from mlkit.store.registry import ModelVersion
 class Replayed(msgspec.Struct, frozen=True, kw_only=True):
     """The newest logged rows of a model, by view and by transformation.
 
-    ``skipped`` says which could not be compared, ``lost`` what is not made any more though the
-    version is the same.
+    ``skipped`` says which could not be compared, ``lost`` which columns the same version no longer
+    produces.
     """
 
     model: str
@@ -41,12 +41,12 @@ class Replayed(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def skewed(self) -> int:
-        """How many rows had other values than training would have used, view by view."""
+        """The number of rows whose values differ from those of training, summed over the views."""
         return sum(each.skewed for each in (*self.views, *self.on_demand))
 
 
 class _Asked(NamedTuple):
-    """A champion, and what is to be known of the dataset that it was trained on."""
+    """A champion and the facts about its training dataset that a replay needs."""
 
     model: str
     version: int
@@ -58,9 +58,9 @@ class _Asked(NamedTuple):
 def replay(project: Project, declared: Declared, *, lag: str, rows: int) -> list[Replayed]:
     """Compare the newest ``rows`` logged rows of each champion with the point-in-time join.
 
-    Only champions whose dataset has features from views or transformations are looked at. Values
-    that the join would have given up to ``lag`` earlier are explained by it: the event had not been
-    materialised.
+    Champions without features from views or transformations are skipped. A difference is tolerated
+    if the join as of up to ``lag`` earlier gives the served value: then the event had not been
+    materialised yet.
     """
     found = []
     for model in champions.names(project):
@@ -75,7 +75,7 @@ def replay(project: Project, declared: Declared, *, lag: str, rows: int) -> list
 
 
 def _columns(version: ModelVersion) -> tuple[str | None, str]:
-    """Return the time column of what a version was trained on, and the type of its entity."""
+    """Return the time column of the training dataset, and the type of its entity column."""
     rows = version.dataset_version
     types = {column["name"]: column["type"] for column in rows.profile["columns"]}
     return rows.dataset.time_column, types.get(rows.dataset.entity_column, "text")
@@ -124,12 +124,12 @@ def _one(project: Project, declared: Declared, asked: _Asked, *, lag: str, rows:
 
 
 def _as_trained(use: ViewUse, now: ViewUse) -> ViewUse:
-    """Return the view as it is now, read by the policy that the model was trained with."""
+    """Return the present view with the ttl and missing-value policy of the training."""
     return msgspec.structs.replace(now, ttl=use.ttl, on_missing=use.on_missing)
 
 
 def _unfit(declared: Declared, use: ViewUse) -> str:
-    """Return why the view of today cannot stand for the one that the model learned from."""
+    """Return why the present view cannot be compared with that of the training."""
     view = declared.views.get(use.name)
     if view is None:
         return "it is gone from features.py"
@@ -139,7 +139,7 @@ def _unfit(declared: Declared, use: ViewUse) -> str:
 
 
 def _served(logged: pa.Table, use: ViewUse, plan: FeaturePlan) -> Served | str:
-    """Return what was served of a view, or why the log does not tell."""
+    """Return the served values of a view, or why the log does not have them."""
     names = [name for name in use.columns if name in logged.column_names]
     if not names:
         return "the model has none of its columns among its inputs"

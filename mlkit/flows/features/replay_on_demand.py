@@ -1,4 +1,4 @@
-"""Compute the on-demand features of logged rows as training does now: is it what was served."""
+"""Training-serving skew of on-demand features: recompute them for logged rows and compare."""
 
 from typing import Any
 
@@ -16,10 +16,10 @@ from mlkit.steps.tables import entity_keys
 def compare(
     declared: Declared, plan: FeaturePlan, logged: pa.Table, known: dict[str, Any]
 ) -> tuple[list[Skew], list[str]]:
-    """Return how the logged columns of each transformation compare, and which could not be.
+    """Return the comparison of each transformation's logged columns, and those not comparable.
 
-    ``known`` are the dataset's time and entity column, which the log has under names of its own.
-    The columns of views are taken as they were served.
+    ``known`` are the time and entity columns of the dataset, which the log has under other names.
+    The columns of views are used as served.
     """
     made = {name for use in plan.on_demand for name in use.columns}
     wanted = {name for use in plan.on_demand for name in use.inputs} - made
@@ -43,7 +43,7 @@ def compare(
 
 
 def known(logged: pa.Table, time: str | None, entity: str | None, kind: str) -> dict[str, Any]:
-    """Return what the log has of the time and the entity column of a dataset."""
+    """Return the time and the entity column of a dataset from the log."""
     found = {} if time is None else {time: logged["_served_at"]}
     if entity is not None:
         found[entity] = entity_keys.as_keys(logged["_entity"], kind)

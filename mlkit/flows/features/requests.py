@@ -1,6 +1,6 @@
-"""Complete the rows of requests: what a model has from feature views, clients may leave out.
+"""Complete the rows of requests with the features that clients may leave out.
 
-One instance per loaded version; the server and ``mlkit predict`` fill rows by the same code.
+One instance per loaded version, used by the server and by ``mlkit predict``.
 """
 
 from collections import Counter
@@ -33,17 +33,17 @@ Ids = Sequence[str | int | None]
 
 
 class Completed(NamedTuple):
-    """Whole rows in the order of the schema, and whom each is about as far as anyone said."""
+    """Complete rows in the order of the schema, and the entity of each row if given."""
 
     rows: Rows
     entity_ids: Ids | None
 
 
 class Wanted(NamedTuple):
-    """What a version needs besides what every client must send.
+    """The features that a version needs beyond the columns that clients must send.
 
-    ``sources`` are the columns that may be left out, each with where it then comes from; ``keys``
-    are columns that are no inputs of the model, and by which features are found.
+    ``sources`` maps each column that may be left out to its source; ``keys`` are look-up keys that
+    are no inputs of the model.
     """
 
     sources: dict[str, str]
@@ -54,14 +54,13 @@ class Wanted(NamedTuple):
 class RequestFeatures:
     """Fills the rows of requests to one version; ``reader`` reads them.
 
-    What a row gives wins over what is looked up or computed. ``takes`` are all columns that a row
-    may have.
+    Values given by a row take precedence. ``takes`` are all columns that a row may have.
     """
 
     def __init__(
         self, project: Project, online: Online, schema: InputSchema, plan: FeaturePlan, need: Wanted
     ) -> None:
-        """Load the functions; raises ConflictError or NotFoundError if they are others now."""
+        """Load the functions; raises ConflictError or NotFoundError if they have changed."""
         self.plan = plan
         self._max_chars = project.settings.server.max_text_chars
         self.reader = Reader(
@@ -89,10 +88,10 @@ class RequestFeatures:
         *,
         first_row: int = 0,
     ) -> Completed:
-        """Return ``rows`` (as ``reader`` gives them) with nothing left out, as of ``now``.
+        """Return ``rows`` (as ``reader`` gives them) completed as of ``now``.
 
-        ``tally`` counts, even if this raises: InvalidInputError that names row, view and entity
-        where no entity is given or a view refuses, BusyError if the database cannot be read.
+        ``tally`` is updated, even if this raises: InvalidInputError with row, view and entity if no
+        entity is given or a view refuses, BusyError if the database cannot be read.
         """
         table = [list(row) for row in rows]
         problems: list[Problem] = []
@@ -108,7 +107,7 @@ class RequestFeatures:
     def columns_of_table(
         self, table: "pa.Table", now: datetime, *, first_row: int = 0
     ) -> list[list[object]]:
-        """Return the same for the rows of a table, column by column; raises the same."""
+        """Complete the rows of a table, column by column; raises like ``complete``."""
         there = tuple(c for c in self.takes.columns if self._is_needed(c.name, table))
         present = msgspec.structs.replace(self.takes, columns=there)
         given = encode.columns_of_table(
@@ -129,15 +128,15 @@ class RequestFeatures:
         return name in table.column_names or name not in self._optional
 
     def note_given(self, count: int, tally: Tally) -> None:
-        """Count ``count`` rows that came whole."""
+        """Count ``count`` rows that were complete."""
         for view in self._views:
             tally.setdefault(view.use.name, Counter())["given"] += count
 
     def _name_entities(self, table: Rowlike, ids: Ids | None, first_row: int) -> None:
-        """Put the ids beside the rows into their column.
+        """Put the entity ids of the request into their column.
 
-        Raises InvalidInputError for an id of another kind than the column, and for one where the
-        row says something else.
+        Raises InvalidInputError for an id of another type than the column, and for one that
+        contradicts the row.
         """
         place = self._entity_place
         if ids is None or place is None:
@@ -166,7 +165,7 @@ class RequestFeatures:
 
 
 def of(project: Project, online: Online, version: ModelVersion) -> RequestFeatures | None:
-    """Return what fills the rows of requests to ``version``, None if all must be sent.
+    """Return the features for requests to ``version``, None if all columns must be sent.
 
     Raises ConflictError or NotFoundError if ``features.py`` is not that of the training.
     """
@@ -176,7 +175,7 @@ def of(project: Project, online: Online, version: ModelVersion) -> RequestFeatur
 
 
 def wanted(project: Project, version: ModelVersion) -> tuple[FeaturePlan, Wanted] | None:
-    """Return the plan of a version and what it takes to follow it, None if there is none."""
+    """Return the plan of a version and its requirements, None if there is no plan."""
     with project.read() as s:
         rows = s.get_one(DatasetVersion, version.dataset_version_id)
         plan = feature_plan.of(s, rows)
@@ -189,7 +188,7 @@ def wanted(project: Project, version: ModelVersion) -> tuple[FeaturePlan, Wanted
 
 
 def sources(schema: InputSchema, plan: FeaturePlan) -> dict[str, str]:
-    """Return the columns that a client may leave out, each with where it then comes from."""
+    """Return the columns that a client may leave out, each with its source."""
     found = {
         name: f"feature view '{use.name}' by {use.entity}"
         for use in plan.views
@@ -204,7 +203,7 @@ def sources(schema: InputSchema, plan: FeaturePlan) -> dict[str, str]:
 
 
 def with_gaps(project: Project, version: DatasetVersion, schema: InputSchema) -> InputSchema:
-    """Return the schema of a model on ``version`` that takes what serving may have to put there.
+    """Return the schema of a model on ``version`` that allows the nulls that serving may fill in.
 
     A column of a view without a default is null for an entity that the view does not know, even if
     none was unknown in training.
@@ -220,7 +219,7 @@ def with_gaps(project: Project, version: DatasetVersion, schema: InputSchema) ->
 
 
 def computed_from(project: Project, version: DatasetVersion) -> dict[str, str]:
-    """Return the columns that every request must bring, each with the transformation it is for."""
+    """Return the columns that every request must have, each with its transformation."""
     with project.read() as s:
         plan = feature_plan.of(s, s.get_one(DatasetVersion, version.id))
     uses = () if plan is None else plan.on_demand
@@ -230,7 +229,7 @@ def computed_from(project: Project, version: DatasetVersion) -> dict[str, str]:
 
 
 def may_be_null(use: ViewUse) -> Collection[str]:
-    """Return the columns of a view that are null where it has no value."""
+    """Return the columns of a view that are null for an entity without values."""
     if use.on_missing == "refuse":
         return ()
     defaults = use.on_missing if isinstance(use.on_missing, dict) else {}
@@ -240,7 +239,7 @@ def may_be_null(use: ViewUse) -> Collection[str]:
 def _keys(
     schema: InputSchema, plan: FeaturePlan, types: Mapping[str, str], time: str | None
 ) -> tuple[Column, ...]:
-    """Return the columns that features are found by and that are no inputs of the model."""
+    """Return the look-up keys of features that are no inputs of the model."""
     keys: dict[str, str] = {use.entity: use.key for use in plan.views}
     if plan.entity is not None and any(plan.entity in use.inputs for use in plan.on_demand):
         keys.setdefault(plan.entity, types.get(plan.entity, "text"))
@@ -252,11 +251,11 @@ def _keys(
 
 
 def _as_key(entity: str | int, column: Column) -> str | int:
-    """Return an entity id as its column has it: a number by its digits where keys are texts."""
+    """Return an entity id in the type of its column: a number as digits if keys are text."""
     is_number = isinstance(entity, int) and not isinstance(entity, bool)
     return str(entity) if is_number and column.kind == "category" else entity
 
 
 def _refuse(problems: Sequence[Problem], first_row: int) -> None:
-    """Raise InvalidInputError if there are any, with rows counted from ``first_row``."""
+    """Raise InvalidInputError if there are problems, with rows counted from ``first_row``."""
     encode.refuse([{**each, "row": int(str(each["row"])) + first_row} for each in problems])

@@ -1,4 +1,4 @@
-"""Let go of feature values that nobody reads: of views that are gone, of sets half written."""
+"""Delete unused feature values: those of removed views and of incomplete sets."""
 
 from typing import Final
 
@@ -6,11 +6,11 @@ from mlkit.flows.features.declarations import Declared
 from mlkit.project import Project
 from mlkit.store import datasets, features
 
-BATCH: Final = 20_000  # rows that one transaction writes or deletes
+BATCH: Final = 20_000  # rows per transaction
 
 
 def forget(project: Project, declared: Declared) -> None:
-    """Let go of versions that are not declared any more and that no dataset version was made of."""
+    """Delete view versions that are neither declared any more nor used by a dataset version."""
     declares = {(view.name, view.version) for view in declared.views.values()}
     with project.read() as s:
         known = {(stored.name, stored.version) for stored in features.list_views(s)}
@@ -25,7 +25,7 @@ def forget(project: Project, declared: Declared) -> None:
 
 
 def tidy(project: Project) -> None:
-    """Delete the sets that are nobody's values, little by little, and views that have none."""
+    """Delete the sets that no view version refers to, in batches, and views without any."""
     with project.read() as s:
         sets = features.leftovers(s)
         unused = any(stored.set_id is None for stored in features.list_views(s))

@@ -1,4 +1,4 @@
-"""The rows of a feature view: from its dataset through its function or query, checked."""
+"""Compute the rows of a feature view from its dataset by its function or query, and check them."""
 
 import hashlib
 from pathlib import Path
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 class Source(NamedTuple):
-    """The version of a dataset that a view is made of; None twice for a database."""
+    """The dataset version that a view is computed from; both None for a database."""
 
     reference: str | None
     sha256: str | None
 
 
 class ViewRows(NamedTuple):
-    """Entity, time and features of a view, and what a reader has to know of it."""
+    """Entity, time and features of a view, and its metadata for readers."""
 
     use: ViewUse
     table: "pa.Table"
@@ -32,7 +32,7 @@ class ViewRows(NamedTuple):
 
 
 def source(project: Project, view: FeatureView, number: int | None = None) -> Source:
-    """Return the newest version of the dataset that the view is made of, or version ``number``."""
+    """Return the newest version of the dataset of a view, or version ``number``."""
     if view.is_query_of_a_database:
         return Source(None, None)
     with project.read() as s:
@@ -45,9 +45,9 @@ def source(project: Project, view: FeatureView, number: int | None = None) -> So
 
 
 def digest(declared: Declared, view: FeatureView) -> str:
-    """Return what changes when the code of the view may have.
+    """Return a digest that changes when the code of the view may have changed.
 
-    The text of the whole file counts, and what it imports from the user.
+    It covers the whole file and the user's modules that it imports.
     """
     parts = (declared.digest, view.name, view.source, view.query or "")
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
@@ -58,23 +58,23 @@ def compute(
 ) -> ViewRows:
     """Return the rows of ``view`` over the newest version of its dataset, or over ``made_of``.
 
-    Raises InvalidInputError that names file, view and column for whatever is wrong with them.
+    Raises InvalidInputError with file, view and column.
     """
     made_of = made_of or source(project, view)
     table = None if made_of.sha256 is None else ingest.load_table(project, made_of.sha256)
     rows = apply(view, table, project.root)
-    from mlkit.steps.features import output  # pyarrow, which `features list` does without
+    from mlkit.steps.features import output  # imports pyarrow, which `features list` does not need
 
     use = output.use(view, rows, dataset=made_of.reference, digest=digest(declared, view))
     return ViewRows(use, rows, made_of)
 
 
 def apply(view: FeatureView, table: "pa.Table | None", root: Path) -> "pa.Table":
-    """Return entity, time and features that the view makes of the rows of its dataset.
+    """Compute entity, time and features of a view from the rows of its dataset.
 
-    Without a dataset it asks its database; a SQLite file is looked for in ``root``.
+    A view without a dataset queries its database; a relative SQLite path is resolved in ``root``.
     """
-    from mlkit.steps.features import output  # pyarrow, which `features list` does without
+    from mlkit.steps.features import output  # imports pyarrow, which `features list` does not need
 
     if view.function is not None:
         function = view.function
@@ -84,7 +84,7 @@ def apply(view: FeatureView, table: "pa.Table | None", root: Path) -> "pa.Table"
 
 
 def _queried(view: FeatureView, table: "pa.Table | None", root: Path) -> "pa.Table":
-    from mlkit.steps.features import output  # pyarrow, which `features list` does without
+    from mlkit.steps.features import output  # imports pyarrow, which `features list` does not need
 
     query = str(view.query)
     try:

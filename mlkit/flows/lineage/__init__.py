@@ -1,4 +1,4 @@
-"""Where something comes from and what was made of it; versions made again from their record.
+"""Lineage of datasets, models and predictions; rebuilding of dataset versions.
 
-Reads what other rooms have written; records nothing itself.
+Reads what other packages have recorded; records nothing itself.
 """

@@ -1,6 +1,6 @@
-"""Where a dataset, a model or a prediction comes from, and what was made of it.
+"""Answer lineage queries: the sources and uses of a dataset, a model or a prediction.
 
-The registry is small, so the whole graph is drawn once and then walked both ways from the start.
+The registry is small, so the whole graph is built, then traversed both ways from the start node.
 """
 
 import re
@@ -22,7 +22,7 @@ _PREDICTION_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGN
 
 
 class Lineage(msgspec.Struct, frozen=True):
-    """The part of the graph that leads to the start, and the part that it led to."""
+    """The ancestors and the descendants of the start node."""
 
     of: str
     nodes: tuple[Node, ...]
@@ -32,7 +32,7 @@ class Lineage(msgspec.Struct, frozen=True):
     note: str = ""
 
 
-class _Asked(NamedTuple):
+class _Start(NamedTuple):
     id: str
     note: str = ""
 
@@ -47,19 +47,19 @@ def trace(project: Project, reference: str) -> Lineage:
     if _PREDICTION_ID.fullmatch(reference.removeprefix("prediction:")):
         served = prediction.find(project, reference.removeprefix("prediction:").lower())
     with project.read() as s:
-        asked = _Asked(f"prediction:{served.id}") if served else _resolve(s, reference)
+        start = _Start(f"prediction:{served.id}") if served else _resolve(s, reference)
         graph = records.draw(s)
         if served:
             prediction.add(s, graph, served)
     if served:
         prediction.add_learners(project, graph, served)
-    up = graph.reach(asked.id, lambda edge: (edge.target, edge.source))
-    down = graph.reach(asked.id, lambda edge: (edge.source, edge.target))
-    return _cut(project, graph, asked, up, down)
+    up = graph.reach(start.id, lambda edge: (edge.target, edge.source))
+    down = graph.reach(start.id, lambda edge: (edge.source, edge.target))
+    return _cut(project, graph, start, up, down)
 
 
-def _resolve(s: Session, reference: str) -> _Asked:
-    """Return the node that a person means."""
+def _resolve(s: Session, reference: str) -> _Start:
+    """Return the node of a reference."""
     kind, colon, rest = reference.partition(":")
     wanted, text = (kind, rest) if colon and kind in ("model", "dataset") else ("", reference)
     name, number = ingest.parse_reference(text)
@@ -73,8 +73,8 @@ def _resolve(s: Session, reference: str) -> _Asked:
     numbers = {v.number for v in model.versions} if model else set()
     if model is not None and (dataset is None or number is None or number in numbers):
         note = f"'{name}' is also a dataset: mlkit lineage dataset:{text}" if dataset else ""
-        return _Asked(model_id(name, _of_model(s, model, number)), note)
-    return _Asked(f"dataset:{datasets.get_version(s, name, number).reference}")
+        return _Start(model_id(name, _of_model(s, model, number)), note)
+    return _Start(f"dataset:{datasets.get_version(s, name, number).reference}")
 
 
 def _of_model(s: Session, model: registry.Model, number: int | None) -> int:
@@ -87,10 +87,10 @@ def _of_model(s: Session, model: registry.Model, number: int | None) -> int:
 
 
 def _cut(
-    project: Project, graph: Graph, asked: _Asked, up: tuple[str, ...], down: tuple[str, ...]
+    project: Project, graph: Graph, start: _Start, up: tuple[str, ...], down: tuple[str, ...]
 ) -> Lineage:
-    """Return the nodes and edges on the way, with what only they are asked for."""
-    ways = [{asked.id, *up}, {asked.id, *down}]
+    """Return the reachable nodes and edges, with details that are computed only for these."""
+    ways = [{start.id, *up}, {start.id, *down}]
     kept = [node for node in graph.nodes.values() if node.id in ways[0] | ways[1]]
     edges = [
         edge
@@ -111,11 +111,11 @@ def _cut(
         else edge
         for edge in edges
     ]
-    return Lineage(asked.id, tuple(nodes), tuple(told), up, down, asked.note)
+    return Lineage(start.id, tuple(nodes), tuple(told), up, down, start.note)
 
 
 def _columns(project: Project, edges: Iterable[Edge]) -> dict[str, tuple[str, ...]]:
-    """Return the columns of a dataset that each model of ``edges`` takes in, and its target."""
+    """Return the input columns and the target of each model of ``edges``."""
     wanted = {edge.target for edge in edges if edge.how == "trained on"}
     found = {}
     with project.read() as s:
@@ -129,12 +129,12 @@ def _columns(project: Project, edges: Iterable[Edge]) -> dict[str, tuple[str, ..
 
 
 def _counts(project: Project, nodes: Iterable[Node]) -> dict[str, int]:
-    """Return how many answers of each version the log has."""
-    asked = [node for node in nodes if node.id.startswith("predictions:")]
-    if not asked:
+    """Return the number of logged predictions of each version."""
+    answered = [node for node in nodes if node.id.startswith("predictions:")]
+    if not answered:
         return {}
     found: Counter[str] = Counter()
-    names = {node.details["model"] for node in asked}
+    names = {node.details["model"] for node in answered}
     with project.read() as s:
         recent = predictions.count_by_version(s)
         for one in registry.outline(s):
@@ -145,8 +145,8 @@ def _counts(project: Project, nodes: Iterable[Node]) -> dict[str, int]:
         }
     for name, parts in sealed.items():
         for part in parts:
-            from mlkit.flows.log import log_segments  # pyarrow, only for sealed rows
+            from mlkit.flows.log import log_segments  # imports pyarrow, only for sealed rows
 
             for number, rows in log_segments.versions(project, part).items():
                 found[answers_id(name, number)] += rows
-    return {node.id: found[node.id] for node in asked}
+    return {node.id: found[node.id] for node in answered}

@@ -1,4 +1,4 @@
-"""The graph of a lineage: its nodes and edges, their ids, and what leads where."""
+"""The lineage graph: nodes, edges, ids, and reachability."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -12,7 +12,7 @@ NodeKind = Literal[
 
 
 class Node(msgspec.Struct, frozen=True):
-    """One thing; ``id`` is also a reference that can be asked for, if it is no source."""
+    """One node; ``id`` is also a reference for ``lineage``, unless the node is a source."""
 
     id: str
     kind: NodeKind
@@ -21,7 +21,7 @@ class Node(msgspec.Struct, frozen=True):
 
 
 class Edge(msgspec.Struct, frozen=True):
-    """What came ``from`` what, and which columns went over where that is known."""
+    """A directed edge, with the columns that flow over it if these are known."""
 
     source: str = msgspec.field(name="from")
     target: str = msgspec.field(name="to")
@@ -30,24 +30,24 @@ class Edge(msgspec.Struct, frozen=True):
 
 
 class Graph:
-    """Nodes by id, and edges that are there once."""
+    """Nodes by id, and edges without duplicates."""
 
     def __init__(self) -> None:
         self.nodes: dict[str, Node] = {}
         self.edges: dict[tuple[str, str], Edge] = {}
 
     def node(self, identifier: str, kind: NodeKind, label: str, **details: Any) -> str:
-        """Add a node, if it is not there yet, and return its id."""
+        """Add a node if it is new, and return its id."""
         self.nodes.setdefault(identifier, Node(identifier, kind, label, details))
         return identifier
 
     def edge(self, source: str, target: str, how: str, columns: Iterable[str] = ()) -> None:
-        """Add an edge between two nodes, if both are there and it is not."""
+        """Add an edge between two nodes if both exist and the edge is new."""
         if source in self.nodes and target in self.nodes:
             self.edges.setdefault((source, target), Edge(source, target, how, tuple(columns)))
 
     def reach(self, start: str, step: Callable[[Edge], tuple[str, str]]) -> tuple[str, ...]:
-        """Return what can be reached from ``start`` by edges as ``step`` turns them."""
+        """Return the nodes reachable from ``start`` in the direction ``step``."""
         ways: dict[str, list[str]] = defaultdict(list)
         for edge in self.edges.values():
             here, there = step(edge)
@@ -67,5 +67,5 @@ def model_id(name: str, number: int) -> str:
 
 
 def answers_id(name: str, number: int) -> str:
-    """Return the id of all that a model version answered."""
+    """Return the id of the node for all predictions of a model version."""
     return f"predictions:{name}@{number}"

@@ -1,4 +1,4 @@
-"""One prediction in the graph: where it is logged, who answered it, and who learned from it."""
+"""One prediction in the lineage graph: its log, its deployment, and the datasets that use it."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from mlkit.store.registry import ModelVersion
 
 
 class Served(NamedTuple):
-    """A prediction, wherever the log has it."""
+    """A logged prediction, sealed or not."""
 
     id: str
     version_id: int
@@ -39,7 +39,7 @@ def find(project: Project, identifier: str) -> Served:
             young.entity,
             msgspec.json.decode(young.value),
         )
-    from mlkit.flows.log import log_segments  # pyarrow, which young predictions do without
+    from mlkit.flows.log import log_segments  # imports pyarrow, not needed for recent predictions
 
     found = log_segments.find_row(project, identifier)
     if found is None:
@@ -54,7 +54,7 @@ def find(project: Project, identifier: str) -> Served:
 
 
 def add(s: Session, graph: Graph, served: Served) -> None:
-    """Add the prediction, and an edge from the deployment that answered it."""
+    """Add the prediction, and an edge from the deployment that made it."""
     version = s.get_one(ModelVersion, served.version_id)
     identifier = graph.node(
         f"prediction:{served.id}", "prediction", f"prediction {served.id}", value=served.value,
@@ -68,9 +68,9 @@ def add(s: Session, graph: Graph, served: Served) -> None:
 
 
 def _was_serving(each: deployments.Served, served: Served) -> bool:
-    """Tell whether a deployment of its version had begun when a prediction was answered.
+    """Tell whether a deployment may have made a prediction: it had begun by then.
 
-    Servers follow a change within a second, so one that had just ended may still have answered.
+    Servers follow a change within a second, so a deployment that had just ended may have made it.
     """
     return each.model_version_id == served.version_id and each.started_at <= served.served_at
 
@@ -84,7 +84,7 @@ def add_learners(project: Project, graph: Graph, served: Served) -> None:
         if not isinstance(made, Log) or not made.picked:
             continue
         if made.start <= served.served_at.isoformat() < made.end:
-            from mlkit.flows.training import retraining_rows  # pyarrow
+            from mlkit.flows.training import retraining_rows  # imports pyarrow
 
             if served.id in retraining_rows.stored(project, made.picked)["_id"].to_pylist():
                 target, log = f"dataset:{version.reference}", f"log:{version.reference}"

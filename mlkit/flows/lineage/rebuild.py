@@ -1,4 +1,4 @@
-"""Make the rows of a dataset version again as its record says, and prove that they are the same."""
+"""Rebuild the rows of a dataset version from its provenance, and verify that they are identical."""
 
 from datetime import datetime
 
@@ -26,7 +26,7 @@ from mlkit.store.disk import blobs, failpoints, modes
 
 
 class Rebuilt(msgspec.Struct, frozen=True, kw_only=True):
-    """A version that was made again, byte for byte; ``restored`` if its file had been missing."""
+    """A version rebuilt byte for byte; ``restored`` if its file had been missing."""
 
     dataset: str
     version: int
@@ -38,9 +38,9 @@ class Rebuilt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def rebuild(project: Project, reference: str, progress: Progress | None = None) -> Rebuilt:
-    """Make the rows of a version again and compare the bytes; a missing file is put back.
+    """Rebuild the rows of a version and compare the bytes; a missing file is restored.
 
-    Raises CheckFailedError, with why, if they differ or cannot be made any more.
+    Raises CheckFailedError with the reason if they differ or cannot be rebuilt.
     """
     say = progress or silent
     name, number = ingest.parse_reference(reference)
@@ -49,9 +49,9 @@ def rebuild(project: Project, reference: str, progress: Progress | None = None) 
     with scratch.alone(project, name):
         say(f"making {version.reference} again")
         table = remake(project, version)
-        restored = _prove(project, version, table)
+        restored = _verify(project, version, table)
     with project.read() as s:
-        version = datasets.get_version(s, name, version.number)  # of old it may have lost rows
+        version = datasets.get_version(s, name, version.number)  # early ones may lack rows
     return Rebuilt(
         dataset=name,
         version=version.number,
@@ -64,13 +64,13 @@ def rebuild(project: Project, reference: str, progress: Progress | None = None) 
 
 
 def kind(version: DatasetVersion) -> str:
-    """Return how the rows of a version were made; those of old came from a file."""
+    """Return the kind of provenance of a version; older releases only knew files."""
     told = version.provenance.kind
     return told or ("file" if version.source_sha256 else "unknown")
 
 
 def remake(project: Project, version: DatasetVersion) -> Tabular:
-    """Return the rows of a version as its provenance says; raises CheckFailedError."""
+    """Rebuild the rows of a version from its provenance; raises CheckFailedError."""
     try:
         table = _made(project, version)
     except MlkitError as error:
@@ -94,7 +94,7 @@ def _made(project: Project, version: DatasetVersion) -> Tabular:
 
 def _fetched(project: Project, version: DatasetVersion) -> Tabular:
     folder = scratch.of_dataset(project, version.dataset.name)
-    modes.make_folder(folder)  # of a version that another is made of it is not there yet
+    modes.make_folder(folder)  # not there yet for the base of another version
     ready = sources.again(project, version, folder)
     if ready is None:
         raise CheckFailedError(f"mlkit does not make rows of the kind '{kind(version)}' again")
@@ -113,19 +113,19 @@ def _combined(
 
 
 def _rows_of(project: Project, reference: str) -> pa.Table:
-    """Return the rows of another version, made again too if its file was collected."""
+    """Return the rows of another version, rebuilt too if its file was collected."""
     with project.read() as s:
         version = datasets.get_version(s, *ingest.parse_reference(reference))
     if version.collected_at is None:
         return ingest.load_version(project, version)
     table = remake(project, version)
-    _prove(project, version, table)
+    _verify(project, version, table)
     left = subject.without_erased(project, version, table)
     return left.select(left.column_names)
 
 
 def _conform(version: DatasetVersion, table: Tabular) -> Tabular:
-    """Return the rows as the rules that the version passed make them, the same left out."""
+    """Apply the rules that the version passed: the same types, the same rows left out."""
     time = version.dataset.time_column
     schema = checks.from_yaml(version.schema_yaml, "its rules")
     table, _ = table_warnings.without_infinities(table)
@@ -137,18 +137,18 @@ def _conform(version: DatasetVersion, table: Tabular) -> Tabular:
     return checks.conform(table, schema)
 
 
-def _prove(project: Project, version: DatasetVersion, table: Tabular) -> bool:
-    """Compare the bytes of ``table`` with those recorded and tell whether the file was put back.
+def _verify(project: Project, version: DatasetVersion, table: Tabular) -> bool:
+    """Compare ``table`` with the recorded digest and tell whether the file was restored.
 
     Raises CheckFailedError with the first difference.
     """
     left = subject.without_erased(project, version, table)
     if left.num_rows < table.num_rows and _digest(project, table) == version.sha256:
-        # collected before a subject was erased: proved with its rows, kept without them
+        # collected before an erasure: verified with the subject's rows, stored without them
         subject.record(project, version, left, subject.store(project, left))
         return True
     if _digest(project, left) != version.sha256:
-        raise _refusal(version, _difference(project, version, left) + _of_older_reader(version))
+        raise _refusal(version, _difference(project, version, left) + _older_reader_hint(version))
     if version.collected_at is None and project.data.path(version.sha256).is_file():
         return False
     subject.store(project, left)
@@ -158,7 +158,7 @@ def _prove(project: Project, version: DatasetVersion, table: Tabular) -> bool:
 
 
 def _digest(project: Project, table: Tabular) -> str:
-    """Return the sha256 of the file that the rows make."""
+    """Return the sha256 of the file of these rows."""
     part = project.data.scratch()
     try:
         frames.write_parquet(table, part)
@@ -176,8 +176,8 @@ def _restore(project: Project, version: DatasetVersion) -> None:
         )  # fmt: skip
 
 
-def _of_older_reader(version: DatasetVersion) -> str:
-    """Return what a release that read CSV files otherwise may have made of this one."""
+def _older_reader_hint(version: DatasetVersion) -> str:
+    """Return a hint that an older release may have read this CSV file differently."""
     made = version.provenance
     read_as = made.read_as if isinstance(made, File) else UNSET
     if not isinstance(read_as, Csv) or read_as.missing is not UNSET:
@@ -189,7 +189,7 @@ def _of_older_reader(version: DatasetVersion) -> str:
 
 
 def _difference(project: Project, version: DatasetVersion, table: Tabular) -> str:
-    """Say where the rows differ from those recorded, as far as they are still there."""
+    """Describe how the rows differ from the recorded ones, if these still exist."""
     if table.num_rows != version.rows:
         return f"it has {table.num_rows:,} rows, {version.rows:,} were recorded" + (
             "; rows of erased subjects are gone for good" if version.collected_at else ""

@@ -1,4 +1,4 @@
-"""All on record as one graph: datasets, views, models, deployments and what they answered."""
+"""Build the lineage graph of all records: datasets, views, models, deployments, predictions."""
 
 from collections.abc import Mapping
 
@@ -34,7 +34,7 @@ def draw(s: Session) -> Graph:
 
 
 def _add_deployments(s: Session, graph: Graph, models: Mapping[int, Outline]) -> None:
-    """Add when each version served, and all that it answered as one node."""
+    """Add the deployments of each version, and one node for all its predictions."""
     for each in deployments.outline(s):
         one = models[each.model_version_id]
         until = "" if each.ended_at is None else f" until {each.ended_at:%Y-%m-%d %H:%M:%SZ}"
@@ -72,7 +72,7 @@ def _add_origin(graph: Graph, version: DatasetVersion) -> None:
 
 
 def _add_log(graph: Graph, version: DatasetVersion, made: Log) -> str:
-    """Add the part of a log that was picked from, after the versions that answered it."""
+    """Add the logged rows that a dataset version holds, with edges from their model versions."""
     log = graph.node(
         f"log:{version.reference}", "log",
         f"log of {made.model}, {made.start[:10]} to {made.end[:10]}",
@@ -91,24 +91,24 @@ def _add_joined(graph: Graph, made: Join, target: str) -> None:
 
 
 def _add_view(graph: Graph, view: ViewUse) -> str:
-    """Add a view, after the dataset or the database that its rows come from."""
+    """Add a view, with an edge from its dataset or database."""
     identifier = graph.node(_view_id(view), "view", f"feature view {view.name}@{view.version}")
     if view.dataset:
         graph.edge(f"dataset:{view.dataset}", identifier, "rows of the view")
-    else:  # its URL is in features.py alone
+    else:  # only features.py has its URL
         label = f"database of view {view.name}"
         graph.edge(graph.node(f"source:{label}", "source", label), identifier, "rows of the view")
     return identifier
 
 
 def _view_id(view: ViewUse) -> str:
-    """Return the id of a view over one version of its dataset: over another it has other rows."""
+    """Return the id of a view over one version of its dataset, which determines its rows."""
     over = f":{view.dataset}" if view.dataset else ""
     return f"view:{view.name}@{view.version}{over}"
 
 
 def _add_function(graph: Graph, made: Join, function: OnDemandUse) -> str:
-    """Add an on-demand transformation, after the base and the views that have its inputs."""
+    """Add an on-demand transformation, with edges from the base and views of its inputs."""
     name = f"{function.name}@{function.version}"
     identifier = graph.node(f"function:{name}", "function", f"on-demand {name}")
     left = list(function.inputs)

@@ -1,4 +1,4 @@
-"""The prediction log: imported from journals, joined with actuals, read by window, sealed, pruned.
+"""The prediction log: import from journals, actuals, reading by window, sealing, pruning.
 
-Judging what is in it is ``monitoring``.
+Its evaluation is in ``monitoring``.
 """

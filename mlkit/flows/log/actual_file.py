@@ -36,11 +36,10 @@ def add(
 ) -> Received:
     """Add the actuals in ``file``: columns prediction_id, actual and, if known, observed_at.
 
-    A CSV file is written as ``stated`` says, and where that is silent as the files that the model
-    was trained on. With ``correct`` they may take the place of others, which stay on record.
-    ``warn`` hears of numbers that are written as ids are. Raises InvalidInputError that names the
-    column or row that is wrong, and ConflictError for rows that contradict an actual that is
-    there; then nothing is stored.
+    CSV options that ``stated`` leaves open are those of the model's training data. With
+    ``correct``, actuals may replace earlier ones, which stay on record. ``warn`` is called about
+    numbers that look like ids. Raises InvalidInputError with the faulty column or row, and
+    ConflictError for rows that contradict a recorded actual; then nothing is stored.
     """
     expected = _expected(project, file, stated or Stated())
     said = expected.stated or Stated()
@@ -51,7 +50,7 @@ def add(
         items = [structs.replace(item, correct=True) for item in items]
     led: list[str] = []
     number = partial(_number, said, led)
-    in_csv = not parquet_rows.is_parquet(file)  # Parquet has types, as JSON has
+    in_csv = not parquet_rows.is_parquet(file)  # Parquet values are typed, as in JSON
     received = actuals.add(project, items, from_text=in_csv, number=number)
     if led and warn is not None:
         warn(
@@ -62,7 +61,7 @@ def add(
 
 
 def _number(said: Stated, led: list[str], text: str) -> float:
-    """Return the number that an actual stands for, and note one with a zero before it."""
+    """Parse an actual as a number, and count those with a leading zero."""
     found = csv_values.number(text, decimal=said.decimal or ".", thousands=said.thousands)
     if csv_ids.is_led(text):
         led.append(text)
@@ -70,7 +69,7 @@ def _number(said: Stated, led: list[str], text: str) -> float:
 
 
 def _expected(project: Project, file: Path, given: Stated) -> Expected:
-    """Return how the file is read, by the model that made the first prediction in it."""
+    """Return the CSV types and options for the model that made the first prediction in the file."""
     own = csv_dialect.checked(given)
     if not file.is_file() or parquet_rows.is_parquet(file):
         return Expected(_TYPES, own)
@@ -90,7 +89,7 @@ def _habits(project: Project, file: Path, given: Stated) -> Habits | None:
     try:
         table = next(file_batches.read(file, Expected({}, peeked), _PEEKED_ROWS))
     except InvalidInputError:
-        return None  # reading all of it says what is wrong
+        return None  # reading the whole file reports the fault
     if "prediction_id" not in table.column_names:
         return None
     versions = actuals.versions_of(project, table["prediction_id"].drop_null().to_pylist())

@@ -1,6 +1,6 @@
-"""Bring actuals into the database: a value that contradicts is refused, or a recorded correction.
+"""Write actuals to the database: a contradicting value is refused or recorded as a correction.
 
-The value that counts is the newest: that of the table ``actual``, else that of a sealed segment.
+The current value is that of the table ``actual``, else that of a sealed segment.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,22 +16,22 @@ from mlkit.store.corrections import ActualCorrection
 from mlkit.store.disk import failpoints
 
 ACTION = "actual correct"
-_BATCH_ROWS = 10_000  # of one write transaction
+_BATCH_ROWS = 10_000  # rows per write transaction
 _MAX_PROBLEMS = 100
 _ATTEMPTS = 5
 
 
 class Known(NamedTuple):
-    """An actual that is on record: a JSON text, and when it was seen."""
+    """A recorded actual: its JSON text, and when it was observed."""
 
     value: str
     observed_at: datetime | None
 
 
 class Sent(NamedTuple):
-    """An actual that came: ``row`` is what its sender calls it, ``model`` whose prediction it is.
+    """A received actual: ``row`` is the sender's row number, ``model`` the predicting model.
 
-    ``correct`` says that it may take the place of another one.
+    ``correct`` says that it may replace a recorded one.
     """
 
     row: int
@@ -43,35 +43,35 @@ class Sent(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """How many actuals are new, and how many took the place of another one."""
+    """How many actuals are new, and how many replaced a recorded one."""
 
     accepted: int
     corrected: int
 
 
 class Change(NamedTuple):
-    """An actual that takes the place of another one."""
+    """An actual that replaces a recorded one."""
 
     old: Known
     new: Sent
 
 
 class Plan(NamedTuple):
-    """What is to be written: the first actuals, those instead of others, and what contradicts."""
+    """What is to be written: new actuals and corrections; and the contradictions to refuse."""
 
     first: dict[str, Sent]
     changes: list[Change]
     contradictions: list[Sent]
 
 
-class _Changed(Exception):  # noqa: N818  # no error: another writer was faster, look again
-    """What is in the database is not what the plan was made from."""
+class _Changed(Exception):  # noqa: N818  # no error: another writer was faster, retry
+    """The database has changed since the plan was made."""
 
 
 def plan(known: Mapping[str, Known], rows: Sequence[Sent]) -> Plan:
-    """Return what ``rows``, one after the other, do to the actuals that are ``known``.
+    """Return the effect of ``rows``, applied in order, on the recorded actuals ``known``.
 
-    The same value again does nothing, whenever it is said to have been seen.
+    A repeated value has no effect, even if its observation time differs.
     """
     made = Plan({}, [], [])
     now = dict(known)
@@ -93,12 +93,12 @@ def plan(known: Mapping[str, Known], rows: Sequence[Sent]) -> Plan:
 def store(
     project: Project, rows: Sequence[Sent], sealed: Mapping[str, Known | None], actor: str
 ) -> Stored:
-    """Write ``rows``; ``sealed`` are those whose predictions are in segments, with their actual.
+    """Write ``rows``; ``sealed`` maps predictions in segments to the actual sealed with them.
 
-    Raises ConflictError if one contradicts what is on record, or another one among ``rows``, and
-    does not say that it corrects it; then nothing is stored. ``details["problems"]`` names them.
+    Raises ConflictError if one that is no correction contradicts a recorded actual or another one
+    of ``rows``; then nothing is stored. ``details["problems"]`` names them.
     """
-    if len(rows) > _BATCH_ROWS:  # else the only transaction finds out
+    if len(rows) > _BATCH_ROWS:  # a single transaction finds conflicts itself
         with project.read() as s:
             _refuse(plan(_on_record(s, rows, sealed), rows), stored=0)
     accepted = corrected = 0
@@ -136,8 +136,8 @@ def _on_record(
 ) -> dict[str, Known]:
     ids = list({row.prediction_id for row in rows})
     known = {each: old for each in ids if (old := sealed.get(each)) is not None}
-    told = predictions.told(s, ids)
-    return known | {each.prediction_id: Known(each.value, each.observed_at) for each in told}
+    stored = predictions.stored_actuals(s, ids)
+    return known | {each.prediction_id: Known(each.value, each.observed_at) for each in stored}
 
 
 def _refuse(made: Plan, *, stored: int) -> None:
@@ -162,10 +162,10 @@ def _problem(row: Sent) -> str:
 
 
 def _write(s: Session, made: Plan, now: datetime, actor: str) -> None:
-    """Write a plan; raises _Changed if another transaction has changed what it stands on."""
+    """Write a plan; raises _Changed if another transaction has changed its actuals."""
     newest = {**made.first, **{change.new.prediction_id: change.new for change in made.changes}}
-    told = predictions.told(s, [change.new.prediction_id for change in made.changes])
-    for old in told:
+    replaced = [change.new.prediction_id for change in made.changes]
+    for old in predictions.stored_actuals(s, replaced):
         row = newest.pop(old.prediction_id)
         if not predictions.replace_actual(s, old, row.value, row.observed_at):
             raise _Changed
@@ -181,14 +181,16 @@ def _write(s: Session, made: Plan, now: datetime, actor: str) -> None:
             for row in newest.values()
         ],
     )
-    written = {each.prediction_id: each.value for each in predictions.told(s, list(newest))}
+    written = {
+        each.prediction_id: each.value for each in predictions.stored_actuals(s, list(newest))
+    }
     if any(written[identifier] != row.value for identifier, row in newest.items()):
         raise _Changed
     _record(s, made.changes, now, actor)
 
 
 def _record(s: Session, changes: Sequence[Change], now: datetime, actor: str) -> None:
-    """Keep the old values, and say in the audit trail that they were corrected, not to what."""
+    """Store the old values; the audit trail records the correction without the new value."""
     for model in sorted({change.new.model for change in changes}):
         made = [
             ActualCorrection(
@@ -210,7 +212,7 @@ def _record(s: Session, changes: Sequence[Change], now: datetime, actor: str) ->
 
 
 def _same(one: str, other: str) -> bool:
-    """Tell whether two JSON texts say the same: 1 and 1.0 do, 1 and true do not."""
+    """Tell whether two JSON texts have the same value: 1 and 1.0 do, 1 and true do not."""
     if one == other:
         return True
     a, b = msgspec.json.decode(one), msgspec.json.decode(other)

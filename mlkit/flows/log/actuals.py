@@ -1,4 +1,4 @@
-"""What really happened: accept actuals for predictions that this project has made."""
+"""Accept actuals, the true values, for predictions that this project has made."""
 
 import math
 from collections import Counter
@@ -27,9 +27,9 @@ _WORDS = {"true": True, "false": False}
 
 
 class ActualItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The true value for one prediction; without ``observed_at`` it is taken as seen now.
+    """The true value for one prediction; ``observed_at`` defaults to now.
 
-    ``correct`` says that it may take the place of another one.
+    ``correct`` says that it may replace a recorded one.
     """
 
     prediction_id: str
@@ -39,17 +39,17 @@ class ActualItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Actuals(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The body of ``POST /actuals``; ``correct`` says of all items what an item says of itself."""
+    """The body of ``POST /actuals``; ``correct`` applies to all items."""
 
     items: list[ActualItem]
     correct: bool = False
 
 
 class Received(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What became of a batch; duplicates say what is on record already.
+    """The result of a batch; duplicates repeat a recorded actual.
 
-    ``corrected`` took the place of another value, which stays on record. ``unknown_labels`` says
-    how often a label came that the model has never seen. Both are told only if there is one.
+    ``corrected`` counts actuals that replaced another value, which stays on record.
+    ``unknown_labels`` counts each label that the model has never seen. Both are omitted if empty.
     """
 
     accepted: int
@@ -60,7 +60,7 @@ class Received(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class _Logged(NamedTuple):
-    """What is known of the predictions: models and schemas by id, the actuals of sealed ones."""
+    """The known predictions: models and schemas by id, and the actuals of sealed ones."""
 
     models: dict[str, str]
     schemas: dict[str, InputSchema]
@@ -76,14 +76,14 @@ def add(
     models: Collection[str] | None = None,
     actor: str | None = None,
 ) -> Received:
-    """Store the actuals whose predictions are known; none if one value is unfit.
+    """Store the actuals whose predictions are known; none if any value is invalid.
 
-    ``from_text`` reads text as the target needs it, numbers by ``number``: in a CSV file everything
-    is text, and its rows are counted from 1. Predictions of other models than ``models`` (None:
-    any) are as unknown as those that were never made. ``actor`` is who is on record for a
-    correction. Raises InvalidInputError for unfit values, and ConflictError for an actual that
-    contradicts an earlier one and does not say that it corrects it; both store nothing, and their
-    ``details["problems"]`` name every ``{"row", "column", "problem"}``.
+    ``from_text`` parses text as the target's type, numbers by ``number``, and counts rows from 1:
+    for CSV files. Predictions of models other than ``models`` (None: any) count as unknown.
+    ``actor`` is recorded as the author of a correction. Raises InvalidInputError for invalid
+    values, and ConflictError for an actual that contradicts an earlier one and is no correction;
+    both store nothing, and their ``details["problems"]`` name every ``{"row", "column",
+    "problem"}``.
     """
     ids = list(dict.fromkeys(item.prediction_id for item in items))
     logged = _look_up(project, ids, models)
@@ -124,10 +124,10 @@ def add(
 
 
 def label(schema: InputSchema, value: str | float) -> str | float:
-    """Return ``value`` as a target of this model has it; raises InvalidInputError.
+    """Return ``value`` in the type of this model's target; raises InvalidInputError.
 
-    A label that the model has never seen is accepted: the world may have a new one. It is told
-    to whoever sends it, and nothing is measured by it or learned from it (``unknown_labels``).
+    A label that the model has never seen is accepted, because it may be a new class. The sender is
+    warned, and evaluation and training leave it out (``unknown_labels``).
     """
     if isinstance(value, float) and not math.isfinite(value):
         raise InvalidInputError(f"{value!r} is not a number")
@@ -153,7 +153,7 @@ def versions_of(project: Project, ids: Sequence[str]) -> list[int]:
 
 
 def _number(value: str | float) -> float:
-    """Return a number that losses can be made of, as large as a target may be and no larger."""
+    """Return ``value`` if it is a finite number within the bounds of a target."""
     if isinstance(value, bool | str):
         raise InvalidInputError(f"{value!r} is not a number")
     if not -bounds.TARGET <= value <= bounds.TARGET:
@@ -167,7 +167,7 @@ def _number(value: str | float) -> float:
 def read(
     schema: InputSchema, value: str | float, number: Callable[[str], float] = float
 ) -> str | float:
-    """Return text as the number or truth value that this model's target is, if it is one."""
+    """Parse text as the number or boolean that this model's target is; other text stays."""
     kinds = {type(known) for known in schema.classes}
     if not isinstance(value, str) or str in kinds:
         return value
@@ -180,7 +180,7 @@ def read(
 
 
 def _look_up(project: Project, ids: Sequence[str], models: Collection[str] | None) -> _Logged:
-    """Return what is known of the predictions in ``ids`` that are of one of ``models``."""
+    """Look up the predictions in ``ids`` that one of ``models`` made."""
     found, sealed = _versions(project, ids)
     names: dict[str, str] = {}
     schemas: dict[str, InputSchema] = {}
@@ -191,17 +191,17 @@ def _look_up(project: Project, ids: Sequence[str], models: Collection[str] | Non
 
 
 def _versions(project: Project, ids: Sequence[str]) -> tuple[dict[str, int], dict[str, "Located"]]:
-    """Return the model version behind each known id, and what segments have of those sealed."""
+    """Return the model version of each known id, and the segment records of sealed ones."""
     with project.read() as s:
         found = predictions.versions_of(s, ids)
     if len(found) < len(ids):
-        imports.sync(project)  # predictions that were answered a moment ago
+        imports.sync(project)  # predictions that are still in a journal
         with project.read() as s:
             found = predictions.versions_of(s, ids)
     missing = [identifier for identifier in ids if identifier not in found]
     sealed: dict[str, Located] = {}
     if missing:
-        from mlkit.flows.log import log_segments  # pyarrow, only for very late actuals
+        from mlkit.flows.log import log_segments  # imports pyarrow, only for very late actuals
 
         sealed = log_segments.locate(project, missing)
         found |= {identifier: place.version_id for identifier, place in sealed.items()}
@@ -219,12 +219,12 @@ def _schemas(project: Project, version_of: Mapping[str, int]) -> dict[str, tuple
 
 
 def _known(schema: InputSchema, sealed: "Located") -> Known | None:
-    """Return the actual that a segment has, as the table of actuals would have it."""
+    """Return the actual of a segment in the form of the table ``actual``."""
     if sealed.actual is None:
         return None
     try:
         value = label(schema, read(schema, sealed.actual))
-    except InvalidInputError:  # of a label that this version would not take
+    except InvalidInputError:  # a label that this version would refuse
         value = sealed.actual
     return Known(msgspec.json.encode(value).decode(), sealed.observed_at)
 

@@ -1,4 +1,4 @@
-"""What the log and the registry say of a version, as the monitors want it. No verdict here."""
+"""Inputs of the monitors: a version's logged rows, reference and holdout. No verdicts here."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -25,25 +25,25 @@ from mlkit.steps.performance.rise import Sample
 from mlkit.steps.performance.slices import Sheet
 from mlkit.store.registry import ModelVersion
 
-_HALF_95 = 1.96  # standard errors in half an interval of 95 %, as they are by default
+_HALF_95 = 1.96  # z(0.975): half-width of a 95 % interval in standard errors
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):
-    """The stretch of the log that was judged, both ends included."""
+    """The time window of the log that was evaluated, both ends included."""
 
     start: datetime
     end: datetime
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """Rows of the log with the answers to them, and their time, as further columns."""
+    """Rows of the log with their predictions and serving time as additional columns."""
 
     rows: pa.Table | LogWindow
     answers: pa.Table
 
     @property
     def num_rows(self) -> int:
-        """How many rows there are."""
+        """The number of rows."""
         return int(self.rows.num_rows)
 
     @property
@@ -60,13 +60,13 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 def window(project: Project, length: str) -> Window:
-    """Return the time from ``length`` ago until now."""
+    """Return the window from ``length`` ago until now."""
     end = project.now()
     return Window(start=end - table.duration(length), end=end)
 
 
 def asked(project: Project, version: ModelVersion, stretch: Window) -> "Asked":
-    """Return what this version alone was asked, so that a deployment is no drift."""
+    """Return the requests to this version only, so that a deployment does not look like drift."""
     rows = logs.window(
         project,
         version.model.name,
@@ -78,7 +78,7 @@ def asked(project: Project, version: ModelVersion, stretch: Window) -> "Asked":
 
 
 def rows(project: Project, version: ModelVersion, stretch: Window) -> pa.Table:
-    """Return the rows of this version alone, with their actuals."""
+    """Return the logged rows of this version only, with their actuals."""
     return logs.read(
         project,
         version.model.name,
@@ -89,7 +89,7 @@ def rows(project: Project, version: ModelVersion, stretch: Window) -> pa.Table:
 
 
 def reference_of(project: Project, version: ModelVersion) -> Reference:
-    """Return what the version was trained and judged on looked like."""
+    """Return the reference distributions of the version's training and holdout rows."""
     return reference.load(project.references.read(version.reference_sha256))
 
 
@@ -102,7 +102,7 @@ def span_s(rows: pa.Table | Asked) -> float | None:
 
 
 def with_answers(version: ModelVersion, rows: pa.Table | LogWindow) -> Asked:
-    """Return ``rows`` with the answers to them, and their time, as further columns."""
+    """Return ``rows`` with their predictions and serving time as additional columns."""
     schema, names = deploy.input_schema(version), ("_value", "_probabilities")
     parts = rows.parts(names) if isinstance(rows, LogWindow) else (rows,)
     answers = [
@@ -112,7 +112,7 @@ def with_answers(version: ModelVersion, rows: pa.Table | LogWindow) -> Asked:
 
 
 def losses(version: ModelVersion, rows: pa.Table) -> tuple[str, np.ndarray]:
-    """Return the metric that the version is judged by, and the loss of each row."""
+    """Return the primary metric of the version, and the loss of each row."""
     schema = deploy.input_schema(version)
     given = answers(version, rows)
     metric = metrics.primary(given, task=schema.task)
@@ -125,7 +125,7 @@ def losses(version: ModelVersion, rows: pa.Table) -> tuple[str, np.ndarray]:
 def holdout(version: ModelVersion, metric: str) -> Holdout:
     """Return the loss of the version on its holdout.
 
-    Raises ConflictError if it has none, because it did not answer with finite numbers there.
+    Raises ConflictError if it has none, because its predictions there were not finite.
     """
     found = {name: value for name, value in version.metrics.items() if _is_finite(value)}
     limits = {name: pair for name, pair in version.intervals.items() if all(map(_is_finite, pair))}
@@ -147,19 +147,19 @@ def holdout(version: ModelVersion, metric: str) -> Holdout:
 
 
 def _is_finite(value: object) -> bool:
-    """Tell whether a recorded metric is a number: what could not be computed is null, or NaN."""
+    """Tell whether a recorded metric is a number; one that could not be computed is null or NaN."""
     return isinstance(value, int | float) and bool(np.isfinite(value))
 
 
 def _capped(metric: str, sheet: Sheet | None, sample: Sample) -> Capped | None:
-    """Return the capped losses of the holdout; of versions of old they follow from its scatter."""
+    """Return the capped losses of the holdout; for old versions approximated from ``sample``."""
     if metric == "error_rate" or (sheet is not None and sheet.capped is not None):
         return sheet.capped if sheet else None
     return Capped.of_sample(sample)
 
 
 def slices(version: ModelVersion, metric: str) -> Sheet | None:
-    """Return the loss of the version on parts of its holdout; versions of old have none."""
+    """Return the loss by slice of the holdout; None for versions of older releases."""
     if version.slices is None:
         return None
     try:
@@ -173,7 +173,7 @@ def slices(version: ModelVersion, metric: str) -> Sheet | None:
 
 
 def answers(version: ModelVersion, rows: pa.Table) -> Predictions:
-    """Return what was answered to ``rows``, with probabilities if the holdout's had some."""
+    """Return the predictions for ``rows``, with probabilities if the holdout had them."""
     schema = deploy.input_schema(version)
     given = rows["_probabilities"].to_pylist()
     told = "log_loss" in version.metrics and all(row is not None for row in given)
@@ -185,7 +185,7 @@ def answers(version: ModelVersion, rows: pa.Table) -> Predictions:
 
 
 def _sample(version: ModelVersion, value: float, high: float) -> Sample:
-    """Return the scatter of the loss on the holdout that its interval stands for."""
+    """Return mean and variance of the holdout loss, recovered from its 95 % interval."""
     error = max(0.0, high - value) / _HALF_95
     return Sample(
         rows=version.holdout_rows,

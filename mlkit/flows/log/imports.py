@@ -1,4 +1,4 @@
-"""Move what servers have journalled into the database."""
+"""Import the journals of the servers into the database."""
 
 import sys
 from collections.abc import Generator
@@ -15,8 +15,8 @@ _BATCH_ROWS = 2_000  # one write transaction; 2,000 rows hold the lock for about
 def sync(project: Project) -> int:
     """Bring every acknowledged prediction into the database; return how many rows were read.
 
-    A journal nobody owns any more is removed afterwards. One that a server is writing is copied
-    up to its present end and left alone: the database ignores what it has already.
+    A journal that no process owns is removed afterwards. One that a server is writing is copied up
+    to its current end and kept: the database ignores rows that it already has.
     """
     rows = 0
     for path in journal.files(project.journal_dir):
@@ -26,7 +26,7 @@ def sync(project: Project) -> int:
 
 
 def collect(project: Project) -> int:
-    """Move the journals that nobody owns any more into the database; return how many rows."""
+    """Import the journals that no process owns any more; return how many rows."""
     rows = 0
     for path in journal.files(project.journal_dir):
         with journal.claimed(path) as ours:
@@ -37,8 +37,8 @@ def collect(project: Project) -> int:
 def move(project: Project, path: Path, *, retire: bool) -> int:
     """Copy one journal into the database, then remove it if ``retire``; return its rows.
 
-    Rows of a model version that this database does not know, or bytes that no torn write
-    explains, are never thrown away: the file is renamed to ``.damaged`` and stays.
+    Rows of a model version that this database does not know, or bytes that no torn write explains,
+    are never deleted: the file is renamed to ``.damaged`` and kept.
     """
     records = journal.stream(path)
     strange: set[int] = set()
@@ -59,14 +59,14 @@ def move(project: Project, path: Path, *, retire: bool) -> int:
     failpoints.reach("journal.moved")
     if retire and (damaged or strange):
         kept = journal.set_aside(path)
-        print(f"prediction log: {kept} is damaged; its good rows were kept", file=sys.stderr)  # noqa: T201  # the server has no other voice
+        print(f"prediction log: {kept} is damaged; its good rows were kept", file=sys.stderr)  # noqa: T201  # the server has no other log
     elif retire:
         path.unlink(missing_ok=True)
     return rows
 
 
 def _batch(records: Generator[Entry, None, bool]) -> tuple[list[Entry], bool | None]:
-    """Return the next rows, enough for a transaction, and at the end whether there is damage."""
+    """Return the rows of the next transaction, and whether the journal turned out damaged."""
     batch: list[Entry] = []
     rows = 0
     while rows < _BATCH_ROWS:

@@ -1,4 +1,4 @@
-"""Which rows of the log a version can be judged on: the truth is usable, and so is the answer."""
+"""Rows of the log that a version can be evaluated on: usable actual, finite prediction."""
 
 from typing import NamedTuple
 
@@ -15,8 +15,8 @@ from mlkit.store.registry import ModelVersion
 class JudgedRows(NamedTuple):
     """Rows with an actual and the loss of each.
 
-    Left out are the ``unanswered`` rows, whose answer is no finite number, and rows whose actual
-    says nothing: ``warnings`` tell of both.
+    Left out, with ``warnings``, are the ``unanswered`` rows, whose prediction is no finite number,
+    and rows whose actual is unusable.
     """
 
     rows: pa.Table
@@ -27,7 +27,7 @@ class JudgedRows(NamedTuple):
 
 
 def of(version: ModelVersion, rows: pa.Table) -> JudgedRows:
-    """Return the rows of ``rows``, which have actuals, that can be judged."""
+    """Return those of ``rows``, which have actuals, that can be evaluated."""
     known, unknown = unknown_labels.part(deploy.input_schema(version), rows)
     known, large = _within(known, "_actual", bounds.TARGET)
     metric, losses = evidence.losses(version, known)
@@ -46,7 +46,7 @@ def of(version: ModelVersion, rows: pa.Table) -> JudgedRows:
 
 
 def answered(rows: pa.Table) -> pa.Table:
-    """Return the rows whose answer is a finite number, or a label."""
+    """Return the rows whose prediction is a finite number or a label."""
     return _within(rows, "_value", bounds.TARGET)[0]
 
 
@@ -60,10 +60,10 @@ def learnable(rows: pa.Table) -> tuple[pa.Table, int]:
 
 
 def _within(rows: pa.Table, name: str, bound: float) -> tuple[pa.Table, int]:
-    """Return the rows whose number in a column is not beyond ``bound``, and how many are."""
+    """Return the rows whose number in a column is within ``bound``, and how many are not."""
     if not pa.types.is_floating(rows[name].type):
         return rows, 0
-    large = np.abs(rows[name].to_numpy()) > bound  # what is missing is not large
+    large = np.abs(rows[name].to_numpy()) > bound  # a missing value is within the bound
     if name == "_value":
         large |= ~np.isfinite(rows[name].to_numpy())
     return (rows.filter(pa.array(~large)), int(large.sum())) if large.any() else (rows, 0)

@@ -17,11 +17,11 @@ from mlkit.steps.inputs.columns import InputSchema
 from mlkit.store import log_columns, predictions, registry
 from mlkit.store.disk.blobs import write_durably
 
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")  # first characters of spreadsheet formulas
 
 
 class Exported(msgspec.Struct, frozen=True, kw_only=True):
-    """What was written where."""
+    """What was written, and where."""
 
     model: str
     rows: int
@@ -52,8 +52,8 @@ def export(
 ) -> Exported:
     """Write the log of a model, sealed rows included, to a CSV or Parquet file.
 
-    ``since`` and ``until`` are an ISO date or time (UTC), or an age such as ``7d``. ``for_excel``
-    puts an apostrophe before text that a spreadsheet would run as a formula.
+    ``since`` and ``until`` are ISO dates or times (UTC), or ages such as ``7d``. ``for_excel`` puts
+    an apostrophe before text that a spreadsheet would run as a formula.
     """
     import pyarrow.csv as pv
     import pyarrow.parquet as pq
@@ -95,7 +95,7 @@ def moment(project: Project, text: str | None) -> datetime | None:
 
 
 def _shown(row: dict[str, Any], schema: InputSchema) -> dict[str, Any]:
-    """Return ``row`` as a person reads it: its features and probabilities have names."""
+    """Return ``row`` for display, with the names of features and probabilities."""
     shares = row["probabilities"]
     named = None if shares is None else dict(zip(schema.labels, shares, strict=True))
     features = dict(zip(schema.names, row["features"], strict=True))
@@ -104,13 +104,13 @@ def _shown(row: dict[str, Any], schema: InputSchema) -> dict[str, Any]:
 
 
 def _public_names(names: Sequence[str]) -> list[str]:
-    """Return the names without the underscore of our own columns, where no feature has it."""
+    """Return the column names, ours without the underscore unless a feature has that name."""
     taken = {name for name in names if not name.startswith("_")}
     return [name[1:] if name.startswith("_") and name[1:] not in taken else name for name in names]
 
 
 def _flat(table: Any, *, for_excel: bool) -> Any:
-    """Return ``table`` as CSV can hold it: probabilities as JSON text, formulas defused."""
+    """Return ``table`` for CSV: probabilities as JSON text, spreadsheet formulas escaped."""
     import pyarrow as pa
 
     for place, field in enumerate(table.schema):

@@ -1,4 +1,4 @@
-"""Sealed segments as files: write one, read one, find predictions in them."""
+"""Files of sealed segments: write one, read one, find predictions in them."""
 
 import io
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from mlkit.store.segments import Segment
 
 
 def verified(project: Project, segment: Segment) -> Path:
-    """Return the file of a segment; raises DamagedError if it is not what was sealed."""
+    """Return the file of a segment; raises DamagedError if its digest has changed."""
     file = project.root / segment.path
     if not file.is_file():
         raise DamagedError(f"{file} is missing; restore a backup (see: mlkit backup restore)")
@@ -35,7 +35,7 @@ def verified(project: Project, segment: Segment) -> Path:
 
 
 def load(project: Project, segment: Segment) -> pa.Table:
-    """Return the rows of a segment; raises DamagedError if its file is not what was sealed."""
+    """Return the rows of a segment; raises DamagedError if its digest has changed."""
     return pq.read_table(verified(project, segment))
 
 
@@ -44,7 +44,7 @@ def glance(
 ) -> list[tuple[str, datetime, datetime | None]]:
     """Return id, serving time and observation time of the first ``rows`` rows; none if it is gone.
 
-    The digest is not checked: this is for statistics, not for anything that is judged.
+    The digest is not checked: use it for statistics only, not for evaluation.
     """
     file = project.root / segment.path
     if not file.is_file():
@@ -57,12 +57,12 @@ def glance(
 
 
 def choose(table: pa.Table, selection: Selection, version: int | None) -> pa.Table:
-    """Return the rows of a segment that ``selection`` and ``version`` ask for."""
+    """Return the rows of a segment that match ``selection`` and ``version``."""
     return table.filter(mask(table, selection, version))
 
 
 def mask(columns: Any, selection: Selection, version: int | None) -> Any:
-    """Mark the rows that are asked for, by the columns ``_served_at`` and ``_version``."""
+    """Return the mask of matching rows, by the columns ``_served_at`` and ``_version``."""
     times = columns["_served_at"]
     keep = pc.is_valid(times)
     if selection.start is not None:
@@ -130,7 +130,7 @@ def find_row(project: Project, prediction_id: str) -> tuple[int, dict[str, Any]]
 
 
 def rows_between(project: Project, first_id: str, last_id: str) -> list[dict[str, Any]]:
-    """Return the sealed rows of one request by their first and last id, in its order."""
+    """Return the sealed rows of one request by first and last id, in request order."""
     day = _day_of(first_id)
     found: list[dict[str, Any]] = []
     with project.read() as s:
@@ -152,9 +152,9 @@ class Located(NamedTuple):
 
 
 def locate(project: Project, ids: Sequence[str]) -> dict[str, Located]:
-    """Return what the segments have of each sealed prediction in ``ids``.
+    """Find the sealed predictions in ``ids``, each with its version and actual.
 
-    An id carries the time it was made, so only the segments of that day are opened.
+    An id contains its creation time, so only the segments of that day are opened.
     """
     by_day: dict[str, list[str]] = {}
     for identifier in ids:
@@ -176,7 +176,7 @@ def locate(project: Project, ids: Sequence[str]) -> dict[str, Located]:
 def _day_of(prediction_id: str) -> str | None:
     try:
         return f"{id_time(prediction_id):%Y-%m-%d}"
-    except (ValueError, OverflowError):  # not an id of ours
+    except (ValueError, OverflowError):  # not an id made by mlkit
         return None
 
 

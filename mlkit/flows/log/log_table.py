@@ -1,4 +1,4 @@
-"""Turn rows of the prediction log into one typed Arrow table, whichever versions wrote them."""
+"""Convert rows of the prediction log, of any versions, into one typed Arrow table."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ from mlkit.steps.inputs.columns import ARROW_TYPES, InputSchema, Kind
 from mlkit.steps.inputs.values import INT64_MAX, INT64_MIN
 from mlkit.store import predictions
 from mlkit.store.log_columns import NAMES, OWN, Column
-from mlkit.store.predictions import Selection, Told
+from mlkit.store.predictions import Selection, StoredActual
 from mlkit.store.registry import Model
 
 TIME = ARROW_TYPES["datetime"]
@@ -41,7 +41,7 @@ def label_type(schema: InputSchema) -> Any:
 def arrow_schema(schemas: Sequence[InputSchema]) -> Any:
     """Return the schema of a table that holds rows of versions with these input schemas.
 
-    Where two versions disagree about a column, integer and number give double, all else text.
+    If versions disagree about a column, integer and number become double, all else text.
     """
     kinds: dict[str, Kind] = {}
     for schema in schemas:
@@ -58,7 +58,7 @@ def arrow_schema(schemas: Sequence[InputSchema]) -> Any:
 
 
 def _type(column: Column, label: Any) -> Any:
-    """Return the Arrow type of a column: JSON values are labels, JSON lists are probabilities."""
+    """Return the Arrow type of a column: ``label`` for a JSON value, doubles for a JSON list."""
     if column.json:
         return label if column.json == "value" else pa.list_(pa.float64())
     return _TYPES[column.stored.type.python_type]
@@ -79,7 +79,7 @@ def recent(s: Session, model: Model, selection: Selection) -> Iterator[pa.Table]
 def build(rows: Sequence[Sequence[Any]], schema: InputSchema, target: Any) -> Any:
     """Return ``rows`` of ``COLUMNS``, all of one version, as a table with the schema ``target``.
 
-    Raises DamagedError that names the first row with values of another kind than were ever written.
+    Raises DamagedError with the first row whose values are of a type that no release wrote.
     """
     try:
         return _build(rows, schema, target)
@@ -103,7 +103,7 @@ def _build(rows: Sequence[Sequence[Any]], schema: InputSchema, target: Any) -> A
 
 
 def conform(table: Any, target: Any) -> Any:
-    """Return ``table`` with the columns and types of ``target``; what it lacks is null."""
+    """Return ``table`` with the columns and types of ``target``; missing columns are null."""
     columns = [
         cast(table.column(field.name), field.type)
         if field.name in table.column_names
@@ -120,36 +120,36 @@ def cast(column: Any, target: Any) -> Any:
     return column if column.type == target else column.cast(target)
 
 
-def fill(table: pa.Table, late: Sequence[Told]) -> pa.Table:
-    """Return ``table`` with the actuals that came after it was written, also as corrections."""
+def fill(table: pa.Table, late: Sequence[StoredActual]) -> pa.Table:
+    """Return ``table`` with the actuals and corrections that came after it was written."""
     if not late:
         return table
     known = pa.array([told.prediction_id for told in late], pa.string())
     places = pc.index_in(table["_id"], known)
     for name in ("_actual", "_observed_at"):
         field = table.schema.field(name)
-        both = pc.coalesce(pc.take(_told(late, field), places), table[name])
+        both = pc.coalesce(pc.take(_late_column(late, field), places), table[name])
         table = table.set_column(table.schema.get_field_index(name), field, both)
     return table
 
 
-def _told(late: Sequence[Told], field: Any) -> Any:
+def _late_column(late: Sequence[StoredActual], field: Any) -> Any:
     if field.name == "_observed_at":
-        return _column([told.observed_at for told in late], field, len(late))
+        return _column([actual.observed_at for actual in late], field, len(late))
     try:
-        return _column(_decode([told.value for told in late]), field, len(late))
+        return _column(_decode([actual.value for actual in late]), field, len(late))
     except _UNFIT as error:
         if len(late) == 1:
             raise _damaged(late[0].prediction_id, error) from error
-        for told in late:
-            _told([told], field)
+        for actual in late:
+            _late_column([actual], field)
         raise
 
 
 def join(tables: Sequence[pa.Table], model: Model) -> pa.Table:
-    """Return all ``tables`` as one, one after the other.
+    """Concatenate ``tables``.
 
-    Features that no version in it has are left out.
+    Features that no version in the rows has are left out.
     """
     whole = union(tables, model)
     schemas = input_schema.by_number(model)
@@ -159,7 +159,7 @@ def join(tables: Sequence[pa.Table], model: Model) -> pa.Table:
 
 
 def union(tables: Sequence[pa.Table], model: Model) -> pa.Table:
-    """Return all ``tables`` as one, one after the other, with the features of all versions."""
+    """Concatenate ``tables``, with the features of all versions of the model."""
     target = arrow_schema(list(input_schema.by_number(model).values()))
     return pa.concat_tables([target.empty_table(), *tables])
 
@@ -185,7 +185,7 @@ def _column(values: Sequence[Any] | None, field: Any, rows: int) -> Any:
 
 
 def _float(value: Any) -> float:
-    """Return a number; 0.1 took whole ones of any length, and what no float holds is infinite."""
+    """Return a float; release 0.1 accepted integers beyond its range, which become infinite."""
     try:
         return float(value)
     except OverflowError:
@@ -210,5 +210,5 @@ def _decode(texts: Sequence[str | None]) -> list[Any]:
 
 
 def _array(texts: Sequence[str]) -> str:
-    """Return the JSON array of JSON ``texts``: one call of the decoder instead of one per row."""
+    """Join JSON ``texts`` into one array: one decoder call instead of one per row."""
     return "[" + ",".join(texts) + "]"

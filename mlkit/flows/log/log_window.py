@@ -1,4 +1,4 @@
-"""A stretch of the log as a check wants it: one column at a time, so that memory holds one."""
+"""A window of the log that is read column by column, so that only one is in memory."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from mlkit.store.segments import Segment
 
 @dataclass(frozen=True)
 class Sealed:
-    """The rows of one segment that were asked for; ``kept`` marks them, None if it is all."""
+    """The selected rows of one segment; ``kept`` is their mask, None for all rows."""
 
     file: Path
     metadata: Any
@@ -26,7 +26,7 @@ class Sealed:
     rows: int
 
     def column(self, name: str, kind: Any) -> Any:
-        """Return a column as the type ``kind``; what the segment does not have is null."""
+        """Return a column as type ``kind``, all null if the segment does not have it."""
         if name not in self.names:
             return pa.chunked_array([pa.nulls(self.rows, kind)])
         found = _read(self.file, self.metadata, name)
@@ -34,9 +34,9 @@ class Sealed:
 
 
 class LogWindow:
-    """Rows of the log, in the order of ``logs.read``; actuals are not told.
+    """Rows of the log, in the order of ``logs.read``, without actuals.
 
-    ``column`` reads anew whenever it is asked for. The columns are those of ``logs.read`` besides
+    ``column`` reads the files anew at each call. The columns are those of ``logs.read`` besides
     ``_actual`` and ``_observed_at``.
     """
 
@@ -52,7 +52,7 @@ class LogWindow:
 
     def column(self, name: str) -> Any:
         """Return the values of all rows; raises KeyError for a name that no version has."""
-        pa.default_memory_pool().release_unused()  # of the column before: halves what is held
+        pa.default_memory_pool().release_unused()  # of the last column: halves the peak
         recent = self._recent.column(name)
         found = [part.column(name, recent.type) for part in self._sealed]
         return pa.chunked_array(
@@ -69,7 +69,7 @@ class LogWindow:
 
 
 def sealed(project: Project, segment: Segment, selection: Selection, version: int | None) -> Sealed:
-    """Return the rows of a segment that are asked for; raises DamagedError."""
+    """Return the selected rows of a segment; raises DamagedError."""
     file = log_segments.verified(project, segment)
     metadata = pq.read_metadata(file)
     asked = {name: _read(file, metadata, name) for name in ("_served_at", "_version")}

@@ -1,4 +1,4 @@
-"""The prediction log as readers see it: one log, wherever its rows are at the moment."""
+"""Read the prediction log: recent rows from the database and sealed ones from segments, as one."""
 
 from datetime import datetime, timedelta
 from typing import Final, Literal
@@ -32,9 +32,9 @@ def read(
     """Return the log of a model from ``start`` until before ``end`` as an Arrow table.
 
     Columns: those of ``store.log_columns`` with an underscore before the name (``_served_at``),
-    then one typed column per feature of the versions found. Recent rows come from the database,
-    sealed ones from their segments. Sealed days come first; within a day, and among the recent
-    ones, rows are in the order in which they were recorded. Raises NotFoundError.
+    then one typed column per feature of the versions in the window. Recent rows come from the
+    database, sealed ones from their segments. Sealed days come first; within a day, and among the
+    recent ones, rows are in the order in which they were recorded. Raises NotFoundError.
     """
     sync(project)
     with project.read() as s:
@@ -51,7 +51,7 @@ def read(
 
 
 def newest(project: Project, model_name: str, *, version: int, rows: int) -> pa.Table:
-    """Return what ``read`` returns of the newest ``rows`` rows of a version, without older ones."""
+    """Return the newest ``rows`` rows of a version in the form of ``read``."""
     sync(project)
     with project.read() as s:
         model = registry.get_model(s, model_name)
@@ -63,7 +63,7 @@ def newest(project: Project, model_name: str, *, version: int, rows: int) -> pa.
         if waiting > 0:
             times.append(segment.min_time)
             waiting -= log_window.sealed(project, segment, selection, version).rows
-    start = min(times) - _SECOND if times else None  # SQLite has whole seconds in a shorter text
+    start = min(times) - _SECOND if times else None  # SQLite stores whole seconds as a shorter text
     table = read(project, model_name, start=start, version=version)
     return table.slice(max(0, table.num_rows - rows))
 
@@ -76,7 +76,7 @@ def window(
     end: datetime | None = None,
     version: int | None = None,
 ) -> LogWindow:
-    """Return what ``read`` returns, but for the actuals, to be read column by column."""
+    """Return the rows of ``read`` without actuals, to be read column by column."""
     sync(project)
     with project.read() as s:
         model = registry.get_model(s, model_name)
@@ -91,7 +91,7 @@ def window(
 def _sealed(
     project: Project, s: Session, segment: Segment, selection: Selection, version: int | None
 ) -> pa.Table:
-    """Return the rows of a segment that are asked for, with the actuals that came later."""
+    """Return the selected rows of a segment, with the actuals that came later."""
     table = log_segments.choose(log_segments.load(project, segment), selection, version)
     if table.num_rows:
         ends = pc.min_max(table["_id"]).as_py()

@@ -1,4 +1,4 @@
-"""How ripe a window is: how long actuals take in this log, and which rows may be judged by now."""
+"""Label delay: how long actuals take in this log, and which rows have matured."""
 
 import math
 from datetime import datetime, timedelta
@@ -26,10 +26,10 @@ _HOUR_S = 3_600
 
 
 class Delay(msgspec.Struct, frozen=True, kw_only=True):
-    """How long actuals take: half of them ``p50_s`` seconds, nine of ten ``p90_s``.
+    """The label delay: its median ``p50_s`` and its 90th percentile ``p90_s``, in seconds.
 
-    ``ever`` is the share of predictions that get one at all. All are None where the log does not
-    show it: it is too young, or actuals still come for its oldest rows.
+    ``ever`` is the share of predictions that ever get an actual. All are None if the log is too
+    young to estimate them, or if actuals still arrive for its oldest rows.
     """
 
     p50_s: float | None = None
@@ -38,10 +38,10 @@ class Delay(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ripe(NamedTuple):
-    """The rows of a window that may be judged; ``until`` is when the last of them was served.
+    """The matured rows of a window; ``until`` is when the last of them was served.
 
-    ``until`` is None if all of them may. ``maturity`` is the share of all actuals of the window
-    that has come.
+    ``until`` is None if the whole window has matured. ``maturity`` is the share of all expected
+    actuals of the window that have arrived.
     """
 
     rows: pa.Table
@@ -52,10 +52,10 @@ class Ripe(NamedTuple):
 
 
 def pick(project: Project, version: ModelVersion, stretch: Window, answered: pa.Table) -> Ripe:
-    """Return the rows of ``answered``, those of the window, whose actuals have come."""
+    """Return the matured rows of ``answered``, the rows of the window."""
     known = answered["_actual"].is_valid().to_numpy()
     least = project.settings.performance.min_maturity
-    if answered.num_rows and known.all():  # nothing to wait for, however long actuals take
+    if answered.num_rows and known.all():  # all actuals are here, whatever the label delay
         return Ripe(answered, None, 1.0, Delay(), "")
     curve = learn(project, version.model_id, stretch.end)
     if curve is None or not curve.settled:
@@ -75,10 +75,10 @@ def pick(project: Project, version: ModelVersion, stretch: Window, answered: pa.
 
 
 def learn(project: Project, model_id: int, now: datetime) -> Curve | None:
-    """Return the delay curve of a model's log of the last 120 days; None without actuals.
+    """Return the label delay curve of a model's last 120 days; None without actuals.
 
-    Of rows in the database it counts when the actual was received, of sealed ones when it was
-    observed. A sample is looked at, of the same size however many rows there are.
+    For rows in the database the delay ends when the actual was received, for sealed ones when it
+    was observed. It is estimated from a sample of fixed size.
     """
     since = now - _HORIZON
     with project.read() as s:
@@ -99,7 +99,7 @@ def learn(project: Project, model_id: int, now: datetime) -> Curve | None:
 
 
 def length(seconds: float) -> str:
-    """Return a length of time as people say it.
+    """Format a duration for people.
 
     >>> length(40), length(5_400), length(86_400 * 3.2)
     ('40 s', '90 min', '3 days')

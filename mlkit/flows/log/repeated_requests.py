@@ -1,4 +1,4 @@
-"""What was answered to a request id that a client has chosen, wherever the record is by now."""
+"""Find the recorded answer to a client's request id: in a journal, the database or a segment."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from mlkit.store.requests import Request
 
 
 class Key(NamedTuple):
-    """Whose request it is: ids of one client mean nothing to another, nor to another model."""
+    """The scope of a request id: each client and model has its own."""
 
     model_id: int
     request_id: str
@@ -25,10 +25,10 @@ class Key(NamedTuple):
 
 
 def find(project: Project, key: Key, digest: str) -> Entry | None:
-    """Return the record, without its features if it is sealed, or None.
+    """Return the recorded request, without features if it is sealed, or None.
 
-    Raises ConflictError if it is of another request than that with ``digest``. The journals come
-    first: a record only ever moves from there to the database, and from the database to segments.
+    Raises ConflictError if the digest of the record is not ``digest``. The search order is that in
+    which records move: journals, database, segments.
     """
     entry = journal.find(project.journal_dir, key.request_id, key.model_id, key.owner)
     if entry is not None:
@@ -38,7 +38,7 @@ def find(project: Project, key: Key, digest: str) -> Entry | None:
         request = requests.find(s, *key)
         if request is None:
             return None
-        check(key, request.digest, digest)  # before a segment is read for nothing
+        check(key, request.digest, digest)  # fail before reading a segment
         rows = [log_columns.decoded(row) for row in predictions.of_request(s, request)]
         versions = predictions.version_numbers(s, request.model_id)
     rows = rows or _sealed(project, request)
@@ -55,8 +55,8 @@ def check(key: Key, known: str, digest: str) -> None:
 
 
 def _sealed(project: Project, request: Request) -> list[dict[str, Any]]:
-    """Return the rows of a request from their segment; none if they are deleted."""
-    from mlkit.flows.log import log_segments  # pyarrow, only for very late repetitions
+    """Return the rows of a request from their segment; none if they were deleted."""
+    from mlkit.flows.log import log_segments  # imports pyarrow, only for very late repetitions
 
     rows = log_segments.rows_between(project, request.first_id, request.last_id)
     if not rows:
@@ -69,7 +69,7 @@ def _sealed(project: Project, request: Request) -> list[dict[str, Any]]:
 
 
 def _entry(request: Request, version_id: int, rows: Sequence[dict[str, Any]]) -> Entry:
-    """Return the record of a request, made again from its rows."""
+    """Rebuild the record of a request from its rows."""
     first = rows[0]
     probabilities = [row["probabilities"] for row in rows if row["probabilities"] is not None]
     return Entry(
@@ -91,7 +91,7 @@ def _entry(request: Request, version_id: int, rows: Sequence[dict[str, Any]]) ->
 
 
 def _value(schema: InputSchema, value: Any) -> Any:
-    """Return an answer as it was given: versions that disagree about labels share a text column."""
+    """Return an answer in its original type: a text column may hold labels of several types."""
     if not isinstance(value, str):
         return value
     if schema.task == "regression":

@@ -1,4 +1,4 @@
-"""Keep the prediction log small: seal what is old, delete what is older."""
+"""Retention of the prediction log: seal old rows, delete expired ones."""
 
 import functools
 from collections.abc import Iterable, Iterator
@@ -22,15 +22,15 @@ _ATTEMPTS = 5
 
 
 class Sealed(msgspec.Struct, frozen=True, kw_only=True):
-    """What was moved out of the database."""
+    """The rows moved out of the database."""
 
     rows: int
     segments: int
     before: datetime
 
 
-class _Changed(Exception):  # noqa: N818  # no error: an actual came or was corrected while the file was written
-    """The rows in the database are no longer those in the file."""
+class _Changed(Exception):  # noqa: N818  # no error: an actual came meanwhile
+    """The rows in the database differ from those in the file."""
 
 
 def seal(project: Project, *, older_than: str | None = None) -> Sealed:
@@ -56,9 +56,9 @@ def seal(project: Project, *, older_than: str | None = None) -> Sealed:
 
 
 def prune(project: Project) -> str:
-    """Seal what is due, delete what is older than ``log.keep`` and ``jobs.keep``, sweep up.
+    """Seal old rows, delete those beyond ``log.keep`` and ``jobs.keep``, and leftover files.
 
-    Returns one line that says what was done. What fails keeps nothing else from being done.
+    Returns a one-line summary. A step that fails does not stop the others.
     """
     turns, now = Turns(), project.now()
     sealed = turns.take("sealing", lambda: seal(project))
@@ -98,8 +98,8 @@ def _seal_model(
 def _seal_chunk(project: Project, name: str, selection: Selection) -> int:
     """Seal the first rows of ``selection``; return how many, 0 when none is left.
 
-    The file comes first. Rows and segment change hands in one transaction, so a reader finds each
-    row in exactly one place.
+    The file is written first. One transaction deletes the rows and adds the segment, so a reader
+    finds each row in exactly one place.
     """
     for _ in range(_ATTEMPTS):
         with project.read() as s:
@@ -116,7 +116,7 @@ def _seal_chunk(project: Project, name: str, selection: Selection) -> int:
         try:
             with project.write() as s:
                 s.add(segment)
-                if not (project.root / segment.path).is_file():  # an erasure knew no row of it
+                if not (project.root / segment.path).is_file():  # erased meanwhile
                     raise _Changed
                 if corrections.last(s) != last_correction:
                     raise _Changed

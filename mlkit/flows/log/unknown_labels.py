@@ -1,6 +1,6 @@
-"""Actuals whose label a version does not know: a typo upstream, or something new in the world.
+"""Actuals whose label a version does not know: a typo upstream, or a new class.
 
-They are kept in the log, and left out of what is measured and learned until a person has looked.
+They stay in the log; evaluation and training leave them out.
 """
 
 from collections import Counter
@@ -17,14 +17,14 @@ _SHOWN = 3
 
 
 class Parted(NamedTuple):
-    """The rows whose actual is a class of the version, and how often each other label occurs."""
+    """The rows whose actual is a class of the version, and the counts of the other labels."""
 
     known: pa.Table
     unknown: dict[str, int]
 
 
 def part(schema: InputSchema, rows: pa.Table) -> Parted:
-    """Return the rows that can be judged, and the labels of the others; ``rows`` have actuals."""
+    """Separate the rows with a known class from the unknown labels; ``rows`` have actuals."""
     if schema.task == "regression":
         return Parted(rows, {})
     labels = prediction_columns.actuals(schema, rows["_actual"].to_pylist())
@@ -36,7 +36,7 @@ def part(schema: InputSchema, rows: pa.Table) -> Parted:
 
 
 def count(schema: InputSchema, labels: list[str]) -> dict[str, int]:
-    """Return how often each of ``labels`` (as text) occurs that is no class, most frequent first.
+    """Count those of ``labels`` (as text) that are no class, most frequent first.
 
     >>> schema = InputSchema(columns=(), target="y", task="classification", classes=("no", "yes"))
     >>> count(schema, ["yes", "maybe", "Yes", "maybe"])

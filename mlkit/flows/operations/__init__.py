@@ -1,4 +1,4 @@
 """Running a project: setup, backup, restore, tokens, database, audit trail, upkeep, status.
 
-Checks that only report are ``doctor``.
+Checks that only report are in ``doctor``.
 """

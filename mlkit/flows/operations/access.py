@@ -1,4 +1,4 @@
-"""Create, list and revoke the tokens that open the server."""
+"""Create, list and revoke access tokens of the server."""
 
 import secrets
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ _SECRET_BYTES = 32
 
 
 class Created(msgspec.Struct, frozen=True, kw_only=True):
-    """A new token; ``token`` is shown this once and kept nowhere."""
+    """A new token; ``token``, the secret, is shown only once and not stored."""
 
     id: str
     name: str
@@ -27,7 +27,7 @@ class Created(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TokenInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a token without its secret."""
+    """The properties of a token without its secret."""
 
     id: str
     name: str
@@ -49,10 +49,10 @@ def create(
     expires: str | None = None,
     rate: int | None = None,
 ) -> Created:
-    """Make a token; only its digest is stored.
+    """Create a token; only its digest is stored.
 
-    It opens ``models``, or all if there are none; for as long as ``expires`` (a duration) says;
-    ``rate`` times a second. Raises NotFoundError for an unknown model.
+    It is valid for ``models``, or all if there are none, for the duration ``expires``, and for
+    ``rate`` requests a second. Raises NotFoundError for an unknown model.
     """
     names.check("token", name)
     if models and scope == "admin":
@@ -81,13 +81,13 @@ def create(
 
 
 def list_tokens(project: Project) -> list[TokenInfo]:
-    """Return every token, also revoked ones, oldest first."""
+    """Return all tokens, also revoked ones, oldest first."""
     with project.read() as s:
         return [_info(token) for token in tokens.list_all(s)]
 
 
 def revoke(project: Project, identifier: str) -> TokenInfo:
-    """End a token; running servers refuse it within a second. Raises NotFoundError."""
+    """Revoke a token; running servers refuse it within a second. Raises NotFoundError."""
     with project.write() as s:
         token = tokens.revoke(s, identifier, project.now())
         audit.touch(s, token)

@@ -1,8 +1,7 @@
-"""Find what was changed behind the back of the audit trail, or lost; accept it by a person's word.
+"""Find changes and losses that bypassed the audit trail; ``seal`` accepts them with a reason.
 
-What is compared: the chain of events with the project's key, its end with the witness in
-``.mlkit/`` and with the backups, the rows that it covers with the rows there are, and the number
-of the last commit.
+Checked are: the hash chain of events with the project's key, its end against the witness in
+``.mlkit/`` and the backups, the covered rows against the present ones, and the last commit number.
 """
 
 from collections.abc import Iterator
@@ -27,7 +26,7 @@ ADVICE = (
 
 
 class Verified(msgspec.Struct, frozen=True):
-    """The end of an audit trail without a fault."""
+    """The last event of a sound audit trail."""
 
     events: int
     hash: str
@@ -36,26 +35,26 @@ class Verified(msgspec.Struct, frozen=True):
 
 
 def faults(project: Project) -> list[str]:
-    """Return what does not agree, each in a sentence; nothing for a sound database."""
+    """Return the faults, each in a sentence; none for a sound database."""
     try:
         known = witness.read(project.state_dir, project.key)
     except DamagedError as error:
         return [str(error)]
     if known is None:
         return [f"there is no witness of the audit trail ({project.state_dir / witness.FILE})"]
-    # what others write meanwhile is in these, and not in the snapshot, if they are read after it
+    # read before the snapshot, else they include later writes of other processes
     counted, made = _commits(project), _manifests(project)
     with project.read() as s:
         found = list(_chain(s, project, known))
-        # rows are told of only by a chain that is whole
+        # only an intact chain can be compared with rows
         found = found or [*_lost(s, project, counted), *_backups(s, made, known), *_rows(s)]
         return [*found, *append_only.faults(s), *definitions.faults(s)]
 
 
 def verify(project: Project, expected: str | None = None) -> Verified:
-    """Check all that is known of the audit trail; raises CheckFailedError with what is wrong.
+    """Check the audit trail; raises CheckFailedError with all faults.
 
-    ``expected`` is ``NUMBER:HASH`` of an event, as the system's log has it.
+    ``expected`` is ``NUMBER:HASH`` of an event, as in the system log.
     """
     found = faults(project)
     with project.read() as s:
@@ -82,7 +81,7 @@ def _commits(project: Project) -> int | None:
 
 
 def refuse(project: Project) -> None:
-    """Raise DamagedError if anything is wrong: nothing is served from such a database."""
+    """Raise DamagedError if there are faults, so that such a database is not served."""
     found = faults(project)
     if found:
         more = f" (and {len(found) - 1} more: mlkit doctor)" if len(found) > 1 else ""
@@ -90,7 +89,7 @@ def refuse(project: Project) -> None:
 
 
 def seal(project: Project, reason: str) -> Verified:
-    """Accept the database as it stands, with what is wrong in it on record.
+    """Accept the database as it is, and record its faults in the trail.
 
     Raises InvalidInputError without a reason.
     """
@@ -133,7 +132,7 @@ def _lost(s: Session, project: Project, counted: int | None) -> Iterator[str]:
 
 
 def _backups(s: Session, made: dict[str, archive.Manifest], known: Witness) -> Iterator[str]:
-    """Compare with the backups that were made since the trail was sealed."""
+    """Compare the trail with the backups made since it was sealed."""
     sealed = s.get(AuditEvent, known.sealed_from)
     for name, manifest in made.items():
         if sealed is not None and manifest.created_at < sealed.at:
@@ -147,26 +146,26 @@ def _backups(s: Session, made: dict[str, archive.Manifest], known: Witness) -> I
 
 
 def _manifests(project: Project) -> dict[str, archive.Manifest]:
-    """Return what the backups say of themselves, newest first, by name."""
+    """Return the manifests of the backups by name, newest first."""
     found = {}
     for file in backup.list_backups(project):
-        with suppress(MlkitError, OSError):  # not of ours; `backup verify` is for those
+        with suppress(MlkitError, OSError):  # no readable backup; `backup verify` reports those
             found[file.name] = archive.manifest(file)
     return found
 
 
 def _rows(s: Session) -> Iterator[str]:
-    """Compare every row that decides something with the last event about it."""
+    """Compare every covered row with the last event about it."""
     said: dict[str, str | None] = {}
     for each in audit.events(s):
         said.update(each.covers or {})
     there = dict(covers.every(s))
     for name in sorted(there.keys() - said.keys()):
-        yield f"{_spelt(name)} is in no event of the audit trail: somebody added it"
+        yield f"{_display_name(name)} is in no event of the audit trail: somebody added it"
     for name, digest in said.items():
         if covers.is_covered(name) and there.get(name) != digest:
             what = "is gone" if name not in there else "is not as recorded: somebody edited it"
-            yield f"{_spelt(name)} {what}"
+            yield f"{_display_name(name)} {what}"
     yield from _ends(s)
 
 
@@ -180,7 +179,7 @@ def _ends(s: Session) -> Iterator[str]:
         following[place] = row.started_at
 
 
-def _spelt(name: str) -> str:
+def _display_name(name: str) -> str:
     table, _, identifier = name.partition(":")
     return f"{table.replace('_', ' ')} {identifier}"
 

@@ -1,4 +1,4 @@
-"""Put a whole project into one file: what the database names, what the user wrote, and the key."""
+"""Back up a project to one file: the database and files it names, the user's files, the key."""
 
 import os
 from collections.abc import Iterator
@@ -41,10 +41,10 @@ class Created(msgspec.Struct, frozen=True):
 def create(
     project: Project, file: Path | None = None, *, progress: Progress | None = None
 ) -> Created:
-    """Write a backup to ``file`` (default: a dated one in ``backups/``): all of it or none.
+    """Write a backup to ``file`` (default: a dated one in ``backups/``), atomically.
 
-    Every prediction that was acknowledged before is in it; servers and jobs go on meanwhile.
-    Raises ConflictError if ``file`` exists, DamagedError if the project is not sound.
+    It includes every prediction acknowledged before; servers and jobs keep running. Raises
+    ConflictError if ``file`` exists, DamagedError if the project is not sound.
     """
     say = progress or (lambda _text: None)
     with project.lock(version_files.BACKUP, busy=_BUSY):
@@ -72,9 +72,9 @@ def create(
 
 
 def rotate(project: Project) -> str:
-    """Write a backup into ``backups/``, delete all but the newest ``backup.keep``, say so.
+    """Write a backup to ``backups/``, keep the newest ``backup.keep``, and return a summary.
 
-    The databases that upgrades left there are copies like these, and go by their age with them.
+    Copies of the database made by upgrades count as backups and are deleted by age with them.
     """
     if not project.database.is_sqlite:
         return "left to the tools of the database, which is not SQLite"
@@ -99,7 +99,7 @@ def list_backups(project: Project) -> list[Path]:
 
 
 def last_audit(s: Session) -> tuple[int, str]:
-    """Return seq and hash of the last audit event: the witness of all before it."""
+    """Return seq and hash of the last audit event, which authenticates all earlier ones."""
     last = audit.last_event(s)
     return (last.seq, last.hash) if last is not None else (0, audit.GENESIS)
 
@@ -118,9 +118,9 @@ def _refuse_target(file: Path) -> None:
 
 
 def sweep(project: Project) -> int:
-    """Delete what killed backups left and return how many files, none if one is being made.
+    """Delete files of killed backups and return how many; none while a backup is being made.
 
-    On a read-only disk all stays.
+    On a read-only disk nothing is deleted.
     """
     if not os.access(project.state_dir, os.W_OK):
         return 0
@@ -130,7 +130,7 @@ def sweep(project: Project) -> int:
 
 
 def _sweep(project: Project) -> int:
-    """Delete what killed backups left; the lock is held, so nobody else is writing them."""
+    """Delete files of killed backups; the lock is held, so no other process writes them."""
     modes.make_folder(project.backups_dir)
     found = set(project.backups_dir.glob(".*.part*"))
     elsewhere = _elsewhere(project)
@@ -143,9 +143,9 @@ def _sweep(project: Project) -> int:
 
 
 def _elsewhere(project: Project) -> Path:
-    """Return the file that names this user's unfinished backup, which may be in any folder.
+    """Return the file that records the path of this user's unfinished backup.
 
-    In a project of several users each has one: nobody else might be let into that folder.
+    Each user of a project has one, because others may have no access to that folder.
     """
     return project.state_dir / f"backup.{os.geteuid()}.part"
 
@@ -166,7 +166,7 @@ def _describe(
             last_seq = traffic.last_seq(s)
             audit_seq, audit_hash = last_audit(s)
     finally:
-        database.dispose()  # closes the file for good, before its bytes are hashed
+        database.dispose()  # closes the file before its bytes are hashed
     contents: dict[str, Content] = {DATABASE_FILE: snapshot, **dict(_own_files(project))}
     say("hashing the files")
     members = [archive.describe(name, content) for name, content in contents.items()]
@@ -193,7 +193,7 @@ def _describe(
 
 
 def _own_files(project: Project) -> Iterator[tuple[str, Content]]:
-    """Yield what the user wrote, and the key without which no model loads."""
+    """Yield the user's files, and the key, without which no model loads."""
     root = project.root
     files = [root / SETTINGS_FILE, root / ".gitignore", project.state_dir / "key"]
     files += sorted(project.schemas_dir.glob("*.yaml"))

@@ -1,4 +1,4 @@
-"""Copies of whole projects that killed commands have left, key included: cleared away."""
+"""Remove copies of whole projects, key included, that killed commands have left."""
 
 from pathlib import Path
 from tempfile import gettempdir
@@ -9,9 +9,9 @@ from mlkit.store.disk import scratch_folders
 
 
 def sweep(project: Project) -> int:
-    """Remove what killed backups, verifications and restores left, and return how many there were.
+    """Remove the copies left by killed backups, verifications and restores; return how many.
 
-    What somebody is still at work on stays. Nothing on a disk that cannot be written to.
+    Copies in use are kept. On a read-only disk nothing is removed.
     """
     if project.database.is_read_only:
         return 0

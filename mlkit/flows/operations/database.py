@@ -10,7 +10,7 @@ from mlkit.store.engine import Database
 
 
 class SchemaState(msgspec.Struct, frozen=True):
-    """Where the database is, and its schema against that of this program."""
+    """The location of the database, and its schema compared with that of this release."""
 
     location: str
     engine: str
@@ -30,7 +30,7 @@ def schema_state(path: Path | None) -> SchemaState:
 
 
 def upgrade_schema(path: Path | None) -> SchemaState:
-    """Bring the database to this program's schema and return its state; raises ConflictError."""
+    """Upgrade the database to this release's schema, return its state; raises ConflictError."""
     project = locate_project(path)
     refuse_missing_database(project)
     try:

@@ -1,4 +1,4 @@
-"""The numbers about a project that monitoring asks for every few seconds, by a few queries."""
+"""Gauges of a project for a metrics scraper, read every few seconds by a few queries."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -22,7 +22,7 @@ _SEVERITIES: Final = ("warning", "critical")
 
 
 class Drift(msgspec.Struct, frozen=True, kw_only=True):
-    """The newest drift check of a champion: features looked at, and how many of them drifted."""
+    """The newest drift check of a champion: number of features, and of drifted ones."""
 
     verdict: str
     features: int
@@ -41,7 +41,7 @@ class Performance(msgspec.Struct, frozen=True, kw_only=True):
 class Gauges(msgspec.Struct, frozen=True, kw_only=True):
     """The state of a project; drift and performance are about the champions, by model.
 
-    Open alerts are counted by severity and by model, which is empty for those about none.
+    Open alerts are counted by severity and by model; the model is empty for alerts about none.
     """
 
     drift: Mapping[str, Drift]
@@ -50,7 +50,7 @@ class Gauges(msgspec.Struct, frozen=True, kw_only=True):
     open_alerts: Mapping[str, Mapping[str, int]]
 
     def of_models(self, sees: Callable[[str], bool]) -> "Gauges":
-        """Return the numbers about the models for which ``sees`` is true, and nothing else."""
+        """Return only the gauges of the models for which ``sees`` is true."""
         return Gauges(
             drift={name: each for name, each in self.drift.items() if sees(name)},
             performance={name: each for name, each in self.performance.items() if sees(name)},
@@ -63,7 +63,7 @@ class Gauges(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read(project: Project) -> Gauges:
-    """Return the numbers that the database has.
+    """Read the gauges from the database.
 
     Raises MlkitError or SQLAlchemyError, the former after half a second if it is locked.
     """
@@ -91,7 +91,7 @@ def backup_age_s(project: Project) -> float | None:
     """Return the age of the newest backup in ``backups/``, None if there is none."""
     try:
         newest = max(file.stat().st_mtime for file in backup.list_backups(project))
-    except (ValueError, FileNotFoundError):  # none, or the job is deleting old ones just now
+    except (ValueError, FileNotFoundError):  # none, or the job is deleting it just now
         return None
     return project.now().timestamp() - newest
 
@@ -99,10 +99,10 @@ def backup_age_s(project: Project) -> float | None:
 def _readable(
     read: Callable[[Session, Deployment], T | None], s: Session, champion: Deployment
 ) -> T | None:
-    """Return what ``read`` returns, None if the last report is not what was recorded."""
+    """Return what ``read`` returns, None if the last report was changed after recording."""
     try:
         return read(s, champion)
-    except DamagedError:  # the trouble of this model is not that of the others
+    except DamagedError:  # one damaged model must not hide the others
         return None
 
 

@@ -1,4 +1,4 @@
-"""Check a backup to the last byte and bring it back to life in an empty folder."""
+"""Verify every byte of a backup, and restore it to an empty folder."""
 
 import shutil
 from collections.abc import Collection
@@ -30,7 +30,7 @@ _BEFORE = ".before-restore-"
 
 
 class Verified(msgspec.Struct, frozen=True, kw_only=True):
-    """What a sound backup holds."""
+    """The contents of a sound backup."""
 
     file: Path
     mlkit: str
@@ -43,9 +43,9 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Restored(msgspec.Struct, frozen=True):
-    """A restored project, and where the one that stood there before is now.
+    """A restored project, and the new path of the project that it replaced.
 
-    ``to_erase`` are datasets with rows that were erased since the backup, None if nobody can tell.
+    ``to_erase`` are datasets with rows that were erased since the backup, None if that is unknown.
     """
 
     project: Path
@@ -64,11 +64,11 @@ def verify(file: Path) -> Verified:
 
 
 def restore(file: Path, target: Path, *, replace: bool = False) -> Restored:
-    """Bring ``file`` back as the project ``target``, which appears complete or not at all.
+    """Restore ``file`` as the project ``target``, atomically.
 
-    With ``replace`` the project that is there is kept beside it. Raises ConflictError for a
-    folder that is not empty, BusyError while something works in it. What that project has erased
-    since the backup, the restored one remembers as unfinished; the audit trail tells of it all.
+    With ``replace`` an existing project is kept beside it. Raises ConflictError for a folder that
+    is not empty, BusyError while it is in use. Erasures of that project since the backup are
+    recorded as unfinished in the restored one; the audit trail records all of this.
     """
     names.check_file(file)
     target = names.check_folder(target.resolve())
@@ -128,16 +128,16 @@ def _name_beside(target: Path) -> Path:
 
 
 def _kept(target: Path) -> Path | None:
-    """Return what stood in place of ``target`` last, where a restore that was killed has put it.
+    """Return the path to which a killed restore moved the previous project at ``target``.
 
-    Only who began that restore can finish it, and others may restore meanwhile.
+    Only the same user can finish that restore, and others may restore meanwhile.
     """
     found = target.parent.glob(f"{escape(target.name)}{_BEFORE}*")
     return max(found, key=lambda folder: folder.lstat().st_ctime_ns, default=None)
 
 
 def _record(unpacked: Path, verified: Verified) -> None:
-    """Bring the project to this release and let its audit trail say where it comes from."""
+    """Upgrade the project to this release and record the restore in its audit trail."""
     project = _unpacked_project(unpacked)
     try:
         upgrade(project)
@@ -186,7 +186,7 @@ def _unpack(file: Path, folder: Path, *, only: Collection[str] = ()) -> Verified
 
 
 def _begin_witness(project: Project, manifest: Manifest) -> None:
-    """Let the restored project know the end of its audit trail; an older one is covered then."""
+    """Write the witness of the restored audit trail; first cover a trail of an older release."""
     if manifest.schema < schema.COVERED_SINCE:
         leave_unsealed(project)
     if manifest.audit_sealed_from is not None:
@@ -201,7 +201,7 @@ def _check_database(project: Project, manifest: Manifest, file: Path) -> None:
         found = soundness.damage(s)
     if found is not None:
         raise _damaged(file, f"its database says: {found}")
-    schema.upgrade(project.database)  # the copy's: its rows are read by this release
+    schema.upgrade(project.database)  # only the copy: this release has to read its rows
     with project.database.read() as s:
         sealed_from = manifest.audit_sealed_from
         broken = audit.first_break(s, None if sealed_from is None else project.key, sealed_from)

@@ -1,4 +1,4 @@
-"""Make a new project folder: settings to edit, jobs to edit, an empty database and a key."""
+"""Create a project folder: settings and jobs to edit, an empty database and a key."""
 
 import grp
 import json
@@ -68,7 +68,7 @@ __pycache__/
 
 
 class Made(msgspec.Struct, frozen=True):
-    """A new project: where it is, what was written, which commands come next."""
+    """A new project: its path, the written files, the suggested next commands."""
 
     project: Path
     files: tuple[str, ...]
@@ -78,11 +78,11 @@ class Made(msgspec.Struct, frozen=True):
 def make(
     root: Path, *, group: str | None = None, environment: Mapping[str, str] = os.environ
 ) -> Made:
-    """Make the project ``root``; files of the user that are there already stay as they are.
+    """Create the project ``root``; existing files of the user are not changed.
 
-    The members of the Linux group ``group`` all work on it. Raises ConflictError for a folder that
-    is a project, InvalidInputError for a name or group that cannot be. An ``init`` that was killed
-    half-way can be run again: the database is made last.
+    All members of the Linux group ``group`` can work on it. Raises ConflictError for a folder that
+    is a project, InvalidInputError for an invalid name or group. A killed ``init`` can be run
+    again: the database is created last.
     """
     names.check_folder(root.absolute())
     _refuse_project(root)
@@ -107,9 +107,8 @@ def make(
 def settings_text(*, group: bool = False) -> str:
     """Return a new ``mlkit.toml``: every setting with its help, commented out.
 
-    But for the one that says that a ``group`` works on the project. A setting has its whole name
-    and no table stands open, so that either one line can be made live or a table be added at the
-    end.
+    Only the setting for a shared ``group`` is active. Settings are dotted keys outside of tables,
+    so that a user can uncomment a single line, or append a table at the end.
     """
     lines = [_HEAD]
     for section, rows in groupby(table.table(), lambda row: row.name.partition(".")[0]):
@@ -125,12 +124,12 @@ def settings_text(*, group: bool = False) -> str:
 
 
 def toml_value(value: object) -> str:
-    """Return a default as TOML writes it.
+    """Format a default value as TOML.
 
     >>> toml_value(True), toml_value(("a", "b")), toml_value("7d"), toml_value(0.1)
     ('true', '["a", "b"]', '"7d"', '0.1')
     """
-    return json.dumps(value)  # JSON and TOML agree on strings, lists, numbers and booleans
+    return json.dumps(value)  # JSON is valid TOML for strings, lists, numbers and booleans
 
 
 def _share(root: Path, group: str) -> None:

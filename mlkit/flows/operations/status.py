@@ -1,4 +1,4 @@
-"""What one screen shows of a project: models, traffic, verdicts and open alerts, by SQL alone."""
+"""The status screen: models, traffic, verdicts and open alerts, by SQL alone."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -18,13 +18,13 @@ from mlkit.store.registry import Model
 from mlkit.store.reports import DriftReport, PerformanceReport
 
 _TRAFFIC = timedelta(days=1)
-_RECENT = 8  # reports, which fit into a column
+_RECENT = 8  # reports that fit into a table column
 
 
 class VerdictLine(msgspec.Struct, frozen=True):
-    """The newest report of one kind; ``history`` are the levels of the newest few, it the last.
+    """The newest report of one kind; ``history`` are the levels of the last few, oldest first.
 
-    A level is 1 where drift, or what is tolerated of a loss, begins (``monitoring.history``).
+    A level is 1 at the threshold of drift or of the tolerated loss (``monitoring.history``).
     """
 
     verdict: str
@@ -34,9 +34,9 @@ class VerdictLine(msgspec.Struct, frozen=True):
 
 
 class ModelLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One model; ``rows_24h`` are predictions of the last day, ``actuals_24h`` of these known.
+    """One model; ``rows_24h`` predictions of the last day, ``actuals_24h`` of them with an actual.
 
-    ``problem`` says why no more is known: a row of its is not what was recorded.
+    ``problem`` says why nothing else is shown: one of its rows was changed after recording.
     """
 
     model: str
@@ -74,7 +74,7 @@ def read(project: Project) -> Status:
 def _line(s: Session, model: Model, now: datetime) -> ModelLine:
     try:
         return _model_line(s, model, now)
-    except DamagedError as error:  # the trouble of this model is not that of the others
+    except DamagedError as error:  # one damaged model must not hide the others
         return _unreadable(s, model, now, str(error))
 
 
@@ -121,7 +121,7 @@ def _verdict(
     champion: Deployment | None,
     past: Sequence[DriftPoint | PerformancePoint],
 ) -> VerdictLine | None:
-    """Return the report unless it is about a version that serves no more."""
+    """Return the report unless its version is no longer the champion."""
     if report is None or champion is None:
         return None
     if report.model_version_id != champion.model_version_id:

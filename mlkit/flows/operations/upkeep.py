@@ -1,4 +1,4 @@
-"""What falls due: old features, escalations, ended snoozes, messages to send, erasures to finish.
+"""Scheduled maintenance: stale features, escalations, snoozes, notifications, erasures.
 
 The job ``alerts`` calls this every few minutes.
 """
@@ -13,10 +13,10 @@ from mlkit.store import alerts, erasures, outbox
 
 
 def process(project: Project) -> str:
-    """Do what is due and return one line about it; what fails keeps nothing else back."""
+    """Do all that is due and return a one-line summary; a failure does not stop the other steps."""
     turns, now = Turns(), project.now()
     late = turns.take("looking at features", lambda: freshness.watch(project))
-    woken = turns.take("ending snoozes", lambda: _wake(project, now))
+    woken = turns.take("ending snoozes", lambda: _end_snoozes(project, now))
     escalated = turns.take("escalating", lambda: _escalate(project, now))
     delivered = turns.take("sending", lambda: _deliver(project, now))
     done = (
@@ -31,13 +31,13 @@ def process(project: Project) -> str:
     )
     erased = turns.take("finishing erasures", lambda: _erase(project)) or []
     counts = [f"{count} {what}" for count, what in done if count]
-    said = ", ".join([*counts, *erased, *_beat(project)])
+    said = ", ".join([*counts, *erased, *_heartbeat(project)])
     turns.settle(said)
     return said or "nothing to tell"
 
 
 def _deliver(project: Project, now: datetime) -> delivery.Delivered:
-    """Send what is due, and forget what waits for a sink that is set no more."""
+    """Send due messages, and drop those for a sink that is no longer configured."""
     with project.read() as s:
         unset = set(outbox.sinks_waiting(s)) - set(sinks.configured(project.settings.alerts))
     if unset:
@@ -46,8 +46,8 @@ def _deliver(project: Project, now: datetime) -> delivery.Delivered:
     return delivery.deliver(project)
 
 
-def _wake(project: Project, now: datetime) -> int:
-    """End the snoozes that are over, and remind of each alert."""
+def _end_snoozes(project: Project, now: datetime) -> int:
+    """End expired snoozes, and send a reminder of each alert."""
     with project.read() as s:
         found = alerts.snooze_ended(s, now)
     woken = 0
@@ -60,7 +60,7 @@ def _wake(project: Project, now: datetime) -> int:
 
 
 def _escalate(project: Project, now: datetime) -> int:
-    """Make the warnings critical that nobody has taken care of for too long."""
+    """Escalate warnings that have been unacknowledged for too long to critical."""
     patience = policy.length(project.settings.alerts.escalate_after)
     if patience is None:
         return 0
@@ -78,22 +78,22 @@ def _escalate(project: Project, now: datetime) -> int:
 
 
 def _erase(project: Project) -> list[str]:
-    """Finish the erasures that somebody stood in the way of."""
+    """Complete the erasures that another process had blocked."""
     with project.read() as s:
         waiting = erasures.unfinished(s)
     if not waiting:
         return []
-    from mlkit.flows.erasure import subject  # a second of imports, and hardly ever needed
+    from mlkit.flows.erasure import subject  # imports take a second, and are rarely needed
 
     return [subject.resume(project)]
 
 
-def _beat(project: Project) -> list[str]:
-    """Tell the service outside that this machine lives; it is the one to notice a failure."""
+def _heartbeat(project: Project) -> list[str]:
+    """Send a heartbeat to an external service, which notices if this machine fails."""
     if not project.settings.alerts.heartbeat_url:
         return []
     error = sinks.heartbeat(project.settings.alerts)
     return ["heartbeat sent"] if error is None else [f"heartbeat failed: {error}"]
 
 
-tend = process  # what the job ``alerts`` of version 0.1 calls; until 0.3
+tend = process  # called by the job ``alerts`` of version 0.1; until 0.3

@@ -1,4 +1,4 @@
 """Model versions: found, loaded, promoted and rolled back, with the code and libraries they need.
 
-How a version is made is ``training``.
+Making a version is in ``training``.
 """

@@ -1,4 +1,4 @@
-"""Do one thing for every champion; a model that fails keeps no other from its turn."""
+"""Run a function for every champion; the failure of one model does not stop the others."""
 
 import functools
 from collections.abc import Callable
@@ -16,10 +16,10 @@ def names(project: Project) -> list[str]:
 
 
 def each(project: Project, act: Callable[[str], str]) -> str:
-    """Call ``act`` with every model that has a champion and join what it says.
+    """Call ``act`` with every model that has a champion and join the returned texts.
 
-    Raises MlkitError at the end, with all that was said, if any call raised anything: a model's
-    own code, or a number that nobody thought of, is the trouble of that model alone.
+    Raises MlkitError at the end, with all texts, if any call raised anything: a fault in one
+    model's code or data must not affect the others.
     """
     turns, said = Turns(), []
     for model in names(project):

@@ -1,4 +1,4 @@
-"""Put a version into the champion's role, take it back, and load what serves."""
+"""Promote a version to champion, roll back, and load champions for serving."""
 
 import logging
 import warnings
@@ -28,7 +28,7 @@ log = logging.getLogger("mlkit.models")
 
 
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):
-    """A version whose bytes, origin and answers were checked, ready to predict."""
+    """A version ready to predict: its digest, signature and golden rows were checked."""
 
     model: str
     version: int
@@ -41,7 +41,7 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Deployed(msgspec.Struct, frozen=True, kw_only=True):
-    """What a promotion or rollback did."""
+    """The result of a promotion or rollback."""
 
     model: str
     version: int
@@ -73,8 +73,8 @@ def promote(
 ) -> Deployed:
     """Make version ``number`` the champion, after loading it and checking its golden rows.
 
-    Raises CheckFailedError if the gate refused it (unless ``force``), ConflictError if it is the
-    champion already, DamagedError if it cannot be loaded.
+    Raises CheckFailedError if the gate refused it (unless ``force``), ConflictError if it is
+    already the champion, DamagedError if it cannot be loaded.
     """
     version = find_version(project, model, number)
     if not (version.verdict.get("accepted") or force):
@@ -169,7 +169,7 @@ def start(
 
 
 def settle(project: Project, done: Deployed) -> None:
-    """Resolve the alerts about the champion that was replaced."""
+    """Resolve the alerts about the replaced champion."""
     from mlkit.flows.alerts import alerting
 
     failpoints.reach("deploy.committed")
@@ -182,14 +182,14 @@ def settle(project: Project, done: Deployed) -> None:
 
 
 def history(project: Project, model: str) -> list[Event]:
-    """Return who put which version into which role, when and why, newest first."""
+    """Return the deployments of a model (who, which version, role, when, why), newest first."""
     with project.read() as s:
         past = deployments.of_model(s, registry.get_model(s, model))
         return [_event(deployment) for deployment in reversed(past)]
 
 
 def champions(project: Project) -> list[ModelVersion]:
-    """Return the version that serves for each model that has a champion."""
+    """Return the champion of each model that has one."""
     with project.read() as s:
         return [deployment.version for deployment in deployments.champions(s)]
 
@@ -209,8 +209,8 @@ def find_version(project: Project, model: str, number: int | None = None) -> Mod
 def load_version(project: Project, version: ModelVersion) -> Loaded:
     """Return the version ready to predict.
 
-    The bytes are read once; their digest, their signature and, once loaded, their answers to the
-    golden rows must be the recorded ones, or DamagedError is raised.
+    The file is read once. Raises DamagedError unless digest, signature and, once loaded, the
+    predictions for the golden rows are the recorded ones.
     """
     label = version.label()
     content = project.artifacts.read(version.artifact_sha256)
@@ -241,7 +241,7 @@ def load_version(project: Project, version: ModelVersion) -> Loaded:
 
 
 def input_schema(version: ModelVersion) -> InputSchema:
-    """Return what the version takes in, without loading it."""
+    """Return the input schema of a version without loading the model."""
     return schema_of(version)
 
 
@@ -265,7 +265,7 @@ def _reproduces(label: str, loaded: "Predictor", version: ModelVersion) -> bool:
 
     try:
         return artifacts.reproduces(loaded, version.golden)
-    except Exception as error:  # the estimator runs a user's code, and the row may be edited
+    except Exception as error:  # user code, and possibly an edited row
         raise DamagedError(
             f"{label} cannot be asked its golden rows: {error!r}; either they are not those that "
             "were recorded (restore a backup, see: mlkit backup restore), or its estimator fails"
@@ -273,18 +273,18 @@ def _reproduces(label: str, loaded: "Predictor", version: ModelVersion) -> bool:
 
 
 def _number_before(model: str, past: list[Deployment]) -> int:
-    """Return the champion before the present one: promotions pile up, rollbacks take off."""
-    pile: list[int] = []
+    """Return the champion before the present one: promotions push to a stack, rollbacks pop."""
+    stack: list[int] = []
     for deployment in past:
         number = deployment.version.number
-        if deployment.action == "rollback" and number in pile:
-            del pile[pile.index(number) :]
-        pile.append(number)
-    if len(pile) < 2:
+        if deployment.action == "rollback" and number in stack:
+            del stack[stack.index(number) :]
+        stack.append(number)
+    if len(stack) < 2:
         raise ConflictError(
             f"{model} has no earlier champion to roll back to (see: mlkit model history {model})"
         )
-    return pile[-2]
+    return stack[-2]
 
 
 def _event(deployment: Deployment) -> Event:

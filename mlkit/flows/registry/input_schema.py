@@ -1,4 +1,4 @@
-"""What a version takes in, from its row."""
+"""The input schema of a version, from its database row."""
 
 import msgspec
 
@@ -8,7 +8,7 @@ from mlkit.store.registry import Model, ModelVersion
 
 
 def of(version: ModelVersion) -> InputSchema:
-    """Return the input schema without loading the model; raises DamagedError if it is none."""
+    """Return the input schema without loading the model; raises DamagedError if it is invalid."""
     try:
         return msgspec.convert(version.input_schema, InputSchema)
     except msgspec.ValidationError as error:
@@ -19,5 +19,5 @@ def of(version: ModelVersion) -> InputSchema:
 
 
 def by_number(model: Model) -> dict[int, InputSchema]:
-    """Return the input schema of each version of a model, by its number."""
+    """Return the input schemas of a model by version number."""
     return {version.number: of(version) for version in model.versions}

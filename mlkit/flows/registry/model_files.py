@@ -1,4 +1,4 @@
-"""How a file for a model is written: as those of the dataset that the model was trained on."""
+"""CSV options of a file for a model, by default those of the model's training dataset."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,9 +23,9 @@ _MOST_PARENTS = 20
 
 @dataclass(frozen=True)
 class Habits:
-    """How the files of a dataset are written, and what their columns are called.
+    """The usual CSV options and the column names of the files of a dataset.
 
-    ``usual`` is the decimal mark of the last one, stated or found out.
+    ``usual`` is the decimal mark of the last file, stated or detected.
     """
 
     said: Stated
@@ -35,10 +35,10 @@ class Habits:
 
 
 def of_model(project: Project, version_id: int) -> Habits:
-    """Return how the files are written that a model version was trained on."""
+    """Return the usual options of the files that a model version was trained on."""
     with project.read() as s:
         version = s.get_one(ModelVersion, version_id).dataset_version
-        name, made = _file_behind(s, version)
+        name, made = _source_file(s, version)
         columns = tuple(column["name"] for column in version.profile["columns"])
         target = version.dataset.target
     said = file_source.habits(project, name, made)
@@ -48,17 +48,17 @@ def of_model(project: Project, version_id: int) -> Habits:
 
 
 def csv_of_model(project: Project, version_id: int) -> CsvHabits:
-    """Return what rows for a model version that come as CSV, but in no file, share with files."""
+    """Return the options of CSV rows for a model version that do not come from a file."""
     with project.read() as s:
-        name, made = _file_behind(s, s.get_one(ModelVersion, version_id).dataset_version)
+        name, made = _source_file(s, s.get_one(ModelVersion, version_id).dataset_version)
     said = file_source.habits(project, name, made)
     return CsvHabits(frozenset(said.missing or ()), said.thousands)
 
 
 def stated(file: Path, given: Stated, habits: Habits, known: Mapping[str, Any]) -> Stated:
-    """Return how ``file`` is to be read: what is given counts, then what the dataset's were.
+    """Return the options for ``file``: those given, else those of the dataset's files.
 
-    Columns in ``known`` are asked for. Raises InvalidInputError.
+    The columns ``known`` are required. Raises InvalidInputError.
     """
     own = csv_dialect.checked(given)
     check_file(file)
@@ -67,22 +67,22 @@ def stated(file: Path, given: Stated, habits: Habits, known: Mapping[str, Any]) 
     said = given.over(habits.said)
     if given.encoding is None and said.encoding is not None:
         csv_dialect.refuse_utf8(file, said.encoding)
-    if given.delimiter is None and _found_out(file, said, known):
-        said = structs.replace(said, delimiter=None)  # other programs write the files for a model
+    if given.delimiter is None and _sniffed_has(file, said, known):
+        said = structs.replace(said, delimiter=None)  # other programs may write these
     whole = csv_dialect.checked(said)
     if whole.header is False and own.header is None:
         return structs.replace(whole, names=_names(file, whole, habits, known))
     return whole
 
 
-def _found_out(file: Path, said: Stated, known: Mapping[str, Any]) -> bool:
-    """Tell whether the delimiter that is found out gives the columns that are asked for."""
+def _sniffed_has(file: Path, said: Stated, known: Mapping[str, Any]) -> bool:
+    """Tell whether the detected delimiter gives the required columns."""
     free = csv_dialect.checked(structs.replace(said, delimiter=None, header=True, names=None))
     return csv_header.has(csv_dialect.sniff(file, free).header, known)
 
 
 def _names(file: Path, whole: Stated, habits: Habits, known: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return what the columns of a file without a header are called; it may lack the target."""
+    """Return the column names of a file without a header, which may lack the target."""
     found = csv_dialect.sniff(file, structs.replace(whole, names=None), known=known)
     if found.has_header:
         return ()
@@ -97,8 +97,8 @@ def _names(file: Path, whole: Stated, habits: Habits, known: Mapping[str, Any]) 
     )
 
 
-def _file_behind(s: Session, version: DatasetVersion) -> tuple[str, File | None]:
-    """Return the dataset whose file the rows come from, and how that was read."""
+def _source_file(s: Session, version: DatasetVersion) -> tuple[str, File | None]:
+    """Return the dataset and the file provenance that the rows of a version come from."""
     for _ in range(_MOST_PARENTS):
         name, made = version.dataset.name, version.provenance
         if isinstance(made, File):

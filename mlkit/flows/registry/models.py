@@ -1,4 +1,4 @@
-"""What people see of the registry: the models, their versions, and how two versions differ."""
+"""Read-only reports on the registry: models, versions, and the difference of two versions."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -16,9 +16,9 @@ _PRIMARY = ("mae", "log_loss", "error_rate")
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """One model on one line; the metric is that of its champion on the holdout.
+    """One line about a model, with the holdout metric of its champion.
 
-    ``problem`` says why nothing is known of a champion: its row is not what was recorded.
+    ``problem`` says why no champion is shown: its row was changed after recording.
     """
 
     model: str
@@ -33,7 +33,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Version(msgspec.Struct, frozen=True, kw_only=True):
-    """One version as ``model show`` lists it."""
+    """One version as listed by ``model show``."""
 
     version: int
     estimator: str
@@ -68,7 +68,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Pair(msgspec.Struct, frozen=True):
-    """One thing of two versions, side by side."""
+    """One property of two versions, side by side."""
 
     name: str
     first: Any
@@ -76,7 +76,7 @@ class Pair(msgspec.Struct, frozen=True):
 
 
 class Compared(msgspec.Struct, frozen=True, kw_only=True):
-    """Two versions: their metrics, and all else in which they differ."""
+    """Two versions: their metrics, and all other differences."""
 
     model: str
     first: int
@@ -141,9 +141,9 @@ def compare(project: Project, name: str, first: int, second: int) -> Compared:
 
 
 def primary_metric(metrics: dict[str, float]) -> str | None:
-    """Return the metric that decides, among those that a version has.
+    """Return the primary metric among those of a version.
 
-    None if it could not be computed: not all answers on the holdout were finite numbers.
+    None if it could not be computed, because a holdout prediction was not finite.
     """
     return next((name for name in _PRIMARY if metrics.get(name) is not None), None)
 
@@ -192,7 +192,7 @@ def _version(row: ModelVersion, numbers: dict[int, int]) -> Version:
 
 
 def _facts(row: ModelVersion) -> dict[str, Any]:
-    """Return what may differ, by a name for people."""
+    """Return the properties to compare, by display name."""
     facts: dict[str, Any] = {
         "estimator": row.estimator,
         "dataset": row.dataset_version.reference,

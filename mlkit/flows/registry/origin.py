@@ -1,4 +1,4 @@
-"""What a version comes from: the user's code, the libraries, Python; and what has changed since."""
+"""The code, libraries and Python that a version was trained with, and their changes since."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ _FEATURES = "features.py"
 def fields(
     root: Path, estimator: str, code: OwnCode | None, *, not_kept: Sequence[str], featured: bool
 ) -> dict[str, Any]:
-    """Return the fields of a new version that say which code and libraries made it.
+    """Return the fields of a new version for its code and libraries.
 
     ``not_kept`` are the modules that are not in ``code``; ``featured`` says whether its rows were
     joined with what ``features.py`` declares.
@@ -32,7 +32,7 @@ def fields(
 
 
 def warnings(root: Path, champion: ModelVersion | None, estimator: str) -> list[str]:
-    """Name the files that are other than when the champion was trained with the same estimator."""
+    """Warn of files changed since the champion was trained with the same estimator."""
     if champion is None or champion.estimator != estimator:
         return []
     changed = changed_code(root, champion)
@@ -43,12 +43,12 @@ def warnings(root: Path, champion: ModelVersion | None, estimator: str) -> list[
 
 
 def is_without_code(version: ModelVersion) -> bool:
-    """Tell whether the version is of a user's estimator and from before its code was kept."""
+    """Tell whether a version has a user's estimator and predates the storage of its code."""
     return ":" in version.estimator and version.code is None
 
 
 def without_code(version: ModelVersion) -> str:
-    """Say what a version without its code answers with, and how to mend it."""
+    """Explain which code a version without stored code runs, and the fix."""
     return (
         f"{version.label()} was trained before code was kept with a version, so it answers with "
         f"the '{version.estimator}' that is on disk now; train it again to have them together"
@@ -56,12 +56,12 @@ def without_code(version: ModelVersion) -> str:
 
 
 def changed_code(root: Path, version: ModelVersion) -> list[str]:
-    """Return the files on disk that are not those the version was trained with."""
+    """Return the files on disk that have changed since the version was trained."""
     return own_code.changes(root, version.code)
 
 
 def explain(root: Path, version: ModelVersion) -> str:
-    """Say what may be why a version does not give its recorded answers, and what to do."""
+    """Explain why a version may not reproduce its recorded predictions, and what to do."""
     libraries = provenance.differences(version.packages, version.python)
     shown = ", ".join(libraries[:_SHOWN])
     more = f" and {len(libraries) - _SHOWN} more" if len(libraries) > _SHOWN else ""

@@ -1,7 +1,7 @@
-"""Find the code of a user's estimator: the module, and what it imports that is not installed.
+"""Find the code of a user's estimator: its module, and the imports that are not installed.
 
-Own is what lies in the project folder or in a folder of ``PYTHONPATH``; what is installed is on
-record by its name and version.
+Own modules are in the project folder or a folder of ``PYTHONPATH``; installed packages are recorded
+by name and version.
 """
 
 import ast
@@ -23,12 +23,12 @@ from mlkit.flows.registry import provenance
 from mlkit.steps.predictors.own_modules import OwnCode, Source, package_of
 from mlkit.store.disk import blobs
 
-_OURS = "mlkit"  # may be in such a folder as well; so may be the names that kept modules run under
+_OURS = "mlkit"  # may be there as well, like names of stored modules
 _INSTALLED = {"site-packages", "dist-packages"}
 
 
 class Recorded(msgspec.Struct, frozen=True):
-    """What ``record`` returned when a version was trained."""
+    """The result of ``record`` when a version was trained."""
 
     files: dict[str, str] = {}
     not_kept: dict[str, str] = {}
@@ -38,7 +38,7 @@ class Recorded(msgspec.Struct, frozen=True):
 class Finder:
     """Find modules on disk as ``import`` does; called with a name, it returns the source or None.
 
-    What is not found once is not looked for again.
+    Failed look-ups are cached.
     """
 
     def __init__(self, root: Path) -> None:
@@ -67,7 +67,7 @@ class Finder:
         return self._at((path.parent if package.is_file else path) / leaf)
 
     def _at(self, path: Path) -> Source | None:
-        """Return the module at ``path`` without its suffix, in the order in which Python looks."""
+        """Return the module at ``path``, without suffix, in Python's search order."""
         if (path / "__init__.py").is_file():
             return self._source(path / "__init__.py", package=True)
         if any(path.with_name(path.name + suffix).is_file() for suffix in EXTENSION_SUFFIXES):
@@ -81,19 +81,19 @@ class Finder:
         return Source(_shown(self._root, path), path.read_bytes(), package=package)
 
     def _is_shadowed(self, name: str, source: Source) -> bool:
-        """Tell whether ``import`` would not come to this source: something else has the name."""
+        """Tell whether ``import`` would find another module of this name first."""
         loaded = sys.modules.get(name)
         if loaded is not None:
             return not _is_in(_places(loaded), self._folders)
         if source.is_file:
             return False
-        spec = PathFinder.find_spec(name)  # a folder without a file comes last
+        spec = PathFinder.find_spec(name)  # namespace packages come last
         return spec is not None and spec.origin is not None
 
 
 @contextmanager
 def importable(root: Path) -> Iterator[None]:
-    """Let the modules in the project folder be imported by their plain names."""
+    """Make the modules of the project folder importable by their plain names."""
     sys.path.insert(0, str(root))
     try:
         yield
@@ -102,7 +102,7 @@ def importable(root: Path) -> Iterator[None]:
 
 
 def gather(root: Path, module: str) -> OwnCode | None:
-    """Return a module with all that it imports, wherever it does; None if it is not the user's."""
+    """Return a module and all its own imports, nested ones too; None if it is not the user's."""
     find = Finder(root)
     if find(module) is None:
         return None
@@ -111,7 +111,7 @@ def gather(root: Path, module: str) -> OwnCode | None:
 
 
 def imported(root: Path, text: str | bytes) -> dict[str, Source]:
-    """Return the user's own modules that a text imports, and what these import, by name."""
+    """Return the user's own modules that a text imports, transitively, by name."""
     source = Source("", text if isinstance(text, bytes) else text.encode())
     return _reached(Finder(root), _imports(source, ""))
 
@@ -130,7 +130,7 @@ def _reached(find: Finder, modules: Iterable[str]) -> dict[str, Source]:
 
 
 def forget(root: Path, module: str) -> None:
-    """Let the next import run anew what ``module`` imports of the user's own."""
+    """Remove ``module`` and its own imports from ``sys.modules``, so that they run anew."""
     code = gather(root, module)
     own = folders(root)
     for name in set(code.sources if code else ()) - {module}:
@@ -156,9 +156,9 @@ def loaded(root: Path) -> set[str]:
 def record(
     root: Path, module: str, code: OwnCode | None, not_kept: Iterable[str]
 ) -> dict[str, Any]:
-    """Return what a version says of its code: the digest of each file, and what that imports.
+    """Return the code record of a version: the digest of each file, and the imported libraries.
 
-    The files of the modules ``not_kept`` are apart, the libraries are named as they are installed.
+    Files of the modules ``not_kept`` are listed apart; libraries have their installed names.
     """
     places = [place for name in not_kept for place in _places(sys.modules[name])]
     return {
@@ -175,7 +175,7 @@ def _libraries(module: str, sources: Mapping[str, Source]) -> list[str]:
 
 
 def recorded(value: Mapping[str, Any] | None) -> Recorded:
-    """Return what a version says of its code, empty if nothing; raises DamagedError."""
+    """Decode the code record of a version, empty if there is none; raises DamagedError."""
     try:
         return msgspec.convert(value or {}, Recorded)
     except msgspec.ValidationError as error:
@@ -186,9 +186,9 @@ def recorded(value: Mapping[str, Any] | None) -> Recorded:
 
 
 def changes(root: Path, value: Mapping[str, Any] | None, *, kept: bool = True) -> list[str]:
-    """Return the files that are not on disk as a version was trained with them, by path.
+    """Return the paths of files that have changed on disk since a version was trained.
 
-    Only those that are not kept with the version, unless ``kept``.
+    Files stored with the version are skipped unless ``kept``.
     """
     found = recorded(value)
     files = {**found.not_kept, **(found.files if kept else {})}
@@ -204,12 +204,12 @@ def _is_same(path: Path, sha256: str) -> bool:
 
 
 def _places(module: ModuleType) -> list[Path]:
-    """Return where a module is on disk: nowhere if it is built in."""
+    """Return the paths of a module, none if it is built in."""
     file = getattr(module, "__file__", None)
     return [_path(file)] if file else [Path(path) for path in getattr(module, "__path__", ())]
 
 
-_path = functools.cache(Path)  # thousands of modules stay where they are
+_path = functools.cache(Path)  # cached: thousands of modules do not move
 
 
 def _is_in(places: list[Path], own: list[Path]) -> bool:
@@ -228,11 +228,11 @@ def _with_parents(name: str) -> Iterator[str]:
 
 
 def _imports(source: Source, name: str) -> Iterator[str]:
-    """Yield the names of modules that a text imports, also inside functions."""
+    """Yield the names of modules that a source imports, also inside functions."""
     try:
         nodes = list(ast.walk(ast.parse(source.text)))
     except (SyntaxError, ValueError):
-        return  # importing it tells where
+        return  # the import reports the position
     package = name if source.package else name.rpartition(".")[0]
     for node in nodes:
         if isinstance(node, ast.Import):

@@ -1,4 +1,4 @@
-"""Where a model comes from: the commit of the user's code, and the versions of the libraries."""
+"""Provenance of a model: the git commit of the user's code, and the library versions."""
 
 import functools
 import platform
@@ -14,31 +14,31 @@ _TIMEOUT_S = 5.0
 
 
 def packages() -> dict[str, str]:
-    """Return name and version of everything that is installed; what comes first on the path wins.
+    """Return name and version of all installed packages; the first one on the path wins.
 
-    An estimator may use any of it.
+    An estimator may use any of them.
     """
     return dict(_packages(_path()))
 
 
 def libraries_of(modules: Iterable[str]) -> list[str]:
-    """Return the names of the libraries that modules outermost in the hierarchy come from."""
+    """Return the names of the libraries that these top-level modules come from."""
     known = _by_module(_path())
     return sorted({library for module in modules for library in known.get(module, ())})
 
 
 def _path() -> tuple[tuple[str, int], ...]:
-    """Return where libraries are, and when one was last added there, replaced or removed."""
+    """Return the library folders with their mtimes: the key of the caches below."""
     places = [Path(place) for place in sys.path]
     return tuple((str(place), place.stat().st_mtime_ns) for place in places if place.exists())
 
 
 @functools.lru_cache(maxsize=1)
 def _packages(_: tuple[tuple[str, int], ...]) -> Mapping[str, str]:
-    """Keep what takes a fifth of a second to read from a few hundred files."""
+    """Cache the versions: reading the metadata of a few hundred packages takes 0.2 s."""
     found: dict[str, str] = {}
     for installed in metadata.distributions():
-        name = installed.metadata["Name"]  # None in what a broken installation left behind
+        name = installed.metadata["Name"]  # None after a broken installation
         if name:
             found.setdefault(name, installed.version)
     return dict(sorted(found.items(), key=lambda pair: pair[0].lower()))
@@ -46,14 +46,14 @@ def _packages(_: tuple[tuple[str, int], ...]) -> Mapping[str, str]:
 
 @functools.lru_cache(maxsize=1)
 def _by_module(_: tuple[tuple[str, int], ...]) -> Mapping[str, list[str]]:
-    """Keep what takes a second: all files of all libraries are looked at."""
+    """Cache the mapping: listing all files of all libraries takes a second."""
     return metadata.packages_distributions()
 
 
 def differences(recorded: Mapping[str, str], version: str) -> list[str]:
-    """Return what is installed otherwise than it was recorded, with the Python ``version``.
+    """Return the differences of installed and recorded libraries, and of the Python ``version``.
 
-    The libraries that every answer comes from are first.
+    The libraries that every prediction depends on come first.
     """
     now = packages()
     lines = [f"Python {version} (now {python()})"] if version != python() else []
@@ -70,8 +70,8 @@ def python() -> str:
 def code_commit(root: Path, files: Sequence[str] = ()) -> str | None:
     """Return the git commit of the project folder, or None without one.
 
-    ``+changes`` is added if a tracked file of the folder, or any of ``files``, is not as it is in
-    that commit: changed, never added, ignored, or a link to somewhere else.
+    ``+changes`` is added if a tracked file of the folder, or any of ``files``, differs from that
+    commit: changed, never added, ignored, or a link to another place.
     """
     commit = _git(root, "rev-parse", "HEAD")
     if commit is None:
@@ -82,7 +82,7 @@ def code_commit(root: Path, files: Sequence[str] = ()) -> str | None:
 
 
 def _is_committed(root: Path, file: str) -> bool:
-    """Tell whether a file has the bytes of the commit; ``git status`` can overlook it."""
+    """Tell whether a file equals that of the commit; ``git status`` can miss a change."""
     committed = _git(root, "rev-parse", f"HEAD:./{file}")
     return committed is not None and committed == _git(root, "hash-object", "--", file)
 
@@ -96,10 +96,10 @@ def _git(root: Path, *words: str) -> str | None:
             [program, "-C", str(root), *words],
             capture_output=True,
             text=True,
-            errors="replace",  # of the names of files, which may be any bytes
+            errors="replace",  # file names may be any bytes
             check=True,
             timeout=_TIMEOUT_S,
         )
     except (subprocess.SubprocessError, OSError):
-        return None  # not a repository, or one of another user: provenance is a help, not a duty
+        return None  # no repository, or another user's: the commit is optional
     return done.stdout.strip()

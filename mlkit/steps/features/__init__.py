@@ -1,4 +1,4 @@
-"""Feature views as calculations: their columns, joins as of a time, skew, digests of code.
+"""Feature calculations: view columns, point-in-time joins, skew, code digests.
 
-Where the rows come from and go to is ``flows.features``.
+Reading and storing rows is in ``flows.features``.
 """

@@ -1,18 +1,18 @@
-"""A digest of one function in a file of Python: it changes with what the function does.
+"""The digest of a function in a Python file, which changes only with the code that it runs.
 
-The text of the function counts and whatever it names in the same file, and so on; comments, layout
-and docstrings do not. ``imports`` tells what it imports, ``of_module`` digests such a file.
+It covers the function and, transitively, what it names in the same file, without comments, layout
+and docstrings. ``imports`` returns its imports, ``of_module`` digests an imported file.
 """
 
 import ast
 import hashlib
 from collections.abc import Iterator
 
-_ABOUT = frozenset({"owner", "description", "tests"})  # arguments of a declaration that do nothing
+_ABOUT = frozenset({"owner", "description", "tests"})  # no effect on values
 
 
 def of(text: str | bytes, name: str) -> str | None:
-    r"""Return the digest of what ``name`` is in ``text``, None if it is not there.
+    r"""Return the digest of the definition of ``name`` in ``text``, None if there is none.
 
     >>> before = of("k = 2\ndef double(x): return k * x", "double")
     >>> before == of("k = 2\ndef double(x):  # twice\n    return k * x", "double")
@@ -32,7 +32,7 @@ def of(text: str | bytes, name: str) -> str | None:
 
 
 def imports(text: str | bytes, name: str) -> str:
-    r"""Return the imports that what ``name`` is needs, anywhere in it, as a text.
+    r"""Return the imports that the definition of ``name`` needs, also nested ones, as source text.
 
     >>> imports("import a, b\ndef f(x):\n    import c\n    return a.g(x)", "f")
     'import a\nimport c'
@@ -45,7 +45,7 @@ def imports(text: str | bytes, name: str) -> str:
 
 
 def of_module(text: bytes) -> str:
-    """Return the digest of all that a file does; of its bytes if it is no Python."""
+    """Return the digest of all code of a file, or of its bytes if it is no Python."""
     try:
         return _digest([ast.unparse(_stripped(each)) for each in ast.parse(text).body])
     except (SyntaxError, ValueError):
@@ -57,7 +57,7 @@ def _digest(lines: list[str]) -> str:
 
 
 def _reached(text: str | bytes, name: str) -> dict[str, list[ast.stmt]]:
-    """Return the statements that give a meaning to ``name`` and to whatever these name."""
+    """Return the statements that define ``name`` and, transitively, the names that they use."""
     parts: dict[str, list[ast.stmt]] = {}
     for statement in map(_stripped, _statements(ast.parse(text))):
         for defined in dict.fromkeys(_defined(statement)):
@@ -76,7 +76,7 @@ def _imports(statement: ast.stmt) -> Iterator[ast.Import | ast.ImportFrom]:
 
 
 def _has_star(statement: ast.stmt) -> bool:
-    """Tell whether a statement imports names that nobody knows without the other file."""
+    """Tell whether a statement is a star import, whose names are unknown here."""
     return any(alias.name == "*" for node in _imports(statement) for alias in node.names)
 
 
@@ -93,7 +93,7 @@ def _statements(file: ast.Module) -> Iterator[ast.stmt]:
 
 
 def _defined(statement: ast.stmt) -> Iterator[str]:
-    """Yield the names that a statement of the file gives a meaning to."""
+    """Yield the names that a statement of the file defines."""
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         yield statement.name
         return
@@ -102,7 +102,7 @@ def _defined(statement: ast.stmt) -> Iterator[str]:
             yield node.id
         elif isinstance(node, ast.Subscript | ast.Attribute) and isinstance(node.ctx, ast.Store):
             yield from _named(node.value)
-        elif isinstance(node, ast.Expr):  # it may change what it names
+        elif isinstance(node, ast.Expr):  # the call may change its names
             yield from _named(node)
         elif isinstance(node, ast.alias):
             yield (node.asname or node.name).partition(".")[0]
@@ -115,7 +115,7 @@ def _named(statement: ast.AST) -> set[str]:
 
 
 def _stripped(statement: ast.stmt) -> ast.stmt:
-    """Take away what a statement says and does not do, and return it."""
+    """Return a statement without the parts that do not affect its result."""
     for node in ast.walk(statement):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             if ast.get_docstring(node) is not None:

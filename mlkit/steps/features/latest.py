@@ -1,4 +1,4 @@
-"""The latest values of each entity, as the online store keeps them."""
+"""The latest values of each entity, for the online store."""
 
 from typing import Any, NamedTuple
 
@@ -15,7 +15,7 @@ _encode_lines = msgspec.json.Encoder().encode_lines
 class Latest(NamedTuple):
     """Entities (as text), times (microseconds since 1970) and values (one JSON array each).
 
-    ``next_us`` is the first event after the moment of the question, which counts later.
+    ``next_us`` is the first future event, which does not count yet.
     """
 
     entities: list[str]
@@ -25,10 +25,10 @@ class Latest(NamedTuple):
 
 
 def latest(table: pa.Table, now_us: int, ttl_us: int | None) -> Latest:
-    """Return the newest row of each entity until now, of those that are younger than ``ttl_us``.
+    """Return the newest row of each entity up to now, if it is younger than ``ttl_us``.
 
-    ``table`` has entity, time and features. Of several rows with the same time the last one
-    counts; an event in the future does not count yet, as in a point-in-time join.
+    ``table`` has entity, time and features. Of several rows with the same time the last one counts.
+    Events in the future are ignored, as in a point-in-time join.
 
     >>> rows = {"id": [7, 7, 8], "at": pa.array([1, 2, 9], dtypes.DATETIME), "x": [1.5, None, 3.0]}
     >>> latest(pa.table(rows), now_us=5, ttl_us=None)
@@ -42,11 +42,11 @@ def latest(table: pa.Table, now_us: int, ttl_us: int | None) -> Latest:
         counts &= now_us - event_us < ttl_us
     rows = np.flatnonzero(counts)
     codes = np.asarray(_whole(table.column(entity).dictionary_encode()).indices)[rows]
-    order = np.lexsort((event_us[rows], codes))  # stable: equal times stay in the order of rows
+    order = np.lexsort((event_us[rows], codes))  # stable: equal times keep the order of rows
     ends = np.flatnonzero(np.diff(codes[order], append=-1))
     places = rows[order[ends]]
     names = _whole(table.column(entity)).take(pa.array(places)).cast(dtypes.TEXT)
-    by_name = pc.sort_indices(names)  # an index grows twice as fast in its order
+    by_name = pc.sort_indices(names)  # inserts in index order are twice as fast
     places = places[np.asarray(by_name)]
     found = table.select(columns).take(pa.array(places))
     return Latest(
@@ -77,7 +77,7 @@ def _values(column: Any) -> list[Any]:
 
 
 def _iso(column: Any) -> Any:
-    """Return times as ISO 8601 without the zone, fractions of a second only where there are any."""
+    """Return times as ISO 8601 without zone, with fractions of a second only if non-zero."""
     text = pc.strftime(column.cast(pa.timestamp("us")), format="%Y-%m-%dT%H:%M:%S")
     return pc.replace_substring_regex(text, r"\.0+$", "")
 

@@ -1,4 +1,4 @@
-"""What a feature view must give: who, when, and at least one value; checked and made canonical."""
+"""The contract of a feature view: entity, time, at least one feature, in canonical types."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ _SHOWN = 5
 
 
 def frame(table: pa.Table) -> Any:
-    """Return rows as the pandas frame that a user's function gets.
+    """Return rows as the pandas frame for a user's function.
 
     Integers and booleans are the nullable ones (``Int64``, ``boolean``).
     """
@@ -25,7 +25,7 @@ def frame(table: pa.Table) -> Any:
 
 
 def table_of(made: object, owner: FeatureView | OnDemand) -> pa.Table:
-    """Return the frame that a user's function made in the five types; raises InvalidInputError."""
+    """Convert the frame of a user's function to the five types; raises InvalidInputError."""
     import pandas as pd
 
     if not isinstance(made, pd.DataFrame):
@@ -40,7 +40,7 @@ def table_of(made: object, owner: FeatureView | OnDemand) -> pa.Table:
 
 
 def lines(table: pa.Table) -> Iterable[tuple[Any, ...]]:
-    """Yield rows as a SQL view sees them: a time is text that SQLite's date functions take."""
+    """Yield rows for a SQL view: a time is text that SQLite's date functions accept."""
     columns = []
     for column in table.columns:
         if column.type == dtypes.DATETIME:
@@ -51,7 +51,7 @@ def lines(table: pa.Table) -> Iterable[tuple[Any, ...]]:
 
 
 def gathered(names: Sequence[str], rows: Sequence[Sequence[Any]], owner: FeatureView) -> pa.Table:
-    """Return what a query found as a table; raises InvalidInputError for values of mixed types."""
+    """Return a query result as a table; raises InvalidInputError for values of mixed types."""
     _refuse_twice(list(names), owner)
     columns = {}
     for place, name in enumerate(names):
@@ -67,7 +67,7 @@ def gathered(names: Sequence[str], rows: Sequence[Sequence[Any]], owner: Feature
 
 
 def _in_utc(value: Any) -> Any:
-    """Return a time with a zone in UTC: Arrow takes the wall clock of any other for UTC.
+    """Convert a time with a zone to UTC: Arrow takes the wall clock of any other zone for UTC.
 
     Seen with pyarrow 26 as soon as pandera is imported: midnight in Tokyo became midnight in UTC.
     """
@@ -90,8 +90,8 @@ def canonical(table: pa.Table, owner: FeatureView | OnDemand) -> pa.Table:
 def checked(table: pa.Table, view: FeatureView) -> pa.Table:
     """Return the rows of a view as entity, time and features; raises InvalidInputError.
 
-    Neither entity nor time may be missing. Where an entity has several rows of one time, the last
-    of them counts, in training and in serving; all are kept here.
+    Entity and time must not be missing. If an entity has several rows with one time, the last one
+    counts in training and in serving; all are kept here.
     """
     table = canonical(table, view)
     for word in ("entity", "time"):
@@ -127,7 +127,7 @@ def key_type(kind: pa.DataType, view: FeatureView, *, rows: int = 1) -> str:
 
 
 def use(view: FeatureView, table: pa.Table, *, dataset: str | None, digest: str) -> ViewUse:
-    """Return what a joined dataset and a reader have to know of a view with the rows ``table``."""
+    """Return the metadata of a view with the rows ``table``, for joined datasets and readers."""
     entity, _, *columns = table.column_names
     kinds = [table.schema.field(name).type for name in columns]
     on_missing: Any = view.on_missing
@@ -151,7 +151,7 @@ def use(view: FeatureView, table: pa.Table, *, dataset: str | None, digest: str)
 
 
 def default(value: object, kind: pa.DataType, name: str, view: str) -> pa.Scalar:
-    """Return what stands for a missing value of a column; raises InvalidInputError."""
+    """Return the default of a column in its type; raises InvalidInputError."""
     try:
         if value is None:
             return pa.scalar(None, kind)
@@ -186,12 +186,12 @@ def added(made: object, given: pa.Table, owner: OnDemand) -> pa.Table:
 
 
 def guarded(owner: FeatureView | OnDemand, file: str, call: Callable[[], Any]) -> Any:
-    """Return what a user's function returns; what it raises becomes an error with the line."""
+    """Call a user's function; an exception becomes an InvalidInputError with the line."""
     try:
         return call()
     except InvalidInputError:
         raise
-    except BaseException as error:  # a user's function may do anything
+    except BaseException as error:  # a user's function may raise anything
         if asks_to_end(error):
             raise
         raise InvalidInputError(f"{file}{_line(error, file)}, {owner}: {told(error)}") from error

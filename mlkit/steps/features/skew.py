@@ -1,8 +1,8 @@
-"""Whether what was served is what training would have used: logged values against the join.
+"""Training-serving skew: logged feature values against the point-in-time join of training.
 
-A row is *equal* if its logged values are those of the join at the time it was served. It is
-*lagging* if they are those of the join at some moment up to ``lag`` before: the store had not been
-told of the newest event yet. Otherwise it is *skewed*.
+A row is *equal* if its logged values are those of the join at its serving time, *lagging* if they
+are those of the join at a time up to ``lag`` before (the newest event had not been materialised
+yet), else *skewed*.
 """
 
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ _SHOWN = 5
 
 
 class Example(msgspec.Struct, frozen=True):
-    """One skewed row: what was served, and what training would use."""
+    """One skewed row: the served values, and those of training."""
 
     id: str
     entity: Any
@@ -29,7 +29,7 @@ class Example(msgspec.Struct, frozen=True):
 
 
 class Skew(msgspec.Struct, frozen=True, kw_only=True):
-    """How the logged values of one view compare with the training path."""
+    """The comparison of one view's logged values with the training path."""
 
     view: str
     version: int
@@ -42,7 +42,7 @@ class Skew(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Served(NamedTuple):
-    """Logged rows: ids, keys and times as the view has them, and the columns that it filled."""
+    """Logged rows: ids, keys and times in the types of the view, and its feature columns."""
 
     ids: list[str]
     keys: Any
@@ -72,7 +72,7 @@ def compare(served: Served, view: ViewIndex, lag_us: int) -> Skew:
 
 
 class Subject(NamedTuple):
-    """What logged rows are compared for: a transformation, and the ids and entities of the rows."""
+    """The subject of a comparison: a transformation, and the ids and entities of logged rows."""
 
     name: str
     version: int
@@ -81,9 +81,9 @@ class Subject(NamedTuple):
 
 
 def of_rows(subject: Subject, served: pa.Table, computed: pa.Table) -> Skew:
-    """Return how many rows were served what is computed of the same inputs; none is lagging.
+    """Compare served values with those recomputed from the same inputs; none is lagging.
 
-    A function may round otherwise among other rows: numbers are equal within 1e-9 of their size.
+    A function may round differently in another batch: numbers are equal within a relative 1e-9.
     """
     names = served.column_names
     columns = [casts.cast(computed[name], served[name].type).column for name in names]
@@ -138,10 +138,10 @@ def _different(logged: Any, expected: Any) -> np.ndarray:
 
 
 def _lags(row: int, served: Served, view: ViewIndex, lag_us: int) -> bool:
-    """Tell whether a row has the values of a moment up to ``lag_us`` before it was served.
+    """Tell whether a row has the values of a time up to ``lag_us`` before it was served.
 
-    The answer changes only with an event, so the moments to try are those just before the events
-    in between. How old a value may be is judged by when it was served, as the server does.
+    Values change only at events, so it tries the times just before the events in between. The age
+    of a value is judged at the serving time, as the server does.
     """
     moment = int(served.moments[row])
     key = served.keys[row : row + 1]

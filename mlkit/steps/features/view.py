@@ -1,6 +1,6 @@
-"""What a project declares in ``features.py``: feature views and on-demand transformations.
+"""The declarations of ``features.py``: feature views and on-demand transformations.
 
-Values only, and light: declaring imports neither pandas nor pyarrow. They are loaded by
+Plain values: a declaration imports neither pandas nor pyarrow. They are loaded by
 ``flows/features/declarations.py`` and computed by ``flows/features/view_rows.py``.
 """
 
@@ -22,11 +22,11 @@ KEY_TYPES: Final[Mapping[str, type]] = {"integer": int, "text": str}
 
 @dataclass(frozen=True)
 class FeatureView:
-    """Values of an entity over time: one row says what became true of it at that time.
+    """Values of an entity over time: one row has the values that are valid from its time on.
 
-    ``function`` makes the rows from those of dataset ``source``; a SQL view has ``query`` instead,
-    which runs over dataset ``source`` or in the database with the URL ``source``. Called, it is
-    the function as it was written, so that a test of yours can use it.
+    ``function`` computes the rows from those of dataset ``source``; a SQL view has ``query``
+    instead, which runs over dataset ``source`` or on the database with the URL ``source``. The view
+    can be called like its function, for example in a test.
     """
 
     name: str
@@ -43,18 +43,18 @@ class FeatureView:
     query: str | None = None
 
     def __call__(self, frame: Any) -> Any:
-        """Return the rows that the function makes of ``frame``."""
+        """Call the function on ``frame``."""
         if self.function is None:
             raise InvalidInputError(f"{self} is a SQL view, which is not a function")
         return self.function(frame)
 
     def __str__(self) -> str:
-        """Name it as messages do."""
+        """Return the name used in messages."""
         return f"feature view '{self.name}'"
 
     @property
     def is_query_of_a_database(self) -> bool:
-        """Whether the rows come from a database and not from a dataset of the project."""
+        """Whether the source is a database and not a dataset of the project."""
         return "://" in self.source
 
     @property
@@ -67,21 +67,21 @@ class FeatureView:
 
     @property
     def ttl_us(self) -> int | None:
-        """How long a value holds, in microseconds; None: for ever."""
+        """How long a value is valid, in microseconds; None: for ever."""
         return microseconds(self.ttl)
 
     @property
     def defaults(self) -> dict[str, Any]:
-        """What stands for a missing value, by column; nothing said is null."""
+        """The default for a missing value, by column; null for columns without one."""
         return dict(self.on_missing) if isinstance(self.on_missing, Mapping) else {}
 
 
 @dataclass(frozen=True)
 class OnDemand:
-    """Features made of the columns of one request: the same function in training and in serving.
+    """Features computed from the columns of a request, by the same function as in training.
 
-    It is given a frame with the columns ``inputs`` and returns one with as many rows, in the same
-    order, whose columns are new features. Each row counts for itself.
+    The function gets a frame with the columns ``inputs`` and returns one with the same rows in the
+    same order, whose columns are new features. Rows must be independent of each other.
     """
 
     name: str
@@ -97,7 +97,7 @@ class OnDemand:
         return self.function(frame)
 
     def __str__(self) -> str:
-        """Name it as messages do."""
+        """Return the name used in messages."""
         return f"on-demand transformation '{self.name}'"
 
 
@@ -113,7 +113,7 @@ def feature_view(
     description: str = "",
     tests: Sequence[Check] = (),
 ) -> Callable[[Callable[[Any], Any]], FeatureView]:
-    """Declare the function below as a feature view of its name.
+    """Declare the decorated function as a feature view with its name.
 
     >>> @feature_view(source="weather", entity="origin", time="time_hour", ttl="3h")
     ... def weather_at_origin(weather):
@@ -156,7 +156,7 @@ def sql_view(
     description: str = "",
     tests: Sequence[Check] = (),
 ) -> FeatureView:
-    """Declare a feature view by a query, over a dataset or in a database (a SQLAlchemy URL)."""
+    """Declare a feature view by a query on a dataset or a database (a SQLAlchemy URL)."""
     if not isinstance(query, str) or not query.strip():
         raise InvalidInputError(f"feature view '{name}': query is empty")
     return _checked(
@@ -184,7 +184,7 @@ def on_demand(
     description: str = "",
     tests: Sequence[Check] = (),
 ) -> Callable[[Callable[[Any], Any]], OnDemand]:
-    """Declare the function below as an on-demand transformation of its name.
+    """Declare the decorated function as an on-demand transformation with its name.
 
     >>> @on_demand(inputs=["distance", "air_time"])
     ... def speed(rows):
@@ -212,7 +212,7 @@ def on_demand(
 
 
 def microseconds(ttl: str | None) -> int | None:
-    """Return a duration such as ``3h`` in microseconds, None for none.
+    """Return a duration such as ``3h`` in microseconds, or None.
 
     >>> microseconds("90m")
     5400000000

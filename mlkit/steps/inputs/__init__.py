@@ -1,4 +1,4 @@
-"""What goes into a model and what comes out: columns, JSON rows, the matrix, answers, bounds.
+"""Model inputs and outputs: columns, JSON rows, the encoded matrix, predictions, bounds.
 
-How answers are computed is ``predictors``.
+The computation of predictions is in ``predictors``.
 """

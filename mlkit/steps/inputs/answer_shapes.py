@@ -1,6 +1,6 @@
-"""What an estimator may return, and the one form that it is brought into.
+"""Check the shape of an estimator's output, and convert it to one canonical form.
 
-Whether numbers are finite is not asked here.
+Whether numbers are finite is checked elsewhere (``unanswered``).
 """
 
 from collections.abc import Sequence
@@ -10,17 +10,17 @@ import numpy as np
 
 from mlkit.errors import InvalidInputError, MlkitError, asks_to_end, told
 
-_SUM_TOLERANCE: Final = 1e-4  # probabilities in single precision are off by some 1e-6
+_SUM_TOLERANCE: Final = 1e-4  # float32 probabilities have errors of about 1e-6
 _TOLERANCE: Final = 1e-6
 _SHOWN: Final = 80
-_FLOATS: Final = (np.dtype(np.float32), np.dtype(np.float64))  # others become the latter
+_FLOATS: Final = (np.dtype(np.float32), np.dtype(np.float64))  # others become float64
 
 
 def ask(estimator: Any, method: str, matrix: np.ndarray) -> np.ndarray:
-    """Return what the estimator answers; raises InvalidInputError if it fails."""
+    """Return the output of the estimator; raises InvalidInputError if it fails."""
     try:
         found = getattr(estimator, method)(matrix)
-        found = np.asarray(found.toarray() if hasattr(found, "toarray") else found)  # of scipy
+        found = np.asarray(found.toarray() if hasattr(found, "toarray") else found)  # scipy sparse
     except (MlkitError, MemoryError):
         raise
     except BaseException as error:  # a user's own estimator may raise anything
@@ -35,7 +35,7 @@ def ask(estimator: Any, method: str, matrix: np.ndarray) -> np.ndarray:
 
 
 def numbers(estimator: Any, found: np.ndarray, rows: int) -> np.ndarray:
-    """Return one number for each row; raises InvalidInputError for any other shape."""
+    """Return one number per row; raises InvalidInputError for any other shape."""
     flat = _one_each(estimator, found, rows)
     if flat.dtype.kind in "iu" or flat.dtype in _FLOATS:
         return flat
@@ -47,7 +47,7 @@ def numbers(estimator: Any, found: np.ndarray, rows: int) -> np.ndarray:
 
 
 def labels(estimator: Any, found: np.ndarray, rows: int, classes: int) -> np.ndarray:
-    """Return the code of a class for each row; raises InvalidInputError for anything else."""
+    """Return a class code per row; raises InvalidInputError for anything else."""
     flat = _one_each(estimator, found, rows)
     try:
         with np.errstate(invalid="ignore"):
@@ -64,9 +64,9 @@ def labels(estimator: Any, found: np.ndarray, rows: int, classes: int) -> np.nda
 
 
 def probabilities(estimator: Any, found: np.ndarray, rows: int, classes: int) -> np.ndarray:
-    """Return a probability for each row and class that the estimator knows.
+    """Return the probability of each class known to the estimator, per row.
 
-    Raises InvalidInputError for another shape, and for numbers that are no probabilities.
+    Raises InvalidInputError for another shape, and for values that are no probabilities.
     """
     if found.shape != (rows, classes):
         raise _wrong(
@@ -93,7 +93,7 @@ def probabilities(estimator: Any, found: np.ndarray, rows: int, classes: int) ->
 
 
 def classes_of(estimator: Any, count: int) -> list[int]:
-    """Return the codes of the classes that an estimator knows, in its own order.
+    """Return the class codes known to the estimator, in its own order.
 
     Raises InvalidInputError if they are not among the ``count`` that it was fitted with.
     """
@@ -114,7 +114,7 @@ def classes_of(estimator: Any, count: int) -> list[int]:
 
 
 def name_of(estimator: Any) -> str:
-    """Return what people call an estimator: the last step of a pipeline."""
+    """Return the display name of an estimator: that of the last step of a pipeline."""
     steps = getattr(estimator, "steps", None)
     return type(steps[-1][1] if steps else estimator).__name__
 

@@ -1,4 +1,4 @@
-"""What a model answers: values and probabilities, and when two sets of answers are the same."""
+"""Predictions: values and probabilities, and the comparison of two sets of them."""
 
 from typing import NamedTuple
 
@@ -10,14 +10,14 @@ _TOLERANCE = 1e-6
 
 
 class Predictions(NamedTuple):
-    """A value for each row, and for classification the probability of each class."""
+    """A value per row, and for classification the probability of each class."""
 
     values: list[Label]
     probabilities: np.ndarray | None
 
 
 def agree(first: Predictions, second: Predictions) -> bool:
-    """Tell whether two sets of answers have equal labels, and numbers within one in a million."""
+    """Tell whether two sets of predictions have equal labels, and numbers within 1e-6."""
     if (first.probabilities is None) != (second.probabilities is None):
         return False
     if first.probabilities is not None and second.probabilities is not None:
@@ -40,7 +40,7 @@ def agree(first: Predictions, second: Predictions) -> bool:
 
 
 def difference(first: Predictions, second: Predictions) -> float:
-    """Return the largest distance between the numbers of two sets of answers; 0 without numbers."""
+    """Return the largest difference between the numbers of two sets; 0 without numbers."""
     if first.probabilities is not None and second.probabilities is not None:
         return _largest(first.probabilities, second.probabilities)
     if not all(type(value) is float for value in first.values):

@@ -1,4 +1,4 @@
-"""How large a number may be. Programs write their largest one for "none"; no model can use it."""
+"""Bounds of numbers: programs write their largest one for "missing", which no model can use."""
 
 from collections.abc import Iterable
 from typing import Final, NamedTuple
@@ -9,12 +9,12 @@ import pyarrow.compute as pc
 
 from mlkit.errors import InvalidInputError
 
-INPUT: Final = float(np.finfo(np.float32).max)  # trees see inputs with 32 bits: more is infinite
-TARGET: Final = 1e100  # squares and their sums stay finite
+INPUT: Final = float(np.finfo(np.float32).max)  # trees convert inputs to float32: more is infinite
+TARGET: Final = 1e100  # squares and sums of squares stay finite
 
 
 class Beyond(NamedTuple):
-    """A value beyond its bound: the row that it is in, counted from 0, and of how many."""
+    """A value beyond its bound: its row, counted from 0, and the number of such rows."""
 
     row: int
     value: float
@@ -22,9 +22,9 @@ class Beyond(NamedTuple):
 
 
 def find(values: pa.ChunkedArray, bound: float) -> Beyond | None:
-    """Return the first value that is farther from 0 than ``bound``, None if there is none.
+    """Return the first value with ``|value| > bound``, None if there is none.
 
-    Infinity and NaN are missing values, not large ones.
+    Infinity and NaN count as missing.
 
     >>> find(pa.chunked_array([[1.0, None, -1e300]]), INPUT)
     Beyond(row=2, value=-1e+300, rows=1)
@@ -41,7 +41,7 @@ def find(values: pa.ChunkedArray, bound: float) -> Beyond | None:
 
 
 def refuse(table: pa.Table, names: Iterable[str], bound: float) -> None:
-    """Raise InvalidInputError that names the first value of these columns beyond ``bound``."""
+    """Raise InvalidInputError with the first value of these columns beyond ``bound``."""
     for name in names:
         found = find(table.column(name), bound)
         if found is not None:

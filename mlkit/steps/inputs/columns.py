@@ -1,6 +1,6 @@
-"""What a model takes in: its columns, in order, as validated JSON that outlives the program.
+"""The input schema of a model: its columns in order, stored as validated JSON.
 
-Holds no frame and no estimator; ``encode`` turns values into the matrix that estimators see.
+Without data and estimator; ``encode`` converts values to the matrix of estimators.
 """
 
 from collections.abc import Mapping
@@ -50,7 +50,7 @@ class InputSchema(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The classes as JSON keys: text stays as it is, anything else is as JSON writes it."""
+        """The classes as JSON keys: text unchanged, anything else in its JSON form."""
         return tuple(
             label if isinstance(label, str) else msgspec.json.encode(label).decode()
             for label in self.classes

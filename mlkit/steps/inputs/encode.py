@@ -1,6 +1,6 @@
-"""Raw columns to the one matrix that every estimator sees, in training, gate and serving alike.
+"""Encode raw columns as the matrix of the estimators, in training, gate and serving alike.
 
-No frame library here: a column is a plain list, so that one row costs microseconds.
+A column is a plain list, not a data frame's, so that one row takes microseconds.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -32,8 +32,8 @@ def columns_of_rows(
 ) -> list[list[object]]:
     """Return validated JSON values, column by column, in the order of ``schema``.
 
-    Unknown columns are ignored; one of ``optional`` may be left out of a row, which has ``UNSET``
-    there. Raises InvalidInputError whose ``details["problems"]`` names every ``{"row", "column",
+    Unknown columns are ignored; columns of ``optional`` may be left out of a row and are ``UNSET``
+    then. Raises InvalidInputError whose ``details["problems"]`` names every ``{"row", "column",
     "problem"}``, rows counted from 0.
     """
     problems: list[dict[str, object]] = []
@@ -51,9 +51,9 @@ def columns_of_rows(
 def columns_of_table(
     schema: InputSchema, table: pa.Table, *, first_row: int = 0, max_chars: int | None = None
 ) -> list[list[object]]:
-    """Return the same as ``columns_of_rows`` for an Arrow table; NaN and infinity are missing.
+    """Return the values of an Arrow table like ``columns_of_rows``; NaN and infinity are missing.
 
-    Rows that were accepted once have texts of any length: ``max_chars`` is for those that come.
+    ``max_chars`` limits the text of new rows; rows accepted earlier have no limit.
     """
     problems: list[dict[str, object]] = []
     columns: list[list[object]] = []
@@ -82,7 +82,7 @@ def columns_of_table(
 def _overlong(
     column: Column, values: pa.ChunkedArray, max_chars: int, first_row: int
 ) -> list[dict[str, object]]:
-    if (pc.max(pc.binary_length(values)).as_py() or 0) <= max_chars:  # bytes are no fewer
+    if (pc.max(pc.binary_length(values)).as_py() or 0) <= max_chars:  # bytes >= characters
         return []
     lengths = pc.fill_null(pc.utf8_length(values), 0)
     rows = pc.indices_nonzero(pc.greater(lengths, max_chars)).to_pylist()[:MAX_PROBLEMS]
@@ -99,7 +99,7 @@ def _overlong(
 def _unfit(
     column: Column, values: pa.ChunkedArray, reason: str, first_row: int
 ) -> list[dict[str, object]]:
-    """Return the values that are no whole numbers, else that the column is of another type."""
+    """Return the problems: values that are no integers, else the wrong type of the column."""
     if column.kind == "integer" and pa.types.is_floating(values.type):
         fractional = pc.fill_null(pc.not_equal(values, pc.floor(values)), fill_value=False)
         rows = pc.indices_nonzero(fractional).to_pylist()[:MAX_PROBLEMS]
@@ -117,7 +117,7 @@ def _unfit(
 
 
 def matrix(schema: InputSchema, columns: Sequence[Sequence[object]]) -> np.ndarray:
-    """Return float64 of shape (rows, width): NaN for null, 0/1, category codes, parts of times."""
+    """Return float64 of shape (rows, width): NaN for null, 0/1, category codes, time parts."""
     rows = len(columns[0]) if columns else 0
     width = sum(_width(column) for column in schema.columns)
     result = np.empty((rows, width))
@@ -151,9 +151,9 @@ def names(schema: InputSchema) -> tuple[str, ...]:
 
 
 def lasting(schema: InputSchema, *, passing: Collection[str]) -> list[int]:
-    """Return the indexes of the matrix columns without the parts ``passing`` of times.
+    """Return the indexes of the matrix columns without the time parts ``passing``.
 
-    Calendar time always passes, so its days differ between any two windows.
+    Calendar time always increases, so the day number differs between any two windows.
     """
     times = {column.name for column in schema.columns if column.kind == "datetime"}
     left_out = {f"{time}:{part}" for time in times for part in passing}
@@ -167,7 +167,7 @@ def categorical(schema: InputSchema) -> list[int]:
 
 
 def arrow_types(schema: InputSchema) -> dict[str, pa.DataType]:
-    """Return the Arrow type of each input column: how a file is to be read for this schema."""
+    """Return the Arrow type of each input column, for reading a file with this schema."""
     return {column.name: ARROW_TYPES[column.kind] for column in schema.columns}
 
 
@@ -197,7 +197,7 @@ def convert(values: pa.ChunkedArray, kind: Kind) -> pa.ChunkedArray:
 
 
 def _moments(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return ISO texts as times, as JSON has them; raises ArrowInvalid."""
+    """Parse the ISO texts of JSON as times; raises ArrowInvalid."""
     result = casts.cast(values, dtypes.DATETIME, examples=1)
     if result.unfit:
         raise pa.ArrowInvalid(f"{result.unfit[0].value!r} is not a time")
@@ -252,12 +252,12 @@ def _read_values(
         except UnfitValueError as error:
             problems.append({"row": index, "column": name, "problem": str(error)})
             if len(problems) >= MAX_PROBLEMS:
-                break  # 30 kB of empty rows lack ten million values of a wide model
+                break  # limits the problems: 30 kB of empty rows can lack ten million values
     return values
 
 
 def refuse(problems: Sequence[Mapping[str, object]]) -> None:
-    """Raise InvalidInputError if there are problems: the first in words, all in its details."""
+    """Raise InvalidInputError if there are problems: the first in its text, all in its details."""
     if not problems:
         return
     shown = problems[:MAX_PROBLEMS]

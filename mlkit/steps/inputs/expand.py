@@ -1,6 +1,6 @@
-"""The encoded matrix to the plain numbers that linear models need.
+"""Expand the encoded matrix to the plain numbers that linear models need.
 
-Every operation works on single elements, so a row's result never depends on the other rows.
+All operations are elementwise, so the result of a row never depends on other rows.
 """
 
 from collections.abc import Sequence
@@ -9,16 +9,16 @@ from typing import Final, Self
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
-MAX_WIDTH: Final = 2_000  # of all one-hot columns together
+MAX_WIDTH: Final = 2_000  # one-hot columns in total
 MAX_CODES: Final = 50
 
 
 class Expand(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
-    """Fill, standardise and one-hot encode.
+    """Impute, standardise and one-hot encode.
 
-    A number becomes ``(x - mean) / deviation`` with the median for a missing one, plus a column
-    that says it was missing if any was; a category becomes one 0/1 column for each of its most
-    frequent codes. A column without a spread, or with one beyond float64, becomes zeros.
+    A number becomes ``(x - mean) / standard deviation``, with the median for missing values, plus a
+    missing indicator if any were missing. A category becomes one 0/1 column for each of its most
+    frequent codes. A column with zero or infinite standard deviation becomes zeros.
     """
 
     def __init__(self, categorical: Sequence[int] = ()) -> None:
@@ -49,7 +49,7 @@ class Expand(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-l
         return self.columns(X).T
 
     def columns(self, X: np.ndarray) -> np.ndarray:  # noqa: N803  # scikit-learn's name
-        """Return the expanded matrix with a row for each of its columns."""
+        """Return the transposed expanded matrix, of shape (columns, rows)."""
         values = X[:, self.numeric_]
         missing = np.isnan(values)
         with np.errstate(over="ignore"):

@@ -1,4 +1,4 @@
-"""A model's answers, and what really was, as columns, so that they can drift like any input."""
+"""Predictions and actuals as table columns, so that their drift is tested like that of inputs."""
 
 from typing import Any
 
@@ -14,10 +14,10 @@ ACTUAL = "actual(value)"
 
 
 def table(schema: InputSchema, values: Any, probabilities: Any | None) -> pa.Table:
-    """Return the answers: the number, or the label and of two classes the second's probability.
+    """Return the columns: the number, or the label and, for two classes, the second's probability.
 
-    Both are Arrow columns or sequences; ``probabilities`` are lists, null for a row, or None for
-    all of them, if the model gave none.
+    Both are Arrow columns or sequences; ``probabilities`` has a list or null per row, or is None if
+    the model gives none.
     """
     columns = {VALUE: _values(schema, values)}
     if len(schema.classes) == 2 and probabilities is not None:
@@ -27,12 +27,12 @@ def table(schema: InputSchema, values: Any, probabilities: Any | None) -> pa.Tab
 
 
 def names(schema: InputSchema) -> set[str]:
-    """Return the names of all columns that are made here: no input may have one of them."""
+    """Return the names of all columns made here, which inputs must not have."""
     return {VALUE, ACTUAL} | ({_probability(schema)} if len(schema.classes) == 2 else set())
 
 
 def actuals(schema: InputSchema, values: Any) -> pa.Table:
-    """Return what really was, an Arrow column or a sequence: the number or the label."""
+    """Return the column of actuals, given as Arrow column or sequence: numbers or labels."""
     return pa.table({ACTUAL: _values(schema, values)})
 
 
@@ -41,11 +41,11 @@ def _probability(schema: InputSchema) -> str:
 
 
 def _values(schema: InputSchema, values: Any) -> Any:
-    """Return numbers, or each label as text; there are few."""
+    """Return numbers, or labels as text (there are few distinct ones)."""
     if schema.task == "regression":
         return _arrow(values, pa.float64())
     labels = _arrow(values)
-    if pa.types.is_null(labels.type):  # none at all
+    if pa.types.is_null(labels.type):  # all null
         return labels.cast(pa.string())
     encoded = labels.dictionary_encode().unify_dictionaries().combine_chunks()
     known = [None if label is None else _text(label) for label in encoded.dictionary.to_pylist()]

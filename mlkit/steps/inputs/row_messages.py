@@ -1,4 +1,4 @@
-"""The native request and answer as JSON: what the server speaks, and the gate before it accepts."""
+"""JSON of the native request and response, used by the server and by the gate."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -33,7 +33,7 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Row(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """The answer to one row."""
+    """The prediction for one row."""
 
     id: str
     value: Label
@@ -41,7 +41,7 @@ class Row(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):
-    """The answer to a request."""
+    """The response to a request."""
 
     request_id: str
     model: str
@@ -54,7 +54,7 @@ by_value = msgspec.json.Decoder(Request)
 
 
 def typed(reader: Reader) -> msgspec.json.Decoder[Any]:
-    """Return the decoder of requests whose rows are of the types that ``reader`` wants."""
+    """Return the decoder of requests whose rows have the types of ``reader``."""
     return _typed(reader.row_type)
 
 
@@ -64,7 +64,7 @@ def rows(
     probabilities: Sequence[Sequence[float]] | None,
     labels: Sequence[str],
 ) -> list[Row]:
-    """Return an answer to each row; ``labels`` name its probabilities."""
+    """Return the predictions by row; ``labels`` name the probabilities."""
     if probabilities is None:
         return list(map(Row, ids, values))
     named = [dict(zip(labels, row, strict=True)) for row in probabilities]
@@ -72,19 +72,19 @@ def rows(
 
 
 def read(reader: Reader, body: bytes) -> Rows:
-    """Return the rows of a body; raises InvalidInputError that names all that is wrong in them."""
+    """Return the rows of a body; raises InvalidInputError with all problems."""
     if reader.by_name:
         try:
             return reader.typed(typed(reader).decode(body).rows)
         except msgspec.ValidationError:
-            pass  # read by value below, which says where
+            pass  # decoded value by value below, to locate the problems
     return reader.objects(by_value.decode(body).rows)
 
 
 @lru_cache(maxsize=256)
 def _typed(row_type: type[msgspec.Struct]) -> msgspec.json.Decoder[Any]:
     fields: list[Any] = [
-        ("rows", list[row_type]),  # type: ignore[valid-type]  # made at run time
+        ("rows", list[row_type]),  # type: ignore[valid-type]  # created at run time
         ("entity_ids", EntityIds, None),
         ("request_id", RequestId | None, None),
     ]

@@ -1,7 +1,7 @@
-"""Rows as clients send them to rows of canonical values, checked against one input schema.
+"""Convert rows of requests to canonical values, checked against an input schema.
 
-Compiled once per model version: a body that is right costs one typed decode and no look at single
-values; only a body that is wrong is read again, value by value, to name all that is wrong with it.
+Compiled once per model version: a valid body costs one typed decode without checks of single
+values. Only an invalid body is read again, value by value, to report all problems.
 """
 
 import re
@@ -20,7 +20,7 @@ from mlkit.steps.inputs.values import INT64_MAX, INT64_MIN
 
 Rows = list[tuple[object, ...]]
 
-_PLAIN: Final = frozenset({"number", "integer", "boolean"})  # what numpy turns into floats itself
+_PLAIN: Final = frozenset({"number", "integer", "boolean"})  # numpy converts these to float
 _TYPES: Final[Mapping[str, Any]] = {
     "number": float,
     "integer": Annotated[int, msgspec.Meta(ge=INT64_MIN, le=INT64_MAX)],
@@ -33,20 +33,20 @@ _tuple = msgspec.structs.astuple
 
 
 class CsvHabits(NamedTuple):
-    """What rows that come as CSV share with the files of the dataset: its marks."""
+    """CSV options for rows in a CSV request, taken from the files of the dataset."""
 
     missing: frozenset[str] = frozenset()
     thousands: str | None = None
 
 
 class Reader:
-    """Read rows for one schema, whichever way they come.
+    """Read rows for one schema, as objects, lists or columns.
 
     Columns named in ``optional`` may be left out of a row, which has ``UNSET`` in their place.
-    ``keys`` are columns beside those of the schema that a row may have; they come after them.
-    ``known`` is both. ``by_name`` says whether ``row_type`` has the names of the columns, as a
-    decoder of JSON needs them: no struct can have a field with a quote or a backslash in its name.
-    No text may have more than ``max_chars`` characters; None are any number.
+    ``keys`` are further columns that a row may have; they follow those of the schema. ``known`` is
+    both. ``by_name`` says whether the fields of ``row_type`` have the column names, as JSON
+    decoding requires; a struct field cannot have a quote or a backslash in its name. Texts may have
+    ``max_chars`` characters; None is no limit.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Reader:
         self._moment_places = [schema.columns.index(column) for column in moments]
 
     def objects(self, rows: Sequence[Mapping[str, object]]) -> Rows:
-        """Return rows that come as objects; unknown columns are ignored.
+        """Return rows given as objects; unknown columns are ignored.
 
         Raises InvalidInputError whose ``details["problems"]`` names every bad value.
         """
@@ -88,7 +88,7 @@ class Reader:
         return _transposed(columns)
 
     def lists(self, names: Sequence[str], rows: Sequence[Sequence[object]]) -> Rows:
-        """Return rows that come as lists under ``names``; raises InvalidInputError."""
+        """Return rows given as lists under ``names``; raises InvalidInputError."""
         if len(set(names)) < len(names):
             twice = next(name for name, count in Counter(names).items() if count > 1)
             raise InvalidInputError(f"the column '{twice[:100]}' is there twice")
@@ -100,7 +100,7 @@ class Reader:
         return self.objects([dict(zip(names, row, strict=True)) for row in rows])
 
     def columns(self, columns: Mapping[str, Sequence[object]]) -> Rows:
-        """Return rows that come column by column; raises InvalidInputError."""
+        """Return rows given column by column; raises InvalidInputError."""
         lengths = {name: len(values) for name, values in columns.items()}
         if len(set(lengths.values())) > 1:
             raise InvalidInputError(f"the columns have different lengths: {_shown(lengths)}")
@@ -115,7 +115,7 @@ class Reader:
         return self._with_moments(rows) if rows and self._moment_places else rows
 
     def colons(self, rows: Rows) -> int:
-        """Return how many colons a JSON text needs for ``rows``, as they came, without twins."""
+        """Return the number of colons in the JSON of ``rows`` without duplicate keys."""
         total = len(rows) * len(self.known)
         for place in self._open:
             total -= sum(row[place] is UNSET for row in rows)
@@ -147,7 +147,7 @@ def _row_type(
     *,
     by_name: bool,
 ) -> type[msgspec.Struct]:
-    """Return a struct whose decoder accepts nothing that the columns would not."""
+    """Return a struct type whose decoder accepts only values that the columns accept."""
     fields: list[Any] = [
         (f"c{place}", annotation | msgspec.UnsetType, UNSET)
         if column.name in optional

@@ -1,6 +1,6 @@
-"""Rows that a model has no answer for: no finite number, a label that is none, or an exception.
+"""Rows without a valid prediction: no finite number, an invalid label, or an exception.
 
-Such a row is refused by name where somebody waits for it, and judged as a loss where nobody does.
+In serving such a row is refused with its position; in evaluation it counts as a loss.
 """
 
 import math
@@ -17,13 +17,13 @@ from mlkit.steps.inputs.columns import Column, InputSchema
 
 NO_LABEL: Final = float("nan")
 _SAID_CHARS: Final = 1000
-_MOST: Final = 100  # rows that are looked for after a failure: each takes some questions
+_MOST: Final = 100  # failing rows to locate: each takes several predictions
 
 Ask = Callable[[np.ndarray], Predictions]
 
 
 def labels(classes: Sequence[Label], codes: np.ndarray) -> list[Label]:
-    """Return the class behind each code, ``NO_LABEL`` for -1.
+    """Return the class of each code, ``NO_LABEL`` for -1.
 
     >>> labels(("no", "yes"), np.array([1, 0, -1]))
     ['yes', 'no', nan]
@@ -33,7 +33,7 @@ def labels(classes: Sequence[Label], codes: np.ndarray) -> list[Label]:
 
 
 def most_probable(probabilities: np.ndarray) -> np.ndarray:
-    """Return the place of the largest probability of each row, -1 if they are no numbers.
+    """Return the index of the largest probability of each row, -1 if they are NaN.
 
     >>> most_probable(np.array([[0.2, 0.8], [0.5, float("nan")]]))
     array([ 1, -1])
@@ -45,7 +45,7 @@ def most_probable(probabilities: np.ndarray) -> np.ndarray:
 def decided(
     codes: np.ndarray, classes: Sequence[Label], probabilities: np.ndarray | None
 ) -> np.ndarray:
-    """Return the codes that an estimator chose by itself, -1 where they are the place of no class.
+    """Return the codes chosen by the estimator itself, -1 for a code of no class.
 
     >>> decided(np.array([1.0, -1.0, 2.0, 0.5, float("nan")]), ("no", "yes"), None)
     array([ 1, -1, -1, -1, -1])
@@ -57,13 +57,13 @@ def decided(
 
 
 def _without_gaps(codes: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    if math.isfinite(np.vdot(probabilities, probabilities)):  # half the time of their sum
+    if math.isfinite(np.vdot(probabilities, probabilities)):  # takes half the time of the sum
         return codes
     return np.where(np.isfinite(probabilities).all(axis=1), codes, -1)
 
 
 def places(answers: Predictions) -> list[int]:
-    """Return the rows without an answer, counted from 0.
+    """Return the rows without a valid prediction, counted from 0.
 
     >>> places(Predictions([1.5, float("inf"), 1e200], None))
     [1, 2]
@@ -75,30 +75,30 @@ def places(answers: Predictions) -> list[int]:
 
 
 def _are_usable(values: Sequence[Any]) -> bool:
-    """Tell quickly that all values are usable; False if that takes a closer look."""
+    """Check fast whether all values are usable; False if they must be checked one by one."""
     if not values or not isinstance(values[0], float):
         return NO_LABEL not in values and None not in values
     try:
         total = sum(values)
-    except TypeError:  # not all are numbers
+    except TypeError:  # mixed types
         return False
-    if math.isnan(total):  # of which neither the least nor the largest is known
+    if math.isnan(total):  # without a defined minimum and maximum
         return False
     least, largest = float(min(values)), float(max(values))
     return least >= -bounds.TARGET and largest <= bounds.TARGET
 
 
 def _is_usable(value: object) -> bool:
-    if value is None:  # what an estimator of its own may put among its objects
+    if value is None:  # a custom estimator may return any objects
         return False
     return not isinstance(value, float) or -bounds.TARGET <= value <= bounds.TARGET
 
 
 def ask(model: Ask, schema: InputSchema, matrix: np.ndarray, *, first_row: int = 0) -> Predictions:
-    """Return the answers of ``model``; raises InvalidInputError that names every row without one.
+    """Return the predictions of ``model``; raises InvalidInputError with all rows without one.
 
-    Inputs beyond their bound are refused before the model sees them. A model that raises is at
-    fault if it does so for ordinary rows as well: ModelFailsError; else the rows are.
+    Inputs beyond their bound are refused before the call. If the model raises for ordinary rows as
+    well, the model is at fault: ModelFailsError; else the rows are.
     """
     if _may_be_large(matrix):
         refuse_large(schema, matrix, first_row=first_row)
@@ -117,12 +117,12 @@ def ask(model: Ask, schema: InputSchema, matrix: np.ndarray, *, first_row: int =
 
 
 def is_silent(model: Ask, schema: InputSchema) -> bool:
-    """Tell whether the model has no finite answer to ordinary rows either."""
+    """Tell whether the model has no finite prediction for ordinary rows either."""
     return all(_is_gap(model, row[None, :]) for row in _ordinary(schema))
 
 
 def with_gaps(model: Ask, schema: InputSchema, matrix: np.ndarray) -> Predictions:
-    """Return the answers of ``model``, ``NO_LABEL`` to each row that it fails for.
+    """Return the predictions of ``model``, ``NO_LABEL`` for each row that it fails for.
 
     Raises InvalidInputError if it fails for an ordinary row as well.
     """
@@ -138,7 +138,7 @@ def with_gaps(model: Ask, schema: InputSchema, matrix: np.ndarray) -> Prediction
 
 
 def _joined(parts: Sequence[Predictions]) -> Predictions:
-    """Return all answers; rows without any have probabilities that are none, if others have some.
+    """Concatenate predictions; rows without one get NaN probabilities if others have some.
 
     >>> _joined([Predictions([1.0], None), Predictions([NO_LABEL], None)])
     Predictions(values=[1.0, nan], probabilities=None)
@@ -157,14 +157,14 @@ def _joined(parts: Sequence[Predictions]) -> Predictions:
 
 
 def _may_be_large(matrix: np.ndarray) -> bool:
-    """Tell whether a value may be beyond its bound; one call does for rows without gaps."""
+    """Tell whether a value may be beyond its bound; one call suffices for rows without NaN."""
     if np.vdot(matrix, matrix) <= bounds.INPUT**2:
         return False
     return not np.fmax.reduce(np.abs(matrix), axis=None, initial=0.0) <= bounds.INPUT
 
 
 def refuse_large(schema: InputSchema, matrix: np.ndarray, *, first_row: int = 0) -> None:
-    """Raise InvalidInputError that names every value beyond what models can take."""
+    """Raise InvalidInputError with every value beyond the bound of model inputs."""
     names = encode.names(schema)
     with np.errstate(invalid="ignore"):
         large = np.argwhere(np.abs(matrix) > bounds.INPUT)[: encode.MAX_PROBLEMS]
@@ -182,7 +182,7 @@ def refuse_large(schema: InputSchema, matrix: np.ndarray, *, first_row: int = 0)
 
 
 def _unanswerable(model: Ask, matrix: np.ndarray, first: int = 0) -> Iterator[int]:
-    """Yield the rows that the model fails for, found by halves: ``matrix`` is known to fail."""
+    """Yield the rows that the model fails for, by bisection; ``matrix`` is known to fail."""
     if len(matrix) == 1:
         yield first
         return
@@ -193,14 +193,14 @@ def _unanswerable(model: Ask, matrix: np.ndarray, first: int = 0) -> Iterator[in
 
 
 def _fails_always(model: Ask, schema: InputSchema) -> bool:
-    """Tell whether the model fails for ordinary rows: of least values, and of middling ones."""
+    """Tell whether the model fails for ordinary rows: smallest values, and middle values."""
     return all(_fails(model, row[None, :]) for row in _ordinary(schema))
 
 
 def _ordinary(schema: InputSchema) -> tuple[np.ndarray, np.ndarray]:
-    """Return rows of values as they were seen in training: as near to 0 as these were, and midway.
+    """Return two rows within the training ranges: the values nearest to 0, and the midpoints.
 
-    Two, because a model may well have no answer at a border.
+    Two, because a model may legitimately fail at a boundary.
     """
     known = {column.name: column for column in schema.columns}
     spans = [_span(known.get(name)) or (0.0, 0.0) for name in encode.names(schema)]
@@ -213,7 +213,7 @@ def _said(error: Exception) -> str:
 
 
 def _span(column: Column | None) -> tuple[float, float] | None:
-    """Return the least and largest value seen in training, None where there is none."""
+    """Return the smallest and largest value seen in training, None if there was none."""
     if column is None or column.minimum is None or column.maximum is None:
         return None
     return column.minimum, column.maximum
@@ -222,7 +222,7 @@ def _span(column: Column | None) -> tuple[float, float] | None:
 def _fails(model: Ask, row: np.ndarray) -> bool:
     try:
         model(row.copy())
-    except Exception:  # noqa: BLE001  # that it raises is the answer
+    except Exception:  # noqa: BLE001  # any exception means that it fails
         return True
     return False
 
@@ -230,7 +230,7 @@ def _fails(model: Ask, row: np.ndarray) -> bool:
 def _is_gap(model: Ask, row: np.ndarray) -> bool:
     try:
         return bool(places(model(row.copy())))
-    except Exception:  # noqa: BLE001  # no answer at all
+    except Exception:  # noqa: BLE001  # any exception is a gap
         return True
 
 
@@ -247,7 +247,7 @@ def _problems(
 
 
 def _oddest(schema: InputSchema, row: np.ndarray) -> int:
-    """Return the place of the value that lies farthest outside of what was seen in training."""
+    """Return the index of the value that is farthest outside of its training range."""
     known = {column.name: column for column in schema.columns}
     odds = []
     for name, value in zip(encode.names(schema), row.tolist(), strict=True):

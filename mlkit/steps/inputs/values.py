@@ -1,6 +1,6 @@
-"""One JSON value of one kind: accepted in its canonical form, or refused with the reason.
+"""Validate one JSON value: return its canonical form, or refuse it with the reason.
 
-Used for rows that come as JSON; whole Arrow columns are converted in ``encode``.
+For JSON rows; Arrow columns are converted in ``encode``.
 """
 
 import math
@@ -17,7 +17,7 @@ INT64_MAX: Final = 2**63 - 1
 
 
 class UnfitValueError(ValueError):
-    """A value that its column does not take; the text says why."""
+    """A value that its column does not accept; the text is the reason."""
 
 
 def number(value: object) -> float:
@@ -38,7 +38,7 @@ def number(value: object) -> float:
 
 
 def integer(value: object) -> int:
-    """Return a whole number of 64 bits; ``3.0`` is one, ``3.5`` is not."""
+    """Return a 64-bit integer; ``3.0`` is one, ``3.5`` is not."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
@@ -49,14 +49,14 @@ def integer(value: object) -> int:
 
 
 def boolean(value: object) -> bool:
-    """Return true or false; numbers and words are neither."""
+    """Return true or false; numbers and words are not accepted."""
     if not isinstance(value, bool):
         raise UnfitValueError(f"{_shown(value)} is not true or false")
     return value
 
 
 def category(value: object) -> str:
-    """Return a text that UTF-8 can hold."""
+    """Return a text that UTF-8 can encode."""
     if not isinstance(value, str):
         raise UnfitValueError(f"{_shown(value)} is not a text")
     if not value.isascii():
@@ -94,13 +94,13 @@ READERS: Final[Mapping[Kind, Callable[[object], Value]]] = {
 
 
 def refuse_long(value: object, max_chars: int) -> None:
-    """Raise UnfitValueError if ``value`` is a longer text than may be."""
+    """Raise UnfitValueError if ``value`` is a text longer than ``max_chars``."""
     if isinstance(value, str) and len(value) > max_chars:
         raise UnfitValueError(too_long(len(value), max_chars))
 
 
 def too_long(chars: int, max_chars: int) -> str:
-    """Return what is wrong with a text of so many characters."""
+    """Return the problem of a text with too many characters."""
     return f"a text of {chars} characters is longer than {max_chars} (server.max_text_chars)"
 
 

@@ -1,4 +1,4 @@
-"""A fitted estimator made fast and safe to ask: compiled forms, threads, the users' own modules.
+"""Fast and deterministic prediction: compiled estimators, threads, the user's own modules.
 
-Fitting is ``training``.
+Fitting is in ``training``.
 """

@@ -1,4 +1,4 @@
-"""The bytes of a predictor: an artifact, and the rows that show whether it still answers alike."""
+"""Serialise predictors as artifacts; golden rows check that a loaded one predicts the same."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -17,14 +17,14 @@ from mlkit.steps.predictors.own_modules import OwnCode
 from mlkit.steps.predictors.predictor import Predictor, Way, limit_threads
 
 FORMAT: Final = 1
-_WAYS: Final[Mapping[str, Way]] = {"linear": "compiled"}  # what artifacts of version 0.1 say
+_WAYS: Final[Mapping[str, Way]] = {"linear": "compiled"}  # the names in artifacts of version 0.1
 
 
 def dumps(predictor: Predictor, code: OwnCode | None = None) -> bytes:
-    """Return the bytes of an artifact: plain values and the estimator, no class of this module.
+    """Serialise an artifact: plain values and the estimator, no class of this module.
 
-    The estimator's own ``code`` is in it as text, and the estimator then as bytes of its own,
-    because they are of no use before that code runs.
+    With own ``code``, the code is stored as text and the estimator as nested bytes, because they
+    cannot be unpickled before that code runs.
     """
     content = {
         "format": FORMAT,
@@ -40,9 +40,9 @@ def dumps(predictor: Predictor, code: OwnCode | None = None) -> bytes:
 
 
 def loads(content: bytes, root: Path = Path()) -> Predictor:
-    """Return the predictor of an artifact whose origin was checked: loading runs its code.
+    """Load the predictor of an artifact whose signature was checked: loading runs its code.
 
-    ``root`` is the folder that the files of its code are named from.
+    ``root`` is the folder that the paths of its code are relative to.
     """
     found = joblib.load(io.BytesIO(content))
     estimator = found["estimator"]
@@ -62,13 +62,13 @@ def loads(content: bytes, root: Path = Path()) -> Predictor:
 
 
 def with_schema(content: bytes, schema: InputSchema) -> bytes:
-    """Return an artifact, whose origin was checked, with another schema: all else is the same."""
+    """Return an artifact, whose signature was checked, with another schema."""
     found = joblib.load(io.BytesIO(content))
     return _pickled({**found, "schema": msgspec.json.encode(schema)})
 
 
 def golden_rows(predictor: Predictor, columns: Sequence[Sequence[object]]) -> dict[str, Any]:
-    """Return rows and their answers as JSON values, to be checked at every later load."""
+    """Return rows and their predictions as JSON values, to be checked at every load."""
     answers = predictor.predict(encode.matrix(predictor.schema, columns))
     probabilities = None if answers.probabilities is None else answers.probabilities.tolist()
     return {
@@ -79,7 +79,7 @@ def golden_rows(predictor: Predictor, columns: Sequence[Sequence[object]]) -> di
 
 
 def reproduces(predictor: Predictor, golden: Mapping[str, Any]) -> bool:
-    """Tell whether ``predictor`` still gives the answers of ``golden_rows``, if any are left."""
+    """Tell whether ``predictor`` reproduces the predictions of ``golden_rows``, if any."""
     probabilities = golden["probabilities"]
     if not golden["values"]:
         return True

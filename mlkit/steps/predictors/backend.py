@@ -1,4 +1,4 @@
-"""What serves a version, why, and what it takes: recorded when the version is registered."""
+"""How a version is served, why, and its latency: recorded when the version is registered."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -12,13 +12,13 @@ from mlkit.steps.inputs.answers import Predictions
 _ROWS: Final = (1, 10, 100, 1_000)
 _CLEARLY: Final = 0.8
 _REPEATS: Final = 5
-_ENOUGH_S: Final = 0.05  # for each number of rows: a slow estimator is not asked five times
+_ENOUGH_S: Final = 0.05  # time budget per number of rows, for slow estimators
 
 Times = Mapping[str, float]
 
 
 class Backend(msgspec.Struct, frozen=True, kw_only=True):
-    """``microseconds`` a request by its number of rows, as text: the keys of JSON are."""
+    """``microseconds`` per request by number of rows, as text because it is a JSON key."""
 
     name: str
     reason: str
@@ -27,7 +27,7 @@ class Backend(msgspec.Struct, frozen=True, kw_only=True):
     estimator_microseconds: Times
 
     def slower_from(self) -> int | None:
-        """Return the number of rows from which on the estimator itself is clearly quicker."""
+        """Return the number of rows from which the estimator itself is clearly faster."""
         slower = [
             count
             for count in _ROWS
@@ -38,7 +38,7 @@ class Backend(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def time_of(ask: Callable[[np.ndarray], Predictions], sample: np.ndarray) -> Times:
-    """Return the least time of a few calls for 1, 10, 100 and 1,000 rows of ``sample``."""
+    """Return the minimum time of a few calls for 1, 10, 100 and 1,000 rows of ``sample``."""
     found = {}
     for count in _ROWS:
         rows = np.ascontiguousarray(np.resize(sample, (count, sample.shape[1])))

@@ -1,7 +1,7 @@
-"""Histogram gradient boosting with its trees joined into one, as in ``forest``.
+"""Histogram gradient boosting with all trees merged into one, as in ``forest``.
 
-One call into scikit-learn's own predictor for a row and all trees; the leaves are added to the
-baseline tree after tree, so that the sums are the same to the last bit.
+One call of scikit-learn's own predictor evaluates a row on all trees; the leaf values are added to
+the baseline in the order of the trees, so that the sums are bit for bit the same.
 """
 
 from typing import Any, Final
@@ -11,7 +11,7 @@ from sklearn.ensemble._hist_gradient_boosting._predictor import _predict_from_ra
 
 from mlkit.steps.predictors.forest import halves
 
-_TOGETHER: Final = 10_000  # rows times trees in one call; beyond, tree after tree is quicker
+_TOGETHER: Final = 10_000  # rows x trees in one call; beyond, tree by tree is faster
 
 
 class Boosted:
@@ -69,7 +69,7 @@ class Boosted:
 
 
 def _join(trees: list[Any], features: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the nodes of one tree that chooses by column ``features``, and its bitsets."""
+    """Return the nodes of one tree that selects a tree by column ``features``, and its bitsets."""
     inner = len(trees) - 1
     starts = np.cumsum([inner] + [len(tree.nodes) for tree in trees])
     bits = np.cumsum([0] + [len(tree.raw_left_cat_bitsets) for tree in trees])
@@ -92,7 +92,7 @@ def _join(trees: list[Any], features: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _encoder(fitted: Any) -> Any:
-    """Return what the estimator does to its input: categories to their places, these first."""
+    """Return the estimator's input encoding: ordinal categories, these columns first."""
     if fitted._preprocessor is None:  # noqa: SLF001
         return lambda matrix: matrix
     coded = np.flatnonzero(fitted.is_categorical_)

@@ -1,7 +1,7 @@
-"""A fitted estimator as arrays: microseconds for a row where scikit-learn takes milliseconds.
+"""Compile fitted estimators to arrays: microseconds per row instead of milliseconds.
 
-Uses what scikit-learn keeps private, so nothing here is served unless ``predictor`` has proven it
-equal on the whole holdout.
+It uses private attributes of scikit-learn, so a compiled form is served only if ``predictor`` has
+found it equal on the whole holdout.
 """
 
 from collections.abc import Callable
@@ -63,7 +63,7 @@ class Compiled:
 
     @property
     def large(self) -> bool:
-        """Tell whether it outgrows a processor's own cache, so that reading it costs the most."""
+        """Tell whether it exceeds a processor's cache, so that memory access dominates."""
         return self._model.size_bytes > _CACHE_BYTES
 
     def answer(self, matrix: np.ndarray) -> np.ndarray:
@@ -72,7 +72,7 @@ class Compiled:
 
 
 def compile_estimator(fitted: Any) -> Compiled:
-    """Return the compiled form of ``fitted``; raises NoCompiledFormError, which says why not."""
+    """Return the compiled form of ``fitted``; raises NoCompiledFormError with the reason."""
     steps = [step for _, step in fitted.steps] if type(fitted) is Pipeline else [fitted]
     name, compiler = _MODELS.get(type(steps[-1]), ("", None))
     if compiler is None:
@@ -81,14 +81,14 @@ def compile_estimator(fitted: Any) -> Compiled:
         transform = chain([compile_transformer(step) for step in steps[:-1]])
         return Compiled(name, transform, compiler(steps[-1]))
     except (AttributeError, KeyError, TypeError, ValueError, ImportError) as error:
-        # another scikit-learn keeps its arrays elsewhere: the estimator itself goes on serving
+        # other attributes in this scikit-learn: the estimator itself serves
         raise NoCompiledFormError(
             f"{type(steps[-1]).__name__} of this scikit-learn cannot be compiled: {error!r}"
         ) from error
 
 
 class Constant:
-    """The same answer for every row."""
+    """The same prediction for every row."""
 
     def __init__(self, answer: np.ndarray) -> None:
         self._answer = answer

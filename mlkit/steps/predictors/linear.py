@@ -1,4 +1,4 @@
-"""Linear models from their fitted arrays: quick for one row, and the same bits in any batch."""
+"""Linear models from their fitted arrays: fast for one row, bit for bit equal in any batch."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 
 
 class Linear:
-    """``intercept + coefficients . row``, and its classes' probabilities."""
+    """``intercept + coefficients . row``, and class probabilities."""
 
     def __init__(self, fitted: Any) -> None:
         self._weights = [np.ascontiguousarray(row) for row in np.atleast_2d(fitted.coef_)]
@@ -33,9 +33,9 @@ class Linear:
 
 
 def _sum_in_order(terms: np.ndarray) -> np.ndarray:
-    """Return the sum of each row, its terms added strictly one after the other.
+    """Return the sum of each row, its terms added strictly in order.
 
-    ``np.add.reduce`` and BLAS choose the order by the shape; ``accumulate`` may not.
+    ``np.add.reduce`` and BLAS choose an order by the shape; ``accumulate`` has a fixed one.
     """
     if not terms.shape[1]:
         return np.zeros(len(terms))

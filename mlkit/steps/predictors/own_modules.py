@@ -1,8 +1,7 @@
-"""Run a user's modules from kept sources, each set under a name of its own.
+"""Run a user's modules from stored sources, each set under its own package name.
 
-So two versions of one file answer side by side in one process. The modules of a set import each
-other as they do on disk; whatever else they import is what is installed. Files are found elsewhere
-(``flows/registry/own_code.py``).
+So two versions of one file can serve in one process. The modules of a set import each other as on
+disk; other imports are the installed packages. Files are found in ``flows/registry/own_code.py``.
 """
 
 import builtins
@@ -30,9 +29,9 @@ _PREFIX: Final = "mlkit_own_"
 
 
 class Source(msgspec.Struct, frozen=True):
-    """The text of a module; ``path`` is absolute, or from the project folder on.
+    """The source of a module; ``path`` is absolute, or relative to the project folder.
 
-    ``package`` says whether other modules can be inside it; one without a file has no text.
+    ``package`` says whether it can contain modules; a namespace package has no text.
     """
 
     path: str
@@ -46,7 +45,7 @@ class Source(msgspec.Struct, frozen=True):
 
     @property
     def is_file(self) -> bool:
-        """Tell whether there is a file: a folder alone is a package as well."""
+        """Tell whether there is a file: a namespace package has none."""
         return self.path.endswith(".py")
 
 
@@ -55,7 +54,7 @@ Find = Callable[[str], Source | None]
 
 
 class OwnCode(msgspec.Struct, frozen=True):
-    """Modules by name, and the name of the package they are run in."""
+    """Modules by name, and the name of the package that they run in."""
 
     package: str
     sources: dict[str, Source]
@@ -67,13 +66,13 @@ class OwnCode(msgspec.Struct, frozen=True):
 
 
 def package_of(sources: Sources) -> str:
-    """Return the name of the package for a set of modules: another one for any other set."""
+    """Return the package name of a set of modules, unique for its content."""
     lines = [f"{name} {source.path} {source.sha256}" for name, source in sorted(sources.items())]
     return _PREFIX + hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
 class OwnModules(Loader):
-    """Modules of one set; ``find`` looks for one that is not in it, and is for training alone."""
+    """The modules of one set; ``find`` looks for missing ones, in training only."""
 
     def __init__(self, code: OwnCode, root: Path, find: Find | None = None) -> None:
         self.code = code
@@ -82,7 +81,7 @@ class OwnModules(Loader):
         self._builtins = {**vars(builtins), "__import__": self._import}
 
     def start(self) -> None:
-        """Let the modules be imported and unpickled in this process, all of them run anew."""
+        """Make the modules importable in this process, also for unpickling; all run anew."""
         if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
             sys.meta_path.insert(0, _Finder())
         _RUNNING[self.code.package] = self
@@ -91,11 +90,11 @@ class OwnModules(Loader):
         _send_by_value(importlib.import_module(self.code.package))
 
     def module(self, name: str) -> ModuleType:
-        """Return the module of the set with this name on disk."""
+        """Return the module of the set by its name on disk."""
         return importlib.import_module(f"{self.code.package}.{name}")
 
     def has(self, name: str) -> bool:
-        """Tell whether a module is of the set; one that training meets becomes a part of it."""
+        """Tell whether a module is in the set; in training a module found on disk is added."""
         if name not in self.code.sources and self._find is not None:
             found = self._find(name)
             if found is not None:
@@ -103,7 +102,7 @@ class OwnModules(Loader):
         return name in self.code.sources
 
     def spec(self, name: str) -> ModuleSpec | None:
-        """Return how Python loads the module ``name``, None if it is not of the set."""
+        """Return the import spec of the module ``name``, None if it is not in the set."""
         if name == self.code.package:
             return ModuleSpec(name, self, is_package=True)
         inner = name.removeprefix(f"{self.code.package}.")
@@ -115,7 +114,7 @@ class OwnModules(Loader):
         return spec
 
     def exec_module(self, module: ModuleType) -> None:
-        """Run the module from its kept text."""
+        """Run the module from its stored source."""
         inner = module.__name__.removeprefix(f"{self.code.package}.")
         source = self.code.sources.get(inner)
         if source is None or not source.is_file:
@@ -124,7 +123,7 @@ class OwnModules(Loader):
         exec(compile(source.text, str(module.__file__), "exec", dont_inherit=True), vars(module))  # noqa: S102  # as `import` runs it
 
     def get_source(self, name: str) -> str:
-        """Return the text of a module, for tracebacks: the file may be gone by now."""
+        """Return the source of a module for tracebacks, as the file may have changed."""
         source = self.code.sources.get(name.removeprefix(f"{self.code.package}."))
         return importlib.util.decode_source(source.text) if source else ""
 
@@ -132,7 +131,7 @@ class OwnModules(Loader):
         return self._root / source.path
 
     def _built(self, name: str, inner: str) -> ModuleSpec | None:
-        """Return the spec of a compiled module beside the others: machine code is not kept."""
+        """Return the spec of an extension module on disk: machine code is not stored."""
         parent = self.code.sources.get(inner.rpartition(".")[0])
         if parent is None:
             return None
@@ -147,7 +146,7 @@ class OwnModules(Loader):
         fromlist: Sequence[str] = (),
         level: int = 0,
     ) -> ModuleType:
-        """Do what ``import`` does in the modules of the set: names on disk mean the set's own."""
+        """Replace ``__import__`` in the modules of the set: names on disk resolve to the set."""
         top = name.partition(".")[0]
         if level or not self.has(top):
             found = builtins.__import__(name, globals, locals, fromlist, level)
@@ -163,14 +162,14 @@ class OwnModules(Loader):
         return self.module(name) if own else importlib.import_module(name, package)
 
     def _importlib(self) -> ModuleType:
-        """Return importlib whose ``import_module`` finds the modules of the set."""
+        """Return an importlib whose ``import_module`` finds the modules of the set."""
         found = ModuleType("importlib", importlib.__doc__)
         vars(found).update(vars(importlib), import_module=self._import_module)
         return found
 
 
 class _Finder(MetaPathFinder):
-    """Finds the modules of every set that was started."""
+    """Finds the modules of all started sets."""
 
     def find_spec(
         self,
@@ -188,9 +187,9 @@ _LOCKS: dict[str, threading.RLock] = {}
 
 
 def lock(code: OwnCode) -> "threading.RLock":
-    """Return what a thread holds while it starts a set and loads what refers to it.
+    """Return the lock to hold while starting a set and unpickling objects of its classes.
 
-    The next start runs the modules anew, and what is unpickled must meet one run of them.
+    Each start runs the modules anew, and unpickled objects must refer to one run.
     """
     return _LOCKS.setdefault(code.package, threading.RLock())
 
@@ -200,8 +199,8 @@ def _is_inside(name: str, package: str) -> bool:
 
 
 def _send_by_value(package: ModuleType) -> None:
-    """Let joblib's worker processes, which have no finder of ours, be sent the code itself."""
-    for name in ("cloudpickle", "joblib.externals.cloudpickle"):  # new and old joblib
+    """Make joblib send the code by value to its worker processes, which lack our finder."""
+    for name in ("cloudpickle", "joblib.externals.cloudpickle"):  # newer and older joblib
         with suppress(ImportError):
             cloudpickle: Any = importlib.import_module(name)
             cloudpickle.register_pickle_by_value(package)

@@ -1,4 +1,4 @@
-"""A trained model that answers a row the same, bit for bit, alone or among a million others.
+"""A trained model whose prediction for a row is bit for bit the same in any batch.
 
 BLAS and some estimators round differently with the shape of the batch (measured: scikit-learn's
 logistic regression moves by 2e-16), so an estimator is served in batches only where that is safe.
@@ -22,12 +22,12 @@ Way = Literal["compiled", "batch", "rows"]
 
 
 class Predictor:
-    """Answer rows of the encoded matrix.
+    """Predict rows of the encoded matrix.
 
-    ``way`` says how the estimator is asked: ``compiled`` from its fitted arrays, ``batch`` all rows
-    at once, ``rows`` one at a time. From ``estimator_from`` rows on the estimator answers where it
-    is the quicker one and gives the same bits. The label is the most probable class, unless
-    ``own_labels`` says that the estimator decides by itself (a threshold, or no probabilities).
+    ``way`` says how it predicts: ``compiled`` from the fitted arrays, ``batch`` all rows in one
+    call of the estimator, ``rows`` one at a time. From ``estimator_from`` rows on the estimator is
+    used, where it is faster and bit for bit the same. The label is the most probable class, unless
+    ``own_labels``: the estimator decides itself (a threshold, or no probabilities).
     """
 
     def __init__(
@@ -53,29 +53,29 @@ class Predictor:
 
     @property
     def compiled(self) -> bool:
-        """Tell whether the fitted arrays answer."""
+        """Tell whether the compiled form is used."""
         return self._compiled is not None
 
     @property
     def large(self) -> bool:
-        """Tell whether the fitted arrays outgrow a processor's own cache."""
+        """Tell whether the fitted arrays exceed a processor's cache."""
         return self._compiled is not None and self._compiled.large
 
     @property
     def batchable(self) -> bool:
-        """Tell whether many rows in one call get the bits that each would get alone."""
+        """Tell whether rows predicted in one call are bit for bit those of single calls."""
         return self.way != "rows"
 
     @property
     def has_probabilities(self) -> bool:
-        """Tell whether an answer comes with the probability of each class."""
+        """Tell whether predictions have class probabilities."""
         given = self._compiled is not None or hasattr(self.estimator, "predict_proba")
         return self.schema.task == "classification" and given
 
     def predict(self, matrix: np.ndarray) -> Predictions:
-        """Return the answers for the rows of ``matrix``, as the model gives them.
+        """Return the predictions for the rows of ``matrix``, unchecked.
 
-        Whether each row has one, ``unanswered`` tells.
+        ``unanswered`` finds rows without a valid one.
         """
         if self.schema.task == "regression":
             return Predictions(self._ask("predict", matrix).tolist(), None)
@@ -88,13 +88,13 @@ class Predictor:
         return Predictions(unanswered.labels(self.schema.classes, codes), probabilities)
 
     def without_estimator(self) -> "Predictor":
-        """Return this predictor, freed of the estimator if its compiled form does without it."""
+        """Return this predictor without the estimator if its compiled form does not need it."""
         if self._compiled is not None and self.estimator_from is None:
             self.estimator = None
         return self
 
     def _probabilities(self, matrix: np.ndarray) -> np.ndarray | None:
-        """Return the probability of every class in the schema's order, 0 for one never seen."""
+        """Return the class probabilities in the order of the schema, 0 for a class never seen."""
         if self._compiled is None and not hasattr(self.estimator, "predict_proba"):
             return None
         found = self._ask("predict_proba", matrix)
@@ -114,7 +114,7 @@ class Predictor:
         )
 
     def _ask_once(self, method: str, matrix: np.ndarray) -> np.ndarray:
-        """Return the estimator's own answers in the form that they must have."""
+        """Return the estimator's own output in canonical form."""
         found = answer_shapes.ask(self.estimator, method, matrix)
         rows = len(matrix)
         if method == "predict_proba":
@@ -128,11 +128,11 @@ class Predictor:
 
 
 def build(schema: InputSchema, estimator: Any, sample: np.ndarray) -> Predictor:
-    """Return the fastest predictor that is true to ``estimator`` and to single rows on ``sample``.
+    """Return the fastest predictor that equals ``estimator`` and single-row calls on ``sample``.
 
-    The compiled form serves if labels are equal and numbers within 1e-6 of the estimator's own; any
-    way serves only if batches of many sizes equal single rows bit for bit. What was chosen, why,
-    and what was measured is in its ``backend``.
+    The compiled form is used if labels are equal and numbers within 1e-6 of the estimator's; any
+    way is used only if batches of many sizes equal single rows bit for bit. The choice, its reason
+    and the measured times are in its ``backend``.
     """
     limit_threads(estimator)
     own = _decides_itself(schema, estimator, sample)
@@ -161,7 +161,7 @@ def build(schema: InputSchema, estimator: Any, sample: np.ndarray) -> Predictor:
 
 
 def _quick(truth: Predictor, sample: np.ndarray) -> tuple[Predictor | None, str]:
-    """Return the compiled predictor, or None and the reason why it may not serve."""
+    """Return the compiled predictor, or None and the reason why it is not used."""
     if truth.own_labels:
         return None, "the estimator decides on the label by itself"
     try:
@@ -169,7 +169,7 @@ def _quick(truth: Predictor, sample: np.ndarray) -> tuple[Predictor | None, str]
         found = quick.predict(sample)
     except NoCompiledFormError as error:
         return None, str(error)
-    except Exception as error:  # noqa: BLE001  # the arrays of another scikit-learn may be anything
+    except Exception as error:  # noqa: BLE001  # another scikit-learn may raise anything
         return None, f"the compiled form fails: {error!r}"[:300]
     gap = difference(found, truth.predict(sample))
     if not agree(found, truth.predict(sample)):
@@ -180,12 +180,12 @@ def _quick(truth: Predictor, sample: np.ndarray) -> tuple[Predictor | None, str]
 
 
 def limit_threads(estimator: Any) -> None:
-    """Set every ``n_jobs`` to 1: a server's parallelism is its workers."""
+    """Set every ``n_jobs`` to 1: a server is parallel by its workers."""
     if not hasattr(estimator, "get_params"):
         return
     jobs = [name for name in estimator.get_params() if name.rpartition("__")[2] == "n_jobs"]
     estimator.set_params(**dict.fromkeys(jobs, 1))
-    for part in getattr(estimator, "estimators_", ()):  # fitted members keep their own copy
+    for part in getattr(estimator, "estimators_", ()):  # fitted members have their own copy
         if hasattr(part, "n_jobs"):
             part.n_jobs = 1
 
@@ -206,7 +206,7 @@ def _decides_itself(schema: InputSchema, estimator: Any, sample: np.ndarray) -> 
 
 
 def _is_steady(predictor: Predictor, sample: np.ndarray) -> bool:
-    """Tell whether rows get the same bits in every batch size, first to last place."""
+    """Tell whether predictions are bit for bit equal in all batch sizes and positions."""
     rows = sample[:_SAMPLE_ROWS]
     whole = predictor.predict(rows)
     for size in _BATCH_SIZES:

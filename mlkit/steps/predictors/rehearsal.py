@@ -1,7 +1,7 @@
-"""One request to a version before anybody sends one: the way from JSON to JSON that serving takes.
+"""A test request to a version before its first real one: the serving path from JSON to JSON.
 
-What the artifact answers is no proof that the server can ask it: names, texts and times go through
-a decoder of their own.
+Correct predictions of the artifact do not prove that the server works: names, texts and times also
+pass a decoder.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ _sent = msgspec.json.Decoder(row_messages.Answer)
 
 
 def trouble(predictor: Predictor, golden: Mapping[str, Any], *, max_chars: int) -> str:
-    """Return why a request with the golden rows would not get their answers, "" if it would."""
+    """Return why a request with the golden rows would not reproduce their predictions, else ""."""
     schema = predictor.schema
     try:
         reader = Reader(schema, max_chars=max_chars)
@@ -36,7 +36,7 @@ def trouble(predictor: Predictor, golden: Mapping[str, Any], *, max_chars: int) 
 
 
 def _answered(answers: Predictions, labels: tuple[str, ...]) -> Predictions:
-    """Return answers as a client reads them."""
+    """Return predictions as decoded by a client."""
     numbers = None if answers.probabilities is None else answers.probabilities.tolist()
     rows = row_messages.rows(list(map(str, answers.values)), answers.values, numbers, labels)
     body = msgspec.json.encode(row_messages.Answer("rehearsal", "rehearsal", 1, "champion", rows))

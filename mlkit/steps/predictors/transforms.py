@@ -1,7 +1,7 @@
-"""Fitted scikit-learn transformers as plain functions of a matrix: the same bits, without checks.
+"""Fitted scikit-learn transformers as plain functions of a matrix, without input checks.
 
-Each does what scikit-learn's ``transform`` does, operation by operation, on single elements, so a
-row's result never depends on the other rows. What has no such form is refused by name.
+Each one repeats the operations of scikit-learn's ``transform`` elementwise, so the result is bit
+for bit the same and independent of other rows. Other transformers are refused by name.
 """
 
 from collections.abc import Callable
@@ -26,11 +26,11 @@ Transform = Callable[[np.ndarray], np.ndarray]
 
 
 class NoCompiledFormError(Exception):
-    """Why an estimator is served as it is; a sentence."""
+    """The reason why an estimator is not compiled, a sentence."""
 
 
 def compile_transformer(fitted: Any) -> Transform:
-    """Return what ``fitted`` does to a matrix; raises NoCompiledFormError."""
+    """Return the function of a fitted transformer; raises NoCompiledFormError."""
     if fitted in (None, "passthrough"):
         return _identity
     compiler = _COMPILERS.get(type(fitted))
@@ -40,7 +40,7 @@ def compile_transformer(fitted: Any) -> Transform:
 
 
 def chain(steps: list[Transform]) -> Transform:
-    """Return one function that does all of ``steps``."""
+    """Return the composition of ``steps``."""
     steps = [step for step in steps if step is not _identity]
     if not steps:
         return _identity
@@ -64,7 +64,7 @@ def _pipeline(fitted: Pipeline) -> Transform:
 
 
 def _expand(fitted: Expand) -> Transform:
-    """Return ``Expand.transform`` without what a single row of plain numbers does not need."""
+    """Return ``Expand.transform`` without the work that a single row of plain numbers can skip."""
     width, numeric = fitted.n_features_in_, fitted.numeric_
     fill, center, weight, flagged = fitted.fill_, fitted.center_, fitted.weight_, fitted.flagged_
     plain = len(numeric) == width
@@ -162,9 +162,9 @@ def _one_hot(fitted: OneHotEncoder) -> Transform:
 
 
 def _equal(column: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Compare a column with each of ``values``; here NaN equals NaN."""
+    """Compare a column with each of ``values``; NaN equals NaN."""
     same: np.ndarray = column == values
-    if len(values) and np.isnan(values[-1]):  # scikit-learn keeps it last
+    if len(values) and np.isnan(values[-1]):  # scikit-learn puts NaN last
         same[:, -1] = np.isnan(column[:, 0])
     return same
 

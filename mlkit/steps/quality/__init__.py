@@ -1,4 +1,4 @@
-"""What a table looks like: profiles, and warnings about what is odd in it.
+"""Data quality: column profiles, and warnings about anomalies in a table.
 
-What a table must look like is ``rules``.
+Constraints on tables are in ``rules``.
 """

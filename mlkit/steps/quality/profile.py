@@ -1,4 +1,4 @@
-"""What each column of a table looks like, in a few numbers that fit into a database row."""
+"""Column profiles: a few summary statistics that fit into a database row."""
 
 from typing import Any
 
@@ -55,7 +55,7 @@ def _profile(column: Column) -> ColumnProfile:
 
 
 def _ordered(column: Column, kind: pa.DataType) -> ColumnProfile:
-    """Return the profile of numbers or times: their values are in memory twice in turn."""
+    """Return the profile of numbers or times, from the sorted values."""
     whole = column.table.column(column.name)
     common = {"name": column.name, "type": dtypes.NAMES[kind], "missing": whole.null_count}
     if whole.null_count == len(whole):
@@ -89,7 +89,7 @@ def _time(column: pa.ChunkedArray) -> dict[str, Any]:
 
 
 def _sorted(column: Column, kind: pa.DataType, present: int) -> np.ndarray:
-    """Return the ``present`` values in order; to count them so is faster than by a hash table."""
+    """Return the ``present`` values sorted, which counts distinct ones faster than a hash table."""
     values = np.empty(present, dtype=np.float64 if kind == dtypes.NUMBER else np.int64)
     end = 0
     for part in column:
@@ -101,7 +101,7 @@ def _sorted(column: Column, kind: pa.DataType, present: int) -> np.ndarray:
 
 
 def _quantile(values: np.ndarray, share: float) -> float:
-    """Return a quantile of sorted values, between two of them as ``pc.quantile`` does it.
+    """Return a quantile of sorted values, interpolated linearly like ``pc.quantile``.
 
     >>> _quantile(np.array([1, 2]), 0.25)
     1.25

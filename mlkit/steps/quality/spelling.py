@@ -1,4 +1,4 @@
-"""Named warnings about how values are written: what a spreadsheet or another country did to them.
+"""Named warnings about the format of values: damage by spreadsheets, foreign number formats.
 
 Each is ``(name, text)`` with column and row; ``table_warnings`` collects them.
 """
@@ -24,14 +24,14 @@ _FORMULA = r"^([=@\t\r]|[+-][^\d.,\s+-])"
 _ISO_TIME = r"^\s*\d{4}-\d\d-\d\d[T ]\d\d:?\d\d"
 _ZONE = r"([zZ]|[+-]\d\d(:?\d\d)?)\s*$"
 LONG_NUMBER: Final = 1e11
-_DIGITS_LEFT = 6  # Excel shows 12 digits and more as 1.23457E+11
+_DIGITS_LEFT = 6  # Excel displays 12 or more digits as 1.23457E+11
 _USUAL_YEARS = (1900, 2200)
-_FOLD_MONTHS = (4, 10, 11)  # when clocks are set back, south and north
+_FOLD_MONTHS = (4, 10, 11)  # when clocks are set back, southern and northern hemisphere
 _HOUR_US = 3_600_000_000
 
 
 def of_text(column: Column, values: Counted | ManyValues) -> Warned:
-    """Yield what is odd about how the ``values`` of a text column are written."""
+    """Yield the warnings about the format of the ``values`` of a text column."""
     name = column.name
     if values.all(_MARKED) and not values.all(_PLAIN):
         row, value = first(column, _PLAIN, matching=False)
@@ -68,7 +68,7 @@ def _last(column: Column) -> str | None:
 
 
 def of_zones(column: Column) -> Warned:
-    """Yield whether some of the times in a text column have a zone and others have none."""
+    """Yield a warning if only some of the times in a text column have a zone."""
     yield from _of_zones(column, count(column))
 
 
@@ -84,7 +84,7 @@ def _of_zones(column: Column, values: Counted | ManyValues) -> Warned:
 
 
 def of_number(column: Column) -> Warned:
-    """Yield whether long whole numbers have lost their last digits."""
+    """Yield a warning if long integers have lost their last digits."""
     found = _OddRows()
     for part in column:
         rows = _shortened(part)
@@ -101,7 +101,7 @@ def of_number(column: Column) -> Warned:
 
 
 def _shortened(part: pa.ChunkedArray) -> np.ndarray | None:
-    """Return the rows with long numbers that end in many zeros, or None if one has a fraction."""
+    """Return the mask of long numbers that end in many zeros, or None if one has a fraction."""
     values = part.to_numpy()
     size = np.abs(values)
     with np.errstate(invalid="ignore"):
@@ -115,7 +115,7 @@ def _shortened(part: pa.ChunkedArray) -> np.ndarray | None:
 
 
 def of_time(column: Column) -> Warned:
-    """Yield whether a column of times has placeholders such as 9999-12-31."""
+    """Yield a warning if a column of times has placeholders such as 9999-12-31."""
     found = _OddRows()
     for part in column:
         found.add(part, _of_odd_years(part))
@@ -138,14 +138,14 @@ def _of_odd_years(part: pa.ChunkedArray) -> np.ndarray:
 
 
 class _OddRows:
-    """How many rows of a column are odd, and the first of them, from 1, with its value."""
+    """The number of anomalous rows, and the first of them, from 1, with its value."""
 
     def __init__(self) -> None:
         self.count, self.row, self._behind = 0, 0, 0
         self.value: Any = None
 
     def add(self, part: pa.ChunkedArray, rows: np.ndarray) -> None:
-        """Note the odd rows of the next part."""
+        """Count the anomalous rows of the next part."""
         if len(rows) and not self.count:
             self.row = self._behind + int(rows[0]) + 1
             self.value = part[int(rows[0])].as_py()
@@ -154,9 +154,9 @@ class _OddRows:
 
 
 def of_fold(column: Column) -> Warned:
-    """Yield whether the rows step back only where clocks are set back: then they are local times.
+    """Yield a warning if times step back only when clocks are set back: then they are local times.
 
-    Such an hour happens twice, and a time without a zone does not say which one it was.
+    Such an hour occurs twice, and a time without a zone is ambiguous.
     """
     first = None
     start, last = 0, np.empty(0, dtype=np.int64)
@@ -177,7 +177,7 @@ def of_fold(column: Column) -> Warned:
 
 
 def _where_clocks_are_set_back(before: np.ndarray, after: np.ndarray) -> bool:
-    """Tell whether all steps back are of an hour at most, in the night of a Sunday in season."""
+    """Tell whether all steps back are of at most an hour, on a Sunday night in spring or autumn."""
     at = pa.array(before).cast(dtypes.DATETIME)
     sunday = np.array(pc.day_of_week(at)) == 6
     night = np.array(pc.hour(at)) <= 3

@@ -1,6 +1,6 @@
-"""Named warnings: what is odd about a table but no reason to refuse it.
+"""Named warnings: anomalies of a table that are no reason to refuse it.
 
-Each is one line ``"<name>: <text>"``; the names are stable, so that scripts can look for them.
+Each is one line ``"<name>: <text>"``; the names are stable, for use in scripts.
 """
 
 import re
@@ -23,7 +23,7 @@ from mlkit.steps.tables.tabular import Column, Tabular, pieces
 
 _WIDE = 1_000  # columns
 _SHOWN = 10  # warnings of one name
-_EXACT = 2.0**53  # from here on a double skips integers
+_EXACT = 2.0**53  # from 2**53 on a double skips integers
 _AT_ONCE = 1 << 16  # rows
 _PLAIN_NAME = re.compile(r"^[\w][\w .:/()%-]*$")
 _NUMERIC = r"^\s*[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?\s*$"
@@ -31,7 +31,7 @@ _LOCAL_DATE = r"^\s*\d{1,4}[./-]\d{1,2}[./-]\d{1,4}([ T].*)?$"
 
 
 def without_infinities(table: Tabular) -> tuple[Tabular, list[str]]:
-    """Return the table with infinite numbers as missing ones, and a warning for each column.
+    """Return the table with infinities replaced by missing values, and a warning per column.
 
     No estimator takes an infinity, and a drift test ranks it above everything.
     """
@@ -56,7 +56,7 @@ def _finite(column: Any) -> Any:
 
 
 def of_raw_time(table: Tabular, time: str | None) -> list[str]:
-    """Return the warnings about a time column whose times are still text."""
+    """Return the warnings about a time column that is still text."""
     if time is None or Column(table, time).type != dtypes.TEXT:
         return []
     return [f"{name}: {text}" for name, text in spelling.of_zones(Column(table, time))]
@@ -175,7 +175,7 @@ def _of_rows(table: Tabular) -> Iterator[tuple[str, str]]:
 
 
 def _hashes(table: Tabular) -> np.ndarray:
-    """Return a number for each row, the same for the same values; reads few rows at a time."""
+    """Return a hash of each row; reads a few rows at a time."""
     hashes = np.empty(table.num_rows, dtype=np.uint64)
     start = 0
     for piece in pieces(table, _AT_ONCE):
@@ -198,14 +198,14 @@ def _of_target(table: Tabular, target: str, summary: ColumnProfile) -> Iterator[
 
 
 def _equal(column: Column, other: Column) -> bool:
-    """Tell whether two columns of a table have the same values; most differ in the first part."""
+    """Tell whether two columns have the same values, part by part: most differ in the first."""
     return all(
         one.type == same.type and one.equals(same) for one, same in zip(column, other, strict=True)
     )
 
 
 def _shortened(found: Sequence[tuple[str, str]]) -> list[str]:
-    """Return the warnings, at most ten of each name and the number of the rest."""
+    """Return the warnings, at most ten of each name, and the number of the others."""
     by_name: dict[str, list[str]] = defaultdict(list)
     for name, text in found:
         by_name[name].append(text)

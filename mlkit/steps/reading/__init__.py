@@ -1,4 +1,4 @@
-"""From CSV, Parquet and query results to tables, with the row and column of what is wrong.
+"""Read CSV, Parquet and query results as tables; errors have row and column.
 
-What is done with tables that are read is ``tables``.
+Operations on tables are in ``tables``.
 """

@@ -1,4 +1,4 @@
-"""Tables in the five types of ``casts``, without what no database or clock takes."""
+"""Convert tables to the five types of ``casts``; refuse values that databases do not take."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from mlkit.steps.tables import casts, dtypes
 def canonical(table: pa.Table, path: Path, *, first_row: int = 0, empty: bool = False) -> pa.Table:
     """Return ``table`` in the five types; raises InvalidInputError with column and row.
 
-    ``first_row`` is how many rows of the file come before these; no rows are an error unless
+    ``first_row`` is the number of rows of the file before these; an empty table is an error unless
     ``empty``.
     """
     csv_dialect.check_names(table.column_names, path)
@@ -46,7 +46,7 @@ def _refuse_nul(path: Path, name: str, column: Any, first_row: int) -> None:
 
 
 def _refuse_far_times(path: Path, name: str, column: Any, first_row: int) -> None:
-    """Refuse what the calendar of Python and of databases does not have: year 0, year 10000."""
+    """Refuse times outside of the calendar of Python and databases: year 0, year 10000."""
     row = casts.outside_calendar(column)
     if row is None:
         return

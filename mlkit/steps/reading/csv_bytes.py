@@ -1,4 +1,4 @@
-"""The bytes of a CSV file: decompressed, in UTF-8, and the place of what is neither."""
+"""Decompress the bytes of a CSV file and recode them as UTF-8; errors have the line."""
 
 import codecs
 import gzip
@@ -15,10 +15,10 @@ from mlkit.errors import InvalidInputError
 
 SAMPLE_BYTES = 1 << 20
 MOST_EXPANDED_BYTES = 1 << 30  # of a compressed file, or
-MOST_EXPANSION = 200  # times its size: CSV seldom shrinks to a hundredth
+MOST_EXPANSION = 200  # times its size: CSV rarely compresses to 1 %
 _COMPRESSIONS = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"))
 _HIGH, _FEW = 0x80, 0.3
-_CONTROLS = {0x00, 0x81, 0x8D, 0x8F, 0x90, 0x9D}  # which cp1252 does not have
+_CONTROLS = {0x00, 0x81, 0x8D, 0x8F, 0x90, 0x9D}  # undefined in cp1252
 _LIKELY = (
     "utf_16", "cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp932", "gb18030", "big5",
     "euc_kr",
@@ -26,7 +26,7 @@ _LIKELY = (
 
 
 def sample(path: Path) -> tuple[bytes, str | None]:
-    """Return the first megabyte of a file, decompressed, and how it is compressed."""
+    """Return the first megabyte of a file, decompressed, and the compression."""
     with path.open("rb") as stream:
         raw = stream.read(SAMPLE_BYTES)
     compression = next((name for magic, name in _COMPRESSIONS if raw.startswith(magic)), None)
@@ -48,13 +48,12 @@ def as_utf8(
     folder: Path | None = None,
     count: Callable[[int], None] | None = None,
 ) -> Iterator[Path]:
-    """Yield a file with the same rows in UTF-8: ``path`` itself, or a copy that lives as long.
+    """Yield a file with the same rows in UTF-8: ``path`` itself, or a temporary copy.
 
-    The copy is made in ``folder``; ``count`` hears how many bytes of ``path`` are behind. Raises
-    InvalidInputError with the line of the first byte that is not what it should be, or for a file
-    that grows beyond measure when it is decompressed. Done before reading, because Arrow would
-    call a decoder from threads that may outlive the reader, and one that asks for Python while it
-    shuts down aborts the process.
+    The copy is in ``folder``; ``count`` is called with the bytes of ``path`` read so far. Raises
+    InvalidInputError with the line of the first invalid byte, or for a decompression bomb. Done
+    before reading, because Arrow would call a Python decoder from threads that may outlive the
+    reader, and such a call during the shutdown of Python aborts the process.
     """
     if encoding == "utf-8":
         _recode(path, encoding, compression, None, count)
@@ -105,7 +104,7 @@ def _bomb(path: Path, most: int) -> InvalidInputError:
 
 
 def _not_in(path: Path, encoding: str, error: UnicodeDecodeError, line: int) -> InvalidInputError:
-    """Return the error for a byte that the encoding does not have, with one that has it."""
+    """Return the error for a byte that is invalid in the encoding, suggesting a likely encoding."""
     wrong = error.object[error.start]
     start = error.object.rfind(b"\n", 0, error.start) + 1
     end = error.object.find(b"\n", error.start)
@@ -122,12 +121,12 @@ def _not_in(path: Path, encoding: str, error: UnicodeDecodeError, line: int) -> 
 
 
 def _likely(sample: bytes) -> str | None:
-    """Return the name of an encoding that ``sample`` is probably in."""
+    """Return the most likely encoding of ``sample``."""
     high = sum(byte >= _HIGH for byte in sample)
     letters = sum(chr(byte).isalpha() for byte in sample if byte < _HIGH)
     if high < _FEW * (high + letters) and not _CONTROLS & set(sample):
-        return "cp1252"  # a western text with an accent here and there
-    from charset_normalizer import from_bytes  # only for a file that is not what it should be
+        return "cp1252"  # western text with a few accents
+    from charset_normalizer import from_bytes  # imported only for an invalid file
 
     best = from_bytes(sample, cp_isolation=list(_LIKELY)).best()
     return None if best is None else codecs.lookup(best.encoding).name

@@ -1,6 +1,6 @@
-"""How a CSV file is written: encoding, compression, delimiter, decimal mark and column names.
+"""The dialect of a CSV file: encoding, compression, delimiter, decimal mark, column names.
 
-Looks at the first megabyte only; reading the rows is ``frames``' business.
+It is detected from the first megabyte; the rows are read in ``frames``.
 """
 
 import codecs
@@ -22,7 +22,7 @@ from mlkit.steps.reading import csv_bytes, csv_header, csv_quotes
 MOST_COLUMNS = 20_000
 _SAMPLE_ROWS = 100
 _DELIMITERS = (",", ";", "\t", "|")
-_BOMS = (  # the longer one first: UTF-32's begins with UTF-16's
+_BOMS = (  # the longer one first: UTF-16's mark is a prefix of UTF-32's
     (b"\xff\xfe\x00\x00", "utf-32"),
     (b"\x00\x00\xfe\xff", "utf-32"),
     (b"\xff\xfe", "utf-16"),
@@ -45,10 +45,11 @@ _DECIMAL_POINT = re.compile(r"^[+-]?\d+\.\d+$")
 
 @dataclass(frozen=True)
 class Dialect:
-    """How to read one CSV file; ``header`` is the first row as it is written.
+    """How to read one CSV file; ``header`` is the first row as written.
 
-    Without one (``has_header``) it is the names that are given to the columns. ``missing`` are
-    marks that stand for no value even among texts, ``quoted`` the columns that quotes mark as text.
+    Without a header row (``has_header``), it has the names given to the columns. ``missing`` are
+    the markers of missing values, in text columns too; ``quoted`` the columns that are text because
+    they are quoted.
     """
 
     header: tuple[str, ...]
@@ -64,17 +65,17 @@ class Dialect:
 
     @property
     def plain(self) -> bool:
-        """Whether numbers are written as programs write them."""
+        """Whether numbers have a decimal point and no thousands separator."""
         return self.decimal_point == "." and not self.thousands
 
     @property
     def names(self) -> list[str]:
-        """The column names, without the blanks around them."""
+        """The column names, stripped."""
         return [name.strip() for name in self.header]
 
 
 def checked(said: Stated) -> Stated:
-    r"""Return what is said of a CSV file in the terms of readers; raises InvalidInputError.
+    r"""Validate and normalise the stated options of a CSV file; raises InvalidInputError.
 
     >>> said = checked(Stated(delimiter="tab", encoding="latin1"))
     >>> said.delimiter, said.encoding
@@ -117,10 +118,10 @@ def _codec(encoding: str) -> str:
 
 
 def sniff(path: Path, stated: Stated | None = None, *, known: Collection[str] = ()) -> Dialect:
-    """Return the dialect of the CSV file ``path`` as it is stated, the rest from its beginning.
+    """Return the dialect of the CSV file ``path``: stated options, the others detected.
 
-    ``known`` are columns that it is asked for: a first row with one of them is a header, whatever
-    was said. Raises InvalidInputError for what is no CSV file, or one without a header.
+    ``known`` are expected columns: a first row with one of them is a header, whatever was stated.
+    Raises InvalidInputError for a file that is no CSV file, or has no header.
     """
     said = stated or Stated()
     raw, compression = csv_bytes.sample(path)
@@ -164,7 +165,7 @@ def sniff(path: Path, stated: Stated | None = None, *, known: Collection[str] = 
 
 
 def refuse_utf8(path: Path, usual: str) -> None:
-    """Raise InvalidInputError if a file is UTF-8 and those before it were not."""
+    """Raise InvalidInputError if a file is UTF-8 and earlier ones were not."""
     if is_utf8(path, usual):
         raise InvalidInputError(
             f"{path} is UTF-8, and the files of this dataset are {usual}; say --encoding utf-8, or "
@@ -173,9 +174,9 @@ def refuse_utf8(path: Path, usual: str) -> None:
 
 
 def is_utf8(path: Path, said: str) -> bool:
-    """Tell whether a file is UTF-8 by its bytes, though not by a mark, and ``said`` garbles it.
+    """Tell whether a file without byte order mark is valid UTF-8 that encoding ``said`` garbles.
 
-    An encoding with one byte for each character takes any file, and Köln for KÃ¶ln.
+    A single-byte encoding accepts any file, and reads Köln as KÃ¶ln.
     """
     raw, _ = csv_bytes.sample(path)
     marked = any(raw.startswith(bom) for bom, _ in _BOMS)
@@ -190,7 +191,7 @@ def is_utf8(path: Path, said: str) -> bool:
 def check_names(names: list[str], path: Path) -> None:
     """Raise InvalidInputError if a column of ``path`` has no name, two have the same, or too many.
 
-    The rules of a column weigh some 20 kB in memory, whatever its values do.
+    The rules of a column take about 20 kB of memory, whatever its values.
     """
     _check_width(len(names), path)
     for position, name in enumerate(names, start=1):
@@ -219,7 +220,7 @@ def _check_width(columns: int, path: Path) -> None:
 
 
 def _split(text: str, stated: str | None, *, whole: bool) -> tuple[str, list[list[str]]]:
-    """Return the delimiter that cuts the most rows alike, and the rows it gives."""
+    """Return the delimiter that splits the most rows into equally many cells, and the rows."""
     if stated is not None:
         return stated, _rows(text, stated, whole=whole)
     best: tuple[float, int] = (0.0, 0)
@@ -236,7 +237,7 @@ def _split(text: str, stated: str | None, *, whole: bool) -> tuple[str, list[lis
 
 
 def _rows(text: str, delimiter: str, *, whole: bool) -> list[list[str]]:
-    """Return the first rows of the sample, without one that its end or an overlong value cuts."""
+    """Return the first rows of the sample, without a truncated last one or overlong values."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     rows: list[list[str]] = []
     with suppress(csv.Error):
@@ -250,7 +251,7 @@ def _rows(text: str, delimiter: str, *, whole: bool) -> list[list[str]]:
 
 
 def _decimal_point(delimiter: str, rows: list[list[str]]) -> str:
-    """Return the decimal mark: a comma only where commas separate nothing else."""
+    """Return the decimal mark: a comma only if commas separate nothing else."""
     if delimiter == ",":
         return "."
     cells = [cell.strip() for row in rows for cell in row]

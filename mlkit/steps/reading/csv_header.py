@@ -1,4 +1,4 @@
-"""The first row of a CSV file: names of columns, or values of a file that has no header."""
+"""The first row of a CSV file: column names, or values of a file without a header."""
 
 import csv
 import re
@@ -26,11 +26,11 @@ _WAY_OUT = (
 
 
 def refuse_values(names: Sequence[str], rows: Sequence[Sequence[str]], path: Path) -> None:
-    """Raise InvalidInputError if the first row of ``path`` holds what no column is called.
+    """Raise InvalidInputError if the first row of ``path`` looks like values, not names.
 
-    That is a measured number, a time, a truth value, an address, what is written as the values of
-    its column are (a price, an id), or whole numbers that neither count the columns nor are years.
-    ``rows`` are some of those below.
+    That is a decimal number, a time, a boolean, an address, a text in the format of the values of
+    its column (a price, an id), or integers that neither count the columns nor are years. ``rows``
+    are some of the following rows.
     """
     texts = [name.strip() for name in names]
     below = [_below(rows, place) for place in range(len(texts))]
@@ -56,7 +56,7 @@ def _below(rows: Sequence[Sequence[str]], place: int) -> list[str]:
 
 
 def _is_like(text: str, values: Sequence[str]) -> bool:
-    """Tell whether ``text`` is written as all values of its column are: $1.50 and $20, A-12."""
+    """Tell whether ``text`` has the format of all values of its column: $1.50 and $20, A-12."""
     if len(values) < 2 or _WHOLE.match(text):
         return False
     if text.lower() in _ANSWERS:
@@ -66,13 +66,13 @@ def _is_like(text: str, values: Sequence[str]) -> bool:
 
 
 def _goes_on(number: int, values: Sequence[str]) -> bool:
-    """Tell whether the values of a column count on from its name, as ids of rows do."""
+    """Tell whether the values of a column continue the count of its name, as row ids do."""
     counted = [str(number + place) for place in range(1, len(values) + 1)]
     return len(values) > 1 and list(values) == counted
 
 
 def _counted(numbers: Sequence[int], count: int) -> bool:
-    """Tell whether whole numbers are the names of columns: counted from 0 or 1, or years."""
+    """Tell whether integers are column names: counted from 0 or 1, or years."""
     if len(numbers) < count:
         return False
     if all(number in _YEARS for number in numbers):
@@ -89,7 +89,7 @@ def _no_name(path: Path, place: int, name: str) -> InvalidInputError:
 
 
 def among_values(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str | None:
-    """Return the first name that is also a value of its column, None without."""
+    """Return the first name that is also a value of its column, or None."""
     for place, name in enumerate(names):
         if name.strip() and any(
             len(row) > place and row[place].strip() == name.strip() for row in rows
@@ -116,7 +116,7 @@ def given(stated: tuple[str, ...] | str | None, width: int, path: Path) -> tuple
 
 
 def listed(names: tuple[str, ...] | str | None) -> tuple[str, ...]:
-    """Return names, those in a line of CSV too.
+    """Return a list of names, which may be given as a CSV line.
 
     >>> listed('a, b,"c,d"')
     ('a', 'b', 'c,d')
@@ -127,5 +127,5 @@ def listed(names: tuple[str, ...] | str | None) -> tuple[str, ...]:
 
 
 def has(first: Sequence[str], known: Collection[str]) -> bool:
-    """Tell whether the first row names a column that is known."""
+    """Tell whether the first row contains a known column."""
     return any(name.strip() in known for name in first)

@@ -1,17 +1,17 @@
-"""Which columns of a CSV file are quoted where nothing asks for it: by that writers mark text."""
+"""Detect text columns of a CSV file by quotes around values that do not need them."""
 
 import re
 from functools import lru_cache
 
 _GROUPED = re.compile(r"^\s*[+-]?\d[\d., ']*$")
-_ENOUGH = 6_000  # cells; a column that is still undecided then has its type by its values
+_ENOUGH = 6_000  # cells; beyond, the values decide the type
 
 
 def text_columns(sample: str, delimiter: str, width: int, *, header: bool) -> frozenset[int]:
-    r"""Return the places of the columns whose values are all quoted, if other columns are not.
+    r"""Return the positions of the columns whose values are all quoted, if other columns are not.
 
-    A file that quotes everything says nothing by it, nor does a quote around a delimiter, a quote
-    or a line break, which has to be.
+    Quotes in a file that quotes everything carry no information, nor do required quotes: around a
+    delimiter, a quote or a line break.
 
     >>> sorted(text_columns('a,b\n"1",1\n"2",2\n', ",", 2, header=True))
     [0]
@@ -29,7 +29,7 @@ def text_columns(sample: str, delimiter: str, width: int, *, header: bool) -> fr
 
 
 def _cells(sample: str, delimiter: str, *, header: bool) -> list[tuple[int, bool, bool]]:
-    """Return the place of each cell, whether it is quoted without need, and whether it is bare."""
+    """Return the column of each cell, whether it is quoted without need, and whether unquoted."""
     cells: list[tuple[int, bool, bool]] = []
     at, place, row = 0, 0, 0
     cell = _cell(delimiter)
@@ -47,11 +47,11 @@ def _cells(sample: str, delimiter: str, *, header: bool) -> list[tuple[int, bool
 
 
 def _weighed(quoted: str | None, free: str | None, delimiter: str) -> tuple[bool, bool]:
-    """Return whether a cell is quoted without need, and whether it is no text in spite of that."""
+    """Return whether a cell is quoted without need, and whether it counts as unquoted."""
     if quoted is None:
         return False, bool(free)
     if delimiter in quoted and _GROUPED.match(quoted):
-        return False, True  # 1,250: digits in groups have to be quoted
+        return False, True  # 1,250: grouped digits must be quoted
     return not any(mark in quoted for mark in (delimiter, '"', "\n", "\r")), False
 
 

@@ -1,6 +1,6 @@
 """The rows of a CSV file as texts, block by block.
 
-How the file is written is ``csv_dialect``'s business, what its columns hold ``csv_types``'.
+The dialect is in ``csv_dialect``, the column types in ``csv_types``.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ from mlkit.errors import InvalidInputError
 from mlkit.steps.reading.csv_dialect import Dialect
 from mlkit.steps.reading.errors import LongRowError, attempt, iterate
 
-BLOCK_BYTES = 8 << 20  # also the longest row
+BLOCK_BYTES = 8 << 20  # also the maximum length of a row
 BATCH_BLOCK_BYTES = 1 << 20  # Arrow reads up to 32 blocks ahead
 _SHOWN = 5
 
@@ -29,7 +29,7 @@ class Ragged:
         self.first: list[str] = []
 
     def __call__(self, row: Any) -> str:
-        """Note a row and leave it out."""
+        """Record a row and skip it."""
         self.count += 1
         if self.count <= _SHOWN:
             self.first.append(f"row {row.number - 1} has {row.actual_columns}")
@@ -55,8 +55,8 @@ def batches(
 ) -> Iterator[pa.Table]:
     """Yield the rows block by block, all as texts; an empty cell that is not quoted is null.
 
-    ``utf8`` is the file that ``as_utf8`` gave for ``path``; ``count`` hears how many of its bytes
-    are read. Raises LongRowError for a row longer than ``block``.
+    ``utf8`` is the file of ``as_utf8`` for ``path``; ``count`` is called with its bytes read so
+    far. Raises LongRowError for a row longer than ``block``.
     """
     ragged, rows = Ragged(), 0
     stream, raw = _stream(utf8 or path, path, dialect)
@@ -80,16 +80,16 @@ def batches(
 def _options(dialect: Dialect, ragged: Ragged, *, block: int) -> dict[str, Any]:
     names = None if dialect.has_header else list(dialect.header)
     return {
-        # one thread: only then a ragged row knows its number
+        # one thread: else ragged rows have no number
         "read_options": pcsv.ReadOptions(use_threads=False, block_size=block, column_names=names),
         "parse_options": pcsv.ParseOptions(
             delimiter=dialect.delimiter,
             newlines_in_values=True,
             invalid_row_handler=ragged,
-            ignore_empty_lines=len(dialect.header) > 1,  # else such a line is a missing value
+            ignore_empty_lines=len(dialect.header) > 1,  # else an empty line is a missing value
         ),
         "convert_options": pcsv.ConvertOptions(
-            check_utf8=False,  # ``as_utf8`` has
+            check_utf8=False,  # already checked by ``as_utf8``
             null_values=[""],
             strings_can_be_null=True,
             quoted_strings_can_be_null=False,
@@ -99,10 +99,10 @@ def _options(dialect: Dialect, ragged: Ragged, *, block: int) -> dict[str, Any]:
 
 
 def _stream(file: Path, path: Path, dialect: Dialect) -> tuple[Any, Any]:
-    """Return the bytes of ``file``, decompressed, and the file itself, which knows its place.
+    """Return the decompressed stream of ``file``, and the file itself for its position.
 
-    Nobody closes it: Arrow reads ahead in threads that may outlive its reader, and that would go
-    on in whatever file is opened next under the same descriptor. The last of them closes it.
+    It is not closed explicitly: Arrow reads ahead in threads that may outlive its reader and would
+    continue in the next file with the same descriptor. The last reference closes it.
     """
     raw = pa.OSFile(str(file))
     if dialect.compression is None or file != path:

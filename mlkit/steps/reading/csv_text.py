@@ -1,7 +1,7 @@
-"""Rows as CSV that reads back as the same rows, types included.
+"""Write rows as CSV that is read back as the same rows with the same types.
 
-Texts are quoted and nothing else is, so that "7" stays a text and an empty text no missing value;
-a column of numbers has a point, so that 7.0 stays a number.
+Only texts are quoted, so that "7" stays a text and an empty text is not missing; numbers have a
+decimal point, so that 7.0 stays a number.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from mlkit.steps.tables import dtypes
 
 
 def header(names: Sequence[str]) -> bytes:
-    """Return the first line."""
+    """Return the header line."""
     return (",".join(_quoted(name) for name in names) + "\n").encode()
 
 

@@ -1,6 +1,6 @@
-"""Which type the texts of each CSV column have, found block by block.
+"""Infer the type of each CSV column, block by block.
 
-It is the first rung of the ladder on which all values of the column stand.
+It is the first type of an ordered list of types that all values of the column have.
 """
 
 from collections import Counter
@@ -26,10 +26,10 @@ _EXACT: Final = 2**53  # beyond it a double is several integers
 
 
 class ColumnType:
-    """What is known so far of the type of one column; ``wanted`` is what the rules demand.
+    """The type of one column inferred so far; ``wanted`` is the type required by the rules.
 
-    A column that they call text, or that is ``text`` for its quotes, is nothing else; ``unquoted``
-    is what it would be without them.
+    A column that is text by the rules, or by its quotes (``text``), is always text; ``unquoted`` is
+    the type that it would have without quotes.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class ColumnType:
 
     @property
     def kind(self) -> pa.DataType:
-        """The type of all values so far; null without any."""
+        """The common type of all values so far; null without any."""
         if self._settled:
             return dtypes.TEXT
         if not self._seen:
@@ -61,7 +61,7 @@ class ColumnType:
 
     @property
     def _is_word(self) -> bool:
-        """Whether the values are true and false where the rules demand numbers."""
+        """Whether the values are true and false although the rules require numbers."""
         return self._rungs[0] == dtypes.BOOLEAN and self.wanted in _NUMERIC
 
     @property
@@ -77,7 +77,7 @@ class ColumnType:
         return self._rungs[0] in _NUMERIC and self.digits.of_id is not None
 
     def narrow(self, texts: Any, *, every: bool) -> None:
-        """Look at the next block; at ``every`` rung, or down to the first one that holds it."""
+        """Narrow the type by the next block; test ``every`` type, or up to the first that fits."""
         if self._settled or texts.null_count == len(texts):
             return
         self._filled = True
@@ -98,7 +98,7 @@ class ColumnType:
         self._settled = not left or self.digits.led is not None
 
     def _likely(self, texts: Any) -> list[pa.DataType]:
-        """Return the rungs that hold the first values: a cast that fails costs by the value."""
+        """Return the types that fit the first values: a failing cast of a whole block is slow."""
         first = texts.slice(0, _PROBED)
         if len(self._rungs) < 2 or len(first) == len(texts):
             return self._rungs
@@ -114,7 +114,7 @@ class ColumnType:
             self.digits.add(texts, whole=kind == dtypes.INTEGER)
 
     def values(self, texts: Any) -> Any:
-        """Return the values of a block, of the type that is known; raises OtherTypeError."""
+        """Return the values of a block in the inferred type; raises OtherTypeError."""
         kind = self.kind
         if pa.types.is_null(kind):
             return pa.chunked_array([pa.nulls(len(texts), dtypes.NUMBER)])
@@ -129,7 +129,7 @@ class ColumnType:
         return found.column
 
     def _converted(self, texts: Any, kind: pa.DataType) -> Values | None:
-        """Return the values of a block; those that were looked at last are there already."""
+        """Return the values of a block, cached for the last one."""
         (last, of_kind, found), self._last = self._last, _NOTHING
         if last is texts and of_kind == kind:
             return found
@@ -140,13 +140,13 @@ class ColumnType:
             self.kept.update(csv_values.count(column))
             if self.unquoted is not None:
                 self.unquoted.narrow(column, every=True)
-        elif self.wanted != dtypes.TEXT:  # the rest is refused; these are not why
+        elif self.wanted != dtypes.TEXT:  # the other values are refused, not these
             left = csv_values.unmarked(column, self._dialect)
             return csv_values.with_points(left, self._dialect) if self.wanted in _NUMERIC else left
         return column
 
     def next_values(self, texts: Any) -> Any:
-        """Return the values of the next block; raises OtherTypeError if they change the type."""
+        """Return the values of the next block; raises OtherTypeError if it changes the type."""
         before = self.kind
         self.narrow(texts, every=False)
         if self.kind != before:
@@ -169,18 +169,18 @@ class TableTypes:
         }
 
     def survey(self, blocks: Iterable[pa.Table]) -> None:
-        """Find the types that all rows have."""
+        """Infer the types from all rows."""
         for block in blocks:
             for name, column in self.columns.items():
                 column.narrow(block.column(name), every=True)
 
     def typed(self, blocks: Iterable[pa.Table]) -> Iterator[pa.Table]:
-        """Yield the rows in the types that are known."""
+        """Yield the rows in the inferred types."""
         for block in blocks:
             yield pa.table({n: c.values(block.column(n)) for n, c in self.columns.items()})
 
     def found(self, blocks: Iterable[pa.Table]) -> Iterator[pa.Table]:
-        """Yield the rows in the types of the first block; raises OtherTypeError where they end."""
+        """Yield the rows in the types of the first block; raises OtherTypeError if they change."""
         for number, block in enumerate(blocks):
             texts = {name: block.column(name) for name in self.columns}
             if number == 0:

@@ -1,6 +1,6 @@
-"""From the texts of a CSV column to values of one type.
+"""Convert the texts of a CSV column to values of one type.
 
-Which type that is, ``csv_types`` finds out. Empty cells that are not quoted are null already.
+The type is inferred in ``csv_types``. Unquoted empty cells are already null.
 """
 
 import re
@@ -24,17 +24,17 @@ _GROUPED: Final = r"^\s*[+-]?[1-9]\d{0,2}(\.\d{3})+\s*$"
 
 
 class Values(NamedTuple):
-    """Values of one type, and how often which mark stood for a missing one."""
+    """Values of one type, and the counts of the markers of missing values."""
 
     column: Any
     marks: Counter[str]
 
 
 def convert(texts: Any, kind: pa.DataType, dialect: Dialect) -> Values | None:
-    """Return the values of type ``kind`` that ``texts`` stand for, None if one stands for none.
+    """Convert ``texts`` to values of type ``kind``; None if one of them is not of that type.
 
-    Blanks around a number, truth value or time do not count, and ``MARKS`` are missing there. In
-    text nothing is missing but what the dialect calls so.
+    Numbers, booleans and times are stripped, and ``MARKS`` are missing there. In text only the
+    markers of the dialect are missing.
     """
     if kind == dtypes.TEXT:
         return Values(without(texts, dialect.missing), Counter())
@@ -58,14 +58,14 @@ def without(texts: Any, marks: tuple[str, ...]) -> Any:
 
 
 def unmarked(texts: Any, dialect: Dialect) -> Any:
-    """Return ``texts`` without blanks around them, null for what is missing among no texts."""
+    """Return ``texts`` stripped, null for markers of missing values of any type but text."""
     return _cleaned(texts, dialect)[0]
 
 
 def with_points(texts: Any, dialect: Dialect) -> Any:
-    """Return ``texts`` with the numbers among them as everybody writes them.
+    """Return ``texts`` with numbers normalised to a decimal point without grouping.
 
-    What would be a number in another dialect alone says so, for no reader is to take it for one.
+    A text that is a number only in another dialect is marked, so that no reader parses it.
     """
     if dialect.plain:
         return texts
@@ -79,7 +79,7 @@ def with_points(texts: Any, dialect: Dialect) -> Any:
 
 
 def count(texts: Any, marks: tuple[str, ...] = MARKS) -> Counter[str]:
-    """Return how often which of ``marks`` is among ``texts``."""
+    """Count the occurrences of each of ``marks`` in ``texts``."""
     found = texts.filter(pc.is_in(texts, value_set=pa.array(marks)))
     return Counter(found.to_pylist()) if len(found) else Counter()
 
@@ -96,7 +96,7 @@ def looks_grouped(texts: Any) -> bool:
 
 
 def as_written_here(texts: Any, kind: pa.DataType, dialect: Dialect) -> Any | None:
-    """Return numbers as Arrow reads them, None if one is not written as the dialect says."""
+    """Return numbers in Arrow's format, None if one is not in the format of the dialect."""
     if dialect.plain:
         return pc.replace_substring_regex(texts, r"^\+([\d.iI])", r"\1")
     pattern = _pattern(
@@ -117,7 +117,7 @@ def _respelled(texts: Any, dialect: Dialect) -> Any:
 
 
 def number(text: str, *, decimal: str, thousands: str | None) -> float:
-    """Return the number that one text stands for; raises ValueError.
+    """Parse one text as a number; raises ValueError.
 
     >>> number("26.950,5", decimal=",", thousands=".")
     26950.5
@@ -126,13 +126,13 @@ def number(text: str, *, decimal: str, thousands: str | None) -> float:
     pattern = _pattern(whole=False, decimal_point=decimal, thousands=thousands)
     if not plain and not re.match(pattern, text, re.ASCII):
         raise ValueError(text)
-    if "_" in text:  # Python alone would read 1_000 as a number
+    if "_" in text:  # float() would accept 1_000
         raise ValueError(text)
     return float(text.replace(thousands or "", "").replace(decimal, "."))
 
 
 def first_foreign(texts: Any, dialect: Dialect) -> int:
-    """Return the first place of ``texts`` that is no number as the dialect writes them, or -1."""
+    """Return the first index of ``texts`` that is no number in the dialect, or -1."""
     point, thousands = dialect.decimal_point, dialect.thousands
     pattern = _pattern(whole=False, decimal_point=point, thousands=thousands)
     found: int = pc.index(pc.match_substring_regex(texts, pattern), False).as_py()
@@ -150,7 +150,7 @@ def _pattern(*, whole: bool, decimal_point: str, thousands: str | None) -> str:
 
 
 def _direct(texts: Any, kind: pa.DataType) -> Any | None:
-    """Return what Arrow makes of ``texts``, None if it cannot."""
+    """Convert ``texts`` by Arrow's own cast, None if it fails."""
     if kind == dtypes.DATETIME:
         return _moments(texts)
     try:
@@ -169,7 +169,7 @@ def _moments(texts: Any) -> Any | None:
 
 
 def _cleaned(texts: Any, dialect: Dialect) -> tuple[Any, Counter[str]]:
-    """Return ``texts`` without blanks around them and without marks, and which marks there were."""
+    """Return ``texts`` stripped and without missing-value markers, and the counts of these."""
     trimmed = pc.utf8_trim_whitespace(texts)
     marks = (*MARKS, *dialect.missing)
     found = count(trimmed, marks)

@@ -1,4 +1,4 @@
-"""What to tell of how the cells of a CSV file were read: each warning has its name in front."""
+"""Warnings about how the cells of a CSV file were read, each starting with its name."""
 
 import re
 from collections import Counter
@@ -15,11 +15,11 @@ _OTHER = {
     dtypes.DATETIME: "times (datetime)",
     dtypes.BOOLEAN: "truth values (boolean)",
 }
-_NOT_A_NUMBER = re.compile(r"(?i)nan$|#(ind|qnan)$")  # which only numbers can be
+_NOT_A_NUMBER = re.compile(r"(?i)nan$|#(ind|qnan)$")  # formats of numbers only
 
 
 def of(types: TableTypes, dialect: Dialect) -> tuple[str, ...]:
-    """Return the warnings about a file that was read as ``types`` say."""
+    """Return the warnings about a file that was read with ``types``."""
     found = [line for name, column in types.columns.items() for line in _of_column(name, column)]
     if dialect.repeated_name is not None:
         found.append(

@@ -1,4 +1,4 @@
-"""What Arrow says about a bad file, as an error that an operator can mend."""
+"""Convert Arrow's errors about a bad file to errors that an operator can fix."""
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -13,15 +13,15 @@ _REFUSALS = (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError)
 
 
 class LongRowError(InvalidInputError):
-    """A row does not fit into a block of the reader."""
+    """A row is longer than a block of the reader."""
 
 
 class OtherTypeError(InvalidInputError):
-    """A value is not of the type that the rows before it had."""
+    """A value is not of the type of the rows before it."""
 
 
 def attempt(path: Path, action: Callable[[], T]) -> T:
-    """Return what ``action`` returns; raises InvalidInputError that names ``path``."""
+    """Call ``action``; raises InvalidInputError with ``path`` for a bad file."""
     try:
         return action()
     except _REFUSALS as error:  # a bad file
@@ -29,7 +29,7 @@ def attempt(path: Path, action: Callable[[], T]) -> T:
 
 
 def iterate(path: Path, batches: Iterable[Any]) -> Iterator[Any]:
-    """Yield ``batches``; raises InvalidInputError that names ``path``."""
+    """Yield ``batches``; raises InvalidInputError with ``path``."""
     iterator = iter(batches)
     while (batch := attempt(path, lambda: next(iterator, None))) is not None:
         yield batch

@@ -1,6 +1,6 @@
-"""The rows of a file in types that are known before: for a model, or for actuals.
+"""Read the rows of a file in known types: for predictions, or for actuals.
 
-In memory that the size of the file does not move.
+The memory does not depend on the size of the file.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -24,18 +24,18 @@ _NUMERIC = (dtypes.INTEGER, dtypes.NUMBER)
 
 
 def _say_nothing(_warning: str) -> None:
-    """Tell nobody."""
+    """Ignore a warning."""
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What the columns of a file hold: a column that ``types`` does not name stays as it comes.
+    """The expected columns of a file; columns without an entry in ``types`` are not converted.
 
-    Of a CSV file ``stated`` says how it is written. A cell that is one of the ``labels`` of its
-    column is that label, whatever else stands for missing. ``usual`` is the decimal mark of the
-    files before this one, None if that of this one is certain; texts of the columns ``numbers``
-    may be numbers. In the columns ``ids`` 007 is not 7; of other numbers that are written as ids
-    are, ``warn`` hears, once for each column.
+    ``stated`` are the options of a CSV file. A cell equal to one of the ``labels`` of its column is
+    that label, even if it is a missing-value marker. ``usual`` is the decimal mark of earlier
+    files, None if that of this file is certain; texts of the columns ``numbers`` may be numbers. In
+    the columns ``ids`` 007 is not 7; ``warn`` is called once per column for other numbers that look
+    like ids.
     """
 
     types: Mapping[str, pa.DataType]
@@ -50,7 +50,7 @@ class Expected:
 def read(path: Path, expected: Expected, rows: int) -> Iterator[pa.Table]:
     """Yield the rows of a file, at most ``rows`` at a time.
 
-    Raises InvalidInputError that names the row and the value that is not of its type.
+    Raises InvalidInputError with the row and value that is not of its type.
     """
     check_file(path)
     start = 0
@@ -81,9 +81,9 @@ def _blocks(path: Path, expected: Expected, rows: int) -> Iterator[pa.Table]:
 
 @dataclass(frozen=True)
 class _Block:
-    """A block of a CSV file, before which there are ``first_row`` rows.
+    """A block of a CSV file with ``first_row`` rows before it.
 
-    ``digits`` are how the numbers of all blocks so far are written, by column.
+    ``digits`` collect the number formats of all blocks so far, by column.
     """
 
     path: Path
@@ -93,7 +93,7 @@ class _Block:
     digits: Mapping[str, Digits]
 
     def values(self, name: str, texts: Any) -> Any:
-        """Return the values of a column, or its texts where not all are of the type (yet)."""
+        """Return the values of a column, or its texts if not all are of the type."""
         kind = self.expected.types.get(name, dtypes.TEXT)
         if kind in _NUMERIC or name in self.expected.numbers:
             self._refuse_grouped(name, texts)
@@ -108,7 +108,7 @@ class _Block:
         return self._with_points(name, texts) if kind in _NUMERIC else texts
 
     def _is_led(self, name: str, texts: Any) -> bool:
-        """Tell whether a number in the column has a zero before it; raises InvalidInputError."""
+        """Tell whether a number in the column has a leading zero; raises InvalidInputError."""
         digits = self.digits.get(name)
         if digits is None:
             return False
@@ -130,7 +130,7 @@ class _Block:
         )
 
     def _with_points(self, name: str, texts: Any) -> Any:
-        """Return numbers as everybody writes them; raises InvalidInputError for what is none."""
+        """Return numbers with a decimal point; raises InvalidInputError for invalid ones."""
         if self.dialect.plain:
             return texts
         found = csv_values.as_written_here(texts, dtypes.NUMBER, self.dialect)
@@ -147,7 +147,7 @@ class _Block:
         )
 
     def _refuse_grouped(self, name: str, texts: Any) -> None:
-        """Raise InvalidInputError for 26.950 where the files before had decimal commas."""
+        """Raise InvalidInputError for 26.950 if earlier files had decimal commas."""
         if not self.dialect.plain or self.expected.usual != ",":
             return
         if csv_values.looks_grouped(texts):

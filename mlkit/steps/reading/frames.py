@@ -1,6 +1,6 @@
-"""Reading CSV and Parquet files into one canonical table, and writing it.
+"""Read CSV and Parquet files as a canonical table, and write it.
 
-What the values mean, and whether they are right, is decided in ``checks``.
+Values are checked in ``checks``.
 """
 
 from collections.abc import Mapping
@@ -28,8 +28,8 @@ def read_table(
 ) -> pa.Table:
     """Return the rows of a CSV or Parquet file in the five types of ``casts``.
 
-    A CSV column that ``types`` says is text is read as text even if it looks like numbers; all
-    other types come from the values. Raises InvalidInputError that says where the file is wrong.
+    A CSV column that is text in ``types`` is read as text even if it looks like numbers; all other
+    types are inferred. Raises InvalidInputError with the position of the fault.
     """
     check_file(path)
     if is_parquet(path):
@@ -50,13 +50,13 @@ def column_types(table: pa.Table) -> dict[str, pa.DataType]:
 
 
 def write_parquet(table: Tabular, path: Path) -> None:
-    """Write the canonical Parquet file: the same rows give the same bytes, wherever they were."""
+    """Write the canonical Parquet file: the same rows give the same bytes."""
     writer = None
     try:
         for piece in pieces(table, GROUP_ROWS):
             schema = piece.schema.remove_metadata()
             columns = piece.columns
-            del piece  # so that one copy is in memory, and none while the next rows are read
+            del piece  # one copy in memory, none during the next read
             for place, column in enumerate(columns):
                 columns[place] = column.combine_chunks()
             plain = pa.Table.from_arrays(columns, schema=schema)
@@ -77,19 +77,19 @@ def _writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
         compression="zstd",
         compression_level=3,
         data_page_version="1.0",
-        store_schema=False,  # Arrow's own copy of the schema may differ between its versions
+        store_schema=False,  # Arrow's schema metadata differs between its versions
     )
 
 
 def read_parquet(content: bytes) -> pa.Table:
     """Return the table that ``write_parquet`` wrote.
 
-    On this thread alone: a thread of Arrow's that drops the last reference to ``content`` while
-    Python shuts down would abort the process (exit 134 after the work was done).
+    Single-threaded: an Arrow thread that drops the last reference to ``content`` during the
+    shutdown of Python would abort the process (exit 134 after the work was done).
     """
     return pq.read_table(pa.BufferReader(content), use_threads=False, pre_buffer=False)
 
 
 def _nothing(dialect: Dialect) -> pa.Table:
-    """Return no rows, all texts."""
+    """Return an empty table of text columns."""
     return pa.table({name: pa.array([], pa.string()) for name in dialect.names})

@@ -1,4 +1,4 @@
-"""Columns that the names of folders hold: ``sales/region=EU/part-0.parquet``."""
+"""Hive partitioning, columns in folder names: ``sales/region=EU/part-0.parquet``."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -17,13 +17,13 @@ _WHOLE = re.compile(r"^(0|-?[1-9]\d{0,17})$")
 
 @dataclass(frozen=True)
 class Partitions:
-    """The type of each column that folders name, and its value in each file."""
+    """The type of each partition column, and its value in each file."""
 
     types: Mapping[str, pa.DataType] = field(default_factory=dict)
     values: Mapping[Path, Mapping[str, str | None]] = field(default_factory=dict)
 
     def added(self, table: pa.Table, path: Path) -> pa.Table:
-        """Return the rows of a file with what its folders say behind them."""
+        """Return the rows of a file with its partition columns appended."""
         for name, kind in self.types.items():
             value = self.values[path][name]
             known = int(value) if value is not None and kind == dtypes.INTEGER else value
@@ -31,7 +31,7 @@ class Partitions:
         return table
 
     def refuse_twins(self, names: Sequence[str], path: Path) -> None:
-        """Raise InvalidInputError if a file has a column that its folders have as well."""
+        """Raise InvalidInputError if a file has a partition column as well."""
         twins = [name for name in self.types if name in names]
         if twins:
             raise InvalidInputError(
@@ -43,10 +43,10 @@ class Partitions:
 def partitions(
     folder: Path, files: Sequence[Path], wanted: Mapping[str, pa.DataType]
 ) -> Partitions:
-    """Return what the folders between ``folder`` and its ``files`` say.
+    """Return the partition columns in the paths from ``folder`` to its ``files``.
 
-    Values are whole numbers if all are written as such and ``wanted`` does not say text, else text.
-    Raises InvalidInputError unless all files are below the same columns.
+    Values are integers if all are written so and ``wanted`` is not text, else text. Raises
+    InvalidInputError unless all files have the same partition columns.
     """
     values = {file: _of(file.relative_to(folder).parts[:-1]) for file in files}
     first, *others = files
@@ -81,7 +81,7 @@ def _of(folders: Sequence[str]) -> dict[str, str | None]:
 
 
 def _plain(text: str, folder: str) -> str:
-    """Return the text that a part of a folder's name stands for; raises InvalidInputError."""
+    """Decode a value in a folder name; raises InvalidInputError."""
     try:
         return unquote(text, errors="strict")
     except UnicodeDecodeError as error:

@@ -1,4 +1,4 @@
-"""How rows are to be read, as whoever wants them says; light, nothing is read here."""
+"""Options of reading, separate from the readers to be light."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Reading:
-    """Where bulky files go, what is said of a CSV file, the types that rules demand, who hears."""
+    """The scratch folder, stated CSV options, types required by rules, progress callback."""
 
     scratch: Path
     stated: Stated | None = None
@@ -22,7 +22,7 @@ class Reading:
     progress: BytesRead | None = None
 
     def counter(self, what: str, total: int) -> Callable[[int], None]:
-        """Return what hears how many of ``total`` bytes are behind."""
+        """Return a callback for the number of bytes done of ``total``."""
 
         def count(done: int) -> None:
             if self.progress is not None:

@@ -1,4 +1,4 @@
-"""The rows of Parquet files, a batch at a time; several files are one table if they agree."""
+"""Read Parquet files batch by batch; several files are one table if their columns agree."""
 
 import os
 import re
@@ -22,15 +22,15 @@ _TABLE = re.compile(r"\.(parquet|parq|pq|csv|tsv)(\.(gz|bz2|xz|zst|zip))?$", re.
 
 
 def is_parquet(path: Path) -> bool:
-    """Tell whether the file begins as Parquet does, whatever its name says."""
+    """Tell whether the file starts with Parquet's magic bytes, whatever its name."""
     with path.open("rb") as stream:
         return stream.read(4) == b"PAR1"
 
 
 def files(folder: Path) -> list[Path]:
-    """Return the Parquet files in ``folder`` and below it, by name; raises InvalidInputError.
+    """Return the Parquet files below ``folder``, by name; raises InvalidInputError.
 
-    What begins as Parquet does is one whatever it is called; no other file with rows is left out.
+    They are recognised by content, not by name; another file with rows is an error.
     """
     below = [
         path
@@ -53,7 +53,7 @@ def files(folder: Path) -> list[Path]:
 
 
 def _refuse_unread(folder: Path) -> None:
-    """Raise InvalidInputError if what is in ``folder`` would be left out."""
+    """Raise InvalidInputError if a file with rows in ``folder`` would be skipped."""
     if folder.is_symlink():
         raise InvalidInputError(
             f"{folder} is a link to a folder, whose files would be left out; put the folder "
@@ -64,12 +64,12 @@ def _refuse_unread(folder: Path) -> None:
 
 
 def _has_rows(path: Path) -> bool:
-    """Tell whether a file has rows, or a name that says so; a README beside them has none."""
+    """Tell whether a file is data, by its content or its name; a README is not."""
     return bool(_TABLE.search(path.name)) or (path.is_file() and is_parquet(path))
 
 
 def _is_hidden(part: str) -> bool:
-    """Tell whether a name is one of the writers' own; ``_id=7`` is a column."""
+    """Tell whether a name is one of the writers' own metadata; ``_id=7`` is a column."""
     return part[0] == "." or (part[0] == "_" and "=" not in part)
 
 
@@ -89,9 +89,8 @@ def batches(
 ) -> Iterator[pa.Table]:
     """Yield the rows of ``paths``, at most ``rows`` at a time, all with the same columns and types.
 
-    ``folders`` are columns that their folders add, ``types`` those that are wanted; ``count``
-    hears how many bytes of the files are behind. Raises InvalidInputError where two files do not
-    agree.
+    ``folders`` are the partition columns, ``types`` the wanted types; ``count`` is called with the
+    bytes read so far. Raises InvalidInputError if two files do not agree.
     """
     folders = folders or Partitions()
     found = _types(paths, types or {})
@@ -116,9 +115,9 @@ def batches(
 
 
 def _types(paths: Sequence[Path], wanted: Mapping[str, pa.DataType]) -> dict[str, pa.DataType]:
-    """Return what each column becomes, from what the files say of it.
+    """Return the resulting type of each column from its types in the files.
 
-    Integers that 64 bits do not hold keep their digits as text, unless numbers are wanted.
+    Integers beyond 64 bits become text, to keep their digits, unless numbers are wanted.
     """
     agreement, large = Agreement(), set[str]()
     for path in paths:
@@ -134,7 +133,7 @@ def _types(paths: Sequence[Path], wanted: Mapping[str, pa.DataType]) -> dict[str
 
 
 def _types_of(path: Path, file: Any) -> dict[str, pa.DataType | None]:
-    """Return the type of each column, None of one that has no values to tell it."""
+    """Return the type of each column, None for one without values."""
     schema = file.schema_arrow
     empty = canonical(attempt(path, schema.empty_table), path, empty=True)
     return {
@@ -144,12 +143,12 @@ def _types_of(path: Path, file: Any) -> dict[str, pa.DataType | None]:
 
 
 def _wide(file: Any) -> list[str]:
-    """Return the columns whose values decide whether they are integers."""
+    """Return the columns whose values decide whether they fit into integers."""
     return [field.name for field in file.schema_arrow if casts.may_be_large(field.type)]
 
 
 def _is_large(path: Path, file: Any, name: str) -> bool:
-    """Tell whether a column has a value that a signed integer of 64 bits cannot hold."""
+    """Tell whether a column has a value beyond a signed 64-bit integer."""
     found = iterate(path, file.iter_batches(columns=[name], use_threads=False))
     return any(casts.canonical(batch.column(0), name).type == dtypes.TEXT for batch in found)
 

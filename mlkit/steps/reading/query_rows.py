@@ -1,6 +1,6 @@
-"""From the rows of a query, which come in chunks of Python values, to a table.
+"""Convert the rows of a query, chunks of Python values, to a table.
 
-A chunk knows only the types of its own values, so chunks are kept until all are seen.
+A chunk shows only the types of its own values, so all chunks are kept until the last one.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -28,8 +28,8 @@ def load(
 ) -> Tabular:
     """Return the rows in ``chunks`` as a table with the columns ``names``.
 
-    Bulky results are kept in the folder ``scratch``. Raises InvalidInputError that calls the query
-    ``label``, with the column and the row of a value that cannot be taken.
+    Large results are stored in the folder ``scratch``. Raises InvalidInputError with ``label``,
+    column and row of an unsupported value.
     """
     csv_dialect.check_names(names, Path(label))
     held = scratch / "chunks.arrow"
@@ -77,7 +77,7 @@ def _table(
 
 
 def _plain(value: Any) -> Any:
-    """Return a value of a database as Arrow knows it, a moment with a zone in UTC.
+    """Convert a database value for Arrow, a time with a zone to UTC.
 
     Once pandera is loaded, pyarrow 26 takes the wall clock of any other zone for UTC.
     """
@@ -86,12 +86,12 @@ def _plain(value: Any) -> Any:
     if isinstance(value, datetime) and value.tzinfo is not None:
         return value.astimezone(UTC)
     if isinstance(value, time) and value.tzinfo is not None:
-        return value.isoformat()  # Arrow would drop the zone
+        return value.isoformat()  # Arrow would ignore the zone
     return str(value) if isinstance(value, UUID) else value
 
 
 def _number(value: Decimal) -> int | float:
-    """Return a decimal as an integer if its column has no places, so that ids keep their digits."""
+    """Return a decimal without fraction digits as an integer, so that ids keep their digits."""
     exponent = value.as_tuple().exponent
     return int(value) if isinstance(exponent, int) and exponent >= 0 else float(value)
 

@@ -1,7 +1,7 @@
-"""From a file to a table: one path for every size, in memory that the size does not move.
+"""Load a file of any size as a table, with bounded memory.
 
-A CSV column's type is that of the first block's values; only where a later block has others, a
-survey of the whole file finds it, and the file is read once more.
+CSV types are inferred from the first block; only if a later block does not fit, they are inferred
+from the whole file, which is then read again.
 """
 
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ from mlkit.steps.tables.tabular import Tabular
 
 @dataclass(frozen=True)
 class Loaded:
-    """The rows of a file, and how it was read. A Parquet file has types; in CSV all is text."""
+    """The rows of a file, and how it was read. Parquet files are typed, CSV files are not."""
 
     table: Tabular
     read_as: Csv | Parquet
@@ -34,7 +34,7 @@ class Loaded:
 def load(path: Path, how: Reading) -> Loaded:
     """Return the rows of a CSV file, a Parquet file or a folder of Parquet files.
 
-    Raises InvalidInputError that says where the file is wrong.
+    Raises InvalidInputError with the position of the fault.
     """
     if path.is_dir():
         return _from_parquet(parquet_rows.files(path), path, how)
@@ -81,7 +81,7 @@ class _Csv:
     how: Reading
 
     def load(self) -> tuple[Tabular, TableTypes]:
-        """Return the rows and their types; blocks grow where one cannot hold a row."""
+        """Return the rows and their types; blocks grow if a row does not fit into one."""
         try:
             return self._typed(csv_rows.BATCH_BLOCK_BYTES)
         except LongRowError:
@@ -92,7 +92,7 @@ class _Csv:
         try:
             return self._keep(types.found(self._batches(block, "reading"))), types
         except OtherTypeError:
-            types = self._types()  # further down than the first block: all of it decides
+            types = self._types()  # a later block does not fit: infer from the whole file
         types.survey(self._batches(block, "looking for the types"))
         return self._keep(types.typed(self._batches(block, "reading"))), types
 

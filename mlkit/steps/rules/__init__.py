@@ -1,4 +1,4 @@
-"""The rules of a dataset: inferred, written as YAML, compiled, checked, loosened; what breaks them.
+"""The rules of a dataset: inference, YAML form, compilation, checks, relaxation, failing rows.
 
-Oddities that no rule forbids are ``quality``.
+Warnings about anomalies are in ``quality``.
 """

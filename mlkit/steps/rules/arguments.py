@@ -1,4 +1,4 @@
-"""What a rule in YAML says beside its name: read, checked, and in the type of its column."""
+"""Parse and validate the arguments of rules in YAML, in the type of the column."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -24,7 +24,7 @@ _OPTIONS: Final = (
 
 
 class _Form(NamedTuple):
-    """The arguments that a rule needs, and those that it may have."""
+    """The required and the optional arguments of a rule."""
 
     needed: tuple[str, ...]
     possible: tuple[str, ...] = ()
@@ -47,7 +47,7 @@ _FORMS: Final[Mapping[str, _Form]] = {
     "str_length": _Form((), ("min_value", "max_value", "exact_value")),
     "unique_values_eq": _Form(("values",)),
 }
-_MOST: Final = 1e300  # far beyond any effect size, and still a float
+_MOST: Final = 1e300  # far above any effect size, and still a float
 _LISTS: Final = ("allowed_values", "forbidden_values", "values")
 _TEXTS: Final = ("pattern", "string")
 
@@ -55,7 +55,7 @@ _TEXTS: Final = ("pattern", "string")
 def read(name: str, value: object, kind: pa.DataType | None, level: Level, where: str) -> Rule:
     """Return one of pandera's rules; raises InvalidInputError with ``where``.
 
-    Its arguments come by name, or alone where there is one (``isin: [a, b]``).
+    Arguments are given by name, or as the bare value if there is only one (``isin: [a, b]``).
     """
     place = f"{where}, {name}"
     given, options = _given(name, value, place)
@@ -74,7 +74,7 @@ def read(name: str, value: object, kind: pa.DataType | None, level: Level, where
 
 
 def read_own(name: str, value: object, kind: pa.DataType | None, level: Level, where: str) -> Rule:
-    """Return a rule about a column that pandera has not; raises InvalidInputError."""
+    """Return a column rule that pandera does not have; raises InvalidInputError."""
     place = f"{where}: '{name}'"
     if name == MAX_MISSING:
         return Rule(name, {"share": _share(value, place)}, level)
@@ -149,7 +149,7 @@ def _text(key: str, value: object, place: str) -> str:
 
 
 def _typed(value: object, kind: pa.DataType | None, place: str) -> Any:
-    """Return a value as its column holds it: times as times."""
+    """Convert a value to the type of its column: times to times."""
     if isinstance(value, dict | list | tuple):
         raise InvalidInputError(f"{place}: one value is needed, not {value!r}")
     if isinstance(value, float) and math.isnan(value):
@@ -168,7 +168,7 @@ def _typed(value: object, kind: pa.DataType | None, place: str) -> Any:
 
 
 def moment(value: object) -> datetime | None:
-    """Return a day, a time or the text of one in UTC, or None for what is no time."""
+    """Convert a day, a time or its text to UTC; None for anything else."""
     try:
         when = datetime.fromisoformat(value.strip()) if isinstance(value, str) else value
     except ValueError:
@@ -181,7 +181,7 @@ def moment(value: object) -> datetime | None:
 
 
 def _long(value: int, place: str) -> float:
-    """Return a whole number of more than 64 bits as the number that values are compared with."""
+    """Convert an integer beyond 64 bits to the number that values are compared with."""
     try:
         return float(value)
     except OverflowError as error:
@@ -191,7 +191,7 @@ def _long(value: int, place: str) -> float:
 
 
 def _number(text: str) -> float | str:
-    """Return a number that YAML 1.1 takes for text (``1e6``); other text is the rule's business."""
+    """Parse a number that YAML 1.1 reads as text (``1e6``); return other text unchanged."""
     try:
         return float(text)
     except ValueError:
@@ -199,7 +199,7 @@ def _number(text: str) -> float | str:
 
 
 def _sensible(name: str, arguments: Mapping[str, Any], place: str) -> None:
-    """Raise InvalidInputError for a rule that no value can pass, or that says nothing."""
+    """Raise InvalidInputError for a rule that no value can pass, or that has no effect."""
     if name == "str_length":
         if not arguments:
             raise InvalidInputError(f"{place}: 'min_value' or 'max_value' is missing")

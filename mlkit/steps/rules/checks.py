@@ -1,7 +1,7 @@
-"""What the rows of a dataset must be like: rules inferred once, edited by hand, checked for ever.
+"""Check the rows of a dataset against its rules, and describe the failures.
 
-Which rows break which rule is found in ``failing_rules``; here it becomes what a person is told.
-The YAML form of the rules is ``rule_file``'s business.
+``failing_rules`` finds the rows; this module makes messages of them. The YAML form is in
+``rule_file``.
 """
 
 from collections.abc import Iterable, Sequence
@@ -40,7 +40,7 @@ class Example(msgspec.Struct, frozen=True):
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """One rule that ``count`` rows of a column break; 0 if it is about no rows but the whole."""
+    """One rule that ``count`` rows of a column break; 0 for a rule about the whole table."""
 
     column: str
     rule: str
@@ -49,7 +49,7 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 class Findings(msgspec.Struct, frozen=True):
-    """The outcome of a check: no failures means that the table may become a version."""
+    """The result of a check: without failures the table may become a version."""
 
     failures: tuple[Failure, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -62,7 +62,7 @@ def check(table: Tabular, schema: Schema, circumstances: Circumstances | None = 
 
 
 def findings(found: Iterable[RuleFailure], table: Tabular, schema: Schema) -> Findings:
-    """Return what to say of failures: those of level ``warn`` are warnings."""
+    """Describe the failures: those of level ``warn`` are warnings."""
     failures, warnings = [], []
     for one in found:
         failure = _failure(one)
@@ -97,12 +97,12 @@ def _failure(found: RuleFailure) -> Failure:
 
 
 def shorten(rule: str) -> str:
-    """Return the name of a rule as it fits into a line."""
+    """Return the name of a rule, shortened to fit into a line."""
     return rule if len(rule) <= 200 else f"{rule[:197]}..."
 
 
 def plain(value: Any) -> str | int | float | bool | None:
-    """Return a value of a frame as JSON can hold it: times as ISO text, missing as null."""
+    """Convert a value of a frame for JSON: times to ISO text, missing to null."""
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, datetime):
@@ -119,7 +119,7 @@ def lines(failures: Sequence[Failure]) -> list[str]:
 
 
 def renamed(failures: Sequence[Failure], table: Tabular, schema: Schema) -> list[str]:
-    """Return what to ask if columns are missing and others are new: no more than one line."""
+    """Return a question, at most one line, if columns are missing and others are new."""
     if not any(failure.rule == COLUMN_PRESENT for failure in failures):
         return []
     new = [name for name in table.column_names if name not in schema.columns]
@@ -128,7 +128,7 @@ def renamed(failures: Sequence[Failure], table: Tabular, schema: Schema) -> list
 
 
 def _line(failure: Failure) -> str:
-    """Return which rule fails, where and how often.
+    """Describe which rule fails, where and how often.
 
     >>> _line(Failure("age", "in_range(0, 80)", 2, (Example(3, 99), Example(8, -1))))
     "'age': in_range(0, 80) broken in 2 rows, first 99 in row 3, -1 in row 8"
@@ -144,9 +144,9 @@ def _line(failure: Failure) -> str:
 
 
 def keyed(table: Tabular, *, target: str | None, time: str | None) -> tuple[Tabular, list[Failure]]:
-    """Return the table with its time column as times, and what no dataset survives.
+    """Return the table with its time column parsed, and the failures that no dataset may have.
 
-    That is: a target without any value, or a time column with gaps or with what is not a time.
+    These are a target without any value, and a time column with missing or invalid times.
     """
     failures = []
     if target is not None and all(p.null_count == len(p) for p in Column(table, target)):

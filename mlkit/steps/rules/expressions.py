@@ -1,8 +1,8 @@
 """Rules across columns, such as ``end >= start``: a small language, never Python's ``eval``.
 
 Comparisons, ``and``, ``or``, ``not``, ``in``, arithmetic, ``abs``, numbers, texts and column names
-(in backquotes where they are no Python names). What a text means is found by its types: the same
-function then judges whole columns (numpy) and one row (Python's own numbers).
+(in backquotes if they are no Python names). An expression is compiled by the types of its columns;
+the same function then evaluates whole columns (numpy) and one row (Python numbers).
 """
 
 import ast
@@ -35,10 +35,9 @@ _ONLY_EQUAL: Final = (ast.Eq, ast.NotEq)
 
 
 class Expression(NamedTuple):
-    """A rule across columns: ``holds`` takes the values of its columns, whole or of one row.
+    """A rule across columns: ``holds`` takes the values of its columns, arrays or of one row.
 
-    Numbers and booleans are themselves, times microseconds since 1970; a missing value is the
-    caller's business.
+    Times are microseconds since 1970; the caller handles missing values.
     """
 
     text: str
@@ -47,7 +46,7 @@ class Expression(NamedTuple):
 
 
 class _Part(NamedTuple):
-    """What a part of a text gives: of which type (an integer counts as a number), and how."""
+    """A compiled subexpression: its type (an integer counts as a number), and its function."""
 
     dtype: pa.DataType
     of: Callable[[Values], Any]
@@ -55,7 +54,7 @@ class _Part(NamedTuple):
 
 
 def columns_of(text: str) -> tuple[str, ...]:
-    """Return the columns that ``text`` speaks of; raises InvalidInputError if it is no rule.
+    """Return the columns used in ``text``; raises InvalidInputError if it is no rule.
 
     >>> columns_of("end >= start and `unit price` > 0")
     ('end', 'start', 'unit price')
@@ -68,7 +67,7 @@ def columns_of(text: str) -> tuple[str, ...]:
 
 
 def compile_text(text: str, types: Mapping[str, pa.DataType]) -> Expression:
-    """Return the rule for columns of those types; raises InvalidInputError with the place.
+    """Compile the rule for columns of those types; raises InvalidInputError with the position.
 
     >>> compile_text("end >= start", {"start": NUMBER, "end": NUMBER}).holds(
     ...     {"start": 1, "end": 3})
@@ -95,7 +94,7 @@ def moment(text: str) -> int:
 
 
 def _parse(text: str) -> tuple[ast.expr, dict[str, str]]:
-    """Return the tree, and the columns that stand in it under a name of ours."""
+    """Return the syntax tree, and the columns that are replaced in it by generated names."""
     names: dict[str, str] = {}
 
     def stand_in(found: re.Match[str]) -> str:
@@ -116,7 +115,7 @@ def _parse(text: str) -> tuple[ast.expr, dict[str, str]]:
 
 
 def _depth(tree: ast.AST) -> int:
-    """Return how many levels a tree has; without recursion, which is what is to be kept out."""
+    """Return the depth of a tree; not recursive, because it guards against deep recursion."""
     depth, level = 0, [tree]
     while level:
         depth, level = depth + 1, [child for node in level for child in ast.iter_child_nodes(node)]
@@ -124,13 +123,13 @@ def _depth(tree: ast.AST) -> int:
 
 
 def _names(tree: ast.expr) -> list[ast.Name]:
-    """Return the names in a tree in the order of its text."""
+    """Return the names in a tree, in the order of the text."""
     found = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
     return sorted(found, key=lambda node: (node.lineno, node.col_offset))
 
 
 class _Compiler:
-    """Turn parts of a tree into functions; what is not in the language is refused by name."""
+    """Compile the nodes of a tree to functions; other nodes are refused by name."""
 
     def __init__(
         self, text: str, types: Mapping[str, pa.DataType], names: Mapping[str, str]
@@ -140,7 +139,7 @@ class _Compiler:
         self._names = names
 
     def part(self, node: ast.expr) -> _Part:
-        """Return what ``node`` means."""
+        """Compile ``node``."""
         match node:
             case ast.Name():
                 return self._column(self._names.get(node.id, node.id))
@@ -241,7 +240,7 @@ class _Compiler:
         return lambda v: compare(first(v), second(v))
 
     def _alike(self, left: ast.expr, right: ast.expr) -> tuple[_Part, _Part]:
-        """Return both sides in one type; a text beside a time is a time."""
+        """Return both sides in one type; a text compared with a time is parsed as a time."""
         a, b = self.part(left), self.part(right)
         if a.dtype == DATETIME and isinstance(b.literal, str):
             b = self._time(b.literal)
@@ -263,7 +262,7 @@ class _Compiler:
 
 
 def _in_doubles(compare: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    """Return ``compare`` such that Python, like numpy, rounds an integer beside a double to one."""
+    """Wrap ``compare`` so that Python, like numpy, converts an integer to double before it."""
 
     def apply(a: Any, b: Any) -> Any:
         if isinstance(a, float) or isinstance(b, float):
@@ -274,7 +273,7 @@ def _in_doubles(compare: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]
 
 
 def _undefined(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    """Return ``function`` with IEEE 754's answers where Python would raise for a zero."""
+    """Wrap ``function`` to give the IEEE 754 result where Python raises ZeroDivisionError."""
 
     def apply(a: Any, b: Any) -> Any:
         if isinstance(b, float) and not b:

@@ -1,4 +1,4 @@
-"""Which rows break a rule, put together part by part."""
+"""Collect the rows that break a rule, part by part."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ _AT_ONCE = 1 << 16
 
 
 class FailingRows:
-    """The rows of the parts so far; nothing is held for parts without any.
+    """The failing rows of the parts so far; parts without any take no memory.
 
     >>> found = FailingRows()
     >>> found.add(None, 2)
@@ -22,7 +22,7 @@ class FailingRows:
         self._masks: list[tuple[int, Mask]] = []
 
     def add(self, mask: Mask | None, rows: int) -> None:
-        """Note which of the next ``rows`` rows break the rule, None if none does."""
+        """Add the mask of the next ``rows`` rows, None if no row breaks the rule."""
         if mask is not None:
             self._masks.append((self.behind, mask))
         self.behind += rows
@@ -39,7 +39,7 @@ class FailingRows:
 
 
 def first_rows(mask: Mask, most: int) -> list[int]:
-    """Return the first rows of a mask without looking at all of them where that is enough."""
+    """Return the first rows of a mask, without reading all of it if possible."""
     found: list[int] = []
     for start in range(0, len(mask), _AT_ONCE):
         found += (np.flatnonzero(mask[start : start + _AT_ONCE]) + start).tolist()

@@ -1,6 +1,6 @@
-"""Which rules the rows of a table break, and which rows: found column by column.
+"""Find the rules that a table breaks, and the failing rows, column by column.
 
-Nothing here is about words; what a person is told is ``checks``' business.
+Messages are in ``checks``.
 """
 
 from collections.abc import Callable, Iterator
@@ -41,7 +41,7 @@ _OF_WHOLE = (MAX_MISSING, MAX_DRIFT, FRESH, UNIQUE, UNIQUE_VALUES)
 
 
 def find(table: Tabular, schema: Schema, circumstances: Circumstances) -> Iterator[RuleFailure]:
-    """Yield every rule that fails; of a column of another type no other is asked."""
+    """Yield every failing rule; a column of another type is not checked further."""
     present = set(table.column_names)
     for name, rules in schema.columns.items():
         if name not in present and rules.required:
@@ -59,7 +59,7 @@ def find(table: Tabular, schema: Schema, circumstances: Circumstances) -> Iterat
 def _of_column(
     column: Column, schema: Schema, circumstances: Circumstances
 ) -> Iterator[RuleFailure]:
-    """Go through the values once, part by part, and ask every rule that is about single ones."""
+    """Check all rules about single values in one pass, part by part."""
     name, rules = column.name, schema.columns[column.name]
     wanted = types(schema).get(name)
     if circumstances.typed and wanted and not _keeps(column, wanted, circumstances.typed):
@@ -85,9 +85,9 @@ def _of_column(
 
 
 def _keeps(column: Column, wanted: pa.DataType, typed: Typed) -> bool:
-    """Tell whether a column with types of its own has the wanted one, or no value at all.
+    """Tell whether a typed column has the wanted type, or no value at all.
 
-    Some databases (SQLite, MySQL) have no other truth values than 0 and 1.
+    Some databases (SQLite, MySQL) store booleans as 0 and 1.
     """
     if typed == "query" and (column.type, wanted) == (dtypes.INTEGER, dtypes.BOOLEAN):
         return True
@@ -103,7 +103,7 @@ class TypeFailures:
         self._first: list[tuple[int, Any]] = []
 
     def add(self, part: pa.ChunkedArray, fitting: Cast) -> None:
-        """Note the values of the next part that are unfit."""
+        """Add the unfit values of the next part."""
         mask = None
         if fitting.unfit:
             mask = np.asarray(pc.and_(part.is_valid(), fitting.column.is_null()).to_numpy())
@@ -113,14 +113,14 @@ class TypeFailures:
         self._rows.add(mask, len(part))
 
     def failure(self, name: str, wanted: pa.DataType) -> RuleFailure:
-        """Return them as a failure of what the schema says of the type."""
+        """Return them as a failure of the type rule."""
         first = tuple(self._first[:_EXAMPLES])
         rule = Rule(f"type({dtypes.NAMES[wanted]})")
         return RuleFailure((name,), rule, self._rows.mask, first, total=self.count)
 
 
 class _Judged:
-    """A rule, and the rows that break it as far as they were looked at."""
+    """A rule, and the rows checked so far that break it."""
 
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
@@ -132,7 +132,7 @@ class _Judged:
             self._find = masks.InOrder(rule.arguments["order"]).failing
 
     def look_at(self, part: pa.ChunkedArray) -> None:
-        """Find the rows of the next part, if that is all that the rule is about."""
+        """Check the rows of the next part, if the rule is about single values."""
         if self._whole or self.unfit is not None:
             return
         try:
@@ -142,7 +142,7 @@ class _Judged:
 
     @property
     def failing(self) -> Mask | None:
-        """The rows that break the rule, as many of them as it wants to be told of."""
+        """The rows that break the rule, at most its ``n_failure_cases``."""
         rows, most = self.rows.mask, self.rule.options.get("n_failure_cases")
         if rows is None or not isinstance(most, int):
             return rows
@@ -178,7 +178,7 @@ def _of_column_whole(
 
 
 def _are(column: Column, rule: Rule) -> bool:
-    """Tell whether the values of a column are those that the rule lists, no more and no fewer."""
+    """Tell whether the set of values of a column equals the list of the rule."""
     listed = set(rule.arguments["values"])
     found: set[Any] = set()
     for part in column:
@@ -198,7 +198,7 @@ def _too_many_missing(column: Column, allowed: float) -> str | None:
 
 
 def _stale(column: Column, rule: Rule, now: datetime) -> str | None:
-    """Return how old the newest time is if that is too old."""
+    """Return the age of the newest time if it is too old."""
     if column.type != dtypes.DATETIME:
         return f"the column holds {dtypes.NAMES[column.type]}, not times"
     times = [time for time in (pc.max(part) for part in column) if time.is_valid]

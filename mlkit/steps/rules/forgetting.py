@@ -1,6 +1,6 @@
-"""Take values that are to be forgotten out of what was learned from rows: rules, schemas, texts.
+"""Remove erased values from data derived from rows: rules, schemas, profiles, texts.
 
-A label of a list that a model counts by leaves a word in its place, so that all others keep theirs.
+A label in a list with fixed positions is replaced by a placeholder, so that codes stay valid.
 """
 
 import re
@@ -15,10 +15,10 @@ from mlkit.steps.drift.reference_columns import Profile, Reference
 from mlkit.steps.inputs.columns import InputSchema
 
 ERASED: Final = "(erased)"
-_SHORT: Final = 4  # characters: a shorter value is taken for itself only between quotes
-_SHOWN: Final = 37  # characters: no message shows fewer of a text that it cuts
+_SHORT: Final = 4  # characters: a shorter value is matched only in quotes
+_SHOWN: Final = 37  # characters: messages truncate no text to fewer
 
-# the program's own words stand here, not values of columns
+# these hold words of the program, not column values
 _OWN = frozenset(
     ("action", "backend", "column", "estimator", "key", "kind", "metric", "model", "name", "role",
      "severity", "status", "task", "test", "type", "verdict", "way")
@@ -34,9 +34,9 @@ def words(lost: Lost) -> frozenset[str]:
 
 
 def pattern(texts: frozenset[str]) -> re.Pattern[str] | None:
-    """Return what finds ``texts`` within others, None if there is nothing to find.
+    """Return a pattern that matches ``texts`` within others, None without texts.
 
-    Also those that are written out, and the beginnings of long ones, which messages cut.
+    It also matches escaped forms, and prefixes of long ones, which messages truncate.
 
     >>> pattern(frozenset({"gold"})).sub(ERASED, "unseen: 'gold' 3, golden 1")
     "unseen: '(erased)' 3, golden 1"
@@ -53,7 +53,7 @@ def pattern(texts: frozenset[str]) -> re.Pattern[str] | None:
 
 
 def _forms(text: str) -> tuple[str, str, str]:
-    """Return a text as it is, as messages quote it, and as terminals and logs show it."""
+    """Return the forms of a text: as it is, quoted in messages, escaped in terminals and logs."""
     seen = "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
     return text, repr(text)[1:-1], seen
 
@@ -77,7 +77,7 @@ def from_tree(value: Any, found: re.Pattern[str]) -> Any:
 
 
 def from_schema(schema: InputSchema, lost: Lost) -> InputSchema:
-    """Return what a model takes in, with other words for the lost categories."""
+    """Return an input schema with placeholders for the lost categories."""
     columns = tuple(
         msgspec.structs.replace(each, categories=_renamed(each.categories, lost[each.name]))
         if each.name in lost
@@ -88,7 +88,7 @@ def from_schema(schema: InputSchema, lost: Lost) -> InputSchema:
 
 
 def compared(schema: InputSchema) -> list[str]:
-    """Return the columns by which a golden row is found again: JSON writes times otherwise."""
+    """Return the columns that identify a golden row; not times, which JSON writes differently."""
     return [column.name for column in schema.columns if column.kind != "datetime"]
 
 
@@ -120,7 +120,7 @@ def from_golden(
 
 
 def from_reference(reference: Reference, lost: Lost) -> Reference:
-    """Return what the drift checks compare with, with other words for the lost labels."""
+    """Return a drift reference with placeholders for the lost labels."""
     columns = tuple(
         _without(profile, lost[profile.column]) if profile.column in lost else profile
         for profile in reference.columns
@@ -138,7 +138,7 @@ def _without(profile: Profile, texts: frozenset[str]) -> Profile:
 
 
 def _renamed(labels: tuple[str, ...], texts: frozenset[str]) -> tuple[str, ...]:
-    """Return the labels; one that is lost is called by its place, which no other one is."""
+    """Return the labels, with a lost one replaced by a unique placeholder with its position."""
     return tuple(
         f"(erased {place})" if label in texts else label for place, label in enumerate(labels, 1)
     )

@@ -1,8 +1,8 @@
-"""The rules of the training data as a guard before a model: row by row, without frame or table.
+"""Check requests against the rules of the training data, row by row, without a data frame.
 
-What one row can tell is asked: ranges, lists, patterns, lengths, gaps and checks across columns.
-Keys, order, drift and counts are of many rows; rules with options, or for another type of column,
-are not asked either.
+Checked are rules about one row: ranges, lists, patterns, lengths, missing values, checks across
+columns. Not checked are rules about many rows (keys, order, drift, counts), and rules with options
+or for another column type.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,9 +24,9 @@ Row = tuple[object, ...]
 
 
 class Test(NamedTuple):
-    """One rule of some columns of a row, which ``holds`` asks one row after the other.
+    """One rule about columns of a row, which ``holds`` evaluates row by row.
 
-    Where that is None, ``failing`` takes all rows at once and gives the places that fail.
+    If that is None, ``failing`` takes all rows and returns the indexes of failing ones.
     """
 
     columns: tuple[str, ...]
@@ -55,7 +55,7 @@ class Guard:
         self._only_ranges = all(edges is not None for _, edges in found)
 
     def find(self, rows: Rows | np.ndarray) -> list[RowFailure]:
-        """Return what the rows break; rows that are a matrix are numbers and nothing else."""
+        """Return the failures of the rows; rows given as a matrix are all numeric."""
         if isinstance(rows, np.ndarray):
             low, high = self._box
             if self._only_ranges and not ((rows < low) | (rows > high)).any():
@@ -67,14 +67,14 @@ class Guard:
             for test, holds in self._of_rows
             if not holds(row)
         ]
-        if not self._of_many:  # the usual case: already in order
+        if not self._of_many:  # the common case: already sorted
             return found
         found += [RowFailure(n, test) for test, failing in self._of_many for n in failing(rows)]
         return sorted(found, key=lambda failure: failure.row)
 
 
 class _Edges(NamedTuple):
-    """The range that a rule leaves to the numbers at a place."""
+    """The range that a rule allows for the numbers of a column."""
 
     place: int
     low: float
@@ -82,7 +82,7 @@ class _Edges(NamedTuple):
 
 
 def _box(edges: Sequence[_Edges], width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the lowest and the highest value that all ranges leave to each column."""
+    """Return the intersection of all ranges of each column."""
     low, high = np.full(width, -np.inf), np.full(width, np.inf)
     for one in edges:
         low[one.place] = max(low[one.place], one.low)
@@ -96,7 +96,7 @@ def _of_columns(schema: Schema, inputs: InputSchema) -> Iterator[tuple[Test, _Ed
         kind = ARROW_TYPES[column.kind]
         for rule in rules.rules if rules is not None else ():
             if rule.name == NOT_NULLABLE and not column.nullable:
-                continue  # a missing value is refused as such
+                continue  # missing values have their own rule
             if rule.name in text_rules.PATTERNS:
                 if kind == dtypes.TEXT and not rule.options:
                     unlike = _unlike(place, rule)
@@ -109,7 +109,7 @@ def _of_columns(schema: Schema, inputs: InputSchema) -> Iterator[tuple[Test, _Ed
 
 
 def _unlike(place: int, rule: Rule) -> Callable[[Sequence[Row]], Sequence[int]]:
-    """Return the rows without a pattern: all of them at once, by the engine of the data's rules."""
+    """Return the test of a pattern: all rows in one call of the engine that checks datasets."""
 
     def failing(rows: Sequence[Row]) -> Sequence[int]:
         values: pa.ChunkedArray = pa.chunked_array([[row[place] for row in rows]], dtypes.TEXT)
@@ -120,7 +120,7 @@ def _unlike(place: int, rule: Rule) -> Callable[[Sequence[Row]], Sequence[int]]:
 
 
 def _at(place: int, holds: Holds, kind: pa.DataType) -> Callable[[Row], bool]:
-    """Return the test of a row by its value at ``place``; what is missing breaks no such rule."""
+    """Return the test of the value at ``place``; a missing value passes."""
     if holds is _present:
         return lambda row: row[place] is not None
     if kind == dtypes.DATETIME:
@@ -129,7 +129,7 @@ def _at(place: int, holds: Holds, kind: pa.DataType) -> Callable[[Row], bool]:
 
 
 def _present(_value: object) -> bool:
-    raise NotImplementedError  # stands for a rule that is about a missing value itself
+    raise NotImplementedError  # placeholder: the rule is about missing values
 
 
 @lru_cache(maxsize=4096)
@@ -138,7 +138,7 @@ def _micros(text: Any) -> int:
 
 
 def _value_test(rule: Rule, kind: pa.DataType) -> Holds | None:
-    """Return the rule as a test of one value, or None if it is no rule of one value."""
+    """Return the rule as a test of one value, or None if it is about several."""
     if rule.options:
         return None
     if rule.name == NOT_NULLABLE:
@@ -172,7 +172,7 @@ def _in_list(rule: Rule, kind: pa.DataType) -> Holds | None:
 
 def _in_range(rule: Rule, kind: pa.DataType) -> Holds | None:
     edges = masks.bounds(rule)
-    assert edges is not None  # noqa: S101  # asked before
+    assert edges is not None  # noqa: S101  # checked before
     low, high, with_low, with_high = edges
     given = [edge for edge in (low, high) if edge is not None]
     if kind == dtypes.BOOLEAN or not all(masks.fits(kind, edge) for edge in given):
@@ -192,7 +192,7 @@ def _in_range(rule: Rule, kind: pa.DataType) -> Holds | None:
 
 
 def _edges(place: int, rule: Rule, kind: pa.DataType) -> _Edges | None:
-    """Return the range of a rule about numbers; an open end is the next number inside."""
+    """Return the range of a number rule; an exclusive bound becomes the next number inside."""
     edges = masks.bounds(rule) if kind in (dtypes.NUMBER, dtypes.INTEGER) else None
     if edges is None:
         return None
@@ -223,7 +223,7 @@ def _of_text(rule: Rule) -> Holds | None:
 
 
 def _across(schema: Schema, inputs: InputSchema) -> Iterator[tuple[Test, None]]:
-    """Yield the checks whose columns the model sees all."""
+    """Yield the checks whose columns are all model inputs."""
     places = {column.name: place for place, column in enumerate(inputs.columns)}
     types = {c.name: ARROW_TYPES[c.kind] for c in inputs.columns}
     for rule in schema.named(CHECK):
@@ -232,7 +232,7 @@ def _across(schema: Schema, inputs: InputSchema) -> Iterator[tuple[Test, None]]:
             try:
                 expression = expressions.compile_text(rule.arguments["text"], types)
             except InvalidInputError:
-                continue  # of other types than in the data: the rule says nothing here
+                continue  # column types differ from the data: the rule does not apply
             found = [(name, places[name], types[name] == dtypes.DATETIME) for name in names]
             holds = _of_row(found, expression)
             yield Test(names, rule.label, rule.level, holds), None

@@ -1,4 +1,4 @@
-"""The rules that a first version suggests; the user edits them."""
+"""Infer rules from a first version, for the user to edit."""
 
 import math
 from collections.abc import Iterator
@@ -21,12 +21,12 @@ def infer(
     time: str | None = None,
     entity: str | None = None,
 ) -> Schema:
-    """Return the rules that a first version suggests.
+    """Infer the rules from a first version.
 
-    Types; nulls only where some were seen; numbers within the seen range widened by its own span
-    on each side, never below 0 if nothing was; the seen values of a text column if there are at
-    most 20 of them and each comes twice on average. The time column must have no gaps. It, the
-    entity column and whole numbers that are ids grow, so they have no range and no list.
+    They are: types; nulls only if some were seen; for numbers the range [min - span, max + span]
+    with span = max - min, not below 0 if no value was; for text columns the seen values if there
+    are at most 20, each twice on average. The time column must have no missing values. Time, entity
+    and id columns grow, so they get no range and no list.
     """
     return Schema({
         name: _suggested(
@@ -64,7 +64,7 @@ def _rules(column: Column, kind: pa.DataType, *, is_target: bool) -> Iterator[Ru
 
 
 def _few(column: Column) -> set[str]:
-    """Return the different values, none if there are many."""
+    """Return the distinct values, None if there are many."""
     values: set[str] = set()
     for part in column:
         found = pc.unique(part.drop_null())
@@ -75,7 +75,7 @@ def _few(column: Column) -> set[str]:
 
 
 def _bounds(column: Column) -> tuple[float, float] | None:
-    """Return the widened range, or None for a column that gives no scale (constant, huge, ids)."""
+    """Return the widened range, or None for a column without a scale (constant, huge, ids)."""
     edges = [pc.min_max(part) for part in column]
     lows = [edge["min"].as_py() for edge in edges if edge["min"].is_valid]
     highs = [edge["max"].as_py() for edge in edges if edge["max"].is_valid]
@@ -86,5 +86,5 @@ def _bounds(column: Column) -> tuple[float, float] | None:
     wide = (max(low - span, 0) if low >= 0 else low - span, high + span)
     if not all(abs(edge) < 2**63 for edge in wide):
         return None
-    digits = 3 - math.floor(math.log10(span))  # of the span: enough, and pleasant to read
+    digits = 3 - math.floor(math.log10(span))  # digits of the span: precise enough, and readable
     return wide if isinstance(span, int) else (round(wide[0], digits), round(wide[1], digits))

@@ -1,7 +1,7 @@
-"""Which rows of one column break one rule, by numpy and Arrow alone; the meaning is pandera's.
+"""The rows of one column that break one rule, by numpy and Arrow, with pandera's semantics.
 
-A column is a ``ChunkedArray`` in one of the five types of ``casts``. First it is asked whether the
-rule holds at all (one pass, nothing allocated); rows are looked for only if it does not.
+A column is a ``ChunkedArray`` in one of the five types of ``casts``. It first checks whether the
+rule holds for all rows (one pass without allocation), and computes a mask only if not.
 """
 
 import operator
@@ -23,7 +23,7 @@ _ORDERED: Final = (dtypes.INTEGER, dtypes.NUMBER, dtypes.DATETIME)
 
 
 class UnfitRuleError(Exception):
-    """The values of the column cannot be asked that at all; the message says why."""
+    """The rule does not apply to values of this type; the message says why."""
 
 
 def failing(column: pa.ChunkedArray, rule: Rule) -> Mask | None:
@@ -43,13 +43,13 @@ def failing(column: pa.ChunkedArray, rule: Rule) -> Mask | None:
 
 
 def unfit_option(rule: Rule) -> str | None:
-    """Return what is wrong with options of pandera's that no rule here can have."""
+    """Return the problem with options of pandera that are not supported here."""
     found = [option for option in ("element_wise", "groupby") if rule.options.get(option)]
     return f"the option {found[0]} is for functions; leave it out" if found else None
 
 
 def bounds(rule: Rule) -> tuple[Any, Any, bool, bool] | None:
-    """Return the lowest and highest allowed value (None: any) and whether each is allowed itself.
+    """Return the bounds of a rule (None: open) and whether each is inclusive.
 
     >>> bounds(Rule("greater_than", {"min_value": 3}))
     (3, None, False, True)
@@ -75,7 +75,7 @@ def fits(kind: pa.DataType, value: object) -> bool:
 
 
 def values(column: pa.ChunkedArray) -> np.ndarray:
-    """Return the values of a column as numpy holds them, anything where one is missing."""
+    """Return the values of a column as numpy array, undefined where one is missing."""
     if column.type == dtypes.DATETIME:
         column = column.cast(pa.int64())
     if column.null_count:
@@ -84,7 +84,7 @@ def values(column: pa.ChunkedArray) -> np.ndarray:
 
 
 def valid(column: pa.ChunkedArray) -> Mask | None:
-    """Return where a column has values, or None if it has them everywhere."""
+    """Return the mask of present values, or None if none is missing."""
     return column.is_valid().to_numpy() if column.null_count else None
 
 
@@ -102,14 +102,14 @@ def _missing(column: pa.ChunkedArray) -> Mask | None:
 
 
 def _but_missing(mask: Mask, column: pa.ChunkedArray) -> Mask:
-    """Return the mask without the rows that have no value: rules are about values."""
+    """Return the mask without rows with a missing value: rules are about values."""
     there = valid(column)
     return mask if there is None else mask & there
 
 
 def _outside(column: pa.ChunkedArray, arguments: Mapping[str, Any], name: str) -> Mask | None:
     edges = bounds(Rule(name, dict(arguments)))
-    assert edges is not None  # noqa: S101  # only rules with bounds come here
+    assert edges is not None  # noqa: S101  # only rules with bounds
     low, high, with_low, with_high = edges
     low, high = (_edge(column.type, edge) for edge in (low, high))
     below = operator.lt if with_low else operator.le
@@ -122,11 +122,11 @@ def _outside(column: pa.ChunkedArray, arguments: Mapping[str, Any], name: str) -
 
 
 def _edge(kind: pa.DataType, edge: Any) -> Any:
-    """Return a bound as values of that type compare with it; raises UnfitRuleError if none does."""
+    """Convert a bound for comparison with values of that type; raises UnfitRuleError."""
     if edge is None:
         return None
     if kind == dtypes.DATETIME:
-        edge = moment(edge) or edge  # the rules may not say of which type the column is
+        edge = moment(edge) or edge  # the rules may not state the column type
     number = isinstance(edge, int | float) and kind in (*_NUMBERS, dtypes.BOOLEAN)
     if number or fits(kind, edge):
         return edge
@@ -136,10 +136,10 @@ def _edge(kind: pa.DataType, edge: Any) -> Any:
 
 
 def _inside(chunk: Any, *ends: tuple[Any, Callable[[Any, Any], Any]]) -> bool:
-    """Tell whether the smallest and the largest value are inside; 4 ms of a million by Arrow.
+    """Tell whether minimum and maximum are inside; Arrow takes 4 ms for a million values.
 
-    Numpy takes 0.4 ms, and knows no missing values. A NaN, which no canonical table has, is
-    inside nothing: then the rows are looked at.
+    Numpy takes 0.4 ms, but has no missing values. A NaN, which canonical tables do not have, is
+    never inside: then the rows are checked one by one.
     """
     if chunk.null_count or chunk.type == dtypes.TEXT:
         found = pc.min_max(chunk)
@@ -156,7 +156,7 @@ def _inside(chunk: Any, *ends: tuple[Any, Callable[[Any, Any], Any]]) -> bool:
 
 
 def _beyond(column: pa.ChunkedArray, *ends: tuple[Any, Callable[[Any, Any], Any]]) -> Mask:
-    """Return the rows that one of the two comparisons is true of."""
+    """Return the rows for which one of the two comparisons is true."""
     if column.type == dtypes.TEXT:
         compared = [
             _ARROW[beyond](column, edge).fill_null(False).to_numpy()
@@ -171,7 +171,7 @@ def _beyond(column: pa.ChunkedArray, *ends: tuple[Any, Callable[[Any, Any], Any]
 
 
 def plain(edge: Any) -> Any:
-    """Return a value as it is compared: a time as the microseconds since 1970."""
+    """Convert a value for comparison: a time to microseconds since 1970."""
     return pa.scalar(edge, dtypes.DATETIME).value if hasattr(edge, "tzinfo") else edge
 
 
@@ -191,7 +191,7 @@ def _equal(column: pa.ChunkedArray, allowed: Sequence[Any]) -> Mask:
 
 
 def _among(kind: pa.DataType, allowed: Sequence[Any]) -> list[Any]:
-    """Return the values that a column of that type can hold: true, 1 and 1.0 are one number.
+    """Return the allowed values that a column of that type can have: true, 1 and 1.0 are equal.
 
     >>> _among(dtypes.INTEGER, [1.0, 1.5, "2", None])
     [1]
@@ -239,14 +239,14 @@ _FINDERS: Final[Mapping[str, Callable[[pa.ChunkedArray, Mapping[str, Any]], Mask
 
 
 class InOrder:
-    """Finds the rows that are not beyond all before them; without them the order is right."""
+    """Finds the rows that are not beyond all earlier rows: without them the order is right."""
 
     def __init__(self, order: str) -> None:
         self._down, self._strictly = order.endswith("decreasing"), order.startswith("strictly")
         self._extreme = np.empty(0)
 
     def failing(self, column: pa.ChunkedArray) -> Mask | None:
-        """Return the rows of the next part of a column; truths and texts have no order here."""
+        """Return the rows of the next part of a column; booleans and texts have no order here."""
         if column.type not in _ORDERED:
             return None
         there = valid(column)

@@ -1,7 +1,7 @@
-"""Regular expressions of rules, by one engine whose time grows with the text alone: RE2.
+"""Regular expressions of rules, by RE2, whose time is linear in the length of the text.
 
-A pattern is written as in Python, as far as RE2 goes: no look-around and no back reference, which
-is what can take exponential time. Letters and digits are those of all scripts, as Python has them.
+Patterns have Python's syntax without look-around and back references, which can take exponential
+time. Letters and digits are those of all scripts, as in Python.
 """
 
 import re
@@ -17,7 +17,7 @@ from mlkit.errors import InvalidInputError
 _TOKEN: Final = re.compile(
     r"\\u([0-9A-Fa-f]{4})|\\U([0-9A-Fa-f]{8})|\\.|\[\^?\]?|\]|\{,\d+\}|[^\\\[\]{]+|.", re.DOTALL
 )
-_SETS: Final = {  # what RE2 reads as ASCII, as the parts of a set
+_SETS: Final = {  # ASCII-only classes of RE2, with their Unicode form inside a set
     r"\d": r"\p{Nd}",
     r"\D": r"\P{Nd}",
     r"\w": r"\p{L}\p{N}_",
@@ -32,7 +32,7 @@ _BACKSPACE: Final = r"\b"
 
 
 def check(pattern: str, place: str) -> None:
-    """Raise InvalidInputError, which names ``place``, if RE2 does not read ``pattern``."""
+    """Raise InvalidInputError with ``place`` if RE2 does not accept ``pattern``."""
     try:
         found(pa.chunked_array([[""]]), pattern)
     except pa.ArrowInvalid as error:
@@ -44,7 +44,7 @@ def check(pattern: str, place: str) -> None:
 
 
 def found(column: pa.ChunkedArray, pattern: str, *, at_start: bool = False) -> np.ndarray:
-    """Return where the texts of ``column`` have ``pattern``; what is missing has every one."""
+    """Return the mask of texts that match ``pattern``; a missing value matches."""
     wanted = translated(pattern)
     truths = pc.match_substring_regex(column, rf"\A(?:{wanted})" if at_start else wanted)
     return np.asarray(truths.fill_null(True).to_numpy(zero_copy_only=False))
@@ -52,7 +52,7 @@ def found(column: pa.ChunkedArray, pattern: str, *, at_start: bool = False) -> n
 
 @lru_cache(maxsize=1024)
 def translated(pattern: str) -> str:
-    r"""Return what RE2 has to be given so that it means what Python means by ``pattern``.
+    r"""Translate ``pattern`` from Python's semantics to RE2's.
 
     >>> translated(r"^\d{,3}[\w-]+\Z")
     '^[\\p{Nd}]{0,3}[\\p{L}\\p{N}_-]+\\z'
@@ -82,7 +82,7 @@ def _outside(text: str) -> str:
 
 
 def _within(text: str) -> str:
-    r"""Return a part of a set: a bracket that opens is a letter there, ``\b`` is a backspace."""
+    r"""Translate a part of a set: an opening bracket is literal there, ``\b`` is a backspace."""
     if text.startswith("["):
         return text.replace("[", r"\[").replace("^", r"\^")
     return r"\x08" if text == _BACKSPACE else _SETS.get(text, text)

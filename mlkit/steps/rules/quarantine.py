@@ -1,4 +1,4 @@
-"""The rows of a table that break rules, apart from the rest, each with its reasons."""
+"""Separate the failing rows of a table from the others, each with its reasons."""
 
 import io
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ def apart(table: Tabular, found: Sequence[RuleFailure], mask: Mask) -> pa.Table:
 
 
 def _taken(column: Column, places: np.ndarray) -> pa.ChunkedArray:
-    """Return the values at ``places``, which are in order."""
+    """Return the values at ``places``, which are sorted."""
     start = 0
     taken: list[pa.ChunkedArray] = []
     for part in column:
@@ -52,7 +52,7 @@ def _taken(column: Column, places: np.ndarray) -> pa.ChunkedArray:
 
 
 def rest(table: Tabular, mask: Mask) -> Tabular:
-    """Return the rows that do not fail."""
+    """Return the rows that pass."""
     return KeptRows(table, ~mask)
 
 

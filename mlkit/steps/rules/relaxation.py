@@ -1,4 +1,4 @@
-"""Rules for rows that come without some columns: a model that ignores them logs none of them."""
+"""Relax rules for logged rows without some columns: a model does not log columns it ignores."""
 
 from collections.abc import Collection
 
@@ -9,7 +9,7 @@ from mlkit.steps.rules.schema import CHECK, ColumnRules, Rule, Schema
 
 
 def relax(schema: Schema, names: Collection[str]) -> Schema:
-    """Return the schema that asks no more of the columns ``names`` than their type.
+    """Return the schema with only the type rules for the columns ``names``.
 
     >>> strict = Schema({"id": ColumnRules("Int64", rules=(Rule("field_uniqueness"),))})
     >>> relax(strict, ["id"]).columns

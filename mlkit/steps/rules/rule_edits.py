@@ -1,4 +1,4 @@
-"""Edit the YAML of a schema as a person would: one line more, all others as they were."""
+"""Edit the YAML of a schema in place: all other lines stay unchanged."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -15,14 +15,14 @@ _KEYS = ("allowed_values", "value")
 
 
 class _Place(NamedTuple):
-    """A list in the text, and the type of the column that it is about."""
+    """A list in the text, and the type of its column."""
 
     node: yaml.SequenceNode
     dtype: object
 
 
 def allow(text: str, column: str, value: str, origin: str) -> str:
-    """Return ``text`` with ``value`` in the ``isin`` of ``column``; nothing else is touched.
+    """Return ``text`` with ``value`` added to the ``isin`` of ``column``, otherwise unchanged.
 
     Raises NotFoundError if there is no such column or list, InvalidInputError if the value is not
     of the column's type.
@@ -41,7 +41,7 @@ def allow(text: str, column: str, value: str, origin: str) -> str:
 def disallow(text: str, lost: Mapping[str, frozenset[str]], origin: str) -> str:
     """Return ``text`` without the ``lost`` values of each column in its ``isin``.
 
-    A list of which nothing is left keeps a word that no row has.
+    A list that would become empty gets a placeholder that no row has.
     """
     for column, values in lost.items():
         try:
@@ -68,7 +68,7 @@ def _remove(text: str, node: yaml.SequenceNode, values: frozenset[str]) -> str:
 
 
 def _find(text: str, column: str, origin: str) -> _Place:
-    rule_file.from_yaml(text, origin)  # what is wrong in the file is said in its own words
+    rule_file.from_yaml(text, origin)  # report faults of the file first
     columns = _child(yaml.compose(text, Loader=yaml.SafeLoader), "columns")
     names = [str(key.value) for key, _ in columns.value]
     body = _child(columns, column)

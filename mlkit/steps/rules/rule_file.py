@@ -1,4 +1,4 @@
-"""The YAML form of a schema: what the user edits, read with care and written for reading."""
+"""The YAML form of a schema, for the user to edit: strict parser and readable writer."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -67,13 +67,13 @@ _HEAD = """\
 
 
 def to_yaml(schema: Schema) -> str:
-    """Return the schema as the text that a user edits; without rules of ours, pandera's form."""
+    """Return the YAML of a schema; without mlkit's own rules it is in pandera's form."""
     tree = {"schema_type": "dataframe", "api": "pandas", **rule_tree.of(schema)}
     return _HEAD + yaml_text.dump(tree)
 
 
 def from_yaml(text: str, origin: str) -> Schema:
-    """Return the schema in ``text``; raises InvalidInputError with ``origin`` and the place."""
+    """Parse the schema in ``text``; raises InvalidInputError with ``origin`` and position."""
     tree = _parse(text, origin)
     columns = {
         str(name): _column(body, f"{origin}, column '{name}'")
@@ -94,7 +94,7 @@ def from_yaml(text: str, origin: str) -> Schema:
 
 
 def arrow_type(dtype: object) -> pa.DataType | None:
-    """Return the type that a schema's ``dtype`` (ours, pandas' or plain words) stands for.
+    """Return the type of a schema's ``dtype`` (mlkit's, pandas' or a plain word).
 
     >>> arrow_type("Int64") == arrow_type("integer") == pa.int64()
     True
@@ -121,7 +121,7 @@ def _known(tree: Mapping[Any, Any], words: Sequence[str], tags: Sequence[str], w
 
 
 def _part(tree: Mapping[str, Any], key: str, words: Sequence[str], where: str) -> Mapping[str, Any]:
-    """Return a mapping inside another, none being an empty one."""
+    """Return a nested mapping, an empty one if it is missing."""
     body = tree.get(key)
     if body is None:
         return {}
@@ -144,7 +144,7 @@ def _column(body: object, where: str) -> ColumnRules:
     rules = [*_column_rules(body, kind, "error", where)]
     rules += _column_rules(soft, kind, "warn", f"{where}, warn")
     if not {"nullable", MAX_MISSING} & {*body, *soft}:
-        rules.insert(0, Rule(NOT_NULLABLE))  # as in pandera; a share that may be missing may be
+        rules.insert(0, Rule(NOT_NULLABLE))  # as in pandera, unless a share may be missing
     dtype = None if kind is None else dtypes.PANDAS[kind]
     return ColumnRules(dtype, bool(body.get("required", True)), tuple(rules))
 
@@ -168,7 +168,7 @@ def _column_rules(
 
 
 def _listed(checks: object, kind: pa.DataType | None, level: Level, where: str) -> Iterator[Rule]:
-    """Yield the rules under ``checks:``, the older forms of pandera."""
+    """Yield the rules under ``checks:``, an older form of pandera."""
     for name, value in _pairs(checks, where):
         if name not in VALUE_RULES:
             hint = suggestion.hint(name, VALUE_RULES)
@@ -189,7 +189,7 @@ def _pairs(checks: object, where: str) -> Iterator[tuple[str, Any]]:
 
 
 def _old_checks(tree: Mapping[str, Any], where: str) -> tuple[Rule, ...]:
-    """Return pandera's checks of a whole frame: they are rules of every column."""
+    """Return pandera's checks of a whole frame as rules of every column."""
     checks = tree.get("checks")
     if isinstance(checks, list):
         checks = [check for check in checks if isinstance(check, dict)]
@@ -199,7 +199,7 @@ def _old_checks(tree: Mapping[str, Any], where: str) -> tuple[Rule, ...]:
 def _rules(
     tree: Mapping[str, Any], columns: Mapping[str, ColumnRules], level: Level, where: str
 ) -> list[Rule]:
-    """Return the rules about whole rows and about the whole."""
+    """Return the rules about whole rows and about the whole table."""
     rules = []
     for text in _texts(tree.get("checks"), where):
         _check_text(text, columns, where)
@@ -216,7 +216,7 @@ def _rules(
 
 
 def _texts(checks: object, where: str) -> Iterator[str]:
-    """Yield the checks across columns; those in pandera's form are rules of columns."""
+    """Yield the checks across columns; those in pandera's form are column rules."""
     for text in [checks] if isinstance(checks, str) else checks if isinstance(checks, list) else ():
         if isinstance(text, str):
             yield text

@@ -1,4 +1,4 @@
-"""A schema as the tree that its YAML shows."""
+"""Convert a schema to the tree of its YAML form."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,7 +17,7 @@ from mlkit.steps.rules.schema import (
 
 
 def of(schema: Schema) -> dict[str, Any]:
-    """Return what ``rules.from_yaml`` reads as ``schema``."""
+    """Return the tree that ``rule_file.from_yaml`` parses as ``schema``."""
     tree: dict[str, Any] = {"columns": {n: _column_tree(c) for n, c in schema.columns.items()}}
     tree |= _whole_tree([rule for rule in schema.rules if rule.level == "error"])
     soft = _whole_tree([rule for rule in schema.rules if rule.level == "warn"])

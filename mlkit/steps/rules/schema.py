@@ -1,6 +1,6 @@
-"""What the rows of a dataset must be like, as plain values; the YAML form is in ``rule_file``.
+"""The schema of a dataset, its rules as plain values; the YAML form is in ``rule_file``.
 
-A rule names itself as pandera names it: ``in_range(0, 80)``.
+Rules have pandera's names: ``in_range(0, 80)``.
 """
 
 from collections.abc import Iterator, Mapping
@@ -57,7 +57,7 @@ VALUE_RULES: Final = (
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """One rule; one of level ``warn`` refuses nothing. ``options`` are pandera's own."""
+    """One rule; level ``warn`` does not refuse rows. ``options`` are those of pandera."""
 
     name: str
     arguments: dict[str, Any] = {}
@@ -66,7 +66,7 @@ class Rule(msgspec.Struct, frozen=True):
 
     @property
     def label(self) -> str:
-        """The rule as messages name it.
+        """The name of the rule in messages.
 
         >>> Rule("in_range", {"min_value": 0, "max_value": 80}).label
         'in_range(0, 80)'
@@ -87,7 +87,7 @@ class Rule(msgspec.Struct, frozen=True):
 
 
 class ColumnRules(msgspec.Struct, frozen=True):
-    """What one column must be like; without a ``dtype`` its values may be of any type."""
+    """The rules of one column; without a ``dtype`` its values may be of any type."""
 
     dtype: str | None = None
     required: bool = True
@@ -95,14 +95,14 @@ class ColumnRules(msgspec.Struct, frozen=True):
 
     @property
     def nullable(self) -> bool:
-        """Whether a missing value refuses nothing."""
+        """Whether missing values are allowed."""
         return not any(r.name == NOT_NULLABLE and r.level == "error" for r in self.rules)
 
 
 class Schema(msgspec.Struct, frozen=True):
-    """What every version of a dataset must be like.
+    """The rules for all versions of a dataset.
 
-    ``quarantine`` is the largest share of failing rows that may be set aside, the rest going on.
+    ``quarantine`` is the maximum share of failing rows that are set aside while the others pass.
     """
 
     columns: dict[str, ColumnRules]
@@ -111,17 +111,17 @@ class Schema(msgspec.Struct, frozen=True):
     quarantine: float = 0.0
 
     def named(self, name: str) -> Iterator[Rule]:
-        """Yield the rules of that name that are about no single column."""
+        """Yield the rules of that name that are not about a single column."""
         return (rule for rule in self.rules if rule.name == name)
 
     @property
     def compares(self) -> bool:
-        """Whether the rows are compared with the version before."""
+        """Whether the rows are compared with the previous version."""
         rules = (rule for column in self.columns.values() for rule in column.rules)
         return any(rule.name == MAX_DRIFT for rule in (*rules, *self.rules))
 
 
 def types(schema: Schema) -> dict[str, pa.DataType]:
-    """Return the type that the schema demands of each column that has one."""
+    """Return the required type of each column that has one."""
     kinds = {word: kind for kind, word in dtypes.PANDAS.items()}
     return {name: kinds[c.dtype] for name, c in schema.columns.items() if c.dtype is not None}

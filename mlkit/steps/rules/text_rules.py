@@ -1,4 +1,4 @@
-"""Which texts of a column have not the pattern, the ends or the length that a rule wants."""
+"""The texts of a column that break a rule about pattern, prefix, suffix or length."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from mlkit.steps.rules import patterns
 from mlkit.steps.rules.schema import Rule
 
-Mask = np.ndarray  # of truths, one for each row
+Mask = np.ndarray  # an array of booleans, one per row
 
 PATTERNS: Final = ("str_matches", "str_contains")
 NAMES: Final = (*PATTERNS, "str_startswith", "str_endswith", "str_length")
@@ -48,7 +48,7 @@ def _of_another_length(column: pa.ChunkedArray, arguments: Mapping[str, Any]) ->
 
 
 def _long_enough(column: pa.ChunkedArray, low: int | None, high: int | None) -> bool:
-    """Tell whether the bytes alone show that all lengths are right: one to four make a character.
+    """Tell whether byte counts alone prove all lengths valid: a character has one to four bytes.
 
     Counting bytes of a million texts takes 0.2 ms, counting characters 10 ms.
     """
@@ -60,5 +60,5 @@ def _long_enough(column: pa.ChunkedArray, low: int | None, high: int | None) -> 
 
 
 def _false(truths: Any) -> Mask:
-    """Return where an Arrow array of truths is false; what is missing is not."""
+    """Return where a boolean Arrow array is false; a missing value is not."""
     return ~np.asarray(truths.fill_null(True).to_numpy(zero_copy_only=False))

@@ -1,4 +1,4 @@
-"""YAML that reads back as it was written."""
+"""YAML that round-trips: it is parsed as it was written."""
 
 import math
 import re
@@ -8,15 +8,15 @@ import yaml
 
 from mlkit.errors import InvalidInputError
 
-_MOST_DIGITS = 4300  # of a number that Python writes out
+_MOST_DIGITS = 4300  # digits of an integer that Python prints
 _BREAKS = re.compile("[\n\r\x85\u2028\u2029]")
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses whole numbers that no message could show, however they are spelled."""
+    """Refuses integers too long to print, in any notation."""
 
     def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
-        """Return the number; raises ValueError for one of too many digits."""
+        """Return the number; raises ValueError for too many digits."""
         value: int = super().construct_yaml_int(node)
         if value.bit_length() > _MOST_DIGITS / math.log10(2):
             raise ValueError(f"Exceeds the limit ({_MOST_DIGITS} digits) for whole numbers")
@@ -27,10 +27,10 @@ _Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
 
 
 class _Strict(_Loader):
-    """Refuses a name that stands twice in one mapping; of these YAML takes the last."""
+    """Refuses duplicate keys in a mapping, of which YAML takes the last."""
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        """Return the mapping; raises YAMLError with the line of a second name."""
+        """Return the mapping; raises YAMLError with the line of a duplicate key."""
         node: yaml.MappingNode = super().compose_mapping_node(anchor)
         seen = set()
         for key, _ in node.value:
@@ -43,11 +43,11 @@ class _Strict(_Loader):
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes texts with line breaks so that these are escaped: read plainly, they become blanks."""
+    """Quotes texts with line breaks so that these are escaped: unquoted they become blanks."""
 
 
 def dump(value: Any, **options: Any) -> str:
-    r"""Return ``value`` as YAML, in the order it has.
+    r"""Return ``value`` as YAML, keeping its order.
 
     >>> dump(["a\x85b"])
     '- "a\\Nb"\n'
@@ -57,18 +57,18 @@ def dump(value: Any, **options: Any) -> str:
 
 
 def load(text: str, origin: str) -> Any:
-    """Return what YAML says; raises InvalidInputError with ``origin`` and the place.
+    """Parse YAML; raises InvalidInputError with ``origin`` and position.
 
-    Numbers with thousands of digits, days that no calendar has, and brackets in brackets without
-    end are no YAML errors to the parser.
+    The parser itself raises no YAML error for numbers with thousands of digits, invalid days and
+    deeply nested brackets.
     """
     return _load(text, origin, _Loader)
 
 
 def refuse_twins(text: str, origin: str) -> None:
-    """Raise InvalidInputError if a name stands twice in one place, or the text is no YAML at all.
+    """Raise InvalidInputError for duplicate keys, or a text that is no YAML.
 
-    Not for what versions have recorded: nobody can mend that.
+    Not for recorded versions, which nobody can edit.
     """
     _load(text, origin, _Strict)
 
@@ -80,9 +80,9 @@ def _load(text: str, origin: str, loader: type[_Loader]) -> Any:
         raise InvalidInputError(f"{origin} is not valid YAML: {_place(error)}") from error
     except RecursionError as error:
         raise InvalidInputError(f"{origin} is nested too deeply; write it flatter") from error
-    except AttributeError as error:  # what !!timestamp makes of a word
+    except AttributeError as error:  # !!timestamp of an invalid word
         raise InvalidInputError(f"{origin} has a time that is none; write 2026-01-31") from error
-    except KeyError as error:  # what !!bool makes of a word
+    except KeyError as error:  # !!bool of an invalid word
         raise InvalidInputError(f"{origin} has {error}, which is neither true nor false") from error
     except (ValueError, OverflowError) as error:
         reason = str(error).partition(";")[0]

@@ -1,4 +1,4 @@
-"""Tables larger than memory: types and casts, hashes, duplicates, counts, changes between two.
+"""Operations on tables larger than memory: casts, hashes, duplicates, counts, row changes.
 
-Nothing here knows what the rows mean.
+They do not depend on the meaning of the rows.
 """

@@ -1,4 +1,4 @@
-"""One type for each column of rows that come in parts: files of a folder, chunks of a query."""
+"""Unify the column types of rows that come in parts: files of a folder, chunks of a query."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from mlkit.steps.tables import dtypes
 
 
 class Agreement:
-    """The types that all parts so far agree on; whole numbers among others become numbers."""
+    """The common types of all parts so far; integers mixed with numbers become numbers."""
 
     def __init__(self) -> None:
         self._found: dict[str, tuple[pa.DataType | None, str]] = {}
@@ -22,11 +22,11 @@ class Agreement:
 
     @property
     def types(self) -> dict[str, pa.DataType]:
-        """The type of each column; a column without any value holds numbers."""
+        """The type of each column; a column without values has numbers."""
         return {name: kind or dtypes.NUMBER for name, (kind, _) in self._found.items()}
 
     def add(self, kinds: Mapping[str, pa.DataType | None], part: str) -> None:
-        """Take in the types of one part, None for a column without a value.
+        """Add the types of one part, None for a column without values.
 
         Raises InvalidInputError with the two parts that do not agree.
         """
@@ -46,7 +46,7 @@ class Agreement:
 
 
 def agreed(table: pa.Table, types: Mapping[str, pa.DataType]) -> pa.Table:
-    """Return the columns of ``types`` in its types."""
+    """Return the columns of ``types``, cast to these."""
     return pa.table({name: _as(table.column(name), kind) for name, kind in types.items()})
 
 

@@ -1,4 +1,4 @@
-"""From whatever a file holds to the five types of ``dtypes``, and between those five.
+"""Cast the types of files to the five types of ``dtypes``, and between these five.
 
 A time without a zone is taken as UTC.
 """
@@ -68,14 +68,14 @@ def canonical(column: Any, name: str) -> Any:
 
 
 def may_be_large(kind: pa.DataType) -> bool:
-    """Tell whether a type has whole numbers that a signed integer of 64 bits cannot hold."""
+    """Tell whether a type has integers beyond a signed 64-bit integer."""
     return bool(kind == pa.uint64() or (pa.types.is_decimal(kind) and kind.scale == 0))
 
 
 def keeps(found: pa.DataType, wanted: pa.DataType) -> bool:
-    """Tell whether values of one type may be those of the other without being reinterpreted.
+    """Tell whether values of one type are valid as the other without reinterpretation.
 
-    Whole numbers are numbers, and a time may come as ISO text; '1.5' is no number, 1 is not true.
+    Integers are numbers, and a time may be ISO text; the text '1.5' is no number, 1 is not true.
     """
     return bool(
         found == wanted
@@ -85,9 +85,9 @@ def keeps(found: pa.DataType, wanted: pa.DataType) -> bool:
 
 
 def cast(column: Any, wanted: pa.DataType, *, examples: int = 5) -> Cast:
-    """Return ``column`` (one of the five types) as ``wanted``, with the values that do not fit.
+    """Cast ``column`` (one of the five types) to ``wanted``; return the unfit values too.
 
-    Nothing is bent: 1.0 is an integer and 1.5 is not; 0 and 1 are booleans and 2 is not.
+    Casts are lossless: 1.0 is an integer, 1.5 is not; 0 and 1 are booleans, 2 is not.
     """
     if column.type == wanted:
         return Cast(column)
@@ -100,7 +100,7 @@ def cast(column: Any, wanted: pa.DataType, *, examples: int = 5) -> Cast:
 
 
 def _at_once(column: Any, wanted: pa.DataType) -> Any:
-    """Convert by Arrow's own casts where they mean the same; raises ArrowInvalid otherwise."""
+    """Convert by Arrow's own casts if they have our semantics; raises ArrowInvalid otherwise."""
     if column.type == INTEGER and wanted == NUMBER:
         return column.cast(NUMBER, safe=False)
     if column.type == TEXT and wanted in (INTEGER, NUMBER):
@@ -174,7 +174,7 @@ def _real(value: object) -> float:
 
 
 def _digits(text: str) -> str:
-    """Return ``text`` unless Python alone would read it as a number (``1_000``)."""
+    """Return ``text`` unless only Python accepts it as a number (``1_000``)."""
     if "_" in text:
         raise ValueError(text)
     return text
@@ -196,7 +196,7 @@ def _to_text(value: object) -> str:
 
 def _to_time(value: object) -> datetime:
     if not isinstance(value, str):
-        raise ValueError(value)  # one kind of refusal for every converter
+        raise ValueError(value)  # all converters raise the same error
     return epoch.parse(value.strip())
 
 
@@ -210,7 +210,7 @@ _CONVERTERS: dict[pa.DataType, Callable[[Any], object]] = {
 
 
 def _integer(column: Any) -> Any:
-    """Return int64; unsigned values from 2**63 upward make the column text, with all digits."""
+    """Return int64; unsigned values from 2**63 on make the column text, with all digits."""
     return _whole(column) if may_be_large(column.type) else column.cast(INTEGER)
 
 
@@ -234,14 +234,14 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def _in_calendar(column: Any) -> Any:
-    """Return ``column``; raises ArrowInvalid for a year that Python and databases do not have."""
+    """Return ``column``; raises ArrowInvalid for a year outside of 1 to 9999."""
     if outside_calendar(column) is not None:
         raise pa.ArrowInvalid("a time outside of the calendar")
     return column
 
 
 def outside_calendar(column: Any) -> int | None:
-    """Return the first row, from 0, with a time outside of the years 1 to 9999, None without."""
+    """Return the first row, from 0, with a time outside of the years 1 to 9999, or None."""
     moments = column.cast(INTEGER)
     edges = pc.min_max(moments)
     low, high = edges["min"].as_py(), edges["max"].as_py()
@@ -253,10 +253,10 @@ def outside_calendar(column: Any) -> int | None:
 
 
 def _utc(column: Any, name: str = "times") -> Any:
-    """Return times in UTC, of which microseconds are kept; raises InvalidInputError."""
+    """Return times in UTC with microseconds; raises InvalidInputError."""
     if pa.types.is_date(column.type):
         column = column.cast(pa.timestamp("s" if pa.types.is_date32(column.type) else "ms"))
-    exact = column.type.unit != "ns"  # a coarser unit may hold what microseconds do not
+    exact = column.type.unit != "ns"  # a coarser unit has a larger range
     try:
         if column.type.tz is not None:
             return column.cast(DATETIME, safe=exact)

@@ -1,4 +1,4 @@
-"""The different values of a column and how often each comes: less to look through than its rows."""
+"""Value counts of a column: fewer values to check than rows."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -10,16 +10,16 @@ from mlkit.steps.tables import dtypes
 from mlkit.steps.tables.many_values import ManyValues
 from mlkit.steps.tables.tabular import Column
 
-_FEW = 1 << 14  # values: not worth adding up before there are more
-_MOST_BYTES = 8 << 20  # of different values, beyond what comes in one part
+_FEW = 1 << 14  # values: fewer are not merged yet
+_MOST_BYTES = 8 << 20  # of distinct values merged from several parts
 
 
 class TooManyError(Exception):
-    """There are more different values than memory should hold."""
+    """There are more distinct values than should be held in memory."""
 
 
 def count(column: Column) -> "Counted | ManyValues":
-    """Return the values of a column, or of very many only what can be asked of them."""
+    """Return the value counts of a column; a ``ManyValues`` if the cardinality is very high."""
     try:
         return Counted(column)
     except TooManyError:
@@ -27,7 +27,7 @@ def count(column: Column) -> "Counted | ManyValues":
 
 
 class Counted:
-    """The values of a column, which comes part by part; missing ones are left out.
+    """The value counts of a column, which comes part by part; missing values are left out.
 
     Raises TooManyError.
 
@@ -44,15 +44,15 @@ class Counted:
 
     @property
     def distinct(self) -> int:
-        """How many different values there are."""
+        """The number of distinct values."""
         return len(self.values)
 
     def pairs(self) -> Iterator[tuple[Any, int]]:
-        """Yield each value with how often it comes."""
+        """Yield each value with its count."""
         return zip(self.values.to_pylist(), self._counts.to_pylist(), strict=True)
 
     def top(self, most: int) -> tuple[tuple[str, int], ...]:
-        """Return the most frequent values as text and how often they come, the first ones first."""
+        """Return the most frequent values as text with their counts, ties in ascending order."""
         found = pa.table({"value": self.values.cast(dtypes.TEXT), "count": self._counts})
         order = [("count", "descending"), ("value", "ascending")]
         first = found.take(pc.select_k_unstable(found, k=most, sort_keys=order))
@@ -77,7 +77,7 @@ def _of_part(part: pa.ChunkedArray) -> pa.Table:
 
 
 def _added_up(tables: Iterator[pa.Table]) -> pa.Table:
-    """Return the counts of all tables; those that are waiting stay about as many as the sums."""
+    """Return the merged counts of all tables; merges when the pending rows outgrow the sums."""
     whole = next(tables)
     held: list[pa.Table] = []
     waiting = 0

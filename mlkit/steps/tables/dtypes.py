@@ -1,7 +1,7 @@
-"""The five types of a column, and what each is called: in JSON, in sentences, and by pandas.
+"""The five column types, and their names in JSON, in messages and in pandas.
 
-A dtype says how values are stored. What a model takes a column for is its ``Kind``, which follows
-from the dtype by the one table in ``steps/inputs/columns``: a text is a category there.
+A dtype says how values are stored. The ``Kind`` of a model input is derived from it in
+``steps/inputs/columns``: a text is a category there.
 """
 
 from collections.abc import Mapping
@@ -30,11 +30,11 @@ PANDAS: Final[Mapping[pa.DataType, str]] = {
 
 
 def to_pandas(table: pa.Table, *nullable: pa.DataType) -> Any:
-    """Return a frame in which columns of the types ``nullable`` have pandas' type for them.
+    """Return a frame in which columns of the types ``nullable`` have pandas' nullable types.
 
-    Without that, the type of such a column depends on whether a value is missing.
+    Otherwise the type of such a column depends on whether a value is missing.
     """
-    import pandas as pd  # 0.4 s, which most of mlkit does without
+    import pandas as pd  # 0.4 s to import, not needed by most of mlkit
 
     types = {dtype: pd.api.types.pandas_dtype(PANDAS[dtype]) for dtype in nullable}
     return table.to_pandas(types_mapper=types.get)

@@ -1,13 +1,13 @@
-"""Rows that are there more than once, compared value by value; a missing value equals another."""
+"""Duplicate rows, compared value by value; missing values are equal."""
 
 import numpy as np
 import pyarrow as pa
 
-_PLACE = "\0place"  # no column of a dataset has a NUL in its name
+_PLACE = "\0place"  # column names of datasets have no NUL
 
 
 def firsts(table: pa.Table) -> np.ndarray:
-    """Return the indexes of the rows that repeat no earlier one, in their order.
+    """Return the indexes of the first occurrence of each row, in order.
 
     >>> firsts(pa.table({"a": [1, 1, None, None, 2], "b": ["x", "x", "y", "y", "x"]})).tolist()
     [0, 2, 4]
@@ -19,7 +19,7 @@ def firsts(table: pa.Table) -> np.ndarray:
 
 
 def contains(whole: pa.Table, part: pa.Table) -> bool:
-    """Tell whether every row of ``part`` is also one of ``whole``; they have the same columns.
+    """Tell whether every row of ``part`` is in ``whole``; both have the same columns.
 
     >>> contains(pa.table({"a": [1, 2, 3]}), pa.table({"a": [3, 1]}))
     True

@@ -1,6 +1,6 @@
-"""Keys of entities: one that is a whole number here and text there is the same only digit by digit.
+"""Match entity keys of different types: an integer equals only its decimal text.
 
-``"7"`` is 7; ``"007"`` is somebody else.
+``"7"`` is 7; ``"007"`` is another entity.
 """
 
 import re
@@ -16,9 +16,9 @@ _READ: Final = re.compile(_WHOLE)
 
 
 def as_keys(column: Any, kind: str) -> Any | None:
-    """Return the entities of a column as keys of a kind, null for one that is none of that kind.
+    """Return the entities of a column as keys of a type, null for one that is no such key.
 
-    None if the column holds neither texts nor whole numbers.
+    None if the column has neither texts nor integers.
     """
     wanted = dtypes.INTEGER if kind == "integer" else dtypes.TEXT
     if column.type == wanted:
@@ -34,7 +34,7 @@ def as_keys(column: Any, kind: str) -> Any | None:
 
 
 def integer(text: str) -> int | None:
-    """Return the whole number that a key is, None if it is written otherwise.
+    """Return the integer of a key, None for any other notation.
 
     >>> integer("7"), integer("007")
     (7, None)

@@ -1,4 +1,4 @@
-"""Some rows of a table, left where they are."""
+"""A view of some rows of a table, without a copy."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class KeptRows:
 
     @property
     def num_rows(self) -> int:
-        """How many rows there are."""
+        """The number of rows."""
         return int(self.kept.sum())
 
     def column(self, name: str) -> pa.ChunkedArray:

@@ -1,15 +1,15 @@
-"""Integers of a query that would lose digits in the column that they come into."""
+"""Detect integers of a query that would lose digits in the type of their column."""
 
 from collections.abc import Sequence
 from typing import Any, Final
 
 from mlkit.errors import InvalidInputError
 
-_EXACT: Final = 2**53  # beyond it a double is several integers
+_EXACT: Final = 2**53  # beyond it doubles skip integers
 
 
 class LongIntegers:
-    """Watch the values of a query, chunk by chunk; ``label`` is what errors call it."""
+    """Checks the values of a query, chunk by chunk; ``label`` is its name in errors."""
 
     def __init__(self, label: str) -> None:
         self._label = label
@@ -17,9 +17,9 @@ class LongIntegers:
         self._with_fractions: set[str] = set()
 
     def refuse(self, name: str, values: Sequence[Any], first_row: int) -> None:
-        """Raise InvalidInputError, with column and row, if an integer would become another number.
+        """Raise InvalidInputError with column and row if an integer would change its value.
 
-        That is one that 64 bits do not hold, or no double in a column that has fractions as well.
+        That is one beyond 64 bits, or beyond 2^53 in a column that has fractions as well.
         """
         found = (row for row, v in enumerate(values) if isinstance(v, int) and abs(v) > _EXACT)
         row = next(found, None)

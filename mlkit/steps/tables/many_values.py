@@ -1,7 +1,7 @@
-"""The same as ``counted`` knows of a text column with so many values that memory has no room.
+"""Value counts, as in ``counted``, of a text column with too many distinct values for memory.
 
-Of each row only a hash of 64 bits is held: of 30,000,000 different values two are taken for one
-with a chance of 1 in 40,000.
+Only a 64-bit hash per row is in memory: n = 30,000,000 distinct values have a collision with a
+probability of about n^2 / 2^65 = 1 in 40,000 (birthday problem).
 """
 
 from collections import Counter
@@ -18,7 +18,7 @@ from mlkit.steps.tables.tabular import Column
 
 
 class ManyValues:
-    """The values of a text column, gone through as often as something is asked."""
+    """The values of a text column, read again for each query."""
 
     def __init__(self, column: Column) -> None:
         self._column = column
@@ -26,11 +26,11 @@ class ManyValues:
 
     @cached_property
     def distinct(self) -> int:
-        """How many different values there are."""
+        """The number of distinct values."""
         return int(np.count_nonzero(_firsts(self._hashes())))
 
     def top(self, most: int) -> tuple[tuple[str, int], ...]:
-        """Return the most frequent values and how often they come, the first ones first."""
+        """Return the most frequent values with their counts, ties in ascending order."""
         hashes = self._hashes()
         firsts = _firsts(hashes)
         self.distinct = int(np.count_nonzero(firsts))
@@ -57,7 +57,7 @@ class ManyValues:
             yield values, row_hashes.of([values], len(values))
 
     def _hashes(self) -> np.ndarray:
-        """Return the hashes of all values, in order."""
+        """Return the hashes of all values, sorted."""
         hashes = np.empty(self.rows, dtype=np.uint64)
         end = 0
         for _, part in self._parts():
@@ -69,9 +69,9 @@ class ManyValues:
     def _found(
         self, often: np.ndarray, alike: np.ndarray | None, count: int, most: int
     ) -> tuple[tuple[str, int], ...]:
-        """Return the values with the hashes of ``often``, then those that come ``count`` times.
+        """Return the values with the hashes ``often``, then those that occur ``count`` times.
 
-        Of these, which have the hashes of ``alike`` (None: all), the first in the alphabet.
+        The latter have the hashes ``alike`` (None: all) and are the first in alphabetical order.
         """
         first: Counter[str] = Counter()
         rest = pa.array([], pa.string())
@@ -87,14 +87,14 @@ class ManyValues:
 
 
 def _firsts(hashes: np.ndarray) -> np.ndarray:
-    """Return where another hash begins."""
+    """Return the index at which each distinct hash starts."""
     firsts = np.ones(len(hashes), dtype=bool)
     np.not_equal(hashes[1:], hashes[:-1], out=firsts[1:])
     return firsts
 
 
 def _with_count(hashes: np.ndarray, firsts: np.ndarray, count: int) -> np.ndarray:
-    """Return the places at which a hash begins that comes ``count`` times or more often."""
+    """Return the starts of the hashes that occur at least ``count`` times."""
     last = max(0, len(hashes) - count + 1)
     same = hashes[:last] == hashes[count - 1 :]
     same &= firsts[:last]
@@ -102,7 +102,7 @@ def _with_count(hashes: np.ndarray, firsts: np.ndarray, count: int) -> np.ndarra
 
 
 def _count_of(hashes: np.ndarray, firsts: np.ndarray, most: int) -> int:
-    """Return how often the last of the ``most`` most frequent hashes comes."""
+    """Return the count of the last of the ``most`` most frequent hashes."""
     low, high = 1, 2
     while len(_with_count(hashes, firsts, high)) >= most:
         low, high = high, 2 * high
@@ -116,6 +116,6 @@ def _count_of(hashes: np.ndarray, firsts: np.ndarray, most: int) -> int:
 
 
 def _smallest(values: pa.ChunkedArray, most: int) -> Any:
-    """Return the first different values in the alphabet."""
+    """Return the first distinct values in alphabetical order."""
     different = pc.unique(values)
     return different.take(pc.array_sort_indices(different)[:most])

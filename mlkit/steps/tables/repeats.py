@@ -1,4 +1,4 @@
-"""Which rows repeat others, by the values of one column or of several together."""
+"""Rows with repeated keys: the values of one column, or of several together."""
 
 from collections.abc import Iterator, Sequence
 
@@ -9,11 +9,11 @@ import pyarrow.compute as pc
 from mlkit.steps.tables import dtypes, row_hashes
 from mlkit.steps.tables.tabular import Column, Mask
 
-_FEW = 1 << 18  # rows, of which all values may be in memory with what counting them takes
+_FEW = 1 << 18  # rows whose values fit into memory, with their counts
 
 
 def of(column: Column) -> Mask | None:
-    """Return the rows whose value comes more than once, or None; missing ones repeat nothing."""
+    """Return the mask of rows whose value is repeated, or None; missing values are not repeats."""
     if len(column) > _FEW:
         return _of_many([column])
     values = column.table.column(column.name)
@@ -21,9 +21,9 @@ def of(column: Column) -> Mask | None:
 
 
 def together(columns: Sequence[Column]) -> Mask | None:
-    """Return the rows whose values together come more than once, missing ones being alike.
+    """Return the mask of rows whose combined values are repeated; missing values are equal.
 
-    A row without any value repeats nothing.
+    A row without any value is no repeat.
     """
     if len(columns[0]) > _FEW:
         return _of_many(columns)
@@ -31,7 +31,7 @@ def together(columns: Sequence[Column]) -> Mask | None:
 
 
 def _of_many(columns: Sequence[Column]) -> Mask | None:
-    """Compare hashes of 64 bits, and the values themselves only where those are the same."""
+    """Compare 64-bit hashes, and values only if the hashes are equal."""
     twice = _hashed_twice(columns)
     if not len(twice):
         return None
@@ -62,7 +62,7 @@ def _joined(parts: Sequence[pa.ChunkedArray]) -> pa.ChunkedArray:
 
 
 def _hashed_twice(columns: Sequence[Column]) -> np.ndarray:
-    """Return the hashes, in order, that more than one row with values has."""
+    """Return the sorted hashes of more than one row with values."""
     hashes = np.empty(len(columns[0]), dtype=np.uint64)
     end = 0
     for part in _parts(columns):
@@ -83,7 +83,7 @@ def _among(hashes: np.ndarray, part: Sequence[pa.ChunkedArray]) -> Mask:
 
 
 def _with_values(columns: Sequence[pa.ChunkedArray]) -> Mask | None:
-    """Return the rows that have a value in some column, or None if all have."""
+    """Return the mask of rows with a value in some column, or None if all have one."""
     if not all(column.null_count for column in columns):
         return None
     mask: Mask = np.logical_or.reduce([column.is_valid().to_numpy() for column in columns])
@@ -104,15 +104,15 @@ def _of_few(columns: Sequence[pa.ChunkedArray]) -> Mask | None:
 
 
 def _has_repeats(column: pa.ChunkedArray) -> bool:
-    """Tell whether a value comes twice; two doubles for zero count as two here."""
+    """Tell whether a value is repeated; 0.0 and -0.0 count as two here."""
     if column.type == dtypes.NUMBER:
-        return True  # to be looked at: 0.0 and -0.0 are one value
+        return True  # to be compared: 0.0 and -0.0 are equal
     distinct: int = pc.count_distinct(column, mode="only_valid").as_py()
     return bool(distinct < len(column) - column.null_count)
 
 
 def _codes(column: pa.ChunkedArray) -> np.ndarray:
-    """Return a whole number for each row, the same for equal values; 0 where one is missing."""
+    """Return an integer code for each row, the same for equal values; 0 for a missing value."""
     if column.type == dtypes.NUMBER:
         column = pc.add(column, 0.0)  # turns -0.0 into 0.0
     encoded = column.combine_chunks().dictionary_encode()

@@ -1,4 +1,4 @@
-"""A table some of whose columns are worked on when they are read, and not before."""
+"""A table whose columns are transformed lazily, when they are read."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ class RevisedTable:
 
     @property
     def num_rows(self) -> int:
-        """How many rows there are."""
+        """The number of rows."""
         return self.table.num_rows
 
     def column(self, name: str) -> pa.ChunkedArray:
@@ -34,7 +34,7 @@ class RevisedTable:
 
     def pieces(self, rows: int) -> Iterator[pa.Table]:
         """Yield the rows, ``rows`` at a time."""
-        return map(self._revised, pieces(self.table, rows))  # which holds none of them
+        return map(self._revised, pieces(self.table, rows))  # without any rows
 
     def parts(self, name: str) -> Iterator[pa.ChunkedArray]:
         """Yield the values of one column, changed."""

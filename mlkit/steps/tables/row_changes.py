@@ -1,4 +1,4 @@
-"""Which rows came, went and changed between two tables, by their key or as they are."""
+"""Rows added, removed and changed between two tables, matched by key or as whole rows."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -14,17 +14,17 @@ Key = tuple[Any, ...]
 
 
 class ColumnChanges(msgspec.Struct, frozen=True):
-    """In how many rows that stayed a column has another value."""
+    """The number of common rows in which a column has changed."""
 
     column: str
     rows: int
 
 
 class RowChanges(msgspec.Struct, frozen=True, kw_only=True):
-    """Rows by ``key``; without one (``key`` is empty), equal rows are the same and none changes.
+    """Rows matched by ``key``; with an empty key equal rows match and none is changed.
 
-    ``repeated`` counts rows whose key is there more than once in a table: nobody can say what
-    became of them, so they are in no other count. Examples are keys.
+    ``repeated`` counts rows whose key is not unique in a table: they cannot be matched, so they are
+    in no other count. Examples are keys.
     """
 
     key: tuple[str, ...]
@@ -38,7 +38,7 @@ class RowChanges(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def compare(old: pa.Table, new: pa.Table, *, key: Sequence[str]) -> RowChanges:
-    """Return what became of the rows of ``old`` in ``new``; a missing value equals another.
+    """Return the row changes from ``old`` to ``new``; missing values are equal.
 
     >>> old = pa.table({"id": [1, 2, 3], "x": [5, 6, 7]})
     >>> new = pa.table({"id": [2, 3, 4], "x": [6, 9, 1]})
@@ -94,14 +94,14 @@ def _by_key(
 
 
 def _places(ids: np.ndarray, size: int) -> np.ndarray:
-    """Return the row of each id; where an id is there twice, one of them."""
+    """Return the row of each id, one of them if an id is repeated."""
     places = np.zeros(size, dtype=np.int64)
     places[ids] = np.arange(len(ids))
     return places
 
 
 def _ids(old: pa.Table, new: pa.Table, names: Sequence[str]) -> np.ndarray:
-    """Return a number per row of both tables that is equal where the columns ``names`` are."""
+    """Return a code per row of both tables, equal if the columns ``names`` are equal."""
     ids = np.zeros(len(old) + len(new), dtype=np.int64)
     for name in names:
         codes = _codes(old.column(name), new.column(name))
@@ -129,7 +129,7 @@ def _differs(
 
 
 def _alike(old: pa.ChunkedArray, new: pa.ChunkedArray) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
-    """Return both in one type, in which they are equal where their values are."""
+    """Cast both to one type in which equal values are equal."""
     if old.type == new.type:
         return old, new
     kinds = (old.type, new.type)
@@ -137,12 +137,12 @@ def _alike(old: pa.ChunkedArray, new: pa.ChunkedArray) -> tuple[pa.ChunkedArray,
         return old.cast(pa.string()), new.cast(pa.string())
     try:
         return old.cast(pa.float64()), new.cast(pa.float64())
-    except pa.ArrowInvalid:  # beyond 2^53 a float is several integers
+    except pa.ArrowInvalid:  # beyond 2^53 floats skip integers
         return _digits(old), _digits(new)
 
 
 def _digits(numbers: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return numbers as texts, a whole one with all its digits and none behind the point."""
+    """Return numbers as texts, an integer with all digits and no decimal point."""
     if pa.types.is_integer(numbers.type):
         return numbers.cast(pa.string())
     texts = [

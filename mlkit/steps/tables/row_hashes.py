@@ -1,4 +1,4 @@
-"""A number for each row, the same for the same values, so that rows can be compared by sorting."""
+"""Row hashes, equal for equal values, so that rows can be compared by sorting."""
 
 from collections.abc import Iterable
 
@@ -12,7 +12,7 @@ _ODD, _HALF = np.uint64(0x9E3779B97F4A7C15), np.uint64(32)  # to mix the hashes 
 
 
 def of(columns: Iterable[pa.ChunkedArray], rows: int) -> np.ndarray:
-    """Return the hashes, of shape (rows,), of what ``columns`` hold; missing values are alike."""
+    """Return the hashes, of shape (rows,), of the values of ``columns``; missing ones are equal."""
     hashes = np.zeros(rows, dtype=np.uint64)
     for column in columns:
         hashes *= _ODD
@@ -22,7 +22,7 @@ def of(columns: Iterable[pa.ChunkedArray], rows: int) -> np.ndarray:
 
 
 def among(hashes: np.ndarray, own: np.ndarray) -> np.ndarray:
-    """Return which of ``own`` are among ``hashes``, which are in order."""
+    """Return the mask of ``own`` that are in ``hashes``, which are sorted."""
     if not len(hashes):
         return np.zeros(len(own), dtype=bool)
     places = np.minimum(np.searchsorted(hashes, own), len(hashes) - 1)

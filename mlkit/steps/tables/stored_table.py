@@ -1,4 +1,4 @@
-"""A table in a Parquet file of which no more than a column, or a few rows, is in memory."""
+"""A table in a Parquet file, with only a column or a few rows in memory at a time."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -9,13 +9,13 @@ import pyarrow.parquet as pq
 from mlkit.errors import InvalidInputError
 from mlkit.steps.tables.tabular import Tabular, regrouped
 
-IN_MEMORY_BYTES = 16 << 20  # a smaller table is not worth a file
+IN_MEMORY_BYTES = 16 << 20  # a smaller table stays in memory
 _GROUP_BYTES = 8 << 20
 _BATCH_ROWS = 1 << 14
 
 
 class StoredTable:
-    """The rows of the Parquet file ``path``, whose columns are called ``names``."""
+    """The rows of the Parquet file ``path``, with column names ``names``."""
 
     def __init__(self, path: Path, names: list[str] | None = None) -> None:
         self._file = pq.ParquetFile(path, pre_buffer=False)
@@ -25,7 +25,7 @@ class StoredTable:
 
     @property
     def num_rows(self) -> int:
-        """How many rows there are."""
+        """The number of rows."""
         return int(self._file.metadata.num_rows)
 
     def column(self, name: str) -> pa.ChunkedArray:
@@ -41,9 +41,9 @@ class StoredTable:
         return pa.concat_tables(self._groups(names)).rename_columns(names)
 
     def _groups(self, names: list[str]) -> Iterator[pa.Table]:
-        """Yield the columns by row group: a buffer that grows to a whole one needs twice its room.
+        """Yield the columns by row group: a growing buffer of a whole one needs twice the memory.
 
-        Their own names are lost on the way.
+        The column names are dropped.
         """
         wanted = [self._stored[self._places[name]] for name in names]
         for number in range(self._file.num_row_groups):
@@ -60,9 +60,9 @@ class StoredTable:
 
 
 def keep(batches: Iterable[pa.Table], scratch: Path, label: object) -> Tabular:
-    """Return the rows of ``batches``: in memory if they are few, else in the file ``scratch``.
+    """Collect the rows of ``batches``: in memory if they are few, else in the file ``scratch``.
 
-    Raises InvalidInputError that calls them ``label`` if there are none.
+    Raises InvalidInputError with ``label`` if there are none.
     """
     held: list[pa.Table] = []
     size = 0
@@ -79,7 +79,7 @@ def keep(batches: Iterable[pa.Table], scratch: Path, label: object) -> Tabular:
 
 
 def _stored(held: list[pa.Table], rest: Iterator[pa.Table], scratch: Path) -> Tabular:
-    """Write the tables of ``held``, which it empties, and ``rest``; columns are named by place."""
+    """Write the tables of ``held``, emptying it, and ``rest``; columns are named by position."""
     names = held[0].column_names
     places = [str(place) for place in range(len(names))]
     schema = held[0].rename_columns(places).schema

@@ -1,7 +1,7 @@
-"""A table that is looked at column by column, wherever its values are: in memory or on disk.
+"""The interface of tables that are read column by column, from memory or disk.
 
-What checks, profiles and compares rows asks for no more than this, so that it costs the memory of
-one column whatever the table weighs, or, where it goes through a ``Column``, of a part of one.
+Checks, profiles and comparisons use only this, so that they need the memory of one column whatever
+the size of the table, or of a part of one with ``Column``.
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,7 +11,7 @@ from typing import Protocol, cast
 import numpy as np
 import pyarrow as pa
 
-Mask = np.ndarray  # of truths, one for each row
+Mask = np.ndarray  # an array of booleans, one per row
 
 
 class Tabular(Protocol):
@@ -23,7 +23,7 @@ class Tabular(Protocol):
 
     @property
     def num_rows(self) -> int:
-        """How many rows there are."""
+        """The number of rows."""
 
     def column(self, name: str) -> pa.ChunkedArray:
         """Return the values of one column."""
@@ -33,20 +33,20 @@ class Tabular(Protocol):
 
 
 class Piecewise(Tabular, Protocol):
-    """Rows on disk, which can be gone through without all of them in memory."""
+    """Rows on disk, which can be iterated without loading all of them."""
 
     def pieces(self, rows: int) -> Iterator[pa.Table]:
         """Yield the rows, ``rows`` at a time."""
 
     def parts(self, name: str) -> Iterator[pa.ChunkedArray]:
-        """Yield the values of one column, as many at a time as for every other column."""
+        """Yield the values of one column, in parts of the same sizes for all columns."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a table: its values part by part, as often as they are asked for.
+    """One column of a table, which can be iterated part by part, repeatedly.
 
-    In memory all of them are one part, on disk some thousand rows are.
+    In memory there is one part, on disk one per some thousand rows.
 
     >>> [len(part) for part in Column(pa.table({"a": [1, 2, 3]}), "a")]
     [3]
@@ -74,7 +74,7 @@ class Column:
 
 
 def pieces(table: Tabular, rows: int) -> Iterator[pa.Table]:
-    """Yield the rows of ``table``, ``rows`` at a time; of an empty table one empty piece.
+    """Yield the rows of ``table``, ``rows`` at a time; one empty piece for an empty table.
 
     >>> [piece.num_rows for piece in pieces(pa.table({"a": [1, 2, 3]}), 2)]
     [2, 1]
@@ -108,7 +108,7 @@ def regrouped(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
 
 
 def _emptied(held: list[pa.Table]) -> pa.Table:
-    """Return the rows of all tables; nothing else holds them while others work on the result."""
+    """Concatenate and clear ``held``, so that its tables can be freed after use."""
     whole = pa.concat_tables(held)
     held.clear()
     return whole

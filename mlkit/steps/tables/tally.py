@@ -1,4 +1,4 @@
-"""How often the values of a column come, in some of its rows."""
+"""Value counts of a column in some of its rows."""
 
 from mlkit.steps.tables.counted import Counted, count
 from mlkit.steps.tables.kept_rows import KeptRows
@@ -8,7 +8,7 @@ _MOST = 100
 
 
 def most_frequent(column: Column, rows: Mask) -> dict[str, int]:
-    """Return the values in ``rows`` as text with their numbers, the most frequent first.
+    """Return the values in ``rows`` as text with their counts, the most frequent first.
 
     >>> import numpy as np
     >>> import pyarrow as pa
