@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -102,10 +103,13 @@ def test_sigterm_stops_the_job_and_the_record_says_so(with_jobs: Any) -> None:
 
 
 def test_missed_slots_are_run_once(with_jobs: Any) -> None:
+    jobs = with_jobs.root / "jobs" / "__init__.py"
+    long_ago = (datetime.now(UTC) + timedelta(days=10)).day  # of a month: some twenty days ago
+    jobs.write_text(JOBS.replace("30 4 1 * *", f"30 4 {long_ago} * *"))
     assert with_jobs("job", "run", "--missed").stdout == "nothing was missed\n"  # it is new
-    for file in (with_jobs.root / ".mlkit/key", with_jobs.root / "jobs/__init__.py"):
+    for file in (with_jobs.root / ".mlkit/key", jobs):
         os.utime(file, (1e9, 1e9))
-    (run,) = with_jobs.json("job", "run", "--missed")  # bad was due up to a month ago
+    (run,) = with_jobs.json("job", "run", "--missed")
     assert (run["job"], run["status"]) == ("good", "ok")
     assert with_jobs("job", "run", "--missed").stdout == "nothing was missed\n"
 
