@@ -43,6 +43,10 @@ from mlkit.store.segments import Segment
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
+# Workers fill the processors: threads of OpenMP, which spin while they wait, would only add to it.
+# It is read when scikit-learn is first imported, later than this.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # How long an example takes says nothing on a busy machine.
 hypothesis_settings.register_profile("suite", deadline=None)
 hypothesis_settings.load_profile("suite")

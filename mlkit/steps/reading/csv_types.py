@@ -108,8 +108,9 @@ class ColumnType:
         nothing = found.column.null_count == len(texts)
         self._seen = self._seen or not nothing or "nan" in {mark.lower() for mark in found.marks}
         if kind == dtypes.NUMBER and not nothing:
-            low, high = pc.min_max(found.column).as_py().values()
-            self._beyond = self._beyond or max(-low, high) > _EXACT
+            finite = found.column.filter(pc.is_finite(found.column))
+            low, high = pc.min_max(finite).as_py().values()
+            self._beyond = self._beyond or (len(finite) > 0 and max(-low, high) > _EXACT)
         if kind in _NUMERIC and not nothing:
             self.digits.add(texts, whole=kind == dtypes.INTEGER)
 
