@@ -122,8 +122,9 @@ def serve(address: str) -> None:
     parent = os.getppid()
     _import_all()
     door = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    door.bind(address)
+    door.bind(f"{address}~")
     door.listen(64)
+    Path(f"{address}~").rename(address)  # whoever finds it finds it listening
     waiting = selectors.DefaultSelector()
     waiting.register(door, selectors.EVENT_READ)
     while os.getppid() == parent:
