@@ -129,7 +129,7 @@ def _at(place: int, holds: Holds, kind: pa.DataType) -> Callable[[Row], bool]:
 
 
 def _present(_value: object) -> bool:
-    raise NotImplementedError  # placeholder: the rule is about missing values
+    raise NotImplementedError  # marks a rule about missing values; `_at` never calls it
 
 
 @lru_cache(maxsize=4096)
