@@ -122,14 +122,14 @@ def _unlike(place: int, rule: Rule) -> Callable[[Sequence[Row]], Sequence[int]]:
 def _at(place: int, holds: Holds, kind: pa.DataType) -> Callable[[Row], bool]:
     """Return the test of the value at ``place``; a missing value passes."""
     if holds is _present:
-        return lambda row: row[place] is not None
+        return lambda row: _present(row[place])  # the one test that a missing value fails
     if kind == dtypes.DATETIME:
         return lambda row: row[place] is None or holds(_micros(row[place]))
     return lambda row: row[place] is None or holds(row[place])
 
 
-def _present(_value: object) -> bool:
-    raise NotImplementedError  # marks a rule about missing values; `_at` never calls it
+def _present(value: object) -> bool:
+    return value is not None
 
 
 @lru_cache(maxsize=4096)
